@@ -1,0 +1,1 @@
+"""From image files and records to batches: sources, split, cache, augmentation, pipeline."""
