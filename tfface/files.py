@@ -11,7 +11,7 @@ from tfface.errors import InputError
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, which becomes `path` when the block ends without error.
+    """Yields a temporary path that becomes `path` when the block ends without error.
 
     The temporary name keeps the suffix, because some writers choose their format by it.
 

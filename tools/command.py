@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from tfface.errors import InputError  # noqa: E402
+from tfface.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:

@@ -1,0 +1,50 @@
+"""Recipes: one YAML file describes one training run, read strictly, all mistakes reported at once.
+
+`load` reads it, applies `--set` overrides and checks everything, also the options of the parts it
+names; `dump` writes the resolved recipe, which `load` reads back to the same recipe.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from tfface.errors import InputError
+from tfface.parts import Table
+from tfface.recipe.mistakes import mistakes
+from tfface.recipe.schema import Recipe
+from tfface.recipe.yaml_file import apply_override, read_yaml
+
+
+def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe file.
+
+    Args:
+        tables: the parts that may be named: `sources`, `augmentations`, `backbones`, `heads`,
+            `optimizers`, `schedules`.
+        overrides: `a.b.0.c=value` each, the value in YAML.
+    Raises InputError: one line for each mistake, with file, place, what was given, what is allowed
+        and the nearest known key.
+    """
+    given = read_yaml(Path(path))
+    for override in overrides:
+        apply_override(given, override)
+    try:
+        text = json.dumps(given, default=str)
+    except TypeError as error:
+        raise InputError(f"{path}: all keys must be text: {error}") from error
+    try:
+        return Recipe.model_validate_json(text, context=tables)
+    except pydantic.ValidationError as error:
+        raise InputError(
+            "\n".join(f"{path}: {line}" for line in mistakes(error, Recipe))
+        ) from error
+
+
+def dump(recipe: Recipe) -> str:
+    """Returns the resolved recipe as YAML, all defaults written out."""
+    return yaml.safe_dump(
+        recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    )

@@ -1,0 +1,273 @@
+"""What a recipe may say: its sections, their keys, types, ranges and defaults."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from tfface.parts import STRICT, options_model
+from tfface.recipe.mistakes import unknown
+
+
+class Part(pydantic.BaseModel):
+    """One entry of a table with its options.
+
+    In YAML `name`, `{name: {option: value}}` and `{name: NAME, option: value}` are the same.
+    """
+
+    model_config = STRICT
+    kind: ClassVar[str]
+    key: ClassVar[str] = "name"
+    name: str
+    options: dict[str, Any] = {}
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_short_forms(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if not isinstance(given, dict):
+            raise PydanticCustomError("part", f"must be a name or {{{cls.key}: NAME, ...}}")
+        if cls.key in given:
+            own = cls._own_keys()
+            return {
+                "name": given[cls.key],
+                **{key: value for key, value in given.items() if key in own},
+                "options": {k: v for k, v in given.items() if k != cls.key and k not in own},
+            }
+        if len(given) == 1:
+            [(name, options)] = given.items()
+            if isinstance(options, dict) or options is None:
+                return {"name": name, "options": options or {}}
+        raise PydanticCustomError("part", f"needs '{cls.key}: NAME' and its options")
+
+    @pydantic.model_validator(mode="after")
+    def _check_options(self, info: pydantic.ValidationInfo) -> "Part":
+        table = info.context[f"{self.kind}s"]
+        if self.name not in table:
+            raise PydanticCustomError(
+                "unknown_part", unknown(f"{self.kind} '{self.name}'", self.name, table)
+            )
+        model = options_model(table[self.name])
+        try:
+            checked = model.model_validate_json(json.dumps(self.options, default=str))
+        except pydantic.ValidationError as error:
+            # Carried to `mistakes`, which knows where in the recipe this part stands.
+            known = [self.key, *sorted(self._own_keys()), *model.model_fields]
+            raise PydanticCustomError(
+                "options", "has wrong options", {"error": error, "known": known}
+            ) from error
+        self.options.clear()
+        self.options.update({key: getattr(checked, key) for key in model.model_fields})
+        return self
+
+    @classmethod
+    def _own_keys(cls) -> set[str]:
+        """Keys of the recipe's own that stand among the options (a backbone's weights)."""
+        return set(cls.model_fields) - {"name", "options"}
+
+    @pydantic.model_serializer
+    def _write_long_form(self) -> dict[str, Any]:
+        own = {key: getattr(self, key) for key in sorted(self._own_keys())}
+        options = {key: str(v) if isinstance(v, Path) else v for key, v in self.options.items()}
+        return {self.key: self.name, **own, **options}
+
+
+class SourcePart(Part):
+    kind = "source"
+    key = "source"
+
+
+class AugmentationPart(Part):
+    kind = "augmentation"
+
+
+class BackbonePart(Part):
+    """weights: `imagenet` (downloaded by Keras), `none`, or the path of a weights file."""
+
+    kind = "backbone"
+    weights: str = "none"
+
+
+class HeadPart(Part):
+    kind = "head"
+
+
+class OptimizerPart(Part):
+    kind = "optimizer"
+
+
+class SchedulePart(Part):
+    kind = "schedule"
+
+
+class Section(pydantic.BaseModel):
+    model_config = STRICT
+
+
+class About(Section):
+    """Said to the user when the recipe's data is missing; read by nothing else."""
+
+    data: str = ""
+    synthetic: str = ""
+
+
+class Validation(Section):
+    """A share of the training data, by image or by identity, or images of its own source."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    by: Literal["image", "identity"] = "image"
+    source: SourcePart | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, str) or (isinstance(given, dict) and "source" in given):
+            return {"source": given}
+        return given
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "Validation":
+        if (self.fraction is None) == (self.source is None):
+            raise PydanticCustomError(
+                "validation", "needs either 'fraction' (with 'by') or 'source', or 'none'"
+            )
+        return self
+
+    @pydantic.model_serializer
+    def _write(self) -> dict[str, Any]:
+        if self.source is not None:
+            return self.source.model_dump()
+        return {"fraction": self.fraction, "by": self.by}
+
+
+def _none_means_nothing(given: Any) -> Any:
+    return None if given == "none" else given
+
+
+def _square(given: Any) -> Any:
+    """112 means 112 by 112."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return (given, given)
+    return tuple(given) if isinstance(given, list) else given
+
+
+Pixels = Annotated[int, Field(ge=32, le=2048)]
+ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
+
+
+class Data(Section):
+    train: SourcePart
+    validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
+    image_size: ImageSize = (112, 112)
+    cache: Literal["none", "memory", "disk"] = "none"
+    augment: list[AugmentationPart] = []
+    batch_size: Annotated[int, Field(ge=1)] = 128
+
+
+class Neck(Section):
+    """What turns the backbone's feature map into the embedding, in the order of the fields."""
+
+    pooling: Literal["average", "max", "flatten"] = "average"
+    input_batch_norm: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hidden: list[Annotated[int, Field(ge=1)]] = []
+    batch_norm: bool = False
+
+
+class Model(Section):
+    """embedding_size: width of the embedding; `none` takes what the neck gives as it is.
+    pixels: the pixel contract, by default the backbone's own.
+    """
+
+    backbone: BackbonePart
+    neck: Neck = Neck()
+    embedding_size: Annotated[
+        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = 512
+    head: HeadPart
+    pixels: Literal["minus_one_to_one", "zero_to_one", "imagenet", "caffe", "raw"] | None = None
+
+
+class EarlyStopping(Section):
+    """Ends a stage after `patience` epochs without a better `monitor`; keeps the best weights."""
+
+    patience: Annotated[int, Field(ge=1)]
+    monitor: Literal[
+        "loss", "val_loss", "val_accuracy", "val_verification_accuracy", "val_verification_auc"
+    ]
+
+
+class Stage(Section):
+    """freeze: `backbone` keeps the backbone as it is, its batch norms in inference mode;
+    `batch_norm` does that to the backbone's batch norms only.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    freeze: Literal["none", "backbone", "batch_norm"] = "none"
+    epochs: Annotated[int, Field(ge=1)]
+    optimizer: OptimizerPart
+    schedule: SchedulePart
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    early_stopping: EarlyStopping | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _default_schedule(cls, given: Any) -> Any:
+        return {"schedule": "constant", **given} if isinstance(given, dict) else given
+
+
+class Training(Section):
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    stages: Annotated[list[Stage], Field(min_length=1)]
+
+    @pydantic.field_validator("stages")
+    @classmethod
+    def _names_differ(cls, stages: list[Stage]) -> list[Stage]:
+        names = [stage.name for stage in stages]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("names", f"two stages have the same name: {names}")
+        return stages
+
+
+class Evaluation(Section):
+    """verification: pairs arguments as `eval_verification.py --pairs` takes them."""
+
+    verification: list[str] = []
+
+
+class Recipe(Section):
+    about: About = About()
+    data: Data
+    model: Model
+    training: Training
+    evaluation: Evaluation = Evaluation()
+
+    @pydantic.model_validator(mode="after")
+    def _monitored_figures_exist(self) -> "Recipe":
+        validation = self.data.validation
+        by_pairs = (
+            validation is not None and validation.source is None and (validation.by == "identity")
+        )
+        for number, stage in enumerate(self.training.stages):
+            if stage.early_stopping is None:
+                continue
+            monitor = stage.early_stopping.monitor
+            known = ["loss"]
+            if validation is not None:
+                known += (
+                    ["val_verification_accuracy", "val_verification_auc"]
+                    if by_pairs
+                    else ["val_loss", "val_accuracy"]
+                )
+            if monitor not in known:
+                raise PydanticCustomError(
+                    "monitor",
+                    f"training.stages.{number}.early_stopping.monitor: '{monitor}' is not measured "
+                    f"with this data.validation; measured are: {', '.join(known)}",
+                )
+        return self
