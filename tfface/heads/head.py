@@ -1,0 +1,50 @@
+"""What a head is: what turns embeddings and identities into a loss. Used in training only."""
+
+import abc
+
+import keras
+from keras import ops
+
+
+class Head(keras.layers.Layer, abc.ABC):
+    """Base of all heads.
+
+    Training uses `loss_and_accuracy`, classification uses `logits`. A head computes in float32
+    under any precision policy.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+
+    @abc.abstractmethod
+    def logits(self, embeddings):
+        """Returns the scores of all identities, without margin.
+
+        Args:
+            embeddings: float [batch, embedding_size].
+        Returns: float32 [batch, num_logits].
+        """
+
+    @abc.abstractmethod
+    def loss_and_accuracy(self, embeddings, identities):
+        """Returns the loss of each example and whether its identity was found.
+
+        Args:
+            embeddings: float [batch, embedding_size].
+            identities: int32 [batch].
+        Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
+        """
+
+    def call(self, embeddings):
+        return self.logits(embeddings)
+
+
+def softmax_loss(logits, identities):
+    """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch]."""
+    return ops.sparse_categorical_crossentropy(identities, logits, from_logits=True)
+
+
+def is_best(logits, identities):
+    """1.0 where the identity has the highest logit, else 0.0: float32 [batch]."""
+    best = ops.argmax(logits, axis=-1)
+    return ops.cast(ops.equal(ops.cast(best, identities.dtype), identities), "float32")

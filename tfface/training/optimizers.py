@@ -1,0 +1,56 @@
+"""Optimizers: what a stage's `optimizer` may name.
+
+Each takes its options and, by keyword, the learning rate (a keras LearningRateSchedule) under
+`schedule`. To add one: a function here and a line in OPTIMIZERS. Weight decay is decoupled from
+the gradient, as Keras does it: weight -= learning_rate * weight_decay * weight.
+"""
+
+from typing import Annotated
+
+import keras
+from pydantic import Field
+
+LearningRate = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def sgd(
+    learning_rate: LearningRate = 0.01,
+    momentum: Share = 0.9,
+    nesterov: bool = False,
+    weight_decay: Decay = 0.0,
+    *,
+    schedule,
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(
+        schedule, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay or None
+    )
+
+
+def adam(
+    learning_rate: LearningRate = 1e-3,
+    beta_1: Share = 0.9,
+    beta_2: Share = 0.999,
+    epsilon: LearningRate = 1e-7,
+    *,
+    schedule,
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+
+def adamw(
+    learning_rate: LearningRate = 1e-3,
+    weight_decay: Decay = 0.01,
+    beta_1: Share = 0.9,
+    beta_2: Share = 0.999,
+    epsilon: LearningRate = 1e-7,
+    *,
+    schedule,
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+    )
+
+
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}

@@ -1,0 +1,128 @@
+"""The one model of tfface: backbone and neck make embeddings, the head makes the loss."""
+
+from pathlib import Path
+
+import keras
+from keras import layers, ops
+
+from tfface.backbones import BACKBONES
+from tfface.backbones.pixels import PIXELS
+from tfface.backbones.weights import load_weights
+from tfface.heads import HEADS, Head
+from tfface.parts import build
+from tfface.recipe.schema import Model as ModelRecipe
+from tfface.recipe.schema import Neck
+
+
+class Recognizer(keras.Model):
+    """Embedder and head, trained together with `fit` on any Keras backend.
+
+    Calling it gives embeddings; the loss is the head's, on these embeddings. Nothing here belongs
+    to one backend, so the same recipe trains on TensorFlow and on JAX.
+
+    Args:
+        embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
+        head: Head.
+    """
+
+    def __init__(self, embedder: keras.Model, head: Head):
+        super().__init__(name="recognizer")
+        self.embedder = embedder
+        self.head = head
+        head.build(embedder.output_shape)
+        head.built = True
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
+        self.step_loss = LastValue(name="step_loss")
+        self.build(embedder.input_shape)
+
+    def build(self, images_shape):
+        self.built = True
+
+    def call(self, images, training=None):
+        return self.embedder(images, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        losses, found = self.head.loss_and_accuracy(y_pred, y)
+        loss = ops.mean(losses)
+        self.accuracy.update_state(found)
+        self.step_loss.update_state(loss)
+        return loss
+
+    @property
+    def backbone(self) -> keras.Model:
+        return self.embedder.get_layer("backbone")
+
+
+class LastValue(keras.metrics.Metric):
+    """The value it was given last."""
+
+    def __init__(self, name):
+        super().__init__(name=name, dtype="float32")
+        self.value = self.add_variable((), initializer="zeros", name="value")
+
+    def update_state(self, value):
+        self.value.assign(value)
+
+    def result(self):
+        return ops.convert_to_tensor(self.value)
+
+
+def build_recognizer(
+    recipe: ModelRecipe, image_size: tuple[int, int], num_identities: int, data_dir: Path
+) -> Recognizer:
+    """Builds the model that a recipe's `model` section describes, with its starting weights.
+
+    Raises InputError: a part can't be built for this size, or the weights file doesn't fit.
+    """
+    embedder = build_embedder(recipe, image_size, data_dir)
+    head = build(
+        HEADS[recipe.head.name], recipe.head.options, data_dir, num_identities=num_identities
+    )
+    return Recognizer(embedder, head)
+
+
+def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
+    """Builds images -> embeddings from plain Keras layers: the saved file needs no tfface."""
+    part = recipe.backbone
+    backbone = build(
+        BACKBONES[part.name],
+        part.options,
+        data_dir,
+        image_size=image_size,
+        weights="imagenet" if part.weights == "imagenet" else None,
+    )
+    if part.weights not in ("imagenet", "none"):
+        load_weights(backbone.network, data_dir / part.weights)
+    images = keras.Input((*image_size, 3), name="images")
+    features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
+    embeddings = _neck(features, recipe.neck, recipe.embedding_size)
+    return keras.Model(images, embeddings, name="embedder")
+
+
+def _neck(features, neck: Neck, embedding_size: int | None):
+    """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
+    if neck.input_batch_norm:
+        features = layers.BatchNormalization(name="neck_input_batch_norm")(features)
+    if neck.pooling == "flatten":
+        features = layers.Flatten(name="neck_flatten")(features)
+    elif neck.pooling == "max":
+        features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
+    else:
+        features = layers.GlobalAveragePooling2D(name="neck_pooling")(features)
+    if neck.dropout:
+        features = layers.Dropout(neck.dropout, name="neck_dropout")(features)
+    for number, size in enumerate(neck.hidden):
+        features = layers.Dense(size, activation="relu", name=f"neck_hidden_{number}")(features)
+        if neck.dropout:
+            features = layers.Dropout(neck.dropout, name=f"neck_hidden_dropout_{number}")(features)
+    if embedding_size is not None:
+        features = layers.Dense(
+            # A bias before a batch norm would be taken out again by it.
+            embedding_size,
+            use_bias=not neck.batch_norm,
+            name="embedding",
+        )(features)
+    if neck.batch_norm:
+        features = layers.BatchNormalization(name="neck_batch_norm")(features)
+    return layers.Activation("linear", dtype="float32", name="embeddings")(features)

@@ -1,0 +1,69 @@
+"""Learning-rate schedules: what a stage's `schedule` may name.
+
+A schedule is given the stage's peak learning rate and its length in steps, and returns a
+keras LearningRateSchedule. To add one: a function here and a line in SCHEDULES.
+"""
+
+from typing import Annotated
+
+import keras
+from keras import ops
+from keras.optimizers import schedules
+from pydantic import Field
+
+
+def constant(*, learning_rate: float) -> schedules.LearningRateSchedule:
+    """The same learning rate throughout."""
+    return schedules.PiecewiseConstantDecay([], [learning_rate])
+
+
+def step(
+    every_epochs: Annotated[int, Field(ge=1)],
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1,
+    *,
+    learning_rate: float,
+    steps_per_epoch: int,
+) -> schedules.LearningRateSchedule:
+    """learning_rate * gamma ** floor(epoch / every_epochs)."""
+    return schedules.ExponentialDecay(
+        learning_rate, every_epochs * steps_per_epoch, gamma, staircase=True
+    )
+
+
+def cosine(
+    final_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    *,
+    learning_rate: float,
+    num_steps: int,
+) -> schedules.LearningRateSchedule:
+    """Half a cosine from learning_rate down to final_fraction * learning_rate at the last step.
+
+    Reference: Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983 (without restarts).
+    """
+    return schedules.CosineDecay(learning_rate, num_steps, alpha=final_fraction)
+
+
+SCHEDULES = {"constant": constant, "step": step, "cosine": cosine}
+
+
+@keras.saving.register_keras_serializable(package="tfface")
+class WarmUp(schedules.LearningRateSchedule):
+    """Rises linearly over `num_steps` steps to what `schedule` gives, then follows it."""
+
+    def __init__(self, schedule: schedules.LearningRateSchedule, num_steps: int):
+        self.schedule = schedule
+        self.num_steps = num_steps
+
+    def __call__(self, step):
+        share = (ops.cast(step, "float32") + 1.0) / float(max(self.num_steps, 1))
+        return self.schedule(step) * ops.minimum(share, 1.0)
+
+    def get_config(self):
+        return {
+            "schedule": schedules.serialize(self.schedule),
+            "num_steps": self.num_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(schedules.deserialize(config["schedule"]), config["num_steps"])
