@@ -1,0 +1,143 @@
+"""From painted colours to a photograph: relief under a lamp, then lens, sensor and compression."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from tfface.data.synthetic.camera import CROP, Camera, on_face
+from tfface.data.synthetic.nuisance import Expression, Nuisance, Sensor
+from tfface.data.synthetic.traits import Traits
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the bumps and hollows of a face, as Gaussians.
+
+    Returns:
+        centers: float [n, 3], head coordinates.
+        shapes: float [n, 4]: widths in x and y, height (> 0 towards the viewer), and how much darker
+            the skin is there because little light gets in.
+    """
+    face, eyes, nose, mouth = traits.face, traits.eyes, traits.nose, traits.mouth
+    smile, opened = max(0.0, expression.smile), expression.mouth_open
+    rise, base = nose.projection, nose.length
+    flat, lifts, shapes = [], [], []
+
+    def add(x, y, width, height, amount, dark=0.0, lift=0.0):
+        flat.append((x, y))
+        lifts.append(lift)
+        shapes.append((width, height, amount, dark))
+
+    for side in (-1, 1):
+        add(side * eyes.spacing, 0, 8.5, 5.5, -2.6, 0.1 + eyes.socket)
+        add(side * eyes.spacing, 0.5, 5, 3.6, 1.6)
+        add(side * (eyes.spacing - 2), -9, 9, 3.4, 1.2 + 1.6 * face.brow_ridge)
+        add(side * 21, 15 - 2 * smile, 9, 7, 1.6 + 2 * face.cheekbone + 1.5 * smile)
+        add(side * 24, 34, 8, 9, -1.6 * face.cheekbone, 0.12 * face.cheekbone)
+        add(side * nose.half_width * 0.78, base - 2, 2.4, 2.6, 1.9, lift=0.3 * rise)
+        add(side * 6.5, -1, 3, 4, -1.6, 0.1)
+    for place, amount in ((0.05, 0.34), (0.35, 0.46), (0.65, 0.56)):
+        add(
+            0,
+            place * base,
+            nose.bridge,
+            base * 0.22,
+            amount * nose.bridge_relief * rise,
+            lift=place * rise,
+        )
+    add(0, base - 3, nose.tip, 3.6, 0.6 * rise, lift=0.8 * rise)
+    add(0, base + 3.4, nose.half_width, 2.6, -0.8, 0.24)
+    add(0, mouth.y - 0.5 * mouth.upper, 0.6 * mouth.half_width, 2.6, 0.9)
+    add(0, mouth.y + 0.6 * mouth.lower + 7 * opened, 0.5 * mouth.half_width, 2.6, 1.5)
+    add(0, mouth.y + mouth.lower + 3 + 7 * opened, 0.6 * mouth.half_width, 2.4, -1.2, 0.2)
+    add(0, face.chin_y - 6 + 3 * opened, 8, 5, 1.6)
+    add(0, face.chin_y + 8 + 3 * opened, 22, 6, -1.0, 0.5)
+    centers = on_face(np.array(flat, float))
+    centers[:, 2] += lifts
+    return centers, np.array(shapes)
+
+
+def light_person(
+    painted: np.ndarray, body: np.ndarray, traits: Traits, nuisance: Nuisance, camera: Camera
+) -> np.ndarray:
+    """Returns float32 [size, size, 3], 0..255: the painted picture under the light of the scene.
+
+    The head is an ellipsoid with the bumps of `relief`; brightness is Lambert's law with a soft
+    terminator, in linear light (squared grey levels).
+    """
+    light, size = nuisance.light, len(painted)
+    grid = (np.arange(size) + 0.5) * (CROP / size)
+    slope_x, slope_y, dark, cheeks = _slopes(traits, nuisance.expression, camera, grid)
+
+    center = camera.project(np.array([[0.0, 4.0, 6.0]]))[0]
+    u = ((grid - center[0]) / (46 * camera.scale))[None, :]
+    v = ((grid - center[1]) / (70 * camera.scale))[:, None]
+    steep = 30 / np.sqrt(1 - np.minimum(u * u + v * v, 0.93))
+    slope_x -= steep * u / 46
+    slope_y -= steep * v / 70
+
+    x, y, z = light.direction
+    facing = (-slope_x * x - slope_y * y + z) / np.sqrt(1 + slope_x**2 + slope_y**2)
+    lambert = np.maximum(0.0, (facing + 0.25) / 1.25)
+    ambient = light.ambient * (1 - dark)
+    direct = light.diffuse * lambert * (1 - 0.6 * dark)
+    brightness = ambient[..., None] * light.ambient_colour + direct[..., None] * light.colour
+    glint = light.shine * np.maximum(0.0, facing) ** 12
+    blush = 1 - (traits.face.blush * cheeks)[..., None] * np.array([0.1, 0.6, 0.55])
+
+    linear = (painted.astype(np.float32) / 255) ** 2
+    person = linear * (brightness * blush) + (0.2 * glint)[..., None] * light.colour
+    share = (body.astype(np.float32) / 255)[..., None]
+    behind = linear * (light.background * light.ambient_colour)
+    lit = behind + share * (person - behind)
+    return 255 * np.sqrt(np.maximum(lit, 0)).astype(np.float32)
+
+
+def _slopes(traits: Traits, expression: Expression, camera: Camera, grid: np.ndarray):
+    """Returns the slopes of the bumps in x and in y, how dark hollows are, and where the cheeks are."""
+    centers, shapes = relief(traits, expression)
+    page = camera.project(centers)
+    width_x, width_y, height, dark = (shapes * [camera.scale, camera.scale, 1, 1]).T[..., None]
+    from_x = (grid - page[:, :1]) / width_x
+    from_y = (grid - page[:, 1:]) / width_y
+    bell_x, bell_y = np.exp(-0.5 * from_x**2), np.exp(-0.5 * from_y**2)
+
+    # einsum's own loop, not BLAS: its sums don't depend on the number of threads.
+    def total(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return np.einsum("ky,kx->yx", rows, columns)
+
+    slope_x = total(bell_y * height, -bell_x * from_x / width_x)
+    slope_y = total(-bell_y * from_y / width_y * height, bell_x)
+    hollows = np.flatnonzero(shapes[:, 3])
+    darkness = total((bell_y * dark)[hollows], bell_x[hollows])
+    cheeks = total(bell_y[3:11:7], bell_x[3:11:7])
+    return slope_x, slope_y, np.minimum(darkness, 0.85), cheeks
+
+
+def photograph(lit: np.ndarray, sensor: Sensor, noise_seed: int) -> np.ndarray:
+    """Returns uint8 [size, size, 3]: what a camera and an image file make of the scene."""
+    size = len(lit)
+    level = np.maximum(lit * (np.sqrt(sensor.exposure) / 255), 0)
+    # A soft shoulder, as cameras have one: bright skin keeps some colour.
+    level = np.where(level > 0.8, 0.8 + 0.2 * np.tanh((level - 0.8) / 0.2), level)
+    level = level**sensor.gamma
+    grey = (level @ _LUMA)[..., None]
+    level = grey + sensor.saturation * (level - grey)
+    picture = Image.fromarray(np.clip(level * 255 + 0.5, 0, 255).astype(np.uint8))
+    if sensor.shrink < 1:
+        small = max(16, round(size * sensor.shrink))
+        picture = picture.resize((small, small), Image.Resampling.BILINEAR)
+        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+    blur_pixels = sensor.blur * size / CROP
+    if blur_pixels > 0.2:
+        picture = picture.filter(ImageFilter.GaussianBlur(blur_pixels))
+    noise = np.random.default_rng(noise_seed).standard_normal((size, size, 3), np.float32)
+    noisy = np.asarray(picture, np.float32) + sensor.noise * noise
+    pixels = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
+    if sensor.jpeg_quality is None:
+        return pixels
+    with io.BytesIO() as file:
+        Image.fromarray(pixels).save(file, "JPEG", quality=sensor.jpeg_quality)
+        return np.array(Image.open(file))
