@@ -12,9 +12,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from tfface.errors import InputError
+
+
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without what its C++ side prints before its log level is in force."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow
+
+        # Looking for devices prints too, the first time.
+        tensorflow.config.list_physical_devices()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def run(main: Callable[[], None]) -> None:

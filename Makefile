@@ -1,0 +1,37 @@
+# make quickstart   train and evaluate the embedded default
+# make test         the whole test suite, as CI runs it
+# make check        style
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: quickstart test check clean
+
+quickstart: .venv/installed
+	@$(BIN)/python tools/train.py recipes/quickstart.yaml
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"tfface needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}; give another: make PYTHON=python3.12 ...")'
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt | .venv/bin/python
+	@echo "installing requirements.txt into .venv (about a minute)"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt requirements.txt | .venv/bin/python
+	@echo "installing requirements-dev.txt into .venv"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@ .venv/installed
+
+clean:
+	rm -rf .venv

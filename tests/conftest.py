@@ -1,0 +1,20 @@
+"""What all tests share: where real faces and reference files lie, if anywhere."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder that $TFFACE_TEST_DATA names (with `data/` and `fixtures/`), else a skip."""
+    folder = os.environ.get("TFFACE_TEST_DATA")
+    if not folder:
+        pytest.skip("needs real faces and reference files: set TFFACE_TEST_DATA to their folder")
+    return Path(folder)

@@ -1,0 +1,88 @@
+"""The layers of docs/ARCHITECTURE.md: imports only go down, siblings never import each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "tfface"
+
+# Room -> level. A room may import only from lower levels.
+LEVELS = {
+    "errors": 0,
+    "files": 1,
+    "progress": 1,
+    "parts": 1,
+    "recipe": 2,
+    "metrics": 2,
+    "report": 2,
+    "data": 3,
+    "backbones": 3,
+    "heads": 3,
+    "evaluation": 4,
+    "training": 5,
+}
+
+# Rooms that may import TensorFlow: tf.data is its only use.
+TENSORFLOW_ROOMS = {"data"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The absolute names a file imports, wherever in the file it does."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_room_has_a_level():
+    rooms = {room_of(path) for path in FILES} - {"__init__"}
+    assert rooms == set(LEVELS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    for module in imported_modules(path):
+        top, _, rest = module.partition(".")
+        assert top not in ("tools", "tests", "command"), f"{path} imports {module}"
+        if top == "tensorflow":
+            assert room in TENSORFLOW_ROOMS, f"{path} imports TensorFlow"
+        other = rest.partition(".")[0]
+        if top == "tfface" and other in LEVELS and other != room:
+            assert LEVELS[other] < LEVELS[room], f"{path} imports {module}, which is not below it"
+
+
+@pytest.mark.parametrize(
+    "module", ["tfface.recipe", "tfface.metrics.verification", "tfface.report"]
+)
+def test_light_rooms_do_not_import_tensorflow(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("*.py")), ids=lambda path: path.stem)
+def test_tools_only_import_tensorflow_after_parsing(tool):
+    """`--help` has to answer within a second."""
+    top_level = ast.parse(tool.read_text(encoding="utf-8")).body
+    modules = {
+        name
+        for node in top_level
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] + [getattr(node, "module", None) or ""])
+    }
+    heavy = {"tensorflow", "keras", "matplotlib", "jax"}
+    assert not {name.partition(".")[0] for name in modules} & heavy
+    assert {name for name in modules if name.startswith("tfface")} <= {"tfface.errors"}

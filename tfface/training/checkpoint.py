@@ -1,0 +1,81 @@
+"""Checkpoints: all that a run needs to go on after the epoch it last finished."""
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.files import replacing
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        stage: position of the stage in the recipe.
+        epoch: epochs finished in this stage.
+        total_epochs: epochs finished in all stages; the data order and augmentation follow it.
+        total_steps: optimizer steps made in all stages.
+        best: best value of the stage's early-stopping monitor so far.
+        epochs_since_best: epochs finished after the one that gave `best`.
+        stage_done: no further epoch belongs to this stage.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    total_epochs: int = 0
+    total_steps: int = 0
+    best: float | None = None
+    epochs_since_best: int = 0
+    stage_done: bool = False
+
+
+def save(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Writes model, optimizer and progress to one `.npz` file, whole or not at all."""
+    arrays = {key: np.asarray(v) for key, v in _variables(model).items()}
+    with replacing(path) as temporary:
+        np.savez(temporary, progress=np.array(json.dumps(dataclasses.asdict(progress))), **arrays)
+
+
+def load(path: Path, model: keras.Model) -> Progress:
+    """Fills a compiled model and its optimizer from a file that `save` wrote.
+
+    Raises InputError: the file is damaged, or belongs to another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            progress = Progress(**json.loads(str(file["progress"])))
+            arrays = {key: file[key] for key in file.files if key != "progress"}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+    variables = _variables(model)
+    if {key: v.shape for key, v in variables.items()} != {k: a.shape for k, a in arrays.items()}:
+        raise InputError(
+            f"{path}: the checkpoint of another model, or of another stage's optimizer"
+        )
+    for key, variable in variables.items():
+        variable.assign(arrays[key])
+    return progress
+
+
+def stage_of(path: Path) -> int:
+    """Returns the stage a checkpoint was written in (its optimizer has to be built first)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return int(json.loads(str(file["progress"]))["stage"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Every variable that training changes, random seeds included, under a stable name."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    state = [variable for variable in model.variables if id(variable) not in metrics]
+    named = {f"model/{i:05d}/{v.path}": v for i, v in enumerate(state)}
+    named |= {f"optimizer/{i:05d}/{v.path}": v for i, v in enumerate(model.optimizer.variables)}
+    return named

@@ -1,0 +1,85 @@
+"""The run folder: what lies where in it, and whether a run may start there."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+
+import keras
+
+from tfface import __version__
+from tfface.errors import InputError
+from tfface.files import replacing
+from tfface.recipe import Recipe, dump
+
+PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
+
+
+class RunFolder:
+    """Paths of one run; making the object touches nothing."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.recipe = path / "recipe.yaml"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.jsonl"
+        self.tensorboard = path / "tensorboard"
+        self.curves = path / "curves.png"
+        self.plots = path / "plots"
+        self.report = path / "report.html"
+        self.verification = path / "verification.json"
+        self.model = path / "model.keras"
+        self.identities = path / "identities.csv"
+        self.latest = path / "checkpoints" / "latest.npz"
+        self.best = path / "checkpoints" / "best.weights.h5"
+
+    def is_finished(self, recipe: Recipe) -> bool:
+        """Whether a run of this very recipe has ended here (the report is written last)."""
+        return self.report.is_file() and self._same_recipe(recipe)
+
+    def start(self, recipe: Recipe, *, resume: bool) -> None:
+        """Makes the folder and writes recipe and environment into it.
+
+        Raises InputError: it can't be written, or holds a run that this one would overwrite.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder you may write"
+            ) from error
+        if self.recipe.exists() and not self._same_recipe(recipe):
+            raise InputError(
+                f"{self.path}: holds a run of another recipe; choose another --run-dir or delete it"
+            )
+        if self.latest.exists() and not resume:
+            raise InputError(
+                f"{self.path}: holds an unfinished run; go on with it by --resume, or choose another "
+                "--run-dir"
+            )
+        with replacing(self.recipe) as temporary:
+            temporary.write_text(dump(recipe), encoding="utf-8")
+        with replacing(self.environment) as temporary:
+            temporary.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+
+    def _same_recipe(self, recipe: Recipe) -> bool:
+        return self.recipe.is_file() and self.recipe.read_text(encoding="utf-8") == dump(recipe)
+
+
+def environment() -> dict[str, object]:
+    """Returns what a figure depends on beside the recipe: machine, versions, backend, devices."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "tfface": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "backend": keras.backend.backend(),
+        "devices": keras.distribution.list_devices(),
+        **versions,
+    }

@@ -1,0 +1,84 @@
+"""Stages: what trains, with which optimizer and learning rate, and when it ends."""
+
+import math
+
+import keras
+
+from tfface.parts import build
+from tfface.recipe.schema import EarlyStopping, Stage
+from tfface.training.checkpoint import Progress
+from tfface.training.optimizers import OPTIMIZERS
+from tfface.training.recognizer import Recognizer
+from tfface.training.schedules import SCHEDULES, WarmUp
+
+
+def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
+    """Freezes what the stage freezes and compiles the recognizer with the stage's optimizer."""
+    _freeze(recognizer, stage.freeze)
+    optimizer = build(
+        OPTIMIZERS[stage.optimizer.name],
+        stage.optimizer.options,
+        data_dir=None,
+        schedule=_schedule(stage, steps_per_epoch),
+    )
+    if optimizer.weight_decay:
+        # Biases, batch norms and other vectors set levels, which decay would only push about.
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in recognizer.trainable_variables if len(v.shape) < 2]
+        )
+    # XLA is chosen by device: on with an accelerator, off on a CPU, where it makes steps slower.
+    recognizer.compile(optimizer=optimizer, jit_compile="auto")
+    recognizer.optimizer.build(recognizer.trainable_variables)
+
+
+def describe(recognizer: Recognizer, stage: Stage) -> str:
+    """Returns one line on what the stage trains."""
+    trained = sum(math.prod(v.shape) for v in recognizer.trainable_variables)
+    total = sum(math.prod(v.shape) for v in recognizer.weights)
+    frozen = {
+        "none": "nothing frozen",
+        "backbone": "backbone frozen",
+        "batch_norm": "the backbone's batch norms frozen",
+    }[stage.freeze]
+    return f"{frozen}, {trained:,} of {total:,} parameters trainable"
+
+
+def _freeze(recognizer: Recognizer, what: str) -> None:
+    recognizer.trainable = True
+    if what == "backbone":
+        recognizer.backbone.trainable = False
+    elif what == "batch_norm":
+        for layer in recognizer.backbone._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
+def _schedule(
+    stage: Stage, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    schedule = build(
+        SCHEDULES[stage.schedule.name],
+        stage.schedule.options,
+        data_dir=None,
+        learning_rate=stage.optimizer.options["learning_rate"],
+        steps_per_epoch=steps_per_epoch,
+        num_steps=stage.epochs * steps_per_epoch,
+    )
+    warmup_steps = round(stage.warmup_epochs * steps_per_epoch)
+    return WarmUp(schedule, warmup_steps) if warmup_steps else schedule
+
+
+def judge(progress: Progress, stopping: EarlyStopping, figures: dict[str, float]) -> bool:
+    """Notes an epoch's figures in `progress`; returns whether they are the stage's best so far."""
+    value = figures[stopping.monitor]
+    lower_is_better = stopping.monitor.endswith("loss")
+    better = progress.best is None or (
+        value < progress.best if lower_is_better else value > progress.best
+    )
+    if better:
+        progress.best = value
+        progress.epochs_since_best = 0
+    else:
+        progress.epochs_since_best += 1
+        progress.stage_done |= progress.epochs_since_best >= stopping.patience
+    return better
