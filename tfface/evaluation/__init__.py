@@ -1,0 +1,1 @@
+"""Judging trained models: one embedder for every format, one function for every task."""

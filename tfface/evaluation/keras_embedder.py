@@ -1,0 +1,115 @@
+"""A Keras model as an embedder."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfface.errors import InputError
+
+# What a run folder calls its embedder.
+MODEL_FILE = "model.keras"
+
+
+class KerasEmbedder:
+    """Embeds images with a Keras model, on any Keras backend.
+
+    The sum of the embeddings of an image and of its mirrored copy is computed in one compiled pass.
+    Every pass has the same shape (the last one is filled up), so that it's compiled once.
+
+    Args:
+        model: takes float32 RGB [batch, height, width, 3] of 0..255 (whatever normalisation it
+            needs is inside) and returns [batch, embedding_size].
+        name: what tables and messages call it.
+        batch_size: images of one pass; their mirrored copies come on top.
+
+    Attributes:
+        image_size: (height, width) that the model takes, from its input shape.
+
+    Raises InputError: the model's input is not images of one fixed size, or its output is not one
+        vector for each image.
+    """
+
+    def __init__(self, model: keras.Model, name: str, batch_size: int = 64):
+        self.name = name
+        self.batch_size = batch_size
+        self.image_size = _image_size(model, name)
+        self._flip_sum = _FlipSum(model)
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Returns flip-summed embeddings, not normalised: float32 [n, embedding_size].
+
+        Args:
+            images: uint8 [n, height, width, 3], RGB.
+        """
+        embeddings = []
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            missing = self.batch_size - len(batch)
+            filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            embeddings.append(self._flip_sum.predict_on_batch(filled)[: len(batch)])
+        return np.concatenate(embeddings)
+
+
+class _FlipSum(keras.Model):
+    """model(images) + model(mirrored images), as one model so that Keras compiles it."""
+
+    def __init__(self, model: keras.Model):
+        super().__init__()
+        self.model = model
+
+    def call(self, images):
+        images = ops.cast(images, "float32")
+        both = ops.concatenate([images, ops.flip(images, axis=2)], axis=0)
+        straight, mirrored = ops.split(self.model(both, training=False), 2, axis=0)
+        # Half precision would round the sum.
+        return ops.cast(straight, "float32") + ops.cast(mirrored, "float32")
+
+
+def load_keras_embedder(model: str, batch_size: int) -> KerasEmbedder | None:
+    """Returns the embedder of a run folder or a `.keras` file; None if `model` is neither."""
+    path = Path(model)
+    if path.suffix == ".keras":
+        name = path.stem
+    elif (path / MODEL_FILE).exists():
+        # "runs/today/." has no name of its own until it's resolved.
+        path, name = path / MODEL_FILE, path.resolve().name
+    else:
+        return None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return KerasEmbedder(load_keras_model(path), name, batch_size)
+
+
+def load_keras_model(path: str | os.PathLike) -> keras.Model:
+    """Loads a `.keras` file in safe mode: code stored in the file is never run.
+
+    Raises InputError: it isn't a `.keras` file, is damaged, or needs code to be run.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras has no error of its own: a damaged archive, an unknown layer and refused code all
+    # come as what the parts below it raise.
+    except Exception as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{path}: can't be loaded as a Keras model ({type(error).__name__}: {first_line})"
+        ) from error
+
+
+def _image_size(model: keras.Model, name: str) -> tuple[int, int]:
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3 or None in shapes[0][1:3]:
+        raise InputError(
+            f"{name}: the model takes {shapes}: expected one input of RGB images of a fixed size, "
+            "[(None, height, width, 3)]"
+        )
+    outputs = [tuple(tensor.shape) for tensor in model.outputs]
+    if len(outputs) != 1 or len(outputs[0]) != 2:
+        raise InputError(
+            f"{name}: the model returns {outputs}: expected one embedding for each image, "
+            "[(None, embedding_size)]"
+        )
+    return shapes[0][1:3]

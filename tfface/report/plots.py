@@ -1,0 +1,206 @@
+"""Pictures of training and of verification (PNG, drawn without a display)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from tfface.files import replacing
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; lines differ in style as well.
+BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+)
+_LINES = [
+    (colour, style) for style in ("-", "--", ":") for colour in (BLUE, VERMILLION, GREEN, ORANGE)
+] + [(PURPLE, "-"), (SKY, "-")]
+_GREY = "#666666"
+
+# What a record of an epoch holds beside curves.
+_NOT_CURVES = ("epoch", "step", "stage")
+_NOT_CURVE_ENDINGS = ("_seconds", "_bytes", "_per_second")
+
+
+def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: str = "") -> None:
+    """Draws every figure of the epochs over the epochs: one panel for each and its `val_` twin.
+
+    Args:
+        path: the PNG.
+        epochs: records of epochs as in `metrics.jsonl`, at least one. A figure may be missing or
+            null in some. Where `stage` changes, a line marks it.
+    """
+    panels = _panels(epochs)
+    columns = min(3, max(1, len(panels)))
+    rows = -(-max(1, len(panels)) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.3 * rows), layout="constrained")
+    x = [record["epoch"] for record in epochs]
+    for number, (name, keys) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        for key in keys:
+            validation = key.startswith("val_")
+            axes.plot(
+                x,
+                [_number(record.get(key)) for record in epochs],
+                color=VERMILLION if validation else BLUE,
+                linestyle="--" if validation else "-",
+                marker="o" if len(epochs) <= 25 else None,
+                markersize=3.5,
+                label="validation" if validation else "training",
+            )
+        if name == "learning_rate" and _spread(epochs, name) > 20:
+            axes.set_yscale("log")
+        _mark_stages(axes, epochs)
+        _dress(axes, name.replace("_", " "), "epoch", "")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(keys) > 1 or keys[0].startswith("val_"):
+            axes.legend(frameon=False, fontsize=9)
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def draw_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draws TAR over FAR, FAR on a log axis that ends where the impostor pairs end.
+
+    Args:
+        path: the PNG.
+        curves: pair set -> (FAR, TAR), both rising from 0 to 1.
+    """
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    lowest = 1.0
+    for number, (name, (far, tar)) in enumerate(curves.items()):
+        colour, style = _LINES[number % len(_LINES)]
+        # Below its first false accept a curve says nothing: no pair is there to tell.
+        shown = far > 0
+        lowest = min(lowest, tar[shown][0])
+        axes.plot(
+            far[shown],
+            tar[shown],
+            color=colour,
+            linestyle=style,
+            linewidth=1.8,
+            drawstyle="steps-post",
+            label=name,
+        )
+    axes.set_xscale("log")
+    axes.set_xlim(right=1)
+    axes.set_ylim(np.floor(lowest * 20) / 20 - 0.005, 1.005)
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    _dress(axes, "ROC", "false accept rate (FAR)", "true accept rate (TAR)")
+    axes.legend(frameon=False, loc="lower right")
+    _save(figure, path)
+
+
+def draw_similarities(
+    path: Path, *, genuine: np.ndarray, impostor: np.ndarray, threshold: float, title: str
+) -> None:
+    """Draws how similar genuine and impostor pairs are, and the threshold between them.
+
+    Args:
+        path: the PNG.
+        genuine, impostor: cosine similarities, at least one of each.
+        threshold: from this cosine on a pair is accepted.
+        title: the name of the pair set.
+    """
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    both = np.concatenate([genuine, impostor, [threshold]])
+    bins = np.linspace(both.min(), max(both.max(), both.min() + 1e-6), 61)
+    for values, name, colour, hatch in (
+        (impostor, "impostor", VERMILLION, "////"),
+        (genuine, "genuine", BLUE, None),
+    ):
+        axes.hist(
+            values,
+            bins=bins,
+            weights=np.full(len(values), 1 / len(values)),
+            histtype="stepfilled",
+            facecolor=colour,
+            alpha=0.35,
+            hatch=hatch,
+            edgecolor=colour,
+            label=f"{name} ({len(values):,} pairs)",
+        )
+    axes.axvline(
+        threshold, color="black", linestyle="--", linewidth=1.2, label=f"threshold {threshold:.3f}"
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    _dress(axes, f"{title}: similarity of the pairs", "cosine similarity", "share of pairs")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _panels(epochs: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
+    """Returns panel -> keys: loss and accuracy first, the learning rate last."""
+    keys = {
+        key
+        for record in epochs
+        for key, value in record.items()
+        if key not in _NOT_CURVES
+        and not key.endswith(_NOT_CURVE_ENDINGS)
+        and isinstance(value, int | float)
+    }
+    panels: dict[str, list[str]] = {}
+    for key in sorted(keys, key=lambda key: (key.startswith("val_"), key)):
+        panels.setdefault(key.removeprefix("val_"), []).append(key)
+    rank = {"loss": 0, "accuracy": 1, "learning_rate": 3}
+    return dict(sorted(panels.items(), key=lambda panel: (rank.get(panel[0], 2), panel[0])))
+
+
+def _mark_stages(axes: Axes, epochs: Sequence[Mapping[str, object]]) -> None:
+    stages = [record.get("stage") for record in epochs]
+    if len(set(stages)) < 2:
+        return
+    starts = [i for i in range(len(stages)) if i == 0 or stages[i] != stages[i - 1]]
+    for start in starts:
+        position = epochs[start]["epoch"] - 0.5
+        if start:
+            axes.axvline(position, color=_GREY, linestyle=":", linewidth=1)
+        axes.annotate(
+            str(stages[start]),
+            (position, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=_GREY,
+        )
+    axes.set_xlim(left=epochs[0]["epoch"] - 0.5)
+
+
+def _spread(epochs: Sequence[Mapping[str, object]], key: str) -> float:
+    values = np.array([_number(record.get(key)) for record in epochs])
+    values = values[values > 0]
+    return float(values.max() / values.min()) if len(values) else 1.0
+
+
+def _number(value: object) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _percent(value: float, position: int | None = None) -> str:
+    return f"{100 * value:g}%" if abs(100 * value - round(100 * value, 2)) < 1e-9 else ""
+
+
+def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color="#DDDDDD", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)
