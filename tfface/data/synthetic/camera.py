@@ -29,14 +29,20 @@ def on_face(points: np.ndarray, lift: float = 0.0) -> np.ndarray:
     Args:
         lift: how far above the surface, in head units (a nose tip, spectacles).
     """
-    x, y = points[:, 0], points[:, 1]
-    bulge = np.clip(1 - (x / 47) ** 2 - ((y - 8) / 74) ** 2, 0.02, 1)
-    return np.stack([x, y, 6 + 27 * np.sqrt(bulge) + lift], axis=1)
+    placed = np.empty((len(points), 3))
+    placed[:, :2] = points
+    across = points[:, 0] * (1 / 47)
+    down = (points[:, 1] - 8) * (1 / 74)
+    bulge = np.maximum(1 - across * across - down * down, 0.02)
+    placed[:, 2] = 27 * np.sqrt(bulge) + (6 + lift)
+    return placed
 
 
 def at_depth(points: np.ndarray, depth: float) -> np.ndarray:
     """Returns float [n, 3]: points [n, 2] of the front view on the plane z = depth."""
-    return np.concatenate([points, np.full((len(points), 1), depth)], axis=1)
+    placed = np.empty((len(points), 3))
+    placed[:, :2], placed[:, 2] = points, depth
+    return placed
 
 
 class Camera:

@@ -5,6 +5,18 @@ from functools import cache
 import numpy as np
 
 
+def paired(x, y) -> np.ndarray:
+    """Returns float [n, 2] from two columns, of which one may be a number."""
+    points = np.empty((len(x) if np.ndim(x) else len(y), 2))
+    points[:, 0], points[:, 1] = x, y
+    return points
+
+
+def shifted(points: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Returns float [n, 2]: `points` moved."""
+    return points + np.array((x, y))
+
+
 def closed_curve(control: np.ndarray, samples: int = 6) -> np.ndarray:
     """Returns float [len(control) * samples, d]: the closed Catmull-Rom curve through `control`."""
     return _basis(len(control), samples, True) @ control
@@ -25,11 +37,9 @@ def mirrored(right_half: np.ndarray) -> np.ndarray:
     return np.concatenate([right_half, left_half])
 
 
-def ellipse(
-    center: tuple[float, float], radii: tuple[float, float], points: int = 20
-) -> np.ndarray:
-    """Returns float [points, 2] on an ellipse whose axes are those of the page."""
-    return np.array(center) + _circle(points) * np.array(radii)
+def ellipse(center: tuple[float, float], radii, points: int = 16) -> np.ndarray:
+    """Returns float [points, 2]; `radii`: along x and along y, or one number for a circle."""
+    return np.array(center) + _circle(points) * radii
 
 
 @cache

@@ -1,43 +1,46 @@
-"""Draws the hair of the head: what lies behind the face, and what falls before it."""
+"""Draws hair: behind the face, before it, and the beard."""
 
 import numpy as np
 
 from tfface.data.synthetic.camera import at_depth, on_face
 from tfface.data.synthetic.canvas import Canvas
 from tfface.data.synthetic.colours import mixed
-from tfface.data.synthetic.curves import closed_curve, mirrored, open_curve
+from tfface.data.synthetic.curves import closed_curve, mirrored, open_curve, paired, shifted
+from tfface.data.synthetic.head import face_outline
+from tfface.data.synthetic.mouth import JAW_DROP
+from tfface.data.synthetic.nuisance import Expression
 from tfface.data.synthetic.traits import HAIR_STYLES, Traits
 
 _SKULL_TOP = -60.0
+_NUM_STRANDS = 13
 
 
-def draw_hair_back(canvas: Canvas, traits: Traits):
+def draw_hair_back(canvas: Canvas, traits: Traits) -> None:
     """The skull and the hair behind face and ears."""
     hair, face = traits.hair, traits.face
     skull = mirrored(np.array([[0, -60], [24, -55], [37, -32], [36, 0], [20, 30], [0, 34.0]]))
     colour = hair.colour if HAIR_STYLES[hair.style].cover == 1 else face.skin
-    canvas.fill(at_depth(closed_curve(skull), -24), colour, body=True)
+    canvas.fill(at_depth(closed_curve(skull, 4), -24), colour, body=True)
     if HAIR_STYLES[hair.style].cover < 1:
         return
-    if hair.style == "tied" and hair.bun:
-        bun = np.array([[0, -84], [12, -80], [15, -70], [8, -60], [0, -58.0]])
-        canvas.fill(at_depth(closed_curve(mirrored(bun)), -26), mixed(hair.colour, 0.85), body=True)
-    end = hair.length
-    wide = face.half_width + hair.side
-    half = [
+    if hair.bun:
+        bun = mirrored(np.array([[0, -84], [12, -80], [15, -70], [8, -60], [0, -58.0]]))
+        canvas.fill(at_depth(closed_curve(bun, 4), -26), mixed(hair.colour, 0.85), body=True)
+    end, wide = hair.length, face.half_width + hair.side
+    right_half = [
         [0, _SKULL_TOP - hair.top],
         [22, -56 - 0.9 * hair.top],
         [0.92 * wide, -34 - 0.4 * hair.top],
         [wide, -8],
     ]
     if end > 20:
-        half += [[wide + 0.5, 0.5 * end], [wide - 2, end]]
-    half += [[0.75 * wide, end + 4], [0, end + 5]]
-    outline = _rippled(closed_curve(mirrored(np.array(half, float)), 6), traits)
+        right_half += [[wide + 0.5, 0.5 * end], [wide - 2, end]]
+    right_half += [[0.75 * wide, end + 4], [0, end + 5]]
+    outline = _rippled(closed_curve(mirrored(np.array(right_half)), 6), traits)
     canvas.fill(at_depth(outline, -10), mixed(hair.colour, 0.72), body=True)
 
 
-def draw_hair_front(canvas: Canvas, traits: Traits):
+def draw_hair_front(canvas: Canvas, traits: Traits) -> None:
     """From the crown to the hairline, with the locks beside the face."""
     hair, face = traits.hair, traits.face
     cover = HAIR_STYLES[hair.style].cover
@@ -45,7 +48,7 @@ def draw_hair_front(canvas: Canvas, traits: Traits):
         return
     wide = face.half_width + 0.6 * hair.side + 0.5
     side_end = min(hair.length, 14.0)
-    crown = np.array(
+    right = np.array(
         [
             [0, _SKULL_TOP - hair.top],
             [22, -56.5 - 0.9 * hair.top],
@@ -54,48 +57,48 @@ def draw_hair_front(canvas: Canvas, traits: Traits):
             [wide, side_end],
         ]
     )
-    left = crown[:0:-1] * [-1, 1]
-    outer = open_curve(np.concatenate([left, crown]), 5)
-    inner = open_curve(_hairline(traits, side_end), 5)
-    front = np.concatenate([at_depth(_rippled(outer, traits), 2.0), on_face(inner, 1.0)])
+    crown = open_curve(np.concatenate([right[:0:-1] * [-1, 1], right]), 4)
+    hairline = open_curve(_hairline(traits, side_end), 4)
+    front = np.concatenate([at_depth(_rippled(crown, traits), 2), on_face(hairline, 1)])
     canvas.fill(front, hair.colour, cover, body=True)
     if hair.length > 30:
         for side in (-1, 1):
             _draw_curtain(canvas, traits, side)
     if cover == 1:
-        _draw_strands(canvas, traits, outer, inner)
+        _draw_strands(canvas, traits, hairline)
 
 
 def _hairline(traits: Traits, side_end: float) -> np.ndarray:
     """Control points from the right sideburn over the forehead to the left one."""
     hair, half = traits.hair, traits.face.half_width
-    temple = hair.hairline - hair.recession
+    temple, corner = hair.hairline - hair.recession, hair.hairline - 0.3 * hair.recession
     right, left = (hair.sweep, 0) if hair.part < 0 else (0, hair.sweep)
-    points = [
-        [half - 1.0, side_end],
-        [half - 3.2, -6],
-        [half - 6, -20 + 0.5 * right],
-        [24, temple + right * 0.8],
-        [12, hair.hairline - 0.3 * hair.recession + right],
-        [0, hair.hairline + hair.peak],
-        [-12, hair.hairline - 0.3 * hair.recession + left],
-        [-24, temple + left * 0.8],
-        [-half + 6, -20 + 0.5 * left],
-        [-half + 3.2, -6],
-        [-half + 1.0, side_end],
-    ]
-    line = np.array(points, float)
+    line = np.array(
+        [
+            [half - 1.0, side_end],
+            [half - 3.2, -6],
+            [half - 6, -20 + 0.5 * right],
+            [24, temple + 0.8 * right],
+            [12, corner + right],
+            [0, hair.hairline + hair.peak],
+            [-12, corner + left],
+            [-24, temple + 0.8 * left],
+            [-half + 6, -20 + 0.5 * left],
+            [-half + 3.2, -6],
+            [-half + 1.0, side_end],
+        ]
+    )
     if hair.sweep:
-        # The parting: the hair rises where it is divided.
-        line[:, 1] -= 5 * np.exp(-(((line[:, 0] - hair.part) / 7) ** 2)) * (line[:, 1] < -15)
+        # At the parting the hair rises.
+        near = np.exp(-(((line[:, 0] - hair.part) / 7) ** 2))
+        line[:, 1] -= 5 * near * (line[:, 1] < -15)
     if hair.style == "fringe":
-        jag = np.array([0, 0, 1, -1.5, 1.5, -1, 1.5, -1.5, 1, 0, 0]) * hair.ripple
-        line[:, 1] += jag
+        line[:, 1] += np.array([0, 0, 1, -1.5, 1.5, -1, 1.5, -1.5, 1, 0, 0]) * hair.ripple
     return line
 
 
-def _draw_curtain(canvas: Canvas, traits: Traits, side: int):
-    """Long hair beside the cheek, in front of the ear."""
+def _draw_curtain(canvas: Canvas, traits: Traits, side: int) -> None:
+    """Long hair beside the cheek, before the ear."""
     hair, half = traits.hair, traits.face.half_width
     end, wide = hair.length, half + hair.side
     shape = np.array(
@@ -110,37 +113,30 @@ def _draw_curtain(canvas: Canvas, traits: Traits, side: int):
             [half, -30],
         ]
     )
-    curve = _rippled(closed_curve(shape, 5), traits) * [side, 1]
+    curve = _rippled(closed_curve(shape, 4), traits) * [side, 1]
     canvas.fill(at_depth(curve, 4), hair.colour, body=True)
-    for share in (0.3, 0.6, 0.85):
-        inner, outer = curve[:16], curve[20:36][::-1]
+    inner, outer = curve[:13], curve[16:29][::-1]
+    for share, shade in ((0.3, 1 + hair.streak), (0.6, 1 - hair.streak), (0.85, 1 + hair.streak)):
         strand = inner + (outer - inner) * share
-        shade = 1 - traits.hair.streak if share == 0.6 else 1 + traits.hair.streak
-        canvas.stroke(at_depth(strand, 5), 1.6, mixed(hair.colour, shade), 0.6)
+        canvas.stroke(at_depth(strand, 5), 1.8, mixed(hair.colour, shade), 0.6)
 
 
-def _draw_strands(canvas: Canvas, traits: Traits, outer: np.ndarray, inner: np.ndarray):
+def _draw_strands(canvas: Canvas, traits: Traits, hairline: np.ndarray) -> None:
+    """Lighter and darker strands from the parting to the hairline."""
     hair = traits.hair
-    count = 15
-    start_x = np.linspace(-30, 30, count)
-    crown = np.stack(
-        [hair.part + 0.25 * (start_x - hair.part), np.full(count, _SKULL_TOP - 0.3 * hair.top)], 1
-    )
-    order = np.argsort(inner[:, 0])
-    ends = np.stack([start_x, np.interp(start_x, inner[order, 0], inner[order, 1]) - 1], axis=1)
-    bend = (crown + ends) / 2 + np.stack(
-        [0.35 * (start_x - hair.part), np.full(count, -3.0)], axis=1
-    )
-    wave = hair.ripple * np.sin(np.arange(count) * 2.4 + hair.phase)
-    for index in range(count):
-        line = open_curve(np.stack([crown[index], bend[index] + [wave[index], 0], ends[index]]), 3)
-        shade = 1 + hair.streak * (1.6 if index % 3 == 1 else -1)
-        colour = (
-            mixed(hair.colour, shade)
-            if shade < 1
-            else mixed(hair.colour, 2 - shade, (255, 236, 210))
-        )
-        canvas.stroke(on_face(line, 2.0), 1.5, colour, 0.55)
+    end_x = np.linspace(-30, 30, _NUM_STRANDS)
+    leftward = hairline[::-1]
+    ends = paired(end_x, np.interp(end_x, leftward[:, 0], leftward[:, 1]) - 1)
+    starts = paired(hair.part + 0.25 * (end_x - hair.part), _SKULL_TOP - 0.3 * hair.top)
+    wave = hair.ripple * np.sin(np.arange(_NUM_STRANDS) * 2.4 + hair.phase)
+    bends = (starts + ends) / 2 + paired(0.35 * (end_x - hair.part) + wave, -3.0)
+    light = mixed(hair.colour, 1 - 1.3 * hair.streak, (255, 236, 210))
+    dark = mixed(hair.colour, 1 - 1.3 * hair.streak)
+    control = np.stack([starts, bends, ends]).reshape(3, -1)
+    lines = open_curve(control, 3).reshape(-1, _NUM_STRANDS, 2)
+    for strand in range(_NUM_STRANDS):
+        colour = light if strand % 3 == 1 else dark
+        canvas.stroke(lines[:, strand], 1.8, colour, 0.55, lift=2)
 
 
 def _rippled(curve: np.ndarray, traits: Traits) -> np.ndarray:
@@ -149,6 +145,56 @@ def _rippled(curve: np.ndarray, traits: Traits) -> np.ndarray:
     if hair.ripple < 0.2:
         return curve
     waves = hair.waves * (3 if hair.style in ("curly", "afro") else 1)
-    t = np.linspace(0, 2 * np.pi, len(curve))
-    swing = 1 + hair.ripple * 0.022 * np.sin(waves * t + hair.phase) * (curve[:, 1] > -200)
-    return (curve - [0, -5]) * swing[:, None] + [0, -5]
+    angles = np.linspace(0, 2 * np.pi, len(curve))
+    swing = 1 + hair.ripple * 0.022 * np.sin(waves * angles + hair.phase)
+    return shifted(shifted(curve, 0, 5) * swing[:, None], 0, -5)
+
+
+# ---- facial hair -------------------------------------------------------------------------------
+
+
+def draw_beard(canvas: Canvas, traits: Traits, expression: Expression) -> None:
+    """Stubble, beard and goatee: what lies under the lips, and so is painted before them."""
+    beard, face, mouth = traits.facial_hair, traits.face, traits.mouth
+    colour, reach = _beard_colour(traits), beard.reach
+    upper_edge = np.array(
+        [
+            [-face.jaw - 3, reach],
+            [-0.8 * face.jaw, reach + 10],
+            [-mouth.half_width - 3, mouth.y - 5],
+            [0, mouth.y - mouth.upper - 3.5],
+            [mouth.half_width + 3, mouth.y - 5],
+            [0.8 * face.jaw, reach + 10],
+            [face.jaw + 3, reach],
+        ]
+    )
+    for opacity, grow in ((beard.stubble, -0.5), (beard.beard, 1.8)):
+        if opacity:
+            jaw = face_outline(face, expression, grow)
+            jaw = jaw[jaw[:, 1] > reach]
+            jaw = jaw[np.argsort(jaw[:, 0])]
+            top = on_face(open_curve(upper_edge, 4))
+            canvas.fill(np.concatenate([jaw, top[::-1]]), colour, opacity, body=True)
+    if beard.goatee:
+        half, drop = 0.8 * mouth.half_width, JAW_DROP * expression.mouth_open
+        y = mouth.y + mouth.lower + 1 + drop
+        chin = face.chin_y + 0.5 * drop
+        shape = [[0, y - 0.5], [half, y + 1], [0.7 * half, chin], [0, chin + 3]]
+        outline = closed_curve(mirrored(np.array(shape)), 4)
+        canvas.fill(outline, colour, beard.goatee, lift=1)
+
+
+def draw_moustache(canvas: Canvas, traits: Traits, expression: Expression) -> None:
+    beard, mouth = traits.facial_hair, traits.mouth
+    if not beard.moustache:
+        return
+    half = mouth.half_width * beard.moustache_width
+    y = mouth.y - mouth.upper - 1.2 * expression.mouth_open
+    corner = y + 3 + mouth.corners - 2 * expression.smile
+    shape = [[0, y - 3.6], [0.55 * half, y - 3.4], [half, corner], [0.5 * half, y + 0.6], [0, y]]
+    outline = closed_curve(mirrored(np.array(shape)), 4)
+    canvas.fill(outline, _beard_colour(traits), beard.moustache, lift=2)
+
+
+def _beard_colour(traits: Traits):
+    return mixed(traits.hair.colour, 0.75, (52, 36, 28))

@@ -9,7 +9,10 @@ from tfface.data.synthetic.camera import CROP, Camera, on_face
 from tfface.data.synthetic.nuisance import Expression, Nuisance, Sensor
 from tfface.data.synthetic.traits import Traits
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# What a full blush takes from red, green and blue.
+_BLUSH = (0.1, 0.6, 0.55)
+# The cheeks come first in `relief`.
+_CHEEKS = slice(0, 2)
 
 
 def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarray]:
@@ -31,10 +34,11 @@ def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarr
         shapes.append((width, height, amount, dark))
 
     for side in (-1, 1):
+        add(side * 21, 15 - 2 * smile, 9, 7, 1.6 + 2 * face.cheekbone + 1.5 * smile)
+    for side in (-1, 1):
         add(side * eyes.spacing, 0, 8.5, 5.5, -2.6, 0.1 + eyes.socket)
         add(side * eyes.spacing, 0.5, 5, 3.6, 1.6)
         add(side * (eyes.spacing - 2), -9, 9, 3.4, 1.2 + 1.6 * face.brow_ridge)
-        add(side * 21, 15 - 2 * smile, 9, 7, 1.6 + 2 * face.cheekbone + 1.5 * smile)
         add(side * 24, 34, 8, 9, -1.6 * face.cheekbone, 0.12 * face.cheekbone)
         add(side * nose.half_width * 0.78, base - 2, 2.4, 2.6, 1.9, lift=0.3 * rise)
         add(side * 6.5, -1, 3, 4, -1.6, 0.1)
@@ -62,47 +66,50 @@ def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarr
 def light_person(
     painted: np.ndarray, body: np.ndarray, traits: Traits, nuisance: Nuisance, camera: Camera
 ) -> np.ndarray:
-    """Returns float32 [size, size, 3], 0..255: the painted picture under the light of the scene.
+    """Returns float32 [3, size, size], about 0..1: the painted picture under the light of the scene.
 
     The head is an ellipsoid with the bumps of `relief`; brightness is Lambert's law with a soft
-    terminator, in linear light (squared grey levels).
+    terminator, in linear light (squared grey levels). Colours are planes here, since NumPy is slow
+    where the last axis is short.
     """
     light, size = nuisance.light, len(painted)
-    grid = (np.arange(size) + 0.5) * (CROP / size)
+    grid = ((np.arange(size) + 0.5) * (CROP / size)).astype(np.float32)
     slope_x, slope_y, dark, cheeks = _slopes(traits, nuisance.expression, camera, grid)
 
-    center = camera.project(np.array([[0.0, 4.0, 6.0]]))[0]
-    u = ((grid - center[0]) / (46 * camera.scale))[None, :]
-    v = ((grid - center[1]) / (70 * camera.scale))[:, None]
+    center = camera.project(np.array([[0.0, 4.0, 6.0]]))[0].astype(np.float32)
+    u = ((grid - center[0]) / np.float32(46 * camera.scale))[None, :]
+    v = ((grid - center[1]) / np.float32(70 * camera.scale))[:, None]
     steep = 30 / np.sqrt(1 - np.minimum(u * u + v * v, 0.93))
-    slope_x -= steep * u / 46
-    slope_y -= steep * v / 70
+    slope_x -= steep * (u / 46)
+    slope_y -= steep * (v / 70)
 
-    x, y, z = light.direction
-    facing = (-slope_x * x - slope_y * y + z) / np.sqrt(1 + slope_x**2 + slope_y**2)
-    lambert = np.maximum(0.0, (facing + 0.25) / 1.25)
+    x, y, z = light.direction.tolist()
+    facing = (z - slope_x * x - slope_y * y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+    direct = np.maximum(0.2 + 0.8 * facing, 0) * (light.diffuse * (1 - 0.6 * dark))
     ambient = light.ambient * (1 - dark)
-    direct = light.diffuse * lambert * (1 - 0.6 * dark)
-    brightness = ambient[..., None] * light.ambient_colour + direct[..., None] * light.colour
-    glint = light.shine * np.maximum(0.0, facing) ** 12
-    blush = 1 - (traits.face.blush * cheeks)[..., None] * np.array([0.1, 0.6, 0.55])
+    glint = (0.2 * light.shine) * np.maximum(facing, 0) ** 12
+    blush = traits.face.blush * cheeks
 
-    linear = (painted.astype(np.float32) / 255) ** 2
-    person = linear * (brightness * blush) + (0.2 * glint)[..., None] * light.colour
-    share = (body.astype(np.float32) / 255)[..., None]
-    behind = linear * (light.background * light.ambient_colour)
-    lit = behind + share * (person - behind)
-    return 255 * np.sqrt(np.maximum(lit, 0)).astype(np.float32)
+    linear = np.square(painted.transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255))
+    share = body * np.float32(1 / 255)
+    for channel in range(3):
+        lamp, around = float(light.colour[channel]), float(light.ambient_colour[channel])
+        person = linear[channel] * (ambient * around + direct * lamp) + glint * lamp
+        person *= 1 - _BLUSH[channel] * blush
+        behind = linear[channel] * (light.background * around)
+        linear[channel] = behind + share * (person - behind)
+    return np.sqrt(linear)
 
 
 def _slopes(traits: Traits, expression: Expression, camera: Camera, grid: np.ndarray):
     """Returns the slopes of the bumps in x and in y, how dark hollows are, and where the cheeks are."""
     centers, shapes = relief(traits, expression)
-    page = camera.project(centers)
-    width_x, width_y, height, dark = (shapes * [camera.scale, camera.scale, 1, 1]).T[..., None]
+    page = camera.project(centers).astype(np.float32)
+    shapes = (shapes * [camera.scale, camera.scale, 1, 1]).astype(np.float32)
+    width_x, width_y, height, dark = shapes.T[..., None]
     from_x = (grid - page[:, :1]) / width_x
     from_y = (grid - page[:, 1:]) / width_y
-    bell_x, bell_y = np.exp(-0.5 * from_x**2), np.exp(-0.5 * from_y**2)
+    bell_x, bell_y = np.exp(-0.5 * from_x * from_x), np.exp(-0.5 * from_y * from_y)
 
     # einsum's own loop, not BLAS: its sums don't depend on the number of threads.
     def total(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -110,22 +117,26 @@ def _slopes(traits: Traits, expression: Expression, camera: Camera, grid: np.nda
 
     slope_x = total(bell_y * height, -bell_x * from_x / width_x)
     slope_y = total(-bell_y * from_y / width_y * height, bell_x)
-    hollows = np.flatnonzero(shapes[:, 3])
-    darkness = total((bell_y * dark)[hollows], bell_x[hollows])
-    cheeks = total(bell_y[3:11:7], bell_x[3:11:7])
+    hollow = shapes[:, 3] > 0
+    darkness = total((bell_y * dark)[hollow], bell_x[hollow])
+    cheeks = total(bell_y[_CHEEKS], bell_x[_CHEEKS])
     return slope_x, slope_y, np.minimum(darkness, 0.85), cheeks
 
 
 def photograph(lit: np.ndarray, sensor: Sensor, noise_seed: int) -> np.ndarray:
-    """Returns uint8 [size, size, 3]: what a camera and an image file make of the scene."""
-    size = len(lit)
-    level = np.maximum(lit * (np.sqrt(sensor.exposure) / 255), 0)
+    """Returns uint8 [size, size, 3]: what a camera and an image file make of the scene.
+
+    Args:
+        lit: as `light_person` returns it.
+    """
+    size = lit.shape[-1]
+    level = lit * np.float32(np.sqrt(sensor.exposure))
     # A soft shoulder, as cameras have one: bright skin keeps some colour.
-    level = np.where(level > 0.8, 0.8 + 0.2 * np.tanh((level - 0.8) / 0.2), level)
-    level = level**sensor.gamma
-    grey = (level @ _LUMA)[..., None]
-    level = grey + sensor.saturation * (level - grey)
-    picture = Image.fromarray(np.clip(level * 255 + 0.5, 0, 255).astype(np.uint8))
+    level = np.minimum(level, 0.8) + 0.2 * np.tanh(np.maximum(level - 0.8, 0) * 5)
+    level **= np.float32(sensor.gamma)
+    grey = 0.299 * level[0] + 0.587 * level[1] + 0.114 * level[2]
+    level = 255 * (grey + sensor.saturation * (level - grey))
+    picture = Image.fromarray(_rounded(level.transpose(1, 2, 0)))
     if sensor.shrink < 1:
         small = max(16, round(size * sensor.shrink))
         picture = picture.resize((small, small), Image.Resampling.BILINEAR)
@@ -134,10 +145,13 @@ def photograph(lit: np.ndarray, sensor: Sensor, noise_seed: int) -> np.ndarray:
     if blur_pixels > 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(blur_pixels))
     noise = np.random.default_rng(noise_seed).standard_normal((size, size, 3), np.float32)
-    noisy = np.asarray(picture, np.float32) + sensor.noise * noise
-    pixels = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
+    pixels = _rounded(np.asarray(picture) + noise * np.float32(sensor.noise))
     if sensor.jpeg_quality is None:
         return pixels
     with io.BytesIO() as file:
         Image.fromarray(pixels).save(file, "JPEG", quality=sensor.jpeg_quality)
         return np.array(Image.open(file))
+
+
+def _rounded(levels: np.ndarray) -> np.ndarray:
+    return np.clip(levels + 0.5, 0, 255).astype(np.uint8)

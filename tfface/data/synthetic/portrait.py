@@ -2,36 +2,33 @@
 
 import numpy as np
 
-from tfface.data.synthetic import features, hair, lighting, scene
-from tfface.data.synthetic.camera import Camera
+from tfface.data.synthetic import eyes, hair, head, lighting, mouth, nose, scene
+from tfface.data.synthetic.camera import Camera, on_face
 from tfface.data.synthetic.canvas import Canvas
-from tfface.data.synthetic.nuisance import Nuisance
+from tfface.data.synthetic.nuisance import Expression, Nuisance
 from tfface.data.synthetic.traits import Traits
 
 
 def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
     """Returns uint8 [size, size, 3], RGB: the person `traits` in the circumstances `nuisance`."""
-    expression = nuisance.expression
-    camera = Camera(nuisance.pose, features.landmarks(traits, expression))
+    face, expression, yaw = traits.face, nuisance.expression, nuisance.pose.yaw
+    camera = Camera(nuisance.pose, landmarks(traits, expression))
     canvas = Canvas(size, camera)
-    # What turns away from the viewer is painted first.
-    sides = (1, -1) if nuisance.pose.yaw > 0 else (-1, 1)
 
     scene.draw_background(canvas, nuisance.background)
     hair.draw_hair_back(canvas, traits)
-    features.draw_neck(canvas, traits.face, nuisance.background.clothes)
-    scene.draw_shadow_on_neck(canvas, traits)
-    for side in sides:
-        features.draw_ear(canvas, traits.ears, traits.face, side)
-    features.draw_face(canvas, traits.face, expression)
-    features.draw_beard(canvas, traits.facial_hair, traits, expression)
-    features.draw_marks(canvas, traits.marks, traits.face)
-    for side in sides:
-        features.draw_eye(canvas, traits.eyes, traits.face, expression, side)
-        features.draw_brow(canvas, traits.brows, traits, expression, side)
-    features.draw_mouth(canvas, traits.mouth, traits.face, expression)
-    features.draw_moustache(canvas, traits.facial_hair, traits, expression)
-    features.draw_nose(canvas, traits.nose, traits.face, nuisance.pose.yaw)
+    head.draw_neck(canvas, face, nuisance.background.clothes)
+    for side in (-1, 1):
+        head.draw_ear(canvas, traits.ears, face, side)
+    head.draw_skin(canvas, face, expression)
+    head.draw_marks(canvas, traits.marks, face)
+    hair.draw_beard(canvas, traits, expression)
+    for side in (-1, 1):
+        eyes.draw_eye(canvas, traits.eyes, face, expression, side)
+        eyes.draw_brow(canvas, traits.brows, traits.hair, expression, side)
+    mouth.draw_mouth(canvas, traits.mouth, face, expression)
+    hair.draw_moustache(canvas, traits, expression)
+    nose.draw_nose(canvas, traits.nose, face, yaw)
     hair.draw_hair_front(canvas, traits)
     scene.draw_glasses(canvas, nuisance.occlusion, traits)
     scene.draw_covers(canvas, nuisance.occlusion, traits)
@@ -39,3 +36,12 @@ def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
     painted, body = canvas.finished()
     lit = lighting.light_person(painted, body, traits, nuisance, camera)
     return lighting.photograph(lit, nuisance.sensor, nuisance.noise_seed)
+
+
+def landmarks(traits: Traits, expression: Expression) -> np.ndarray:
+    """Returns float [5, 3]: both eyes, the nose tip and both mouth corners in head coordinates."""
+    spacing, tip_y = traits.eyes.spacing, traits.nose.length - 3
+    x, y = mouth.mouth_corner(traits.mouth, expression)
+    points = on_face(np.array([[-spacing, 0], [spacing, 0], [0, tip_y], [-x, y], [x, y]]))
+    points[2, 2] += traits.nose.projection
+    return points

@@ -1,107 +1,79 @@
-"""Draws what is around and before the face: background, glasses, hats, scarves, hands, loose hair."""
+"""Draws what is around and before the face: background, glasses, hats, scarves, hands."""
 
 import numpy as np
 
-from tfface.data.synthetic.camera import CROP, at_depth, on_face
+from tfface.data.synthetic.camera import CROP, on_face
 from tfface.data.synthetic.canvas import Canvas
 from tfface.data.synthetic.colours import mixed
-from tfface.data.synthetic.curves import closed_curve, open_curve
+from tfface.data.synthetic.curves import closed_curve, open_curve, paired, shifted
 from tfface.data.synthetic.nuisance import Background, Occlusion
 from tfface.data.synthetic.traits import Traits
 
-_BANDS = 6
+_NUM_BANDS = 8
+_LENS_ANGLES = np.arange(22) * (2 * np.pi / 22)
 
 
-def draw_background(canvas: Canvas, background: Background):
+def draw_background(canvas: Canvas, background: Background) -> None:
+    """A gradient in bands, with flat shapes before it."""
     first, second, *colours = background.colours
     direction = np.array([np.cos(background.angle), np.sin(background.angle)])
     across = np.array([-direction[1], direction[0]]) * CROP
-    middle = np.full(2, CROP / 2)
-    for band in range(_BANDS):
-        start = middle + direction * CROP * 1.5 * (band / _BANDS - 0.5)
-        end = middle + direction * CROP * 1.5
-        if band == 0:
-            start = start - direction * CROP
+    for band in range(_NUM_BANDS):
+        # Each strip reaches to the far side; the next one covers its rest.
+        start = CROP / 2 + direction * CROP * (-2 if band == 0 else 1.4 * band / _NUM_BANDS - 0.7)
+        end = CROP / 2 + direction * CROP * 1.5
         strip = np.stack([start - across, start + across, end + across, end - across])
-        canvas.fill(strip, mixed(first, 1 - band / (_BANDS - 1), second))
+        canvas.fill_page(strip, mixed(first, 1 - band / (_NUM_BANDS - 1), second))
     for shape, colour in zip(background.shapes, colours, strict=True):
-        canvas.fill(shape, colour, 0.8)
+        canvas.fill_page(shape, colour)
 
 
-def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits):
+def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
     if occlusion.glasses is None:
         return
-    spacing, power = traits.eyes.spacing, 2 + 2.5 * occlusion.glasses_shape
-    angles = np.arange(24) * (2 * np.pi / 24)
-    round_x = np.sign(np.cos(angles)) * np.abs(np.cos(angles)) ** (2 / power)
-    round_y = np.sign(np.sin(angles)) * np.abs(np.sin(angles)) ** (2 / power)
-    rim = np.stack([round_x * 12.2, round_y * 9.6 + 1.5], axis=1)
-    frame = occlusion.glasses_colour
+    # A superellipse: round lenses have the power 2, square ones a higher one.
+    power = 2 / (2 + 2.5 * occlusion.glasses_shape)
+    cos, sin = np.cos(_LENS_ANGLES), np.sin(_LENS_ANGLES)
+    rim = paired(
+        12.2 * np.sign(cos) * np.abs(cos) ** power, 9.6 * np.sign(sin) * np.abs(sin) ** power + 1.5
+    )
+    spacing, frame = traits.eyes.spacing, occlusion.glasses_colour
     for side in (-1, 1):
-        lens = on_face((rim + [spacing + 0.6, 0]) * [side, 1], 4)
+        lens = on_face(shifted(rim, spacing + 0.6, 0) * [side, 1], 4)
         if occlusion.glasses == "dark":
-            canvas.fill(lens, (22, 22, 26), 0.88)
+            canvas.fill(lens, (22, 22, 26), 0.9)
         else:
             canvas.fill(lens, (225, 235, 240), 0.1)
         canvas.stroke(np.concatenate([lens, lens[:1]]), 2.0, frame, taper=0)
-        arm = np.array([[spacing + 12.4, -1.0], [traits.face.half_width, -2.0]]) * [side, 1]
-        arm = np.concatenate([arm, [[4 + on_face(arm[:1])[0, 2]], [-2]]], axis=1)
+        hinge = on_face(np.array([[side * (spacing + 12.4), -1.0]]), 4)
+        arm = np.concatenate([hinge, [[side * traits.face.half_width, -2, -2]]])
         canvas.stroke(arm, 1.8, frame, taper=0)
-    bridge = np.array([[-spacing + 11.6, 0], [0, -2.2], [spacing - 11.6, 0]])
-    canvas.stroke(on_face(open_curve(bridge), 7), 2.0, frame, taper=0)
+    bridge = np.array([[11.6 - spacing, 0], [0, -2.2], [spacing - 11.6, 0]])
+    canvas.stroke(open_curve(bridge, 3), 2.0, frame, lift=7, taper=0)
 
 
-def draw_covers(canvas: Canvas, occlusion: Occlusion, traits: Traits):
+def draw_covers(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
     """Hat and scarf, loose strands, and what is held before the face."""
-    wide = traits.face.half_width + traits.hair.side + 2
     if occlusion.cap is not None:
-        y = occlusion.cap
-        hat = np.array(
-            [
-                [-wide, y + 6],
-                [-24, y + 1],
-                [0, y],
-                [24, y + 1],
-                [wide, y + 6],
-                [wide, -40],
-                [30, -76],
-                [-30, -76],
-                [-wide, -40.0],
-            ]
-        )
-        depth = np.array([2, 22, 34, 22, 2, -2, -6, -6, -2.0])
-        canvas.fill(np.concatenate([hat, depth[:, None]], axis=1), occlusion.cloth, body=True)
-        brim = open_curve(
-            np.array(
-                [[-wide, y + 5, 3.0], [-24, y, 25], [0, y - 1, 36], [24, y, 25], [wide, y + 5, 3]]
-            )
-        )
-        canvas.stroke(brim, 4.5, mixed(occlusion.cloth, 0.7), taper=0.2)
+        _draw_cap(canvas, occlusion, traits.face.half_width + traits.hair.side + 2)
     if occlusion.scarf is not None:
         y = occlusion.scarf
-        top = open_curve(
-            np.array(
-                [[-46, y - 10, 0.0], [-22, y, 26], [0, y + 2, 36], [22, y, 26], [46, y - 10, 0]]
-            )
-        )
+        edge = [[-46, y - 10, 0], [-22, y, 26], [0, y + 2, 36], [22, y, 26], [46, y - 10, 0]]
+        edge = open_curve(np.array(edge), 3)
         canvas.fill(
-            np.concatenate([top, [[70, 130, 0], [-70, 130, 0]]]), occlusion.cloth, body=True
+            np.concatenate([edge, [[70, 130, 0], [-70, 130, 0]]]), occlusion.cloth, body=True
         )
-        canvas.stroke(top + [0, 9, 0], 2, mixed(occlusion.cloth, 0.6), 0.6, taper=0)
+        canvas.stroke(edge + np.array([0, 9, 0]), 2, mixed(occlusion.cloth, 0.6), 0.6)
     for strand in occlusion.strands:
-        canvas.stroke(on_face(open_curve(strand), 3), 1.8, mixed(traits.hair.colour, 0.9), 0.9)
+        canvas.stroke(open_curve(strand, 3), 1.5, traits.hair.colour, 0.8, lift=3)
     if occlusion.bar is not None:
-        canvas.fill(closed_curve(occlusion.bar, 4), occlusion.bar_colour, body=True)
+        canvas.fill_page(closed_curve(occlusion.bar, 4), occlusion.bar_colour, body=True)
 
 
-def draw_shadow_on_neck(canvas: Canvas, traits: Traits):
-    face = traits.face
-    shade = np.array(
-        [
-            [-face.neck, 40.0],
-            [face.neck, 40],
-            [face.neck * 0.8, face.chin_y + 8],
-            [-face.neck * 0.8, face.chin_y + 8],
-        ]
-    )
-    canvas.fill(at_depth(shade, -10), mixed(face.skin, 0.45, (40, 16, 12)), 0.5)
+def _draw_cap(canvas: Canvas, occlusion: Occlusion, wide: float) -> None:
+    y, cloth = occlusion.cap, occlusion.cloth
+    rim = [[-wide, y + 6, 2], [-24, y + 1, 22], [0, y, 34], [24, y + 1, 22], [wide, y + 6, 2]]
+    top = [[wide, -40, -2], [30, -76, -6], [-30, -76, -6], [-wide, -40, -2]]
+    rim = open_curve(np.array(rim), 3)
+    canvas.fill(np.concatenate([rim, top]), cloth, body=True)
+    canvas.stroke(rim + np.array([0, -1, 1]), 5, mixed(cloth, 0.7), taper=0)

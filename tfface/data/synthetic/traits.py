@@ -1,7 +1,8 @@
 """Who a person is: everything about a face that stays the same in all pictures of an identity.
 
 Lengths are in head coordinates (see camera.py): pixels of a 112 x 112 crop, where the eyes lie about
-35 apart. Each group below is drawn by the function of the same name in features.py or hair.py.
+35 apart. Each group below is drawn by the function
+of its name in head.py, eyes.py, nose.py, mouth.py or hair.py.
 """
 
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ class Hair:
 class FacialHair:
     stubble: float
     beard: float  # opacity; 0 none
-    beard_reach: float  # how high it climbs on the cheeks
+    reach: float  # y of its upper edge on the cheeks
     moustache: float
     moustache_width: float
     goatee: float
@@ -302,7 +303,7 @@ def _as_colour(values: np.ndarray) -> Colour:
 
 def _skin(rng: np.random.Generator, melanin: float) -> Colour:
     warmth, redness = rng.normal(0, 5, 2)
-    return _as_colour(_between_colours(_SKIN, melanin) + [redness, warmth * 0.4, -warmth])
+    return _as_colour(_between_colours(_SKIN, melanin) + np.array([redness, 0.4 * warmth, -warmth]))
 
 
 def _iris(rng: np.random.Generator, melanin: float) -> Colour:
@@ -360,7 +361,7 @@ def _hair(rng, colour: Colour, male: float, age: float, melanin: float) -> Hair:
         ripple=between(*style.ripple),
         waves=int(rng.integers(5, 12)),
         phase=between(0, 2 * np.pi),
-        bun=bool(between() < 0.5),
+        bun=name == "tied" and bool(between() < 0.5),
     )
 
 
@@ -371,7 +372,7 @@ def _facial_hair(rng: np.random.Generator, male: float) -> FacialHair:
     return FacialHair(
         stubble=rng.uniform(0.08, 0.3) * stubble,
         beard=rng.uniform(0.6, 0.95) * beard,
-        beard_reach=rng.uniform(14, 34),
+        reach=rng.uniform(14, 34),
         moustache=rng.uniform(0.6, 0.95) * (moustache or (beard and rng.uniform() < 0.7)),
         moustache_width=rng.uniform(0.75, 1.15),
         goatee=rng.uniform(0.6, 0.95) * goatee,
