@@ -13,7 +13,7 @@ from tfface.errors import InputError
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without error.
 
-    The temporary name keeps the suffix, because some writers choose their format by it.
+    The temporary name keeps the suffixes, because some writers choose their format by it.
 
     Raises InputError: the folder can't be made or written, or the disk is full.
     """
@@ -21,7 +21,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=f".partial{path.suffix}", dir=path.parent
+            prefix=f".{path.name}-", suffix=".partial" + "".join(path.suffixes), dir=path.parent
         )
         os.close(handle)
         temporary = Path(name)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 
-def progress(iterable: Iterable | None = None, *, total: int | None = None, description: str, unit: str):
+def progress(
+    iterable: Iterable | None = None, *, total: int | None = None, description: str, unit: str
+):
     """Returns a tqdm bar over `iterable`, or one to be moved by `update` (a context manager).
 
     Args:

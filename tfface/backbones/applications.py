@@ -34,13 +34,10 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
 
 def _build(net, image_size, weights, **options) -> keras.Model:
     try:
-        return net(
-            include_top=False,
-            weights=weights,
-            input_shape=(*image_size, 3),
-            name="backbone",
-            **options,
-        )
+        network = net(include_top=False, weights=weights, input_shape=(*image_size, 3), **options)
+        # Not as an argument: EfficientNetV2 looks its block table up by it.
+        network.name = "backbone"
+        return network
     except Exception as error:
         # Keras raises a bare Exception for a failed download, ValueError for a bad size.
         if "URL fetch failure" in str(error):

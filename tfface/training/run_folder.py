@@ -47,7 +47,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder you may write"
+                f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder that "
+                "you may write"
             ) from error
         if self.recipe.exists() and not self._same_recipe(recipe):
             raise InputError(
@@ -55,8 +56,8 @@ class RunFolder:
             )
         if self.latest.exists() and not resume:
             raise InputError(
-                f"{self.path}: holds an unfinished run; go on with it by --resume, or choose another "
-                "--run-dir"
+                f"{self.path}: holds an unfinished run; go on with it by --resume, or choose "
+                "another --run-dir"
             )
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")

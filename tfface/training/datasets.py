@@ -1,0 +1,155 @@
+"""The data of a run: its source, the split, and the pipelines made from them."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.augment import AUGMENTATIONS
+from tfface.data.pair_sets import PairSet, load_pair_set, make_pairs
+from tfface.data.pipeline import Pipeline
+from tfface.data.sources import SOURCES
+from tfface.data.split import split_by_identity, split_by_image
+from tfface.errors import InputError
+from tfface.parts import build
+from tfface.recipe import Recipe
+from tfface.recipe.schema import SourcePart
+
+# Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
+MOST_VALIDATION_PAIRS = 2000
+NUM_FOLDS = 10
+
+
+@dataclasses.dataclass
+class RunData:
+    """What a run trains and is judged on.
+
+    Attributes:
+        identities: names of the identities it trains on; position = label.
+        train: Pipeline.
+        validation: Pipeline of images of the same identities, or None.
+        validation_pairs: PairSet of held-out identities, or None.
+        test_sets: the recipe's verification sets, loaded before training so that a missing one
+            is found out at once.
+        description: one line on all that.
+    """
+
+    identities: list[str]
+    train: Pipeline
+    validation: Pipeline | None
+    validation_pairs: PairSet | None
+    test_sets: list[PairSet]
+    description: str
+
+
+def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
+    """Opens everything the recipe names.
+
+    Raises InputError: data is missing (with what the recipe says about getting it) or unusable.
+    """
+    try:
+        test_sets = [
+            _load_test_set(argument, data_dir) for argument in recipe.evaluation.verification
+        ]
+        source = _source(recipe.data.train, data_dir)
+        validation_source = None
+        if recipe.data.validation is not None and recipe.data.validation.source is not None:
+            validation_source = _source(recipe.data.validation.source, data_dir)
+    except InputError as error:
+        raise InputError(f"{error}{_hint(recipe)}") from error
+    return _split(recipe, source, validation_source, test_sets, cache_dir)
+
+
+def _split(recipe, source, validation_source, test_sets, cache_dir) -> RunData:
+    data, seed = recipe.data, recipe.training.seed
+    everything = np.arange(source.num_images)
+    train_indices, held_out = everything, everything[:0]
+    pairs = None
+    identities = [identity.name for identity in source.identities]
+    description = f"{source.num_images:,} images of {source.num_identities:,} identities"
+    labels = source.labels
+    if data.validation is None:
+        description += ", all to train"
+    elif validation_source is not None:
+        description += f" to train, {validation_source.num_images:,} images to validate"
+    elif data.validation.by == "image":
+        train_indices, held_out = split_by_image(labels, data.validation.fraction, seed)
+        description += f": {len(train_indices):,} images to train, {len(held_out):,} to validate"
+    else:
+        train_indices, held_out = split_by_identity(labels, data.validation.fraction, seed)
+        pairs = _pairs_of(source, held_out, seed)
+        kept = np.unique(labels[train_indices])
+        identities = [identities[label] for label in kept]
+        labels = np.searchsorted(kept, labels).astype(np.int32)
+        description += (
+            f": {len(train_indices):,} images of {len(kept):,} identities to train, "
+            f"{len(pairs.is_genuine):,} pairs of {source.num_identities - len(kept):,} unseen "
+            "identities to validate"
+        )
+    common = {"image_size": data.image_size, "cache_dir": cache_dir, "seed": seed}
+    train = Pipeline(
+        source,
+        train_indices,
+        labels=labels,
+        batch_size=data.batch_size,
+        cache=data.cache,
+        augment=[
+            build(AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size)
+            for part in data.augment
+        ],
+        **common,
+    )
+    in_order = {"batch_size": data.batch_size, "shuffle": False, "drop_remainder": False, **common}
+    validation = None
+    if validation_source is not None:
+        names = [identity.name for identity in validation_source.identities]
+        if names != identities:
+            strange = sorted(set(names) ^ set(identities))
+            raise InputError(
+                "data.validation: its identities must be those of data.train; these are in one of "
+                f"them only: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''}"
+            )
+        everything = np.arange(validation_source.num_images)
+        validation = Pipeline(validation_source, everything, cache=data.cache, **in_order)
+    elif pairs is None and len(held_out):
+        validation = Pipeline(source, held_out, labels=labels, cache=data.cache, **in_order)
+    return RunData(identities, train, validation, pairs, test_sets, description)
+
+
+def _source(part: SourcePart, data_dir: Path):
+    return build(SOURCES[part.name], part.options, data_dir)
+
+
+def _load_test_set(argument: str, data_dir: Path) -> PairSet:
+    """Loads a pairs argument, its path starting at the data folder."""
+    name, equals, path = argument.rpartition("=")
+    if path != "synthetic":
+        path = str(data_dir / path)
+    return load_pair_set(f"{name}{equals}{path}")
+
+
+def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
+    """Makes a pair set from the images of held-out identities."""
+    first, second, is_genuine = make_pairs(
+        source.labels[indices], MOST_VALIDATION_PAIRS, seed=seed, num_folds=NUM_FOLDS
+    )
+    encoded = dict(source.encoded(indices, None).as_numpy_iterator())
+    return PairSet(
+        name="validation",
+        images=[encoded[index] for index in indices],
+        image_names=[source.filename(index) for index in indices],
+        first=first,
+        second=second,
+        is_genuine=is_genuine,
+        num_folds=NUM_FOLDS,
+    )
+
+
+def _hint(recipe: Recipe) -> str:
+    """What the recipe says about getting its data, under an error about data."""
+    lines = []
+    if recipe.about.data:
+        lines.append("The data of this recipe: " + " ".join(recipe.about.data.split()))
+    if recipe.about.synthetic:
+        lines.append(f"The same recipe on drawn faces: add {recipe.about.synthetic}")
+    return "".join(f"\n  {line}" for line in lines)

@@ -1,0 +1,227 @@
+"""One training run, from recipe to report: the place where all parts are put together."""
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import keras
+
+from tfface.evaluation.keras_embedder import KerasEmbedder
+from tfface.evaluation.verification import verify
+from tfface.files import replacing
+from tfface.recipe import Recipe, dump
+from tfface.report import verification_table
+from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
+from tfface.report.page import write_report
+from tfface.report.plots import draw_curves
+from tfface.training import checkpoint, stages
+from tfface.training.callbacks import Steps
+from tfface.training.checkpoint import Progress
+from tfface.training.datasets import RunData, load_data
+from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.training.run_folder import RunFolder, environment
+
+
+def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False) -> Path:
+    """Trains what a recipe describes and evaluates it; all that comes of it is in the run folder.
+
+    Args:
+        run_dir: made if it isn't there. A finished run of the same recipe in it is left as it is.
+        data_dir: where the recipe's relative paths start.
+        resume: go on after the last epoch that an interrupted run finished there.
+    Returns: run_dir.
+    Raises InputError: bad data, weights or folder; or the loss is not finite any more.
+    """
+    run = RunFolder(run_dir)
+    if run.is_finished(recipe):
+        print(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
+        print("another --run-dir. Its report:")
+        print(run.report)
+        return run_dir
+    run.start(recipe, resume=resume)
+
+    # ------------------------------------------------------------------------------------- data
+    print(f"run: {run_dir}", flush=True)
+    data = load_data(recipe, data_dir, cache_dir=run_dir.parent / ".cache")
+    print(f"data: {data.description}", flush=True)
+    _write_identities(run.identities, data.identities)
+
+    # ------------------------------------------------------------------------------------ model
+    keras.utils.set_random_seed(recipe.training.seed)
+    recognizer = _with_precision(
+        recipe.training.precision,
+        lambda: build_recognizer(
+            recipe.model, recipe.data.image_size, len(data.identities), data_dir
+        ),
+    )
+    print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
+
+    # ----------------------------------------------------------------------------------- stages
+    _run_stages(recipe, recognizer, data, run, resume=resume)
+    with replacing(run.model) as temporary:
+        recognizer.embedder.save(temporary)
+
+    # ----------------------------------------------------------------- evaluation and report
+    results = _evaluate(recognizer, data, run)
+    _report(recipe, results, run)
+    print(f"report: {run.report}")
+    return run_dir
+
+
+def _run_stages(
+    recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder, *, resume: bool
+) -> None:
+    """Trains stage by stage, with a checkpoint after every epoch."""
+    resume = resume and run.latest.exists()
+    progress = Progress()
+    first_stage = checkpoint.stage_of(run.latest) if resume else 0
+    for number, stage in enumerate(recipe.training.stages[first_stage:], start=first_stage):
+        stages.prepare(recognizer, stage, data.train.steps_per_epoch)
+        if resume and number == first_stage:
+            progress = checkpoint.load(run.latest, recognizer)
+            print(f"resuming after epoch {progress.total_epochs}", flush=True)
+        else:
+            progress = Progress(
+                stage=number,
+                total_epochs=progress.total_epochs,
+                total_steps=progress.total_steps,
+            )
+        print(
+            f"stage {number + 1}/{len(recipe.training.stages)} '{stage.name}': up to "
+            f"{stage.epochs} epochs of {data.train.steps_per_epoch} steps, "
+            f"{stages.describe(recognizer, stage)}",
+            flush=True,
+        )
+        validate = _validator(recognizer, data)
+        with MetricsLog(
+            run.metrics, resume_at_step=progress.total_steps, tensorboard_dir=run.tensorboard
+        ) as log:
+            while progress.epoch < stage.epochs and not progress.stage_done:
+                _run_epoch(recognizer, stage, data, progress, validate, log, run)
+        if stage.early_stopping is not None:
+            recognizer.load_weights(run.best)
+            print(f"  kept the weights of the best epoch ({progress.best:.4f})", flush=True)
+
+
+def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
+    """Trains one epoch, validates, logs, and writes the checkpoint; moves `progress` on."""
+    train = data.train
+    title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
+    steps = Steps(title, progress.total_steps, train.steps_per_epoch, log)
+    started = time.perf_counter()
+    with train.naming_bad_images():
+        history = recognizer.fit(
+            train.epoch(progress.total_epochs), epochs=1, verbose=0, callbacks=[steps]
+        ).history
+    seconds = time.perf_counter() - started
+    progress.epoch += 1
+    progress.total_epochs += 1
+    progress.total_steps += train.steps_per_epoch
+    figures = {name: history[name][0] for name in ("loss", "accuracy")} | validate()
+    rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
+    log.epoch(
+        {
+            "epoch": progress.total_epochs,
+            "stage": stage.name,
+            "step": progress.total_steps,
+            **figures,
+            "learning_rate": float(rate),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(steps.num_steps * train.batch_size / seconds, 1),
+        }
+    )
+    best = stage.early_stopping is not None and stages.judge(
+        progress, stage.early_stopping, figures
+    )
+    if best:
+        with replacing(run.best) as temporary:
+            recognizer.save_weights(temporary)
+    checkpoint.save(run.latest, recognizer, progress)
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    print(f"  {title}: {shown}, {seconds:.1f} s{' (best)' if best else ''}", flush=True)
+
+
+def _validator(recognizer: Recognizer, data: RunData):
+    """Returns a function that measures the recognizer on the data that is held out."""
+    if data.validation_pairs is not None:
+        embedder = KerasEmbedder(recognizer.embedder, "validation")
+
+        def on_pairs() -> dict[str, float]:
+            result = verify(embedder, data.validation_pairs)
+            return {
+                "val_verification_accuracy": result.accuracy.mean,
+                "val_verification_auc": result.auc,
+            }
+
+        return on_pairs
+
+    if data.validation is not None:
+
+        def on_images() -> dict[str, float]:
+            with data.validation.naming_bad_images():
+                figures = recognizer.evaluate(data.validation.epoch(0), verbose=0, return_dict=True)
+            return {f"val_{name}": figures[name] for name in ("loss", "accuracy")}
+
+        return on_images
+
+    return dict
+
+
+def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
+    """Measures the trained embedder on the recipe's verification sets and prints the table."""
+    if not data.test_sets:
+        return {}
+    embedder = KerasEmbedder(recognizer.embedder, run.path.name)
+    results = {pairs.name: verify(embedder, pairs) for pairs in data.test_sets}
+    figures = {name: result.to_json() for name, result in results.items()}
+    with replacing(run.verification) as temporary:
+        temporary.write_text(json.dumps({"sets": figures}, indent=1) + "\n", encoding="utf-8")
+    print(verification_table.as_text(figures))
+    return results
+
+
+def _report(recipe: Recipe, results: dict, run: RunFolder) -> None:
+    """Draws the curves and writes the page, last of all: it marks the run as finished."""
+    epochs = epoch_records(read_metrics(run.metrics))
+    draw_curves(run.curves, epochs, title=run.path.name)
+    write_report(
+        run.report,
+        title=run.path.name,
+        verification={name: result.to_json() for name, result in results.items()},
+        pictures=[run.curves, *draw_verification(run.plots, results)],
+        epochs=epochs,
+        recipe=dump(recipe),
+        environment=environment(),
+    )
+
+
+def _with_precision(policy: str, make):
+    """Calls `make` under a precision policy, which the layers it makes remember."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return make()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
+    height, width = recipe.data.image_size
+    part = recipe.model.backbone
+    return (
+        f"{part.name} ({part.weights if part.weights != 'none' else 'random weights'}), "
+        f"{height}x{width} pixels -> embedding of {recognizer.embedder.output_shape[-1]} -> "
+        f"{recipe.model.head.name}, {recognizer.count_params():,} parameters, "
+        f"{recipe.training.precision}, backend {keras.backend.backend()}"
+    )
+
+
+def _write_identities(path: Path, names: list[str]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(["label", "name"])
+        table.writerows(enumerate(names))
