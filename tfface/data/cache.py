@@ -1,0 +1,127 @@
+"""Decoded images, kept in memory or in a file, so that later epochs decode nothing."""
+
+import hashlib
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.data.images import decode
+from tfface.data.undecodable import find_undecodable
+from tfface.errors import InputError
+from tfface.files import replacing
+from tfface.progress import progress
+
+# Part of the files' names; to be raised when the decoder's pixels change.
+_VERSION = 1
+# Left to the program and the rest of the machine when images are kept in memory.
+_SPARE_MEMORY_BYTES = 1 << 30
+_BATCH = 256
+
+
+def decode_into_memory(source, indices: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Decodes the images of `indices` into uint8 [len(indices), height, width, 3].
+
+    Raises InputError: the memory does not suffice (1 GiB is left free), or an image can't be
+        decoded.
+    """
+    shape = (len(indices), *image_size, 3)
+    needed, available = math.prod(shape), _available_memory_bytes()
+    if needed + _SPARE_MEMORY_BYTES > available:
+        raise InputError(
+            f"cache: memory needs {_product(shape)} and {_gib(_SPARE_MEMORY_BYTES)} to spare, but "
+            f"{_gib(available)} of memory are available: use cache: disk, cache: none or a smaller "
+            "image_size"
+        )
+    images = np.empty(shape, np.uint8)
+    _fill(images, source, indices)
+    return images
+
+
+def decode_into_file(
+    source, indices: np.ndarray, image_size: tuple[int, int], cache_dir: Path
+) -> np.ndarray:
+    """As `decode_into_memory`, but the array is a file in `cache_dir` that later runs use again.
+
+    Its name is a hash of the source's fingerprint, the indices and the size: other images mean
+    another file. Old files are never removed.
+
+    Raises InputError: the disk does not suffice, or an image can't be decoded.
+    """
+    indices = np.ascontiguousarray(indices, np.int64)
+    key = hashlib.sha256(f"{_VERSION} {source.fingerprint} {image_size}".encode())
+    key.update(indices.tobytes())
+    path = Path(cache_dir) / f"{key.hexdigest()[:32]}.uint8"
+    shape = (len(indices), *image_size, 3)
+    needed = math.prod(shape)
+    if not (path.is_file() and path.stat().st_size == needed):
+        with replacing(path) as temporary:
+            available = shutil.disk_usage(temporary.parent).free
+            if needed > available:
+                raise InputError(
+                    f"cache: disk needs {_product(shape)} in {cache_dir}, but {_gib(available)} "
+                    "are free there: choose another cache folder, or use cache: none"
+                )
+            images = np.memmap(temporary, np.uint8, "w+", shape=shape)
+            _fill(images, source, indices)
+            images.flush()
+            del images
+    return np.memmap(path, np.uint8, "r", shape=shape)
+
+
+def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
+    """Decodes in parallel, in whatever order the source gives, each image into its place."""
+    place = np.empty(source.num_images, np.int64)
+    place[indices] = np.arange(len(indices))
+    size = images.shape[1:3]
+    decoded = (
+        source.encoded(indices)
+        .map(lambda index, encoded: (index, decode(encoded, *size)), tf.data.AUTOTUNE)
+        .batch(_BATCH)
+        .prefetch(2)
+    )
+    with progress(total=len(indices), description="decoding", unit="images") as bar:
+        try:
+            for batch, pixels in decoded.as_numpy_iterator():
+                images[place[batch]] = pixels
+                bar.update(len(batch))
+        except tf.errors.OpError as error:
+            if found := find_undecodable(source, indices):
+                raise InputError("\n".join(f"{name}: {why}" for name, why in found)) from error
+            raise
+
+
+def _available_memory_bytes() -> int:
+    """The machine's available memory, or what the control group leaves of it where that is less."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        available *= 1024
+    except (OSError, StopIteration):
+        # No Linux: all memory is the best estimate that the standard library has.
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        (
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        ),
+    ):
+        try:
+            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+        except (OSError, ValueError):
+            # No such control group, or "max": no limit.
+            continue
+        available = min(available, left)
+    return available
+
+
+def _product(shape: tuple[int, ...]) -> str:
+    return f"{' x '.join(map(str, shape))} = {_gib(math.prod(shape))}"
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.2f} GiB"

@@ -1,0 +1,214 @@
+"""From a source to training batches."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.data import cache as image_cache
+from tfface.data import seeding
+from tfface.data.images import decode
+from tfface.data.undecodable import find_undecodable
+from tfface.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+# The first number after (seed, epoch) in the keys of the random numbers.
+_ORDER, _AUGMENT = 0, 1
+
+
+class Pipeline:
+    """Batches of (images uint8 [batch, height, width, 3] RGB 0..255, labels int32 [batch]).
+
+    The pixels are never rescaled here: the model holds its own normalisation.
+
+    What a batch holds is a function of (seed, epoch, position in the epoch) and of the arguments;
+    it does not depend on the number of CPU cores, on the program's global seed or on what was
+    iterated before. Folder and synthetic sources are shuffled perfectly, and alike whether cached
+    or not; record files are when cached, and else go through the shuffle buffer that
+    `TFRecordSource` describes. In the last bit of a pixel, augmentation may differ between kinds of
+    processors.
+
+    Cached images are decoded once, when the first epoch is made, and then fetched a batch at a
+    time. Augmentation works on whole batches, compiled by XLA, in float32, rounded at the end.
+
+    Args:
+        source: as in `tfface.data.sources`.
+        indices: int [num_images], distinct: the images to use.
+        image_size: (height, width) of the result.
+        batch_size: > 0; with fewer images than that, all of them are one batch.
+        augment: stages as in `tfface.data.augment`, in the order in which they are applied.
+        cache: "none" decodes in every epoch; "memory" keeps the decoded images in memory; "disk"
+            in a file under `cache_dir`, which the next run uses again.
+        cache_dir: folder for "disk".
+        labels: int [source.num_images], when they are to be others than the source's.
+        seed: int >= 0.
+        shuffle: False gives the images in the order of `indices` (record files: in file order,
+            unless cached).
+        drop_remainder: leave out the last, smaller batch of an epoch.
+    Raises InputError: no images; two stages that load at a size of their own; "disk" without
+        `cache_dir`; and when the first epoch is made, what the cache raises.
+    """
+
+    def __init__(
+        self,
+        source,
+        indices: np.ndarray,
+        *,
+        image_size: tuple[int, int],
+        batch_size: int,
+        augment=(),
+        cache: Literal["none", "memory", "disk"] = "none",
+        cache_dir: Path | None = None,
+        labels: np.ndarray | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = True,
+    ):
+        self._source = source
+        self._indices = np.asarray(indices, np.int64)
+        if not len(self._indices):
+            raise InputError("there are no images to make batches of")
+        if batch_size > self.num_images:
+            _log.warning(
+                "batch_size %d is more than the %d images there are: a batch holds all of them",
+                batch_size,
+                self.num_images,
+            )
+        if cache == "disk" and cache_dir is None:
+            raise InputError("cache: disk needs a cache folder")
+        self.batch_size = min(batch_size, self.num_images)
+        self._stages = tuple(augment)
+        self._load_size = _load_size(self._stages, image_size)
+        self._cache = cache
+        self._cache_dir = cache_dir
+        self._seed = seed
+        self._shuffle = shuffle
+        self._drop_remainder = drop_remainder
+        self._labels = tf.constant(source.labels if labels is None else labels, tf.int32)
+        self._pixels: np.ndarray | None = None
+        # Made once: each new function would be compiled anew.
+        self._apply_stages = tf.function(self._augmented, jit_compile=True)
+
+    @property
+    def num_images(self) -> int:
+        return len(self._indices)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        whole, rest = divmod(self.num_images, self.batch_size)
+        return whole + (rest > 0 and not self._drop_remainder)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
+        """Returns the batches of one epoch, from batch `first_step` on.
+
+        An image that can't be decoded ends the iteration with tf.errors.InvalidArgumentError (when
+        cached: this call with InputError); `find_undecodable` then tells which it is.
+        """
+        shuffle_seed = seeding.fold(self._seed, epoch, _ORDER) if self._shuffle else None
+        first = first_step * self.batch_size
+        if self._cache == "none":
+            batches = self._decoded(shuffle_seed, first)
+        else:
+            batches = self._fetched(shuffle_seed, first)
+        if self._stages:
+            seeds = tf.data.Dataset.from_tensor_slices(self._stage_seeds(epoch)[first_step:])
+            batches = tf.data.Dataset.zip(batches, seeds).map(
+                lambda batch, seeds: (batch[0], self._apply_stages(batch[1], seeds)),
+                tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+        labels = self._labels
+        batches = batches.map(lambda indices, images: (images, tf.gather(labels, indices)))
+        batches = batches.apply(
+            tf.data.experimental.assert_cardinality(max(self.steps_per_epoch - first_step, 0))
+        )
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    @contextmanager
+    def naming_bad_images(self) -> Iterator[None]:
+        """Turns a decode error inside the block into an InputError that names the file."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            bad = self.find_undecodable()
+            if not bad:
+                raise
+            more = f" ({len(bad)} images in all)" if len(bad) > 1 else ""
+            raise InputError(f"{bad[0][0]}: can't be decoded: {bad[0][1]}{more}") from error
+
+    def find_undecodable(self) -> list[tuple[str, str]]:
+        """Decodes every image once and returns (file name, reason) of those that fail."""
+        return find_undecodable(self._source, self._indices)
+
+    def _decoded(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+        """(indices, images) a batch, decoded now."""
+        return (
+            self._source.encoded(self._indices, shuffle_seed, first)
+            .map(
+                lambda index, encoded: (index, decode(encoded, *self._load_size)),
+                tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            .batch(self.batch_size, self._drop_remainder)
+        )
+
+    def _fetched(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+        """(indices, images) a batch, out of the decoded images."""
+        pixels = self._decoded_once()
+        places = np.arange(self.num_images)
+        if shuffle_seed is not None:
+            places = seeding.permutation(shuffle_seed, self.num_images)
+        indices = tf.constant(self._indices)
+
+        def fetch(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images = tf.numpy_function(lambda wanted: pixels[wanted], [places], tf.uint8)
+            return tf.gather(indices, places), tf.ensure_shape(
+                images, (places.shape[0], *self._load_size, 3)
+            )
+
+        return (
+            tf.data.Dataset.from_tensor_slices(places[first:])
+            .batch(self.batch_size, self._drop_remainder)
+            .map(fetch, tf.data.AUTOTUNE, deterministic=True)
+        )
+
+    def _decoded_once(self) -> np.ndarray:
+        if self._pixels is None:
+            if self._cache == "memory":
+                self._pixels = image_cache.decode_into_memory(
+                    self._source, self._indices, self._load_size
+                )
+            else:
+                # A plain array: a memmap would make a memmap of every batch.
+                self._pixels = np.asarray(
+                    image_cache.decode_into_file(
+                        self._source, self._indices, self._load_size, self._cache_dir
+                    )
+                )
+        return self._pixels
+
+    def _stage_seeds(self, epoch: int) -> np.ndarray:
+        """Returns int32 [steps, stages, 2]; a step's row depends on nothing but its number."""
+        keys = [
+            seeding.words(seeding.fold(self._seed, epoch, _AUGMENT, stage), self.steps_per_epoch)
+            for stage in range(len(self._stages))
+        ]
+        return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
+
+    def _augmented(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32)
+        for number, stage in enumerate(self._stages):
+            images = stage(images, seeds[number])
+        return tf.saturate_cast(tf.round(images), tf.uint8)
+
+
+def _load_size(stages: tuple, image_size: tuple[int, int]) -> tuple[int, int]:
+    sizes = [stage.load_size for stage in stages if hasattr(stage, "load_size")]
+    if len(sizes) > 1:
+        raise InputError("augment: only one stage (random_crop) may load images at its own size")
+    return tuple(sizes[0] if sizes else image_size)

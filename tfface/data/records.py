@@ -1,0 +1,122 @@
+"""TFRecord files of face images: the keys, and the only code that reads and writes them.
+
+A record is a `tf.train.Example` with the keys of arcface-tf2, so its shards can be read here and
+ours there:
+
+    image/encoded     bytes: the image file, unchanged
+    image/source_id   int64: the label, contiguous from 0
+    image/filename    bytes: where the image came from
+
+and any attributes beside them.
+"""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.errors import InputError
+
+ENCODED = "image/encoded"
+LABEL = "image/source_id"
+FILENAME = "image/filename"
+
+# A record's frame: its length (uint64), a checksum of that (uint32), the bytes, their checksum.
+_HEADER = struct.Struct("<QI")
+_FOOTER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Record:
+    """An image as it travels between sources and record files.
+
+    Attributes:
+        encoded: the image file's bytes.
+        filename: its path inside its source, or what the source calls it.
+        attributes: further features of the image, by key.
+    """
+
+    encoded: bytes
+    filename: str
+    attributes: Mapping[str, tf.train.Feature] = field(default_factory=dict)
+
+
+def serialize(record: Record, label: int) -> bytes:
+    """Returns the Example's bytes; the same record and label always give the same bytes."""
+    example = tf.train.Example()
+    features = example.features.feature
+    for key, feature in record.attributes.items():
+        features[key].CopyFrom(feature)
+    features[ENCODED].bytes_list.value.append(record.encoded)
+    features[LABEL].int64_list.value.append(label)
+    features[FILENAME].bytes_list.value.append(os.fsencode(record.filename))
+    return example.SerializeToString(deterministic=True)
+
+
+def deserialize(serialized: bytes) -> tuple[Record, int]:
+    """Returns the record and its label.
+
+    Raises InputError: not an Example, or one of the three keys is missing.
+    """
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+        attributes = {key: features[key] for key in features}
+        record = Record(
+            encoded=attributes.pop(ENCODED).bytes_list.value[0],
+            filename=os.fsdecode(attributes.pop(FILENAME).bytes_list.value[0]),
+            attributes=attributes,
+        )
+        return record, attributes.pop(LABEL).int64_list.value[0]
+    except Exception as error:
+        # protobuf has an error class of its own in each of its implementations.
+        raise InputError(
+            f"not a face record (an Example with {ENCODED}, {LABEL} and {FILENAME}): {error!r}"
+        ) from error
+
+
+def parse_encoded(serialized: tf.Tensor) -> tf.Tensor:
+    """Parses a batch of records: string [batch] -> the images' bytes, string [batch]."""
+    return tf.io.parse_example(serialized, {ENCODED: tf.io.FixedLenFeature([], tf.string)})[ENCODED]
+
+
+def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
+    """Parses a batch of records: string [batch] -> labels, int64 [batch]."""
+    return tf.io.parse_example(serialized, {LABEL: tf.io.FixedLenFeature([], tf.int64)})[LABEL]
+
+
+def record_offsets(path: Path) -> np.ndarray:
+    """Finds where each record of a file begins, by hopping from header to header.
+
+    Returns: int64 [records + 1]; the last is the file's size.
+    Raises InputError: the file ends inside a record, or is no TFRecord file.
+    """
+    size = path.stat().st_size
+    offsets = [0]
+    with path.open("rb", buffering=0) as file:
+        handle = file.fileno()
+        while offsets[-1] < size:
+            header = os.pread(handle, _HEADER.size, offsets[-1])
+            if len(header) < _HEADER.size:
+                raise InputError(f"{path}: ends inside record {len(offsets) - 1}: it is damaged")
+            end = offsets[-1] + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
+            if end > size:
+                raise InputError(
+                    f"{path}: record {len(offsets) - 1} reaches past the end of the file: it is "
+                    "damaged, or no TFRecord file"
+                )
+            offsets.append(end)
+    return np.array(offsets, np.int64)
+
+
+def read_record(path: Path, start: int, end: int) -> tuple[Record, int]:
+    """Reads the record between two neighbours of `record_offsets`; returns it and its label."""
+    with path.open("rb", buffering=0) as file:
+        framed = os.pread(file.fileno(), end - start, start)
+    try:
+        return deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
+    except InputError as error:
+        raise InputError(f"{path}: at byte {start}: {error}") from None

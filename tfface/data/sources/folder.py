@@ -1,0 +1,163 @@
+"""Images in a folder with one sub-folder per identity."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.data import seeding
+from tfface.data.dataset_folder import Identity
+from tfface.data.images import FORMATS
+from tfface.data.records import Record
+from tfface.errors import InputError
+from tfface.progress import progress
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
+# Images that somebody would miss if they were passed over like a README.
+_OTHER_IMAGE_EXTENSIONS = {
+    *(".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".heic", ".avif", ".jp2", ".jfif")
+}
+
+
+class FolderSource:
+    """One sub-folder per identity, named as you like, with its images at any depth below it.
+
+    Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
+    .jpeg, .png or .bmp, in any case. Hidden files and folders, and files that are no images, are
+    passed over; symbolic links are followed. No image is left out in silence: one directly in
+    `path`, one of another format, and an identity without images are errors.
+
+    Args:
+        path: the folder.
+        name: what to call this source in `Identity.source`; by default the folder's name.
+    Raises InputError: as said above; `path` is no folder, or can't be read.
+    """
+
+    def __init__(self, path: Path, *, name: str | None = None):
+        path = Path(path)
+        if not path.is_dir():
+            raise InputError(f"{path}: no such folder")
+        self.name = name or path.resolve().name
+        self._root = os.fsencode(path)
+        self.identities: list[Identity] = []
+        self._paths: list[bytes] = []
+        counts = []
+        for folder in progress(_identity_folders(path), description="listing", unit="identities"):
+            images = sorted(_images_below(folder, ()))
+            if not images:
+                raise InputError(
+                    f"{os.fsdecode(folder)}: an identity without any image ({FORMATS}): "
+                    "remove the folder, or give it images"
+                )
+            identity = os.path.basename(folder)
+            self.identities.append(Identity(os.fsdecode(identity), self.name))
+            self._paths += [os.path.join(identity, image) for image in images]
+            counts.append(len(images))
+        self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+    @property
+    def num_images(self) -> int:
+        return len(self._paths)
+
+    @property
+    def num_identities(self) -> int:
+        return len(self.identities)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every image's path, size and time of change."""
+        digest = hashlib.sha256()
+        for relative in self._paths:
+            stat = os.stat(os.path.join(self._root, relative))
+            digest.update(b"%b\0%d\0%d\0" % (relative, stat.st_size, stat.st_mtime_ns))
+        return digest.hexdigest()
+
+    def filename(self, index: int) -> str:
+        return os.fsdecode(self._paths[index])
+
+    def read(self, index: int) -> Record:
+        path = os.path.join(self._root, self._paths[index])
+        try:
+            with open(path, "rb", buffering=0) as file:
+                return Record(file.read(), self.filename(index))
+        except OSError as error:
+            raise InputError(
+                f"{os.fsdecode(path)}: can't be read: {error.strerror or error}"
+            ) from error
+
+    def encoded(
+        self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
+    ) -> tf.data.Dataset:
+        order = np.asarray(indices, np.int64)
+        if shuffle_seed is not None:
+            order = order[seeding.permutation(shuffle_seed, len(order))]
+        # Fetched out here: made inside `read` the table would belong to the graph of that.
+        root, paths = os.path.join(self._root, b""), self._path_table
+
+        def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return index, tf.io.read_file(root + paths[index])
+
+        dataset = tf.data.Dataset.from_tensor_slices(order[first:])
+        return dataset.map(read, tf.data.AUTOTUNE, deterministic=True)
+
+    @cached_property
+    def _path_table(self) -> tf.Tensor:
+        return tf.constant(self._paths)
+
+
+def _identity_folders(path: Path) -> list[bytes]:
+    folders, images = [], []
+    for entry in _entries(os.fsencode(path)):
+        if entry.is_dir():
+            folders.append(entry.path)
+        elif _is_image(entry):
+            images.append(os.fsdecode(entry.name))
+    if images:
+        raise InputError(
+            f"{path}: images lie directly in it (for example {min(images)}; {len(images)} in all), "
+            "so it is not known whose they are: give each identity a folder of its own"
+        )
+    if not folders:
+        raise InputError(f"{path}: has no sub-folders; one folder per identity is expected")
+    return sorted(folders)
+
+
+def _images_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:
+    """Yields the paths, relative to `folder`, of the images in it and below it."""
+    real = os.path.realpath(folder)
+    if real in parents:
+        raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
+    for entry in _entries(folder):
+        if entry.is_dir():
+            for image in _images_below(entry.path, (*parents, real)):
+                yield os.path.join(entry.name, image)
+        elif _is_image(entry):
+            yield entry.name
+
+
+def _entries(folder: bytes) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(b".")]
+    except OSError as error:
+        raise InputError(
+            f"{os.fsdecode(folder)}: can't be listed: {error.strerror or error}"
+        ) from error
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    extension = os.fsdecode(os.path.splitext(entry.name)[1]).lower()
+    if extension in _OTHER_IMAGE_EXTENSIONS:
+        raise InputError(
+            f"{os.fsdecode(entry.path)}: {extension[1:]} images can't be read: convert it to "
+            "PNG or JPEG, or remove it"
+        )
+    if extension not in EXTENSIONS:
+        return False
+    if not entry.is_file():
+        raise InputError(f"{os.fsdecode(entry.path)}: a link that leads nowhere")
+    return True

@@ -1,0 +1,82 @@
+"""Faces drawn by a program: something to train on without downloading anything."""
+
+import hashlib
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+from tfface.data import seeding
+from tfface.data.dataset_folder import Identity
+from tfface.data.records import Record
+from tfface.data.synthetic import render_face, render_faces
+
+_JPEG_QUALITY = 95
+
+
+class SyntheticSource:
+    """Drawn faces; rendered when first needed and kept in memory as JPEG (quality 95).
+
+    While it renders, all images are in memory as pixels: 3 * size * size bytes each.
+
+    Args:
+        num_identities: people 0..num_identities-1 of the renderer.
+        images_per_identity: of each.
+        size: pixels, height and width.
+        seed: another seed gives other people.
+    """
+
+    def __init__(
+        self,
+        num_identities: Annotated[int, Field(ge=1, lt=1_000_000)],
+        images_per_identity: Annotated[int, Field(ge=1)],
+        size: Annotated[int, Field(ge=16, le=1024)] = 112,
+        seed: Annotated[int, Field(ge=0)] = 0,
+    ):
+        self._images_per_identity = images_per_identity
+        self._size = size
+        self._seed = seed
+        self.name = "synthetic"
+        self.identities = [Identity(f"{i:06d}", self.name) for i in range(num_identities)]
+        self.labels = np.repeat(np.arange(num_identities, dtype=np.int32), images_per_identity)
+
+    @property
+    def num_images(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_identities(self) -> int:
+        return len(self.identities)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the options and of one rendered face, which changes with the renderer."""
+        options = (self.num_identities, self._images_per_identity, self._size, self._seed)
+        face = render_face(0, 0, self._size, self._seed)
+        return hashlib.sha256(repr(options).encode() + face.tobytes()).hexdigest()
+
+    def filename(self, index: int) -> str:
+        identity, image = divmod(int(index), self._images_per_identity)
+        return f"{identity:06d}/{image:04d}.jpg"
+
+    def read(self, index: int) -> Record:
+        return Record(self._images[index].numpy(), self.filename(index))
+
+    def encoded(
+        self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
+    ) -> tf.data.Dataset:
+        order = np.asarray(indices, np.int64)
+        if shuffle_seed is not None:
+            order = order[seeding.permutation(shuffle_seed, len(order))]
+        images = self._images
+        dataset = tf.data.Dataset.from_tensor_slices(order[first:])
+        return dataset.map(lambda index: (index, images[index]))
+
+    @cached_property
+    def _images(self) -> tf.Tensor:
+        """The encoded images, string [num_images]."""
+        numbers = np.arange(self.num_images) % self._images_per_identity
+        pixels = render_faces(self.labels.tolist(), numbers.tolist(), self._size, self._seed)
+        return tf.stack([tf.io.encode_jpeg(face, quality=_JPEG_QUALITY) for face in pixels])
