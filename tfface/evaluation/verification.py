@@ -1,14 +1,16 @@
 """Verification of an embedder on a pair set: from images to figures and pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
+from tfface.errors import InputError
 from tfface.evaluation.embedder import Embedder
-from tfface.metrics.verification import VerificationResult, verification
+from tfface.metrics.verification import VerificationResult, check_pairs, verification
 from tfface.progress import progress
 from tfface.report.plots import draw_roc, draw_similarities
 
@@ -30,27 +32,54 @@ def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
         for images in batches:
             embeddings.append(embedder.embed(images))
             bar.update(len(images))
-    return verification(
-        np.concatenate(embeddings),
-        pair_set.first,
-        pair_set.second,
-        pair_set.is_genuine,
-        num_folds=pair_set.num_folds,
-        names=pair_set.image_names,
-    )
+    with _naming(pair_set):
+        return verification(
+            np.concatenate(embeddings),
+            pair_set.first,
+            pair_set.second,
+            pair_set.is_genuine,
+            num_folds=pair_set.num_folds,
+            names=pair_set.image_names,
+        )
 
 
-def check_images(pair_set: PairSet) -> None:
-    """Decodes every image once, so that a damaged one is found before hours are spent on others.
+def check_pair_set(pair_set: PairSet) -> None:
+    """Finds before hours are spent on other sets what would make `verify` fail on this one.
 
-    Raises InputError: an image can't be decoded; the message names it.
+    Decodes every image once, which takes about a second for LFW.
+
+    Raises InputError: an image can't be decoded (the message names it), or the pairs are of one
+        kind, or too few.
     """
-    for _ in decode_batches(pair_set.images, pair_set.image_names, (8, 8), 256):
+    with _naming(pair_set):
+        check_pairs(
+            pair_set.first,
+            pair_set.second,
+            pair_set.is_genuine,
+            len(pair_set.images),
+            pair_set.num_folds,
+        )
+    # The size that published sets have, so that most images needn't be resized for nothing.
+    for _ in decode_batches(pair_set.images, pair_set.image_names, (112, 112), 256):
         pass
 
 
+@contextmanager
+def _naming(pair_set: PairSet) -> Iterator[None]:
+    """Says which set an error is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{pair_set.name}: {error}") from error
+
+
 def draw_verification(results: Mapping[str, VerificationResult], folder: Path) -> list[Path]:
-    """Draws the ROC curves of all sets, and the similarities of each; returns the pictures."""
+    """Draws the ROC curves of all sets, and the similarities of each; returns the pictures.
+
+    Args:
+        results: pair set -> its figures.
+        folder: gets `roc.png` and one `similarities_SET.png` for each set.
+    """
     curves = {name: (result.roc.far, result.roc.tar) for name, result in results.items()}
     pictures = [folder / "roc.png"]
     draw_roc(pictures[0], curves)

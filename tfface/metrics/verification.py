@@ -106,7 +106,7 @@ def verification(
     first, second = np.asarray(first), np.asarray(second)
     is_genuine = np.asarray(is_genuine, bool)
     unit, norms = _normalise(embeddings, names)
-    _check_pairs(first, second, is_genuine, len(unit), num_folds)
+    check_pairs(first, second, is_genuine, len(unit), num_folds)
 
     distance = np.sum(np.square(unit[first] - unit[second]), axis=1)
     accuracy, threshold = k_fold_accuracy(distance, is_genuine, num_folds)
@@ -192,9 +192,10 @@ def _normalise(
     return embeddings / norms[:, None], norms
 
 
-def _check_pairs(
+def check_pairs(
     first: np.ndarray, second: np.ndarray, is_genuine: np.ndarray, num_images: int, num_folds: int
 ) -> None:
+    """Raises InputError unless pairs are of both kinds, fill the folds and name known images."""
     if not (first.ndim == 1 and first.shape == second.shape == is_genuine.shape):
         raise InputError(
             f"{first.shape} first images, {second.shape} second images and {is_genuine.shape} "

@@ -109,12 +109,10 @@ def _summary(summary: Sequence[tuple[str, str]]) -> str:
 
 
 def _verification(sets: Mapping[str, Mapping]) -> str:
+    rows = [[cell.replace("+-", "\u00b1") for cell in row] for row in table_rows(sets)]
     sentences = (f"<li>{html.escape(threshold_sentence(*item))}</li>" for item in sets.items())
     note = f'<p class="note">{html.escape(FOOTNOTE)}</p>' if needs_footnote(sets) else ""
-    return (
-        "<h2>Verification</h2>"
-        f"{_table(HEADER, table_rows(sets))}{note}<ul>{''.join(sentences)}</ul>"
-    )
+    return f"<h2>Verification</h2>{_table(HEADER, rows)}{note}<ul>{''.join(sentences)}</ul>"
 
 
 def _epochs(epochs: Sequence[Mapping[str, object]]) -> str:

@@ -38,7 +38,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: st
             null in some. Where `stage` changes, a line marks it.
     """
     panels = _panels(epochs)
-    columns = min(3, max(1, len(panels)))
+    columns = 2 if len(panels) == 4 else min(3, max(1, len(panels)))
     rows = -(-max(1, len(panels)) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.3 * rows), layout="constrained")
     x = [record["epoch"] for record in epochs]
@@ -55,6 +55,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: st
                 markersize=3.5,
                 label="validation" if validation else "training",
             )
+        axes.margins(y=0.12)  # room for the stages' names
         if name == "learning_rate" and _spread(epochs, name) > 20:
             axes.set_yscale("log")
         _mark_stages(axes, epochs)
@@ -79,8 +80,8 @@ def draw_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     lowest = 1.0
     for number, (name, (far, tar)) in enumerate(curves.items()):
         colour, style = _LINES[number % len(_LINES)]
-        # Below its first false accept a curve says nothing: no pair is there to tell.
-        shown = far > 0
+        # The best TAR of each FAR; below its first false accept a curve has no pair to tell by.
+        shown = (far > 0) & np.append(np.diff(far) > 0, True)
         lowest = min(lowest, tar[shown][0])
         axes.plot(
             far[shown],

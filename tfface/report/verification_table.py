@@ -24,7 +24,7 @@ def table_rows(sets: Mapping[str, Mapping]) -> list[list[str]]:
             [
                 name,
                 f"{figures['num_pairs']:,}",
-                f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f}%",
+                f"{100 * accuracy['mean']:.2f} +- {100 * accuracy['std']:.2f}%",
                 *(
                     f"{100 * points[far]['tar']:.2f}%" + "*" * (not points[far]["sufficient"])
                     for far in _SHOWN_FARS

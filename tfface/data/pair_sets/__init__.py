@@ -1,0 +1,61 @@
+"""Verification sets: pairs of face images, read from the formats they are published in.
+
+To add a format: one module, and one line in `FORMATS`. A module has
+
+    DESCRIPTION                            what error messages call the format
+    matches(source) -> bool                whether a --pairs argument is of this format
+    load(source, name, images_dir) -> PairSet
+"""
+
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+
+from tfface.data.pair_sets import insightface_bin, lfw_pairs, synthetic
+from tfface.data.pair_sets.labelled import make_pairs, num_possible_pairs, without_repeats
+from tfface.data.pair_sets.pair_set import PairSet
+from tfface.errors import InputError
+
+__all__ = [
+    "FORMATS",
+    "PairSet",
+    "load_pair_set",
+    "make_pairs",
+    "num_possible_pairs",
+    "without_repeats",
+]
+
+FORMATS: dict[str, ModuleType] = {
+    "synthetic": synthetic,
+    "insightface_bin": insightface_bin,
+    "lfw_pairs": lfw_pairs,
+}
+
+
+def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None) -> PairSet:
+    """Reads the verification set that a --pairs argument means.
+
+    Args:
+        argument: a path, or a reserved word; `name=path` gives the set another name than the
+            stem of its file.
+        images_dir: where the images of a text list are; by default the folder `images` beside it.
+
+    Raises InputError: there's no such file, it's of no known format, it's damaged, or an image is
+        missing.
+    """
+    name, source = _split(os.fspath(argument))
+    formats = [module for module in FORMATS.values() if module.matches(source)]
+    if not formats:
+        known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
+        problem = "not a verification set" if Path(source).exists() else "no such verification set"
+        raise InputError(f"{source}: {problem}; one is {known}")
+    return formats[0].load(source, name, images_dir)
+
+
+def _split(argument: str) -> tuple[str, str]:
+    """Returns name and source of `name=source` or of `source`; a path may itself hold a `=`."""
+    given = re.fullmatch(r"([\w.-]+)=(.+)", argument)
+    if given and not Path(argument).exists():
+        return given[1], given[2]
+    return Path(argument).stem, argument

@@ -1,0 +1,134 @@
+"""LFW's lists of pairs: `pairs.txt` (View 2), `pairsDevTrain.txt` and `pairsDevTest.txt` (View 1).
+
+The first line is "FOLDS<tab>N" (View 2) or "N" (View 1). Then, for each fold or once, there are N
+lines of genuine pairs, "NAME<tab>1<tab>4", and N of impostor pairs, "NAME<tab>2<tab>OTHER<tab>3".
+Image 4 of NAME is the file NAME/NAME_0004.jpg (or another suffix).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
+from tfface.errors import InputError
+
+DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def matches(source: str) -> bool:
+    return Path(source).suffix == ".txt"
+
+
+def load(source: str, name: str, images_dir: Path | None) -> PairSet:
+    """Reads a list and the images it names.
+
+    View 2 is in order of its folds. View 1 has none (it is for choosing a model, not for a final
+    figure), and all its genuine pairs come first: cut into folds as it stands, half of the folds
+    would hold one kind of pair only. So its genuine and impostor pairs are taken in turn.
+
+    Args:
+        images_dir: by default the folder `images` beside the list.
+
+    Raises InputError: the list is not in this format, or an image is missing.
+    """
+    path = Path(source)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from error
+    folds, block = _read_header(path, lines)
+    pairs, is_genuine = _read_pairs(path, lines, folds or 1, block)
+    if folds is None:
+        in_turn = np.arange(2 * block).reshape(2, block).T.ravel()
+        pairs, is_genuine = [pairs[i] for i in in_turn], is_genuine[in_turn]
+
+    # Keys in order of appearance.
+    position = {
+        image: i for i, image in enumerate(dict.fromkeys(i for pair in pairs for i in pair))
+    }
+    files = _find_images(path, list(position), images_dir or path.parent / "images")
+    indices = np.array([[position[image] for image in pair] for pair in pairs])
+    return PairSet(
+        name=name,
+        images=[_read(file) for file in files],
+        image_names=[str(file) for file in files],
+        first=indices[:, 0],
+        second=indices[:, 1],
+        is_genuine=is_genuine,
+        num_folds=folds or NUM_FOLDS,
+    )
+
+
+def _read_header(path: Path, lines: list[str]) -> tuple[int | None, int]:
+    """Returns the number of folds (None in View 1) and of pairs of each kind in a fold."""
+    fields = lines[0].split() if lines else []
+    if len(fields) not in (1, 2) or not all(f.isdecimal() and int(f) for f in fields):
+        raise InputError(
+            f"{path}, line 1: expected a number of folds and of pairs, as in '10 300', or a number "
+            f"of pairs alone; got '{lines[0][:60] if lines else ''}'"
+        )
+    return (int(fields[0]) if len(fields) == 2 else None), int(fields[-1])
+
+
+def _read_pairs(
+    path: Path, lines: list[str], folds: int, block: int
+) -> tuple[list[list[str]], np.ndarray]:
+    """Returns the two images of each pair as "NAME/NAME_0004", and whether they are genuine."""
+    rows = [line.split() for line in lines[1:]]
+    while rows and not rows[-1]:
+        rows.pop()
+    if len(rows) != folds * 2 * block:
+        raise InputError(
+            f"{path}: {len(rows)} pairs, but line 1 says {folds * 2 * block} "
+            f"({folds} x {block} genuine and {block} impostor pairs)"
+        )
+    is_genuine = np.tile(np.repeat([True, False], block), folds)
+    pairs = []
+    for number, (fields, genuine) in enumerate(zip(rows, is_genuine, strict=True), start=2):
+        if len(fields) == 3 and genuine:
+            fields = [fields[0], fields[1], fields[0], fields[2]]
+        elif len(fields) != 4 or genuine:
+            raise InputError(
+                f"{path}, line {number}: expected "
+                + ("'NAME 1 4' (a genuine pair)" if genuine else "'NAME 1 OTHER 4' (impostors)")
+                + f"; got '{' '.join(fields)[:80]}'"
+            )
+        if not (fields[1].isdecimal() and fields[3].isdecimal()):
+            raise InputError(
+                f"{path}, line {number}: expected the numbers of two images; "
+                f"got '{fields[1]}' and '{fields[3]}'"
+            )
+        pairs.append([_image(fields[0], fields[1]), _image(fields[2], fields[3])])
+    return pairs, is_genuine
+
+
+def _image(name: str, number: str) -> str:
+    return f"{name}/{name}_{int(number):04d}"
+
+
+def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{path}: no folder of images at {folder}; --images says where it is")
+    files, missing = [], []
+    for image in images:
+        candidates = (folder / f"{image}{suffix}" for suffix in _SUFFIXES)
+        file = next((file for file in candidates if file.is_file()), None)
+        if file is None:
+            missing.append(image)
+        else:
+            files.append(file)
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing):,} of {len(images):,} images are missing under {folder}, "
+            f"the first is {missing[0]}{_SUFFIXES[0]}"
+        )
+    return files
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error.strerror or error}") from error

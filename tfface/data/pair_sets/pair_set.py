@@ -1,0 +1,31 @@
+"""What every verification set becomes, whatever file it came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NUM_FOLDS = 10
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of images, with the answer to each: one person, or two?
+
+    Attributes:
+        name: what tables and files call it.
+        images: each distinct image once, encoded (JPEG, PNG or BMP).
+        image_names: what error messages call each image.
+        first: int64 [num_pairs], position in `images` of each pair's first image.
+        second: int64 [num_pairs], position of the second.
+        is_genuine: bool [num_pairs].
+        num_folds: folds of the accuracy; pairs are dealt to them in order.
+    """
+
+    name: str
+    images: Sequence[bytes]
+    image_names: Sequence[str]
+    first: np.ndarray
+    second: np.ndarray
+    is_genuine: np.ndarray
+    num_folds: int = NUM_FOLDS
