@@ -1,0 +1,238 @@
+"""Recipes are strict; each mistake is one line that names place, value and what is allowed."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import hypothesis
+import pytest
+import yaml
+from hypothesis import strategies
+from pydantic import Field
+
+from tfface.errors import InputError
+from tfface.recipe import dump, load
+
+
+def folder(path: Path, *, name: str = ""):
+    """A part with a path."""
+
+
+def synthetic(num_identities: Annotated[int, Field(ge=2)] = 200):
+    """A part that has a default for everything."""
+
+
+def random_flip():
+    """A part without options."""
+
+
+def random_crop(from_size: Annotated[int, Field(ge=32)], *, image_size: tuple[int, int]):
+    """A part that needs an option."""
+
+
+def mobilenet_v2(alpha: Annotated[float, Field(gt=0)] = 1.0, *, image_size, weights):
+    """A backbone."""
+
+
+def arcface(margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5, scale: float = 64.0):
+    """A head."""
+
+
+def sgd(learning_rate: Annotated[float, Field(gt=0)] = 0.1, nesterov: bool = False):
+    """An optimizer."""
+
+
+def step(every_epochs: Annotated[int, Field(ge=1)]):
+    """A schedule that needs an option."""
+
+
+def constant():
+    """A schedule without options."""
+
+
+TABLES = {
+    "sources": {"folder": folder, "synthetic": synthetic},
+    "augmentations": {"random_flip": random_flip, "random_crop": random_crop},
+    "backbones": {"mobilenet_v2": mobilenet_v2},
+    "heads": {"arcface": arcface},
+    "optimizers": {"sgd": sgd},
+    "schedules": {"step": step, "constant": constant},
+}
+
+GOOD = """
+data:
+  train: {source: folder, path: faces}
+  validation: {fraction: 0.2, by: image}
+  augment: [random_flip, {random_crop: {from_size: 128}}]
+model:
+  backbone: {name: mobilenet_v2, weights: imagenet}
+  head: {name: arcface, margin: 0.3}
+training:
+  stages:
+    - name: train
+      epochs: 2
+      optimizer: {name: sgd, learning_rate: 5e-4}
+"""
+
+
+def read(tmp_path: Path, text: str, *overrides: str):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, TABLES, overrides)
+
+
+def lines_of(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(InputError, match=r"recipe\.yaml") as caught:
+        read(tmp_path, text, *overrides)
+    return [line.partition("recipe.yaml: ")[2] for line in str(caught.value).split("\n")]
+
+
+class TestGoodRecipes:
+    def test_options_and_defaults(self, tmp_path):
+        recipe = read(tmp_path, GOOD)
+        assert recipe.data.train.options == {"path": Path("faces")}
+        assert recipe.data.image_size == (112, 112)
+        assert [part.name for part in recipe.data.augment] == ["random_flip", "random_crop"]
+        assert recipe.data.augment[1].options == {"from_size": 128}
+        assert recipe.model.backbone.weights == "imagenet"
+        assert recipe.model.backbone.options == {"alpha": 1.0}
+        assert recipe.model.head.options == {"margin": 0.3, "scale": 64.0}
+        [stage] = recipe.training.stages
+        assert stage.schedule.name == "constant"
+
+    @pytest.mark.parametrize("number", ["5e-4", "5E-4", "5.e-4", ".5e-3", "0.0005", "5.0e-04"])
+    def test_numbers_with_an_exponent_are_numbers(self, tmp_path, number):
+        recipe = read(tmp_path, GOOD.replace("5e-4", number))
+        assert recipe.training.stages[0].optimizer.options["learning_rate"] == 5e-4
+
+    def test_resolved_dump_reads_back_to_the_same(self, tmp_path):
+        recipe = read(tmp_path, GOOD, "data.image_size=[112, 96]")
+        assert read(tmp_path, dump(recipe)) == recipe
+        assert dump(read(tmp_path, dump(recipe))) == dump(recipe)
+
+    @pytest.mark.parametrize(
+        ("override", "place", "value"),
+        [
+            ("training.stages.0.epochs=7", ("training", "stages", 0, "epochs"), 7),
+            ("training.seed=3", ("training", "seed"), 3),
+            ("data.image_size=64", ("data", "image_size"), [64, 64]),
+            ("model.head.margin=0", ("model", "head", "margin"), 0.0),
+            ("model.embedding_size=none", ("model", "embedding_size"), None),
+            ("data.validation=none", ("data", "validation"), None),
+            ("data.train=synthetic", ("data", "train", "num_identities"), 200),
+            ("evaluation.verification=[a.bin]", ("evaluation", "verification"), ["a.bin"]),
+        ],
+    )
+    def test_overrides(self, tmp_path, override, place, value):
+        found = yaml.safe_load(dump(read(tmp_path, GOOD, override)))
+        for key in place:
+            found = found[key]
+        assert found == value
+
+    def test_an_override_opens_a_short_form(self, tmp_path):
+        text = GOOD.replace("{name: arcface, margin: 0.3}", "arcface")
+        recipe = read(tmp_path, text, "model.head.margin=0.2")
+        assert recipe.model.head.options["margin"] == 0.2
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("old", "new", "line"),
+        [
+            ("head:", "hed:", "model.hed: unknown key; did you mean 'head'?"),
+            ("margin", "margn", "model.head.margn: unknown key; did you mean 'margin'?"),
+            ("epochs: 2", "epochs: 0", "training.stages.0.epochs: 0 is not allowed"),
+            ("epochs: 2", 'epochs: "2"', 'training.stages.0.epochs: "2" is not allowed; must be a'),
+            ("epochs: 2", "epochs: true", "training.stages.0.epochs: true is not allowed"),
+            ("5e-4", "fast", 'training.stages.0.optimizer.learning_rate: "fast" is not allowed'),
+            ("5e-4", "-1", "training.stages.0.optimizer.learning_rate: -1 is not allowed"),
+            ("0.2", "1.5", "data.validation.fraction: 1.5 is not allowed; must be less than 1"),
+            ("by: image", "by: photo", 'data.validation.by: "photo" is not allowed'),
+            ("arcface", "arcfase", "model.head: unknown head 'arcfase'; did you mean 'arcface'?"),
+            ("mobilenet_v2", "mobilenetv2", "model.backbone: unknown backbone 'mobilenetv2'; did"),
+            (", path: faces", "", "data.train.path: missing; it must be given"),
+            ("from_size: 128", "from_size: 8", "data.augment.1.from_size: 8 is not allowed"),
+            ("  augment", "  image_size: 16\n  augment", "data.image_size.0: 16 is not allowed"),
+        ],
+    )
+    def test_each_is_one_line(self, tmp_path, old, new, line):
+        found = lines_of(tmp_path, GOOD.replace(old, new, 1))
+        assert any(each.startswith(line) for each in found), found
+
+    def test_all_are_reported_together(self, tmp_path):
+        text = GOOD.replace("epochs: 2", "epochs: 0").replace("margin", "margn")
+        assert len(lines_of(tmp_path, text, "data.batch_size=0")) == 3
+
+    def test_duplicate_keys_name_both_lines(self, tmp_path):
+        text = "data:\n  batch_size: 1\n  batch_size: 2\nmodel: {}\n"
+        assert lines_of(tmp_path, text) == [
+            "data.batch_size: given twice, on lines 2 and 3; keep one"
+        ]
+
+    def test_broken_yaml_names_line_and_column(self, tmp_path):
+        [line] = lines_of(tmp_path, "data:\n  train: [folder\nmodel: 1\n")
+        assert line.startswith("line 3, column 6: not valid YAML: ")
+
+    def test_aliases_are_refused(self, tmp_path):
+        """They are how a small file becomes a huge one."""
+        assert "aliases" in lines_of(tmp_path, "a: &a [x, x]\nb: [*a, *a]\n")[0]
+
+    def test_early_stopping_on_something_that_is_not_measured(self, tmp_path):
+        stopping = "early_stopping: {monitor: val_verification_auc, patience: 2}"
+        text = GOOD.replace("epochs: 2", f"epochs: 2\n      {stopping}")
+        [line] = lines_of(tmp_path, text)
+        assert line.startswith(
+            "training.stages.0.early_stopping.monitor: 'val_verification_auc' is"
+        )
+        assert line.endswith("measured are: loss, val_loss, val_accuracy")
+        by_identity = text.replace("by: image", "by: identity")
+        assert read(tmp_path, by_identity).training.stages[0].early_stopping.patience == 2
+
+    def test_stages_need_names_of_their_own(self, tmp_path):
+        stage = GOOD[GOOD.index("    - name: train") :]
+        assert "two stages have the same name" in lines_of(tmp_path, GOOD + stage)[0]
+
+    @pytest.mark.parametrize(
+        ("override", "reason"),
+        [
+            ("training.seed", "must be PLACE=VALUE"),
+            ("=3", "must be PLACE=VALUE"),
+            ("training.stages.4.epochs=1", "'4' is not a position in training.stages"),
+            ("training.stages.a.epochs=1", "'a' is not a position in training.stages"),
+            ("model.head=[", "the value is not valid YAML"),
+        ],
+    )
+    def test_overrides_that_can_not_be_applied(self, tmp_path, override, reason):
+        with pytest.raises(InputError, match=reason):
+            read(tmp_path, GOOD, override)
+
+    def test_no_such_file(self, tmp_path):
+        with pytest.raises(InputError, match=r"nowhere\.yaml: no such recipe file"):
+            load(tmp_path / "nowhere.yaml", TABLES)
+
+    def test_too_large_a_file(self, tmp_path):
+        with pytest.raises(InputError, match="not a recipe"):
+            read(tmp_path, "#" * (2 << 20))
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(
+    strategies.lists(
+        strategies.tuples(strategies.integers(0, len(GOOD) - 1), strategies.text(max_size=3)),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_damaged_recipes_are_refused_or_read(damage):
+    """Whatever characters are changed to: a recipe or an InputError, nothing else."""
+    text = list(GOOD)
+    for place, characters in damage:
+        text[place] = characters
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_bytes("".join(text).encode("utf-8", "surrogatepass"))
+        try:
+            found = load(path, TABLES).training.stages
+        except InputError as error:
+            found = str(error).startswith(str(path))
+        assert found
