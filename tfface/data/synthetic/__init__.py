@@ -3,16 +3,15 @@
 A face is a function of (seed, identity, image, size) alone. Where to change what:
 
     traits.py    who somebody is: the ranges of every trait, hair styles, colours
-    nuisance.py  what differs between pictures: pose, light, expression, blur, occlusion
-    features.py  how eyes, brows, nose, mouth, ears and beard are drawn
-    hair.py      how hair is drawn
+    nuisance.py  what differs between pictures: pose, light, expression, grooming, occlusion, blur
+    head.py eyes.py nose.py mouth.py hair.py   how the parts of a face are drawn
     scene.py     background, glasses, hats, scarves, hands
     lighting.py  relief and light, then lens, noise and compression
     portrait.py  the order of painting
     camera.py canvas.py curves.py colours.py   the tools of drawing
     pool.py      many faces in several processes
 
-`python -m tfface.data.synthetic faces.png` writes a contact sheet; docs/synthetic_faces.png is made so.
+`python -m tfface.data.synthetic docs/synthetic_faces.png` makes the contact sheet of the docs.
 """
 
 import os
@@ -66,7 +65,8 @@ def render_faces(
     _check(size=size, seed=seed, identities=identities, images=images)
     if len(identities) != len(images):
         raise InputError(
-            f"render_faces: {len(identities)} identities but {len(images)} images; give one image number per identity"
+            f"render_faces: {len(identities)} identities but {len(images)} images; "
+            "give one image number for each identity"
         )
     if workers is not None and workers < 1:
         raise InputError(f"render_faces: workers={workers}; it must be 1 or more")
@@ -102,7 +102,8 @@ def contact_sheet(
     rows = list(range(identities)) if isinstance(identities, int) else list(identities)
     if not rows or images_per_identity < 1:
         raise InputError(
-            f"contact_sheet: {len(rows)} identities with {images_per_identity} images each; both must be 1 or more"
+            f"contact_sheet: {len(rows)} identities with {images_per_identity} images each; "
+            "both must be 1 or more"
         )
     faces = render_faces(
         np.repeat(rows, images_per_identity),

@@ -13,7 +13,7 @@ from tfface.files import replacing
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tfface.data.synthetic",
-        description="Write a contact sheet of synthetic faces: a row per identity, a column per picture.",
+        description="Write a sheet of synthetic faces: a row per identity, a column per picture.",
         epilog="example: python -m tfface.data.synthetic docs/synthetic_faces.png",
     )
     parser.add_argument("output", help="the PNG file to write")

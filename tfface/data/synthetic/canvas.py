@@ -1,6 +1,6 @@
 """A supersampled page on which shapes given in head coordinates are painted."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -9,8 +9,7 @@ from tfface.data.synthetic.camera import CROP, Camera, on_face
 from tfface.data.synthetic.colours import Colour
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(NamedTuple):
     colour: Colour
     alpha: float
     body: bool = False
@@ -22,10 +21,10 @@ class _Shape:
 class Canvas:
     """Collects filled shapes, tapered strokes and discs, then paints them in the order given.
 
-    Points are float [n, 2] on the face as seen from the front, `lift` units above its skin (a number,
-    or one for each point), or float [n, 3] anywhere in head coordinates. Widths and radii are in crop
-    units; `alpha` is opacity in [0, 1]. Nothing is painted before `finished`: placing all points
-    together is several times faster than shape by shape.
+    Points are float [n, 2] on the face as seen from the front, `lift` units above its skin (one
+    number, or one for each point), or float [n, 3] anywhere in head coordinates. Widths and radii
+    are in crop units; `alpha` is opacity in [0, 1]. Nothing is painted before `finished`: placing
+    all points together is several times faster than shape by shape.
 
     Args:
         size: side of the final picture in pixels.
@@ -48,7 +47,7 @@ class Canvas:
         lift=0.0,
         body: bool = False,
     ) -> None:
-        """Fills a polygon; `body`: it belongs to the person, and so takes the light of the scene."""
+        """Fills a polygon; `body`: it belongs to the person, and so is lit as the person is."""
         self._add(points, lift, _Shape(colour, alpha, body))
 
     def stroke(
@@ -143,7 +142,7 @@ class Canvas:
     def _stroke_sides(
         self, page: np.ndarray, counts: np.ndarray, ends: np.ndarray, scale: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float [total, 2] twice: both edges of every stroke (elsewhere without meaning)."""
+        """Returns float [total, 2] twice: both edges of every stroke (of no meaning elsewhere)."""
         first, last = np.repeat(ends - counts, counts), np.repeat(ends - 1, counts)
         index = np.arange(len(page))
         along = page[np.minimum(index + 1, last)] - page[np.maximum(index - 1, first)]

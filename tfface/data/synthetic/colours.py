@@ -4,7 +4,10 @@ Colour = tuple[int, int, int]
 
 
 def mixed(colour: Colour, share: float, other: Colour = (0, 0, 0)) -> Colour:
-    """Returns `share` of `colour` and the rest of `other`; a share above 1 moves away from `other`."""
-    return tuple(
-        int(min(255, max(0, b + (a - b) * share))) for a, b in zip(colour, other, strict=True)
-    )
+    """Returns `share` of `colour` and the rest of `other`; above 1 it moves away from `other`."""
+    (a, b, c), (x, y, z) = colour, other
+    return _level(x + (a - x) * share), _level(y + (b - y) * share), _level(z + (c - z) * share)
+
+
+def _level(value: float) -> int:
+    return 0 if value < 0 else 255 if value > 255 else int(value)

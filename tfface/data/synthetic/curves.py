@@ -28,7 +28,7 @@ def open_curve(control: np.ndarray, samples: int = 6) -> np.ndarray:
 
 
 def mirrored(right_half: np.ndarray) -> np.ndarray:
-    """Returns the control points of a symmetric outline: `right_half` runs from top to bottom on x >= 0.
+    """Returns the control points of a symmetric outline; `right_half` (x >= 0) runs downwards.
 
     Its first and last points lie on the middle line and are used once.
     """

@@ -40,7 +40,7 @@ def draw_hair_back(canvas: Canvas, traits: Traits) -> None:
     canvas.fill(at_depth(outline, -10), mixed(hair.colour, 0.72), body=True)
 
 
-def draw_hair_front(canvas: Canvas, traits: Traits) -> None:
+def draw_hair_front(canvas: Canvas, traits: Traits, yaw: float) -> None:
     """From the crown to the hairline, with the locks beside the face."""
     hair, face = traits.hair, traits.face
     cover = HAIR_STYLES[hair.style].cover
@@ -58,12 +58,18 @@ def draw_hair_front(canvas: Canvas, traits: Traits) -> None:
         ]
     )
     crown = open_curve(np.concatenate([right[:0:-1] * [-1, 1], right]), 4)
-    hairline = open_curve(_hairline(traits, side_end), 4)
+    hairline = open_curve(_hairline(traits, side_end), 5)
+    # The ends of the locks: teeth of equal width, longer in a fringe.
+    tooth = np.abs((hairline[:, 0] * (hair.waves / 40) + hair.phase) % 1 - 0.5)
+    above_brows = hairline[:, 1] < -10
+    hairline[:, 1] += tooth * above_brows * (5.5 if hair.style == "fringe" else 2.0)
     front = np.concatenate([at_depth(_rippled(crown, traits), 2), on_face(hairline, 1)])
     canvas.fill(front, hair.colour, cover, body=True)
     if hair.length > 30:
         for side in (-1, 1):
-            _draw_curtain(canvas, traits, side)
+            # On a cheek that is turned away, hair hangs behind the face.
+            if side * yaw < 0.3:
+                _draw_curtain(canvas, traits, side)
     if cover == 1:
         _draw_strands(canvas, traits, hairline)
 
@@ -92,8 +98,6 @@ def _hairline(traits: Traits, side_end: float) -> np.ndarray:
         # At the parting the hair rises.
         near = np.exp(-(((line[:, 0] - hair.part) / 7) ** 2))
         line[:, 1] -= 5 * near * (line[:, 1] < -15)
-    if hair.style == "fringe":
-        line[:, 1] += np.array([0, 0, 1, -1.5, 1.5, -1, 1.5, -1.5, 1, 0, 0]) * hair.ripple
     return line
 
 
@@ -179,7 +183,13 @@ def draw_beard(canvas: Canvas, traits: Traits, expression: Expression) -> None:
         half, drop = 0.8 * mouth.half_width, JAW_DROP * expression.mouth_open
         y = mouth.y + mouth.lower + 1 + drop
         chin = face.chin_y + 0.5 * drop
-        shape = [[0, y - 0.5], [half, y + 1], [0.7 * half, chin], [0, chin + 3]]
+        shape = [
+            [0, y - 0.5],
+            [0.55 * half, y + 1],
+            [half, chin - 5],
+            [0.7 * half, chin],
+            [0, chin + 3],
+        ]
         outline = closed_curve(mirrored(np.array(shape)), 4)
         canvas.fill(outline, colour, beard.goatee, lift=1)
 

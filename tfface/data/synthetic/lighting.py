@@ -20,8 +20,8 @@ def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarr
 
     Returns:
         centers: float [n, 3], head coordinates.
-        shapes: float [n, 4]: widths in x and y, height (> 0 towards the viewer), and how much darker
-            the skin is there because little light gets in.
+        shapes: float [n, 4]: widths in x and y, height (> 0 towards the viewer), and how much
+            darker the skin is there because little light gets in.
     """
     face, eyes, nose, mouth = traits.face, traits.eyes, traits.nose, traits.mouth
     smile, opened = max(0.0, expression.smile), expression.mouth_open
@@ -66,7 +66,7 @@ def relief(traits: Traits, expression: Expression) -> tuple[np.ndarray, np.ndarr
 def light_person(
     painted: np.ndarray, body: np.ndarray, traits: Traits, nuisance: Nuisance, camera: Camera
 ) -> np.ndarray:
-    """Returns float32 [3, size, size], about 0..1: the painted picture under the light of the scene.
+    """Returns float32 [3, size, size], about 0..1: what is painted, under the light of the scene.
 
     The head is an ellipsoid with the bumps of `relief`; brightness is Lambert's law with a soft
     terminator, in linear light (squared grey levels). Colours are planes here, since NumPy is slow
@@ -102,7 +102,7 @@ def light_person(
 
 
 def _slopes(traits: Traits, expression: Expression, camera: Camera, grid: np.ndarray):
-    """Returns the slopes of the bumps in x and in y, how dark hollows are, and where the cheeks are."""
+    """Returns four [size, size]: slopes in x and in y, how dark hollows are, where the cheeks are."""
     centers, shapes = relief(traits, expression)
     page = camera.project(centers).astype(np.float32)
     shapes = (shapes * [camera.scale, camera.scale, 1, 1]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What differs between two pictures of one person: pose, expression, light, camera, things in front.
+"""What differs between pictures of one person: pose, expression, light, camera, things in front.
 
 All of it is drawn anew for every image, and none of it may depend on who is in the picture.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfface.data.synthetic.colours import Colour
+from tfface.data.synthetic.colours import Colour, mixed
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,18 @@ class Expression:
     eye_open: float  # 0 shut, 1 as the identity has them
     gaze_x: float
     gaze_y: float
+
+
+@dataclass(frozen=True)
+class Grooming:
+    """What a person does about hair and face from day to day."""
+
+    volume: float  # factor of the hair's volume
+    length: float  # added to the hair's length
+    hairline: float  # how far the hair falls lower than usual
+    hair_tone: float  # factor of its brightness: washed out, wet, bleached
+    beard: float  # factor of its opacity
+    lipstick: Colour | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ class Nuisance:
 
     pose: Pose
     expression: Expression
+    grooming: Grooming
     light: Light
     occlusion: Occlusion
     sensor: Sensor
@@ -95,6 +108,7 @@ def sample_nuisance(identity: int, image: int, seed: int) -> Nuisance:
     return Nuisance(
         pose=_pose(rng),
         expression=_expression(rng),
+        grooming=_grooming(rng),
         light=_light(rng),
         occlusion=_occlusion(rng),
         sensor=_sensor(rng),
@@ -104,22 +118,24 @@ def sample_nuisance(identity: int, image: int, seed: int) -> Nuisance:
 
 
 def _clipped(rng: np.random.Generator, spread: float, limit: float) -> float:
-    return float(np.clip(rng.normal(0, spread), -limit, limit))
+    return min(limit, max(-limit, rng.normal(0, spread)))
 
 
 def _colour(rng: np.random.Generator) -> Colour:
-    red, green, blue = rng.integers(20, 236, 3).tolist()
-    return red, green, blue
+    """Of any hue, but rarely a shrill one."""
+    red, green, blue = rng.integers(10, 246, 3).tolist()
+    grey = (red + green + blue) // 3
+    return mixed((red, green, blue), rng.uniform(0.1, 0.9), (grey, grey, grey))
 
 
 def _pose(rng: np.random.Generator) -> Pose:
     return Pose(
-        yaw=_clipped(rng, 0.27, 0.55),
+        yaw=_clipped(rng, 0.3, 0.6),
         pitch=_clipped(rng, 0.14, 0.32),
         roll=_clipped(rng, 0.05, 0.12),
-        scale=float(np.exp(_clipped(rng, 0.045, 0.1))),
-        shift_x=_clipped(rng, 1.8, 4.5),
-        shift_y=_clipped(rng, 1.8, 4.5),
+        scale=float(np.exp(_clipped(rng, 0.06, 0.13))),
+        shift_x=_clipped(rng, 2.3, 5.5),
+        shift_y=_clipped(rng, 2.3, 5.5),
     )
 
 
@@ -135,6 +151,24 @@ def _expression(rng: np.random.Generator) -> Expression:
     )
 
 
+def _grooming(rng: np.random.Generator) -> Grooming:
+    lipstick = None
+    if rng.uniform() < 0.12:
+        lipstick = (
+            int(rng.integers(110, 200)),
+            int(rng.integers(20, 70)),
+            int(rng.integers(30, 90)),
+        )
+    return Grooming(
+        volume=float(np.exp(_clipped(rng, 0.3, 0.7))),
+        length=_clipped(rng, 7, 16),
+        hairline=_clipped(rng, 2.2, 5),
+        hair_tone=float(np.exp(_clipped(rng, 0.18, 0.4))),
+        beard=float(rng.uniform(0.55, 1.1)),
+        lipstick=lipstick,
+    )
+
+
 def _light(rng: np.random.Generator) -> Light:
     sideways, up = _clipped(rng, 0.75, 1.35), rng.uniform(-0.35, 1.0)
     direction = np.array(
@@ -144,7 +178,7 @@ def _light(rng: np.random.Generator) -> Light:
     ambient_warmth = rng.normal(0, 0.15)
     return Light(
         direction=direction,
-        diffuse=float(rng.uniform(0.35, 1.25)),
+        diffuse=float(rng.uniform(0.35, 1.1)),
         ambient=float(rng.uniform(0.18, 0.6)),
         colour=np.exp([warmth, green, -warmth]),
         ambient_colour=np.exp([ambient_warmth, 0, -ambient_warmth]),
@@ -164,7 +198,7 @@ def _occlusion(rng: np.random.Generator) -> Occlusion:
         half = np.array([-away[1], away[0]]) * rng.uniform(7, 14)
         bar = np.stack([tip - half, tip + half, tip + half + 120 * away, tip - half + 120 * away])
     glasses = rng.uniform()
-    num_strands = int(rng.integers(1, 5)) if rng.uniform() < 0.15 else 0
+    num_strands = int(rng.integers(1, 4)) if rng.uniform() < 0.12 else 0
     starts = rng.uniform((-32, -40), (32, -30), (num_strands, 2))
     ends = starts + rng.uniform((-16, 25), (16, 85), (num_strands, 2))
     bends = (starts + ends) / 2 + rng.normal(0, 4, (num_strands, 2))
@@ -186,13 +220,13 @@ def _occlusion(rng: np.random.Generator) -> Occlusion:
 def _sensor(rng: np.random.Generator) -> Sensor:
     poor = rng.uniform() < 0.3
     return Sensor(
-        exposure=float(np.exp(rng.normal(0.1, 0.28))),
+        exposure=float(np.exp(_clipped(rng, 0.28, 0.55))),
         gamma=float(np.exp(rng.normal(0, 0.15))),
         saturation=0.0 if rng.uniform() < 0.06 else float(rng.uniform(0.45, 1.2)),
         blur=float(rng.uniform(0, 1.1)),
         shrink=float(rng.uniform(0.4, 0.8)) if poor else 1.0,
-        noise=float(rng.exponential(5)),
-        jpeg_quality=int(rng.integers(35, 92)) if rng.uniform() < 0.5 else None,
+        noise=min(14.0, rng.exponential(4.5)),
+        jpeg_quality=int(rng.integers(35, 92)) if rng.uniform() < 0.4 else None,
     )
 
 

@@ -1,9 +1,9 @@
 """Renders many faces in several processes.
 
-Each worker is a plain `python -m tfface.data.synthetic.pool`, fed through a pipe. Not multiprocessing:
-a fork can hang once TensorFlow has started threads, and spawn runs the caller's main module again, so
-scripts without a main guard, scripts read from stdin and notebooks would break. Workers import NumPy
-and Pillow only.
+Each worker is a plain `python -m tfface.data.synthetic.pool`, fed through a pipe. Multiprocessing
+would not do: a fork can hang once TensorFlow has started threads, and spawn runs the caller's main
+module again, so scripts without a main guard, scripts read from stdin and notebooks would break.
+Workers import NumPy and Pillow only.
 """
 
 import json

@@ -1,16 +1,20 @@
 """One picture of one person: the order in which everything is painted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tfface.data.synthetic import eyes, hair, head, lighting, mouth, nose, scene
 from tfface.data.synthetic.camera import Camera, on_face
 from tfface.data.synthetic.canvas import Canvas
-from tfface.data.synthetic.nuisance import Expression, Nuisance
+from tfface.data.synthetic.colours import mixed
+from tfface.data.synthetic.nuisance import Expression, Grooming, Nuisance
 from tfface.data.synthetic.traits import Traits
 
 
 def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
     """Returns uint8 [size, size, 3], RGB: the person `traits` in the circumstances `nuisance`."""
+    traits = groomed(traits, nuisance.grooming)
     face, expression, yaw = traits.face, nuisance.expression, nuisance.pose.yaw
     camera = Camera(nuisance.pose, landmarks(traits, expression))
     canvas = Canvas(size, camera)
@@ -29,13 +33,42 @@ def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
     mouth.draw_mouth(canvas, traits.mouth, face, expression)
     hair.draw_moustache(canvas, traits, expression)
     nose.draw_nose(canvas, traits.nose, face, yaw)
-    hair.draw_hair_front(canvas, traits)
-    scene.draw_glasses(canvas, nuisance.occlusion, traits)
+    hair.draw_hair_front(canvas, traits, yaw)
+    scene.draw_glasses(canvas, nuisance.occlusion, traits, yaw)
     scene.draw_covers(canvas, nuisance.occlusion, traits)
 
     painted, body = canvas.finished()
     lit = lighting.light_person(painted, body, traits, nuisance, camera)
     return lighting.photograph(lit, nuisance.sensor, nuisance.noise_seed)
+
+
+def groomed(traits: Traits, grooming: Grooming) -> Traits:
+    """Returns the person as they look on that day."""
+    hair, beard, lipstick = traits.hair, traits.facial_hair, grooming.lipstick
+    colour = hair.colour
+    if grooming.hair_tone < 1:
+        colour = mixed(colour, grooming.hair_tone)
+    else:
+        colour = mixed(colour, 2 - grooming.hair_tone, (196, 180, 160))
+    hair = replace(
+        hair,
+        colour=colour,
+        top=hair.top * grooming.volume,
+        side=hair.side * grooming.volume,
+        length=hair.length + grooming.length,
+        hairline=hair.hairline + grooming.hairline,
+    )
+    beard = replace(
+        beard,
+        stubble=min(1.0, beard.stubble * grooming.beard),
+        beard=min(1.0, beard.beard * grooming.beard),
+        moustache=min(1.0, beard.moustache * grooming.beard),
+        goatee=min(1.0, beard.goatee * grooming.beard),
+    )
+    lips = traits.mouth
+    if lipstick is not None:
+        lips = replace(lips, colour=mixed(lips.colour, 0.35, lipstick))
+    return replace(traits, hair=hair, facial_hair=beard, mouth=lips)
 
 
 def landmarks(traits: Traits, expression: Expression) -> np.ndarray:

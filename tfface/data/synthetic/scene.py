@@ -9,7 +9,7 @@ from tfface.data.synthetic.curves import closed_curve, open_curve, paired, shift
 from tfface.data.synthetic.nuisance import Background, Occlusion
 from tfface.data.synthetic.traits import Traits
 
-_NUM_BANDS = 8
+_NUM_BANDS = 6
 _LENS_ANGLES = np.arange(22) * (2 * np.pi / 22)
 
 
@@ -28,7 +28,7 @@ def draw_background(canvas: Canvas, background: Background) -> None:
         canvas.fill_page(shape, colour)
 
 
-def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
+def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits, yaw: float) -> None:
     if occlusion.glasses is None:
         return
     # A superellipse: round lenses have the power 2, square ones a higher one.
@@ -45,6 +45,9 @@ def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
         else:
             canvas.fill(lens, (225, 235, 240), 0.1)
         canvas.stroke(np.concatenate([lens, lens[:1]]), 2.0, frame, taper=0)
+        if side * yaw > 0.05:
+            # This arm is hidden behind the head.
+            continue
         hinge = on_face(np.array([[side * (spacing + 12.4), -1.0]]), 4)
         arm = np.concatenate([hinge, [[side * traits.face.half_width, -2, -2]]])
         canvas.stroke(arm, 1.8, frame, taper=0)

@@ -1,7 +1,7 @@
 """Who a person is: everything about a face that stays the same in all pictures of an identity.
 
-Lengths are in head coordinates (see camera.py): pixels of a 112 x 112 crop, where the eyes lie about
-35 apart. Each group below is drawn by the function
+Lengths are in head coordinates (see camera.py): pixels of a 112 x 112 crop, where the eyes lie
+about 35 apart. Each group below is drawn by the function
 of its name in head.py, eyes.py, nose.py, mouth.py or hair.py.
 """
 
