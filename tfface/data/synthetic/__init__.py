@@ -2,14 +2,15 @@
 
 A face is a function of (seed, identity, image, size) alone. Where to change what:
 
-    traits.py    who somebody is: the ranges of every trait, hair styles, colours
+    traits.py    what makes up a person: every trait, and the hair styles
+    people.py    who is who: the range of every trait, and the colours
     nuisance.py  what differs between pictures: pose, light, expression, grooming, occlusion, blur
     head.py eyes.py nose.py mouth.py hair.py   how the parts of a face are drawn
     scene.py     background, glasses, hats, scarves, hands
     lighting.py  relief and light, then lens, noise and compression
     portrait.py  the order of painting
     camera.py canvas.py curves.py colours.py   the tools of drawing
-    pool.py      many faces in several processes
+    pool.py worker.py   many faces in several processes
 
 `python -m tfface.data.synthetic docs/synthetic_faces.png` makes the contact sheet of the docs.
 """
@@ -19,7 +20,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfface.data.synthetic.pool import render, render_in_processes
+from tfface.data.synthetic.pool import render_in_processes
+from tfface.data.synthetic.portrait import render
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -57,7 +59,7 @@ def render_faces(
 
     Args:
         identities, images: of one length; see `render_face`.
-        workers: number of processes; by default one for each core this process may use. The pictures
+        workers: number of processes; by default one for each core that may be used. The pictures
             are the same bytes for any number.
     Returns: uint8 [n, size, size, 3], RGB.
     Raises InputError: an argument out of range, or lengths that differ.
@@ -74,7 +76,7 @@ def render_faces(
         (int(identity), int(image)) for identity, image in zip(identities, images, strict=True)
     ]
     useful = len(faces) // _FACES_WORTH_A_PROCESS
-    workers = workers if workers is not None else min(len(os.sched_getaffinity(0)), useful)
+    workers = workers if workers is not None else min(_num_cores(), useful)
     with progress(total=len(faces), description="drawing faces", unit="faces") as bar:
         if workers > 1 and len(faces) > 1:
             return render_in_processes(
@@ -113,6 +115,13 @@ def contact_sheet(
     )
     faces = faces.reshape(len(rows), images_per_identity, size, size, 3)
     return faces.transpose(0, 2, 1, 3, 4).reshape(len(rows) * size, images_per_identity * size, 3)
+
+
+def _num_cores() -> int:
+    """Returns how many cores this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check(*, size: int, seed: int, identities: Sequence[int], images: Sequence[int]) -> None:

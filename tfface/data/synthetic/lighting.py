@@ -102,7 +102,7 @@ def light_person(
 
 
 def _slopes(traits: Traits, expression: Expression, camera: Camera, grid: np.ndarray):
-    """Returns four [size, size]: slopes in x and in y, how dark hollows are, where the cheeks are."""
+    """Returns four [size, size]: slopes in x and y, how dark it is, and where the cheeks are."""
     centers, shapes = relief(traits, expression)
     page = camera.project(centers).astype(np.float32)
     shapes = (shapes * [camera.scale, camera.scale, 1, 1]).astype(np.float32)

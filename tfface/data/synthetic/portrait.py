@@ -8,8 +8,15 @@ from tfface.data.synthetic import eyes, hair, head, lighting, mouth, nose, scene
 from tfface.data.synthetic.camera import Camera, on_face
 from tfface.data.synthetic.canvas import Canvas
 from tfface.data.synthetic.colours import mixed
-from tfface.data.synthetic.nuisance import Expression, Grooming, Nuisance
+from tfface.data.synthetic.nuisance import Expression, Grooming, Nuisance, sample_nuisance
+from tfface.data.synthetic.people import sample_traits
 from tfface.data.synthetic.traits import Traits
+
+
+def render(identity: int, image: int, size: int, seed: int) -> np.ndarray:
+    """Returns uint8 [size, size, 3]: a function of its arguments alone."""
+    traits, nuisance = sample_traits(identity, seed), sample_nuisance(identity, image, seed)
+    return draw_portrait(traits, nuisance, size)
 
 
 def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
