@@ -7,7 +7,7 @@ its keyword-only arguments are given by the program; its objects are called with
 
 The seed alone decides what happens (`tf.random.stateless_*` with alg="philox", so that compiled
 and eager code draw the same numbers). The pipeline gives every stage another seed for every batch,
-compiles the stages together and rounds to uint8 after the last. A stage that wants images of
+compiles each, and rounds to uint8 after the last. A stage that wants images of
 another size than it returns says so in `load_size` (height, width).
 
 To add one: write a file here and add a line to `AUGMENTATIONS`; tests/contracts then tests it.

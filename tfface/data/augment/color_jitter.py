@@ -74,16 +74,10 @@ class ColorJitter:
         offset = (1 - contrast)[:, None] * mean + 255 * brightness[:, None]
         offset = tf.reduce_sum(color * offset[:, None, :], axis=2)
         matrix = color * contrast[:, None, None]
-        # Channel by channel: a matrix product with 3 columns keeps no vector unit busy.
-        red, green, blue = tf.unstack(images, axis=3)
-        channels = []
-        for i in range(3):
-            a, b, c, d = (
-                tf.reshape(value, (-1, 1, 1))
-                for value in (matrix[:, i, 0], matrix[:, i, 1], matrix[:, i, 2], offset[:, i])
-            )
-            channels.append(a * red + b * green + c * blue + d)
-        return tf.clip_by_value(tf.stack(channels, axis=3), 0.0, 255.0)
+        # A sum of three products, not a matrix product: the compiler makes one pass of this and of
+        # the clipping.
+        images = sum(images[..., i, None] * matrix[:, None, None, :, i] for i in range(3))
+        return tf.clip_by_value(images + offset[:, None, None], 0.0, 255.0)
 
 
 def _color_matrix(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
