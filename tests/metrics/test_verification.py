@@ -1,11 +1,9 @@
 """The figures of a pair set: the reference protocol, the golden LFW figures, bad input."""
 
 import json
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +12,6 @@ from hypothesis import strategies as st
 
 from tfface.errors import InputError
 from tfface.metrics.verification import FARS, k_fold_accuracy, verification
-
-
-def fixtures() -> Path:
-    folder = Path(os.environ.get("TFFACE_TEST_DATA", "")) / "fixtures"
-    if "TFFACE_TEST_DATA" not in os.environ or not folder.is_dir():
-        pytest.skip("needs the folder fixtures/ under $TFFACE_TEST_DATA")
-    return folder
 
 
 def random_set(seed: int, num_pairs: int = 200, size: int = 8):
@@ -68,9 +59,10 @@ def test_accuracy_is_the_reference_protocol(seed, num_pairs, num_folds):
     assert threshold == pytest.approx(expected, abs=1e-12)
 
 
-def test_golden_figures_of_lfw():
-    golden = json.loads((fixtures() / "golden_verification_lfw.json").read_text())
-    arrays = np.load(fixtures() / "golden_verification_lfw.npz")
+def test_golden_figures_of_lfw(test_data):
+    fixtures = test_data / "fixtures"
+    golden = json.loads((fixtures / "golden_verification_lfw.json").read_text())
+    arrays = np.load(fixtures / "golden_verification_lfw.npz")
     embeddings = arrays["embeddings"] + arrays["flipped"]
     first, second = arrays["index"][0::2], arrays["index"][1::2]
 

@@ -57,7 +57,7 @@ class _FlipSum(keras.Model):
     """model(images) + model(mirrored images), as one model so that Keras compiles it."""
 
     def __init__(self, model: keras.Model):
-        super().__init__()
+        super().__init__(name="flip_sum")
         self.model = model
 
     def call(self, images):

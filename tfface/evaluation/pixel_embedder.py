@@ -19,7 +19,8 @@ class PixelEmbedder:
         Args:
             images: uint8 [n, 32, 32, 3], RGB.
         """
-        grey = images.mean(axis=3, dtype=np.float32)
+        # Sums and not means of the channels: whole numbers, so a blank image gives 0 and not noise.
+        grey = images.sum(axis=3, dtype=np.float32)
         grey -= grey.mean(axis=(1, 2), keepdims=True)
         return (grey + grey[:, :, ::-1]).reshape(len(images), -1)
 

@@ -29,7 +29,7 @@ body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; color: var(-
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .7rem; padding-bottom: .3rem;
   border-bottom: 1px solid var(--line); }
-.figures { display: grid; gap: .75rem; margin: 0;
+.figures { display: grid; gap: .75rem; margin: 0; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
 .figures div { background: var(--panel); border-radius: .5rem; padding: .6rem .8rem; }
 .figures dt { color: var(--soft); font-size: .85rem; }
@@ -44,8 +44,10 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 .environment td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; }
 .note { color: var(--soft); font-size: .85rem; }
 ul { padding-left: 1.2rem; }
-figure { margin: 1rem 0; }
-img { max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem; display: block; }
+figure { margin: 1rem 0; overflow-x: auto; }
+/* On a phone a picture scrolls sideways rather than shrink until nobody can read it. */
+img { min-width: 34rem; max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem;
+  display: block; }
 pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x: auto;
   font-size: .85rem; line-height: 1.4; }
 """

@@ -38,9 +38,9 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: st
             null in some. Where `stage` changes, a line marks it.
     """
     panels = _panels(epochs)
-    columns = 2 if len(panels) == 4 else min(3, max(1, len(panels)))
+    columns = min(2, max(1, len(panels)))
     rows = -(-max(1, len(panels)) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.3 * rows), layout="constrained")
+    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), layout="constrained")
     x = [record["epoch"] for record in epochs]
     for number, (name, keys) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, number + 1)

@@ -36,6 +36,14 @@ def table_rows(sets: Mapping[str, Mapping]) -> list[list[str]]:
     return rows
 
 
+def as_text(sets: Mapping[str, Mapping]) -> str:
+    """Returns the table, its footnote where one is due, and a sentence for each set."""
+    lines = [align(HEADER, table_rows(sets))]
+    if needs_footnote(sets):
+        lines.append(FOOTNOTE)
+    return "\n".join(lines + [threshold_sentence(name, sets[name]) for name in sets])
+
+
 def needs_footnote(sets: Mapping[str, Mapping]) -> bool:
     """Whether a shown TAR is marked as resting on too few impostor pairs."""
     return any(cell.endswith("*") for row in table_rows(sets) for cell in row)

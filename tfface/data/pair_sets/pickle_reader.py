@@ -36,7 +36,7 @@ class Array:
     @property
     def is_flat(self) -> bool:
         """Whether it's a row or a column of items, not a picture of them."""
-        return len(self.data) == max(self.shape, default=0)
+        return len(self.data) in self.shape
 
 
 @dataclass

@@ -1,0 +1,108 @@
+"""From a pair set's images to its figures and pictures."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfface.data.pair_sets import PairSet
+from tfface.errors import InputError
+from tfface.evaluation.embedder import KerasEmbedder
+from tfface.evaluation.verification import check_pair_set, draw_verification, verify
+
+
+def face(person, picture, size=24):
+    """A picture whose colours are the person's, with a little noise that is the picture's."""
+    colour = np.random.default_rng(person).integers(40, 216, (2, 2, 3))
+    noise = np.random.default_rng(1000 * person + picture).integers(-20, 21, (size, size, 3))
+    pixels = np.kron(colour, np.ones((size // 2, size // 2, 1))) + noise
+    return tf.io.encode_png(pixels.astype(np.uint8)).numpy()
+
+
+def pair_set(num_people=20, size=24):
+    images = [face(person, picture, size) for person in range(num_people) for picture in (0, 1)]
+    people = np.arange(num_people)
+    return PairSet(
+        name="blocks",
+        images=images,
+        image_names=[f"person {i // 2} picture {i % 2}" for i in range(len(images))],
+        first=np.repeat(2 * people, 2),
+        second=np.stack([2 * people + 1, (2 * people + 3) % len(images)], axis=1).ravel(),
+        is_genuine=np.tile([True, False], num_people),
+        num_folds=10,
+    )
+
+
+class Recorder:
+    """An embedder that remembers the shapes it was given; embeds coarse pixels."""
+
+    name = "recorder"
+    image_size = (12, 12)
+    batch_size = 16
+
+    def __init__(self):
+        self.shapes = []
+
+    def embed(self, images):
+        self.shapes.append(images.shape)
+        corners = images[:, ::6, ::6].reshape(len(images), -1).astype(np.float32)
+        return corners - 128
+
+
+def test_each_distinct_image_is_embedded_once_at_the_models_size():
+    recorder = Recorder()
+    result = verify(recorder, pair_set())
+    assert recorder.shapes == [(16, 12, 12, 3), (16, 12, 12, 3), (8, 12, 12, 3)]
+    assert result.num_pairs == 40
+    assert result.num_genuine == 20
+    assert len(result.accuracy.folds) == 10
+    assert result.accuracy.mean > 0.9
+    assert result.auc > 0.98
+
+
+def test_with_a_keras_model():
+    inputs = keras.Input((12, 12, 3))
+    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+    model = keras.Model(inputs, keras.layers.Flatten()(keras.layers.AveragePooling2D(3)(x)))
+    small, large = (
+        verify(KerasEmbedder(model, "coarse", batch_size=batch_size), pair_set())
+        for batch_size in (7, 64)
+    )
+    assert small.auc > 0.9
+    np.testing.assert_allclose(small.similarity, large.similarity, atol=1e-5)
+
+
+def test_a_bad_image_is_named():
+    broken = pair_set()
+    broken.images[5] = broken.images[5][:40]
+    for use in (check_pair_set, lambda pairs: verify(Recorder(), pairs)):
+        with pytest.raises(InputError, match="person 2 picture 1: "):
+            use(broken)
+
+
+def test_an_image_without_direction_is_named():
+    grey = pair_set()
+    grey.images[6] = tf.io.encode_png(np.full((24, 24, 3), 128, np.uint8)).numpy()
+    with pytest.raises(InputError, match="blocks: the embedding of person 3 picture 0 is all 0"):
+        verify(Recorder(), grey)
+
+
+def test_sets_that_cannot_be_judged_are_found_before_embedding():
+    check_pair_set(pair_set())
+    one_kind = pair_set()
+    one_kind.is_genuine[:] = True
+    with pytest.raises(InputError, match="blocks: 40 genuine and 0 impostor pairs"):
+        check_pair_set(one_kind)
+    with pytest.raises(InputError, match="blocks: 8 pairs are too few for 10 folds"):
+        check_pair_set(pair_set(num_people=4))
+
+
+def test_pictures(tmp_path):
+    results = {name: verify(Recorder(), pair_set()) for name in ("one", "two")}
+    pictures = draw_verification(results, tmp_path / "plots")
+    assert [picture.name for picture in pictures] == [
+        "roc.png",
+        "similarities_one.png",
+        "similarities_two.png",
+    ]
+    assert all(picture.stat().st_size > 5000 for picture in pictures)

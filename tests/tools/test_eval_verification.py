@@ -1,0 +1,143 @@
+"""tools/eval_verification.py as its users call it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import eval_verification
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfface.errors import InputError
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_verification.py"
+
+
+@pytest.fixture(scope="module")
+def lfw(tmp_path_factory):
+    """A folder like LFW's: 12 people with two pictures each, and 20 pairs in 10 folds."""
+    folder = tmp_path_factory.mktemp("lfw")
+    rng = np.random.default_rng(0)
+    for person in range(12):
+        pixels = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((5, 5, 1)))
+        for number in (1, 2):
+            file = folder / "images" / f"P{person}" / f"P{person}_{number:04d}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            noisy = np.clip(pixels + rng.normal(0, 20, pixels.shape), 0, 255).astype(np.uint8)
+            file.write_bytes(tf.io.encode_jpeg(noisy).numpy())
+    lines = ["10\t1"]
+    for person in range(10):
+        lines += [f"P{person}\t1\t2", f"P{person}\t1\tP{person + 2}\t2"]
+    (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
+    (folder / "pairsDevTest.txt").write_text("\n".join(["10", *lines[1::2], *lines[2::2]]))
+    return folder
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def test_help_is_quick_and_shows_an_example():
+    start = time.perf_counter()
+    help_text = run("--help")
+    assert time.perf_counter() - start < 2
+    assert help_text.returncode == 0
+    assert "python tools/eval_verification.py runs/quickstart --pairs synthetic" in help_text.stdout
+
+
+def test_figures_of_two_sets(lfw, tmp_path, capsys):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 127.5, -1)(inputs))
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    keras.Model(inputs, keras.layers.Flatten()(x)).save(run_dir / "model.keras")
+    sets = [str(lfw / "pairs.txt"), f"dev={lfw / 'pairsDevTest.txt'}"]
+    figures, plots = tmp_path / "out" / "figures.json", tmp_path / "plots"
+    eval_verification.main(
+        [str(run_dir), "--pairs", *sets, "--json", str(figures), "--plots", str(plots)]
+    )
+
+    written = json.loads(figures.read_text())
+    assert list(written) == ["sets"]
+    assert list(written["sets"]) == ["pairs", "dev"]
+    for of_set in written["sets"].values():
+        assert of_set["num_pairs"] == 20
+        assert of_set["num_genuine"] == 10
+        assert of_set["auc"] > 0.8
+    # The same pairs in the same order: View 1's are taken in turn.
+    assert written["sets"]["pairs"] == written["sets"]["dev"]
+    assert sorted(path.name for path in plots.iterdir()) == [
+        "roc.png",
+        "similarities_dev.png",
+        "similarities_pairs.png",
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        *("set", "pairs", "accuracy"),
+        *("TAR@1e-2", "TAR@1e-3", "TAR@1e-4", "EER", "AUC"),
+    ]
+    assert lines[1].startswith("pairs     20")
+    assert lines[1].count("%*") == 3
+    assert lines[3].startswith("* too few impostor pairs")
+    assert lines[4].startswith("pairs: accept two images as one person when cosine >= ")
+    assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
+
+
+def test_pixels_and_images_elsewhere(lfw, tmp_path, capsys):
+    (tmp_path / "list.txt").write_text((lfw / "pairs.txt").read_text())
+    images = str(lfw / "images")
+    eval_verification.main(["pixels", "--pairs", str(tmp_path / "list.txt"), "--images", images])
+    assert "list     20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pixels", "--pairs", "nothing.bin"], r"nothing\.bin: can't be read: No such file"),
+        (["pixels", "--pairs", "nothing"], "nothing: no such verification set"),
+        (["no_model", "--pairs", "LFW/pairs.txt"], "no_model: no such model"),
+        (["pixels", "--pairs", "a=LFW/pairs.txt", "a=LFW/pairs.txt"], "two sets are called 'a'"),
+    ],
+)
+def test_bad_arguments(lfw, arguments, message):
+    arguments = [argument.replace("LFW", str(lfw)) for argument in arguments]
+    with pytest.raises(InputError, match=message):
+        eval_verification.main(arguments)
+
+
+def test_all_sets_are_checked_before_the_first_is_embedded(lfw, tmp_path, capsys):
+    damaged = tmp_path / "images" / "P0" / "P0_0001.jpg"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes((lfw / "images" / "P0" / "P0_0001.jpg").read_bytes()[:300])
+    (tmp_path / "bad.txt").write_text("1 5\n" + "P0 1 1\n" * 5 + "P0 1 P0 1\n" * 5)
+    with pytest.raises(InputError, match=r"P0_0001\.jpg: the image data are damaged"):
+        eval_verification.main(
+            ["pixels", "--pairs", str(lfw / "pairs.txt"), str(tmp_path / "bad.txt")]
+        )
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_bad_batch_size(value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        eval_verification.main(["pixels", "--pairs", "synthetic", f"--batch-size={value}"])
+    assert "expected a whole number above 0" in capsys.readouterr().err
+
+
+def test_ends_with_2_and_one_line(tmp_path):
+    result = run("pixels", "--pairs", tmp_path / "missing.txt")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"error: {tmp_path / 'missing.txt'}: can't be read: No such file or directory"
+    ]
