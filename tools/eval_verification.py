@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.evaluation.embedder import load_embedder
     from tfface.evaluation.verification import check_pair_set, draw_verification, verify
     from tfface.files import replacing
+    from tfface.report.verification_table import as_text
 
     embedder = load_embedder(options.model, batch_size=options.batch_size)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     figures = {name: result.to_json() for name, result in results.items()}
-    _print_figures(figures)
+    print(as_text(figures))
     if options.json:
         with replacing(options.json) as temporary:
             temporary.write_text(json.dumps({"sets": figures}, indent=2) + "\n", encoding="utf-8")
@@ -81,23 +82,6 @@ def _check_names(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"--pairs: two sets are called '{name}'; rename one with NAME=PATH")
-
-
-def _print_figures(figures: dict[str, dict]) -> None:
-    from tfface.report.verification_table import (
-        FOOTNOTE,
-        HEADER,
-        align,
-        needs_footnote,
-        table_rows,
-        threshold_sentence,
-    )
-
-    print(align(HEADER, table_rows(figures)))
-    if needs_footnote(figures):
-        print(FOOTNOTE)
-    for name, of_set in figures.items():
-        print(threshold_sentence(name, of_set))
 
 
 if __name__ == "__main__":

@@ -6,18 +6,25 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.pair_sets import PairSet, load_pair_set, make_pairs
+from tfface.data.pair_sets import (
+    PairSet,
+    load_pair_set,
+    make_pairs,
+    num_possible_pairs,
+    without_repeats,
+)
+from tfface.data.pair_sets.pair_set import NUM_FOLDS
 from tfface.data.pipeline import Pipeline
 from tfface.data.sources import SOURCES
 from tfface.data.split import split_by_identity, split_by_image
 from tfface.errors import InputError
+from tfface.evaluation.verification import check_pair_set
 from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourcePart
 
 # Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
-MOST_VALIDATION_PAIRS = 2000
-NUM_FOLDS = 10
+MOST_GENUINE_PAIRS = 1000
 
 
 @dataclasses.dataclass
@@ -125,15 +132,26 @@ def _load_test_set(argument: str, data_dir: Path) -> PairSet:
     name, equals, path = argument.rpartition("=")
     if path != "synthetic":
         path = str(data_dir / path)
-    return load_pair_set(f"{name}{equals}{path}")
+    pair_set = load_pair_set(f"{name}{equals}{path}")
+    check_pair_set(pair_set)
+    return pair_set
 
 
 def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
     """Makes a pair set from the images of held-out identities."""
-    first, second, is_genuine = make_pairs(
-        source.labels[indices], MOST_VALIDATION_PAIRS, seed=seed, num_folds=NUM_FOLDS
-    )
-    encoded = dict(source.encoded(indices, None).as_numpy_iterator())
+    labels = source.labels[indices]
+    num_genuine = min(MOST_GENUINE_PAIRS, *num_possible_pairs(labels))
+    num_folds = min(NUM_FOLDS, num_genuine)
+    if num_folds < 2:
+        raise InputError(
+            f"data.validation: {len(indices)} images of held-out identities make {num_genuine} "
+            "genuine pairs, which is too few to judge by; hold out more, or split by image"
+        )
+    num_genuine -= num_genuine % num_folds
+    first, second, is_genuine = make_pairs(labels, 2 * num_genuine, seed, num_folds)
+    used, first, second = without_repeats(first, second)
+    indices = indices[used]
+    encoded = dict(source.encoded(indices).as_numpy_iterator())
     return PairSet(
         name="validation",
         images=[encoded[index] for index in indices],
@@ -141,7 +159,7 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
         first=first,
         second=second,
         is_genuine=is_genuine,
-        num_folds=NUM_FOLDS,
+        num_folds=num_folds,
     )
 
 

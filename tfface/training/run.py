@@ -8,13 +8,13 @@ from pathlib import Path
 import keras
 
 from tfface.evaluation.keras_embedder import KerasEmbedder
-from tfface.evaluation.verification import verify
+from tfface.evaluation.verification import draw_verification, verify
 from tfface.files import replacing
 from tfface.recipe import Recipe, dump
-from tfface.report import verification_table
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
 from tfface.report.page import write_report
 from tfface.report.plots import draw_curves
+from tfface.report.verification_table import as_text
 from tfface.training import checkpoint, stages
 from tfface.training.callbacks import Steps
 from tfface.training.checkpoint import Progress
@@ -112,7 +112,11 @@ def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
     started = time.perf_counter()
     with train.naming_bad_images():
         history = recognizer.fit(
-            train.epoch(progress.total_epochs), epochs=1, verbose=0, callbacks=[steps]
+            train.epoch(progress.total_epochs),
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[steps],
         ).history
     seconds = time.perf_counter() - started
     progress.epoch += 1
@@ -177,7 +181,7 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     figures = {name: result.to_json() for name, result in results.items()}
     with replacing(run.verification) as temporary:
         temporary.write_text(json.dumps({"sets": figures}, indent=1) + "\n", encoding="utf-8")
-    print(verification_table.as_text(figures))
+    print(as_text(figures))
     return results
 
 
@@ -189,7 +193,7 @@ def _report(recipe: Recipe, results: dict, run: RunFolder) -> None:
         run.report,
         title=run.path.name,
         verification={name: result.to_json() for name, result in results.items()},
-        pictures=[run.curves, *draw_verification(run.plots, results)],
+        pictures=[run.curves, *(draw_verification(results, run.plots) if results else [])],
         epochs=epochs,
         recipe=dump(recipe),
         environment=environment(),

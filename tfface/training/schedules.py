@@ -6,7 +6,6 @@ keras LearningRateSchedule. To add one: a function here and a line in SCHEDULES.
 
 from typing import Annotated
 
-import keras
 from keras import ops
 from keras.optimizers import schedules
 from pydantic import Field
@@ -14,7 +13,7 @@ from pydantic import Field
 
 def constant(*, learning_rate: float) -> schedules.LearningRateSchedule:
     """The same learning rate throughout."""
-    return schedules.PiecewiseConstantDecay([], [learning_rate])
+    return Constant(learning_rate)
 
 
 def step(
@@ -46,7 +45,19 @@ def cosine(
 SCHEDULES = {"constant": constant, "step": step, "cosine": cosine}
 
 
-@keras.saving.register_keras_serializable(package="tfface")
+class Constant(schedules.LearningRateSchedule):
+    """The same at every step."""
+
+    def __init__(self, learning_rate: float):
+        self.learning_rate = learning_rate
+
+    def __call__(self, step):
+        return ops.convert_to_tensor(self.learning_rate, "float32")
+
+    def get_config(self):
+        return {"learning_rate": self.learning_rate}
+
+
 class WarmUp(schedules.LearningRateSchedule):
     """Rises linearly over `num_steps` steps to what `schedule` gives, then follows it."""
 
@@ -55,15 +66,8 @@ class WarmUp(schedules.LearningRateSchedule):
         self.num_steps = num_steps
 
     def __call__(self, step):
-        share = (ops.cast(step, "float32") + 1.0) / float(max(self.num_steps, 1))
+        share = (ops.cast(step, "float32") + 1.0) / float(self.num_steps)
         return self.schedule(step) * ops.minimum(share, 1.0)
 
     def get_config(self):
-        return {
-            "schedule": schedules.serialize(self.schedule),
-            "num_steps": self.num_steps,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(schedules.deserialize(config["schedule"]), config["num_steps"])
+        return {"schedule": self.schedule, "num_steps": self.num_steps}

@@ -44,10 +44,9 @@ def describe(recognizer: Recognizer, stage: Stage) -> str:
 
 
 def _freeze(recognizer: Recognizer, what: str) -> None:
-    recognizer.trainable = True
-    if what == "backbone":
-        recognizer.backbone.trainable = False
-    elif what == "batch_norm":
+    # Set on the backbone itself: Keras does not pass it on from the model around it.
+    recognizer.backbone.trainable = what != "backbone"
+    if what == "batch_norm":
         for layer in recognizer.backbone._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False

@@ -1,0 +1,101 @@
+"""What every backbone promises, run over the table."""
+
+import inspect
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+from tfface.backbones import BACKBONES
+from tfface.backbones.pixels import PIXELS
+
+# Trainable and non-trainable weights without the classifier, at alpha 1.
+GOLDEN_COUNTS = {
+    "vgg16": (14_714_688, 0),
+    "vgg19": (20_024_384, 0),
+    "mobilenet": (3_206_976, 21_888),
+    "mobilenet_v2": (2_223_872, 34_112),
+    "mobilenet_v3_small": (927_008, 12_112),
+    "mobilenet_v3_large": (2_971_952, 24_400),
+    "resnet50": (23_534_592, 53_120),
+    "resnet101": (42_552_832, 105_344),
+    "resnet152": (58_219_520, 151_424),
+    "resnet50_v2": (23_519_360, 45_440),
+    "resnet101_v2": (42_528_896, 97_664),
+    "resnet152_v2": (58_187_904, 143_744),
+    "efficientnet_b0": (4_007_548, 42_023),
+    "efficientnet_b1": (6_513_184, 62_055),
+    "efficientnet_b2": (7_700_994, 67_575),
+    "efficientnet_b3": (10_696_232, 87_303),
+    "efficientnet_v2_b0": (5_858_704, 60_608),
+    "efficientnet_v2_b1": (6_860_052, 71_072),
+    "efficientnet_v2_b2": (8_687_086, 82_288),
+    "efficientnet_v2_b3": (12_821_406, 109_216),
+    "convnext_tiny": (27_820_128, 0),
+    "densenet121": (6_953_856, 83_648),
+}
+# keras.applications' own preprocess_input is the judge of a pixel contract.
+PREPROCESSING = {
+    "vgg16": applications.vgg16,
+    "vgg19": applications.vgg19,
+    "mobilenet": applications.mobilenet,
+    "mobilenet_v2": applications.mobilenet_v2,
+    "mobilenet_v3": applications.mobilenet_v3,
+    "resnet": applications.resnet,
+    "resnet_v2": applications.resnet_v2,
+    "efficientnet_v2": applications.efficientnet_v2,
+    "efficientnet": applications.efficientnet,
+    "convnext": applications.convnext,
+    "densenet": applications.densenet,
+}
+
+
+@pytest.fixture(autouse=True)
+def _free_memory():
+    yield
+    keras.backend.clear_session()
+
+
+def test_every_backbone_has_golden_counts():
+    assert set(GOLDEN_COUNTS) == set(BACKBONES)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+class TestEveryBackbone:
+    def test_counts_shapes_and_smallest_size(self, name):
+        backbone = BACKBONES[name](image_size=(32, 32))
+        network = backbone.network
+        counts = tuple(
+            sum(math.prod(weight.shape) for weight in weights)
+            for weights in (network.trainable_weights, network.non_trainable_weights)
+        )
+        assert counts == GOLDEN_COUNTS[name]
+        assert network.name == "backbone"
+        assert network.input_shape == (None, 32, 32, 3)
+        assert len(network.output_shape) == 4
+        assert backbone.pixels in PIXELS
+
+    def test_options_are_annotated(self, name):
+        for parameter in inspect.signature(BACKBONES[name]).parameters.values():
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                assert parameter.annotation is not parameter.empty
+            else:
+                assert parameter.name in ("image_size", "weights")
+
+    def test_pixel_contract_is_that_of_the_published_weights(self, name):
+        family = max((key for key in PREPROCESSING if _is_of(name, key)), key=len)
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+        contract = PIXELS[BACKBONES[name](image_size=(32, 32)).pixels]
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(contract(pixels)),
+            PREPROCESSING[family].preprocess_input(pixels.copy()),
+            atol=1e-4,
+        )
+
+
+def _is_of(name: str, family: str) -> bool:
+    return name.startswith(family) or (
+        family == "resnet_v2" and name.startswith("resnet") and name.endswith("_v2")
+    )
