@@ -132,7 +132,8 @@ def photograph(lit: np.ndarray, sensor: Sensor, noise_seed: int) -> np.ndarray:
     size = lit.shape[-1]
     level = lit * np.float32(np.sqrt(sensor.exposure))
     # A soft shoulder, as cameras have one: bright skin keeps some colour.
-    level = np.minimum(level, 0.8) + 0.2 * np.tanh(np.maximum(level - 0.8, 0) * 5)
+    over = np.maximum(level - 0.8, 0)
+    level = np.minimum(level, 0.8) + 0.2 * over / (over + 0.2)
     level **= np.float32(sensor.gamma)
     grey = 0.299 * level[0] + 0.587 * level[1] + 0.114 * level[2]
     level = 255 * (grey + sensor.saturation * (level - grey))

@@ -25,7 +25,7 @@ class Pose:
 @dataclass(frozen=True)
 class Expression:
     mouth_open: float  # 0 closed, 1 wide
-    smile: float  # -0.5 sad, 1 broad
+    smile: float  # < 0 sad, 1 broad
     brow_raise: float
     frown: float
     eye_open: float  # 0 shut, 1 as the identity has them
@@ -142,7 +142,7 @@ def _pose(rng: np.random.Generator) -> Pose:
 def _expression(rng: np.random.Generator) -> Expression:
     return Expression(
         mouth_open=float(rng.uniform(0.15, 1)) if rng.uniform() < 0.35 else 0.0,
-        smile=float(rng.uniform(-0.5, 1)),
+        smile=float(rng.uniform(-0.35, 1)),
         brow_raise=_clipped(rng, 0.45, 1),
         frown=max(0.0, _clipped(rng, 0.4, 1)),
         eye_open=float(rng.uniform(0.12, 0.6) if rng.uniform() < 0.18 else rng.uniform(0.75, 1.15)),
@@ -163,7 +163,7 @@ def _grooming(rng: np.random.Generator) -> Grooming:
         volume=float(np.exp(_clipped(rng, 0.3, 0.7))),
         length=_clipped(rng, 7, 16),
         hairline=_clipped(rng, 2.2, 5),
-        hair_tone=float(np.exp(_clipped(rng, 0.18, 0.4))),
+        hair_tone=float(np.exp(_clipped(rng, 0.15, 0.3))),
         beard=float(rng.uniform(0.55, 1.1)),
         lipstick=lipstick,
     )
@@ -220,7 +220,7 @@ def _occlusion(rng: np.random.Generator) -> Occlusion:
 def _sensor(rng: np.random.Generator) -> Sensor:
     poor = rng.uniform() < 0.3
     return Sensor(
-        exposure=float(np.exp(_clipped(rng, 0.28, 0.55))),
+        exposure=float(np.exp(0.12 + _clipped(rng, 0.28, 0.55))),
         gamma=float(np.exp(rng.normal(0, 0.15))),
         saturation=0.0 if rng.uniform() < 0.06 else float(rng.uniform(0.45, 1.2)),
         blur=float(rng.uniform(0, 1.1)),

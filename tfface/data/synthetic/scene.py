@@ -68,7 +68,7 @@ def draw_covers(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
         )
         canvas.stroke(edge + np.array([0, 9, 0]), 2, mixed(occlusion.cloth, 0.6), 0.6)
     for strand in occlusion.strands:
-        canvas.stroke(open_curve(strand, 3), 1.5, traits.hair.colour, 0.8, lift=3)
+        canvas.stroke(open_curve(strand, 3), 2.2, traits.hair.colour, 0.75, lift=3)
     if occlusion.bar is not None:
         canvas.fill_page(closed_curve(occlusion.bar, 4), occlusion.bar_colour, body=True)
 
