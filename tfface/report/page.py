@@ -44,10 +44,8 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 .environment td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; }
 .note { color: var(--soft); font-size: .85rem; }
 ul { padding-left: 1.2rem; }
-figure { margin: 1rem 0; overflow-x: auto; }
-/* On a phone a picture scrolls sideways rather than shrink until nobody can read it. */
-img { min-width: 34rem; max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem;
-  display: block; }
+figure { margin: 1rem 0; }
+img { max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem; display: block; }
 pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x: auto;
   font-size: .85rem; line-height: 1.4; }
 """

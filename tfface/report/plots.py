@@ -40,7 +40,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: st
     panels = _panels(epochs)
     columns = min(2, max(1, len(panels)))
     rows = -(-max(1, len(panels)) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), layout="constrained")
+    figure = Figure(figsize=(3.4 * columns, 2.7 * rows), layout="constrained")
     x = [record["epoch"] for record in epochs]
     for number, (name, keys) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, number + 1)
@@ -136,7 +136,7 @@ def draw_similarities(
     )
     axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     _dress(axes, f"{title}: similarity of the pairs", "cosine similarity", "share of pairs")
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
     _save(figure, path)
 
 
