@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfface.data.pair_sets import PairSet
+from tfface.data.pair_sets import PairSet, load_pair_set
 from tfface.errors import InputError
 from tfface.evaluation.embedder import KerasEmbedder
 from tfface.evaluation.verification import check_pair_set, draw_verification, verify
@@ -106,3 +106,12 @@ def test_pictures(tmp_path):
         "similarities_two.png",
     ]
     assert all(picture.stat().st_size > 5000 for picture in pictures)
+
+
+def test_the_published_form_of_a_bad_image(test_data):
+    broken = load_pair_set(test_data / "fixtures" / "pairs_one_bad_image.bin")
+    with pytest.raises(InputError, match=r"pairs_one_bad_image\.bin: image 5 \(pair 2\): "):
+        check_pair_set(broken)
+    sound = load_pair_set(test_data / "fixtures" / "pairs_python2.bin")
+    check_pair_set(sound)
+    assert verify(Recorder(), sound).num_pairs == 20
