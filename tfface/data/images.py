@@ -24,12 +24,7 @@ def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     Returns: uint8 [height, width, 3], RGB, 0..255.
     Raises tf.errors.InvalidArgumentError: the bytes are not such an image, or are damaged.
     """
-    # decode_jpeg decodes PNG as well, and unlike decode_image it lets us choose the transform.
-    image = tf.cond(
-        tf.strings.substr(encoded, 0, 2) == b"BM",
-        lambda: _decode_bmp(encoded),
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-    )
+    image = decode_unresized(encoded)
     shape = tf.shape(image)
     image = tf.cond(
         (shape[0] == height) & (shape[1] == width),
@@ -39,6 +34,16 @@ def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
         ),
     )
     return tf.ensure_shape(image, (height, width, 3))
+
+
+def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes one image as `decode` does, but keeps its size: uint8 [its height, its width, 3]."""
+    # decode_jpeg decodes PNG as well, and unlike decode_image it lets us choose the transform.
+    return tf.cond(
+        tf.strings.substr(encoded, 0, 2) == b"BM",
+        lambda: _decode_bmp(encoded),
+        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+    )
 
 
 def decode_batches(

@@ -34,7 +34,7 @@ class Pipeline:
     processors.
 
     Cached images are decoded once, when the first epoch is made, and then fetched a batch at a
-    time. Augmentation works on whole batches in float32, compiled by XLA, and its result is rounded.
+    time. Augmentation works on whole batches in float32, compiled by XLA; its result is rounded.
 
     Args:
         source: as in `tfface.data.sources`.

@@ -1,4 +1,4 @@
-"""TFRecord files of face images: the keys, and the only code that reads and writes them.
+"""Records of face images: the keys, and the only code that makes and parses them.
 
 A record is a `tf.train.Example` with the keys of arcface-tf2, so its shards can be read here and
 ours there:
@@ -11,12 +11,9 @@ and any attributes beside them.
 """
 
 import os
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from tfface.errors import InputError
@@ -24,10 +21,6 @@ from tfface.errors import InputError
 ENCODED = "image/encoded"
 LABEL = "image/source_id"
 FILENAME = "image/filename"
-
-# A record's frame: its length (uint64), a checksum of that (uint32), the bytes, their checksum.
-_HEADER = struct.Struct("<QI")
-_FOOTER_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -86,37 +79,3 @@ def parse_encoded(serialized: tf.Tensor) -> tf.Tensor:
 def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
     """Parses a batch of records: string [batch] -> labels, int64 [batch]."""
     return tf.io.parse_example(serialized, {LABEL: tf.io.FixedLenFeature([], tf.int64)})[LABEL]
-
-
-def record_offsets(path: Path) -> np.ndarray:
-    """Finds where each record of a file begins, by hopping from header to header.
-
-    Returns: int64 [records + 1]; the last is the file's size.
-    Raises InputError: the file ends inside a record, or is no TFRecord file.
-    """
-    size = path.stat().st_size
-    offsets = [0]
-    with path.open("rb", buffering=0) as file:
-        handle = file.fileno()
-        while offsets[-1] < size:
-            header = os.pread(handle, _HEADER.size, offsets[-1])
-            if len(header) < _HEADER.size:
-                raise InputError(f"{path}: ends inside record {len(offsets) - 1}: it is damaged")
-            end = offsets[-1] + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
-            if end > size:
-                raise InputError(
-                    f"{path}: record {len(offsets) - 1} reaches past the end of the file: it is "
-                    "damaged, or no TFRecord file"
-                )
-            offsets.append(end)
-    return np.array(offsets, np.int64)
-
-
-def read_record(path: Path, start: int, end: int) -> tuple[Record, int]:
-    """Reads the record between two neighbours of `record_offsets`; returns it and its label."""
-    with path.open("rb", buffering=0) as file:
-        framed = os.pread(file.fileno(), end - start, start)
-    try:
-        return deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
-    except InputError as error:
-        raise InputError(f"{path}: at byte {start}: {error}") from None

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data import dataset_folder, records, seeding
+from tfface.data.dataset_folder import Identity
+from tfface.data.record_files import READ_BUFFER, RecordFiles
 from tfface.data.records import Record
 from tfface.errors import InputError
-from tfface.progress import progress
 
 # Read together and parsed together: the batch that makes parsing cheap.
 _BLOCK = 64
@@ -27,21 +28,31 @@ class TFRecordSource:
 
     Args:
         path: the folder.
+        name: what to call this source, when it is converted again, in `Identity.source`: in place
+            of the name found there, or before it when the folder was made from several sources.
     Raises InputError: not a finished dataset, or a file of it is missing or has another size.
     """
 
-    def __init__(self, path: Path):
-        self._folder = Path(path)
-        dataset = dataset_folder.read(self._folder)
-        self.name = self._folder.resolve().name
+    def __init__(self, path: Path, *, name: str | None = None):
+        folder = Path(path)
+        dataset = dataset_folder.read(folder)
+        self.name = name or folder.resolve().name
         self.identities = dataset.identities
+        if name is not None:
+            several = len({identity.source for identity in dataset.identities}) > 1
+            self.identities = [
+                Identity(identity.name, f"{name}/{identity.source}" if several else name)
+                for identity in dataset.identities
+            ]
         self._shards = dataset.shards
-        self._files = [self._folder / shard.file for shard in dataset.shards]
-        self._starts = np.cumsum([0] + [shard.records for shard in dataset.shards])
+        self._records = RecordFiles(
+            [folder / shard.file for shard in dataset.shards],
+            [shard.records for shard in dataset.shards],
+        )
 
     @property
     def num_images(self) -> int:
-        return int(self._starts[-1])
+        return int(self._records.starts[-1])
 
     @property
     def num_identities(self) -> int:
@@ -59,21 +70,19 @@ class TFRecordSource:
         Raises InputError: a file is damaged, holds another number of records than dataset.json
             says, or a label that identities.csv does not list.
         """
-        labels = np.empty(self.num_images, np.int32)
-        with progress(total=self.num_images, description="reading labels", unit="images") as bar:
-            for file, start, stop in zip(self._files, self._starts, self._starts[1:], strict=False):
-                labels[start:stop] = self._labels_of(file, int(stop - start))
-                bar.update(int(stop - start))
-        return labels
+        labels = self._records.labels()
+        if not 0 <= labels.min() <= labels.max() < self.num_identities:
+            raise InputError(
+                f"{self._records.files[0].parent}: the records' labels are {labels.min()}.."
+                f"{labels.max()}, but {self.num_identities} identities are listed"
+            )
+        return labels.astype(np.int32)
 
     def filename(self, index: int) -> str:
         return self.read(index).filename
 
     def read(self, index: int) -> Record:
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        offsets = self._offsets(shard)
-        place = index - int(self._starts[shard])
-        return records.read_record(self._files[shard], *offsets[place : place + 2].tolist())[0]
+        return self._records.read(index)[0]
 
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
@@ -82,24 +91,26 @@ class TFRecordSource:
         wanted = np.zeros(self.num_images, bool)
         wanted[indices] = True
         mask = None if wanted.all() else tf.constant(wanted)
-        files = tf.constant([str(file) for file in self._files])
-        starts = tf.constant(self._starts[:-1])
+        files = tf.constant([str(file) for file in self._records.files])
+        starts = tf.constant(self._records.starts[:-1])
 
-        def read_file(shard: tf.Tensor) -> tf.data.Dataset:
-            blocks = tf.data.TFRecordDataset(files[shard], buffer_size=1 << 20).batch(_BLOCK)
-            return blocks.enumerate().map(lambda number, block: parse(shard, number, block))
+        def read_file(number: tf.Tensor) -> tf.data.Dataset:
+            blocks = tf.data.TFRecordDataset(files[number], buffer_size=READ_BUFFER).batch(_BLOCK)
+            return blocks.enumerate().map(
+                lambda block_number, block: parse(starts[number] + block_number * _BLOCK, block)
+            )
 
-        def parse(shard, number, block) -> tuple[tf.Tensor, tf.Tensor]:
-            place = starts[shard] + number * _BLOCK + tf.range(tf.size(block, tf.int64))
+        def parse(start: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            indices = start + tf.range(tf.size(block, tf.int64))
             if mask is not None:
-                chosen = tf.gather(mask, place)
-                place, block = tf.boolean_mask(place, chosen), tf.boolean_mask(block, chosen)
-            return place, records.parse_encoded(block)
+                chosen = tf.gather(mask, indices)
+                indices, block = tf.boolean_mask(indices, chosen), tf.boolean_mask(block, chosen)
+            return indices, records.parse_encoded(block)
 
         if shuffle_seed is None:
-            shards = tf.data.Dataset.range(len(self._files))
-            return shards.flat_map(read_file).unbatch().skip(first)
-        order = seeding.permutation(seeding.fold(shuffle_seed, 0), len(self._files))
+            numbers = tf.data.Dataset.range(len(files))
+            return numbers.flat_map(read_file).unbatch().skip(first)
+        order = seeding.permutation(seeding.fold(shuffle_seed, 0), len(files))
         blocks = tf.data.Dataset.from_tensor_slices(order).interleave(
             read_file,
             cycle_length=_FILES_AT_ONCE,
@@ -107,34 +118,6 @@ class TFRecordSource:
             deterministic=True,
         )
         return _shuffled(blocks.unbatch(), seeding.fold(shuffle_seed, 1)).skip(first)
-
-    def _labels_of(self, file: Path, num_records: int) -> np.ndarray:
-        dataset = tf.data.TFRecordDataset(str(file), buffer_size=1 << 20).batch(1024)
-        try:
-            parts = list(dataset.map(records.parse_labels).as_numpy_iterator())
-        except tf.errors.OpError as error:
-            raise InputError(f"{file}: can't be read: {error.message}") from error
-        labels = np.concatenate([np.empty(0, np.int64), *parts])
-        if len(labels) != num_records:
-            raise InputError(
-                f"{file}: {len(labels)} records, but {dataset_folder.DATASET_FILE} says "
-                f"{num_records}"
-            )
-        if len(labels) and not 0 <= labels.min() <= labels.max() < self.num_identities:
-            raise InputError(
-                f"{file}: labels {labels.min()}..{labels.max()}, but "
-                f"{dataset_folder.IDENTITIES_FILE} lists {self.num_identities} identities"
-            )
-        return labels
-
-    def _offsets(self, shard: int) -> np.ndarray:
-        if shard not in self._known_offsets:
-            self._known_offsets[shard] = records.record_offsets(self._files[shard])
-        return self._known_offsets[shard]
-
-    @cached_property
-    def _known_offsets(self) -> dict[int, np.ndarray]:
-        return {}
 
 
 def _shuffled(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:

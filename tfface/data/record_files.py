@@ -1,0 +1,104 @@
+"""A row of TFRecord files, read as one long list of face records."""
+
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.data import records
+from tfface.data.records import Record
+from tfface.errors import InputError
+from tfface.progress import progress
+
+# Bytes; small reads are what makes bare records slow.
+READ_BUFFER = 1 << 20
+
+# A record's frame: its length (uint64), a checksum of that (uint32), the bytes, their checksum.
+_HEADER = struct.Struct("<QI")
+_FOOTER_BYTES = 4
+
+
+class RecordFiles:
+    """Records of several files; an index counts through all of them.
+
+    Args:
+        files: in order.
+        counts: how many records each file holds; None counts them.
+    Attributes:
+        files: as given.
+        starts: int64 [files + 1]: the index of each file's first record, and the number of all.
+    """
+
+    def __init__(self, files: Sequence[Path], counts: Sequence[int] | None = None):
+        self.files = list(files)
+        self._offsets: dict[int, np.ndarray] = {}
+        if counts is None:
+            counts = [len(self._offsets_of(number)) - 1 for number in range(len(self.files))]
+        self.starts = np.cumsum([0, *counts])
+
+    def read(self, index: int) -> tuple[Record, int]:
+        """Returns a record and its label.
+
+        Raises InputError: the file is damaged there, or the record is not of a face.
+        """
+        number = int(np.searchsorted(self.starts, index, side="right")) - 1
+        place = index - int(self.starts[number])
+        start, end = self._offsets_of(number)[place : place + 2].tolist()
+        with self.files[number].open("rb", buffering=0) as file:
+            framed = os.pread(file.fileno(), end - start, start)
+        try:
+            return records.deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
+        except InputError as error:
+            raise InputError(f"{self.files[number]}: record {place}: {error}") from None
+
+    def labels(self) -> np.ndarray:
+        """Reads all records once; returns int64 [records].
+
+        Raises InputError: a file is damaged, or holds another number of records than was said.
+        """
+        labels = np.empty(self.starts[-1], np.int64)
+        with progress(total=len(labels), description="reading labels", unit="images") as bar:
+            for file, start, stop in zip(self.files, self.starts, self.starts[1:], strict=False):
+                labels[start:stop] = _labels_of(file, int(stop - start))
+                bar.update(int(stop - start))
+        return labels
+
+    def _offsets_of(self, number: int) -> np.ndarray:
+        if number not in self._offsets:
+            self._offsets[number] = _find_offsets(self.files[number])
+        return self._offsets[number]
+
+
+def _labels_of(file: Path, num_records: int) -> np.ndarray:
+    dataset = tf.data.TFRecordDataset(str(file), buffer_size=READ_BUFFER).batch(1024)
+    try:
+        parts = list(dataset.map(records.parse_labels).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        raise InputError(f"{file}: can't be read as face records: {error.message}") from error
+    labels = np.concatenate([np.empty(0, np.int64), *parts])
+    if len(labels) != num_records:
+        raise InputError(f"{file}: holds {len(labels)} records, but should hold {num_records}")
+    return labels
+
+
+def _find_offsets(file: Path) -> np.ndarray:
+    """Finds where each record begins by hopping from header to header: int64 [records + 1]."""
+    size = file.stat().st_size
+    offsets = [0]
+    with file.open("rb", buffering=0) as opened:
+        handle = opened.fileno()
+        while offsets[-1] < size:
+            header = os.pread(handle, _HEADER.size, offsets[-1])
+            end = size + 1
+            if len(header) == _HEADER.size:
+                end = offsets[-1] + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
+            if end > size:
+                raise InputError(
+                    f"{file}: ends inside record {len(offsets) - 1}: it is damaged, or no "
+                    "TFRecord file"
+                )
+            offsets.append(end)
+    return np.array(offsets, np.int64)
