@@ -117,7 +117,7 @@ def sample_traits(identity: int, seed: int) -> Traits:
         upper=between(1.4, 4.4) + between(0, 1.3) * melanin,
         lower=between(2.4, 5.6) + between(0, 1.6) * melanin,
         bow=between(0, 1),
-        corners=between(-1.6, 1.8),
+        corners=between(-2.4, 1.2),
         colour=_lips(rng, skin, male),
         philtrum=between(0, 0.35),
     )
