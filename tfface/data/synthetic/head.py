@@ -31,7 +31,7 @@ def face_outline(face: Face, expression: Expression, grow: float = 0.0) -> np.nd
             [0, chin_y],
         ]
     )
-    curve = closed_curve(mirrored(right_half), 4)
+    curve = closed_curve(mirrored(right_half), 3)
     # The silhouette lies beside the ears, but the chin is far in front of them.
     depth = np.interp(curve[:, 1], [-60, -10, 30, 64], [4, 6, 10, 25])
     outward = shifted(curve, 0, -5)

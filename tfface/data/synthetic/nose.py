@@ -11,7 +11,6 @@ from tfface.data.synthetic.traits import Face, Nose
 def draw_nose(canvas: Canvas, nose: Nose, face: Face, yaw: float) -> None:
     dark = mixed(face.skin, 0.55, (80, 26, 20))
     base, half, tip = nose.length, nose.half_width, nose.tip
-
     forward = nose.projection
 
     for side in (-1, 1):

@@ -19,9 +19,9 @@ def draw_background(canvas: Canvas, background: Background) -> None:
     direction = np.array([np.cos(background.angle), np.sin(background.angle)])
     across = np.array([-direction[1], direction[0]]) * CROP
     for band in range(_NUM_BANDS):
-        # Each strip reaches to the far side; the next one covers its rest.
-        start = CROP / 2 + direction * CROP * (-2 if band == 0 else 1.4 * band / _NUM_BANDS - 0.7)
-        end = CROP / 2 + direction * CROP * 1.5
+        # A crop is at most 1.42 of its side across; strips overlap a little, so that no gap shows.
+        start = CROP / 2 + direction * CROP * (1.42 * band / _NUM_BANDS - 0.71)
+        end = start + direction * CROP * (1.46 / _NUM_BANDS)
         strip = np.stack([start - across, start + across, end + across, end - across])
         canvas.fill_page(strip, mixed(first, 1 - band / (_NUM_BANDS - 1), second))
     for shape, colour in zip(background.shapes, colours, strict=True):
