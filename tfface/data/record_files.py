@@ -1,6 +1,7 @@
 """A row of TFRecord files, read as one long list of face records."""
 
 import os
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,11 +78,16 @@ def _labels_of(file: Path, num_records: int) -> np.ndarray:
     try:
         parts = list(dataset.map(records.parse_labels).as_numpy_iterator())
     except tf.errors.OpError as error:
-        raise InputError(f"{file}: can't be read as face records: {error.message}") from error
+        raise InputError(f"{file}: can't be read as face records: {_plain(error)}") from error
     labels = np.concatenate([np.empty(0, np.int64), *parts])
     if len(labels) != num_records:
         raise InputError(f"{file}: holds {len(labels)} records, but should hold {num_records}")
     return labels
+
+
+def _plain(error: tf.errors.OpError) -> str:
+    """The message without the names of graph nodes around it."""
+    return re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", error.message)
 
 
 def _find_offsets(file: Path) -> np.ndarray:

@@ -8,8 +8,11 @@ import numpy as np
 
 
 def fold(*values: int) -> int:
-    """Mixes whole numbers >= 0 into one key of 64 bits; any change of a value changes the key."""
-    return int(np.random.SeedSequence(values).generate_state(1, np.uint64)[0])
+    """Mixes whole numbers in [0, 2**64) into one such number; any change of them changes it."""
+    # SeedSequence can't tell (1,) from (1, 0): hence the count, and two words for each value.
+    halves = [half for value in values for half in (value & 0xFFFFFFFF, value >> 32)]
+    entropy = np.random.SeedSequence([len(values), *halves])
+    return int(entropy.generate_state(1, np.uint64)[0])
 
 
 def words(key: int, count: int) -> np.ndarray:

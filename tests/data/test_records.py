@@ -1,0 +1,99 @@
+"""Records and record files."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfface.data import records
+from tfface.data.record_files import RecordFiles
+from tfface.data.records import Record
+from tfface.errors import InputError
+
+
+def write(path, contents):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for content in contents:
+            writer.write(content)
+    return path
+
+
+@given(st.binary(), st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**31 - 1))
+def test_round_trip(encoded, filename, label):
+    record = Record(encoded, filename)
+    serialized = records.serialize(record, label)
+    assert records.deserialize(serialized) == (record, label)
+    assert records.serialize(record, label) == serialized
+
+
+def test_a_parser_that_knows_the_three_keys_reads_them():
+    """As arcface-tf2 parses its records."""
+    attribute = tf.train.Feature(float_list=tf.train.FloatList(value=[1.5]))
+    record = Record(b"pixels", "ann/1.jpg", {"image/yaw": attribute})
+    parsed = tf.io.parse_single_example(
+        records.serialize(record, 7),
+        {
+            "image/source_id": tf.io.FixedLenFeature([], tf.int64),
+            "image/filename": tf.io.FixedLenFeature([], tf.string),
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+    assert parsed["image/source_id"] == 7
+    assert parsed["image/filename"] == b"ann/1.jpg"
+    assert parsed["image/encoded"] == b"pixels"
+
+
+def test_attributes_travel_along():
+    attribute = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"S001"]))
+    record = Record(b"pixels", "1.jpg", {"image/accessory": attribute})
+    assert records.deserialize(records.serialize(record, 0))[0] == record
+
+
+def test_parsed_per_batch():
+    batch = tf.constant([records.serialize(Record(b"p%d" % i, str(i)), 10 + i) for i in range(3)])
+    assert records.parse_encoded(batch).numpy().tolist() == [b"p0", b"p1", b"p2"]
+    assert records.parse_labels(batch).numpy().tolist() == [10, 11, 12]
+
+
+def test_files_read_as_one_list(tmp_path):
+    serialized = [records.serialize(Record(b"x" * i, f"{i}"), i * i) for i in range(7)]
+    files = [write(tmp_path / "a", serialized[:3]), write(tmp_path / "b", serialized[3:])]
+    for counts in (None, [3, 4]):
+        found = RecordFiles(files, counts)
+        assert found.starts.tolist() == [0, 3, 7]
+        assert found.labels().tolist() == [i * i for i in range(7)]
+        assert found.read(5) == (Record(b"x" * 5, "5"), 25)
+
+
+def test_a_wrong_count_is_an_error(tmp_path):
+    file = write(tmp_path / "a", [records.serialize(Record(b"", ""), 0)])
+    with pytest.raises(InputError, match="a: holds 1 records, but should hold 2"):
+        RecordFiles([file], [2]).labels()
+
+
+def test_damaged_files_are_errors(tmp_path):
+    file = write(tmp_path / "a", [records.serialize(Record(b"pixels" * 50, "a"), 0)] * 3)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match="a: ends inside record 2: it is damaged"):
+        RecordFiles([file])
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    file.write_bytes(flipped)
+    with pytest.raises(InputError, match="a: can't be read as face records: corrupted record"):
+        RecordFiles([file]).labels()
+
+
+def test_other_records_are_errors(tmp_path):
+    file = write(tmp_path / "a", [b"not an example", tf.train.Example().SerializeToString()])
+    for index in (0, 1):
+        with pytest.raises(InputError, match=f"a: record {index}: not a face record"):
+            RecordFiles([file]).read(index)
+    with pytest.raises(InputError, match="a: can't be read as face records"):
+        RecordFiles([file]).labels()
+
+
+def test_no_records(tmp_path):
+    found = RecordFiles([write(tmp_path / "a", [])])
+    np.testing.assert_array_equal(found.labels(), [])
