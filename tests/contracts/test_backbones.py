@@ -13,6 +13,7 @@ from tfface.backbones.pixels import PIXELS
 
 # Trainable and non-trainable weights without the classifier, at alpha 1.
 GOLDEN_COUNTS = {
+    "plain_cnn": (314_848, 832),
     "vgg16": (14_714_688, 0),
     "vgg19": (20_024_384, 0),
     "mobilenet": (3_206_976, 21_888),

@@ -9,12 +9,14 @@ from keras import applications as nets
 
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.plain_cnn import plain_cnn
 
 __all__ = ["BACKBONES", "Backbone"]
 
 # Name -> builder. The second argument is the pixel contract the published weights were trained
 # with (keras.applications' own `preprocess_input`); "raw" nets normalise inside.
 BACKBONES = {
+    "plain_cnn": plain_cnn,
     "vgg16": plain(nets.VGG16, "caffe"),
     "vgg19": plain(nets.VGG19, "caffe"),
     "mobilenet": with_alpha(nets.MobileNet, "minus_one_to_one"),

@@ -1,5 +1,6 @@
 """Starting a backbone from a weights file."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -19,7 +20,10 @@ def load_weights(network: keras.Model, path: Path) -> None:
         raise InputError(f"model.backbone.weights: {path}: no such file")
     try:
         if path.name.endswith(".weights.h5"):
-            network.load_weights(path)
+            with warnings.catch_warnings():
+                # Keras only warns of weights that it found no place for.
+                warnings.simplefilter("error", UserWarning)
+                network.load_weights(path)
         elif path.suffix == ".keras":
             saved = keras.saving.load_model(path, compile=False, safe_mode=True)
             if any(layer.name == network.name for layer in saved.layers):
@@ -30,7 +34,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
                 f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
                 "'none', or a path that ends in .weights.h5 or .keras"
             )
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())

@@ -103,7 +103,7 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
 def _neck(features, neck: Neck, embedding_size: int | None):
     """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
     if neck.input_batch_norm:
-        features = layers.BatchNormalization(name="neck_input_batch_norm")(features)
+        features = _batch_norm("neck_input_batch_norm")(features)
     if neck.pooling == "flatten":
         features = layers.Flatten(name="neck_flatten")(features)
     elif neck.pooling == "max":
@@ -124,5 +124,10 @@ def _neck(features, neck: Neck, embedding_size: int | None):
             name="embedding",
         )(features)
     if neck.batch_norm:
-        features = layers.BatchNormalization(name="neck_batch_norm")(features)
+        features = _batch_norm("neck_batch_norm")(features)
     return layers.Activation("linear", dtype="float32", name="embeddings")(features)
+
+
+def _batch_norm(name: str) -> layers.BatchNormalization:
+    # The field's momentum (0.1 in PyTorch's terms); Keras' 0.99 lags behind for hundreds of steps.
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)

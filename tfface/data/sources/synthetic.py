@@ -30,9 +30,9 @@ class SyntheticSource:
 
     def __init__(
         self,
-        num_identities: Annotated[int, Field(ge=1, lt=1_000_000)],
-        images_per_identity: Annotated[int, Field(ge=1)],
-        size: Annotated[int, Field(ge=16, le=1024)] = 112,
+        num_identities: Annotated[int, Field(ge=1, lt=1_000_000)] = 200,
+        images_per_identity: Annotated[int, Field(ge=1)] = 20,
+        size: Annotated[int, Field(ge=32, le=1024)] = 112,
         seed: Annotated[int, Field(ge=0)] = 0,
     ):
         self._images_per_identity = images_per_identity
