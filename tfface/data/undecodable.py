@@ -25,20 +25,21 @@ def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
     failed = np.zeros(source.num_images, bool)
     failed[indices] = True
     with progress(total=len(indices), description="checking", unit="images") as bar:
-        for passed in good.as_numpy_iterator():
+        for passed, _ in good.as_numpy_iterator():
             failed[passed] = False
             bar.update(len(passed))
     found = []
     for index in np.flatnonzero(failed):
+        name = source.filename(index)
         try:
             reason = undecodable_reason(source.read(index).encoded)
         except InputError as error:
-            reason = str(error)
+            reason = str(error).removeprefix(f"{name}: ")
         if reason:
-            found.append((source.filename(index), reason))
+            found.append((name, reason))
     return found
 
 
-def _decodable(index: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([decode(encoded, 8, 8)]):
-        return tf.identity(index)
+def _decodable(index: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    # A pixel is returned because TensorFlow leaves out what no result needs.
+    return index, decode(encoded, 8, 8)[0, 0, 0]

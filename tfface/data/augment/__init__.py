@@ -5,10 +5,10 @@ its keyword-only arguments are given by the program; its objects are called with
 
     stage(images float32 [batch, height, width, 3] in 0..255, seed int32 [2]) -> the same kind
 
-The seed alone decides what happens (`tf.random.stateless_*` with alg="philox", so that compiled
-and eager code draw the same numbers). The pipeline gives every stage another seed for every batch,
-compiles each, and rounds to uint8 after the last. A stage that wants images of
-another size than it returns says so in `load_size` (height, width).
+The seed alone decides what happens, and compiled and eager code draw the same numbers: `draws`
+tells how. The pipeline gives every stage another seed for every batch, compiles each, and rounds to
+uint8 after the last. A stage that wants images of another size than it returns says so in
+`load_size` (height, width).
 
 To add one: write a file here and add a line to `AUGMENTATIONS`; tests/contracts then tests it.
 """

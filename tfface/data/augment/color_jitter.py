@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
+from tfface.data.augment.draws import uniform
 from tfface.errors import InputError
 
 # An amount x (a range that is symmetric about "no change"), or the range itself: [low, high].
@@ -36,9 +37,10 @@ class ColorJitter:
 
     Brightness and contrast are those of `tf.image.random_brightness` and `random_contrast` (which
     clips nothing either on float images). Saturation and hue work on YIQ instead of HSV: luma is
-    kept instead of the largest of R, G and B, and what would leave 0..255 is clipped instead of
-    being compressed. On faces the pixels' mean differs by 1 to 2 of 255 and their spread by a few
-    percent from `tf.image.random_saturation` and `random_hue` with the same ranges.
+    kept instead of the largest of R, G and B. Over aligned LFW faces, with saturation 0.4 or hue
+    0.05, the mean of the results agrees with that of `tf.image.random_saturation` and `random_hue`
+    to 0.4 of 255 and their standard deviation to 2 percent; but what changes is mostly red and blue
+    here, and mostly green and blue there.
 
     Args:
         brightness: amount in [0, 1], a share of 255; or [low, high] in [-1, 1].
@@ -65,7 +67,7 @@ class ColorJitter:
         self._width = np.array([high - low for low, high in ranges], np.float32)[:, None]
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        draws = tf.random.stateless_uniform([4, tf.shape(images)[0]], seed, alg="philox")
+        draws = uniform([4, tf.shape(images)[0]], seed)
         brightness, contrast, saturation, hue = tf.unstack(self._low + self._width * draws)
         # With x the image and m its mean, the first two are c * x + (1 - c) * m + 255 * b, and the
         # last two multiply that by a matrix.

@@ -5,6 +5,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
+from tfface.data.augment.draws import uniform
 from tfface.errors import InputError
 
 
@@ -30,12 +31,10 @@ class RandomCrop:
         self._image_size = image_size
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        # A row of draws per axis; the modulus's bias is below 1e-6.
-        draws = tf.random.stateless_uniform(
-            [2, tf.shape(images)[0], 1], seed, 0, 2**31 - 1, tf.int32, alg="philox"
-        )
+        draws = uniform([2, tf.shape(images)[0], 1], seed)
         for axis in (0, 1):
             size = self._image_size[axis]
-            places = draws[axis] % (self.load_size[axis] - size + 1) + tf.range(size)
+            num_places = self.load_size[axis] - size + 1
+            places = tf.cast(draws[axis] * num_places, tf.int32) + tf.range(size)
             images = tf.gather(images, places, axis=1 + axis, batch_dims=1)
         return images

@@ -5,6 +5,8 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
+from tfface.data.augment.draws import uniform
+
 
 class RandomFlip:
     """Mirrors each image left to right with a probability.
@@ -17,5 +19,5 @@ class RandomFlip:
         self._probability = probability
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        draws = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed, alg="philox")
+        draws = uniform([tf.shape(images)[0], 1, 1, 1], seed)
         return tf.where(draws < self._probability, images[:, :, ::-1], images)

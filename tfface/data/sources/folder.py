@@ -72,7 +72,12 @@ class FolderSource:
         """A hash of every image's path, size and time of change."""
         digest = hashlib.sha256()
         for relative in self._paths:
-            stat = os.stat(os.path.join(self._root, relative))
+            try:
+                stat = os.stat(os.path.join(self._root, relative))
+            except OSError as error:
+                raise InputError(
+                    f"{os.fsdecode(relative)}: can't be read: {error.strerror or error}"
+                ) from error
             digest.update(b"%b\0%d\0%d\0" % (relative, stat.st_size, stat.st_mtime_ns))
         return digest.hexdigest()
 
@@ -86,7 +91,7 @@ class FolderSource:
                 return Record(file.read(), self.filename(index))
         except OSError as error:
             raise InputError(
-                f"{os.fsdecode(path)}: can't be read: {error.strerror or error}"
+                f"{self.filename(index)}: can't be read: {error.strerror or error}"
             ) from error
 
     def encoded(

@@ -1,0 +1,72 @@
+"""What every augmentation of the table must do; listing one tests it (with options from here)."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import pixels
+from tfface.data.augment import AUGMENTATIONS
+from tfface.parts import build, options_model
+
+SIZE = 16
+# Options that certainly change the images; a stage without required options needs no entry.
+OPTIONS = {
+    "random_crop": {"from_size": 24},
+    "color_jitter": {"brightness": 0.15, "contrast": [0.7, 1.3], "saturation": 0.3, "hue": 0.05},
+    "gaussian_noise": {"stddev": 8.0},
+}
+
+
+@pytest.fixture(params=AUGMENTATIONS)
+def stage(request):
+    part, options = AUGMENTATIONS[request.param], OPTIONS.get(request.param, {})
+    options_model(part).model_validate(options)
+    return build(part, options, None, image_size=(SIZE, SIZE))
+
+
+@pytest.fixture
+def images(stage):
+    size = getattr(stage, "load_size", (SIZE, SIZE))[0]
+    return tf.constant(np.stack([pixels(i, size) for i in range(8)]), tf.float32)
+
+
+def test_keeps_kind_shape_and_range(stage, images):
+    found = stage(images, tf.constant([1, 2]))
+    assert found.dtype == tf.float32
+    assert found.shape == (8, SIZE, SIZE, 3)
+    assert found.numpy().min() >= 0
+    assert found.numpy().max() <= 255
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_same_pixels_eagerly_and_in_tf_data(stage, images, compiled):
+    apply = tf.function(stage, jit_compile=compiled)
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(images)
+        .batch(8)
+        .map(lambda batch: apply(batch, tf.constant([5, 6])))
+    )
+    # Compiled code may join a product and a sum, which rounds once instead of twice.
+    np.testing.assert_allclose(next(iter(dataset)), stage(images, tf.constant([5, 6])), atol=1e-3)
+
+
+def test_the_seed_alone_decides(stage, images):
+    tf.random.set_seed(1)
+    first = stage(images, tf.constant([7, 8])).numpy()
+    tf.random.set_seed(2)
+    np.testing.assert_array_equal(stage(images, tf.constant([7, 8])), first)
+    for other in ([8, 7], [7, 9], [-7, 8]):
+        assert (stage(images, tf.constant(other)).numpy() != first).any()
+
+
+def test_images_of_a_batch_are_treated_apart(stage, images):
+    """Eight copies of one image don't all come out alike."""
+    copies = tf.repeat(images[:1], 8, axis=0)
+    found = stage(copies, tf.constant([1, 2])).numpy()
+    assert (found != found[:1]).any()
+
+
+def test_an_image_does_not_depend_on_its_neighbours(stage, images):
+    whole = stage(images, tf.constant([3, 4])).numpy()
+    others = tf.concat([images[:1], 255 - images[1:]], axis=0)
+    np.testing.assert_allclose(stage(others, tf.constant([3, 4]))[0], whole[0], atol=1e-3)

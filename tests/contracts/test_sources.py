@@ -1,0 +1,89 @@
+"""What every source of the table must do; a new one is told here how to make a small one."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import write_folder
+from tfface.data.convert import convert
+from tfface.data.images import decode
+from tfface.data.sources import SOURCES
+from tfface.parts import build, options_model
+
+COUNTS = {"ann": 3, "bob": 4, "cleo": 5}
+
+
+def _write_dataset(folder):
+    write_folder(folder / "faces", COUNTS)
+    convert([str(folder / "faces")], folder / "dataset", num_shards=2)
+    return {"path": folder / "dataset"}
+
+
+# Writes what the source reads below a folder, and returns the source's options.
+MAKERS = {
+    "folder": lambda folder: {"path": write_folder(folder / "faces", COUNTS)},
+    "tfrecord": _write_dataset,
+    "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
+}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def make(request, tmp_path_factory):
+    part = SOURCES[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    options = MAKERS[request.param](folder)
+    options_model(part).model_validate(options)
+    return lambda: build(part, options, folder)
+
+
+@pytest.fixture(scope="module")
+def source(make):
+    return make()
+
+
+def test_labels_and_identities(source):
+    assert source.num_images == 12
+    assert source.num_identities == len(source.identities) == 3
+    assert len(set(source.identities)) == 3
+    assert all(identity.name and identity.source for identity in source.identities)
+    assert source.labels.dtype == np.int32
+    assert sorted(set(source.labels)) == [0, 1, 2]
+
+
+def test_every_image_has_a_name_and_decodes(source):
+    assert len({source.filename(index) for index in range(12)}) == 12
+    for index, encoded in source.encoded(np.arange(12)).as_numpy_iterator():
+        assert decode(tf.constant(encoded), 16, 16).shape == (16, 16, 3)
+        record = source.read(index)
+        assert record.encoded == encoded
+        assert record.filename == source.filename(index)
+
+
+def test_gives_exactly_the_images_asked_for(source):
+    wanted = np.array([2, 3, 5, 11])
+    everything = dict(source.encoded(np.arange(12)).as_numpy_iterator())
+    dataset = source.encoded(wanted)
+    assert dataset.element_spec == (
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([], tf.string),
+    )
+    assert [index for index, _ in dataset.as_numpy_iterator()] == wanted.tolist()
+    shuffled = dict(source.encoded(wanted, 1).as_numpy_iterator())
+    assert shuffled == {index: everything[index] for index in wanted}
+
+
+def test_order_is_a_function_of_the_seed(make, source):
+    def order(source, seed, first=0):
+        dataset = source.encoded(np.arange(12), seed, first)
+        return [index for index, _ in dataset.as_numpy_iterator()]
+
+    once = order(source, 3)
+    tf.random.set_seed(8)
+    assert order(make(), 3) == once
+    assert sorted(once) == list(range(12))
+    assert order(source, 3, first=5) == once[5:]
+    assert len({tuple(order(source, seed)) for seed in range(6)}) > 1
+
+
+def test_fingerprint_stays(make, source):
+    assert make().fingerprint == source.fingerprint

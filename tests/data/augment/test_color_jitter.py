@@ -1,0 +1,121 @@
+"""Colour jitter: exact where it is tf.image's, alike where it can't be."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import pixels
+from tfface.data.augment.color_jitter import ColorJitter
+from tfface.errors import InputError
+
+SEED = tf.constant([3, 4])
+
+
+@pytest.fixture(scope="module")
+def images():
+    """64 pictures of muted colours, as faces have them: float32 in 40..215."""
+    rng = np.random.default_rng(0)
+    pictures = np.stack([pixels(i) for i in range(64)]).astype(np.float32)
+    grey = pictures.mean(axis=3, keepdims=True)
+    tint = rng.uniform(-20, 20, (64, 1, 1, 3))
+    return tf.constant(np.clip(grey + 0.25 * (pictures - grey) + tint, 40, 215), tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("options", "reference"),
+    [
+        ({"brightness": [0.1, 0.1]}, lambda x: x + 25.5),
+        ({"contrast": [1.3, 1.3]}, lambda x: tf.image.adjust_contrast(x, 1.3)),
+        (
+            {"brightness": [-0.1, -0.1], "contrast": [0.6, 0.6]},
+            lambda x: tf.image.adjust_contrast(x - 25.5, 0.6),
+        ),
+        ({"saturation": [0, 0]}, lambda x: tf.repeat(tf.image.rgb_to_grayscale(x), 3, axis=3)),
+        ({}, lambda x: x),
+        ({"hue": [0.5, 0.5]}, lambda x: opposite(x)),
+    ],
+)
+def test_effects_that_are_exact(images, options, reference):
+    expected = np.clip(reference(images), 0, 255)
+    found = ColorJitter(**options)(images, SEED)
+    # tf.image's luma weights have four digits.
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def opposite(images):
+    """Half a turn: I and Q change their sign."""
+    yiq = tf.image.rgb_to_yiq(images)
+    return tf.image.yiq_to_rgb(yiq * [1.0, -1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "reference", "factor"),
+    [
+        ({"brightness": 0.15}, lambda x, s: tf.image.stateless_random_brightness(x, 0.15, s), 1.15),
+        ({"contrast": 0.3}, lambda x, s: tf.image.stateless_random_contrast(x, 0.7, 1.3, s), 1.15),
+        ({"saturation": 0.4}, lambda x, s: tf.image.stateless_random_saturation(x, 0.6, 1.4, s), 2),
+        ({"hue": 0.05}, lambda x, s: tf.image.stateless_random_hue(x, 0.05, s), 2),
+    ],
+    ids=["brightness", "contrast", "saturation", "hue"],
+)
+def test_distribution_is_that_of_tf_image(images, options, reference, factor):
+    """Over 20 draws for each of 64 images, in units of 0..255, per colour channel.
+
+    The mean agrees to 2, the standard deviation to 5 percent, the range that holds 98 percent to 6
+    and the whole range to 35; the standard deviation of what the stage changes, over all channels,
+    to 15 percent for brightness and contrast and to a factor of 2 for the others.
+    """
+    stage = ColorJitter(**options)
+    ours = np.stack([stage(images, tf.constant([i, 0])) for i in range(20)])
+
+    def one(pair):
+        # tf.image's colour operations on [0, 1], which saturation and hue need.
+        return tf.clip_by_value(reference(pair[0] / 255, pair[1]) * 255, 0, 255)
+
+    theirs = np.stack(
+        [
+            tf.map_fn(
+                one,
+                (images, tf.stack([tf.range(64), tf.fill([64], i)], axis=1)),
+                fn_output_signature=tf.float32,
+            )
+            for i in range(20)
+        ]
+    )
+    axes = (0, 1, 2, 3)
+    assert np.abs(ours.mean(axes) - theirs.mean(axes)).max() < 2
+    assert np.abs(ours.std(axes) / theirs.std(axes) - 1).max() < 0.05
+    for share, tolerance in ((0, 35), (1, 6), (99, 6), (100, 35)):
+        difference = np.percentile(ours, share, axes) - np.percentile(theirs, share, axes)
+        assert np.abs(difference).max() < tolerance
+    change, expected = (ours - images.numpy()).std(), (theirs - images.numpy()).std()
+    assert 1 / factor < change / expected < factor
+
+
+def test_every_image_gets_its_own_numbers():
+    grey = tf.fill([100, 4, 4, 3], 128.0)
+    shifts = ColorJitter(brightness=0.2)(grey, SEED).numpy()[:, 0, 0, 0] - 128
+    assert len(set(shifts)) == 100
+    assert -51 <= shifts.min() < -40
+    assert 40 < shifts.max() <= 51
+    assert abs(shifts.mean()) < 9
+
+
+def test_result_is_clipped(images):
+    found = ColorJitter(brightness=1.0, contrast=[0, 5], saturation=[0, 5], hue=0.5)(images, SEED)
+    assert found.numpy().min() >= 0
+    assert found.numpy().max() <= 255
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"brightness": 1.5}, r"brightness 1\.5 gives the range \[-1\.5, 1\.5\], which must"),
+        ({"contrast": 1.2}, r"contrast 1\.2 gives the range \[-0\.2, 2\.2\], which must ascend"),
+        ({"saturation": [1.2, 0.8]}, r"saturation \[1\.2, 0\.8\] gives the range \[1\.2, 0\.8\]"),
+        ({"hue": 0.6}, r"hue 0\.6 gives .* within \[-0\.5, 0\.5\]"),
+    ],
+)
+def test_ranges_out_of_their_limits(options, message):
+    with pytest.raises(InputError, match=message):
+        ColorJitter(**options)

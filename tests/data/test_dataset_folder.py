@@ -1,0 +1,86 @@
+"""dataset.json and identities.csv."""
+
+import csv
+import json
+import os
+
+import pytest
+
+from tfface.data import dataset_folder
+from tfface.data.dataset_folder import DatasetFolder, Identity, Shard, SourceSummary
+from tfface.errors import InputError
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    (tmp_path / "data-00000-of-00001.tfrecord").write_bytes(b"12345")
+    return DatasetFolder(
+        identities=[Identity("Zoë, the 1st", "a"), Identity(os.fsdecode(b"caf\xe9\n"), "b")],
+        images_per_identity=[2, 1],
+        image_size=(112, 96),
+        sources=[SourceSummary("a", "folder", 2, 1), SourceSummary("b", "folder", 1, 1)],
+        seed=4,
+        shards=[Shard("data-00000-of-00001.tfrecord", 3, 5, "ab")],
+    )
+
+
+def test_round_trip(dataset, tmp_path):
+    dataset_folder.write(tmp_path, dataset)
+    assert dataset_folder.read(tmp_path) == dataset
+
+
+def test_the_published_layout(dataset, tmp_path):
+    dataset_folder.write(tmp_path, dataset)
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    assert content == {
+        "format_version": 1,
+        "num_images": 3,
+        "num_identities": 2,
+        "image_size": [112, 96],
+        "sources": [
+            {"name": "a", "format": "folder", "num_images": 2, "num_identities": 1},
+            {"name": "b", "format": "folder", "num_images": 1, "num_identities": 1},
+        ],
+        "seed": 4,
+        "shards": [
+            {"file": "data-00000-of-00001.tfrecord", "records": 3, "bytes": 5, "sha256": "ab"}
+        ],
+    }
+    with (tmp_path / "identities.csv").open(errors="surrogateescape", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {"label": "0", "name": "Zoë, the 1st", "source": "a", "num_images": "2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: (d / "dataset.json").unlink(), r"has no dataset\.json"),
+        (lambda d: (d / "dataset.json").write_text("{"), r"dataset\.json: can't be read"),
+        (lambda d: (d / "dataset.json").write_text("[]"), "format_version is None, and 1 is known"),
+        (lambda d: edit(d, format_version=2), "format_version is 2, and 1 is known"),
+        (lambda d: edit(d, sources=None), "a field is missing or wrong"),
+        (lambda d: edit(d, num_images=4), "4 images of 2 identities, but its shards hold 3"),
+        (lambda d: (d / "identities.csv").unlink(), r"identities\.csv: can't be read: No such"),
+        (lambda d: (d / "identities.csv").write_text("a,b\n1,2\n"), "needs the columns label"),
+        (lambda d: cut_identity(d), "but its shards hold 3 and identities.csv lists 2 of 1"),
+        (lambda d: (d / "data-00000-of-00001.tfrecord").unlink(), "tfrecord: missing"),
+        (
+            lambda d: (d / "data-00000-of-00001.tfrecord").write_bytes(b"1234"),
+            r"tfrecord: 4 bytes, but dataset\.json says 5",
+        ),
+    ],
+)
+def test_altered_folders_are_refused(dataset, tmp_path, change, message):
+    dataset_folder.write(tmp_path, dataset)
+    change(tmp_path)
+    with pytest.raises(InputError, match=message):
+        dataset_folder.read(tmp_path)
+
+
+def edit(folder, **changes):
+    content = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(content | changes))
+
+
+def cut_identity(folder):
+    (folder / "identities.csv").write_text("label,name,source,num_images\n0,Ann,a,2\n")

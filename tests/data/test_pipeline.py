@@ -1,0 +1,205 @@
+"""Batches: what they hold, and that nothing but (seed, epoch, position) decides it."""
+
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import write_folder
+from tfface.data.augment import AUGMENTATIONS
+from tfface.data.convert import convert
+from tfface.data.images import decode
+from tfface.data.pipeline import Pipeline
+from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.errors import InputError
+
+SIZE = (16, 16)
+NUM_IMAGES = 23
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("faces")
+    return FolderSource(write_folder(root / "faces", {"ann": 6, "bob": 8, "cleo": 9}))
+
+
+@pytest.fixture(scope="module")
+def dataset(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("dataset") / "out"
+    convert([folder._root.decode()], output, num_shards=3)
+    return TFRecordSource(output)
+
+
+@pytest.fixture(params=["folder", "dataset"])
+def source(request):
+    return request.getfixturevalue(request.param)
+
+
+def stages():
+    # Two only: compiling is what takes most of these tests' time.
+    return [AUGMENTATIONS["random_flip"](), AUGMENTATIONS["gaussian_noise"](5.0)]
+
+
+def make(source, **options):
+    options = {"image_size": SIZE, "batch_size": 4, "seed": 3, **options}
+    return Pipeline(source, options.pop("indices", np.arange(NUM_IMAGES)), **options)
+
+
+def batches(dataset):
+    return [(images.numpy(), labels.numpy()) for images, labels in dataset]
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_batches_hold_the_images_with_their_labels(source, cache, tmp_path):
+    pipeline = make(source, cache=cache, cache_dir=tmp_path)
+    assert pipeline.num_images == NUM_IMAGES
+    assert pipeline.steps_per_epoch == 5
+    epoch = pipeline.epoch(0)
+    assert epoch.cardinality() == 5
+    assert epoch.element_spec == (
+        tf.TensorSpec((4, *SIZE, 3), tf.uint8),
+        tf.TensorSpec((4,), tf.int32),
+    )
+    known = {}
+    for index, encoded in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
+        known[decode(tf.constant(encoded), *SIZE).numpy().tobytes()] = source.labels[index]
+    seen = set()
+    for images, labels in batches(epoch):
+        for image, label in zip(images, labels, strict=True):
+            assert known[image.tobytes()] == label
+            seen.add(image.tobytes())
+    assert len(seen) == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "cache"),
+    [("folder", "none"), ("folder", "memory"), ("dataset", "none"), ("dataset", "disk")],
+)
+def test_made_again_it_is_the_same(request, kind, cache, tmp_path):
+    source = request.getfixturevalue(kind)
+    options = {"cache": cache, "cache_dir": tmp_path, "augment": stages()}
+    tf.random.set_seed(1)
+    first = make(source, **options)
+    batches(first.epoch(0))
+    expected = batches(first.epoch(2))
+    tf.random.set_seed(2)
+    second = make(source, **options | {"augment": stages()})
+    assert_equal(batches(second.epoch(2)), expected)
+    assert_equal(batches(second.epoch(2, first_step=3)), expected[3:])
+    assert_equal(batches(second.epoch(2, first_step=5)), [])
+
+
+@pytest.mark.parametrize(("shuffle", "augment"), [(True, stages()), (False, [])])
+def test_cached_or_not_the_pixels_are_the_same(folder, shuffle, augment, tmp_path):
+    options = {"shuffle": shuffle, "augment": augment, "indices": np.arange(NUM_IMAGES)[::-2]}
+    expected = batches(make(folder, **options).epoch(1))
+    for cache in ("memory", "disk"):
+        pipeline = make(folder, cache=cache, cache_dir=tmp_path, **options)
+        assert_equal(batches(pipeline.epoch(1)), expected)
+
+
+def test_epochs_and_seeds_differ(source):
+    def content(seed, epoch):
+        # Every image differs, so the first pixels tell the order.
+        return [
+            images[:, 0, 0, 0].tolist()
+            for images, _ in batches(make(source, seed=seed).epoch(epoch))
+        ]
+
+    assert len({str(content(*key)) for key in ((0, 0), (0, 1), (1, 0))}) == 3
+
+
+def test_augmentation_differs_between_batches(folder):
+    same = np.zeros(12, np.int64)
+    pipeline = make(folder, cache="memory", indices=same, augment=stages(), shuffle=False)
+    images = np.concatenate([images for images, _ in batches(pipeline.epoch(0))])
+    assert len({image.tobytes() for image in images}) == 12
+
+
+def test_without_shuffling_in_the_given_order(source):
+    indices = np.array([2, 3, 5, 7, 11, 13])
+    pipeline = make(source, indices=indices, shuffle=False, drop_remainder=False)
+    assert pipeline.steps_per_epoch == 2
+    found = batches(pipeline.epoch(0))
+    assert [len(labels) for _, labels in found] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([x[1] for x in found]), source.labels[indices])
+
+
+def test_the_smaller_last_batch_is_augmented_too(folder):
+    pipeline = make(folder, augment=stages(), drop_remainder=False)
+    assert [images.shape[0] for images, _ in batches(pipeline.epoch(0))] == [4, 4, 4, 4, 4, 3]
+
+
+def test_other_labels_than_the_sources(folder):
+    labels = np.arange(NUM_IMAGES) + 100
+    pipeline = make(folder, labels=labels, indices=np.array([4, 9]), shuffle=False, batch_size=2)
+    assert batches(pipeline.epoch(0))[0][1].tolist() == [104, 109]
+
+
+def test_fewer_images_than_a_batch(folder, caplog):
+    with caplog.at_level(logging.WARNING):
+        pipeline = make(folder, batch_size=64)
+    assert "batch_size 64 is more than the 23 images there are" in caplog.text
+    assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
+
+
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_crop_loads_larger_images(folder, cache):
+    crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
+    pipeline = make(folder, augment=[crop], cache=cache, shuffle=False)
+    images, _ = batches(pipeline.epoch(0))[0]
+    assert images.shape == (4, *SIZE, 3)
+    for index in range(4):
+        large = decode(tf.constant(folder.read(index).encoded), 20, 20).numpy()
+        places = [(y, x) for y in range(5) for x in range(5)]
+        assert any((images[index] == large[y : y + 16, x : x + 16]).all() for y, x in places)
+
+
+def test_one_crop_only(folder):
+    crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
+    with pytest.raises(InputError, match=r"only one stage .* may load images at its own size"):
+        make(folder, augment=[crop, crop])
+
+
+def test_no_images(folder):
+    with pytest.raises(InputError, match="there are no images to make batches of"):
+        make(folder, indices=np.array([], np.int64))
+
+
+def test_disk_needs_a_folder(folder):
+    with pytest.raises(InputError, match="cache: disk needs a cache folder"):
+        make(folder, cache="disk")
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_undecodable_images_are_found(tmp_path, cache):
+    root = write_folder(tmp_path / "faces", {"ann": 4, "bob": 5})
+    (root / "ann/2.jpg").write_bytes(b"")
+    (root / "bob/3.jpg").write_bytes((root / "bob/0.jpg").read_bytes()[:200])
+    source = FolderSource(root)
+    (root / "bob/4.jpg").unlink()
+    pipeline = make(source, indices=np.arange(9), cache=cache, cache_dir=tmp_path / "cache")
+    if cache == "none":
+        with pytest.raises((tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
+            batches(pipeline.epoch(0))
+    else:
+        # The disk cache looks at all files first, and one is missing.
+        message = "bob/4" if cache == "disk" else "(?s)ann/2.jpg: the file is empty.*bob/3.jpg: "
+        with pytest.raises(InputError, match=message):
+            pipeline.epoch(0)
+    found = pipeline.find_undecodable()
+    assert found[:2] == [
+        ("ann/2.jpg", "the file is empty (0 bytes)"),
+        ("bob/3.jpg", "the image data are damaged or truncated"),
+    ]
+    assert found[2:] == [("bob/4.jpg", "can't be read: No such file or directory")]
+    assert make(source, indices=np.array([0, 1])).find_undecodable() == []

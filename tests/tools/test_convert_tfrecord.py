@@ -1,0 +1,112 @@
+"""tools/convert_tfrecord.py as its users call it."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import convert_tfrecord
+import pytest
+
+from tests.data.small_faces import encoded, write_folder
+from tfface.data.conversion_plan import FORMATS
+from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.errors import InputError
+
+TOOL = Path(convert_tfrecord.__file__)
+
+
+def command(*arguments):
+    return [sys.executable, str(TOOL), *map(str, arguments)]
+
+
+def run(*arguments):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+def content(folder):
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def test_help_is_quick_and_shows_an_example():
+    start = time.perf_counter()
+    help_text = run("--help")
+    assert time.perf_counter() - start < 2
+    assert help_text.returncode == 0
+    assert "python tools/convert_tfrecord.py lfw=data/lfw/images" in help_text.stdout
+    for name in FORMATS:
+        assert name in help_text.stdout
+
+
+def test_says_what_it_did(tmp_path, capsys):
+    faces = write_folder(tmp_path / "faces", {"ann": 2, "bob": 1})
+    output = tmp_path / "out"
+    arguments = [str(faces), "--output", str(output), "--min-images", "2"]
+    convert_tfrecord.main(arguments)
+    assert capsys.readouterr().out.splitlines() == [
+        "left out, fewer than 2 images each: 1 images of 1 identities",
+        "converted: 2 images of 1 identities in 1 files",
+        str(output),
+    ]
+    convert_tfrecord.main(arguments)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "already converted: 2 images of 1 identities in 1 files",
+        str(output),
+    ]
+
+
+def test_killed_and_resumed(tmp_path, capsys):
+    faces = write_folder(tmp_path / "faces", {"ann": 1})
+    image = encoded(0, 112)
+    for identity in range(20):
+        (faces / f"p{identity}").mkdir()
+        for number in range(100):
+            # Bytes after an image's end are no harm, and make it another file.
+            (faces / f"p{identity}/{number}.jpg").write_bytes(image + b"%d %d" % (identity, number))
+    arguments = [str(faces), "--shards", "40", "--output"]
+    convert_tfrecord.main([*arguments, str(tmp_path / "whole")])
+
+    output = tmp_path / "out"
+    process = subprocess.Popen(command(*arguments, output, "--workers", 1))
+    while process.poll() is None and len(list(output.glob("data-*"))) < 2:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    finished = {file.name: file.stat().st_mtime_ns for file in output.glob("data-*")}
+    assert 2 <= len(finished) < 40
+    assert not (output / "dataset.json").exists()
+
+    with pytest.raises(InputError, match="add --resume to go on with it"):
+        convert_tfrecord.main([*arguments, str(output)])
+    convert_tfrecord.main([*arguments, str(output), "--resume"])
+    assert capsys.readouterr().out.splitlines()[-1] == str(output)
+    for name, time_written in finished.items():
+        assert (output / name).stat().st_mtime_ns == time_written
+    assert content(output) == content(tmp_path / "whole")
+    assert TFRecordSource(output).num_images == 2001
+
+
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
+    faces = write_folder(tmp_path / "faces", {"ann": 1, "bob": 2})
+    (faces / "bob/1.jpg").write_bytes(b"no image")
+    result = run(faces, "--output", tmp_path / "out")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    message = "error: bob/1.jpg: not an image that can be read (JPEG, PNG or BMP)"
+    assert result.stderr.splitlines()[-1] == message
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--shards", "--workers", "--min-images", "--seed"])
+@pytest.mark.parametrize("value", ["-1", "x", "1.5"])
+def test_numbers_are_checked(option, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        convert_tfrecord.main(["faces", "--output", "out", f"{option}={value}"])
+    assert f"must be a whole number of {int(option != '--seed')} or more" in capsys.readouterr().err
+
+
+def test_a_missing_source(tmp_path):
+    with pytest.raises(InputError, match="gone: no such file or folder"):
+        convert_tfrecord.main([str(tmp_path / "gone"), "--output", str(tmp_path / "out")])
