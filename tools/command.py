@@ -15,6 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tfface.errors import InputError
 
+# Where the relative paths of recipes start, unless --data-dir says otherwise.
+DATA_DIR = Path(os.environ.get("TFFACE_DATA", "data"))
+
 
 def import_tensorflow_quietly() -> None:
     """Imports TensorFlow without what its C++ side prints before its log level is in force."""

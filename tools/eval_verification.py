@@ -3,6 +3,9 @@
 Example:
     python tools/eval_verification.py runs/quickstart --pairs synthetic lfw=data/lfw/pairs.txt \\
         --json figures.json --plots plots/
+
+A recipe in place of a model means the network it starts from, the baseline of its training:
+    python tools/eval_verification.py recipes/quickstart.yaml --pairs synthetic
 """
 
 import argparse
@@ -17,12 +20,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.pair_sets import load_pair_set
-    from tfface.evaluation.embedder import load_embedder
     from tfface.evaluation.verification import check_pair_set, draw_verification, verify
     from tfface.files import replacing
     from tfface.report.verification_table import as_text
 
-    embedder = load_embedder(options.model, batch_size=options.batch_size)
+    embedder = _load_embedder(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
     _check_names([pair_set.name for pair_set in pair_sets])
     for pair_set in pair_sets:
@@ -40,12 +42,31 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"plots: {options.plots}")
 
 
+def _load_embedder(options: argparse.Namespace):
+    from tfface.evaluation.embedder import load_embedder
+
+    if not options.model.endswith((".yaml", ".yml")):
+        if options.set:
+            raise InputError("--set changes a recipe, and MODEL is not one")
+        return load_embedder(options.model, batch_size=options.batch_size)
+    from tfface import recipe
+    from tfface.evaluation.keras_embedder import KerasEmbedder
+    from tfface.training.parts import TABLES
+    from tfface.training.recognizer import build_starting_embedder
+
+    loaded = recipe.load(options.model, TABLES, options.set)
+    model = build_starting_embedder(loaded, options.data_dir)
+    return KerasEmbedder(model, Path(options.model).stem, options.batch_size)
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="a run folder, a .keras file, or pixels (the baseline)"
+        "model",
+        metavar="MODEL",
+        help="a run folder, a .keras file, a recipe, or the word pixels (the least of baselines)",
     )
     parser.add_argument(
         "--pairs",
@@ -68,6 +89,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=64,
         metavar="N",
         help="images at a time (default 64)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        help="where a recipe's relative paths start (default: $TFFACE_DATA or data)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PLACE=VALUE",
+        help="replace one value of a recipe; may be given several times",
     )
     return parser.parse_args(arguments)
 

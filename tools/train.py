@@ -7,7 +7,6 @@ Example:
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import command
@@ -33,7 +32,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=Path(os.environ.get("TFFACE_DATA", "data")),
+        default=command.DATA_DIR,
         help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
     )
     parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")

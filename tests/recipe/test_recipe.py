@@ -133,6 +133,9 @@ class TestGoodRecipes:
         text = GOOD.replace("{name: arcface, margin: 0.3}", "arcface")
         recipe = read(tmp_path, text, "model.head.margin=0.2")
         assert recipe.model.head.options["margin"] == 0.2
+        overrides = ["data.train=synthetic", "data.train.num_identities=5"]
+        recipe = read(tmp_path, GOOD, *overrides)
+        assert recipe.data.train.options["num_identities"] == 5
 
 
 class TestMistakes:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from tfface.parts import STRICT, options_model
 from tfface.recipe.mistakes import unknown
+from tfface.recipe.yaml_file import SHORT_NAME
 
 
 class Part(pydantic.BaseModel):
@@ -31,6 +32,8 @@ class Part(pydantic.BaseModel):
             return {"name": given}
         if not isinstance(given, dict):
             raise PydanticCustomError("part", f"must be a name or {{{cls.key}: NAME, ...}}")
+        if SHORT_NAME in given:
+            given = {cls.key if key == SHORT_NAME else key: v for key, v in given.items()}
         if cls.key in given:
             own = cls._own_keys()
             return {

@@ -11,6 +11,9 @@ from tfface.recipe.mistakes import dotted
 
 MAX_RECIPE_BYTES = 1 << 20
 
+# The key that holds the name of a part given in its short form, when an override opens it up.
+SHORT_NAME = ""
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that reads 5e-4 as the number it looks like (YAML 1.1 wants 5.0e-4)."""
@@ -98,5 +101,5 @@ def apply_override(given: dict, override: str) -> None:
             if isinstance(target, dict) and not isinstance(target.get(key), dict | list):
                 # A short form (`optimizer: adam`) opens up, so that its options can be set.
                 short = target.get(key)
-                target[key] = {"name": short} if isinstance(short, str) else {}
+                target[key] = {SHORT_NAME: short} if isinstance(short, str) else {}
             target = target[key]

@@ -76,6 +76,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Every variable that training changes, random seeds included, under a stable name."""
     metrics = {id(variable) for variable in model.metrics_variables}
     state = [variable for variable in model.variables if id(variable) not in metrics]
-    named = {f"model/{i:05d}/{v.path}": v for i, v in enumerate(state)}
-    named |= {f"optimizer/{i:05d}/{v.path}": v for i, v in enumerate(model.optimizer.variables)}
+    # By position: paths hold counters that differ from process to process.
+    named = {f"model/{i:05d}": variable for i, variable in enumerate(state)}
+    named |= {f"optimizer/{i:05d}": v for i, v in enumerate(model.optimizer.variables)}
     return named

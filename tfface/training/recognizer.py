@@ -10,6 +10,7 @@ from tfface.backbones.pixels import PIXELS
 from tfface.backbones.weights import load_weights
 from tfface.heads import HEADS, Head
 from tfface.parts import build
+from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
 
@@ -80,6 +81,12 @@ def build_recognizer(
         HEADS[recipe.head.name], recipe.head.options, data_dir, num_identities=num_identities
     )
     return Recognizer(embedder, head)
+
+
+def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
+    """Builds the embedder as it is before training: the baseline that a training must beat."""
+    keras.utils.set_random_seed(recipe.training.seed)
+    return build_embedder(recipe.model, recipe.data.image_size, data_dir)
 
 
 def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:

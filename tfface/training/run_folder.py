@@ -50,7 +50,8 @@ class RunFolder:
                 f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder that "
                 "you may write"
             ) from error
-        if self.recipe.exists() and not self._same_recipe(recipe):
+        begun = self.latest.exists() or self.report.exists()
+        if begun and not self._same_recipe(recipe):
             raise InputError(
                 f"{self.path}: holds a run of another recipe; choose another --run-dir or delete it"
             )

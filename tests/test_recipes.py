@@ -1,0 +1,79 @@
+"""Every recipe of recipes/ is strict, documented, and starts on drawn faces."""
+
+import shlex
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfface import recipe as recipes
+from tfface.errors import InputError
+from tfface.training import stages
+from tfface.training.datasets import load_data
+from tfface.training.parts import TABLES
+from tfface.training.recognizer import build_recognizer
+from tfface.training.run import train
+
+RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture(params=RECIPES, ids=lambda path: path.stem)
+def path(request) -> Path:
+    yield request.param
+    keras.backend.clear_session()
+
+
+def on_synthetic_faces(path: Path) -> recipes.Recipe:
+    """The recipe with what it says itself about running it on drawn faces, only fewer of them."""
+    words = shlex.split(recipes.load(path, TABLES).about.synthetic)
+    overrides = [
+        text for flag, text in zip(words[::2], words[1::2], strict=True) if flag == "--set"
+    ]
+    assert len(overrides) * 2 == len(words)
+    loaded = recipes.load(path, TABLES, overrides)
+    assert loaded.data.train.name == "synthetic"
+    num_identities = min(loaded.data.train.options["num_identities"], 20)
+    return recipes.load(
+        path,
+        TABLES,
+        [
+            *overrides,
+            f"data.train.num_identities={num_identities}",
+            "data.train.images_per_identity=4",
+            "data.train.size=32",
+            "data.batch_size=4",
+            "evaluation.verification=[]",
+        ],
+    )
+
+
+def test_header_says_source_command_and_expected_result(path):
+    header = [line for line in path.read_text(encoding="utf-8").split("\n") if line[:1] == "#"]
+    assert any(f"python tools/train.py recipes/{path.name}" in line for line in header)
+    if path.stem != "quickstart":
+        assert any(line.startswith("# Source:") for line in header)
+        assert any(line.startswith("# Expected:") for line in header)
+
+
+def test_every_stage_makes_a_step_on_drawn_faces(path, tmp_path):
+    recipe = on_synthetic_faces(path)
+    data = load_data(recipe, tmp_path, tmp_path)
+    recognizer = build_recognizer(
+        recipe.model, recipe.data.image_size, len(data.identities), tmp_path
+    )
+    for number, stage in enumerate(recipe.training.stages):
+        stages.prepare(recognizer, stage, data.train.steps_per_epoch)
+        history = recognizer.fit(data.train.epoch(number).take(1), verbose=0, shuffle=False).history
+        assert np.isfinite(history["loss"][0])
+
+
+def test_missing_data_is_explained(path, tmp_path):
+    recipe = recipes.load(path, TABLES)
+    if recipe.data.train.name == "synthetic":
+        pytest.skip("its data is made by the program")
+    with pytest.raises(InputError, match="The data of this recipe: ") as caught:
+        train(recipe, tmp_path / "run", tmp_path / "data")
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 3
+    assert "The same recipe on drawn faces: add --set" in lines[2]

@@ -1,0 +1,33 @@
+"""Recipes small enough to be trained in a test."""
+
+from pathlib import Path
+
+from tfface import recipe
+from tfface.training.parts import TABLES
+
+TINY = """
+data:
+  train: {source: synthetic, num_identities: 6, images_per_identity: 5, size: 32}
+  validation: {fraction: 0.2, by: image}
+  image_size: 32
+  cache: memory
+  augment: [random_flip]
+  batch_size: 8
+model:
+  backbone: {name: plain_cnn, channels: [4, 8]}
+  neck: {pooling: average, dropout: 0.2, batch_norm: true}
+  embedding_size: 8
+  head: {name: arcface, margin: 0.1, scale: 8}
+training:
+  seed: 5
+  stages:
+    - {name: head, freeze: backbone, epochs: 1, optimizer: adam}
+    - {name: all, epochs: 2, optimizer: {name: sgd, learning_rate: 0.05, weight_decay: 5e-4}}
+"""
+
+
+def load_tiny(folder: Path, *overrides: str) -> recipe.Recipe:
+    """Writes the recipe into `folder` and loads it."""
+    path = folder / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return recipe.load(path, TABLES, overrides)

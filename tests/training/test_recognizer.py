@@ -1,0 +1,105 @@
+"""The recognizer: what it is made of, and that it learns on any backend."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training.recipes import load_tiny
+from tfface.errors import InputError
+from tfface.recipe import load
+from tfface.training import stages
+from tfface.training.parts import TABLES
+from tfface.training.recognizer import build_recognizer
+
+
+def make(tmp_path, *overrides, image_size=(32, 32), num_identities=6):
+    keras.utils.set_random_seed(1)
+    return build_recognizer(
+        load_tiny(tmp_path, *overrides).model, image_size, num_identities, tmp_path
+    )
+
+
+def num_weights(weights) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+def test_embeddings_are_float32_of_the_asked_size(tmp_path):
+    embeddings = make(tmp_path)(np.zeros((3, 32, 32, 3), "uint8"))
+    assert embeddings.shape == (3, 8)
+    assert keras.backend.standardize_dtype(embeddings.dtype) == "float32"
+
+
+def test_transfer_learning_with_one_sigmoid_unit_trains_1281_parameters(tmp_path):
+    """MobileNetV2, average pooling, one sigmoid unit: 1,280 weights and a bias."""
+    root = Path(__file__).resolve().parents[2]
+    recipe = load(
+        root / "recipes" / "mobilenetv2_transfer.yaml", TABLES, ["model.backbone.weights=none"]
+    )
+    recognizer = build_recognizer(recipe.model, (96, 96), 2, tmp_path)
+    stage = recipe.training.stages[0]
+    stages.prepare(recognizer, stage, steps_per_epoch=1)
+    assert num_weights(recognizer.trainable_weights) == 1_281
+    assert "1,281 of 2,259,265 parameters trainable" in stages.describe(recognizer, stage)
+
+
+def test_input_batch_norm_flatten_and_hidden_layers(tmp_path):
+    recognizer = make(
+        tmp_path,
+        "model.neck={pooling: flatten, input_batch_norm: true, hidden: [16, 4], dropout: 0.5}",
+        "model.embedding_size=none",
+    )
+    names = [layer.name for layer in recognizer.embedder.layers]
+    assert names.index("neck_input_batch_norm") < names.index("neck_flatten")
+    assert names.index("neck_flatten") < names.index("neck_hidden_0") < names.index("neck_hidden_1")
+    assert recognizer.embedder.output_shape == (None, 4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_gives_float32_embeddings(tmp_path, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        recognizer = make(tmp_path)
+    finally:
+        keras.config.set_dtype_policy(before)
+    embeddings = recognizer(np.zeros((2, 32, 32, 3), "uint8"))
+    assert keras.backend.standardize_dtype(embeddings.dtype) == "float32"
+    assert recognizer.backbone.compute_dtype == policy.removeprefix("mixed_")
+
+
+def test_the_saved_embedder_loads_without_tfface(tmp_path):
+    """It is made of Keras' own layers, pixel contract included, and takes uint8 or float RGB."""
+    recognizer = make(tmp_path)
+    recognizer.embedder.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    expected = keras.ops.convert_to_numpy(recognizer.embedder(images))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(images)), expected)
+    assert {type(layer).__module__.partition(".")[0] for layer in loaded.layers} == {"keras"}
+
+
+def test_it_can_learn_a_few_images_by_heart(tmp_path):
+    recognizer = make(tmp_path, "model.neck.dropout=0")
+    recognizer.compile(optimizer=keras.optimizers.Adam(1e-2))
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype("uint8")
+    identities = np.arange(12, dtype="int32") % 6
+    history = recognizer.fit(
+        images, identities, batch_size=12, epochs=60, verbose=0, shuffle=False
+    ).history
+    assert history["accuracy"][-1] == 1.0
+    assert history["loss"][-1] < history["loss"][0] / 4
+    # One batch an epoch: the mean over the epoch is the loss of the step.
+    np.testing.assert_allclose(history["step_loss"], history["loss"], rtol=1e-4)
+
+
+def test_weights_that_do_not_exist(tmp_path):
+    with pytest.raises(InputError, match=r"model\.backbone\.weights: .*no\.weights\.h5: no such"):
+        make(tmp_path, "model.backbone.weights=no.weights.h5")
+
+
+def test_a_backbone_without_published_weights(tmp_path):
+    with pytest.raises(InputError, match="plain_cnn has no 'imagenet' weights"):
+        make(tmp_path, "model.backbone.weights=imagenet")

@@ -1,0 +1,193 @@
+"""A whole run: what it leaves behind, and that it goes on after an interruption as if none were."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training.recipes import load_tiny
+from tfface import recipe as recipes
+from tfface.errors import InputError
+from tfface.report.metrics_log import epoch_records, read_metrics
+from tfface.training import checkpoint
+from tfface.training.parts import TABLES
+from tfface.training.run import train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of the tiny recipe: (folder of the test, run folder)."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train(load_tiny(folder), folder / "run", folder)
+
+
+class TestRunFolder:
+    def test_holds_what_it_should(self, finished):
+        _, run = finished
+        files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+        tensorboard = {name for name in files if name.startswith("tensorboard/")}
+        assert tensorboard
+        assert files - tensorboard == {
+            "recipe.yaml",
+            "environment.json",
+            "identities.csv",
+            "metrics.jsonl",
+            "curves.png",
+            "report.html",
+            "checkpoints/latest.npz",
+            "model.keras",
+        }
+
+    def test_recipe_reads_back_to_the_same(self, finished):
+        folder, run = finished
+        assert recipes.load(run / "recipe.yaml", TABLES) == load_tiny(folder)
+
+    def test_one_record_an_epoch(self, finished):
+        _, run = finished
+        epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
+        assert [record["epoch"] for record in epochs] == [1, 2, 3]
+        assert [record["stage"] for record in epochs] == ["head", "all", "all"]
+        assert [record["step"] for record in epochs] == [3, 6, 9]
+        for record in epochs:
+            assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(record)
+            assert np.isfinite(record["val_loss"])
+
+    def test_identities_by_label(self, finished):
+        _, run = finished
+        with (run / "identities.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [int(row["label"]) for row in rows] == list(range(6))
+
+    def test_environment(self, finished):
+        _, run = finished
+        environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+        assert environment["keras"] == keras.__version__
+        assert environment["backend"] == keras.backend.backend()
+
+    def test_model_embeds(self, finished):
+        _, run = finished
+        model = keras.saving.load_model(run / "model.keras", safe_mode=True)
+        assert model(np.zeros((2, 32, 32, 3), "uint8")).shape == (2, 8)
+
+
+class TestRunningAgain:
+    def test_a_finished_run_is_left_alone(self, finished, capsys):
+        folder, run = finished
+        before = (run / "model.keras").stat().st_mtime_ns
+        assert train(load_tiny(folder), run, folder) == run
+        assert (run / "model.keras").stat().st_mtime_ns == before
+        assert "holds a finished run of this recipe" in capsys.readouterr().out
+
+    def test_another_recipe_is_not_run_over_it(self, finished):
+        folder, run = finished
+        with pytest.raises(InputError, match="holds a run of another recipe"):
+            train(load_tiny(folder, "training.seed=6"), run, folder)
+
+    def test_a_run_that_never_began_does_not_stand_in_the_way(self, tmp_path):
+        with pytest.raises(InputError, match="no such folder"):
+            train(
+                load_tiny(tmp_path, "data.train={source: folder, path: faces}"),
+                tmp_path / "run",
+                tmp_path,
+            )
+        assert train(load_tiny(tmp_path), tmp_path / "run", tmp_path) == tmp_path / "run"
+
+    def test_the_same_recipe_gives_the_same_model(self, finished):
+        folder, run = finished
+        again = train(load_tiny(folder), folder / "again", folder)
+        assert same_model(run, again)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2])
+def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkeypatch, stop_after):
+    folder, run = finished
+    save = checkpoint.save
+
+    def save_and_stop(path, model, progress):
+        save(path, model, progress)
+        if progress.total_epochs == stop_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(load_tiny(folder), tmp_path / "run", folder)
+    monkeypatch.undo()
+
+    with pytest.raises(InputError, match="holds an unfinished run; go on with it by --resume"):
+        train(load_tiny(folder), tmp_path / "run", folder)
+    resumed = train(load_tiny(folder), tmp_path / "run", folder, resume=True)
+    assert same_model(run, resumed)
+    keys = ["epoch", "stage", "step", "loss", "val_loss"]
+    one, other = (
+        [
+            [record[key] for key in keys]
+            for record in epoch_records(read_metrics(r / "metrics.jsonl"))
+        ]
+        for r in (run, resumed)
+    )
+    assert one == other
+
+
+class TestValidation:
+    def test_by_identity_validates_on_pairs_of_unseen_people(self, tmp_path):
+        overrides = [
+            "data.validation={fraction: 0.4, by: identity}",
+            "training.stages.1.early_stopping={monitor: val_verification_auc, patience: 1}",
+        ]
+        run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+        with (run / "identities.csv").open(encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) == 4
+        record = epoch_records(read_metrics(run / "metrics.jsonl"))[0]
+        assert 0 <= record["val_verification_auc"] <= 1
+        assert (run / "checkpoints" / "best.weights.h5").is_file()
+
+    def test_with_a_source_of_its_own(self, tmp_path):
+        source = "{source: synthetic, num_identities: 6, images_per_identity: 2, size: 32, seed: 0}"
+        run = train(load_tiny(tmp_path, f"data.validation={source}"), tmp_path / "run", tmp_path)
+        assert "val_accuracy" in epoch_records(read_metrics(run / "metrics.jsonl"))[0]
+
+    def test_a_source_of_other_people_is_refused(self, tmp_path):
+        source = "{source: synthetic, num_identities: 7, images_per_identity: 2, size: 32}"
+        with pytest.raises(
+            InputError, match=r"its identities must be those of data\.train; .*000006"
+        ):
+            train(load_tiny(tmp_path, f"data.validation={source}"), tmp_path / "run", tmp_path)
+
+
+class TestStopping:
+    def test_a_loss_that_is_not_finite(self, tmp_path):
+        huge = "training.stages.0.optimizer={name: sgd, learning_rate: 1e30}"
+        overrides = [
+            huge,
+            "training.stages.0.freeze=none",
+            "model.head=softmax",
+            "model.neck.batch_norm=false",
+        ]
+        with pytest.raises(
+            InputError, match=r"head 1/1: the loss became .* at learning rate 1e\+30"
+        ):
+            train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+
+    def test_missing_data_says_what_the_recipe_says_about_it(self, tmp_path):
+        overrides = [
+            "data.train={source: folder, path: faces}",
+            "about={data: Ask the owner., synthetic: --set data.train=synthetic}",
+        ]
+        with pytest.raises(InputError, match=r"faces: no such folder") as caught:
+            train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+        assert "Ask the owner." in str(caught.value)
+        assert "on drawn faces: add --set data.train=synthetic" in str(caught.value)
+
+    def test_a_missing_verification_set_is_found_before_training(self, tmp_path):
+        with pytest.raises(InputError, match=r"lfw\.bin: can't be read: No such file"):
+            train(
+                load_tiny(tmp_path, "evaluation.verification=[lfw.bin]"), tmp_path / "run", tmp_path
+            )
+        assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def same_model(one, other) -> bool:
+    pair = [keras.saving.load_model(run / "model.keras").get_weights() for run in (one, other)]
+    return all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
