@@ -203,3 +203,31 @@ def test_undecodable_images_are_found(tmp_path, cache):
     ]
     assert found[2:] == [("bob/4.jpg", "can't be read: No such file or directory")]
     assert make(source, indices=np.array([0, 1])).find_undecodable() == []
+
+
+def test_a_damaged_record_file_is_found(dataset, tmp_path):
+    folder = dataset._records.files[0].parent
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    source = TFRecordSource(tmp_path)
+    assert len(source.labels) == NUM_IMAGES
+    file = tmp_path / "data-00001-of-00003.tfrecord"
+    whole = file.read_bytes()
+    names = {source.filename(index) for index in range(8, 16)}
+    # In the middle of an image's data, or of what says how long they are.
+    inside, key = (
+        whole.index(b"\xff\xda", len(whole) // 2),
+        whole.index(b"image/enc", len(whole) // 2),
+    )
+    for place, where, why in (
+        (inside + 40, names, "damaged"),
+        (key, {str(file)}, "not a face rec"),
+    ):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        pipeline = make(source)
+        with pytest.raises(tf.errors.DataLossError):
+            batches(pipeline.epoch(0))
+        found = pipeline.find_undecodable()
+        assert len(found) == 1
+        assert found[0][0] in where
+        assert why in found[0][1]

@@ -11,6 +11,8 @@ from tfface.progress import progress
 def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
     """Decodes all images of `indices` in parallel; returns (file name, reason) of those that fail.
 
+    A damaged record file hides what comes after the damage: its place is told by one entry.
+
     Args:
         source: as in `tfface.data.sources`.
         indices: distinct.
@@ -30,13 +32,18 @@ def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
             bar.update(len(passed))
     found = []
     for index in np.flatnonzero(failed):
-        name = source.filename(index)
+        # A source that can't read an image says in one line which it is and why.
         try:
             reason = undecodable_reason(source.read(index).encoded)
+            if reason:
+                found.append((source.filename(index), reason))
         except InputError as error:
-            reason = str(error).removeprefix(f"{name}: ")
-        if reason:
+            name, _, reason = str(error).partition(": ")
             found.append((name, reason))
+    if failed.any() and not found:
+        # Its image data are fine, so the stream broke off: a record file is damaged.
+        name = source.filename(np.flatnonzero(failed)[0])
+        found.append((name, "the file that holds it is damaged here or soon after"))
     return found
 
 
