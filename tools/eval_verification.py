@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.pair_sets import load_pair_set
     from tfface.evaluation.verification import check_pair_set, draw_verification, verify
     from tfface.files import replacing
-    from tfface.report.verification_table import as_text
+    from tfface.report import verification_table
+    from tfface.report.results import append_row
+    from tfface.training.run_folder import environment
 
     embedder = _load_embedder(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
@@ -32,11 +34,17 @@ def main(arguments: list[str] | None = None) -> None:
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     figures = {name: result.to_json() for name, result in results.items()}
-    print(as_text(figures))
+    print(verification_table.as_text(figures))
     if options.json:
         with replacing(options.json) as temporary:
             temporary.write_text(json.dumps({"sets": figures}, indent=2) + "\n", encoding="utf-8")
         print(f"figures: {options.json}")
+    if options.results:
+        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
+        for name, of_set in figures.items():
+            row = verification_table.result_row(options.label or options.model, name, of_set)
+            append_row(options.results, row | circumstances)
+        print(f"results: {options.results}")
     if options.plots:
         draw_verification(results, options.plots)
         print(f"plots: {options.plots}")
@@ -83,6 +91,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
     parser.add_argument("--plots", type=Path, metavar="D", help="draw ROC and similarities here")
+    parser.add_argument(
+        "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
+    )
+    parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
     parser.add_argument(
         "--batch-size",
         type=_positive,

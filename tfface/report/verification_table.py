@@ -44,6 +44,12 @@ def as_text(sets: Mapping[str, Mapping]) -> str:
     return "\n".join(lines + [threshold_sentence(name, sets[name]) for name in sets])
 
 
+def result_row(model: str, set_name: str, figures: Mapping) -> dict[str, str]:
+    """Returns a row of results/verification.csv."""
+    [row] = table_rows({set_name: figures})
+    return {"model": model, **dict(zip(HEADER, row, strict=True))}
+
+
 def needs_footnote(sets: Mapping[str, Mapping]) -> bool:
     """Whether a shown TAR is marked as resting on too few impostor pairs."""
     return any(cell.endswith("*") for row in table_rows(sets) for cell in row)
