@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from keras import applications
 
-from tfface.backbones import BACKBONES
+from tfface.backbones import BACKBONES, Backbone
 from tfface.backbones.pixels import PIXELS
 
 # Trainable and non-trainable weights without the classifier, at alpha 1.
 GOLDEN_COUNTS = {
-    "plain_cnn": (314_848, 832),
+    "plain_cnn": (315_040, 832),
     "vgg16": (14_714_688, 0),
     "vgg19": (20_024_384, 0),
     "mobilenet": (3_206_976, 21_888),
@@ -53,9 +53,10 @@ PREPROCESSING = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _free_memory():
-    yield
+@pytest.fixture(scope="module", params=BACKBONES)
+def built(request) -> tuple[str, Backbone]:
+    """Each backbone of the table, at the smallest size, built once for all tests."""
+    yield request.param, BACKBONES[request.param](image_size=(32, 32))
     keras.backend.clear_session()
 
 
@@ -63,37 +64,64 @@ def test_every_backbone_has_golden_counts():
     assert set(GOLDEN_COUNTS) == set(BACKBONES)
 
 
+def test_counts_and_shapes(built):
+    name, backbone = built
+    network = backbone.network
+    assert _counts(network) == GOLDEN_COUNTS[name]
+    assert network.name == "backbone"
+    assert network.input_shape == (None, 32, 32, 3)
+    assert len(network.output_shape) == 4
+    assert backbone.pixels in PIXELS
+
+
+def test_is_made_again_from_its_configuration(built):
+    """Which is what loading a saved model does first."""
+    _, backbone = built
+    config = keras.saving.serialize_keras_object(backbone.network)
+    again = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    assert again.name == "backbone"
+    assert [w.shape for w in again.weights] == [w.shape for w in backbone.network.weights]
+
+
+def test_saves_and_loads(built, tmp_path):
+    name, backbone = built
+    if sum(GOLDEN_COUNTS[name]) > 10_000_000:
+        pytest.skip("large: its configuration is tested, its weights are like the others'")
+    backbone.network.save(tmp_path / "net.keras")
+    loaded = keras.saving.load_model(tmp_path / "net.keras", safe_mode=True)
+    for one, other in zip(backbone.network.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        )
+
+
+def test_pixel_contract_is_that_of_the_published_weights(built):
+    name, backbone = built
+    families = [key for key in PREPROCESSING if _is_of(name, key)]
+    if not families:
+        pytest.skip("has no published weights")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(PIXELS[backbone.pixels](pixels)),
+        PREPROCESSING[max(families, key=len)].preprocess_input(pixels.copy()),
+        atol=1e-4,
+    )
+
+
 @pytest.mark.parametrize("name", BACKBONES)
-class TestEveryBackbone:
-    def test_counts_shapes_and_smallest_size(self, name):
-        backbone = BACKBONES[name](image_size=(32, 32))
-        network = backbone.network
-        counts = tuple(
-            sum(math.prod(weight.shape) for weight in weights)
-            for weights in (network.trainable_weights, network.non_trainable_weights)
-        )
-        assert counts == GOLDEN_COUNTS[name]
-        assert network.name == "backbone"
-        assert network.input_shape == (None, 32, 32, 3)
-        assert len(network.output_shape) == 4
-        assert backbone.pixels in PIXELS
+def test_options_are_annotated(name):
+    for parameter in inspect.signature(BACKBONES[name]).parameters.values():
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            assert parameter.annotation is not parameter.empty
+        else:
+            assert parameter.name in ("image_size", "weights")
 
-    def test_options_are_annotated(self, name):
-        for parameter in inspect.signature(BACKBONES[name]).parameters.values():
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-                assert parameter.annotation is not parameter.empty
-            else:
-                assert parameter.name in ("image_size", "weights")
 
-    def test_pixel_contract_is_that_of_the_published_weights(self, name):
-        family = max((key for key in PREPROCESSING if _is_of(name, key)), key=len)
-        pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
-        contract = PIXELS[BACKBONES[name](image_size=(32, 32)).pixels]
-        np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(contract(pixels)),
-            PREPROCESSING[family].preprocess_input(pixels.copy()),
-            atol=1e-4,
-        )
+def _counts(network: keras.Model) -> tuple[int, int]:
+    return tuple(
+        sum(math.prod(weight.shape) for weight in weights)
+        for weights in (network.trainable_weights, network.non_trainable_weights)
+    )
 
 
 def _is_of(name: str, family: str) -> bool:
