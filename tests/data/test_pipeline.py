@@ -152,6 +152,13 @@ def test_fewer_images_than_a_batch(folder, caplog):
     assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
 
 
+def test_a_small_last_batch_is_nothing_to_warn_of(folder, caplog):
+    with caplog.at_level(logging.WARNING):
+        pipeline = make(folder, batch_size=64, drop_remainder=False)
+    assert not caplog.text
+    assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
+
+
 @pytest.mark.parametrize("cache", ["none", "memory"])
 def test_crop_loads_larger_images(folder, cache):
     crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
@@ -205,6 +212,25 @@ def test_undecodable_images_are_found(tmp_path, cache):
     assert make(source, indices=np.array([0, 1])).find_undecodable() == []
 
 
+@pytest.mark.parametrize("damage", ["decode", "gone", "folder"])
+def test_bad_images_are_named_after_an_error(tmp_path, damage):
+    root = write_folder(tmp_path / "faces", {"ann": 4, "bob": 5})
+    pipeline = make(FolderSource(root), indices=np.arange(9))
+    (root / "bob/3.jpg").unlink()
+    if damage == "decode":
+        (root / "bob/3.jpg").write_bytes(b"no image")
+    elif damage == "folder":
+        (root / "bob/3.jpg").mkdir()
+    with pytest.raises(InputError, match=r"^bob/3\.jpg: "), pipeline.naming_bad_images():
+        batches(pipeline.epoch(0))
+
+
+def test_other_errors_are_not_looked_into(folder):
+    pipeline = make(folder)
+    with pytest.raises(tf.errors.ResourceExhaustedError), pipeline.naming_bad_images():
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
+
+
 def test_a_damaged_record_file_is_found(dataset, tmp_path):
     folder = dataset._records.files[0].parent
     for file in folder.iterdir():
@@ -226,6 +252,8 @@ def test_a_damaged_record_file_is_found(dataset, tmp_path):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         pipeline = make(source)
         with pytest.raises(tf.errors.DataLossError):
+            batches(pipeline.epoch(0))
+        with pytest.raises(InputError, match=why), pipeline.naming_bad_images():
             batches(pipeline.epoch(0))
         found = pipeline.find_undecodable()
         assert len(found) == 1

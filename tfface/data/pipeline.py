@@ -20,6 +20,16 @@ _log = logging.getLogger(__name__)
 # The first number after (seed, epoch) in the keys of the random numbers.
 _ORDER, _AUGMENT = 0, 1
 
+# What reading or decoding may raise: a damaged image, a file that has gone or may not be read, a
+# damaged record file. Others (no memory left, for one) say nothing about the images.
+_DATA_ERRORS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.DataLossError,
+)
+
 
 class Pipeline:
     """Batches of (images uint8 [batch, height, width, 3] RGB 0..255, labels int32 [batch]).
@@ -73,7 +83,8 @@ class Pipeline:
         self._indices = np.asarray(indices, np.int64)
         if not len(self._indices):
             raise InputError("there are no images to make batches of")
-        if batch_size > self.num_images:
+        # Where the last batch may be smaller, it is a batch like any other.
+        if batch_size > self.num_images and drop_remainder:
             _log.warning(
                 "batch_size %d is more than the %d images there are: a batch holds all of them",
                 batch_size,
@@ -106,8 +117,8 @@ class Pipeline:
     def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """Returns the batches of one epoch, from batch `first_step` on.
 
-        An image that can't be decoded ends the iteration with tf.errors.InvalidArgumentError (when
-        cached: this call with InputError); `find_undecodable` then tells which it is.
+        An image that can't be read or decoded ends the iteration with an error of TensorFlow (when
+        cached: this call with InputError); `naming_bad_images` then tells which it is.
         """
         shuffle_seed = seeding.fold(self._seed, epoch, _ORDER) if self._shuffle else None
         first = first_step * self.batch_size
@@ -131,15 +142,15 @@ class Pipeline:
 
     @contextmanager
     def naming_bad_images(self) -> Iterator[None]:
-        """Turns a decode error inside the block into an InputError that names the file."""
+        """Turns an error of reading or decoding inside the block into an InputError with the file."""
         try:
             yield
-        except tf.errors.InvalidArgumentError as error:
+        except _DATA_ERRORS as error:
             bad = self.find_undecodable()
             if not bad:
                 raise
             more = f" ({len(bad)} images in all)" if len(bad) > 1 else ""
-            raise InputError(f"{bad[0][0]}: can't be decoded: {bad[0][1]}{more}") from error
+            raise InputError(f"{bad[0][0]}: {bad[0][1]}{more}") from error
 
     def find_undecodable(self) -> list[tuple[str, str]]:
         """Decodes every image once and returns (file name, reason) of those that fail."""
