@@ -156,6 +156,14 @@ class TestValidation:
             train(load_tiny(tmp_path, f"data.validation={source}"), tmp_path / "run", tmp_path)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(tmp_path, precision):
+    run = train(load_tiny(tmp_path, f"training.precision={precision}"), tmp_path / "run", tmp_path)
+    assert keras.config.dtype_policy().name == "float32"
+    epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
+    assert all(np.isfinite(record["loss"]) for record in epochs)
+
+
 class TestStopping:
     def test_a_loss_that_is_not_finite(self, tmp_path):
         huge = "training.stages.0.optimizer={name: sgd, learning_rate: 1e30}"

@@ -65,6 +65,8 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
     # ----------------------------------------------------------------- evaluation and report
     results = _evaluate(recognizer, data, run)
     _report(recipe, results, run)
+    if results:
+        print(f"plots: {run.plots}")
     print(f"report: {run.report}")
     return run_dir
 
@@ -131,7 +133,7 @@ def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
             "step": progress.total_steps,
             **figures,
             "learning_rate": float(rate),
-            "seconds": round(seconds, 3),
+            "epoch_seconds": round(seconds, 3),
             "images_per_second": round(steps.num_steps * train.batch_size / seconds, 1),
         }
     )
