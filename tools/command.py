@@ -3,8 +3,11 @@
 Import it first: it puts the checkout on the path, so that the tools run without installing tfface.
 """
 
+import importlib.util
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,20 +22,45 @@ from tfface.errors import InputError
 DATA_DIR = Path(os.environ.get("TFFACE_DATA", "data"))
 
 
+_BACKENDS = ("tensorflow", "jax", "torch")
+
+# Notes that TensorFlow prints before its log level is in force, and its word for "no GPU here".
+_NOTE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit"
+)
+
+
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow without what its C++ side prints before its log level is in force."""
+    """Imports TensorFlow without its start-up notes; anything else it says is passed on.
+
+    Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
+    """
+    _check_backend()
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            import tensorflow
 
-        # Looking for devices prints too, the first time.
-        tensorflow.config.list_physical_devices()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+            # Looking for devices prints too, the first time.
+            tensorflow.config.list_physical_devices()
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            for line in heard:
+                if not _NOTE.match(line):
+                    sys.stderr.write(line.decode(errors="replace"))
+
+
+def _check_backend() -> None:
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in _BACKENDS:
+        raise InputError(f"KERAS_BACKEND={backend}: must be one of {', '.join(_BACKENDS)}")
+    if importlib.util.find_spec(backend) is None:
+        raise InputError(f"KERAS_BACKEND={backend}: {backend} is not installed here")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -42,8 +70,9 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        # A tool may say how to go on.
+        print(str(interruption) or "interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; nothing is left to tell it.

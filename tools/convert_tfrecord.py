@@ -67,19 +67,25 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
 
+    command.import_tensorflow_quietly()
     from tfface.data.convert import convert
 
-    done = convert(
-        options.sources,
-        options.output,
-        format=options.format,
-        num_shards=options.shards,
-        num_workers=options.workers,
-        seed=options.seed,
-        identities_file=options.identities,
-        min_images=options.min_images,
-        resume=options.resume,
-    )
+    try:
+        done = convert(
+            options.sources,
+            options.output,
+            format=options.format,
+            num_shards=options.shards,
+            num_workers=options.workers,
+            seed=options.seed,
+            identities_file=options.identities,
+            min_images=options.min_images,
+            resume=options.resume,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; the same command with --resume goes on from the files that are finished"
+        ) from None
     dataset = done.dataset
     for why, num_identities, num_images in done.left_out:
         print(f"left out, {why}: {num_images:,} images of {num_identities:,} identities")

@@ -1,6 +1,7 @@
 """The training tool: its lines and exit codes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,6 +98,34 @@ def test_run_folder_that_can_not_be_written(recipe):
     (recipe.parent / "file").write_text("in the way", encoding="utf-8")
     lines = lines_of_error(recipe, "--run-dir", str(recipe.parent / "file" / "run"))
     assert "can't be made" in lines[0]
+
+
+def test_interrupted_by_the_keyboard(recipe):
+    """While it trains: exit code 130 and one line that says how to go on; going on works."""
+    arguments = [
+        recipe,
+        "--run-dir",
+        recipe.parent / "run",
+        "--set",
+        "training.stages.1.epochs=500",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tools" / "train.py", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "all 2/500" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert error.splitlines() == [
+        "interrupted; the same command with --resume goes on after the last finished epoch"
+    ]
+    assert not list(recipe.parent.rglob("*.partial*"))
+    assert (recipe.parent / "run" / "checkpoints" / "latest.npz").is_file()
 
 
 def test_no_recipe(tmp_path):
