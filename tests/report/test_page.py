@@ -125,3 +125,12 @@ def test_threshold_sentence_never_promises_more_than_was_measured():
     assert sentence.startswith("lfw: accept two images as one person when cosine >= 0.400 ")
     # 0.45501 rounded down would let an impostor in.
     assert sentence.endswith("at most 1 false accept in 1,000 impostors when cosine >= 0.456.")
+
+
+def test_threshold_sentence_of_a_model_that_finds_all_alike():
+    alike = figures()
+    for point in alike["tar_at_far"]:
+        point["threshold_cosine"] = 1.0000001
+    assert threshold_sentence("lfw", alike).endswith(
+        "; no cosine up to 1 gives so few as 1 false accept in 1,000 impostors."
+    )

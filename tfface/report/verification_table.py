@@ -65,11 +65,13 @@ def threshold_sentence(name: str, figures: Mapping) -> str:
     strict = [p for p in figures["tar_at_far"] if p["sufficient"] and p["far"] <= 1e-2]
     if strict:
         point = min(strict, key=lambda point: point["far"])
+        impostors = f"{round(1 / point['far']):,} impostors"
         # Rounded up: rounded down it could let one pair more in than is promised.
-        sentence += (
-            f"; for at most 1 false accept in {round(1 / point['far']):,} impostors "
-            f"when cosine >= {math.ceil(1000 * point['threshold_cosine']) / 1000:.3f}"
-        )
+        cosine = math.ceil(1000 * point["threshold_cosine"]) / 1000
+        if cosine <= 1:
+            sentence += f"; for at most 1 false accept in {impostors} when cosine >= {cosine:.3f}"
+        else:
+            sentence += f"; no cosine up to 1 gives so few as 1 false accept in {impostors}"
     return sentence + "."
 
 
