@@ -163,6 +163,16 @@ def test_mixed_precision(tmp_path, precision):
     epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
     assert all(np.isfinite(record["loss"]) for record in epochs)
 
+    def test_too_few_people_to_hold_out(self, tmp_path):
+        overrides = [
+            "data.train.num_identities=2",
+            "data.validation={fraction: 0.5, by: identity}",
+        ]
+        with pytest.raises(
+            InputError, match="5 images of 1 held-out identities make 10 genuine and 0 impostor"
+        ):
+            train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+
 
 class TestStopping:
     def test_a_loss_that_is_not_finite(self, tmp_path):

@@ -140,21 +140,22 @@ def _load_test_set(argument: str, data_dir: Path) -> PairSet:
 def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
     """Makes a pair set from the images of held-out identities."""
     labels = source.labels[indices]
-    num_genuine = min(MOST_GENUINE_PAIRS, *num_possible_pairs(labels))
+    possible = num_possible_pairs(labels)
+    num_genuine = min(MOST_GENUINE_PAIRS, *possible)
     num_folds = min(NUM_FOLDS, num_genuine)
     if num_folds < 2:
         raise InputError(
-            f"data.validation: {len(indices)} images of held-out identities make {num_genuine} "
-            "genuine pairs, which is too few to judge by; hold out more, or split by image"
+            f"data.validation: {len(indices)} images of {len(np.unique(labels))} held-out "
+            f"identities make {possible[0]} genuine and {possible[1]} impostor pairs, which is too "
+            "few to judge by; hold out more, or split by image"
         )
     num_genuine -= num_genuine % num_folds
     first, second, is_genuine = make_pairs(labels, 2 * num_genuine, seed, num_folds)
     used, first, second = without_repeats(first, second)
     indices = indices[used]
-    encoded = dict(source.encoded(indices).as_numpy_iterator())
     return PairSet(
         name="validation",
-        images=[encoded[index] for index in indices],
+        images=[source.read(index).encoded for index in indices],
         image_names=[source.filename(index) for index in indices],
         first=first,
         second=second,
