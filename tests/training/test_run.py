@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -79,6 +80,34 @@ class TestRunningAgain:
         assert train(load_tiny(folder), run, folder) == run
         assert (run / "model.keras").stat().st_mtime_ns == before
         assert "holds a finished run of this recipe" in capsys.readouterr().out
+
+    def test_without_its_model_a_run_is_not_finished(self, finished, tmp_path):
+        folder, run = finished
+        shutil.copytree(run, tmp_path / "run")
+        (tmp_path / "run" / "model.keras").unlink()
+        train(load_tiny(folder), tmp_path / "run", folder, resume=True)
+        assert same_model(run, tmp_path / "run")
+
+    def test_without_its_recipe_a_run_can_not_go_on(self, finished, tmp_path):
+        folder, run = finished
+        shutil.copytree(run, tmp_path / "run")
+        (tmp_path / "run" / "recipe.yaml").unlink()
+        with pytest.raises(InputError, match=r"holds a run whose recipe\.yaml is gone"):
+            train(load_tiny(folder), tmp_path / "run", folder, resume=True)
+
+    @pytest.mark.parametrize("damage", ["gone", "cut"])
+    def test_without_the_best_weights_a_run_can_not_go_on(self, tmp_path, damage):
+        stopping = "training.stages.1.early_stopping={monitor: val_loss, patience: 1}"
+        recipe = load_tiny(tmp_path, stopping)
+        run = train(recipe, tmp_path / "run", tmp_path)
+        (run / "report.html").unlink()
+        best = run / "checkpoints" / "best.weights.h5"
+        content = best.read_bytes()
+        best.unlink()
+        if damage == "cut":
+            best.write_bytes(content[: len(content) // 2])
+        with pytest.raises(InputError, match="weights of the stage's best epoch can't be read"):
+            train(recipe, run, tmp_path, resume=True)
 
     def test_another_recipe_is_not_run_over_it(self, finished):
         folder, run = finished

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from tfface.errors import InputError
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import draw_verification, verify
 from tfface.files import replacing
@@ -102,8 +103,19 @@ def _run_stages(
             while progress.epoch < stage.epochs and not progress.stage_done:
                 _run_epoch(recognizer, stage, data, progress, validate, log, run)
         if stage.early_stopping is not None:
-            recognizer.load_weights(run.best)
+            _load_best(recognizer, run)
             print(f"  kept the weights of the best epoch ({progress.best:.4f})", flush=True)
+
+
+def _load_best(recognizer: Recognizer, run: RunFolder) -> None:
+    try:
+        recognizer.load_weights(run.best)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{run.best}: the weights of the stage's best epoch can't be read ({reason}); the run "
+            "can't go on without them: choose another --run-dir or delete this one"
+        ) from error
 
 
 def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:

@@ -36,7 +36,7 @@ class RunFolder:
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
-        return self.report.is_file() and self._same_recipe(recipe)
+        return self.report.is_file() and self.model.is_file() and self._same_recipe(recipe)
 
     def start(self, recipe: Recipe, *, resume: bool) -> None:
         """Makes the folder and writes recipe and environment into it.
@@ -51,6 +51,11 @@ class RunFolder:
                 "you may write"
             ) from error
         begun = self.latest.exists() or self.report.exists()
+        if begun and not self.recipe.is_file():
+            raise InputError(
+                f"{self.path}: holds a run whose recipe.yaml is gone, so it can't be gone on with; "
+                "choose another --run-dir or delete it"
+            )
         if begun and not self._same_recipe(recipe):
             raise InputError(
                 f"{self.path}: holds a run of another recipe; choose another --run-dir or delete it"
@@ -66,7 +71,7 @@ class RunFolder:
             temporary.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
 
     def _same_recipe(self, recipe: Recipe) -> bool:
-        return self.recipe.is_file() and self.recipe.read_text(encoding="utf-8") == dump(recipe)
+        return self.recipe.is_file() and self.recipe.read_bytes() == dump(recipe).encode()
 
 
 def environment() -> dict[str, object]:
