@@ -1,0 +1,163 @@
+"""The documentation names all there is, and nothing that isn't there."""
+
+import contextlib
+import importlib
+import inspect
+import io
+import itertools
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from tfface import recipe as recipes
+from tfface.backbones.pixels import PIXELS
+from tfface.parts import options_model
+from tfface.recipe.schema import Part, Recipe, Section
+from tfface.training.parts import TABLES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = (ROOT / "docs" / "RECIPES.md").read_text(encoding="utf-8")
+
+# Filled in before the schema sees them.
+DEFAULTS = {
+    "training.stages.N.schedule": "`constant`",
+    "model.neck": "see below",
+    "model.pixels": "the backbone's",
+}
+
+
+def rows(*cells: str) -> list[list[str]]:
+    """The rows of the reference's tables whose first cells are these."""
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in REFERENCE.split("\n")
+        if line.startswith("|")
+    ]
+    return [row for row in found if row[: len(cells)] == list(cells)]
+
+
+def shown(default: object) -> str:
+    if default is ... or default is pydantic.fields.PydanticUndefined:
+        return "required"
+    if default is None:
+        return "`none`"
+    text = default if isinstance(default, str) and default else json.dumps(default)
+    return f"`{text}`"
+
+
+def places(section: type[Section], prefix: str = ""):
+    """Yields (place, field) of every key of a section and of those in it."""
+    for name, field in section.model_fields.items():
+        yield prefix + name, field
+        inner = prefix + name + (".N." if "list[" in str(field.annotation) else ".")
+        for model in models_in(field.annotation):
+            if issubclass(model, Part):
+                for key in sorted(model._own_keys()):
+                    yield f"{inner}{key}", model.model_fields[key]
+            else:
+                yield from places(model, inner)
+
+
+def models_in(annotation: object):
+    if inspect.isclass(annotation) and issubclass(annotation, pydantic.BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from models_in(argument)
+
+
+# The top sections have headings, not rows.
+KEYS = {place: field for place, field in places(Recipe) if "." in place}
+
+
+@pytest.mark.parametrize("place", KEYS)
+def test_every_key_is_described_with_its_default(place):
+    [row] = rows(f"`{place}`")
+    assert row[2] == (DEFAULTS.get(place) or shown(KEYS[place].default))
+    assert row[1]
+    assert row[3]
+
+
+def test_no_key_is_described_that_is_not_there():
+    described = set(re.findall(r"^\| `([a-z]+\.[\w.]+)` \|", REFERENCE, re.MULTILINE))
+    assert described == set(KEYS)
+    for section in Recipe.model_fields:
+        assert f"\n## {section}\n" in REFERENCE
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, n) for kind in TABLES for n in TABLES[kind]])
+def test_every_part_is_described_with_its_options(kind, name):
+    described = rows(f"`{name}`")
+    assert described
+    first = 2 if kind == "backbones" else 1
+    options = options_model(TABLES[kind][name]).model_fields
+    assert [row[first] for row in described] == [f"`{key}`" for key in options] or [""]
+    for row, field in zip(described, options.values(), strict=False):
+        default = field.default
+        # As it reads back from a file.
+        default = list(default) if isinstance(default, tuple) else default
+        assert row[first + 2] == shown(default)
+
+
+def test_no_part_is_described_that_is_not_there():
+    described = set(re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE))
+    assert described == {name for table in TABLES.values() for name in table} | set(PIXELS)
+
+
+def test_complete_recipes_load(tmp_path):
+    blocks = re.findall(
+        r"<!-- a complete recipe -->\n```yaml\n(.*?)```", REFERENCE, flags=re.DOTALL
+    )
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(block, encoding="utf-8")
+        recipes.load(path, TABLES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target) and not target.startswith("#"):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def commands(page: Path) -> list[str]:
+    """The command lines of a page, joined where they go on in the next line."""
+    text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
+    return re.findall(r"python (tools/[^\n`]+)", text)
+
+
+COMMANDS = [(page.name, command) for page in PAGES for command in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_commands_can_be_given(page, command, tmp_path):
+    tool, *words = shlex.split(command.partition(" (")[0])
+    assert (ROOT / tool).is_file(), tool
+    help_text = help_of(Path(tool).stem)
+    for word in words:
+        if word.startswith("--"):
+            assert re.search(rf"(?<![\w-]){word.partition('=')[0]}(?![\w-])", help_text), word
+        if word.startswith("recipes/"):
+            assert (ROOT / word).is_file(), word
+    recipe = next((word for word in words if word.startswith("recipes/")), None)
+    overrides = [b for a, b in itertools.pairwise(words) if a == "--set"]
+    if recipe and overrides:
+        recipes.load(ROOT / recipe, TABLES, overrides)
+
+
+def help_of(tool: str) -> str:
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written), pytest.raises(SystemExit, match="0"):
+        importlib.import_module(tool).main(["--help"])
+    # Options that are only mentioned don't count: each that is known has a line of its own.
+    return written.getvalue().partition("options:")[2]
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) > 8
