@@ -217,6 +217,10 @@ class TestStopping:
         ):
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
 
+    def test_one_person_alone(self, tmp_path):
+        with pytest.raises(InputError, match="learns to tell people apart"):
+            train(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path / "run", tmp_path)
+
     def test_missing_data_says_what_the_recipe_says_about_it(self, tmp_path):
         overrides = [
             "data.train={source: folder, path: faces}",

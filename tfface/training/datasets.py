@@ -93,6 +93,11 @@ def _split(recipe, source, validation_source, test_sets, cache_dir) -> RunData:
             f"{len(pairs.is_genuine):,} pairs of {source.num_identities - len(kept):,} unseen "
             "identities to validate"
         )
+    if len(identities) < 2:
+        raise InputError(
+            f"data.train: {description}: a model learns to tell people apart, so it needs images "
+            "of two at least"
+        )
     common = {"image_size": data.image_size, "cache_dir": cache_dir, "seed": seed}
     train = Pipeline(
         source,
