@@ -18,16 +18,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises InputError: the folder can't be made or written, or the disk is full.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}-", suffix=".partial" + "".join(path.suffixes), dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        os.chmod(temporary, 0o666 & ~_umask())
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
+    temporary = _make_temporary(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -38,6 +29,31 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Finds out before long work whether its result can be written to `path` by `replacing`.
+
+    Raises InputError: the folder can't be made or written, or `path` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a file")
+    _make_temporary(path).unlink()
+
+
+def _make_temporary(path: Path) -> Path:
+    """Makes an empty file beside `path`, and the folders above it if need be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}-", suffix=".partial" + "".join(path.suffixes), dir=path.parent
+        )
+        os.close(handle)
+        os.chmod(name, 0o666 & ~_umask())
+        return Path(name)
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
 def _umask() -> int:

@@ -21,11 +21,14 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.data.pair_sets import load_pair_set
     from tfface.evaluation.verification import check_pair_set, draw_verification, verify
-    from tfface.files import replacing
+    from tfface.files import check_writable, replacing
     from tfface.report import verification_table
     from tfface.report.results import append_row
     from tfface.training.run_folder import environment
 
+    for output in (options.json, options.results, options.plots and options.plots / "roc.png"):
+        if output:
+            check_writable(output)
     embedder = _load_embedder(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
     _check_names([pair_set.name for pair_set in pair_sets])
@@ -39,15 +42,15 @@ def main(arguments: list[str] | None = None) -> None:
         with replacing(options.json) as temporary:
             temporary.write_text(json.dumps({"sets": figures}, indent=2) + "\n", encoding="utf-8")
         print(f"figures: {options.json}")
+    if options.plots:
+        draw_verification(results, options.plots)
+        print(f"plots: {options.plots}")
     if options.results:
         circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
         for name, of_set in figures.items():
             row = verification_table.result_row(options.label or options.model, name, of_set)
             append_row(options.results, row | circumstances)
         print(f"results: {options.results}")
-    if options.plots:
-        draw_verification(results, options.plots)
-        print(f"plots: {options.plots}")
 
 
 def _load_embedder(options: argparse.Namespace):

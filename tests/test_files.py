@@ -1,0 +1,48 @@
+"""Writing files whole or not at all."""
+
+import pytest
+
+from tfface.errors import InputError
+from tfface.files import check_writable, replacing
+
+
+def test_replaces_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "file.tar.gz"
+    with replacing(path) as temporary:
+        assert temporary.name.endswith(".tar.gz")
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_in_the_block_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_can_be_written_is_left_alone(tmp_path):
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new", "below/new"):
+        check_writable(tmp_path / name)
+    assert (tmp_path / "old").read_text() == "old"
+    assert not (tmp_path / "new").exists()
+    assert not list((tmp_path / "below").iterdir())
+
+
+def test_what_can_not_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/new: can't be written: "):
+        check_writable(tmp_path / "file" / "new")
+    with pytest.raises(InputError, match="is a folder; give a file"):
+        check_writable(tmp_path)
+    with (
+        pytest.raises(InputError, match=r"file/new: can't be written: "),
+        replacing(tmp_path / "file" / "new"),
+    ):
+        pass
