@@ -93,6 +93,11 @@ def load_keras_model(path: str | os.PathLike) -> keras.Model:
     # Keras has no error of its own: a damaged archive, an unknown layer and refused code all
     # come as what the parts below it raise.
     except Exception as error:
+        if "safe_mode" in str(error):
+            raise InputError(
+                f"{path}: refused: it holds code (a Lambda layer, for example), and code of a "
+                "model file is never run; build the model from plain layers"
+            ) from error
         first_line = str(error).strip().split("\n")[0]
         raise InputError(
             f"{path}: can't be loaded as a Keras model ({type(error).__name__}: {first_line})"
