@@ -155,12 +155,37 @@ class TestMistakes:
             ("mobilenet_v2", "mobilenetv2", "model.backbone: unknown backbone 'mobilenetv2'; did"),
             (", path: faces", "", "data.train.path: missing; it must be given"),
             ("from_size: 128", "from_size: 8", "data.augment.1.from_size: 8 is not allowed"),
+            (
+                "[random_flip, ",
+                "random_flip # [",
+                'data.augment: "random_flip" is not allowed; must be a list',
+            ),
+            (
+                "data:",
+                "evaluation: {verification: lfw}\ndata:",
+                'evaluation.verification: "lfw" is not',
+            ),
+            (
+                "data:",
+                "evaluation: lfw\ndata:",
+                'evaluation: "lfw" is not allowed; must be a mapping',
+            ),
+            (
+                "  augment",
+                "  image_size: [64, 64, 64]\n  augment",
+                "data.image_size: [64, 64, 64] is not allowed; must have at most 2 items",
+            ),
             ("  augment", "  image_size: 16\n  augment", "data.image_size.0: 16 is not allowed"),
         ],
     )
     def test_each_is_one_line(self, tmp_path, old, new, line):
         found = lines_of(tmp_path, GOOD.replace(old, new, 1))
         assert any(each.startswith(line) for each in found), found
+
+    def test_no_stages(self, tmp_path):
+        assert lines_of(tmp_path, GOOD, "training.stages=[]") == [
+            "training.stages: [] is not allowed; must have at least 1 item"
+        ]
 
     def test_all_are_reported_together(self, tmp_path):
         text = GOOD.replace("epochs: 2", "epochs: 0").replace("margin", "margn")

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +28,9 @@ def mistakes(
         elif kind in ("part", "unknown_part", "validation", "names"):
             yield f"{dotted(here)}: {mistake['msg']}"
         else:
-            reason = mistake["msg"].removeprefix("Input ").removeprefix("should ")
+            reason = re.sub(r"^\w+ should |( after validation)?, not \d+$", "", mistake["msg"])
+            # Pydantic speaks of JSON, and a recipe is YAML.
+            reason = reason.replace("valid array", "list").replace("an object", "a mapping")
             yield f"{dotted(here)}: {_shown(mistake['input'])} is not allowed; must {reason}"
 
 
