@@ -217,6 +217,14 @@ class TestStopping:
         ):
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
 
+    def test_two_verification_sets_of_one_name(self, tmp_path):
+        with pytest.raises(InputError, match="two sets are called 'synthetic'"):
+            train(
+                load_tiny(tmp_path, "evaluation.verification=[synthetic, synthetic]"),
+                tmp_path / "run",
+                tmp_path,
+            )
+
     def test_one_person_alone(self, tmp_path):
         with pytest.raises(InputError, match="learns to tell people apart"):
             train(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path / "run", tmp_path)

@@ -58,6 +58,13 @@ def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
         test_sets = [
             _load_test_set(argument, data_dir) for argument in recipe.evaluation.verification
         ]
+        names = [pairs.name for pairs in test_sets]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"evaluation.verification: two sets are called '{twice[0]}'; rename one with "
+                "NAME=PATH"
+            )
         source = _source(recipe.data.train, data_dir)
         validation_source = None
         if recipe.data.validation is not None and recipe.data.validation.source is not None:
