@@ -142,7 +142,7 @@ class Pipeline:
 
     @contextmanager
     def naming_bad_images(self) -> Iterator[None]:
-        """Turns an error of reading or decoding inside the block into an InputError with the file."""
+        """Turns an error of reading or decoding in the block into an InputError with the file."""
         try:
             yield
         except _DATA_ERRORS as error:
