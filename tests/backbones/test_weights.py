@@ -41,6 +41,18 @@ def test_keras_file_of_a_model_on_top_of_it(tmp_path):
     assert same(saved, loaded)
 
 
+def test_weights_that_can_not_be_downloaded(monkeypatch, recwarn):
+    """One clear error, and nothing about published weights being of another image size."""
+
+    def fail(*arguments, **options):
+        raise Exception("URL fetch failure on somewhere: no network")
+
+    monkeypatch.setattr("keras.src.applications.mobilenet_v2.file_utils.get_file", fail)
+    with pytest.raises(InputError, match=r"'imagenet' could not be downloaded .* give the path"):
+        BACKBONES["mobilenet_v2"](image_size=(112, 112), weights="imagenet")
+    assert not [w for w in recwarn if "input_shape" in str(w.message)]
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"net\.weights\.h5: no such file"):
         load_weights(make(), tmp_path / "net.weights.h5")

@@ -1,5 +1,6 @@
 """The networks of keras.applications as backbones."""
 
+import warnings
 from collections.abc import Callable
 from typing import Annotated
 
@@ -34,7 +35,12 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
 
 def _build(net, image_size, weights, **options) -> keras.Model:
     try:
-        network = net(include_top=False, weights=weights, input_shape=(*image_size, 3), **options)
+        with warnings.catch_warnings():
+            # MobileNets: that published weights of another image size are taken, as is meant here.
+            warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")
+            network = net(
+                include_top=False, weights=weights, input_shape=(*image_size, 3), **options
+            )
         # Not as an argument: EfficientNetV2 looks its block table up by it.
         network.name = "backbone"
         return network
