@@ -8,7 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: quickstart test check clean
 
-quickstart: .venv/installed
+quickstart: runs/quickstart/report.html
+	@echo "trained and evaluated; the report: $< (delete runs/quickstart to do it again)"
+
+runs/quickstart/report.html: | .venv/installed
 	@$(BIN)/python tools/train.py recipes/quickstart.yaml
 
 test: .venv/installed-dev
