@@ -35,7 +35,7 @@ def import_tensorflow_quietly() -> None:
 
     Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
     """
-    _check_backend()
+    backend = _backend()
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as heard:
@@ -45,6 +45,9 @@ def import_tensorflow_quietly() -> None:
 
             # Looking for devices prints too, the first time.
             tensorflow.config.list_physical_devices()
+            if backend != "tensorflow":
+                # It only reads data then, and must not take the accelerator's memory.
+                tensorflow.config.set_visible_devices([], "GPU")
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
@@ -55,12 +58,13 @@ def import_tensorflow_quietly() -> None:
                     sys.stderr.write(line.decode(errors="replace"))
 
 
-def _check_backend() -> None:
+def _backend() -> str:
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in _BACKENDS:
         raise InputError(f"KERAS_BACKEND={backend}: must be one of {', '.join(_BACKENDS)}")
     if importlib.util.find_spec(backend) is None:
         raise InputError(f"KERAS_BACKEND={backend}: {backend} is not installed here")
+    return backend
 
 
 def run(main: Callable[[], None]) -> None:

@@ -220,6 +220,10 @@ class TestMistakes:
         stage = GOOD[GOOD.index("    - name: train") :]
         assert "two stages have the same name" in lines_of(tmp_path, GOOD + stage)[0]
 
+    def test_warm_up_longer_than_the_stage(self, tmp_path):
+        [line] = lines_of(tmp_path, GOOD, "training.stages.0.warmup_epochs=3")
+        assert line.startswith("training.stages.0: warmup_epochs is 3, more than the 2 epochs")
+
     @pytest.mark.parametrize(
         ("override", "reason"),
         [

@@ -14,6 +14,7 @@ from tfface.errors import InputError
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
 from tfface.training.parts import TABLES
+from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 
 
@@ -228,6 +229,17 @@ class TestStopping:
     def test_one_person_alone(self, tmp_path):
         with pytest.raises(InputError, match="learns to tell people apart"):
             train(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path / "run", tmp_path)
+
+    def test_a_validation_figure_that_is_not_finite(self, tmp_path, monkeypatch):
+        evaluate = Recognizer.evaluate
+
+        def not_finite(self, *args, **kwargs):
+            return evaluate(self, *args, **kwargs) | {"loss": float("nan")}
+
+        monkeypatch.setattr(Recognizer, "evaluate", not_finite)
+        with pytest.raises(InputError, match="head 1/1: val_loss became nan; training stopped"):
+            train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+        assert not (tmp_path / "run" / "checkpoints" / "latest.npz").exists()
 
     def test_missing_data_says_what_the_recipe_says_about_it(self, tmp_path):
         overrides = [

@@ -25,7 +25,7 @@ def mistakes(
             yield f"{dotted(here)}: missing; it must be given"
         elif kind == "monitor":
             yield mistake["msg"]
-        elif kind in ("part", "unknown_part", "validation", "names"):
+        elif kind in ("part", "unknown_part", "validation", "names", "warmup"):
             yield f"{dotted(here)}: {mistake['msg']}"
         else:
             reason = re.sub(r"^\w+ should |( after validation)?, not \d+$", "", mistake["msg"])

@@ -222,6 +222,16 @@ class Stage(Section):
     def _default_schedule(cls, given: Any) -> Any:
         return {"schedule": "constant", **given} if isinstance(given, dict) else given
 
+    @pydantic.model_validator(mode="after")
+    def _warmup_fits(self) -> "Stage":
+        if self.warmup_epochs > self.epochs:
+            raise PydanticCustomError(
+                "warmup",
+                f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} epochs "
+                "of the stage",
+            )
+        return self
+
 
 class Training(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import time
 from pathlib import Path
 
@@ -137,6 +138,12 @@ def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
     progress.total_epochs += 1
     progress.total_steps += train.steps_per_epoch
     figures = {name: history[name][0] for name in ("loss", "accuracy")} | validate()
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"{title}: {name} became {value}; training stopped and the checkpoint of the epoch "
+                "before is kept. Lower the learning rate, or use precision float32"
+            )
     rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
     log.epoch(
         {
