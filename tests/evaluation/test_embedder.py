@@ -87,13 +87,13 @@ def test_keras_embedder_compiles_one_shape():
 def test_models_that_do_not_take_images_are_refused(shape):
     inputs = keras.Input(shape)
     with pytest.raises(InputError, match="expected one input of RGB images of a fixed size"):
-        KerasEmbedder(keras.Model(inputs, inputs), "odd")
+        KerasEmbedder(keras.Model(inputs, keras.layers.Identity()(inputs)), "odd")
 
 
 def test_models_that_do_not_give_vectors_are_refused():
     inputs = keras.Input((16, 12, 3))
     with pytest.raises(InputError, match="expected one embedding for each image"):
-        KerasEmbedder(keras.Model(inputs, inputs), "odd")
+        KerasEmbedder(keras.Model(inputs, keras.layers.Identity()(inputs)), "odd")
 
 
 def test_pixels():
