@@ -33,7 +33,7 @@ def content(folder):
 def test_help_is_quick_and_shows_an_example():
     start = time.perf_counter()
     help_text = run("--help")
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 3  # a busy machine is given time
     assert help_text.returncode == 0
     assert "python tools/convert_tfrecord.py lfw=data/lfw/images" in help_text.stdout
     for name in FORMATS:

@@ -1,7 +1,8 @@
 """Where face images come from.
 
-A source is a class. Its annotated positional-or-keyword arguments are its recipe options (a `Path`
-is resolved against the data folder), and its objects have what `FolderSource`, the simplest, has:
+A source is a subclass of `ImageSource`. Its annotated positional-or-keyword arguments are its
+recipe options (a `Path` is resolved against the data folder), and its objects have what
+`FolderSource`, the simplest, has:
 
     identities         list[Identity]; position = label
     labels             int32 [num_images]

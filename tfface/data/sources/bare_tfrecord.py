@@ -9,10 +9,11 @@ import numpy as np
 from tfface.data.dataset_folder import Identity
 from tfface.data.record_files import RecordFiles
 from tfface.data.records import Record
+from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 
 
-class BareTFRecordSource:
+class BareTFRecordSource(ImageSource):
     """One `.tfrecord` file, or all of a folder in the order of their names.
 
     The identities are the labels found, which may have gaps; a label is its identity's name.
@@ -33,14 +34,6 @@ class BareTFRecordSource:
         found, labels = np.unique(self._records.labels(), return_inverse=True)
         self.identities = [Identity(str(label), self.name) for label in found]
         self.labels = labels.astype(np.int32)
-
-    @property
-    def num_images(self) -> int:
-        return len(self.labels)
-
-    @property
-    def num_identities(self) -> int:
-        return len(self.identities)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data import seeding
 from tfface.data.dataset_folder import Identity
 from tfface.data.images import FORMATS
 from tfface.data.records import Record
+from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -23,7 +23,7 @@ _OTHER_IMAGE_EXTENSIONS = {
 }
 
 
-class FolderSource:
+class FolderSource(ImageSource):
     """One sub-folder per identity, named as you like, with its images at any depth below it.
 
     Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
@@ -59,14 +59,6 @@ class FolderSource:
             counts.append(len(images))
         self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
-    @property
-    def num_images(self) -> int:
-        return len(self._paths)
-
-    @property
-    def num_identities(self) -> int:
-        return len(self.identities)
-
     @cached_property
     def fingerprint(self) -> str:
         """A hash of every image's path, size and time of change."""
@@ -97,16 +89,13 @@ class FolderSource:
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        order = np.asarray(indices, np.int64)
-        if shuffle_seed is not None:
-            order = order[seeding.permutation(shuffle_seed, len(order))]
         # Fetched out here: made inside `read` the table would belong to the graph of that.
         root, paths = os.path.join(self._root, b""), self._path_table
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return index, tf.io.read_file(root + paths[index])
 
-        dataset = tf.data.Dataset.from_tensor_slices(order[first:])
+        dataset = ordered_indices(indices, shuffle_seed, first)
         return dataset.map(read, tf.data.AUTOTUNE, deterministic=True)
 
     @cached_property

@@ -8,15 +8,15 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data import seeding
 from tfface.data.dataset_folder import Identity
 from tfface.data.records import Record
+from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.data.synthetic import render_face, render_faces
 
 _JPEG_QUALITY = 95
 
 
-class SyntheticSource:
+class SyntheticSource(ImageSource):
     """Drawn faces; rendered when first needed and kept in memory as JPEG (quality 95).
 
     While it renders, all images are in memory as pixels: 3 * size * size bytes each.
@@ -42,14 +42,6 @@ class SyntheticSource:
         self.identities = [Identity(f"{i:06d}", self.name) for i in range(num_identities)]
         self.labels = np.repeat(np.arange(num_identities, dtype=np.int32), images_per_identity)
 
-    @property
-    def num_images(self) -> int:
-        return len(self.labels)
-
-    @property
-    def num_identities(self) -> int:
-        return len(self.identities)
-
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the options and of one rendered face, which changes with the renderer."""
@@ -67,11 +59,8 @@ class SyntheticSource:
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        order = np.asarray(indices, np.int64)
-        if shuffle_seed is not None:
-            order = order[seeding.permutation(shuffle_seed, len(order))]
         images = self._images
-        dataset = tf.data.Dataset.from_tensor_slices(order[first:])
+        dataset = ordered_indices(indices, shuffle_seed, first)
         return dataset.map(lambda index: (index, images[index]))
 
     @cached_property

@@ -11,6 +11,7 @@ from tfface.data import dataset_folder, records, seeding
 from tfface.data.dataset_folder import Identity
 from tfface.data.record_files import READ_BUFFER, RecordFiles
 from tfface.data.records import Record
+from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 
 # Read together and parsed together: the batch that makes parsing cheap.
@@ -19,7 +20,7 @@ _FILES_AT_ONCE = 16
 _SHUFFLE_BUFFER = 16_384
 
 
-class TFRecordSource:
+class TFRecordSource(ImageSource):
     """The folder that tools/convert_tfrecord.py writes; an image's index is its place in the files.
 
     Shuffling takes the files in a seeded order, reads 16 of them in turns and draws from a seeded
@@ -52,11 +53,8 @@ class TFRecordSource:
 
     @property
     def num_images(self) -> int:
+        # Known before the labels are.
         return int(self._records.starts[-1])
-
-    @property
-    def num_identities(self) -> int:
-        return len(self.identities)
 
     @cached_property
     def fingerprint(self) -> str:
