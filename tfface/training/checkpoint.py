@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -47,12 +49,9 @@ def load(path: Path, model: keras.Model) -> Progress:
 
     Raises InputError: the file is damaged, or belongs to another model.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            progress = Progress(**json.loads(str(file["progress"])))
-            arrays = {key: file[key] for key in file.files if key != "progress"}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+    with _reading(path) as file:
+        progress = Progress(**json.loads(str(file["progress"])))
+        arrays = {key: file[key] for key in file.files if key != "progress"}
     variables = _variables(model)
     if {key: v.shape for key, v in variables.items()} != {k: a.shape for k, a in arrays.items()}:
         raise InputError(
@@ -65,10 +64,17 @@ def load(path: Path, model: keras.Model) -> Progress:
 
 def stage_of(path: Path) -> int:
     """Returns the stage a checkpoint was written in (its optimizer has to be built first)."""
+    with _reading(path) as file:
+        return int(json.loads(str(file["progress"]))["stage"])
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Opens a checkpoint; whatever in it can't be read is an InputError."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return int(json.loads(str(file["progress"]))["stage"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            yield file
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable checkpoint: {error}") from error
 
 
