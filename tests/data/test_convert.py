@@ -15,7 +15,7 @@ from tfface.data import dataset_folder, records
 from tfface.data.convert import convert
 from tfface.data.record_files import RecordFiles
 from tfface.data.records import Record
-from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
 
 COUNTS = {"ann": 3, "bob": 9, "cleo": 1, "dora 2": 7}
@@ -70,7 +70,7 @@ def test_the_seed_shuffles(faces, tmp_path):
     names = {}
     for seed in (0, 1):
         convert([str(faces)], tmp_path / f"out{seed}", seed=seed)
-        source = TFRecordSource(tmp_path / f"out{seed}")
+        source = DatasetSource(tmp_path / f"out{seed}")
         names[seed] = [source.filename(index) for index in range(NUM_IMAGES)]
     assert sorted(names[0]) == sorted(names[1])
     assert names[0] != names[1]
@@ -195,7 +195,7 @@ def test_several_sources_keep_their_people_apart(faces, tmp_path):
     identities = [(identity.source, identity.name) for identity in done.dataset.identities]
     assert identities == [*(("a", name) for name in COUNTS), ("more=faces", "ann")]
     assert [source.num_images for source in done.dataset.sources] == [NUM_IMAGES, 2]
-    source = TFRecordSource(tmp_path / "out")
+    source = DatasetSource(tmp_path / "out")
     names = {source.filename(index) for index in range(22)}
     assert {"a/ann/0.jpg", "more=faces/ann/0.jpg"} <= names
     with pytest.raises(InputError, match=r"two sources have the same name \(faces, faces\)"):
@@ -208,7 +208,7 @@ def test_datasets_are_sources_too(faces, tmp_path):
     assert [tuple(identity) for identity in done.dataset.identities] == [
         *(("ann", "a"), ("bob", "a"), ("dora 2", "a"))
     ]
-    source = TFRecordSource(tmp_path / "second")
+    source = DatasetSource(tmp_path / "second")
     for index in range(19):
         record = source.read(index)
         assert record.encoded == (faces / record.filename).read_bytes()
@@ -225,7 +225,7 @@ def test_bare_record_files_and_their_attributes(tmp_path):
     assert [tuple(identity) for identity in done.dataset.identities] == [
         *(("0", "ms1m"), ("10", "ms1m"), ("20", "ms1m"))
     ]
-    source = TFRecordSource(tmp_path / "out")
+    source = DatasetSource(tmp_path / "out")
     assert dict(source.read(0).attributes) == attribute
     expected = [int(source.filename(index)[0]) % 3 for index in range(6)]
     np.testing.assert_array_equal(source.labels, expected)

@@ -21,6 +21,7 @@ def dataset(tmp_path):
         sources=[SourceSummary("a", "folder", 2, 1), SourceSummary("b", "folder", 1, 1)],
         seed=4,
         shards=[Shard("data-00000-of-00001.tfrecord", 3, 5, "ab")],
+        attributes=("light", "pose"),
     )
 
 
@@ -37,6 +38,7 @@ def test_the_published_layout(dataset, tmp_path):
         "num_images": 3,
         "num_identities": 2,
         "image_size": [112, 96],
+        "attributes": ["light", "pose"],
         "sources": [
             {"name": "a", "format": "folder", "num_images": 2, "num_identities": 1},
             {"name": "b", "format": "folder", "num_images": 1, "num_identities": 1},

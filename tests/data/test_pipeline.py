@@ -11,8 +11,8 @@ from tfface.data.augment import AUGMENTATIONS
 from tfface.data.convert import convert
 from tfface.data.images import decode
 from tfface.data.pipeline import Pipeline
+from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.tfrecord import TFRecordSource
 from tfface.errors import InputError
 
 SIZE = (16, 16)
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 def dataset(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("dataset") / "out"
     convert([folder._root.decode()], output, num_shards=3)
-    return TFRecordSource(output)
+    return DatasetSource(output)
 
 
 @pytest.fixture(params=["folder", "dataset"])
@@ -235,7 +235,7 @@ def test_a_damaged_record_file_is_found(dataset, tmp_path):
     folder = dataset._records.files[0].parent
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    source = TFRecordSource(tmp_path)
+    source = DatasetSource(tmp_path)
     assert len(source.labels) == NUM_IMAGES
     file = tmp_path / "data-00001-of-00003.tfrecord"
     whole = file.read_bytes()

@@ -11,8 +11,8 @@ import convert_tfrecord
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.conversion_plan import FORMATS
-from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.data.sources import RECOGNISED_BY
+from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
 
 TOOL = Path(convert_tfrecord.__file__)
@@ -36,7 +36,7 @@ def test_help_is_quick_and_shows_an_example():
     assert time.perf_counter() - start < 3  # a busy machine is given time
     assert help_text.returncode == 0
     assert "python tools/convert_tfrecord.py lfw=data/lfw/images" in help_text.stdout
-    for name in FORMATS:
+    for name in RECOGNISED_BY:
         assert name in help_text.stdout
 
 
@@ -85,7 +85,7 @@ def test_killed_and_resumed(tmp_path, capsys):
     for name, time_written in finished.items():
         assert (output / name).stat().st_mtime_ns == time_written
     assert content(output) == content(tmp_path / "whole")
-    assert TFRecordSource(output).num_images == 2001
+    assert DatasetSource(output).num_images == 2001
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path):

@@ -3,53 +3,21 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tfface.data import seeding
-from tfface.data.dataset_folder import DATASET_FILE, Identity, SourceSummary
+from tfface.data.dataset_folder import Identity, SourceSummary
 from tfface.data.records import Record
-from tfface.data.sources.bare_tfrecord import BareTFRecordSource
-from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.errors import InputError
 
 _IMAGES_PER_SHARD = 2048
 _MOST_SHARDS = 256
-
-
-class Format(NamedTuple):
-    """A kind of source that can be converted.
-
-    Attributes:
-        open: (path, *, name) -> a source as in `tfface.data.sources`; `encoded` is not needed.
-        recognises: whether a path looks like one.
-    """
-
-    open: Callable[..., Any]
-    recognises: Callable[[Path], bool]
-
-
-def _open_tfrecord(path: Path, *, name: str | None = None):
-    opened = TFRecordSource if (path / DATASET_FILE).exists() else BareTFRecordSource
-    return opened(path, name=name)
-
-
-def _holds_tfrecords(path: Path) -> bool:
-    if path.is_dir():
-        return (path / DATASET_FILE).exists() or any(path.glob("*.tfrecord"))
-    return path.suffix == ".tfrecord"
-
-
-# The first that recognises a path is its format when none is given.
-FORMATS = {
-    "tfrecord": Format(_open_tfrecord, _holds_tfrecords),
-    "folder": Format(FolderSource, Path.is_dir),
-}
 
 
 @dataclass(frozen=True)
@@ -81,6 +49,10 @@ class Plan:
     @property
     def seed(self) -> int:
         return self.settings["seed"]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        return tuple(sorted({name for source in self.sources for name in source.attribute_names}))
 
     @property
     def images_per_identity(self) -> list[int]:
@@ -239,9 +211,9 @@ def _open(argument: str, format: str) -> tuple[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if format == "auto":
-        format = next((key for key, value in FORMATS.items() if value.recognises(path)), format)
-    if format not in FORMATS:
+        format = next((key for key, fits in RECOGNISED_BY.items() if fits(path)), format)
+    if format not in RECOGNISED_BY:
         if format == "auto":
             raise InputError(f"{path}: its format is not recognised: say which with --format")
-        raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
-    return format, FORMATS[format].open(path, name=name if named else None)
+        raise InputError(f"format '{format}' is not known: auto, {', '.join(RECOGNISED_BY)}")
+    return format, SOURCES[format](path, name=name if named else None)

@@ -68,7 +68,7 @@ def convert(
     Args:
         sources: paths, or `name=path` to choose what `Identity.source` says.
         output: a new or empty folder, or that of a conversion that was stopped.
-        format: a key of `FORMATS`, or "auto" to see what each path holds.
+        format: a key of `RECOGNISED_BY`, or "auto" to see what each path holds.
         num_shards: of nearly equal size; by default one per 2,048 images, 256 at most.
         num_workers: threads; by default one per CPU.
         seed: of the shuffle.
@@ -104,6 +104,7 @@ def convert(
         sources=plan.summaries,
         seed=seed,
         shards=[shard.shard for shard in done],
+        attributes=plan.attribute_names,
     )
     dataset_folder.write(output, dataset)
     for shard in dataset.shards:

@@ -1,10 +1,12 @@
 """dataset.json and identities.csv: what a converted dataset says about itself.
 
-    dataset.json       format_version, num_images, num_identities, image_size, sources, seed, shards
+    dataset.json       format_version, num_images, num_identities, image_size, attributes, sources,
+                       seed, shards
     identities.csv     label, name, source, num_images
     data-00000-of-00016.tfrecord ...
 
-`image_size` is [height, width], or null when the images differ. dataset.json is written last, so a
+`image_size` is [height, width], or null when the images differ; `attributes` are the names of what
+some records say of their images besides (pose, light, ...). dataset.json is written last, so a
 folder that has one is complete.
 """
 
@@ -66,6 +68,7 @@ class DatasetFolder:
         sources: in the order in which they were given.
         seed: of the global shuffle.
         shards: in file order.
+        attributes: names of what some records say besides, sorted.
     """
 
     identities: list[Identity]
@@ -74,6 +77,7 @@ class DatasetFolder:
     sources: list[SourceSummary]
     seed: int
     shards: list[Shard]
+    attributes: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -97,6 +101,7 @@ def write(folder: Path, dataset: DatasetFolder) -> None:
         "num_images": dataset.num_images,
         "num_identities": len(dataset.identities),
         "image_size": dataset.image_size,
+        "attributes": dataset.attributes,
         "sources": [dataclasses.asdict(source) for source in dataset.sources],
         "seed": dataset.seed,
         "shards": [dataclasses.asdict(shard) for shard in dataset.shards],
@@ -130,6 +135,8 @@ def read(folder: Path) -> DatasetFolder:
             sources=[SourceSummary(**source) for source in content["sources"]],
             seed=content["seed"],
             shards=[Shard(**shard) for shard in content["shards"]],
+            # Folders of version 0.1.0 have none.
+            attributes=tuple(content.get("attributes", ())),
         )
         counts = (content["num_images"], content["num_identities"])
     except (KeyError, TypeError) as error:

@@ -40,7 +40,7 @@ class Pipeline:
     it does not depend on the number of CPU cores, on the program's global seed or on what was
     iterated before. Folder and synthetic sources are shuffled perfectly, and alike whether cached
     or not; record files are when cached, and else go through the shuffle buffer that
-    `TFRecordSource` describes. In the last bit of a pixel, augmentation may differ between kinds of
+    `DatasetSource` describes. In the last bit of a pixel, augmentation may differ between kinds of
     processors.
 
     Cached images are decoded once, when the first epoch is made, and then fetched a batch at a

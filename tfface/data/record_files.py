@@ -60,12 +60,24 @@ class RecordFiles:
 
         Raises InputError: a file is damaged, or holds another number of records than was said.
         """
-        labels = np.empty(self.starts[-1], np.int64)
-        with progress(total=len(labels), description="reading labels", unit="images") as bar:
+        return self._parse_all(records.parse_labels, np.int64, "labels")
+
+    def attribute(self, name: str) -> np.ndarray:
+        """Reads all records once; returns an attribute's texts, object [records], "" where none.
+
+        Raises InputError: as `labels`.
+        """
+        parsed = self._parse_all(lambda block: records.parse_attribute(block, name), object, name)
+        return np.array([value.decode(errors="surrogateescape") for value in parsed], object)
+
+    def _parse_all(self, parse, dtype, what: str) -> np.ndarray:
+        """Returns what `parse` makes of each record (of batches of them), one value each."""
+        values = np.empty(self.starts[-1], dtype)
+        with progress(total=len(values), description=f"reading {what}", unit="images") as bar:
             for file, start, stop in zip(self.files, self.starts, self.starts[1:], strict=False):
-                labels[start:stop] = _labels_of(file, int(stop - start))
+                values[start:stop] = _parse_file(file, parse, dtype, int(stop - start))
                 bar.update(int(stop - start))
-        return labels
+        return values
 
     def _offsets_of(self, number: int) -> np.ndarray:
         if number not in self._offsets:
@@ -73,16 +85,16 @@ class RecordFiles:
         return self._offsets[number]
 
 
-def _labels_of(file: Path, num_records: int) -> np.ndarray:
+def _parse_file(file: Path, parse, dtype, num_records: int) -> np.ndarray:
     dataset = tf.data.TFRecordDataset(str(file), buffer_size=READ_BUFFER).batch(1024)
     try:
-        parts = list(dataset.map(records.parse_labels).as_numpy_iterator())
+        parts = list(dataset.map(parse).as_numpy_iterator())
     except tf.errors.OpError as error:
         raise InputError(f"{file}: can't be read as face records: {_plain(error)}") from error
-    labels = np.concatenate([np.empty(0, np.int64), *parts])
-    if len(labels) != num_records:
-        raise InputError(f"{file}: holds {len(labels)} records, but should hold {num_records}")
-    return labels
+    values = np.concatenate([np.empty(0, dtype), *parts])
+    if len(values) != num_records:
+        raise InputError(f"{file}: holds {len(values)} records, but should hold {num_records}")
+    return values
 
 
 def _plain(error: tf.errors.OpError) -> str:

@@ -7,7 +7,9 @@ ours there:
     image/source_id   int64: the label, contiguous from 0
     image/filename    bytes: where the image came from
 
-and any attributes beside them.
+and beside them any attributes, of which those that are text have keys that begin with
+
+    image/attribute/  + the attribute's name, as in image/attribute/pose
 """
 
 import os
@@ -21,6 +23,7 @@ from tfface.errors import InputError
 ENCODED = "image/encoded"
 LABEL = "image/source_id"
 FILENAME = "image/filename"
+ATTRIBUTE = "image/attribute/"
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,31 @@ class Record:
     Attributes:
         encoded: the image file's bytes.
         filename: its path inside its source, or what the source calls it.
-        attributes: further features of the image, by key.
+        attributes: further features of the image, by key; those of text by the key that
+            `attribute_features` gives them.
     """
 
     encoded: bytes
     filename: str
     attributes: Mapping[str, tf.train.Feature] = field(default_factory=dict)
+
+
+def attribute_features(values: Mapping[str, str]) -> dict[str, tf.train.Feature]:
+    """Returns the features of an image's attributes, which are text, by their names."""
+    return {
+        ATTRIBUTE + name: tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[value.encode(errors="surrogateescape")])
+        )
+        for name, value in values.items()
+    }
+
+
+def attribute_value(record: Record, name: str) -> str:
+    """Returns the text of an attribute, "" where the record has none of that name."""
+    feature = record.attributes.get(ATTRIBUTE + name)
+    if feature is None or not feature.bytes_list.value:
+        return ""
+    return feature.bytes_list.value[0].decode(errors="surrogateescape")
 
 
 def serialize(record: Record, label: int) -> bytes:
@@ -79,3 +101,9 @@ def parse_encoded(serialized: tf.Tensor) -> tf.Tensor:
 def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
     """Parses a batch of records: string [batch] -> labels, int64 [batch]."""
     return tf.io.parse_example(serialized, {LABEL: tf.io.FixedLenFeature([], tf.int64)})[LABEL]
+
+
+def parse_attribute(serialized: tf.Tensor, name: str) -> tf.Tensor:
+    """Parses a batch of records: string [batch] -> an attribute, string [batch], else "" each."""
+    key = ATTRIBUTE + name
+    return tf.io.parse_example(serialized, {key: tf.io.FixedLenFeature([], tf.string, "")})[key]

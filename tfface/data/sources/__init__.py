@@ -1,30 +1,34 @@
 """Where face images come from.
 
-A source is a subclass of `ImageSource`. Its annotated positional-or-keyword arguments are its
-recipe options (a `Path` is resolved against the data folder), and its objects have what
-`FolderSource`, the simplest, has:
+A source is a subclass of `ImageSource` (of `ImageFiles`, when its images are single files), which
+says what it has to have. Its annotated positional-or-keyword arguments are its recipe options (a
+`Path` is resolved against the data folder); the first of them, `path` as a rule, is what a tool's
+SOURCE argument fills. The keyword-only `name` is what to call the source in `Identity.source`.
 
-    identities         list[Identity]; position = label
-    labels             int32 [num_images]
-    num_images, num_identities
-    fingerprint        str: changes when the images do; cheap
-    filename(index)    str: what to call an image in an error; its path inside the source
-    read(index)        Record: one image, unchanged
-    encoded(indices, shuffle_seed=None, first=0)
-                       tf.data of (index int64 [], encoded string []): exactly the images of
-                       `indices` (distinct), but the first `first` of the order; in the order given
-                       when `shuffle_seed` is None, else in one that the seed decides
+Its `encoded(indices, shuffle_seed=None, first=0)` gives tf.data of (index int64 [], encoded string
+[]): exactly the images of `indices` (distinct), but the first `first` of the order; in the order
+given when `shuffle_seed` is None, else in one that the seed decides.
 
-To add one: write a file here and add a line to `SOURCES`; tests/contracts/test_sources.py then
-tests it (it wants to be told there how to make a small one).
+To add one: write a file here, and add a line to `SOURCES` and, when it can be told from its path,
+to `RECOGNISED_BY`; tests/contracts/test_sources.py then tests it (it wants to be told there how to
+make a small one).
 """
+
+from collections.abc import Callable
+from pathlib import Path
 
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.synthetic import SyntheticSource
-from tfface.data.sources.tfrecord import TFRecordSource
+from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 
 SOURCES = {
     "folder": FolderSource,
-    "tfrecord": TFRecordSource,
+    "tfrecord": open_tfrecord,
     "synthetic": SyntheticSource,
+}
+
+# The first that says yes of a path is its format when none is given.
+RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
+    "tfrecord": holds_tfrecords,
+    "folder": Path.is_dir,
 }

@@ -1,18 +1,14 @@
 """Images in a folder with one sub-folder per identity."""
 
-import hashlib
 import os
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfface.data.dataset_folder import Identity
 from tfface.data.images import FORMATS
-from tfface.data.records import Record
-from tfface.data.sources.image_source import ImageSource, ordered_indices
+from tfface.data.sources.image_files import ImageFiles
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -23,7 +19,7 @@ _OTHER_IMAGE_EXTENSIONS = {
 }
 
 
-class FolderSource(ImageSource):
+class FolderSource(ImageFiles):
     """One sub-folder per identity, named as you like, with its images at any depth below it.
 
     Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
@@ -42,9 +38,8 @@ class FolderSource(ImageSource):
         if not path.is_dir():
             raise InputError(f"{path}: no such folder")
         self.name = name or path.resolve().name
-        self._root = os.fsencode(path)
         self.identities: list[Identity] = []
-        self._paths: list[bytes] = []
+        paths: list[bytes] = []
         counts = []
         for folder in progress(_identity_folders(path), description="listing", unit="identities"):
             images = sorted(_images_below(folder, ()))
@@ -55,52 +50,10 @@ class FolderSource(ImageSource):
                 )
             identity = os.path.basename(folder)
             self.identities.append(Identity(os.fsdecode(identity), self.name))
-            self._paths += [os.path.join(identity, image) for image in images]
+            paths += [os.path.join(identity, image) for image in images]
             counts.append(len(images))
         self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of every image's path, size and time of change."""
-        digest = hashlib.sha256()
-        for relative in self._paths:
-            try:
-                stat = os.stat(os.path.join(self._root, relative))
-            except OSError as error:
-                raise InputError(
-                    f"{os.fsdecode(relative)}: can't be read: {error.strerror or error}"
-                ) from error
-            digest.update(b"%b\0%d\0%d\0" % (relative, stat.st_size, stat.st_mtime_ns))
-        return digest.hexdigest()
-
-    def filename(self, index: int) -> str:
-        return os.fsdecode(self._paths[index])
-
-    def read(self, index: int) -> Record:
-        path = os.path.join(self._root, self._paths[index])
-        try:
-            with open(path, "rb", buffering=0) as file:
-                return Record(file.read(), self.filename(index))
-        except OSError as error:
-            raise InputError(
-                f"{self.filename(index)}: can't be read: {error.strerror or error}"
-            ) from error
-
-    def encoded(
-        self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
-    ) -> tf.data.Dataset:
-        # Fetched out here: made inside `read` the table would belong to the graph of that.
-        root, paths = os.path.join(self._root, b""), self._path_table
-
-        def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index, tf.io.read_file(root + paths[index])
-
-        dataset = ordered_indices(indices, shuffle_seed, first)
-        return dataset.map(read, tf.data.AUTOTUNE, deterministic=True)
-
-    @cached_property
-    def _path_table(self) -> tf.Tensor:
-        return tf.constant(self._paths)
+        self._set_files(path, paths)
 
 
 def _identity_folders(path: Path) -> list[bytes]:

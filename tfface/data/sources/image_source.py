@@ -1,17 +1,33 @@
 """What sources share; the package's docstring lists all that a source has."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import tensorflow as tf
 
 from tfface.data import seeding
 from tfface.data.dataset_folder import Identity
+from tfface.data.records import Record, attribute_value
+from tfface.errors import InputError
+
+# Read together by one call out of the graph.
+_BLOCK = 64
 
 
-class ImageSource:
-    """Base of all sources; `identities` and `labels` are the subclass's."""
+class ImageSource(ABC):
+    """Base of all sources.
 
+    Attributes:
+        name: what the source is called in `Identity.source`.
+        identities: position = label.
+        labels: int32 [num_images].
+        attribute_names: what is known of images besides their identity (pose, light, ...).
+    """
+
+    name: str
     identities: list[Identity]
     labels: np.ndarray
+    attribute_names: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -20,6 +36,52 @@ class ImageSource:
     @property
     def num_identities(self) -> int:
         return len(self.identities)
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A text that changes when the images do, and is found without reading them all."""
+
+    @abstractmethod
+    def filename(self, index: int) -> str:
+        """Returns what to call an image in an error: its path inside the source."""
+
+    @abstractmethod
+    def read(self, index: int) -> Record:
+        """Reads one image, unchanged, with its attributes; threads may do so at once.
+
+        Raises InputError: it can't be read.
+        """
+
+    def attribute(self, name: str) -> np.ndarray:
+        """Returns what an attribute is of every image: text, object [num_images], "" for unknown.
+
+        Raises InputError: there is no such attribute.
+        """
+        if name not in self.attribute_names:
+            known = ", ".join(self.attribute_names) or "none"
+            raise InputError(f"{self.name}: no attribute '{name}'; there are: {known}")
+        return self._attribute_values(name)
+
+    def _attribute_values(self, name: str) -> np.ndarray:
+        """As `attribute`; overridden where that takes no reading of all images."""
+        records = (self.read(index) for index in range(self.num_images))
+        return np.array([attribute_value(record, name) for record in records], object)
+
+    def encoded(
+        self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
+    ) -> tf.data.Dataset:
+        """As the package says, by `read`; overridden where TensorFlow can read by itself."""
+
+        def read(block: np.ndarray) -> np.ndarray:
+            return np.array([self.read(int(index)).encoded for index in block], object)
+
+        def read_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            encoded = tf.numpy_function(read, [block], tf.string, stateful=False)
+            return block, tf.ensure_shape(encoded, block.shape)
+
+        blocks = ordered_indices(indices, shuffle_seed, first).batch(_BLOCK)
+        return blocks.map(read_block, tf.data.AUTOTUNE, deterministic=True).unbatch()
 
 
 def ordered_indices(

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests.data.small_faces import write_folder
 from tfface.data.convert import convert
 from tfface.data.sources.bare_tfrecord import BareTFRecordSource
+from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.tfrecord import TFRecordSource
 from tfface.errors import InputError
 
 
@@ -35,7 +35,7 @@ def order(dataset):
 
 
 def test_holds_what_was_converted(faces):
-    folder, source = FolderSource(faces / "faces"), TFRecordSource(faces / "dataset")
+    folder, source = FolderSource(faces / "faces"), DatasetSource(faces / "dataset")
     assert source.identities == folder.identities
     assert source.num_images == folder.num_images
     pairs = {folder.filename(i): folder.labels[i] for i in range(350)}
@@ -44,7 +44,7 @@ def test_holds_what_was_converted(faces):
 
 
 def test_without_a_seed_in_file_order(faces):
-    source = TFRecordSource(faces / "dataset")
+    source = DatasetSource(faces / "dataset")
     assert order(source.encoded(np.arange(350))) == list(range(350))
     some = np.random.default_rng(0).permutation(350)[:100]
     assert order(source.encoded(some)) == sorted(some)
@@ -54,7 +54,7 @@ def test_without_a_seed_in_file_order(faces):
 
 
 def test_shuffled_by_the_seed_alone(faces):
-    source = TFRecordSource(faces / "dataset")
+    source = DatasetSource(faces / "dataset")
     some = np.arange(0, 350, 2)
     tf.random.set_seed(1)
     first = order(source.encoded(some, 5))
@@ -69,7 +69,7 @@ def test_shuffled_by_the_seed_alone(faces):
 
 def test_not_a_dataset(faces):
     with pytest.raises(InputError, match=r"not a converted dataset \(it has no dataset\.json\)"):
-        TFRecordSource(faces / "faces")
+        DatasetSource(faces / "faces")
 
 
 def test_labels_must_be_listed(faces, tmp_path):
@@ -84,11 +84,11 @@ def test_labels_must_be_listed(faces, tmp_path):
     content["num_identities"] = 6
     (tmp_path / "dataset.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"labels are 0\.\.6, but 6 identities are listed"):
-        _ = TFRecordSource(tmp_path).labels
+        _ = DatasetSource(tmp_path).labels
 
 
 def test_bare_files_name_identities_by_label(faces):
-    bare, source = BareTFRecordSource(faces / "dataset"), TFRecordSource(faces / "dataset")
+    bare, source = BareTFRecordSource(faces / "dataset"), DatasetSource(faces / "dataset")
     assert [identity.name for identity in bare.identities] == list("0123456")
     np.testing.assert_array_equal(bare.labels, source.labels)
     assert bare.read(17) == source.read(17)
