@@ -3,7 +3,7 @@
 import pytest
 
 from tfface.errors import InputError
-from tfface.files import check_writable, replacing
+from tfface.files import check_writable, locked, replacing
 
 
 def test_replaces_when_the_block_ends(tmp_path):
@@ -49,5 +49,28 @@ def test_what_can_not_be_written(tmp_path):
     with (
         pytest.raises(InputError, match=r"file/new: can't be written: "),
         replacing(tmp_path / "file" / "new"),
+    ):
+        pass
+
+
+def test_a_locked_folder_is_refused(tmp_path):
+    with locked(tmp_path / "new/folder"):
+        assert (tmp_path / "new/folder").is_dir()
+        with (
+            pytest.raises(InputError, match="folder: another process is writing it"),
+            locked(tmp_path / "new/folder"),
+        ):
+            pass
+    with locked(tmp_path / "new/folder"):
+        pass
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match="file: is a file; give a folder"),
+        locked(tmp_path / "file"),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match="below: is a file, or lies in one"),
+        locked(tmp_path / "file/below"),
     ):
         pass

@@ -3,6 +3,7 @@
 Import it first: it puts the checkout on the path, so that the tools run without installing tfface.
 """
 
+import argparse
 import importlib.util
 import os
 import re
@@ -65,6 +66,38 @@ def _backend() -> str:
     if importlib.util.find_spec(backend) is None:
         raise InputError(f"KERAS_BACKEND={backend}: {backend} is not installed here")
     return backend
+
+
+def positive(text: str) -> int:
+    """An option's whole number above 0."""
+    return _whole_number(text, 1)
+
+
+def natural(text: str) -> int:
+    """An option's whole number of 0 or more."""
+    return _whole_number(text, 0)
+
+
+def quality(text: str) -> int:
+    """An option's quality of JPEG."""
+    return _whole_number(text, 1, 100)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """An option's size in pixels, (height, width): 112 means 112x112."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(n.isdecimal() and 1 <= int(n) <= 8192 for n in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH as in 112x96; got '{text}'"
+        )
+    return int(numbers[0]), int(numbers[-1])
+
+
+def _whole_number(text: str, lowest: int, highest: int | None = None) -> int:
+    if not text.isdecimal() or int(text) < lowest or (highest and int(text) > highest):
+        limits = f"from {lowest} to {highest}" if highest else f"of {lowest} or more"
+        raise argparse.ArgumentTypeError(f"must be a whole number {limits}, got '{text}'")
+    return int(text)
 
 
 def run(main: Callable[[], None]) -> None:

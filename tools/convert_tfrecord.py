@@ -9,64 +9,30 @@ _DESCRIPTION = """\
 Writes face images as a dataset folder: dataset.json, identities.csv and TFRecord files with the
 images' bytes unchanged, shuffled together. Every image is decoded once; one that can't be is named.
 
-A SOURCE is a folder with one folder per identity, a converted dataset, a .tfrecord file or a folder
-of them. name=PATH says what to call it in identities.csv; several sources are joined, and people of
-the same name in two of them stay two identities.
+A SOURCE is PATH or NAME=PATH. What a path holds is seen by itself, or said by --format:
+  folder    one folder per identity, with JPEG, PNG or BMP images at any depth below it
+  recordio  InsightFace's train.rec, train.idx and property, or a .rec of im2rec
+  csv       a list of images with the columns path and identity; further ones become attributes
+  kface     K-Face's SUBJECT/S001/L1/E01/C1.jpg
+  tfrecord  a converted dataset, or arcface-tf2's .tfrecord files
+  tfds      the name of a set of tensorflow-datasets, or a folder that it prepared
+With options a source is written as in a recipe: NAME={source: kface, path: PATH, crop: box}.
+Several sources are joined; people of the same name in two of them stay two identities.
 """
 
 _EXAMPLE = """\
 example:
   python tools/convert_tfrecord.py lfw=data/lfw/images --min-images 2 --output data/lfw_tfrecord
+  python tools/convert_tfrecord.py --source ms1m=data/faces_emore --source kface=data/kface/High \\
+      --exclude data/same_people.csv --output data/ms1m_kface
 
-A conversion that was stopped goes on with --resume, and gives the same bytes as one that was not.
-The last line printed is the output's path.
+A conversion that was stopped, at whatever moment, goes on when the same command is given again, and
+gives the same bytes as one that was not. The last line printed is the output's path.
 """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="PATH or name=PATH")
-    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
-    parser.add_argument(
-        "--format",
-        default="auto",
-        help="of the sources: auto (the default, looks at each), folder, tfrecord",
-    )
-    parser.add_argument(
-        "--shards",
-        type=_positive,
-        metavar="N",
-        help="number of record files (default: one per 2,048 images, 256 at most)",
-    )
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="threads (default: one per CPU)"
-    )
-    parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="S", help="of the shuffle (default: 0)"
-    )
-    parser.add_argument(
-        "--identities",
-        type=Path,
-        metavar="FILE",
-        help="only these people: a text file with a name first on each line, such as LFW's "
-        "peopleDevTrain.txt",
-    )
-    parser.add_argument(
-        "--min-images",
-        type=_positive,
-        default=1,
-        metavar="N",
-        help="leave out identities with fewer images",
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a conversion that was stopped"
-    )
-    options = parser.parse_args(arguments)
-
+    options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.convert import convert
 
@@ -79,34 +45,113 @@ def main(arguments: list[str] | None = None) -> None:
             num_workers=options.workers,
             seed=options.seed,
             identities_file=options.identities,
+            exclude_file=options.exclude,
             min_images=options.min_images,
-            resume=options.resume,
+            size=options.size,
+            quality=options.quality,
+            on_bad_image=options.on_bad_image,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "interrupted; the same command with --resume goes on from the files that are finished"
+            "interrupted; the same command goes on from the files that are finished"
         ) from None
     dataset = done.dataset
-    for why, num_identities, num_images in done.left_out:
-        print(f"left out, {why}: {num_images:,} images of {num_identities:,} identities")
+    for why, num_identities, num_images in dataset.left_out:
+        print(f"left out, {why}: {num_images:,} images, {num_identities:,} identities")
     print(
         f"{'already converted' if done.was_finished else 'converted'}: "
         f"{dataset.num_images:,} images of {len(dataset.identities):,} identities "
         f"in {len(dataset.shards)} files"
     )
+    if len(dataset.sources) > 1:
+        for source in dataset.sources:
+            print(
+                f"  {source.name} ({source.format}): {source.num_images:,} images of "
+                f"{source.num_identities:,} identities"
+            )
     print(options.output)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
-    return int(text)
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="as said above")
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="the same; may be given several times",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
+    parser.add_argument(
+        "--format",
+        default="auto",
+        help="of the sources: auto (the default, looks at each) or one of the above",
+    )
+    parser.add_argument(
+        "--shards",
+        type=command.positive,
+        metavar="N",
+        help="number of record files (default: one per 2,048 images, 256 at most)",
+    )
+    parser.add_argument(
+        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
+    )
+    parser.add_argument(
+        "--seed", type=command.natural, default=0, metavar="S", help="of the shuffle (default: 0)"
+    )
+    parser.add_argument(
+        "--identities",
+        type=Path,
+        metavar="FILE",
+        help="only these people: a text file with a name first on each line, such as LFW's "
+        "peopleDevTrain.txt, or a CSV file with the columns name and source",
+    )
+    parser.add_argument(
+        "--exclude",
+        type=Path,
+        metavar="FILE",
+        help="not these people: such a file, or the exclude.csv of tools/inspect_dataset.py",
+    )
+    parser.add_argument(
+        "--min-images",
+        type=command.positive,
+        default=1,
+        metavar="N",
+        help="leave out identities with fewer images",
+    )
+    parser.add_argument(
+        "--size",
+        type=command.image_size,
+        metavar="N",
+        help="resize images to N x N pixels, or HEIGHTxWIDTH; those of that size stay as they are",
+    )
+    parser.add_argument(
+        "--quality",
+        type=command.quality,
+        metavar="Q",
+        help="encode all images anew, as JPEG of this quality, 1 to 100",
+    )
+    parser.add_argument(
+        "--on-bad-image",
+        choices=["error", "skip"],
+        default="error",
+        help="skip leaves out images that can't be decoded and lists them in rejected.csv",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="changes nothing: a stopped conversion goes on by itself",
+    )
+    options = parser.parse_args(arguments)
+    options.sources += options.source
+    if not options.sources:
+        parser.error("give at least one SOURCE")
+    return options
 
 
 if __name__ == "__main__":

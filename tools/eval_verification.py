@@ -100,7 +100,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
     parser.add_argument(
         "--batch-size",
-        type=_positive,
+        type=command.positive,
         default=64,
         metavar="N",
         help="images at a time (default 64)",
@@ -119,12 +119,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="replace one value of a recipe; may be given several times",
     )
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got '{text}'")
-    return int(text)
 
 
 def _check_names(names: list[str]) -> None:

@@ -22,6 +22,7 @@ def dataset(tmp_path):
         seed=4,
         shards=[Shard("data-00000-of-00001.tfrecord", 3, 5, "ab")],
         attributes=("light", "pose"),
+        left_out=[("too few", 2, 3)],
     )
 
 
@@ -43,6 +44,7 @@ def test_the_published_layout(dataset, tmp_path):
             {"name": "a", "format": "folder", "num_images": 2, "num_identities": 1},
             {"name": "b", "format": "folder", "num_images": 1, "num_identities": 1},
         ],
+        "left_out": [{"reason": "too few", "num_identities": 2, "num_images": 3}],
         "seed": 4,
         "shards": [
             {"file": "data-00000-of-00001.tfrecord", "records": 3, "bytes": 5, "sha256": "ab"}

@@ -79,3 +79,10 @@ def test_a_good_image_has_no_reason():
 def test_as_many_names_as_images():
     with pytest.raises(InputError, match="2 images but 1 names were given"):
         list(decode_batches([b"", b""], ["a"], (8, 8), 4))
+
+
+def test_a_short_bmp_is_an_error_like_others():
+    for image in (b"BM", b"BM\xf6", b"BM" + bytes(range(60))):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode(tf.constant(image), 8, 8)
+        assert undecodable_reason(image).startswith("a damaged BMP")

@@ -1,5 +1,6 @@
 """What all tools share: a stderr with nothing but their own lines, and how they end."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,20 @@ def test_an_unusable_backend(monkeypatch, backend, message):
 def test_how_a_tool_ends(error, code, said):
     done = run(f"def main():\n    raise {error}\ncommand.run(main)")
     assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_options_with_numbers():
+    assert command.image_size("112") == (112, 112)
+    assert command.image_size("112x96") == (112, 96)
+    assert command.quality("100") == 100
+    assert command.natural("0") == 0
+    for function, text, message in (
+        (command.image_size, "0", r"from 1 to 8192, or HEIGHTxWIDTH as in 112x96; got '0'"),
+        (command.image_size, "1x2x3", "HEIGHTxWIDTH"),
+        (command.image_size, "x", "HEIGHTxWIDTH"),
+        (command.quality, "101", "from 1 to 100, got '101'"),
+        (command.positive, "0", "of 1 or more, got '0'"),
+        (command.natural, "-1", "of 0 or more, got '-1'"),
+    ):
+        with pytest.raises(argparse.ArgumentTypeError, match=message):
+            function(text)

@@ -143,7 +143,7 @@ def test_what_can_not_be_written_is_found_first(tmp_path, option, place):
 def test_bad_batch_size(value, capsys):
     with pytest.raises(SystemExit, match="2"):
         eval_verification.main(["pixels", "--pairs", "synthetic", f"--batch-size={value}"])
-    assert "expected a whole number above 0" in capsys.readouterr().err
+    assert "must be a whole number of 1 or more" in capsys.readouterr().err
 
 
 def test_ends_with_2_and_one_line(tmp_path):

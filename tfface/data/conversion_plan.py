@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,208 +13,218 @@ import numpy as np
 
 from tfface.data import seeding
 from tfface.data.dataset_folder import Identity, SourceSummary
+from tfface.data.identity_list import read_identity_list
 from tfface.data.records import Record
-from tfface.data.sources import RECOGNISED_BY, SOURCES
+from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.opening import OpenedSource, open_source
 from tfface.errors import InputError
 
+# Part of a plan's hash; to be raised when the same plan gives other bytes than before.
+_VERSION = 2
 _IMAGES_PER_SHARD = 2048
 _MOST_SHARDS = 256
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The images of all sources, counted through, and what becomes of them.
+class Pool:
+    """The images of all sources, counted through; some identities and images may be left out.
 
     Attributes:
+        formats: of each source.
         sources: opened.
         starts: int64 [sources + 1]: the number of each source's first image.
-        labels: int64 [all images]: the new label; -1 for an image that is left out.
-        identities: position = new label.
-        order: int64 [kept images]: the images as they follow each other through the shards.
-        num_shards: > 0; their sizes differ by one at most.
-        summaries: what each source gives.
-        settings: what was asked for, as JSON can hold it.
-        left_out: (why, identities, images) for each reason not to choose an identity.
+        identities: of all sources, those that are left out too.
+        labels: int32 [all images]: the position in `identities`.
+        is_chosen: bool [all images].
+        left_out: (why, identities, images) for each reason to leave some out.
     """
 
-    sources: list
-    starts: np.ndarray
+    def __init__(self, arguments: Sequence[str], format: str = "auto"):
+        """Opens the sources.
+
+        Args:
+            arguments, format: as `open_source` takes them.
+        Raises InputError: a source is unusable, or two of them share a name or files.
+        """
+        opened = [open_source(argument, format) for argument in arguments]
+        _check_apart(opened)
+        self.formats = [format for format, _, _ in opened]
+        self.sources = [source for _, source, _ in opened]
+        self.identities = [identity for source in self.sources for identity in source.identities]
+        if len(set(self.identities)) < len(self.identities):
+            raise InputError(
+                "two sources hold an identity of the same name and origin: name them, as in "
+                "a=PATH b=PATH"
+            )
+        self.starts = np.cumsum([0] + [source.num_images for source in self.sources])
+        self.first_labels = np.cumsum([0] + [source.num_identities for source in self.sources])
+        self.labels = np.concatenate(
+            [
+                source.labels + np.int32(first)
+                for source, first in zip(self.sources, self.first_labels, strict=False)
+            ]
+        )
+        self.is_chosen = np.ones(len(self.labels), bool)
+        self.left_out = [entry for source in self.sources for entry in source.left_out]
+
+    @property
+    def images_per_identity(self) -> np.ndarray:
+        """Of chosen images, int64 [identities]."""
+        return np.bincount(self.labels[self.is_chosen], minlength=len(self.identities))
+
+    def keep_identities(self, wanted: np.ndarray, why_not: str) -> None:
+        """Leaves out all images of the identities that are not `wanted` (bool [identities])."""
+        counts = self.images_per_identity
+        dropped = (counts > 0) & ~wanted
+        self.is_chosen &= wanted[self.labels]
+        self.left_out.append((why_not, int(dropped.sum()), int(counts[dropped].sum())))
+
+    def drop_images(self, images: np.ndarray, why: str) -> None:
+        """Leaves out single images, and with them the identities that have no other."""
+        before = self.images_per_identity
+        self.is_chosen[images] = False
+        gone = (before > 0) & (self.images_per_identity == 0)
+        self.left_out.append((why, int(gone.sum()), len(images)))
+
+    def locate(self, image: int) -> tuple[ImageSource, int]:
+        """Returns the source of an image, and the image's number there."""
+        number = int(np.searchsorted(self.starts, image, side="right")) - 1
+        return self.sources[number], image - int(self.starts[number])
+
+    def read(self, image: int) -> Record:
+        """Reads an image; with several sources, their name comes before the file's."""
+        source, index = self.locate(image)
+        record = source.read(index)
+        if len(self.sources) > 1:
+            record = dataclasses.replace(record, filename=f"{source.name}/{record.filename}")
+        return record
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A conversion, ready to be written.
+
+    Attributes:
+        pool: where the images come from.
+        labels: int32 [all images of the pool]: the new label; -1 for an image that is left out.
+        identities: position = new label.
+        order: int64 [chosen images]: the images as they follow each other through the shards.
+        num_shards: > 0; their sizes differ by one at most.
+        seed: of the order.
+    """
+
+    pool: Pool
     labels: np.ndarray
     identities: list[Identity]
     order: np.ndarray
     num_shards: int
-    summaries: list[SourceSummary]
-    settings: dict[str, Any]
-    left_out: list[tuple[str, int, int]]
-
-    @property
-    def seed(self) -> int:
-        return self.settings["seed"]
+    seed: int
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
-        return tuple(sorted({name for source in self.sources for name in source.attribute_names}))
+        return tuple(sorted({n for source in self.pool.sources for n in source.attribute_names}))
 
     @property
     def images_per_identity(self) -> list[int]:
         return np.bincount(self.labels[self.order], minlength=len(self.identities)).tolist()
 
     @property
-    def hash(self) -> str:
-        """Two plans of the same hash give the same bytes."""
-        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode())
-        for array in (self.order, self.labels):
-            digest.update(np.ascontiguousarray(array, np.int64).tobytes())
-        return digest.hexdigest()
+    def summaries(self) -> list[SourceSummary]:
+        """What each source gives."""
+        counts = self.pool.images_per_identity
+        summaries = []
+        for number, source in enumerate(self.pool.sources):
+            own = counts[self.pool.first_labels[number] : self.pool.first_labels[number + 1]]
+            summaries.append(
+                SourceSummary(
+                    name=source.name,
+                    format=self.pool.formats[number],
+                    num_images=int(own.sum()),
+                    num_identities=int((own > 0).sum()),
+                )
+            )
+        return summaries
 
     def shard(self, number: int) -> np.ndarray:
         """The images of one shard, in order."""
         return np.array_split(self.order, self.num_shards)[number]
 
-    def read(self, image: int) -> Record:
-        """Reads an image; with several sources, their name comes before the file's."""
-        number = int(np.searchsorted(self.starts, image, side="right")) - 1
-        source = self.sources[number]
-        record = source.read(image - int(self.starts[number]))
-        if len(self.sources) > 1:
-            record = dataclasses.replace(record, filename=f"{source.name}/{record.filename}")
-        return record
 
+def choose_identities(pool: Pool, identities_file: Path | None, exclude_file: Path | None) -> None:
+    """Leaves out of `pool` who is not listed in the one file, or is listed in the other.
 
-def make_plan(
-    arguments: Sequence[str],
-    *,
-    format: str,
-    num_shards: int | None,
-    seed: int,
-    identities_file: Path | None,
-    min_images: int,
-) -> Plan:
-    """Opens the sources, chooses identities, shuffles.
-
-    Args: as `tfface.data.convert.convert`.
-    Raises InputError: a source is unusable, or nothing is left of them.
+    Raises InputError: a file can't be read, or lists somebody who is not there.
     """
-    opened = [_open(argument, format) for argument in arguments]
-    sources = [source for _, source in opened]
-    names = [source.name for source in sources]
-    if len(set(names)) < len(names):
-        raise InputError(
-            f"two sources have the same name ({', '.join(names)}): name them, as in a=PATH b=PATH"
-        )
-    identities = [identity for source in sources for identity in source.identities]
-    if len(set(identities)) < len(identities):
-        raise InputError(
-            "two sources hold an identity of the same name and origin: name them, as in "
-            "a=PATH b=PATH"
-        )
-    starts = np.cumsum([0] + [source.num_images for source in sources])
-    first_labels = np.cumsum([0] + [source.num_identities for source in sources])
-    labels = np.concatenate(
-        [source.labels + first for source, first in zip(sources, first_labels, strict=False)]
-    ).astype(np.int64)
-
-    counts = np.bincount(labels, minlength=len(identities))
-    kept = np.ones(len(identities), bool)
-    left_out = []
-
-    def keep_only(chosen: np.ndarray, why: str) -> None:
-        dropped = kept & ~chosen
-        kept[dropped] = False
-        left_out.append((why, int(dropped.sum()), int(counts[dropped].sum())))
-
     if identities_file is not None:
-        wanted = read_identity_names(identities_file, {identity.name for identity in identities})
-        listed = np.array([identity.name in wanted for identity in identities])
-        keep_only(listed, f"not in {identities_file.name}")
+        listed = read_identity_list(identities_file, pool.identities)
+        pool.keep_identities(listed, f"not in {identities_file.name}")
+    if exclude_file is not None:
+        listed = read_identity_list(exclude_file, pool.identities)
+        pool.keep_identities(~listed, f"listed in {exclude_file.name}")
+
+
+def make_plan(pool: Pool, *, num_shards: int | None, seed: int, min_images: int) -> Plan:
+    """Leaves out identities with few images, shuffles all that is chosen, deals it to shards.
+
+    Raises InputError: nothing is left, or less than there are to be shards.
+    """
     if min_images > 1:
-        keep_only(counts >= min_images, f"fewer than {min_images} images each")
+        pool.keep_identities(
+            pool.images_per_identity >= min_images, f"fewer than {min_images} images each"
+        )
+    kept = pool.images_per_identity > 0
     if not kept.any():
-        raise InputError("no identity is left to convert: see --identities and --min-images")
-    new_labels = np.where(kept, np.cumsum(kept) - 1, -1)[labels]
-    images = np.flatnonzero(new_labels >= 0)
+        raise InputError(
+            "no identity is left to convert: see --identities, --exclude and --min-images"
+        )
+    images = np.flatnonzero(pool.is_chosen)
     if num_shards is None:
         num_shards = min(-(-len(images) // _IMAGES_PER_SHARD), _MOST_SHARDS)
     if num_shards > len(images):
         raise InputError(f"{num_shards} shards are more than the {len(images)} images there are")
-
-    summaries = []
-    for number, (format_name, source) in enumerate(opened):
-        own = slice(first_labels[number], first_labels[number + 1])
-        summaries.append(
-            SourceSummary(
-                name=source.name,
-                format=format_name,
-                num_images=int(counts[own][kept[own]].sum()),
-                num_identities=int(kept[own].sum()),
-            )
-        )
+    new_labels = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
     return Plan(
-        sources=sources,
-        starts=starts,
-        labels=new_labels,
-        identities=[identities[label] for label in np.flatnonzero(kept)],
+        pool=pool,
+        labels=np.where(pool.is_chosen, new_labels[pool.labels], np.int32(-1)),
+        identities=[pool.identities[label] for label in np.flatnonzero(kept)],
         order=images[seeding.permutation(seeding.fold(seed), len(images))],
         num_shards=num_shards,
-        summaries=summaries,
-        settings={
-            "sources": [
-                {"name": source.name, "format": name, "fingerprint": source.fingerprint}
-                for name, source in opened
-            ],
-            "seed": seed,
-            "shards": num_shards,
-            "identities": int(kept.sum()),
-            "min_images": min_images,
-        },
-        left_out=left_out,
+        seed=seed,
     )
 
 
-def read_identity_names(path: Path, known: set[str]) -> set[str]:
-    """Reads a list of identities: on each line a name, and after a tab or a space what you like.
+def settings_of(pool: Pool, options: dict[str, Any]) -> dict[str, Any]:
+    """Returns, as JSON can hold it, all that decides which bytes a conversion gives.
 
-    LFW's people lists are such files; a first line that is only a number is their count.
-
-    Raises InputError: the file can't be read, is empty, or holds a name that is not in `known`.
+    Args:
+        pool: after `choose_identities`.
+        options: the rest of what was asked for.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    if lines and lines[0].strip().isdecimal() and lines[0].strip() not in known:
-        lines = lines[1:]
-    names, unknown = set(), []
-    for line in filter(str.strip, lines):
-        # Names may hold spaces, so the longer reading is tried first.
-        readings = (line.strip(), line.split("\t")[0].strip(), line.split()[0])
-        name = next((reading for reading in readings if reading in known), None)
-        if name is None:
-            unknown.append(readings[1])
-        else:
-            names.add(name)
-    if unknown:
+    return {
+        "sources": [
+            {"name": source.name, "format": format, "fingerprint": source.fingerprint}
+            for format, source in zip(pool.formats, pool.sources, strict=True)
+        ],
+        "identities chosen": hashlib.sha256(np.packbits(pool.is_chosen)).hexdigest(),
+        **options,
+    }
+
+
+def hash_of(settings: dict[str, Any]) -> str:
+    """Two conversions of the same hash give the same bytes."""
+    return hashlib.sha256(json.dumps([_VERSION, settings], sort_keys=True).encode()).hexdigest()
+
+
+def _check_apart(opened: Sequence[OpenedSource]) -> None:
+    """Refuses two sources of one name, or with the same files."""
+    names = [source.name for _, source, _ in opened]
+    if len(set(names)) < len(names):
         raise InputError(
-            f"{path}: lists identities that the sources don't have: {', '.join(unknown[:5])}"
-            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+            f"two sources have the same name ({', '.join(names)}): name them, as in a=PATH b=PATH"
         )
-    if not names:
-        raise InputError(f"{path}: lists no identities")
-    return names
-
-
-def _open(argument: str, format: str) -> tuple[str, Any]:
-    """Opens `path` or `name=path`; returns the format's name and the source."""
-    name, equals, rest = argument.partition("=")
-    # A path may hold the sign as well.
-    named = bool(equals) and not Path(argument).exists()
-    path = Path(rest if named else argument)
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if format == "auto":
-        format = next((key for key, fits in RECOGNISED_BY.items() if fits(path)), format)
-    if format not in RECOGNISED_BY:
-        if format == "auto":
-            raise InputError(f"{path}: its format is not recognised: say which with --format")
-        raise InputError(f"format '{format}' is not known: auto, {', '.join(RECOGNISED_BY)}")
-    return format, SOURCES[format](path, name=name if named else None)
+    paths = [path for _, _, path in opened if path is not None]
+    for inner, outer in itertools.permutations(paths, 2):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            raise InputError(
+                f"{inner}: is or lies in another source, {outer}, so its images would be there "
+                "twice: give it once"
+            )

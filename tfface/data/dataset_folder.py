@@ -1,7 +1,7 @@
 """dataset.json and identities.csv: what a converted dataset says about itself.
 
     dataset.json       format_version, num_images, num_identities, image_size, attributes, sources,
-                       seed, shards
+                       left_out, seed, shards
     identities.csv     label, name, source, num_images
     data-00000-of-00016.tfrecord ...
 
@@ -13,7 +13,7 @@ folder that has one is complete.
 import csv
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from tfface.files import replacing
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 IDENTITIES_FILE = "identities.csv"
+_LEFT_OUT = ("reason", "num_identities", "num_images")
 
 
 class Identity(NamedTuple):
@@ -69,6 +70,7 @@ class DatasetFolder:
         seed: of the global shuffle.
         shards: in file order.
         attributes: names of what some records say besides, sorted.
+        left_out: (why, identities, images) for each reason to take less than the sources hold.
     """
 
     identities: list[Identity]
@@ -78,6 +80,7 @@ class DatasetFolder:
     seed: int
     shards: list[Shard]
     attributes: tuple[str, ...] = ()
+    left_out: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
     def num_images(self) -> int:
@@ -103,6 +106,7 @@ def write(folder: Path, dataset: DatasetFolder) -> None:
         "image_size": dataset.image_size,
         "attributes": dataset.attributes,
         "sources": [dataclasses.asdict(source) for source in dataset.sources],
+        "left_out": [dict(zip(_LEFT_OUT, entry, strict=True)) for entry in dataset.left_out],
         "seed": dataset.seed,
         "shards": [dataclasses.asdict(shard) for shard in dataset.shards],
     }
@@ -135,8 +139,11 @@ def read(folder: Path) -> DatasetFolder:
             sources=[SourceSummary(**source) for source in content["sources"]],
             seed=content["seed"],
             shards=[Shard(**shard) for shard in content["shards"]],
-            # Folders of version 0.1.0 have none.
+            # Folders of an earlier version have neither.
             attributes=tuple(content.get("attributes", ())),
+            left_out=[
+                tuple(entry[key] for key in _LEFT_OUT) for entry in content.get("left_out", ())
+            ],
         )
         counts = (content["num_images"], content["num_identities"])
     except (KeyError, TypeError) as error:

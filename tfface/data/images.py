@@ -110,23 +110,20 @@ def undecodable_reason(encoded: bytes) -> str | None:
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a BMP of 8, 24 or 32 bits a pixel to uint8 [h, w, 3]."""
+    # Padded, and cut by slices that may reach too far: `substr` would fail with a message that
+    # holds the file's bytes, which TensorFlow then can't turn into text.
+    data = tf.cast(tf.io.decode_raw(encoded + b"\0" * 32, tf.uint8), tf.int32)
 
     def header(position: int) -> tf.Tensor:
-        # The offsets 14 (header bytes), 28 (bits a pixel) are those of every Windows BMP.
-        return tf.cast(
-            tf.io.decode_raw(tf.strings.substr(encoded, position, 2), tf.uint16)[0], tf.int32
-        )
+        # The offsets 10 (pixels), 14 (header bytes), 28 (bits a pixel) are those of every
+        # Windows BMP.
+        return data[position] + 256 * data[position + 1]
 
     pixels = tf.io.decode_bmp(encoded)
 
     def look_up() -> tf.Tensor:
         # TensorFlow gives the bare palette indices; the palette's entries are blue, green, red, 0.
-        palette = tf.reshape(
-            tf.io.decode_raw(
-                tf.strings.substr(encoded, 14 + header(14), header(10) - 14 - header(14)), tf.uint8
-            ),
-            (-1, 4),
-        )
-        return tf.gather(palette[:, 2::-1], tf.cast(pixels[:, :, 0], tf.int32))
+        palette = tf.reshape(data[14 + header(14) : header(10)], (-1, 4))
+        return tf.cast(tf.gather(palette[:, 2::-1], tf.cast(pixels[:, :, 0], tf.int32)), tf.uint8)
 
     return tf.cond(header(28) == 8, look_up, lambda: pixels[:, :, :3])

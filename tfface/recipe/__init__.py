@@ -14,8 +14,8 @@ import yaml
 from tfface.errors import InputError
 from tfface.parts import Table
 from tfface.recipe.mistakes import mistakes
-from tfface.recipe.schema import Recipe
-from tfface.recipe.yaml_file import apply_override, read_yaml
+from tfface.recipe.schema import Recipe, SourcePart
+from tfface.recipe.yaml_file import apply_override, parse_value, read_yaml
 
 
 def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str] = ()) -> Recipe:
@@ -41,6 +41,21 @@ def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str]
         raise InputError(
             "\n".join(f"{path}: {line}" for line in mistakes(error, Recipe))
         ) from error
+
+
+def load_source(text: str, sources: Table) -> SourcePart:
+    """Reads one source as a recipe may say it, `{source: NAME, option: value}`, from `text`.
+
+    Raises InputError: one line for each mistake.
+    """
+    given = parse_value(text)
+    try:
+        return SourcePart.model_validate_json(
+            json.dumps(given, default=str), context={"sources": sources}
+        )
+    except pydantic.ValidationError as error:
+        lines = [line.removeprefix("the recipe: ") for line in mistakes(error, SourcePart)]
+        raise InputError("\n".join(f"{text}: {line}" for line in lines)) from error
 
 
 def dump(recipe: Recipe) -> str:

@@ -72,6 +72,17 @@ def _duplicate_keys(node: yaml.Node | None, place: tuple):
             yield from _duplicate_keys(value, (*place, position))
 
 
+def parse_value(text: str) -> Any:
+    """Reads a value of a command line.
+
+    Raises InputError: it is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InputError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
 def apply_override(given: dict, override: str) -> None:
     """Sets one `a.b.0.c=value` in the tree; missing mappings on the way are made."""
     place, equals, text = override.partition("=")
@@ -79,10 +90,9 @@ def apply_override(given: dict, override: str) -> None:
     if not equals or not all(keys):
         raise InputError(f"--set {override}: must be PLACE=VALUE, as in training.stages.0.epochs=2")
     try:
-        value = yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"--set {override}: the value is not valid YAML: {reason}") from error
+        value = parse_value(text)
+    except InputError as error:
+        raise InputError(f"--set {override}: the value is {error}") from error
     target: Any = given
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1

@@ -1,6 +1,7 @@
 """What sources share; the package's docstring lists all that a source has."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -22,12 +23,14 @@ class ImageSource(ABC):
         identities: position = label.
         labels: int32 [num_images].
         attribute_names: what is known of images besides their identity (pose, light, ...).
+        left_out: (why, identities, images) for what the source holds but was told to leave out.
     """
 
     name: str
     identities: list[Identity]
     labels: np.ndarray
     attribute_names: tuple[str, ...] = ()
+    left_out: Sequence[tuple[str, int, int]] = ()
 
     @property
     def num_images(self) -> int:

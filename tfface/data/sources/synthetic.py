@@ -26,6 +26,7 @@ class SyntheticSource(ImageSource):
         images_per_identity: of each.
         size: pixels, height and width.
         seed: another seed gives other people.
+        name: what to call this source in `Identity.source`.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class SyntheticSource(ImageSource):
         images_per_identity: Annotated[int, Field(ge=1)] = 20,
         size: Annotated[int, Field(ge=32, le=1024)] = 112,
         seed: Annotated[int, Field(ge=0)] = 0,
+        *,
+        name: str | None = None,
     ):
         self._images_per_identity = images_per_identity
         self._size = size
         self._seed = seed
-        self.name = "synthetic"
+        self.name = name or "synthetic"
         self.identities = [Identity(f"{i:06d}", self.name) for i in range(num_identities)]
         self.labels = np.repeat(np.arange(num_identities, dtype=np.int32), images_per_identity)
 

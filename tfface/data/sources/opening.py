@@ -1,0 +1,75 @@
+"""Opening the SOURCE that a tool was given."""
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tfface.data.sources import RECOGNISED_BY, SOURCES
+from tfface.data.sources.image_source import ImageSource
+from tfface.errors import InputError
+from tfface.parts import build
+from tfface.recipe import load_source
+
+# What --format may say besides "auto"; drawn faces have no path to be given by.
+FORMATS = tuple(
+    name
+    for name, source in SOURCES.items()
+    if next(iter(inspect.signature(source).parameters.values())).default is inspect.Parameter.empty
+)
+
+
+class OpenedSource(NamedTuple):
+    """A source, the name of its format, and where it is (None: nowhere on this machine's disk)."""
+
+    format: str
+    source: ImageSource
+    path: Path | None
+
+
+def open_source(argument: str, format: str = "auto") -> OpenedSource:
+    """Opens PATH, NAME=PATH, or with options NAME={source: FORMAT, path: PATH, OPTION: VALUE, ...}.
+
+    The last form is what a recipe says of a source, and NAME= may be left out there, too.
+
+    Args:
+        argument: such a text; NAME is what `Identity.source` will say.
+        format: one of `FORMATS`, or "auto" to see what the path holds.
+    Raises InputError: the format is not known or not recognised, the path does not exist, or the
+        source can't be opened.
+    """
+    name, rest = _split(argument)
+    if rest.startswith("{"):
+        part = load_source(rest, SOURCES)
+        source = build(SOURCES[part.name], part.options, Path(), name=name)
+        return OpenedSource(part.name, source, part.options.get("path"))
+    if format != "auto" and format not in FORMATS:
+        raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
+    if format == "auto" or _takes_a_path(SOURCES[format]):
+        if not Path(rest).exists():
+            raise InputError(f"{rest}: no such file or folder")
+        if format == "auto":
+            format = _recognised(Path(rest))
+        return OpenedSource(format, SOURCES[format](Path(rest), name=name), Path(rest))
+    return OpenedSource(format, SOURCES[format](rest, name=name), None)
+
+
+def _split(argument: str) -> tuple[str | None, str]:
+    """Returns name (or None) and the rest; a path may itself hold the sign."""
+    given = re.fullmatch(r"([^=/{]+)=(.+)", argument, re.DOTALL)
+    if given and not Path(argument).exists():
+        return given[1], given[2]
+    return None, argument
+
+
+def _takes_a_path(source: Callable) -> bool:
+    first = next(iter(inspect.signature(source, eval_str=True).parameters.values()))
+    return first.annotation is Path
+
+
+def _recognised(path: Path) -> str:
+    for format, fits in RECOGNISED_BY.items():
+        if fits(path):
+            return format
+    raise InputError(f"{path}: its format is not recognised: say which with --format")
