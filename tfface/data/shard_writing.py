@@ -76,9 +76,9 @@ class ShardWriter:
                             writer.write(serialized)
                         advance(len(chunk))
             except tf.errors.OpError as error:
-                raise InputError(
-                    f"{self._output / file}: can't be written: {error.message}"
-                ) from error
+                # "PATH; No space left on device", of the temporary path.
+                reason = error.message.rpartition("; ")[2]
+                raise InputError(f"{self._output / file}: can't be written: {reason}") from error
             if undecodable:
                 raise UndecodableImages(undecodable)
             with temporary.open("rb") as written:

@@ -1,0 +1,1 @@
+"""Measuring: what tools/benchmark.py runs."""
