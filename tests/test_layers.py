@@ -24,6 +24,7 @@ LEVELS = {
     "heads": 3,
     "evaluation": 4,
     "training": 5,
+    "benchmark": 5,
 }
 
 # Rooms that may import TensorFlow: tf.data is its only use.

@@ -1,13 +1,14 @@
 """A training set as InsightFace publishes them, drawn on the spot, to measure with."""
 
+import io
 import struct
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
 from tfface.data import seeding
-from tfface.data.recordio_file import HEADER, framed
+from tfface.data.recordio_file import HEADER, MAGIC
 from tfface.data.synthetic import render_faces
 from tfface.files import replacing
 from tfface.progress import progress
@@ -32,7 +33,7 @@ def write_drawn_recordio(folder: Path, num_images: int, num_identities: int) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     faces = render_faces([i // 4 for i in range(_FACES)], [i % 4 for i in range(_FACES)], _SIZE)
-    encoded = [tf.io.encode_jpeg(face, quality=_QUALITY).numpy() for face in faces]
+    encoded = [_jpeg(face) for face in faces]
     chosen = seeding.words(seeding.fold(0), num_images) % np.uint64(_FACES)
     bounds = np.linspace(1, num_images + 1, num_identities + 1).astype(int).tolist()
     offset, lines = 0, []
@@ -45,7 +46,7 @@ def write_drawn_recordio(folder: Path, num_images: int, num_identities: int) -> 
         def add(key: int, payload: bytes) -> None:
             nonlocal offset
             lines.append(f"{key}\t{offset}\n")
-            offset += file.write(framed(payload))
+            offset += file.write(_framed(payload))
 
         end = num_images + 1
         add(0, HEADER.pack(2, 0, 0, 0) + struct.pack("<2f", end, end + num_identities))
@@ -61,3 +62,14 @@ def write_drawn_recordio(folder: Path, num_images: int, num_identities: int) -> 
         path.write_text("".join(lines))
     with replacing(folder / "property") as path:
         path.write_text(f"{num_identities},{_SIZE},{_SIZE}")
+
+
+def _framed(payload: bytes) -> bytes:
+    """Returns a record as it lies in the file, of a payload that doesn't hold the magic number."""
+    return struct.pack("<II", MAGIC, len(payload)) + payload + bytes(-len(payload) % 4)
+
+
+def _jpeg(face: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, "JPEG", quality=_QUALITY)
+    return file.getvalue()
