@@ -1,6 +1,7 @@
 """What sources share; the package's docstring lists all that a source has."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +37,11 @@ class ImageSource(ABC):
     @property
     def num_identities(self) -> int:
         return len(self.identities)
+
+    @cached_property
+    def left_out(self) -> list[tuple[str, int, int]]:
+        """What an option let the source pass over: (why, identities, images) for each reason."""
+        return []
 
     @property
     @abstractmethod
