@@ -1,10 +1,13 @@
 """What every source of the table must do; a new one is told here how to make a small one."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.small_faces import write_folder
+from tests.data.recordio_writer import insightface_records, write
+from tests.data.small_faces import encoded, write_folder
 from tfface.data.convert import convert
 from tfface.data.images import decode
 from tfface.data.sources import SOURCES
@@ -19,10 +22,17 @@ def _write_dataset(folder):
     return {"path": folder / "dataset"}
 
 
+def _write_recordio(folder):
+    numbers = itertools.count()
+    images = [[encoded(next(numbers)) for _ in range(count)] for count in COUNTS.values()]
+    return {"path": write(folder / "train.rec", insightface_records(images)).parent}
+
+
 # Writes what the source reads below a folder, and returns the source's options.
 MAKERS = {
     "folder": lambda folder: {"path": write_folder(folder / "faces", COUNTS)},
     "tfrecord": _write_dataset,
+    "recordio": _write_recordio,
     "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
 }
 
@@ -52,10 +62,10 @@ def test_labels_and_identities(source):
 
 def test_every_image_has_a_name_and_decodes(source):
     assert len({source.filename(index) for index in range(12)}) == 12
-    for index, encoded in source.encoded(np.arange(12)).as_numpy_iterator():
-        assert decode(tf.constant(encoded), 16, 16).shape == (16, 16, 3)
+    for index, image in source.encoded(np.arange(12)).as_numpy_iterator():
+        assert decode(tf.constant(image), 16, 16).shape == (16, 16, 3)
         record = source.read(index)
-        assert record.encoded == encoded
+        assert record.encoded == image
         assert record.filename == source.filename(index)
 
 

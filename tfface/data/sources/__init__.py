@@ -18,17 +18,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.recordio import RecordIOSource, holds_recordio
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 
 SOURCES = {
     "folder": FolderSource,
     "tfrecord": open_tfrecord,
+    "recordio": RecordIOSource,
     "synthetic": SyntheticSource,
 }
 
 # The first that says yes of a path is its format when none is given.
 RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
     "tfrecord": holds_tfrecords,
+    "recordio": holds_recordio,
     "folder": Path.is_dir,
 }

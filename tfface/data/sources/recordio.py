@@ -1,0 +1,270 @@
+"""MXNet record files of faces, as InsightFace publishes its training sets."""
+
+import hashlib
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tfface.data.dataset_folder import Identity
+from tfface.data.recordio_file import HEADER, LABEL_BYTES, RecordIOFile, read_index
+from tfface.data.records import Record
+from tfface.data.sources.image_source import ImageSource
+from tfface.errors import InputError
+
+# Whole numbers below it are exact in the float32 that all labels and counts are written as.
+_EXACT = 2**24
+_LABEL_LIMIT = 2**31
+_MOST_NAMED = 5
+
+
+class RecordIOSource(ImageSource):
+    """A `.rec` file with its `.idx`, and InsightFace's `property` file beside it if there is one.
+
+    The images come in the order of their keys. An identity is a label found; the label is its name.
+    In InsightFace's layout record 0 says which records stand for identities, and each of these
+    which images are its identity's; that is checked against the images' own labels, as far as the
+    numbers are exact (below 2**24), but never relied on. In im2rec's layout every record is an
+    image. Only the records that the index lists are there. Without an index the file is walked
+    through; keys are then the records' ids or, where these are not distinct, their places.
+
+    Further entries of a label list (whether a face is aligned, landmarks) are not read.
+
+    Args:
+        path: the `.rec` file, or a folder with a train.rec or no other .rec than one.
+        label: which entry of an image's list of labels is its identity.
+        empty_identities: what to do when the files speak of identities without images: `error`, or
+            `skip` to leave them out, which `left_out` then tells.
+        name: what to call this source in `Identity.source`; by default the folder's name.
+    Raises InputError: a file is missing or damaged, the files contradict each other, a label is no
+        identity, a record holds no image, an identity has none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        label: Annotated[int, Field(ge=0)] = 0,
+        empty_identities: Literal["error", "skip"] = "error",
+        *,
+        name: str | None = None,
+    ):
+        path = _find_rec(Path(path))
+        self.name = name or path.resolve().parent.name
+        self._file = RecordIOFile(path)
+        self._options = (label, empty_identities)
+        index, self._property = _beside(path)
+        keys, offsets = read_index(index) if index.is_file() else _walk(self._file)
+        headers = self._file.headers(offsets)
+        is_empty = headers["record_bytes"] == HEADER.size + LABEL_BYTES * headers["flag"].astype(
+            np.int64
+        )
+        is_insightface = bool(keys[0] == 0 and is_empty[0] and headers["flag"][0] == 2)
+        is_of_identity = is_insightface & is_empty & (headers["flag"] == 2) & (keys > 0)
+        is_index = is_insightface & (keys == 0)
+        for key in keys[is_empty & ~is_of_identity & ~is_index][:1]:
+            raise InputError(f"{path}: record {key} holds no image")
+        is_image = ~is_empty
+        if not is_image.any():
+            raise InputError(f"{path}: holds no images")
+
+        self._keys, self._offsets = keys[is_image], offsets[is_image]
+        self._part_bytes = headers["part_bytes"][is_image]
+        found, labels = np.unique(self._read_labels(headers[is_image], label), return_inverse=True)
+        self.labels = labels.astype(np.int32)
+        self.identities = [Identity(str(number), self.name) for number in found]
+        if is_insightface:
+            self._check_counts(keys[is_of_identity], self._file.labels(offsets[:1], 0)[0])
+        if label == 0:
+            # What the files say of identities concerns the first entry.
+            empty = np.empty(0, np.int64)
+            if is_insightface:
+                of_identities = offsets[is_of_identity]
+                ranges = np.stack([self._file.labels(of_identities, i) for i in (0, 1)], axis=1)
+                empty = self._check_ranges(keys[is_of_identity], ranges, found)
+            self._find_empty(empty, found, skip=empty_identities == "skip")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the files' names, sizes and times of change, and of the options."""
+        rec = self._file.path
+        files = [file for file in (rec, *_beside(rec)) if file.is_file()]
+        stats = [(file.name, file.stat()) for file in files]
+        content = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        return hashlib.sha256(repr((content, self._options)).encode()).hexdigest()
+
+    def filename(self, index: int) -> str:
+        return f"{self._file.path.name}/{self._keys[index]}"
+
+    def read(self, index: int) -> Record:
+        record = self._file.read(int(self._offsets[index]), int(self._part_bytes[index]))
+        flag = HEADER.unpack_from(record)[0]
+        return Record(record[HEADER.size + LABEL_BYTES * flag :], self.filename(index))
+
+    def _read_labels(self, headers: np.ndarray, entry: int) -> np.ndarray:
+        """Returns the images' labels as written, int64 [images]."""
+        flags = headers["flag"]
+        path = self._file.path
+        short = (flags <= entry) & ~((flags == 0) & (entry == 0))
+        for place in np.flatnonzero(short)[:1]:
+            raise InputError(
+                f"{path}: record {self._keys[place]} has {max(flags[place], 1)} labels, so there "
+                f"is none of number {entry}: see the option 'label'"
+            )
+        labels = headers["label"].copy()
+        in_list = flags > 0
+        labels[in_list] = self._file.labels(self._offsets[in_list], entry)
+        # Written so that what is no number is bad as well.
+        good = (labels >= 0) & (labels < _LABEL_LIMIT) & (labels == np.floor(labels))
+        for place in np.flatnonzero(~good)[:1]:
+            raise InputError(
+                f"{path}: record {self._keys[place]} has the label {labels[place]}: an identity is "
+                f"a whole number from 0 to {_LABEL_LIMIT - 1}"
+            )
+        return labels.astype(np.int64)
+
+    def _check_counts(self, identity_keys: np.ndarray, first: np.float32) -> None:
+        """Checks the index record: the images are the records before record `first`."""
+        path = self._file.path
+        if len(identity_keys) and identity_keys[0] < self._keys[-1]:
+            raise InputError(
+                f"{path}: record {identity_keys[0]} is an identity's, but record {self._keys[-1]} "
+                "behind it an image"
+            )
+        if not first >= _EXACT and first != self.num_images + 1:
+            raise InputError(
+                f"{path}: record 0 says that the first record of an identity is {first:.0f}, so "
+                f"that there are {first - 1:.0f} images, but there are {self.num_images}: the file "
+                "or its index is not complete"
+            )
+
+    def _check_ranges(
+        self, identity_keys: np.ndarray, ranges: np.ndarray, found: np.ndarray
+    ) -> np.ndarray:
+        """Checks which images the identities' records claim.
+
+        Args:
+            identity_keys: int64 [identities].
+            ranges: float32 [identities, 2]: the key of the first image, and that behind the last.
+            found: sorted labels of all images.
+        Returns: int64: places of the records that claim none.
+        """
+        path = self._file.path
+        # Those that are no numbers at all are to be checked as well.
+        checked = ~(ranges >= _EXACT).any(axis=1)
+        sensible = (ranges == np.floor(ranges)).all(axis=1) & (ranges[:, 0] >= 1)
+        sensible &= ranges[:, 1] >= ranges[:, 0]
+        first, end = np.where((checked & sensible)[:, None], ranges, 1).astype(np.int64).T
+        start, stop = np.searchsorted(self._keys, first), np.searchsorted(self._keys, end)
+        right = sensible & (stop - start == end - first)
+        for place in np.flatnonzero(checked & ~right)[:1]:
+            raise InputError(
+                f"{path}: record {identity_keys[place]} says that an identity's images are those "
+                f"from {ranges[place, 0]:.0f} to before {ranges[place, 1]:.0f}, but there are no "
+                "such images"
+            )
+        # How often the label has changed up to each image.
+        changes = np.cumsum(np.diff(self.labels, prepend=self.labels[0]) != 0)
+        held = stop > start
+        same = np.ones(len(first), bool)
+        same[held] = changes[start[held]] == changes[stop[held] - 1]
+        for place in np.flatnonzero(~same)[:1]:
+            raise InputError(
+                f"{path}: record {identity_keys[place]} says that the records {first[place]} to "
+                f"{end[place] - 1} are images of one identity, but their labels differ"
+            )
+        if checked.all() and (end - first).sum() != self.num_images:
+            raise InputError(
+                f"{path}: the identities' records claim {(end - first).sum()} images, but there "
+                f"are {self.num_images}"
+            )
+        none = np.flatnonzero(ranges[:, 0] == ranges[:, 1])
+        has_images = np.isin(none, found)
+        for place in none[has_images & checked[none]][:1]:
+            raise InputError(
+                f"{path}: record {identity_keys[place]} says that identity {place} has no images, "
+                "but some have that label"
+            )
+        return none[~has_images]
+
+    def _find_empty(self, empty: np.ndarray, found: np.ndarray, *, skip: bool) -> None:
+        """Deals with identities that the files speak of and that have no image.
+
+        Args:
+            empty: their labels, so far as the records say.
+            found: sorted labels of all images.
+        """
+        path = self._property
+        count, names = len(empty), empty[:_MOST_NAMED]
+        declared = _read_property(path)
+        if declared is not None:
+            if found[-1] >= declared:
+                raise InputError(
+                    f"{path}: says {declared} identities, 0 to {declared - 1}, but images of "
+                    f"{self._file.path.name} have the label {found[-1]}"
+                )
+            count = declared - len(found) + np.count_nonzero(empty >= declared)
+            # As many numbers suffice to find these names.
+            numbers = np.arange(min(declared, len(found) + _MOST_NAMED))
+            names = np.union1d(np.setdiff1d(numbers, found), empty)[:_MOST_NAMED]
+        if count and not skip:
+            listed = ", ".join(map(str, names)) + (", ..." if count > len(names) else "")
+            raise InputError(
+                f"{self._file.path}: "
+                + (f"identity {listed} has" if count == 1 else f"identities {listed} have")
+                + f" no images ({count} of {len(found) + count}): to leave such identities out, "
+                "set empty_identities: skip"
+            )
+        if count:
+            self.left_out = [("declared without images", int(count), 0)]
+
+
+def holds_recordio(path: Path) -> bool:
+    """Whether `path` looks like something for `RecordIOSource`."""
+    if path.is_dir():
+        return any(path.glob("*.rec"))
+    return path.suffix == ".rec"
+
+
+def _find_rec(path: Path) -> Path:
+    if not path.is_dir():
+        if not path.is_file():
+            raise InputError(f"{path}: no such file or folder")
+        return path
+    if (path / "train.rec").is_file():
+        return path / "train.rec"
+    found = sorted(path.glob("*.rec"))
+    if len(found) != 1:
+        names = f" of {', '.join(file.name for file in found[:_MOST_NAMED])}" if found else ""
+        raise InputError(f"{path}: holds no train.rec: give the path of a .rec file{names}")
+    return found[0]
+
+
+def _walk(file: RecordIOFile) -> tuple[np.ndarray, np.ndarray]:
+    """Makes what the missing index would say: keys and offsets by rising key."""
+    offsets = file.find_records()
+    keys = file.headers(offsets)["id"]
+    if len(np.unique(keys)) < len(keys) or keys.max() > np.iinfo(np.int64).max:
+        keys = np.arange(len(offsets))
+    order = np.argsort(keys)
+    return keys[order].astype(np.int64), offsets[order]
+
+
+def _beside(rec: Path) -> tuple[Path, Path]:
+    return rec.with_suffix(".idx"), rec.with_name("property")
+
+
+def _read_property(path: Path) -> int | None:
+    """Returns how many identities the file beside the records says; None when there is none."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    found = re.fullmatch(rb"\s*([0-9]{1,10})\s*,\s*[0-9]+\s*,\s*[0-9]+\s*", text)
+    if found is None:
+        raise InputError(f"{path}: expected identities,height,width, got {text[:40]!r}")
+    return int(found[1])
