@@ -1,6 +1,7 @@
 """tools/convert_tfrecord.py as its users call it."""
 
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 from pathlib import Path
 
 import convert_tfrecord
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.sources import RECOGNISED_BY
@@ -109,3 +112,44 @@ def test_numbers_are_checked(option, value, capsys):
 def test_a_missing_source(tmp_path):
     with pytest.raises(InputError, match="gone: no such file or folder"):
         convert_tfrecord.main([str(tmp_path / "gone"), "--output", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("name", ["faces_rec", "flat_rec"])
+def test_reference_record_files(test_data, tmp_path, name):
+    expected = json.loads((test_data / "fixtures/expected.json").read_text())
+    convert_tfrecord.main([str(test_data / "fixtures" / name), "--output", str(tmp_path / "out")])
+    source = DatasetSource(tmp_path / "out")
+    assert source.num_images == expected[name]["num_images"]
+    assert source.num_identities == expected[name]["num_identities"]
+    counts = np.bincount(source.labels).tolist()
+    assert counts == expected["faces_rec"]["images_per_identity"]
+    images = {}
+    for index in range(source.num_images):
+        record = source.read(index)
+        images[int(record.filename.removeprefix("train.rec/"))] = record.encoded
+    digest = hashlib.sha256(b"".join(images[key] for key in sorted(images))).hexdigest()
+    assert digest == expected["faces_rec"]["sha256_of_all_jpegs_in_key_order"]
+
+
+def test_a_parser_that_knows_three_keys_reads_our_files(tmp_path):
+    faces = write_folder(tmp_path / "faces", {"ann": 2, "bob": 3})
+    convert_tfrecord.main([str(faces), "--output", str(tmp_path / "out")])
+
+    def parse(record):
+        # What arcface-tf2's dataset.py asks for.
+        features = {
+            "image/source_id": tf.io.FixedLenFeature([], tf.int64),
+            "image/filename": tf.io.FixedLenFeature([], tf.string),
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        }
+        return tf.io.parse_single_example(record, features)
+
+    files = sorted(str(file) for file in (tmp_path / "out").glob("*.tfrecord"))
+    found = {
+        features["image/filename"].decode(): features
+        for features in tf.data.TFRecordDataset(files).map(parse).as_numpy_iterator()
+    }
+    assert sorted(found) == ["ann/0.jpg", "ann/1.jpg", *(f"bob/{i}.jpg" for i in range(3))]
+    for name, features in found.items():
+        assert features["image/encoded"] == (faces / name).read_bytes()
+        assert features["image/source_id"] == name.startswith("bob")
