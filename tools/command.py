@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -25,9 +26,11 @@ DATA_DIR = Path(os.environ.get("TFFACE_DATA", "data"))
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
-# Notes that TensorFlow prints before its log level is in force, and its word for "no GPU here".
+# Notes that TensorFlow prints before its log level is in force, its word for "no GPU here", and
+# what LiteRT prints at whatever log level.
 _NOTE = re.compile(
-    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit"
+    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
+    rb"INFO: Created TensorFlow Lite"
 )
 
 
@@ -37,18 +40,25 @@ def import_tensorflow_quietly() -> None:
     Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
     """
     backend = _backend()
+    with without_notes():
+        import tensorflow
+
+        # Looking for devices prints too, the first time.
+        tensorflow.config.list_physical_devices()
+        if backend != "tensorflow":
+            # It only reads data then, and must not take the accelerator's memory.
+            tensorflow.config.set_visible_devices([], "GPU")
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Holds back what is written to stderr in the block, and passes on what is no known note."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
         try:
-            import tensorflow
-
-            # Looking for devices prints too, the first time.
-            tensorflow.config.list_physical_devices()
-            if backend != "tensorflow":
-                # It only reads data then, and must not take the accelerator's memory.
-                tensorflow.config.set_visible_devices([], "GPU")
+            yield
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

@@ -29,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     for output in (options.json, options.results, options.plots and options.plots / "roc.png"):
         if output:
             check_writable(output)
-    embedder = _load_embedder(options)
+    with command.without_notes():
+        embedder = _load_embedder(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
     _check_names([pair_set.name for pair_set in pair_sets])
     for pair_set in pair_sets:
@@ -55,11 +56,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _load_embedder(options: argparse.Namespace):
     from tfface.evaluation.embedder import load_embedder
+    from tfface.evaluation.embedder_options import EmbedderOptions
 
+    pixels = _pixels(options)
     if not options.model.endswith((".yaml", ".yml")):
         if options.set:
             raise InputError("--set changes a recipe, and MODEL is not one")
-        return load_embedder(options.model, batch_size=options.batch_size)
+        return load_embedder(
+            options.model,
+            batch_size=options.batch_size,
+            flip=options.flip,
+            pixels=pixels,
+            image_size=options.size,
+        )
+    EmbedderOptions(pixels=pixels, image_size=options.size).check_own(options.model)
     from tfface import recipe
     from tfface.evaluation.keras_embedder import KerasEmbedder
     from tfface.training.parts import TABLES
@@ -67,7 +77,19 @@ def _load_embedder(options: argparse.Namespace):
 
     loaded = recipe.load(options.model, TABLES, options.set)
     model = build_starting_embedder(loaded, options.data_dir)
-    return KerasEmbedder(model, Path(options.model).stem, options.batch_size)
+    return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)
+
+
+def _pixels(options: argparse.Namespace):
+    """What --input and --range say; None where neither is given."""
+    from tfface.evaluation.pixel_input import PixelInput, parse_range
+
+    if options.input is None and options.range is None:
+        return None
+    order = {} if options.input is None else {"order": options.input}
+    if options.range is not None:
+        order["scale"], order["shift"] = parse_range(options.range)
+    return PixelInput(**order)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -77,7 +99,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run folder, a .keras file, a recipe, or the word pixels (the least of baselines)",
+        help="a run folder, a .keras, .onnx or .tflite file, a recipe, or the word pixels (the "
+        "least of baselines)",
     )
     parser.add_argument(
         "--pairs",
@@ -91,6 +114,29 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         help="images of a pairs.txt (default: the folder images beside it)",
+    )
+    parser.add_argument(
+        "--input",
+        choices=["rgb", "bgr"],
+        help="colour order of an .onnx or .tflite file (default rgb)",
+    )
+    parser.add_argument(
+        "--range",
+        metavar="R",
+        help="what such a file takes for the pixels 0 and 255, as in --range=-1..1, 0..1, 0..255, "
+        "or a formula (default (x-127.5)/128)",
+    )
+    parser.add_argument(
+        "--size",
+        type=command.image_size,
+        metavar="HxW",
+        help="image size of such a file, where it takes any",
+    )
+    parser.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="embed images without adding the embedding of the mirrored image",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
     parser.add_argument("--plots", type=Path, metavar="D", help="draw ROC and similarities here")

@@ -7,8 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.keras_embedder import KerasEmbedder, load_keras_embedder
+from tfface.evaluation.onnx_embedder import load_onnx_embedder
 from tfface.evaluation.pixel_embedder import PixelEmbedder, load_pixel_embedder
+from tfface.evaluation.pixel_input import PixelInput
+from tfface.evaluation.tflite_embedder import load_tflite_embedder
 
 __all__ = ["EMBEDDERS", "Embedder", "KerasEmbedder", "PixelEmbedder", "load_embedder"]
 
@@ -29,6 +33,8 @@ class Embedder(Protocol):
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embedding + embedding of the mirrored image, float32 [n, embedding_size].
 
+        Without `flip`, the embedding of the image alone.
+
         They are not normalised: the figures do that, and tell the length as well.
 
         Args:
@@ -38,24 +44,38 @@ class Embedder(Protocol):
 
 
 # To add a format: one file with such a function, and one line here. A loader is given the MODEL
-# argument and the batch size, and returns None where the argument is not of its format.
-EMBEDDERS: dict[str, Callable[[str, int], Embedder | None]] = {
+# argument and the options, and returns None where the argument is not of its format.
+EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
     "the word `pixels` (the baseline to beat)": load_pixel_embedder,
     "a run folder or a .keras file": load_keras_embedder,
+    "an .onnx file": load_onnx_embedder,
+    "a .tflite file": load_tflite_embedder,
 }
 
 
-def load_embedder(model: str | Path, *, batch_size: int = 64) -> Embedder:
+def load_embedder(
+    model: str | Path,
+    *,
+    batch_size: int = 64,
+    flip: bool = True,
+    pixels: PixelInput | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> Embedder:
     """Returns the embedder that a tool's MODEL argument means.
 
     Args:
         model: a path or a reserved word; the formats are those of `EMBEDDERS`.
         batch_size: images embedded in one pass.
+        flip: sum the embeddings of an image and of its mirrored copy.
+        pixels, image_size: of an `.onnx` or `.tflite` file, which doesn't say what it takes for
+            pixels, nor always the size.
 
-    Raises InputError: no such file, none of the formats, or a file that can't be loaded.
+    Raises InputError: no such file, none of the formats, a file that can't be loaded, or options
+        that it has no use for.
     """
+    options = EmbedderOptions(batch_size, flip, pixels, image_size)
     for load in EMBEDDERS.values():
-        if (embedder := load(str(model), batch_size)) is not None:
+        if (embedder := load(str(model), options)) is not None:
             return embedder
     known = "; ".join(EMBEDDERS)
     if not Path(model).exists():

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfface.errors import InputError
+from tfface.evaluation.embedder_options import EmbedderOptions
 
 # What a run folder calls its embedder.
 MODEL_FILE = "model.keras"
@@ -24,6 +25,7 @@ class KerasEmbedder:
             needs is inside) and returns [batch, embedding_size].
         name: what tables and messages call it.
         batch_size: images of one pass; their mirrored copies come on top.
+        flip: sum the embeddings of the image and of its mirrored copy.
 
     Attributes:
         image_size: (height, width) that the model takes, from its input shape.
@@ -32,14 +34,14 @@ class KerasEmbedder:
         vector for each image.
     """
 
-    def __init__(self, model: keras.Model, name: str, batch_size: int = 64):
+    def __init__(self, model: keras.Model, name: str, batch_size: int = 64, flip: bool = True):
         self.name = name
         self.batch_size = batch_size
         self.image_size = _image_size(model, name)
-        self._flip_sum = _FlipSum(model)
+        self._embedding = _Embedding(model, flip)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns flip-summed embeddings, not normalised: float32 [n, embedding_size].
+        """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
@@ -49,26 +51,29 @@ class KerasEmbedder:
             batch = images[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
             filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            embeddings.append(self._flip_sum.predict_on_batch(filled)[: len(batch)])
+            embeddings.append(self._embedding.predict_on_batch(filled)[: len(batch)])
         return np.concatenate(embeddings)
 
 
-class _FlipSum(keras.Model):
-    """model(images) + model(mirrored images), as one model so that Keras compiles it."""
+class _Embedding(keras.Model):
+    """model(images), and with `flip` + model(mirrored images), as one model that Keras compiles."""
 
-    def __init__(self, model: keras.Model):
-        super().__init__(name="flip_sum")
+    def __init__(self, model: keras.Model, flip: bool):
+        super().__init__(name="embedding")
         self.model = model
+        self.flip = flip
 
     def call(self, images):
         images = ops.cast(images, "float32")
+        if not self.flip:
+            return ops.cast(self.model(images, training=False), "float32")
         both = ops.concatenate([images, ops.flip(images, axis=2)], axis=0)
         straight, mirrored = ops.split(self.model(both, training=False), 2, axis=0)
         # Half precision would round the sum.
         return ops.cast(straight, "float32") + ops.cast(mirrored, "float32")
 
 
-def load_keras_embedder(model: str, batch_size: int) -> KerasEmbedder | None:
+def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder | None:
     """Returns the embedder of a run folder or a `.keras` file; None if `model` is neither."""
     path = Path(model)
     if path.suffix == ".keras":
@@ -80,7 +85,8 @@ def load_keras_embedder(model: str, batch_size: int) -> KerasEmbedder | None:
         return None
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    return KerasEmbedder(load_keras_model(path), name, batch_size)
+    options.check_own(model)
+    return KerasEmbedder(load_keras_model(path), name, options.batch_size, options.flip)
 
 
 def load_keras_model(path: str | os.PathLike) -> keras.Model:

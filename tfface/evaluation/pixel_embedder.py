@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tfface.evaluation.embedder_options import EmbedderOptions
+
 
 class PixelEmbedder:
     """Embeds an image as its own 32x32 grey pixels less their mean.
@@ -13,8 +15,11 @@ class PixelEmbedder:
     image_size = (32, 32)
     batch_size = 256
 
+    def __init__(self, flip: bool = True):
+        self._flip = flip
+
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns flip-summed embeddings, not normalised: float32 [n, 1024].
+        """Returns embeddings, flip-summed unless told otherwise: float32 [n, 1024].
 
         Args:
             images: uint8 [n, 32, 32, 3], RGB.
@@ -22,9 +27,12 @@ class PixelEmbedder:
         # Sums and not means of the channels: whole numbers, so a blank image gives 0 and not noise.
         grey = images.sum(axis=3, dtype=np.float32)
         grey -= grey.mean(axis=(1, 2), keepdims=True)
-        return (grey + grey[:, :, ::-1]).reshape(len(images), -1)
+        return (grey + grey[:, :, ::-1] if self._flip else grey).reshape(len(images), -1)
 
 
-def load_pixel_embedder(model: str, batch_size: int) -> PixelEmbedder | None:
+def load_pixel_embedder(model: str, options: EmbedderOptions) -> PixelEmbedder | None:
     """Returns the baseline where `model` is the reserved word `pixels`, else None."""
-    return PixelEmbedder() if model == PixelEmbedder.name else None
+    if model != PixelEmbedder.name:
+        return None
+    options.check_own(model)
+    return PixelEmbedder(options.flip)

@@ -1,0 +1,131 @@
+"""What embedders of model files have in common that were not made here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.evaluation.pixel_input import PixelInput
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """The one input of a model: images of a size, so far as it says.
+
+    Attributes:
+        batch: how many it takes at a time; None for any number.
+        height, width: None where it takes any.
+        channels_first: [batch, 3, height, width] in place of [batch, height, width, 3].
+    """
+
+    batch: int | None
+    height: int | None
+    width: int | None
+    channels_first: bool
+
+
+def read_image_input(path: Path, shape: Sequence[int | None]) -> ImageInput:
+    """Returns what an input's shape means (None: any size).
+
+    Raises InputError: it is not that of RGB images.
+    """
+    if len(shape) == 4 and shape[3] == 3:
+        batch, height, width, _ = shape
+        return ImageInput(batch, height, width, channels_first=False)
+    if len(shape) == 4 and shape[1] == 3:
+        batch, _, height, width = shape
+        return ImageInput(batch, height, width, channels_first=True)
+    raise InputError(
+        f"{path}: the model takes {list(shape)}: expected RGB images, [batch, height, width, 3] or "
+        "[batch, 3, height, width]"
+    )
+
+
+class ForeignEmbedder:
+    """Embeds images with a function of a model file.
+
+    Args:
+        run: float32 images in the layout that `image_input` says -> embeddings [batch, size].
+        path: of the model; its stem is the name.
+        image_input: as `read_image_input` returns it.
+        image_size: (height, width), where the model takes any; else None, or the model's own.
+        pixels: what the model takes for pixels.
+        batch_size: images of one pass, where the model takes any number; their mirrored copies
+            come on top.
+        flip: sum the embeddings of the image and of its mirrored copy.
+    Attributes: as `Embedder` has them.
+    Raises InputError: the size is not known, or not the model's.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[np.ndarray], np.ndarray],
+        path: Path,
+        image_input: ImageInput,
+        *,
+        image_size: tuple[int, int] | None,
+        pixels: PixelInput,
+        batch_size: int,
+        flip: bool,
+    ):
+        self.name = path.stem
+        self.image_size = _image_size(path, image_input, image_size)
+        self.batch_size = batch_size
+        self._run = run
+        self._path = path
+        self._input = image_input
+        self._pixels = pixels
+        self._flip = flip
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
+
+        Args:
+            images: uint8 [n, height, width, 3], RGB.
+        """
+        return np.concatenate(
+            [
+                self._embed_batch(images[start : start + self.batch_size])
+                for start in range(0, len(images), self.batch_size)
+            ]
+        )
+
+    def _embed_batch(self, images: np.ndarray) -> np.ndarray:
+        both = np.concatenate([images, images[:, :, ::-1]]) if self._flip else images
+        given = self._pixels.apply(both)
+        if self._input.channels_first:
+            given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
+        step = self._input.batch or len(given)
+        embeddings = [
+            self._embed_exactly(given[start : start + step], step)
+            for start in range(0, len(given), step)
+        ]
+        found = np.concatenate(embeddings).astype(np.float32)
+        return found[: len(images)] + found[len(images) :] if self._flip else found
+
+    def _embed_exactly(self, given: np.ndarray, step: int) -> np.ndarray:
+        """Embeds at most `step` images in a pass of exactly that many."""
+        filled = np.concatenate(
+            [given, np.zeros((step - len(given), *given.shape[1:]), np.float32)]
+        )
+        found = self._run(filled)
+        if found.ndim != 2 or len(found) != step:
+            raise InputError(
+                f"{self._path}: the model returns {list(found.shape)} for {step} images: expected "
+                "one embedding for each"
+            )
+        return found[: len(given)]
+
+
+def _image_size(
+    path: Path, image_input: ImageInput, given: tuple[int, int] | None
+) -> tuple[int, int]:
+    own = (image_input.height, image_input.width)
+    if None in own and given is None:
+        raise InputError(f"{path}: the model takes images of any size: say which with --size")
+    for name, ours, asked in zip(("high", "wide"), own, given or own, strict=True):
+        if ours is not None and asked != ours:
+            raise InputError(f"{path}: the model takes images {ours} pixels {name}, not {asked}")
+    return given or own
