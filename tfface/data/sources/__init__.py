@@ -17,6 +17,7 @@ make a small one).
 from collections.abc import Callable
 from pathlib import Path
 
+from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.recordio import RecordIOSource, holds_recordio
 from tfface.data.sources.synthetic import SyntheticSource
@@ -26,6 +27,7 @@ SOURCES = {
     "folder": FolderSource,
     "tfrecord": open_tfrecord,
     "recordio": RecordIOSource,
+    "csv": CsvSource,
     "synthetic": SyntheticSource,
 }
 
@@ -33,5 +35,6 @@ SOURCES = {
 RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
     "tfrecord": holds_tfrecords,
     "recordio": holds_recordio,
+    "csv": is_csv,
     "folder": Path.is_dir,
 }
