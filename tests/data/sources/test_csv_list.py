@@ -114,7 +114,7 @@ def test_all_such_lines_are_named(table):
     with pytest.raises(InputError, match=r"line 2: .*\n.*line 4: ") as error:
         CsvSource(table("path,identity\nx,\nfaces/ann/0.jpg,a\ny\n"))
     assert str(error.value).count("\n") == 1
-    with pytest.raises(InputError, match="line 21: .*\nand perhaps more$"):
+    with pytest.raises(InputError, match=r"line 21: .*\nand perhaps more$"):
         CsvSource(table("path,identity\n" + "x,\n" * 500))
 
 

@@ -112,7 +112,7 @@ def is_csv(path: Path) -> bool:
 def _places(path: Path, header: list[str], *wanted: str) -> list[int]:
     """Returns where the columns of `wanted` are."""
     if not any(header):
-        raise InputError(f"{path}: expected a first line with the columns' names: {wanted}")
+        raise InputError(f"{path}: expected a first line with the columns' names")
     for place, column in enumerate(header):
         if not column.strip():
             raise InputError(
