@@ -28,10 +28,28 @@ def _write_recordio(folder):
     return {"path": write(folder / "train.rec", insightface_records(images)).parent}
 
 
+def _write_csv(folder):
+    write_folder(folder / "faces", COUNTS)
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.jpg"))
+    lines = [f"{path.parent.name},{path}\n" for path in paths]
+    (folder / "faces.csv").write_text("identity,path\n" + "".join(lines))
+    return {"path": folder / "faces.csv"}
+
+
+def _write_kface(folder):
+    for number, name in enumerate(f"{i}/S001/L{j}/E01/C1" for i in range(3) for j in range(3, 7)):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / f"{name}.jpg").write_bytes(encoded(number))
+        (folder / f"{name}.txt").write_text("1 1\n" * 7 + "2 3 9 9\n")
+    return {"path": folder, "crop": "box"}
+
+
 # Writes what the source reads below a folder, and returns the source's options.
 MAKERS = {
     "folder": lambda folder: {"path": write_folder(folder / "faces", COUNTS)},
     "tfrecord": _write_dataset,
+    "csv": _write_csv,
+    "kface": _write_kface,
     "recordio": _write_recordio,
     "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
 }

@@ -17,7 +17,9 @@ make a small one).
 from collections.abc import Callable
 from pathlib import Path
 
+from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.recordio import RecordIOSource, holds_recordio
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
@@ -26,6 +28,8 @@ SOURCES = {
     "folder": FolderSource,
     "tfrecord": open_tfrecord,
     "recordio": RecordIOSource,
+    "csv": CsvSource,
+    "kface": KFaceSource,
     "synthetic": SyntheticSource,
 }
 
@@ -33,5 +37,7 @@ SOURCES = {
 RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
     "tfrecord": holds_tfrecords,
     "recordio": holds_recordio,
+    "csv": is_csv,
+    "kface": is_kface,
     "folder": Path.is_dir,
 }

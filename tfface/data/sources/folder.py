@@ -8,7 +8,7 @@ import numpy as np
 
 from tfface.data.dataset_folder import Identity
 from tfface.data.images import FORMATS
-from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.image_files import ImageFiles, visible_entries
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -58,7 +58,7 @@ class FolderSource(ImageFiles):
 
 def _identity_folders(path: Path) -> list[bytes]:
     folders, images = [], []
-    for entry in _entries(os.fsencode(path)):
+    for entry in visible_entries(os.fsencode(path)):
         if entry.is_dir():
             folders.append(entry.path)
         elif _is_image(entry):
@@ -78,22 +78,12 @@ def _images_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:
     real = os.path.realpath(folder)
     if real in parents:
         raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
-    for entry in _entries(folder):
+    for entry in visible_entries(folder):
         if entry.is_dir():
             for image in _images_below(entry.path, (*parents, real)):
                 yield os.path.join(entry.name, image)
         elif _is_image(entry):
             yield entry.name
-
-
-def _entries(folder: bytes) -> list[os.DirEntry]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(b".")]
-    except OSError as error:
-        raise InputError(
-            f"{os.fsdecode(folder)}: can't be listed: {error.strerror or error}"
-        ) from error
 
 
 def _is_image(entry: os.DirEntry) -> bool:

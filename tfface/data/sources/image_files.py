@@ -15,10 +15,7 @@ from tfface.errors import InputError
 
 
 class ImageFiles(ImageSource):
-    """Base of sources whose images are files of their own; they call `_set_files`.
-
-    Attributes of images are the subclass's `_attributes`: name -> text [num_images].
-    """
+    """Base of sources whose images are files of their own; they call `_set_files`."""
 
     def _set_files(
         self, root: Path, paths: Sequence[bytes], attributes: dict[str, np.ndarray] | None = None
@@ -86,3 +83,17 @@ class ImageFiles(ImageSource):
 
     def _attribute_values(self, name: str) -> np.ndarray:
         return self._attributes[name]
+
+
+def visible_entries(folder: bytes) -> list[os.DirEntry]:
+    """Lists what is in a folder and not hidden, in any order.
+
+    Raises InputError: it can't be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(b".")]
+    except OSError as error:
+        raise InputError(
+            f"{os.fsdecode(folder)}: can't be listed: {error.strerror or error}"
+        ) from error

@@ -1,0 +1,159 @@
+"""Images that a CSV file lists."""
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.dataset_folder import Identity
+from tfface.data.sources.below import Below
+from tfface.data.sources.image_files import ImageFiles
+from tfface.errors import InputError
+from tfface.progress import progress
+
+EXTENSIONS = {".csv": ",", ".tsv": "\t"}
+_MOST_NAMED = 20
+
+
+class CsvSource(ImageFiles):
+    """A line for each image, under a line with the columns' names; in UTF-8.
+
+    The columns `path` and `identity` are needed; all others are attributes of the images, as text.
+    Identities come in the order of their names' bytes, images in the order of the lines. Lines
+    without anything are passed over, and so is white space at the beginning of a field.
+
+    Args:
+        path: the file. Fields are parted by commas, in a `.tsv` file by tabs.
+        images: the folder where the paths start, which none may leave; by default the file's own.
+        path_column: the column with the images' paths.
+        identity_column: the column with the identities' names.
+        name: what to call this source in `Identity.source`; by default the file's stem.
+    Raises InputError: the file can't be read, a column is missing or nameless, or of lines: the
+        number of fields is wrong, the path or identity is empty, the image isn't there, lies
+        outside of `images` or was listed before. The first 20 such lines are named.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        images: Path | None = None,
+        path_column: str = "path",
+        identity_column: str = "identity",
+        *,
+        name: str | None = None,
+    ):
+        path = Path(path)
+        self.name = name or path.stem
+        root = Path(images) if images is not None else path.parent
+        rows = _rows(path)
+        header = next(rows, (1, []))[1]
+        path_place, identity_place = _places(path, header, path_column, identity_column)
+        others = [
+            place for place in range(len(header)) if place not in (path_place, identity_place)
+        ]
+
+        below = Below(root)
+        paths: dict[bytes, int] = {}
+        names: list[str] = []
+        attributes: list[list[str]] = [[] for _ in others]
+        mistakes: list[str] = []
+
+        def note(line: int, mistake: str) -> None:
+            mistakes.append(f"{path}: line {line}: {mistake}")
+            if len(mistakes) == _MOST_NAMED:
+                raise InputError("\n".join([*mistakes, "and perhaps more"]))
+
+        for line, row in progress(rows, description="listing", unit="images"):
+            if len(row) != len(header):
+                note(line, f"has {len(row)} fields, but there are {len(header)} columns")
+                continue
+            if not row[path_place] or not row[identity_place].strip():
+                empty = path_column if not row[path_place] else identity_column
+                note(line, f"'{empty}' is empty")
+                continue
+            try:
+                found = below.find(os.fsencode(row[path_place]))
+            except InputError as error:
+                note(line, str(error))
+                continue
+            if (first := paths.setdefault(found, line)) != line:
+                note(line, f"{row[path_place]}: was listed in line {first} already")
+                continue
+            # The same few texts come again and again.
+            names.append(sys.intern(row[identity_place]))
+            for values, place in zip(attributes, others, strict=True):
+                values.append(sys.intern(row[place]))
+        if mistakes:
+            raise InputError("\n".join(mistakes))
+        if not paths:
+            raise InputError(f"{path}: lists no images")
+        known = sorted(set(names), key=os.fsencode)
+        self.identities = [Identity(name, self.name) for name in known]
+        labels = {name: label for label, name in enumerate(known)}
+        self.labels = np.array([labels[name] for name in names], np.int32)
+        self._set_files(
+            below.root,
+            list(paths),
+            {
+                header[place]: np.array(values, object)
+                for values, place in zip(attributes, others, strict=True)
+            },
+        )
+
+
+def is_csv(path: Path) -> bool:
+    """Whether `path` looks like something for `CsvSource`."""
+    return path.suffix.lower() in EXTENSIONS and path.is_file()
+
+
+def _places(path: Path, header: list[str], *wanted: str) -> list[int]:
+    """Returns where the columns of `wanted` are."""
+    if not any(header):
+        raise InputError(f"{path}: expected a first line with the columns' names")
+    for place, column in enumerate(header):
+        if not column.strip():
+            raise InputError(
+                f"{path}: column {place + 1} has no name: name it, or leave it out (pandas writes "
+                "its index so: index=False)"
+            )
+        if header.index(column) != place:
+            raise InputError(f"{path}: two columns are called '{column}'")
+    for column in wanted:
+        if column not in header:
+            raise InputError(
+                f"{path}: has no column '{column}'; its columns are: {', '.join(header)}"
+            )
+    if wanted[0] == wanted[1]:
+        raise InputError(f"{path}: '{wanted[0]}' can't be the path and the identity at once")
+    return [header.index(column) for column in wanted]
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line number, fields) of all rows that aren't blank."""
+    delimiter = EXTENSIONS.get(path.suffix.lower(), ",")
+    try:
+        with path.open("rb") as file:
+            rows = csv.reader(
+                _lines(path, file), delimiter=delimiter, skipinitialspace=True, strict=True
+            )
+            try:
+                for row in rows:
+                    if row:
+                        yield rows.line_num, row
+            except csv.Error as error:
+                raise InputError(f"{path}: line {rows.line_num}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _lines(path: Path, file) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        if b"\0" in line:
+            raise InputError(f"{path}: line {number}: holds a zero byte: it is no text in UTF-8")
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: line {number}: is no text in UTF-8") from None
