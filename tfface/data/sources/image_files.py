@@ -20,6 +20,11 @@ class ImageFiles(ImageSource):
     Attributes of images are the subclass's `_attributes`: name -> text [num_images].
     """
 
+    @property
+    def root(self) -> Path:
+        """The folder that `filename` starts at."""
+        return Path(os.fsdecode(self._root))
+
     def _set_files(
         self, root: Path, paths: Sequence[bytes], attributes: dict[str, np.ndarray] | None = None
     ) -> None:
