@@ -1,5 +1,6 @@
 """The only image decoder: encoded bytes in, uint8 RGB pixels out."""
 
+import struct
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ from tfface.errors import InputError
 
 FORMATS = "JPEG, PNG or BMP"
 
+# A file of a few hundred bytes may claim any size, and gets that much memory: here, 200 MB.
+MOST_PIXELS = 1 << 26
+
 
 def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Decodes one JPEG, PNG or BMP image to `height` x `width` pixels, in tf.data or eagerly.
@@ -17,6 +21,9 @@ def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     the pixels equal those of Pillow and OpenCV. An image of another size is resized bilinearly with
     antialiasing (its aspect ratio is not kept) and rounded to whole values. EXIF orientation is
     not applied: face images are aligned, and no training set known to us relies on it.
+
+    TensorFlow itself refuses images of 2^29 bytes (179 million pixels) or more. Those that look at
+    images before they are used, `decode_batches` and `undecodable_reason`, stop at `MOST_PIXELS`.
 
     Args:
         encoded: string scalar.
@@ -63,8 +70,8 @@ def decode_batches(
         image_size: (height, width) of the result.
         batch_size: > 0. The last batch holds the remainder.
     Yields: uint8 [batch, height, width, 3], RGB, 0..255.
-    Raises InputError: an image can't be decoded (the message gives its name), or `names` and
-        `encoded` differ in length.
+    Raises InputError: an image can't be decoded, or has more than `MOST_PIXELS` (the message gives
+        its name), or `names` and `encoded` differ in length.
     """
     if len(names) != len(encoded):
         raise InputError(f"{len(encoded)} images but {len(names)} names were given")
@@ -72,7 +79,9 @@ def decode_batches(
     def chunks() -> Iterator[list[bytes]]:
         for start in range(0, len(encoded), batch_size):
             stop = min(start + batch_size, len(encoded))
-            yield [encoded[i] for i in range(start, stop)]
+            images = [encoded[i] for i in range(start, stop)]
+            # An empty image is one that can't be decoded.
+            yield [b"" if oversize_reason(image) else image for image in images]
 
     dataset = (
         tf.data.Dataset.from_generator(chunks, output_signature=tf.TensorSpec([None], tf.string))
@@ -94,9 +103,11 @@ def decode_batches(
 
 
 def undecodable_reason(encoded: bytes) -> str | None:
-    """Returns why `decode` fails on these bytes, in a few words; None when it does not fail."""
+    """Returns why these bytes are no image to use, in a few words; None when they are one."""
     if not encoded:
         return "the file is empty (0 bytes)"
+    if reason := oversize_reason(encoded):
+        return reason
     try:
         decode(tf.constant(encoded), 8, 8)
     except tf.errors.InvalidArgumentError:
@@ -106,6 +117,39 @@ def undecodable_reason(encoded: bytes) -> str | None:
             return "the image data are damaged or truncated"
         return f"not an image that can be read ({FORMATS})"
     return None
+
+
+def oversize_reason(encoded: bytes) -> str | None:
+    """Returns what is wrong with the size that an image's header claims; None when it is fine."""
+    height, width = _claimed_size(encoded)
+    if height * width <= MOST_PIXELS:
+        return None
+    return f"claims to have {width:,} x {height:,} pixels; {MOST_PIXELS:,} can be read"
+
+
+def _claimed_size(encoded: bytes) -> tuple[int, int]:
+    """Returns the (height, width) that a header claims; (0, 0) for what is not JPEG or PNG.
+
+    A BMP can't claim more than the file holds: TensorFlow compares the two.
+    """
+    if encoded.startswith(b"\x89PNG") and len(encoded) >= 24:
+        width, height = struct.unpack_from(">II", encoded, 16)
+        return height, width
+    if not encoded.startswith(b"\xff\xd8"):
+        return 0, 0
+    # Segments follow each other: FF, kind, length; of those C0..CF three are no start of a frame.
+    place = 2
+    while 0 <= (place := encoded.find(b"\xff", place)) < len(encoded) - 9:
+        kind = encoded[place + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", encoded, place + 5)
+            return height, width
+        if kind in (0x00, 0x01, 0xFF) or 0xD0 <= kind <= 0xD8:
+            # No segment: fill bytes, restarts.
+            place += 1
+        else:
+            place += 2 + struct.unpack_from(">H", encoded, place + 2)[0]
+    return 0, 0
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,11 @@
-"""Finding the images of a source that can't be decoded."""
+"""Finding the images that can't be decoded, of a source or of a verification set."""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.images import decode, undecodable_reason
+from tfface.data.images import decode, oversize_reason, undecodable_reason
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -44,6 +46,48 @@ def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
         # Its image data are fine, so the stream broke off: a record file is damaged.
         name = source.filename(np.flatnonzero(failed)[0])
         found.append((name, "the file that holds it is damaged here or soon after"))
+    return found
+
+
+def find_undecodable_images(images: Sequence[bytes], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Decodes all images in parallel; returns (name, reason) of those that fail.
+
+    Args:
+        images: may be a lazy sequence that reads files; then those it can't read fail as well.
+        names: what to call each image; one that can't be read names itself.
+    """
+    found: list[tuple[str, str]] = []
+
+    def readable() -> Iterator[tuple[int, bytes]]:
+        for index in range(len(images)):
+            try:
+                encoded = images[index]
+            except InputError as error:
+                name, _, reason = str(error).partition(": ")
+                found.append((name, reason))
+                continue
+            # An empty image is one that can't be decoded.
+            yield index, b"" if oversize_reason(encoded) else encoded
+
+    signature = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.string))
+    good = (
+        tf.data.Dataset.from_generator(readable, output_signature=signature)
+        .map(_decodable, tf.data.AUTOTUNE, deterministic=True)
+        .ignore_errors()
+        .batch(64)
+    )
+    failed = np.ones(len(images), bool)
+    with progress(total=len(images), description="checking", unit="images") as bar:
+        for passed, _ in good.as_numpy_iterator():
+            failed[passed] = False
+            bar.update(len(passed))
+    for index in np.flatnonzero(failed):
+        try:
+            reason = undecodable_reason(images[index])
+        except InputError:
+            continue  # named above
+        if reason:
+            found.append((names[index], reason))
     return found
 
 

@@ -12,7 +12,13 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from tfface.data.pair_sets import insightface_bin, lfw_pairs, synthetic
+from tfface.data.pair_sets import (
+    bcolz_folder,
+    csv_pairs,
+    insightface_bin,
+    lfw_pairs,
+    synthetic,
+)
 from tfface.data.pair_sets.labelled import make_pairs, num_possible_pairs, without_repeats
 from tfface.data.pair_sets.pair_set import PairSet
 from tfface.errors import InputError
@@ -20,6 +26,7 @@ from tfface.errors import InputError
 __all__ = [
     "FORMATS",
     "PairSet",
+    "find_format",
     "load_pair_set",
     "make_pairs",
     "num_possible_pairs",
@@ -30,6 +37,8 @@ FORMATS: dict[str, ModuleType] = {
     "synthetic": synthetic,
     "insightface_bin": insightface_bin,
     "lfw_pairs": lfw_pairs,
+    "csv_pairs": csv_pairs,
+    "bcolz_folder": bcolz_folder,
 }
 
 
@@ -45,12 +54,18 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
         missing.
     """
     name, source = _split(os.fspath(argument))
-    formats = [module for module in FORMATS.values() if module.matches(source)]
-    if not formats:
+    module, _ = find_format(argument)
+    if module is None:
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         problem = "not a verification set" if Path(source).exists() else "no such verification set"
         raise InputError(f"{source}: {problem}; one is {known}")
-    return formats[0].load(source, name, images_dir)
+    return module.load(source, name, images_dir)
+
+
+def find_format(argument: str | os.PathLike) -> tuple[ModuleType | None, str]:
+    """Returns the module for a --pairs argument, None if no format matches, and its source."""
+    _, source = _split(os.fspath(argument))
+    return next((module for module in FORMATS.values() if module.matches(source)), None), source
 
 
 def _split(argument: str) -> tuple[str, str]:

@@ -72,13 +72,11 @@ def _genuine_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray:
     """Returns int64 [num_pairs, 2], shuffled."""
     order = np.argsort(labels, kind="stable")
     _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
-    quotas = _even_quotas(sizes * (sizes - 1) // 2, num_pairs, seeding.fold(seed, 0))
+    quotas = even_quotas(sizes * (sizes - 1) // 2, num_pairs, seeding.fold(seed, 0))
     pairs = []
     for identity in np.flatnonzero(quotas):
         size = sizes[identity]
-        drawn = _draw(
-            seeding.fold(seed, 1, int(identity)), size * (size - 1) // 2, quotas[identity]
-        )
+        drawn = draw(seeding.fold(seed, 1, int(identity)), size * (size - 1) // 2, quotas[identity])
         # Pair number k is (low, high) with k = high * (high - 1) / 2 + low.
         triangle = np.arange(size) * (np.arange(size) - 1) // 2
         high = np.searchsorted(triangle, drawn, side="right") - 1
@@ -93,13 +91,13 @@ def _impostor_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray
     ends = np.searchsorted(labels[order], labels[order], side="right")
     # With images sorted by identity, each pairs with all those behind its own identity's.
     before = np.concatenate([[0], np.cumsum(len(labels) - ends)])
-    drawn = _draw(seeding.fold(seed, 3), int(before[-1]), num_pairs)
+    drawn = draw(seeding.fold(seed, 3), int(before[-1]), num_pairs)
     low = np.searchsorted(before, drawn, side="right") - 1
     high = ends[low] + drawn - before[low]
     return order[np.stack([low, high], axis=1)]
 
 
-def _even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
+def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
     """Shares `total` out as evenly as `possible` allows; chance picks who gets one more."""
     low, high = 0, int(possible.max())
     while low < high:
@@ -113,7 +111,7 @@ def _even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
     return quotas
 
 
-def _draw(key: int, population: int, count: int) -> np.ndarray:
+def draw(key: int, population: int, count: int) -> np.ndarray:
     """Draws `count` different numbers below `population`, in random order."""
     if population <= 4 * count:
         return seeding.permutation(key, population)[:count]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.data.pair_sets.file_images import FileImages
+from tfface.data.pair_sets.folds import in_turn
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 
@@ -41,8 +43,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     folds, block = _read_header(path, lines)
     pairs, is_genuine = _read_pairs(path, lines, folds or 1, block)
     if folds is None:
-        in_turn = np.arange(2 * block).reshape(2, block).T.ravel()
-        pairs, is_genuine = [pairs[i] for i in in_turn], is_genuine[in_turn]
+        order = in_turn(is_genuine)
+        pairs, is_genuine = [pairs[i] for i in order], is_genuine[order]
 
     # Keys in order of appearance.
     position = {
@@ -52,7 +54,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     indices = np.array([[position[image] for image in pair] for pair in pairs])
     return PairSet(
         name=name,
-        images=[_read(file) for file in files],
+        images=FileImages(files),
         image_names=[str(file) for file in files],
         first=indices[:, 0],
         second=indices[:, 1],
@@ -125,10 +127,3 @@ def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
             f"the first is {missing[0]}{_SUFFIXES[0]}"
         )
     return files
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file}: can't be read: {error.strerror or error}") from error

@@ -14,12 +14,14 @@ class PairSet:
 
     Attributes:
         name: what tables and files call it.
-        images: each distinct image once, encoded (JPEG, PNG or BMP).
+        images: each distinct image once, encoded (JPEG, PNG or BMP); it may be a lazy sequence
+            that reads files.
         image_names: what error messages call each image.
         first: int64 [num_pairs], position in `images` of each pair's first image.
         second: int64 [num_pairs], position of the second.
         is_genuine: bool [num_pairs].
         num_folds: folds of the accuracy; pairs are dealt to them in order.
+        groups: a text for each pair, by which figures may be told apart; None when there are none.
     """
 
     name: str
@@ -29,3 +31,4 @@ class PairSet:
     second: np.ndarray
     is_genuine: np.ndarray
     num_folds: int = NUM_FOLDS
+    groups: Sequence[str] | None = None

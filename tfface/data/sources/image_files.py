@@ -17,6 +17,11 @@ from tfface.errors import InputError
 class ImageFiles(ImageSource):
     """Base of sources whose images are files of their own; they call `_set_files`."""
 
+    @property
+    def root(self) -> Path:
+        """The folder that `filename` starts at."""
+        return Path(os.fsdecode(self._root))
+
     def _set_files(
         self, root: Path, paths: Sequence[bytes], attributes: dict[str, np.ndarray] | None = None
     ) -> None:

@@ -1,0 +1,121 @@
+"""Makes a verification set of labelled faces, or writes one in another format."""
+
+import argparse
+from pathlib import Path
+
+import command
+
+_DESCRIPTION = """\
+Writes a verification set as an InsightFace .bin or as a .csv, by the name of the output.
+
+Where DATASET is labelled faces (a folder with one folder per identity, a converted dataset, or
+whatever else convert_tfrecord reads), pairs are made of them: as many genuine as impostor pairs,
+in folds that have no person in common. Where it is a verification set (LFW's pairs.txt, a .csv of
+pairs, a .bin, a bcolz folder), its pairs are written as they are. Every image is decoded once;
+those that can't be are named.
+
+X.csv has its images in the folder X_images beside it.
+"""
+
+_EXAMPLE = """\
+examples:
+  python tools/make_pairs.py data/my_faces --output my_faces.bin
+  python tools/make_pairs.py data/lfw/pairs.txt --output lfw.bin
+  python tools/make_pairs.py data/kface --first pose=C7 --second pose=C1,C13 --output profile.csv
+
+The last line printed is the output's path.
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.data.pair_making import PairOptions, make_pair_file
+
+    # What isn't said has to stay unsaid: a verification set that is written as it is takes none.
+    said = {
+        name: value
+        for name in ("num_pairs", "num_folds", "seed", "first", "second", "group_by")
+        if (value := getattr(options, name)) is not None
+    }
+    made = make_pair_file(
+        options.dataset,
+        options.output,
+        format=options.format,
+        images_dir=options.images,
+        with_images=not options.no_images,
+        options=PairOptions(**said) if said else None,
+    )
+    of = "" if made.num_identities is None else f" of {made.num_identities:,} identities"
+    print(f"pairs: {made.num_pairs:,} in {made.num_folds} folds, {made.num_genuine:,} genuine")
+    print(f"images: {made.num_images:,}{of}")
+    if made.groups_left_out:
+        print("left out: the groups of the pairs, for which a .bin has no place")
+    if made.images_dir is not None:
+        print(f"its images are read with --images {made.images_dir}")
+    print(options.output)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="PATH or name=PATH")
+    parser.add_argument("--output", type=Path, required=True, metavar="F", help="X.bin or X.csv")
+    parser.add_argument(
+        "--format",
+        default="auto",
+        help="of labelled faces, as convert_tfrecord takes it (default: auto)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="images of a list of pairs (default: the folder images beside it)",
+    )
+    parser.add_argument(
+        "--no-images",
+        action="store_true",
+        help="write a .csv alone, which names the files of a folder of labelled faces",
+    )
+    made = parser.add_argument_group("how pairs are made of labelled faces")
+    made.add_argument(
+        "--pairs",
+        dest="num_pairs",
+        type=_positive,
+        metavar="N",
+        help="(default: as many as there can be, 6000 at most)",
+    )
+    made.add_argument(
+        "--folds", dest="num_folds", type=_positive, metavar="N", help="(default: 10)"
+    )
+    made.add_argument("--seed", type=_natural, metavar="S", help="of the choice (default: 0)")
+    for which in ("first", "second"):
+        made.add_argument(
+            f"--{which}",
+            action="append",
+            metavar="NAME=VALUE[,VALUE]",
+            help=f"the attribute that the {which} image of each pair has; several may be given",
+        )
+    made.add_argument(
+        "--group-by", metavar="NAME", help="an attribute that goes into the column group of a .csv"
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
+    return int(text)
+
+
+if __name__ == "__main__":
+    command.run(main)
