@@ -38,7 +38,7 @@ class TestInsightFace:
         assert source.labels.dtype == np.int32
         assert contents(source) == [image for images in IMAGES for image in images]
         assert source.filename(0) == source.read(0).filename == "train.rec/1"
-        assert not source.left_out
+        assert source.left_out == []
 
     def test_by_the_files_path_and_under_another_name(self, tmp_path):
         rec = insightface(tmp_path) / "train.rec"

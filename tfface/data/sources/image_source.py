@@ -1,7 +1,7 @@
 """What sources share; the package's docstring lists all that a source has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -23,14 +23,12 @@ class ImageSource(ABC):
         identities: position = label.
         labels: int32 [num_images].
         attribute_names: what is known of images besides their identity (pose, light, ...).
-        left_out: (why, identities, images) for what the source holds but was told to leave out.
     """
 
     name: str
     identities: list[Identity]
     labels: np.ndarray
     attribute_names: tuple[str, ...] = ()
-    left_out: Sequence[tuple[str, int, int]] = ()
 
     @property
     def num_images(self) -> int:
@@ -39,6 +37,11 @@ class ImageSource(ABC):
     @property
     def num_identities(self) -> int:
         return len(self.identities)
+
+    @cached_property
+    def left_out(self) -> list[tuple[str, int, int]]:
+        """(why, identities, images) for what the source holds but was told to leave out."""
+        return []
 
     @property
     @abstractmethod
