@@ -1,0 +1,146 @@
+"""Models of other formats: layouts, fixed batches, sizes, and what isn't one of them."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from onnx import helper, numpy_helper
+
+from tfface.errors import InputError
+from tfface.evaluation.embedder import load_embedder
+from tfface.evaluation.pixel_input import PixelInput, parse_range
+
+HEIGHT, WIDTH, SIZE = 8, 6, 5
+WEIGHTS = np.random.default_rng(0).normal(size=(HEIGHT * WIDTH * 3, SIZE)).astype(np.float32)
+
+
+def images(count, height=HEIGHT, width=WIDTH):
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def expected(batch, pixels=None, flip=True):
+    """What the models below give: their weights are applied to [height, width, channel]."""
+    pixels = pixels or PixelInput()
+
+    def embed(some):
+        return pixels.apply(some).reshape(len(some), -1) @ WEIGHTS
+
+    return embed(batch) + embed(batch[:, :, ::-1]) if flip else embed(batch)
+
+
+def write_onnx(path, batch="n", height=HEIGHT, width=WIDTH, type=np.float32):
+    """Channels first, as PyTorch exports; letters are sizes that are free."""
+    channels_first = WEIGHTS.reshape(HEIGHT, WIDTH, 3, SIZE).transpose(2, 0, 1, 3)
+    weights = np.ascontiguousarray(channels_first.reshape(-1, SIZE)).astype(type)
+    return write_onnx_graph(path, weights, [batch, 3, height, width])
+
+
+def write_onnx_graph(path, weights, shape):
+    kind = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["images"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["embeddings"]),
+        ],
+        "embedder",
+        [helper.make_tensor_value_info("images", kind, shape)],
+        [helper.make_tensor_value_info("embeddings", kind, [shape[0], weights.shape[1]])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_tflite(path, batch=None, quantized=False):
+    @tf.function(input_signature=[tf.TensorSpec((batch, HEIGHT, WIDTH, 3))])
+    def embed(given):
+        return tf.matmul(tf.reshape(given, (-1, len(WEIGHTS))), WEIGHTS)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([embed.get_concrete_function()])
+    if quantized:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [PixelInput().apply(images(8)[i : i + (batch or 1)])] for i in range(4)
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())
+    return path
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 3])
+@pytest.mark.parametrize("flip", [True, False])
+def test_onnx(tmp_path, batch, flip):
+    path = write_onnx(tmp_path / "net.onnx", batch)
+    embedder = load_embedder(path, batch_size=4, flip=flip)
+    assert embedder.name == "net"
+    assert embedder.image_size == (HEIGHT, WIDTH)
+    for count in (1, 4, 9):
+        found = embedder.embed(images(count))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected(images(count), flip=flip), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_tflite(tmp_path, batch):
+    embedder = load_embedder(write_tflite(tmp_path / "net.tflite", batch), batch_size=4)
+    assert embedder.image_size == (HEIGHT, WIDTH)
+    for count in (1, 4, 9):
+        found = embedder.embed(images(count))
+        np.testing.assert_allclose(found, expected(images(count)), rtol=1e-4, atol=1e-3)
+
+
+def test_a_quantized_tflite(tmp_path):
+    embedder = load_embedder(write_tflite(tmp_path / "net.tflite", 1, quantized=True))
+    found, right = embedder.embed(images(6)), expected(images(6))
+    assert found.dtype == np.float32
+    assert np.corrcoef(found.ravel(), right.ravel())[0, 1] > 0.99
+
+
+def test_pixels_are_as_the_user_says(tmp_path):
+    scale, shift = parse_range("0..1")
+    pixels = PixelInput("bgr", scale, shift)
+    embedder = load_embedder(write_onnx(tmp_path / "net.onnx"), pixels=pixels)
+    found = embedder.embed(images(3))
+    np.testing.assert_allclose(found, expected(images(3), pixels), rtol=1e-4, atol=1e-4)
+
+
+def test_sizes(tmp_path):
+    free = write_onnx(tmp_path / "free.onnx", height="h", width="w")
+    with pytest.raises(InputError, match=r"free\.onnx: the model takes images of any size: say wh"):
+        load_embedder(free)
+    embedder = load_embedder(free, image_size=(HEIGHT, WIDTH))
+    np.testing.assert_allclose(embedder.embed(images(2)), expected(images(2)), rtol=1e-4, atol=1e-3)
+    with pytest.raises(InputError, match="the model takes images 6 pixels wide, not 8"):
+        load_embedder(write_onnx(tmp_path / "net.onnx"), image_size=(8, 8))
+
+
+def test_what_is_no_such_model(tmp_path):
+    for suffix in (".onnx", ".tflite"):
+        with pytest.raises(InputError, match="no such file"):
+            load_embedder(tmp_path / f"gone{suffix}")
+        (tmp_path / f"noise{suffix}").write_bytes(os.urandom(200))
+        with pytest.raises(InputError, match=f"noise{suffix}: can't be loaded as"):
+            load_embedder(tmp_path / f"noise{suffix}")
+    with pytest.raises(InputError, match="expected one input of float32 images"):
+        load_embedder(write_onnx(tmp_path / "double.onnx", type=np.float64))
+    with pytest.raises(InputError, match="leave out --input, --range and --size"):
+        load_embedder("pixels", pixels=PixelInput())
+    write_onnx_graph(tmp_path / "flat.onnx", WEIGHTS, ["n", len(WEIGHTS)])
+    with pytest.raises(
+        InputError, match=r"flat\.onnx: the model takes \[None, 144\]: expected RGB"
+    ):
+        load_embedder(tmp_path / "flat.onnx")
+
+
+def test_published_models(test_data):
+    folder = test_data / "data"
+    tflite = load_embedder(folder / "mobilefacenet_192.tflite")
+    assert tflite.image_size == (112, 112)
+    assert tflite.embed(images(3, 112, 112)).shape == (3, 192)
+    casia = load_embedder(folder / "mobilefacenet_casia_112x96.onnx")
+    assert casia.image_size == (112, 96)
+    assert casia.embed(images(3, 112, 96)).shape == (3, 128)
