@@ -8,8 +8,12 @@ import tensorflow as tf
 
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
+from tests.data.sources.test_bare_tfrecord import path_record
+from tests.data.sources.test_bare_tfrecord import write as write_records
+from tfface.data import records
 from tfface.data.convert import convert
 from tfface.data.images import decode
+from tfface.data.records import Record
 from tfface.data.sources import SOURCES
 from tfface.parts import build, options_model
 
@@ -44,10 +48,26 @@ def _write_kface(folder):
     return {"path": folder, "crop": "box"}
 
 
-# Writes what the source reads below a folder, and returns the source's options.
+def _write_images_in_records(folder):
+    contents = [records.serialize(Record(encoded(i), f"{i}.jpg"), i // 4) for i in range(12)]
+    return {"path": write_records(folder / "a.tfrecord", contents)}
+
+
+def _write_paths_in_records(folder):
+    write_folder(folder / "faces", COUNTS)
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.jpg"))
+    labels = {name: label for label, name in enumerate(COUNTS)}
+    contents = [path_record(str(path), labels[path.parent.name]) for path in paths]
+    return {"path": write_records(folder / "a.tfrecord", contents)}
+
+
+# Writes what the source reads below a folder, and returns the source's options. A key is that of
+# `SOURCES`, and after a comma, where a source reads several things, which it is.
 MAKERS = {
     "folder": lambda folder: {"path": write_folder(folder / "faces", COUNTS)},
     "tfrecord": _write_dataset,
+    "tfrecord, images": _write_images_in_records,
+    "tfrecord, paths": _write_paths_in_records,
     "csv": _write_csv,
     "kface": _write_kface,
     "recordio": _write_recordio,
@@ -55,10 +75,14 @@ MAKERS = {
 }
 
 
-@pytest.fixture(scope="module", params=SOURCES)
+def test_every_source_can_be_made():
+    assert {key.partition(",")[0] for key in MAKERS} == set(SOURCES)
+
+
+@pytest.fixture(scope="module", params=MAKERS)
 def make(request, tmp_path_factory):
-    part = SOURCES[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
+    part = SOURCES[request.param.partition(",")[0]]
+    folder = tmp_path_factory.mktemp("source")
     options = MAKERS[request.param](folder)
     options_model(part).model_validate(options)
     return lambda: build(part, options, folder)

@@ -63,6 +63,40 @@ def test_the_published_layout(dataset, tmp_path):
         (lambda d: (d / "dataset.json").write_text("[]"), "format_version is None, and 1 is known"),
         (lambda d: edit(d, format_version=2), "format_version is 2, and 1 is known"),
         (lambda d: edit(d, sources=None), "a field is missing or wrong"),
+        (lambda d: (d / "dataset.json").write_text("[" * 99_999), r"dataset\.json: can't be read"),
+        (lambda d: (d / "dataset.json").write_text("9" * 9999), r"dataset\.json: can't be read"),
+        *(
+            (lambda d, change=change: edit(d, **change), "a field is missing or wrong: .*" + why)
+            for change, why in [
+                ({"num_images": "3"}, "'3' is no whole number"),
+                ({"num_identities": True}, "True is no whole number"),
+                ({"image_size": [112]}, "not enough values"),
+                ({"image_size": [-1, 2]}, "-1 is negative"),
+                ({"sources": [{"name": 1}]}, "missing 3 required"),
+                ({"sources": [1]}, "must be a mapping"),
+                ({"seed": None}, "None is no whole number"),
+                ({"attributes": "pose"}, "'pose' is no list"),
+                ({"attributes": [1]}, "1 is no text"),
+                ({"attributes": ["\udce9"]}, "surrogates not allowed"),
+                ({"shards": {}}, "{} is no list"),
+                ({"sources": {}}, "{} is no list"),
+            ]
+        ),
+        *(
+            (lambda d, file=file: edit_shard(d, file=file), "is no file's name")
+            for file in ["../data.tfrecord", "/etc/passwd", "sub/data.tfrecord", "", ".", ".."]
+        ),
+        (lambda d: edit_shard(d, file=7), "7 is no text"),
+        (lambda d: edit_shard(d, records=-3), "-3 is negative"),
+        (lambda d: edit_shard(d, bytes="5"), "'5' is no whole number"),
+        (lambda d: edit_shard(d, sha256=None), "None is no text"),
+        (lambda d: edit(d, shards=shards(d) * 2), "a shard is listed twice"),
+        (lambda d: edit_identities(d, b""), "3 images of 2 identities, but .* lists 0 of 0"),
+        (lambda d: edit_identities(d, b"x,a,b,1\n"), "a label or a number of images is wrong"),
+        (lambda d: edit_identities(d, b"0,a,b,-1\n"), "a label or a number of images is wrong: -1"),
+        (lambda d: edit_identities(d, b"0,a\n"), "needs the columns label, name, source, num_"),
+        (lambda d: edit_identities(d, b"1,a,b,2\n"), "the labels are not 0, 1, 2, ... in order"),
+        (lambda d: edit_identities(d, b"0," + b"a" * 999_999), "field larger than field limit"),
         (lambda d: edit(d, num_images=4), "4 images of 2 identities, but its shards hold 3"),
         (lambda d: (d / "identities.csv").unlink(), r"identities\.csv: can't be read: No such"),
         (lambda d: (d / "identities.csv").write_text("a,b\n1,2\n"), "needs the columns label"),
@@ -84,6 +118,18 @@ def test_altered_folders_are_refused(dataset, tmp_path, change, message):
 def edit(folder, **changes):
     content = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps(content | changes))
+
+
+def shards(folder):
+    return json.loads((folder / "dataset.json").read_text())["shards"]
+
+
+def edit_shard(folder, **changes):
+    edit(folder, shards=[shards(folder)[0] | changes])
+
+
+def edit_identities(folder, rows: bytes):
+    (folder / "identities.csv").write_bytes(b"label,name,source,num_images\n" + rows)
 
 
 def cut_identity(folder):

@@ -90,8 +90,70 @@ def test_other_records_are_errors(tmp_path):
     for index in (0, 1):
         with pytest.raises(InputError, match=f"a: record {index}: not a face record"):
             RecordFiles([file]).read(index)
-    with pytest.raises(InputError, match="a: can't be read as face records"):
+    with pytest.raises(InputError, match=r"a: record 0: not a face record: no tf\.train"):
         RecordFiles([file]).labels()
+
+
+@pytest.mark.parametrize(
+    ("features", "why"),
+    [
+        ({}, "it has no image/encoded; its keys are: none"),
+        ({"label": 3, "image": b""}, "it has no image/encoded; its keys are: image, label"),
+        ({records.ENCODED: b"", records.FILENAME: b""}, "it has no image/source_id; its keys are:"),
+        (
+            {records.ENCODED: b"", records.FILENAME: b"", records.LABEL: b"7"},
+            "image/source_id is not one whole number",
+        ),
+        (
+            {records.ENCODED: 3, records.FILENAME: b"", records.LABEL: 7},
+            "image/encoded is not one byte string",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said(tmp_path, features, why):
+    """And with which one, though records are parsed many at a time."""
+    example = tf.train.Example()
+    for key, value in features.items():
+        kind = "int64_list" if isinstance(value, int) else "bytes_list"
+        getattr(example.features.feature[key], kind).value.append(value)
+    good = records.serialize(Record(b"", ""), 0)
+    file = write(tmp_path / "a", [good] * 1500 + [example.SerializeToString()] + [good])
+    with pytest.raises(InputError, match=f"a: record 1500: not a face record: {why}"):
+        RecordFiles([file]).read(1500)
+    if records.LABEL in features and features[records.LABEL] == 7:
+        # Labels alone are read, and are fine.
+        assert RecordFiles([file]).labels()[1500] == 7
+    else:
+        with pytest.raises(InputError, match=f"a: record 1500: not a face record: {why}"):
+            RecordFiles([file]).labels()
+
+
+def test_numbers_of_records_that_can_not_be(tmp_path):
+    file = write(tmp_path / "a", [records.serialize(Record(b"", ""), 0)])
+    with pytest.raises(InputError, match=r"a: 1000000000000 records can't be in \d+ bytes"):
+        RecordFiles([file], [10**12])
+    for count in (0, 2):
+        with pytest.raises(InputError, match=f"a: holds 1 records, but should hold {count}"):
+            RecordFiles([file], [count]).labels()
+    with pytest.raises(InputError, match="a: holds 1 records, but should hold 2"):
+        RecordFiles([file], [2]).read(1)
+    with pytest.raises(InputError, match="gone: can't be read: No such file"):
+        RecordFiles([tmp_path / "gone"], [1])
+
+
+def test_paths(tmp_path):
+    example = tf.train.Example()
+    example.features.feature[records.LABEL].int64_list.value.append(5)
+    example.features.feature[records.PATH].bytes_list.value.append(b"ann/1.jpg")
+    example.features.feature["image/attribute/pose"].bytes_list.value.append(b"left")
+    serialized = example.SerializeToString()
+    path, label, attributes = records.deserialize_path(serialized)
+    assert (path, label, list(attributes)) == (b"ann/1.jpg", 5, ["image/attribute/pose"])
+    assert records.holds_path(serialized)
+    assert not records.holds_path(records.serialize(Record(b"", ""), 0))
+    files = RecordFiles([write(tmp_path / "a", [serialized] * 3)])
+    assert files.paths().tolist() == [b"ann/1.jpg"] * 3
+    assert files.labels(records.deserialize_path).tolist() == [5] * 3
 
 
 def test_no_records(tmp_path):

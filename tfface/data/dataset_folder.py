@@ -13,6 +13,7 @@ folder that has one is complete.
 import csv
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,6 @@ from tfface.files import replacing
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 IDENTITIES_FILE = "identities.csv"
-_LEFT_OUT = ("reason", "num_identities", "num_images")
 
 
 class Identity(NamedTuple):
@@ -106,7 +106,10 @@ def write(folder: Path, dataset: DatasetFolder) -> None:
         "image_size": dataset.image_size,
         "attributes": dataset.attributes,
         "sources": [dataclasses.asdict(source) for source in dataset.sources],
-        "left_out": [dict(zip(_LEFT_OUT, entry, strict=True)) for entry in dataset.left_out],
+        "left_out": [
+            {"reason": why, "num_identities": num_identities, "num_images": num_images}
+            for why, num_identities, num_images in dataset.left_out
+        ],
         "seed": dataset.seed,
         "shards": [dataclasses.asdict(shard) for shard in dataset.shards],
     }
@@ -127,26 +130,16 @@ def read(folder: Path) -> DatasetFolder:
             f"{folder}: not a converted dataset (it has no {DATASET_FILE}); "
             "tools/convert_tfrecord.py makes one"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: can't be read: {error}") from error
     if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
         version = content.get("format_version") if isinstance(content, dict) else None
         raise InputError(f"{path}: format_version is {version!r}, and {FORMAT_VERSION} is known")
+    identities = _read_identities(folder / IDENTITIES_FILE)
     try:
-        dataset = DatasetFolder(
-            *_read_identities(folder / IDENTITIES_FILE),
-            image_size=tuple(content["image_size"]) if content["image_size"] else None,
-            sources=[SourceSummary(**source) for source in content["sources"]],
-            seed=content["seed"],
-            shards=[Shard(**shard) for shard in content["shards"]],
-            # Folders of an earlier version have neither.
-            attributes=tuple(content.get("attributes", ())),
-            left_out=[
-                tuple(entry[key] for key in _LEFT_OUT) for entry in content.get("left_out", ())
-            ],
-        )
-        counts = (content["num_images"], content["num_identities"])
-    except (KeyError, TypeError) as error:
+        dataset = _parse(content, *identities)
+        counts = (_natural(content["num_images"]), _natural(content["num_identities"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: a field is missing or wrong: {error!r}") from error
 
     listed = (sum(dataset.images_per_identity), len(dataset.identities))
@@ -155,6 +148,8 @@ def read(folder: Path) -> DatasetFolder:
             f"{path}: {counts[0]} images of {counts[1]} identities, but its shards hold "
             f"{dataset.num_images} and {IDENTITIES_FILE} lists {listed[0]} of {listed[1]}"
         )
+    if not counts[0]:
+        raise InputError(f"{path}: a dataset without images")
     for shard in dataset.shards:
         file = folder / shard.file
         if not file.is_file():
@@ -170,10 +165,82 @@ def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: can't be read: {error}") from error
     try:
         if [int(row["label"]) for row in rows] != list(range(len(rows))):
             raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
-        identities = [Identity(row["name"], row["source"]) for row in rows]
-        return identities, [int(row["num_images"]) for row in rows]
+        identities = [Identity(_text(row["name"]), _text(row["source"])) for row in rows]
+        return identities, [_natural(int(row["num_images"])) for row in rows]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: needs the columns label, name, source, num_images") from error
+    except ValueError as error:
+        raise InputError(f"{path}: a label or a number of images is wrong: {error}") from error
+
+
+def _parse(
+    content: dict, identities: list[Identity], images_per_identity: list[int]
+) -> DatasetFolder:
+    """Makes the object of what is in dataset.json, which anybody may have written.
+
+    Raises KeyError, TypeError, ValueError: a field is missing, of another type, out of range.
+    """
+    # Folders of an earlier version have neither.
+    attributes, left_out = content.get("attributes", []), content.get("left_out", [])
+    for what in (content["shards"], content["sources"], attributes, left_out):
+        if not isinstance(what, list):
+            raise TypeError(f"{what!r} is no list")
+    shards = [Shard(**shard) for shard in content["shards"]]
+    for shard in shards:
+        _natural(shard.records)
+        _natural(shard.bytes)
+        _text(shard.sha256)
+        # Nothing but a name: other files of this machine are nobody's shards.
+        if os.path.basename(_text(shard.file)) != shard.file or shard.file in ("", ".", ".."):
+            raise ValueError(f"'{shard.file}' is no file's name")
+    if len({shard.file for shard in shards}) < len(shards):
+        raise ValueError("a shard is listed twice")
+    sources = [SourceSummary(**source) for source in content["sources"]]
+    for source in sources:
+        _text(source.name)
+        _text(source.format)
+        _natural(source.num_images)
+        _natural(source.num_identities)
+    size = content["image_size"]
+    if size is not None:
+        height, width = size
+        size = (_natural(height), _natural(width))
+    for name in attributes:
+        # Records' keys are UTF-8.
+        _text(name).encode()
+    return DatasetFolder(
+        identities=identities,
+        images_per_identity=images_per_identity,
+        image_size=size,
+        sources=sources,
+        seed=_natural(content["seed"]),
+        shards=shards,
+        attributes=tuple(attributes),
+        left_out=[
+            (
+                _text(entry["reason"]),
+                _natural(entry["num_identities"]),
+                _natural(entry["num_images"]),
+            )
+            for entry in left_out
+        ],
+    )
+
+
+def _natural(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    if value < 0:
+        raise ValueError(f"{value} is negative")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -1,9 +1,10 @@
 """A row of TFRecord files, read as one long list of face records."""
 
+import array
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ READ_BUFFER = 1 << 20
 # A record's frame: its length (uint64), a checksum of that (uint32), the bytes, their checksum.
 _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
+_BATCH = 1024
 
 
 class RecordFiles:
@@ -31,13 +33,19 @@ class RecordFiles:
     Attributes:
         files: as given.
         starts: int64 [files + 1]: the index of each file's first record, and the number of all.
+    Raises InputError: a file can't be read, or can't hold that many records.
     """
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int] | None = None):
         self.files = list(files)
         self._offsets: dict[int, np.ndarray] = {}
+        self._counts = counts
         if counts is None:
             counts = [len(self._offsets_of(number)) - 1 for number in range(len(self.files))]
+        for file, count in zip(self.files, counts, strict=True):
+            # Otherwise a number that somebody wrote would decide how much memory is taken.
+            if count * (_HEADER.size + _FOOTER_BYTES) > _size(file):
+                raise InputError(f"{file}: {count} records can't be in {_size(file)} bytes")
         self.starts = np.cumsum([0, *counts])
 
     def read(self, index: int) -> tuple[Record, int]:
@@ -45,22 +53,52 @@ class RecordFiles:
 
         Raises InputError: the file is damaged there, or the record is not of a face.
         """
-        number = int(np.searchsorted(self.starts, index, side="right")) - 1
-        place = index - int(self.starts[number])
-        start, end = self._offsets_of(number)[place : place + 2].tolist()
-        with self.files[number].open("rb", buffering=0) as file:
-            framed = os.pread(file.fileno(), end - start, start)
-        try:
-            return records.deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
-        except InputError as error:
-            raise InputError(f"{self.files[number]}: record {place}: {error}") from None
+        return self.read_as(records.deserialize, index)
 
-    def labels(self) -> np.ndarray:
+    def read_as(self, deserialize: Callable, index: int):
+        """Returns what a function of `records` makes of a record's bytes.
+
+        Raises InputError: the file is damaged there, or the record is of another kind.
+        """
+        number, place = self._find(index)
+        start, end = self._offsets_of(number)[place : place + 2].tolist()
+        try:
+            with self.files[number].open("rb", buffering=0) as file:
+                framed = os.pread(file.fileno(), end - start, start)
+            return deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
+        except OSError as error:
+            raise InputError(
+                f"{self.files[number]}: can't be read: {error.strerror or error}"
+            ) from error
+        except InputError as error:
+            raise InputError(f"{self.place(index)}: {error}") from None
+
+    def place(self, index: int) -> str:
+        """Returns what to call a record in an error."""
+        number, place = self._find(index)
+        return f"{self.files[number]}: record {place}"
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Returns the number of the file that holds a record, and the record's place in it."""
+        number = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return number, index - int(self.starts[number])
+
+    def labels(self, deserialize: Callable = records.deserialize) -> np.ndarray:
         """Reads all records once; returns int64 [records].
 
-        Raises InputError: a file is damaged, or holds another number of records than was said.
+        Args:
+            deserialize: the function of `records` that says what is wrong with a record.
+        Raises InputError: a file is damaged, holds another number of records than was said, or
+            records of another kind.
         """
-        return self._parse_all(records.parse_labels, np.int64, "labels")
+        return self._parse_all(records.parse_labels, np.int64, "labels", deserialize)
+
+    def paths(self) -> np.ndarray:
+        """Reads all records once; returns the images' paths, bytes, object [records].
+
+        Raises InputError: as `labels`.
+        """
+        return self._parse_all(records.parse_paths, object, "paths", records.deserialize_path)
 
     def attribute(self, name: str) -> np.ndarray:
         """Reads all records once; returns an attribute's texts, object [records], "" where none.
@@ -70,31 +108,49 @@ class RecordFiles:
         parsed = self._parse_all(lambda block: records.parse_attribute(block, name), object, name)
         return np.array([value.decode(errors="surrogateescape") for value in parsed], object)
 
-    def _parse_all(self, parse, dtype, what: str) -> np.ndarray:
+    def _parse_all(
+        self, parse: Callable, dtype, what: str, deserialize: Callable = records.deserialize
+    ) -> np.ndarray:
         """Returns what `parse` makes of each record (of batches of them), one value each."""
         values = np.empty(self.starts[-1], dtype)
         with progress(total=len(values), description=f"reading {what}", unit="images") as bar:
             for file, start, stop in zip(self.files, self.starts, self.starts[1:], strict=False):
-                values[start:stop] = _parse_file(file, parse, dtype, int(stop - start))
-                bar.update(int(stop - start))
+                filled = int(start)
+                try:
+                    for part in _parse_file(file, parse):
+                        if filled + len(part) <= stop:
+                            values[filled : filled + len(part)] = part
+                        filled += len(part)
+                        bar.update(len(part))
+                except tf.errors.OpError as error:
+                    if isinstance(error, tf.errors.InvalidArgumentError):
+                        # Parsing says little about what is wrong with which record.
+                        for index in range(filled, min(filled + _BATCH, int(stop))):
+                            self.read_as(deserialize, index)
+                    raise InputError(
+                        f"{file}: can't be read as face records: {_plain(error)}"
+                    ) from error
+                if filled != stop:
+                    raise InputError(
+                        f"{file}: holds {filled - start} records, but should hold {stop - start}"
+                    )
         return values
 
     def _offsets_of(self, number: int) -> np.ndarray:
         if number not in self._offsets:
-            self._offsets[number] = _find_offsets(self.files[number])
+            offsets = _find_offsets(self.files[number])
+            if self._counts is not None and len(offsets) - 1 != self._counts[number]:
+                raise InputError(
+                    f"{self.files[number]}: holds {len(offsets) - 1} records, but should hold "
+                    f"{self._counts[number]}"
+                )
+            self._offsets[number] = offsets
         return self._offsets[number]
 
 
-def _parse_file(file: Path, parse, dtype, num_records: int) -> np.ndarray:
-    dataset = tf.data.TFRecordDataset(str(file), buffer_size=READ_BUFFER).batch(1024)
-    try:
-        parts = list(dataset.map(parse).as_numpy_iterator())
-    except tf.errors.OpError as error:
-        raise InputError(f"{file}: can't be read as face records: {_plain(error)}") from error
-    values = np.concatenate([np.empty(0, dtype), *parts])
-    if len(values) != num_records:
-        raise InputError(f"{file}: holds {len(values)} records, but should hold {num_records}")
-    return values
+def _parse_file(file: Path, parse: Callable) -> Iterator[np.ndarray]:
+    dataset = tf.data.TFRecordDataset(str(file), buffer_size=READ_BUFFER).batch(_BATCH)
+    return dataset.map(parse).as_numpy_iterator()
 
 
 def _plain(error: tf.errors.OpError) -> str:
@@ -102,21 +158,34 @@ def _plain(error: tf.errors.OpError) -> str:
     return re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", error.message)
 
 
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error.strerror or error}") from error
+
+
 def _find_offsets(file: Path) -> np.ndarray:
     """Finds where each record begins by hopping from header to header: int64 [records + 1]."""
-    size = file.stat().st_size
-    offsets = [0]
-    with file.open("rb", buffering=0) as opened:
+    size = _size(file)
+    offsets = array.array("q", [0])
+    end = 0
+    with (
+        file.open("rb", buffering=0) as opened,
+        progress(total=size, description=f"indexing {file.name}", unit="bytes") as bar,
+    ):
         handle = opened.fileno()
-        while offsets[-1] < size:
-            header = os.pread(handle, _HEADER.size, offsets[-1])
+        while end < size:
+            start = end
+            header = os.pread(handle, _HEADER.size, start)
             end = size + 1
             if len(header) == _HEADER.size:
-                end = offsets[-1] + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
+                end = start + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
             if end > size:
                 raise InputError(
                     f"{file}: ends inside record {len(offsets) - 1}: it is damaged, or no "
                     "TFRecord file"
                 )
             offsets.append(end)
-    return np.array(offsets, np.int64)
+            bar.update(end - start)
+    return np.frombuffer(offsets, np.int64)

@@ -7,6 +7,11 @@ ours there:
     image/source_id   int64: the label, contiguous from 0
     image/filename    bytes: where the image came from
 
+or, where the images stay files of their own, as arcface-tf2 writes as well,
+
+    image/img_path    bytes: the file's path
+    image/source_id   int64: the label
+
 and beside them any attributes, of which those that are text have keys that begin with
 
     image/attribute/  + the attribute's name, as in image/attribute/pose
@@ -23,7 +28,9 @@ from tfface.errors import InputError
 ENCODED = "image/encoded"
 LABEL = "image/source_id"
 FILENAME = "image/filename"
+PATH = "image/img_path"
 ATTRIBUTE = "image/attribute/"
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -75,22 +82,53 @@ def serialize(record: Record, label: int) -> bytes:
 def deserialize(serialized: bytes) -> tuple[Record, int]:
     """Returns the record and its label.
 
-    Raises InputError: not an Example, or one of the three keys is missing.
+    Raises InputError: not an Example, or one of the three keys is missing or holds something else.
     """
+    features = _features(serialized)
+    encoded, filename, label = (_pop(features, key) for key in (ENCODED, FILENAME, LABEL))
+    return Record(encoded, os.fsdecode(filename), features), label
+
+
+def deserialize_path(serialized: bytes) -> tuple[bytes, int, dict[str, tf.train.Feature]]:
+    """Returns an image's path, its label, and the further features of its record.
+
+    Raises InputError: not an Example, or one of the two keys is missing or holds something else.
+    """
+    features = _features(serialized)
+    path, label = (_pop(features, key) for key in (PATH, LABEL))
+    features.pop(FILENAME, None)
+    return path, label, features
+
+
+def holds_path(serialized: bytes) -> bool:
+    """Whether the record is one of an image's path.
+
+    Raises InputError: not an Example.
+    """
+    features = _features(serialized)
+    return PATH in features and ENCODED not in features
+
+
+def _features(serialized: bytes) -> dict[str, tf.train.Feature]:
     try:
         features = tf.train.Example.FromString(serialized).features.feature
-        attributes = {key: features[key] for key in features}
-        record = Record(
-            encoded=attributes.pop(ENCODED).bytes_list.value[0],
-            filename=os.fsdecode(attributes.pop(FILENAME).bytes_list.value[0]),
-            attributes=attributes,
-        )
-        return record, attributes.pop(LABEL).int64_list.value[0]
+        return {key: features[key] for key in features}
     except Exception as error:
         # protobuf has an error class of its own in each of its implementations.
-        raise InputError(
-            f"not a face record (an Example with {ENCODED}, {LABEL} and {FILENAME}): {error!r}"
-        ) from error
+        raise InputError("not a face record: no tf.train.Example") from error
+
+
+def _pop(features: dict[str, tf.train.Feature], key: str) -> bytes | int:
+    """Takes a feature of one value out of a record's."""
+    if key not in features:
+        keys = ", ".join(sorted(features)[:_MOST_NAMED]) or "none"
+        raise InputError(f"not a face record: it has no {key}; its keys are: {keys}")
+    feature = features.pop(key)
+    values = (feature.int64_list if key == LABEL else feature.bytes_list).value
+    if len(values) != 1:
+        kind = "whole number" if key == LABEL else "byte string"
+        raise InputError(f"not a face record: {key} is not one {kind}")
+    return values[0]
 
 
 def parse_encoded(serialized: tf.Tensor) -> tf.Tensor:
@@ -101,6 +139,11 @@ def parse_encoded(serialized: tf.Tensor) -> tf.Tensor:
 def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
     """Parses a batch of records: string [batch] -> labels, int64 [batch]."""
     return tf.io.parse_example(serialized, {LABEL: tf.io.FixedLenFeature([], tf.int64)})[LABEL]
+
+
+def parse_paths(serialized: tf.Tensor) -> tf.Tensor:
+    """Parses a batch of records: string [batch] -> the images' paths, string [batch]."""
+    return tf.io.parse_example(serialized, {PATH: tf.io.FixedLenFeature([], tf.string)})[PATH]
 
 
 def parse_attribute(serialized: tf.Tensor, name: str) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Record files without a dataset.json, as arcface-tf2 writes them: to be converted."""
+"""Record files without a dataset.json, as arcface-tf2 writes them: with images, or their paths."""
 
 import hashlib
 from functools import cached_property
@@ -6,34 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.data import records
 from tfface.data.dataset_folder import Identity
 from tfface.data.record_files import RecordFiles
 from tfface.data.records import Record
+from tfface.data.sources.below import Below
+from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
+from tfface.progress import progress
 
 
 class BareTFRecordSource(ImageSource):
-    """One `.tfrecord` file, or all of a folder in the order of their names.
+    """Records that hold the images.
 
     The identities are the labels found, which may have gaps; a label is its identity's name.
 
     Args:
-        path: the file or the folder.
+        path: one `.tfrecord` file, or a folder of them, taken in the order of their names.
         name: what to call this source in `Identity.source`; by default the path's stem.
-    Raises InputError: no such files, or one is damaged or holds other records.
+        files: those of `path`, when they have been opened already.
+    Raises InputError: no such files, or one is damaged, or they hold no or other records.
     """
 
-    def __init__(self, path: Path, *, name: str | None = None):
-        path = Path(path)
-        files = sorted(path.glob("*.tfrecord")) if path.is_dir() else [path]
-        if not files or not all(file.is_file() for file in files):
-            raise InputError(f"{path}: no .tfrecord file, nor a folder of them")
-        self.name = name or path.resolve().stem
-        self._records = RecordFiles(files)
-        found, labels = np.unique(self._records.labels(), return_inverse=True)
-        self.identities = [Identity(str(label), self.name) for label in found]
-        self.labels = labels.astype(np.int32)
+    def __init__(self, path: Path, *, name: str | None = None, files: RecordFiles | None = None):
+        self.name = name or Path(path).resolve().stem
+        self._records = files or open_files(Path(path))
+        labels = self._records.labels()
+        self.identities, self.labels = _identities(labels, self.name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -47,3 +47,64 @@ class BareTFRecordSource(ImageSource):
 
     def read(self, index: int) -> Record:
         return self._records.read(index)[0]
+
+
+class TFRecordPathsSource(ImageFiles):
+    """Records that hold the paths of images. Identities are as in `BareTFRecordSource`.
+
+    Args:
+        path, name, files: as there.
+        images: the folder where the paths start, which none may leave; by default that of the
+            record files.
+    Raises InputError: as there; an image isn't there, or lies outside of `images`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        images: Path | None = None,
+        *,
+        name: str | None = None,
+        files: RecordFiles | None = None,
+    ):
+        path = Path(path)
+        self.name = name or path.resolve().stem
+        self._records = files or open_files(path)
+        paths = self._records.paths()
+        labels = self._records.labels(records.deserialize_path)
+        self.identities, self.labels = _identities(labels, self.name)
+        below = Below(images if images is not None else self._records.files[0].parent)
+        found = []
+        for index, given in enumerate(progress(paths, description="listing", unit="images")):
+            try:
+                found.append(below.find(given))
+            except InputError as error:
+                raise InputError(
+                    f"{self._records.place(index)}: {error}: paths start at the option 'images', "
+                    "by default the folder of the record file"
+                ) from None
+        self._set_files(below.root, found)
+
+    def read(self, index: int) -> Record:
+        attributes = self._records.read_as(records.deserialize_path, index)[2]
+        return Record(self._read_file(index), self.filename(index), attributes)
+
+
+def open_files(path: Path) -> RecordFiles:
+    """Opens one `.tfrecord` file, or all of a folder in the order of their names.
+
+    Raises InputError: no such files, or one is damaged, or they hold no records.
+    """
+    files = sorted(path.glob("*.tfrecord")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise InputError(f"{path}: no .tfrecord file, nor a folder of them")
+    opened = RecordFiles(files)
+    if not opened.starts[-1]:
+        raise InputError(f"{path}: holds no records")
+    return opened
+
+
+def _identities(labels: np.ndarray, source: str) -> tuple[list[Identity], np.ndarray]:
+    """Returns the identities of labels as written, and the labels that they have here, int32."""
+    found, labels = np.unique(labels, return_inverse=True)
+    return [Identity(str(label), source) for label in found], labels.astype(np.int32)

@@ -2,22 +2,36 @@
 
 from pathlib import Path
 
+from tfface.data import records
 from tfface.data.dataset_folder import DATASET_FILE
-from tfface.data.sources.bare_tfrecord import BareTFRecordSource
+from tfface.data.sources.bare_tfrecord import BareTFRecordSource, TFRecordPathsSource, open_files
 from tfface.data.sources.dataset import DatasetSource
+from tfface.errors import InputError
 
 
-def open_tfrecord(path: Path, *, name: str | None = None) -> DatasetSource | BareTFRecordSource:
+def open_tfrecord(
+    path: Path, images: Path | None = None, *, name: str | None = None
+) -> DatasetSource | BareTFRecordSource | TFRecordPathsSource:
     """Opens what `path` holds.
 
     Args:
         path: a folder with a dataset.json, one `.tfrecord` file, or a folder of them.
+        images: for records of paths, the folder where these start and which none may leave; by
+            default that of the record files.
         name: what to call the source in `Identity.source`.
-    Raises InputError: as the two sources do.
+    Raises InputError: as the sources do; `images` is given, but the records hold the images.
     """
+    path = Path(path)
     if (path / DATASET_FILE).exists():
-        return DatasetSource(path, name=name)
-    return BareTFRecordSource(path, name=name)
+        source = DatasetSource(path, name=name)
+    else:
+        files = open_files(path)
+        if files.read_as(records.holds_path, 0):
+            return TFRecordPathsSource(path, images, name=name, files=files)
+        source = BareTFRecordSource(path, name=name, files=files)
+    if images is not None:
+        raise InputError(f"{path}: the option 'images' is given, but the records hold the images")
+    return source
 
 
 def holds_tfrecords(path: Path) -> bool:

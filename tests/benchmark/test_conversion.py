@@ -1,0 +1,49 @@
+"""The stand-in of MS1M is a real .rec, and the measurement measures."""
+
+import numpy as np
+import pytest
+
+from tfface.benchmark.conversion import as_text, measure_conversion
+from tfface.benchmark.drawn_recordio import write_drawn_recordio
+from tfface.data.image_check import check_images
+from tfface.data.sources.recordio import RecordIOSource
+from tfface.errors import InputError
+
+
+def test_drawn_recordio(tmp_path):
+    write_drawn_recordio(tmp_path / "drawn", num_images=500, num_identities=7)
+    source = RecordIOSource(tmp_path / "drawn")
+    assert source.num_images == 500
+    counts = np.bincount(source.labels)
+    assert len(counts) == 7
+    assert counts.min() == 71
+    assert counts.max() == 72
+    encoded = [source.read(index).encoded for index in range(500)]
+    assert len(set(encoded)) == 500
+    sizes, bad = check_images(encoded)
+    assert not bad
+    assert (sizes == 112).all()
+    assert (tmp_path / "drawn/property").read_text() == "7,112,112"
+
+
+def test_measurement(tmp_path):
+    [row] = measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=2)
+    assert row["images"] == "582"
+    assert row["identities"] == "9"
+    assert float(row["peak MiB"].replace(",", "")) > 100
+    # What it made is gone.
+    assert not list(tmp_path.iterdir())
+    text = as_text([row | {"images/s": "10,000", "start s": "0.0"}])
+    assert text.endswith("at this rate all 5,822,653 images of MS1M take 10 minutes")
+
+
+def test_a_conversion_that_fails_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tfface.benchmark.conversion.write_drawn_recordio",
+        lambda folder, images, identities: (
+            folder.mkdir(),
+            (folder / "train.rec").write_bytes(b""),
+        ),
+    )
+    with pytest.raises(InputError, match=r"convert_tfrecord\.py .*: error: .*train\.rec"):
+        measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=None)

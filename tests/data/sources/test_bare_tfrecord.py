@@ -1,0 +1,126 @@
+"""Record files as arcface-tf2 writes them: with the images, and with their paths."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import encoded, write_folder
+from tfface.data import records
+from tfface.data.records import Record, attribute_value
+from tfface.data.sources.tfrecord import open_tfrecord
+from tfface.errors import InputError
+
+
+def path_record(path: str, label: int, **more: str) -> bytes:
+    """As arcface-tf2 makes it when the images stay outside; `more` are further attributes."""
+    example = tf.train.Example()
+    features = example.features.feature
+    features["image/source_id"].int64_list.value.append(label)
+    features["image/img_path"].bytes_list.value.append(path.encode())
+    for name, value in more.items():
+        features[f"image/attribute/{name}"].bytes_list.value.append(value.encode())
+    return example.SerializeToString()
+
+
+def write(path, contents):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for content in contents:
+            writer.write(content)
+    return path
+
+
+@pytest.fixture
+def faces(tmp_path):
+    """A folder with the folder `imgs` of images, and `paths.tfrecord`."""
+    write_folder(tmp_path / "imgs", {"7": 2, "30": 1})
+    contents = [
+        path_record("imgs/30/0.jpg", 30, pose="left"),
+        path_record("./imgs/7/0.jpg", 7),
+        path_record(str(tmp_path / "imgs/7/1.jpg"), 7),
+    ]
+    write(tmp_path / "paths.tfrecord", contents)
+    return tmp_path
+
+
+class TestPaths:
+    def test_read_as_files(self, faces):
+        source = open_tfrecord(faces / "paths.tfrecord")
+        assert source.identities == [("7", "paths"), ("30", "paths")]
+        assert source.labels.tolist() == [1, 0, 0]
+        names = [source.filename(index) for index in range(3)]
+        assert names == ["imgs/30/0.jpg", "imgs/7/0.jpg", "imgs/7/1.jpg"]
+        images = [encoded(2), encoded(0), encoded(1)]
+        assert [source.read(index).encoded for index in range(3)] == images
+        assert dict(source.encoded(np.arange(3), 1).as_numpy_iterator()) == dict(enumerate(images))
+
+    def test_attributes_travel_along(self, faces):
+        source = open_tfrecord(faces / "paths.tfrecord")
+        assert attribute_value(source.read(0), "pose") == "left"
+        assert source.read(1).attributes == {}
+
+    def test_paths_that_start_elsewhere(self, faces, tmp_path):
+        write(tmp_path / "records.tfrecord", [path_record("7/0.jpg", 0)])
+        source = open_tfrecord(tmp_path / "records.tfrecord", images=faces / "imgs", name="mine")
+        assert source.read(0).encoded == encoded(0)
+        assert source.identities == [("0", "mine")]
+
+    def test_a_folder_of_files(self, faces):
+        (faces / "b").mkdir()
+        for number in range(2):
+            write(faces / f"b/{number}.tfrecord", [path_record(f"imgs/7/{number}.jpg", number)])
+        source = open_tfrecord(faces / "b", images=faces)
+        assert [source.filename(index) for index in range(2)] == ["imgs/7/0.jpg", "imgs/7/1.jpg"]
+
+    @pytest.mark.parametrize(
+        ("path", "why"),
+        [
+            ("../x.jpg", "lies outside of"),
+            ("/etc/passwd", "lies outside of"),
+            ("link/x.jpg", "lies outside of"),
+            ("imgs/7/9.jpg", "can't be read below .*: No such file"),
+            ("imgs/7", "is no file"),
+            ("", "is no file's path"),
+            ("imgs/7/0.jpg\0", "is no file's path"),
+        ],
+    )
+    def test_paths_that_are_refused(self, faces, path, why):
+        (faces / "link").symlink_to(faces.parent)
+        write(faces / "bad.tfrecord", [path_record("imgs/7/0.jpg", 0), path_record(path, 1)])
+        with pytest.raises(InputError, match=rf"bad\.tfrecord: record 1: .*{why}.*option 'images'"):
+            open_tfrecord(faces / "bad.tfrecord")
+
+    def test_both_kinds_in_one_file(self, faces):
+        both = [path_record("imgs/7/0.jpg", 0), records.serialize(Record(b"", "x"), 1)]
+        with pytest.raises(InputError, match=r"record 1: not a face record: it has no image/img_p"):
+            open_tfrecord(write(faces / "a.tfrecord", both))
+        with pytest.raises(InputError, match=r"record 1: not a face record: it has no image/encod"):
+            open_tfrecord(write(faces / "b.tfrecord", both[::-1])).read(1)
+
+    def test_an_image_that_goes_away(self, faces):
+        source = open_tfrecord(faces / "paths.tfrecord")
+        (faces / "imgs/7/0.jpg").unlink()
+        with pytest.raises(InputError, match=r"imgs/7/0\.jpg: can't be read: No such file"):
+            source.read(1)
+
+
+def test_images_are_for_records_of_paths_only(tmp_path):
+    write(tmp_path / "a.tfrecord", [records.serialize(Record(encoded(0), "x"), 1)])
+    with pytest.raises(InputError, match=r"'images' is given, but the records hold the images"):
+        open_tfrecord(tmp_path / "a.tfrecord", images=tmp_path)
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(InputError, match=r"gone: no \.tfrecord file, nor a folder of them"):
+        open_tfrecord(tmp_path / "gone")
+    write(tmp_path / "a.tfrecord", [])
+    for path in (tmp_path, tmp_path / "a.tfrecord"):
+        with pytest.raises(InputError, match="holds no records"):
+            open_tfrecord(path)
+    write(tmp_path / "b.tfrecord", [b"no example"])
+    with pytest.raises(InputError, match=r"b\.tfrecord: record 0: not a face record: no tf\.train"):
+        open_tfrecord(tmp_path)
+    (tmp_path / "c.tfrecord").write_bytes(b"PK\x03\x04 a zip file, say")
+    with pytest.raises(
+        InputError, match=r"c\.tfrecord: ends inside record 0: it is damaged, or no"
+    ):
+        open_tfrecord(tmp_path / "c.tfrecord")
