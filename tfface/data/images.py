@@ -155,22 +155,27 @@ def _claimed_size(encoded: bytes) -> tuple[int, int]:
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a BMP of 8, 24 or 32 bits a pixel to uint8 [h, w, 3]."""
 
+    pixels = tf.io.decode_bmp(encoded)
+
     def header(position: int) -> tf.Tensor:
         # The offsets 14 (header bytes), 28 (bits a pixel) are those of every Windows BMP.
         return tf.cast(
             tf.io.decode_raw(tf.strings.substr(encoded, position, 2), tf.uint16)[0], tf.int32
         )
 
-    pixels = tf.io.decode_bmp(encoded)
-
     def look_up() -> tf.Tensor:
         # TensorFlow gives the bare palette indices; the palette's entries are blue, green, red, 0.
+        start, stop = 14 + header(14), header(10)
+        # What lies elsewhere is no palette: an empty one fails below, as it should. A place that
+        # isn't there would fail with the image itself as the message, which is not text.
+        size = stop - start
+        is_there = (size >= 0) & (size % 4 == 0) & (stop <= tf.strings.length(encoded))
+        start, size = tf.where(is_there, start, 0), tf.where(is_there, size, 0)
         palette = tf.reshape(
-            tf.io.decode_raw(
-                tf.strings.substr(encoded, 14 + header(14), header(10) - 14 - header(14)), tf.uint8
-            ),
-            (-1, 4),
+            tf.io.decode_raw(tf.strings.substr(encoded, start, size), tf.uint8), (-1, 4)
         )
         return tf.gather(palette[:, 2::-1], tf.cast(pixels[:, :, 0], tf.int32))
 
-    return tf.cond(header(28) == 8, look_up, lambda: pixels[:, :, :3])
+    # A file that was decoded has a header to look at.
+    with tf.control_dependencies([pixels]):
+        return tf.cond(header(28) == 8, look_up, lambda: pixels[:, :, :3])
