@@ -1,14 +1,17 @@
 """The decoder, against Pillow."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.damage import only_input_errors
 from tests.data.small_faces import encoded, pixels
-from tfface.data.images import decode, decode_batches, undecodable_reason
+from tfface.data.images import MOST_PIXELS, decode, decode_batches, undecodable_reason
 from tfface.errors import InputError
 
 KINDS = [
@@ -86,3 +89,65 @@ def test_a_short_bmp_is_an_error_like_others():
         with pytest.raises(tf.errors.InvalidArgumentError):
             decode(tf.constant(image), 8, 8)
         assert undecodable_reason(image).startswith("a damaged BMP")
+
+
+def claiming(height: int, width: int, format: str) -> bytes:
+    """A small file whose header claims another size than it has."""
+    data = bytearray(encoded(0, 16, "JPEG" if format == "progressive" else format))
+    if format == "progressive":
+        file = io.BytesIO()
+        Image.fromarray(pixels(0)).save(file, "JPEG", progressive=True)
+        data = bytearray(file.getvalue())
+    match format:
+        case "JPEG":
+            place = data.find(b"\xff\xc0")
+            data[place + 5 : place + 9] = struct.pack(">HH", height, width)
+        case "progressive":
+            place = data.find(b"\xff\xc2")
+            data[place + 5 : place + 9] = struct.pack(">HH", height, width)
+        case "PNG":
+            data[16:24] = struct.pack(">II", width, height)
+            data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+        case "BMP":
+            data[18:26] = struct.pack("<ii", width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "progressive", "PNG"])
+def test_more_pixels_than_can_be_read(format):
+    image = claiming(9000, 13000, format)
+    reason = "claims to have 13,000 x 9,000 pixels; 67,108,864 can be read"
+    assert undecodable_reason(image) == reason
+    with pytest.raises(InputError, match=f"^face 1: {reason}"):
+        list(decode_batches([encoded(0), image], ["face 0", "face 1"], (8, 8), 4))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "progressive", "PNG", "BMP"])
+@pytest.mark.parametrize("size", [(65535, 65535), (65500, 65500), (30_000, 1), (1, 30_000)])
+def test_claims_take_little_memory(format, size):
+    undecodable_reason(encoded(0))  # what the first call takes is not the image's
+    with only_input_errors():
+        reason = undecodable_reason(claiming(*size, format))
+    assert reason or size[0] * size[1] <= MOST_PIXELS
+
+
+def test_size_is_found_behind_other_segments():
+    # Comments, fill bytes and segments that hold what looks like a frame.
+    frame = b"\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03"
+    comment = b"\xff\xfe" + struct.pack(">H", len(frame) + 2) + frame
+    small = encoded(0)
+    assert undecodable_reason(small[:2] + comment + b"\xff\xff" + small[2:]) is None
+    large = claiming(9000, 13000, "JPEG")
+    assert "13,000 x 9,000" in undecodable_reason(large[:2] + comment + b"\xff\xff" + large[2:])
+
+
+def test_a_sequence_that_can_not_be_read():
+    class Gone(list):
+        def __getitem__(self, index):
+            if index == 3:
+                raise InputError("faces/3.jpg: can't be read")
+            return super().__getitem__(index)
+
+    images = Gone(encoded(i) for i in range(6))
+    with pytest.raises(InputError, match=r"^faces/3\.jpg: can't be read"):
+        list(decode_batches(images, [f"face {i}" for i in range(6)], (8, 8), 2))

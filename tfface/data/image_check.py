@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.images import decode_unresized, undecodable_reason
+from tfface.data.images import decode_unresized, oversize_reason, undecodable_reason
 
 
 def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
-    """Decodes images, which fails for those for which `decode` fails.
+    """Decodes images, and finds those that `undecodable_reason` has something to say of.
 
     Of a JPEG only an eighth of the resolution is computed. All of its data are read for that, so
     it fails for the same files, in little more than half the time.
@@ -19,12 +19,12 @@ def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
     Returns: (height, width) of each, int32 [images, 2], 0 where it fails; position -> reason of
         those.
     """
-    try:
-        sizes, _ = _sizes(tf.constant(encoded, tf.string))
-        return sizes.numpy(), {}
-    except tf.errors.OpError:
-        # One of them is enough to spoil the batch.
-        pass
+    if not any(map(oversize_reason, encoded)):
+        try:
+            return _sizes(tf.constant(encoded, tf.string))[0].numpy(), {}
+        except tf.errors.OpError:
+            # One of them is enough to spoil the batch.
+            pass
     sizes, bad = np.zeros((len(encoded), 2), np.int32), {}
     for position, image in enumerate(encoded):
         if reason := undecodable_reason(image):

@@ -111,9 +111,7 @@ class DisjointFolds:
         for fewer in range(num_folds - 1, 1, -1):
             if most := DisjointFolds(labels, fewer, *others).most_pairs:
                 return f"{problem}: {fewer} folds would do, with up to {most} pairs"
-        return (
-            f"{problem}: that takes more identities that have pairs of images, at least two a fold"
-        )
+        return f"{problem}: that takes more identities that have such pairs, at least two a fold"
 
 
 @dataclass(frozen=True)

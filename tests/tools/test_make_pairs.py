@@ -1,0 +1,95 @@
+"""tools/make_pairs.py as its users call it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import eval_verification
+import make_pairs
+import pytest
+
+from tests.data.small_faces import write_folder
+from tfface.errors import InputError
+
+TOOL = Path(make_pairs.__file__)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    counts = {f"p{number:02d}": 3 for number in range(20)}
+    return write_folder(tmp_path_factory.mktemp("faces") / "faces", counts)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_is_quick_and_shows_an_example():
+    start = time.perf_counter()
+    help_text = run("--help")
+    assert time.perf_counter() - start < 3  # a busy machine is given time
+    assert help_text.returncode == 0
+    assert "python tools/make_pairs.py data/lfw/pairs.txt --output lfw.bin" in help_text.stdout
+
+
+def test_says_what_it_made(faces, tmp_path, capsys):
+    output = tmp_path / "out.bin"
+    make_pairs.main([str(faces), "--output", str(output)])
+    assert capsys.readouterr().out.splitlines() == [
+        "pairs: 120 in 10 folds, 60 genuine",
+        "images: 60 of 20 identities",
+        str(output),
+    ]
+
+
+def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
+    def figures(pairs, *options):
+        json_file = tmp_path / "figures.json"
+        arguments = ["pixels", "--pairs", f"x={pairs}", "--json", str(json_file), *options]
+        eval_verification.main(arguments)
+        return json.loads(json_file.read_text())
+
+    options = ["--pairs", "80", "--folds", "10", "--seed", "4"]
+    for output, *more in (["a.bin"], ["b.csv"], ["c.csv", "--no-images"]):
+        make_pairs.main([str(faces), "--output", str(tmp_path / output), *options, *more])
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"its images are read with --images {faces}",
+        str(tmp_path / "c.csv"),
+    ]
+    make_pairs.main([str(tmp_path / "b.csv"), "--output", str(tmp_path / "d.bin")])
+    expected = figures(tmp_path / "a.bin")
+    assert expected["sets"]["x"]["num_pairs"] == 80
+    assert figures(tmp_path / "b.csv") == expected
+    assert figures(tmp_path / "c.csv", "--images", str(faces)) == expected
+    assert figures(tmp_path / "d.bin") == expected
+
+
+def test_ends_with_2_and_one_line(faces, tmp_path):
+    result = run(faces, "--output", tmp_path / "a.bin", "--first", "pose=C7")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    message = "error: faces: no attribute 'pose'; there are: none"
+    assert result.stderr.splitlines() == [message]
+
+
+def test_options_of_making_are_refused_for_a_set(faces, tmp_path):
+    make_pairs.main([str(faces), "--output", str(tmp_path / "a.bin")])
+    with pytest.raises(InputError, match="is a verification set, whose pairs are written as they"):
+        make_pairs.main(
+            [str(tmp_path / "a.bin"), "--output", str(tmp_path / "b.csv"), "--seed", "0"]
+        )
+
+
+@pytest.mark.parametrize("option", ["--pairs", "--folds", "--seed"])
+@pytest.mark.parametrize("value", ["-1", "x", "1.5"])
+def test_numbers_are_checked(option, value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        make_pairs.main(["faces", "--output", "out.bin", f"{option}={value}"])
+    assert f"must be a whole number of {int(option != '--seed')} or more" in capsys.readouterr().err
