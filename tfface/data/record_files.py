@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +28,21 @@ class RecordFiles:
     Args:
         files: in order.
         counts: how many records each file holds; None counts them.
+        offsets: where in each file each of its records begins, and the last ends, int64
+            [records + 1], for those who know it already; None finds it when it is needed.
     Attributes:
         files: as given.
         starts: int64 [files + 1]: the index of each file's first record, and the number of all.
     """
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int] | None = None):
+    def __init__(
+        self,
+        files: Sequence[Path],
+        counts: Sequence[int] | None = None,
+        offsets: Sequence[np.ndarray] | None = None,
+    ):
         self.files = list(files)
-        self._offsets: dict[int, np.ndarray] = {}
+        self._offsets: dict[int, np.ndarray] = dict(enumerate(offsets or ()))
         if counts is None:
             counts = [len(self._offsets_of(number)) - 1 for number in range(len(self.files))]
         self.starts = np.cumsum([0, *counts])
@@ -54,6 +61,14 @@ class RecordFiles:
             return records.deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
         except InputError as error:
             raise InputError(f"{self.files[number]}: record {place}: {error}") from None
+
+    def images(self, indices: np.ndarray) -> Sequence[bytes]:
+        """Returns the image files of some records, each read when it is asked for."""
+        return _Lazy(indices, lambda index: self.read(index)[0].encoded)
+
+    def filenames(self, indices: np.ndarray) -> Sequence[str]:
+        """Returns the file names of some records, each read when it is asked for."""
+        return _Lazy(indices, lambda index: self.read(index)[0].filename)
 
     def labels(self) -> np.ndarray:
         """Reads all records once; returns int64 [records].
@@ -83,6 +98,20 @@ class RecordFiles:
         if number not in self._offsets:
             self._offsets[number] = _find_offsets(self.files[number])
         return self._offsets[number]
+
+
+class _Lazy(Sequence):
+    """What `read` makes of each index, made anew whenever it is asked for."""
+
+    def __init__(self, indices: np.ndarray, read: Callable[[int], bytes | str]):
+        self._indices = indices
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: int) -> bytes | str:
+        return self._read(int(self._indices[place]))
 
 
 def _parse_file(file: Path, parse, dtype, num_records: int) -> np.ndarray:
