@@ -68,3 +68,13 @@ def test_similarities_that_are_all_equal(tmp_path):
         tmp_path / "s.png", genuine=ones, impostor=ones, threshold=1.0, title="constant"
     )
     assert is_picture(tmp_path / "s.png")
+
+
+def test_images_per_identity(tmp_path):
+    rng = np.random.default_rng(0)
+    counts = {"ms1m": rng.geometric(0.02, 5000), "kface": np.full(400, 50), "none": np.zeros(3)}
+    plots.draw_images_per_identity(tmp_path / "wide.png", counts, title="merged")
+    plots.draw_images_per_identity(tmp_path / "narrow.png", {"a": np.arange(40, 160)})
+    plots.draw_images_per_identity(tmp_path / "one.png", {"a": np.array([1])})
+    for name in ("wide", "narrow", "one"):
+        assert is_picture(tmp_path / f"{name}.png")

@@ -122,6 +122,17 @@ def read(folder: Path) -> DatasetFolder:
 
     Raises InputError: the folder is no finished dataset, or a file of it is missing or altered.
     """
+    dataset, problems = read_with_problems(folder)
+    if problems:
+        raise InputError(problems[0])
+    return dataset
+
+
+def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
+    """As `read`, but returns what does not fit together, one line each, in place of an error.
+
+    Raises InputError: one of the two files can't be read as what it should be.
+    """
     path = folder / DATASET_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -142,9 +153,10 @@ def read(folder: Path) -> DatasetFolder:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: a field is missing or wrong: {error!r}") from error
 
+    problems = []
     listed = (sum(dataset.images_per_identity), len(dataset.identities))
     if counts != listed or counts[0] != dataset.num_images:
-        raise InputError(
+        problems.append(
             f"{path}: {counts[0]} images of {counts[1]} identities, but its shards hold "
             f"{dataset.num_images} and {IDENTITIES_FILE} lists {listed[0]} of {listed[1]}"
         )
@@ -153,10 +165,10 @@ def read(folder: Path) -> DatasetFolder:
     for shard in dataset.shards:
         file = folder / shard.file
         if not file.is_file():
-            raise InputError(f"{file}: missing, though {DATASET_FILE} lists it")
-        if (size := file.stat().st_size) != shard.bytes:
-            raise InputError(f"{file}: {size} bytes, but {DATASET_FILE} says {shard.bytes}")
-    return dataset
+            problems.append(f"{file}: missing, though {DATASET_FILE} lists it")
+        elif (size := file.stat().st_size) != shard.bytes:
+            problems.append(f"{file}: {size} bytes, but {DATASET_FILE} says {shard.bytes}")
+    return dataset, problems
 
 
 def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
@@ -168,14 +180,17 @@ def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
     except csv.Error as error:
         raise InputError(f"{path}: can't be read: {error}") from error
     try:
-        if [int(row["label"]) for row in rows] != list(range(len(rows))):
-            raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
+        labels = [int(row["label"]) for row in rows]
         identities = [Identity(_text(row["name"]), _text(row["source"])) for row in rows]
-        return identities, [_natural(int(row["num_images"])) for row in rows]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: needs the columns label, name, source, num_images") from error
-    except ValueError as error:
-        raise InputError(f"{path}: a label or a number of images is wrong: {error}") from error
+        counts = [_natural(int(row["num_images"])) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: needs the columns label, name, source, num_images (the first and the last "
+            "of them whole numbers)"
+        ) from error
+    if labels != list(range(len(rows))):
+        raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
+    return identities, counts
 
 
 def _parse(

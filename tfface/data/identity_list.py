@@ -1,30 +1,108 @@
-"""Lists of identities, to choose or to leave out."""
+"""Lists of identities in files: whom to convert, whom to leave out.
 
-from collections.abc import Sequence
+A list is one of
+
+    a text file     on each line a name, and after a tab or a space what you like; LFW's people
+                    lists are such files (a first line that is only a number is their count)
+    a CSV file      with a header that has `name` and maybe `source`; other columns are not read
+
+In a CSV file a row with a source means the identity of that source alone; a name without one means
+every identity of that name, whatever its source.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.dataset_folder import Identity
 from tfface.errors import InputError
+from tfface.files import replacing
+
+_MOST_NAMED = 5
 
 
 def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray:
-    """Reads a list of identities: on each line a name, and after a tab or a space what you like.
+    """Reads which of `identities` a file lists.
 
-    LFW's people lists are such files; a first line that is only a number is their count.
-
-    Returns: bool [identities]: who is listed.
-    Raises InputError: the file can't be read, is empty, or holds a name that is not there.
+    Args:
+        path: a text or CSV file, see above. A CSV file may list nobody.
+        identities: those that may be listed.
+    Returns: bool [len(identities)].
+    Raises InputError: the file can't be read, has no column `name` though its name ends in .csv,
+        is a text file without names, or lists somebody who is not in `identities`.
     """
-    known = {identity.name for identity in identities}
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        # Spreadsheet programs begin their files with a byte order mark.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            text = file.read()
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    labels: dict[str | Identity, list[int]] = {}
+    for label, identity in enumerate(identities):
+        labels.setdefault(identity.name, []).append(label)
+        labels.setdefault(identity, []).append(label)
+    header = text.partition("\n")[0].strip().split(",")
+    if path.suffix.lower() == ".csv" or ("name" in header and len(header) > 1):
+        keys, unknown = _read_csv(path, text, labels)
+    else:
+        keys, unknown = _read_lines(path, text, labels)
+    if unknown:
+        more = len(unknown) - _MOST_NAMED
+        raise InputError(
+            f"{path}: lists identities that the sources don't have: "
+            f"{', '.join(unknown[:_MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")
+        )
+    listed = np.zeros(len(identities), bool)
+    for key in keys:
+        listed[labels[key]] = True
+    return listed
+
+
+def write_exclusion_list(path: Path, reasons: Mapping[Identity, str]) -> None:
+    """Writes identities as a CSV file with the columns name, source and reason.
+
+    Raises InputError: the file can't be written.
+    """
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "source", "reason"])
+        writer.writerows([*identity, reason] for identity, reason in reasons.items())
+
+
+def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identity], list[str]]:
+    """Returns what is listed as keys of `known`, and what is not among them."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        columns, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise InputError(f"{path}: can't be read as CSV: {error}") from error
+    if "name" not in columns:
+        raise InputError(
+            f"{path}: a CSV list needs a column 'name', and has: {', '.join(columns) or 'none'}"
+        )
+    keys, unknown = [], []
+    for row in rows:
+        name, source = row["name"] or "", row.get("source") or ""
+        key = Identity(name, source) if source else name
+        if key in known:
+            keys.append(key)
+        else:
+            unknown.append(f"{name} of {source}" if source else name)
+    return keys, unknown
+
+
+def _read_lines(path: Path, text: str, known: Mapping) -> tuple[list[str], list[str]]:
+    """Returns what is listed as keys of `known`, and what is not among them."""
+    lines = text.splitlines()
     if lines and lines[0].strip().isdecimal() and lines[0].strip() not in known:
         lines = lines[1:]
-    names, unknown = set(), []
+    keys, unknown = [], []
     for line in filter(str.strip, lines):
         # Names may hold spaces, so the longer reading is tried first.
         readings = (line.strip(), line.split("\t")[0].strip(), line.split()[0])
@@ -32,12 +110,7 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
         if name is None:
             unknown.append(readings[1])
         else:
-            names.add(name)
-    if unknown:
-        raise InputError(
-            f"{path}: lists identities that the sources don't have: {', '.join(unknown[:5])}"
-            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        )
-    if not names:
+            keys.append(name)
+    if not keys and not unknown:
         raise InputError(f"{path}: lists no identities")
-    return np.array([identity.name in names for identity in identities])
+    return keys, unknown

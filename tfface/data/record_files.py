@@ -30,20 +30,28 @@ class RecordFiles:
     Args:
         files: in order.
         counts: how many records each file holds; None counts them.
+        offsets: where in each file each of its records begins, and the last ends, int64
+            [records + 1], for those who know it already; None finds it when it is needed.
     Attributes:
         files: as given.
         starts: int64 [files + 1]: the index of each file's first record, and the number of all.
     Raises InputError: a file can't be read, or can't hold that many records.
     """
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int] | None = None):
+    def __init__(
+        self,
+        files: Sequence[Path],
+        counts: Sequence[int] | None = None,
+        offsets: Sequence[np.ndarray] | None = None,
+    ):
         self.files = list(files)
-        self._offsets: dict[int, np.ndarray] = {}
+        self._offsets: dict[int, np.ndarray] = dict(enumerate(offsets or ()))
         self._counts = counts
         if counts is None:
             counts = [len(self._offsets_of(number)) - 1 for number in range(len(self.files))]
-        for file, count in zip(self.files, counts, strict=True):
-            # Otherwise a number that somebody wrote would decide how much memory is taken.
+        # Where records begin is known only from looking at the file; a number may be anything that
+        # somebody wrote, and must not decide how much memory is taken.
+        for file, count in zip(self.files, counts, strict=True) if offsets is None else ():
             if count * (_HEADER.size + _FOOTER_BYTES) > _size(file):
                 raise InputError(f"{file}: {count} records can't be in {_size(file)} bytes")
         self.starts = np.cumsum([0, *counts])
@@ -82,6 +90,14 @@ class RecordFiles:
         """Returns the number of the file that holds a record, and the record's place in it."""
         number = int(np.searchsorted(self.starts, index, side="right")) - 1
         return number, index - int(self.starts[number])
+
+    def images(self, indices: np.ndarray) -> Sequence[bytes]:
+        """Returns the image files of some records, each read when it is asked for."""
+        return _Lazy(indices, lambda index: self.read(index)[0].encoded)
+
+    def filenames(self, indices: np.ndarray) -> Sequence[str]:
+        """Returns the file names of some records, each read when it is asked for."""
+        return _Lazy(indices, lambda index: self.read(index)[0].filename)
 
     def labels(self, deserialize: Callable = records.deserialize) -> np.ndarray:
         """Reads all records once; returns int64 [records].
@@ -146,6 +162,20 @@ class RecordFiles:
                 )
             self._offsets[number] = offsets
         return self._offsets[number]
+
+
+class _Lazy(Sequence):
+    """What `read` makes of each index, made anew whenever it is asked for."""
+
+    def __init__(self, indices: np.ndarray, read: Callable[[int], bytes | str]):
+        self._indices = indices
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: int) -> bytes | str:
+        return self._read(int(self._indices[place]))
 
 
 def _parse_file(file: Path, parse: Callable) -> Iterator[np.ndarray]:

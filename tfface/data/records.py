@@ -67,6 +67,12 @@ def attribute_value(record: Record, name: str) -> str:
     return feature.bytes_list.value[0].decode(errors="surrogateescape")
 
 
+def attribute_values(record: Record) -> dict[str, str]:
+    """Returns the texts of all attributes of a record, by their names."""
+    names = [key.removeprefix(ATTRIBUTE) for key in record.attributes if key.startswith(ATTRIBUTE)]
+    return {name: attribute_value(record, name) for name in names}
+
+
 def serialize(record: Record, label: int) -> bytes:
     """Returns the Example's bytes; the same record and label always give the same bytes."""
     example = tf.train.Example()

@@ -163,7 +163,10 @@ ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
 
 
 class Data(Section):
+    """exclude: a list of identities of `train` that are left out, as `identity_list` reads it."""
+
     train: SourcePart
+    exclude: Annotated[Path | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     image_size: ImageSize = (112, 112)
     cache: Literal["none", "memory", "disk"] = "none"

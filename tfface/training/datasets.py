@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.augment import AUGMENTATIONS
+from tfface.data.identity_list import read_identity_list
 from tfface.data.pair_sets import (
     PairSet,
     load_pair_set,
@@ -71,45 +72,73 @@ def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
             validation_source = _source(recipe.data.validation.source, data_dir)
     except InputError as error:
         raise InputError(f"{error}{_hint(recipe)}") from error
-    return _split(recipe, source, validation_source, test_sets, cache_dir)
+    return _split(
+        recipe, source, validation_source, _excluded(recipe, source, data_dir), test_sets, cache_dir
+    )
 
 
-def _split(recipe, source, validation_source, test_sets, cache_dir) -> RunData:
+def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
+    """Returns which identities the recipe leaves out: bool [source.num_identities]."""
+    if recipe.data.exclude is None:
+        return np.zeros(source.num_identities, bool)
+    try:
+        excluded = read_identity_list(data_dir / recipe.data.exclude, source.identities)
+    except InputError as error:
+        raise InputError(f"data.exclude: {error}") from error
+    if excluded.all():
+        raise InputError(f"data.exclude: {recipe.data.exclude} lists everybody in data.train")
+    return excluded
+
+
+def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) -> RunData:
     data, seed = recipe.data, recipe.training.seed
-    everything = np.arange(source.num_images)
-    train_indices, held_out = everything, everything[:0]
-    pairs = None
-    identities = [identity.name for identity in source.identities]
-    description = f"{source.num_images:,} images of {source.num_identities:,} identities"
     labels = source.labels
+    wanted = np.flatnonzero(~excluded[labels])
+    train_indices, held_out = wanted, wanted[:0]
+    pairs = None
+    # The labels that are trained on, rising.
+    kept = np.flatnonzero(~excluded)
+    description = f"{len(wanted):,} images of {len(kept):,} identities"
+    if data.exclude is not None:
+        description += (
+            f" ({source.num_images - len(wanted):,} images of {np.count_nonzero(excluded):,} "
+            f"identities excluded by {data.exclude})"
+        )
     if data.validation is None:
         description += ", all to train"
     elif validation_source is not None:
-        description += f" to train, {validation_source.num_images:,} images to validate"
+        validation_indices = _validation_images(source, validation_source, excluded)
+        description += f" to train, {len(validation_indices):,} images to validate"
     elif data.validation.by == "image":
-        train_indices, held_out = split_by_image(labels, data.validation.fraction, seed)
+        train_indices, held_out = (
+            wanted[side] for side in split_by_image(labels[wanted], data.validation.fraction, seed)
+        )
         description += f": {len(train_indices):,} images to train, {len(held_out):,} to validate"
     else:
-        train_indices, held_out = split_by_identity(labels, data.validation.fraction, seed)
+        train_indices, held_out = (
+            wanted[side]
+            for side in split_by_identity(labels[wanted], data.validation.fraction, seed)
+        )
         pairs = _pairs_of(source, held_out, seed)
+        num_unseen = len(kept)
         kept = np.unique(labels[train_indices])
-        identities = [identities[label] for label in kept]
-        labels = np.searchsorted(kept, labels).astype(np.int32)
+        num_unseen -= len(kept)
         description += (
             f": {len(train_indices):,} images of {len(kept):,} identities to train, "
-            f"{len(pairs.is_genuine):,} pairs of {source.num_identities - len(kept):,} unseen "
-            "identities to validate"
+            f"{len(pairs.is_genuine):,} pairs of {num_unseen:,} unseen identities to validate"
         )
-    if len(identities) < 2:
+    if len(kept) < 2:
         raise InputError(
             f"data.train: {description}: a model learns to tell people apart, so it needs images "
             "of two at least"
         )
+    # Images of other labels get some label too, but are in no pipeline.
+    new_labels = np.searchsorted(kept, np.arange(source.num_identities)).astype(np.int32)
     common = {"image_size": data.image_size, "cache_dir": cache_dir, "seed": seed}
     train = Pipeline(
         source,
         train_indices,
-        labels=labels,
+        labels=new_labels[labels],
         batch_size=data.batch_size,
         cache=data.cache,
         augment=[
@@ -121,18 +150,36 @@ def _split(recipe, source, validation_source, test_sets, cache_dir) -> RunData:
     in_order = {"batch_size": data.batch_size, "shuffle": False, "drop_remainder": False, **common}
     validation = None
     if validation_source is not None:
-        names = [identity.name for identity in validation_source.identities]
-        if names != identities:
-            strange = sorted(set(names) ^ set(identities))
-            raise InputError(
-                "data.validation: its identities must be those of data.train; these are in one of "
-                f"them only: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''}"
-            )
-        everything = np.arange(validation_source.num_images)
-        validation = Pipeline(validation_source, everything, cache=data.cache, **in_order)
+        validation = Pipeline(
+            validation_source,
+            validation_indices,
+            labels=new_labels[validation_source.labels],
+            cache=data.cache,
+            **in_order,
+        )
     elif pairs is None and len(held_out):
-        validation = Pipeline(source, held_out, labels=labels, cache=data.cache, **in_order)
+        validation = Pipeline(
+            source, held_out, labels=new_labels[labels], cache=data.cache, **in_order
+        )
+    identities = [source.identities[label].name for label in kept]
     return RunData(identities, train, validation, pairs, test_sets, description)
+
+
+def _validation_images(source, validation_source, excluded: np.ndarray) -> np.ndarray:
+    """Returns the validation source's images of the identities that are not excluded.
+
+    Raises InputError: its identities are not those of `source`.
+    """
+    names, wanted = (
+        [identity.name for identity in one.identities] for one in (validation_source, source)
+    )
+    if names != wanted:
+        strange = sorted(set(names) ^ set(wanted))
+        raise InputError(
+            "data.validation: its identities must be those of data.train; these are in one of "
+            f"them only: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''}"
+        )
+    return np.flatnonzero(~excluded[validation_source.labels])
 
 
 def _source(part: SourcePart, data_dir: Path):

@@ -1,0 +1,25 @@
+"""Damaged lists of identities end in one clear line."""
+
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.data.damage import damaged, only_input_errors
+from tfface.data.dataset_folder import Identity
+from tfface.data.identity_list import read_identity_list
+
+PEOPLE = [Identity("ann", "a"), Identity("dora 2", "b"), Identity("bob", "b")]
+WHOLE = b'name,source,reason\nann,a,"same as\tx"\n"dora 2",b,\nbob,,y\n'
+
+
+@hypothesis.given(data=damaged(WHOLE), suffix=st.sampled_from([".csv", ".txt"]))
+@hypothesis.settings(max_examples=150, deadline=None)
+def test_lists(data, suffix):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"list{suffix}")
+        path.write_bytes(data)
+        with only_input_errors():
+            assert read_identity_list(path, PEOPLE).dtype == np.bool_

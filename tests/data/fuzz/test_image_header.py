@@ -1,0 +1,20 @@
+"""Damaged images have a header or none, and nothing worse comes of them."""
+
+import hypothesis
+import pytest
+
+from tests.data.damage import damaged, only_input_errors
+from tests.data.small_faces import encoded
+from tfface.data.image_header import read_header
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])
+def test_headers(format):
+    @hypothesis.given(damaged(encoded(0, 16, format)))
+    @hypothesis.settings(max_examples=100, deadline=None)
+    def check(data):
+        with only_input_errors():
+            header = read_header(data)
+            assert header is None or all(number >= 0 for number in header[1:])
+
+    check()

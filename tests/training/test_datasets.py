@@ -1,0 +1,107 @@
+"""Which images a run trains on and is judged by, and under which labels."""
+
+import numpy as np
+import pytest
+
+from tests.data.small_faces import write_folder
+from tests.training.recipes import load_tiny
+from tfface.errors import InputError
+from tfface.training.datasets import load_data
+
+COUNTS = {"ann": 4, "bob": 5, "cleo": 6, "dora": 7, "emil": 8}
+EXCLUDE = "data.exclude=exclude.csv"
+
+
+@pytest.fixture
+def faces(tmp_path):
+    write_folder(tmp_path / "faces", COUNTS, size=32)
+    (tmp_path / "exclude.csv").write_text("name,source,reason\nbob,,x\ndora,faces,y\n")
+    return tmp_path
+
+
+def load(folder, validation, *overrides):
+    recipe = load_tiny(
+        folder,
+        "data.train={source: folder, path: faces}",
+        f"data.validation={validation}",
+        "data.augment=[]",
+        "data.cache=none",
+        *overrides,
+    )
+    return load_data(recipe, folder, folder)
+
+
+def counts(pipeline) -> dict[int, int]:
+    """Label -> images, of an epoch that leaves nothing out."""
+    labels = np.concatenate([labels for _, labels in pipeline.epoch(0).as_numpy_iterator()])
+    found, number = np.unique(labels, return_counts=True)
+    return dict(zip(found.tolist(), number.tolist(), strict=True))
+
+
+def test_excluded_people_are_not_trained_on(faces):
+    data = load(faces, "none", EXCLUDE, "data.batch_size=1")
+    assert data.identities == ["ann", "cleo", "emil"]
+    assert counts(data.train) == {0: 4, 1: 6, 2: 8}
+    assert data.description == (
+        "18 images of 3 identities (12 images of 2 identities excluded by exclude.csv), all to "
+        "train"
+    )
+
+
+def test_nor_validated_on_by_image(faces):
+    data = load(faces, "{fraction: 0.5, by: image}", EXCLUDE, "data.batch_size=1")
+    assert counts(data.train) == counts(data.validation) == {0: 2, 1: 3, 2: 4}
+    assert data.description.endswith(": 9 images to train, 9 to validate")
+
+
+def test_nor_validated_on_by_identity(faces):
+    data = load(faces, "{fraction: 0.34, by: identity}", "data.batch_size=1")
+    assert len(data.identities) == 3
+    (faces / "exclude.csv").write_text("name\nbob\n")
+    data = load(faces, "{fraction: 0.5, by: identity}", EXCLUDE, "data.batch_size=1")
+    assert len(data.identities) == 2
+    assert counts(data.train) == {label: COUNTS[name] for label, name in enumerate(data.identities)}
+    held_out = {name.split("/")[0] for name in data.validation_pairs.image_names}
+    assert held_out | set(data.identities) == set(COUNTS) - {"bob"}
+    assert not held_out & set(data.identities)
+    assert "of 2 unseen identities to validate" in data.description
+
+
+def test_nor_in_a_validation_source(faces):
+    # Another source of the same people has another name, and the list still holds for it.
+    write_folder(faces / "other", dict.fromkeys(COUNTS, 2), size=32)
+    validation = "{source: folder, path: other}"
+    data = load(faces, validation, EXCLUDE, "data.batch_size=1")
+    assert counts(data.train) == {0: 4, 1: 6, 2: 8}
+    assert counts(data.validation) == {0: 2, 1: 2, 2: 2}
+    assert data.description.endswith("excluded by exclude.csv) to train, 6 images to validate")
+
+
+def test_without_a_list_nothing_changes(faces):
+    data = load(faces, "none", "data.batch_size=1", "data.exclude=none")
+    assert data.identities == list(COUNTS)
+    assert counts(data.train) == dict(enumerate(COUNTS.values()))
+    assert data.description == "30 images of 5 identities, all to train"
+
+
+def test_a_list_outside_the_data_folder(faces, tmp_path):
+    (tmp_path / "list.txt").write_text("ann\n")
+    data = load(faces, "none", f"data.exclude={tmp_path / 'list.txt'}")
+    assert data.identities == ["bob", "cleo", "dora", "emil"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"^data\.exclude: .*exclude\.csv: can't be read: No such file"),
+        ("name\nzoe\n", r"^data\.exclude: .*: lists identities that the sources don't have: zoe"),
+        ("name\n" + "\n".join(COUNTS), r"exclude\.csv lists everybody in data\.train"),
+        ("name\n" + "\n".join(list(COUNTS)[1:]), "4 images of 1 identities .* of two at least"),
+    ],
+)
+def test_wrong_lists(faces, content, message):
+    (faces / "exclude.csv").unlink()
+    if content:
+        (faces / "exclude.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load(faces, "none", EXCLUDE)
