@@ -252,6 +252,14 @@ def test_other_files_as_answers(folder):
         path.write_bytes(data)
         with pytest.raises(InputError, match=r"tiny_list\.npy: (not a \.npy|can't be read)"):
             load_pair_set(folder)
+    for header in (
+        b"(" * 9000,
+        b"{'descr': '|b1', 'fortran_order': Fal{e, 'shape': (2,)}\n",
+        b"\xff",
+    ):
+        path.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + b"\1\0")
+        with pytest.raises(InputError, match=r"tiny_list\.npy: not a \.npy"):
+            load_pair_set(folder)
     path.write_bytes(whole.replace(b"(4,)", b"(9999999999999,)"))
     with pytest.raises(InputError, match=r"tiny_list\.npy: not a \.npy"):
         load_pair_set(folder)

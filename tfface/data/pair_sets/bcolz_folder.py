@@ -14,6 +14,7 @@ pixel / 127.5 - 1. The folder is what bcolz calls a carray; bcolz itself is no l
 import hashlib
 import json
 import struct
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,12 @@ _HEADER = struct.Struct("<4sB3xq")
 # Versions of the format and of the compressor, flags, item size, bytes in all, of a block, packed.
 _BLOSC_HEADER = struct.Struct("<BBBBIII")
 _ITEM_BYTES = 4
+
+# What NumPy raises on a damaged header, which it reads as Python's own tokens.
+_NOT_NPY = (
+    *(ValueError, TypeError, OverflowError, SyntaxError, RecursionError, MemoryError),
+    tokenize.TokenError,
+)
 
 # Float32 errors of pixel / 127.5 - 1 are a hundred times smaller.
 _TOLERANCE = 0.02
@@ -245,7 +252,7 @@ def _read_list(path: Path) -> np.ndarray:
         answers = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, OverflowError, SyntaxError) as error:
+    except _NOT_NPY as error:
         raise InputError(f"{path}: not a .npy file of booleans: {error}") from error
     if answers.ndim != 1 or not len(answers) or answers.dtype.kind not in "biu":
         raise InputError(
