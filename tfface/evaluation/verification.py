@@ -10,8 +10,8 @@ from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
 from tfface.errors import InputError
 from tfface.evaluation.embedder import Embedder
+from tfface.evaluation.embedding import embed_batches
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
-from tfface.progress import progress
 from tfface.report.plots import draw_roc, draw_similarities
 
 
@@ -22,16 +22,9 @@ def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
 
     Raises InputError: an image can't be decoded, or its embedding has no direction.
     """
-    batches = decode_batches(
-        pair_set.images, pair_set.image_names, embedder.image_size, embedder.batch_size
+    embeddings = list(
+        embed_batches(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
     )
-    embeddings = []
-    with progress(
-        total=len(pair_set.images), description=f"embedding {pair_set.name}", unit="images"
-    ) as bar:
-        for images in batches:
-            embeddings.append(embedder.embed(images))
-            bar.update(len(images))
     with _naming(pair_set):
         return verification(
             np.concatenate(embeddings),

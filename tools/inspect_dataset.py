@@ -1,0 +1,217 @@
+"""Inspect a converted dataset: is it undamaged, what is in it, and who is in it twice?
+
+Example:
+    python tools/inspect_dataset.py data/my_faces
+
+With a model it also finds identities that are one person, in two merged sources or in a
+verification set, and writes a list of whom to leave out:
+    python tools/inspect_dataset.py data/merged --model runs/my_run --against data/lfw/pairs.txt
+
+The list, exclude.csv, is for a recipe's data.exclude and for the converter. The dataset itself is
+only read. All files go to the folder D-inspection beside D, or to --output. The exit code is 0 when
+the dataset is as it should be, and 2 with a list of all that is wrong with it.
+"""
+
+import argparse
+from pathlib import Path
+
+import command
+from tfface.errors import InputError
+
+_MOST_PROBLEMS = 100
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.data.duplicates import find_duplicates
+    from tfface.data.inspection import inspect_dataset
+    from tfface.data.inspection_folder import REPORT_FILE, write_inspection, write_report
+    from tfface.files import check_writable
+    from tfface.report.inspection_text import as_text
+
+    folder = options.dataset
+    output = options.output or Path(f"{folder.resolve()}-inspection")
+    check_writable(output / REPORT_FILE)
+    find_people = _people_finder(options) if options.model else None
+
+    inspection = inspect_dataset(folder, num_workers=options.workers)
+    rows, columns = options.sheet
+    report = write_inspection(
+        output,
+        inspection,
+        find_duplicates(inspection),
+        rows=rows,
+        columns=columns,
+        seed=options.seed,
+    )
+    print(as_text(report))
+    print(_rate(inspection))
+    if inspection.problems:
+        lines = _listed(inspection.problems, output / REPORT_FILE)
+        raise InputError("\n".join(lines + ["people were not compared"] * bool(find_people)))
+    print("all files are as dataset.json and identities.csv say", flush=True)
+    if find_people:
+        write_report(output, report | {"same_people": find_people(inspection, output)})
+    print(output)
+
+
+def _people_finder(options: argparse.Namespace):
+    """Loads model and verification sets, so that what is wrong with them is found first of all."""
+    from tfface.data import dataset_folder
+    from tfface.data.pair_sets import load_pair_set
+    from tfface.evaluation.embedder import load_embedder
+    from tfface.evaluation.people_search import check_search, search_people
+    from tfface.evaluation.people_search_folder import write_search
+
+    dataset, _ = dataset_folder.read_with_problems(options.dataset)
+    embedder = load_embedder(options.model, batch_size=options.batch_size)
+    pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.against]
+    check_search(dataset.identities, pair_sets, within_source=options.within_source)
+
+    def find(inspection, output: Path) -> dict:
+        search = search_people(
+            inspection,
+            embedder,
+            pair_sets,
+            images_per_identity=options.images_per_identity,
+            threshold=options.threshold,
+            against_threshold=options.against_threshold,
+            within_source=options.within_source,
+            seed=options.seed,
+            say=lambda line: print(line, flush=True),
+        )
+        paths = write_search(search, output, seed=options.seed)
+        print(search.as_text())
+        print("\n".join(f"  {path}" for path in paths))
+        return search.to_json()
+
+    return find
+
+
+def _rate(inspection) -> str:
+    seconds = max(inspection.seconds, 1e-9)
+    num_bytes = sum(shard.bytes for shard in inspection.dataset.shards)
+    return (
+        f"read in {seconds:.1f} s: {len(inspection.labels) / seconds:,.0f} images/s, "
+        f"{num_bytes / 1e6 / seconds:,.0f} MB/s"
+    )
+
+
+def _listed(problems: list[str], report: Path) -> list[str]:
+    lines = [f"{len(problems):,} things are wrong:", *problems[:_MOST_PROBLEMS]]
+    if len(problems) > _MOST_PROBLEMS:
+        lines.append(f"and {len(problems) - _MOST_PROBLEMS:,} more: all are listed in {report}")
+    return lines
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "dataset", type=Path, metavar="D", help="a folder that tools/convert_tfrecord.py wrote"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder to write (default: D-inspection)"
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="threads (default: one per CPU)"
+    )
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="S", help="of what is drawn (default: 0)"
+    )
+    parser.add_argument(
+        "--sheet",
+        type=_sheet,
+        default=(10, 8),
+        metavar="NxM",
+        help="N identities with M images each on contact_sheet.png (default: 10x8)",
+    )
+    people = parser.add_argument_group("options: same people")
+    people.add_argument(
+        "--model", metavar="M", help="a run folder, a .keras file, or the word pixels"
+    )
+    people.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="SET",
+        help="verification sets, as eval_verification.py --pairs takes them: find the identities "
+        "that are in them",
+    )
+    people.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="images of a pairs.txt (default: the folder images beside it)",
+    )
+    people.add_argument(
+        "--against-threshold",
+        type=_similarity,
+        metavar="T",
+        help="an identity is in a set from this similarity to one of its images on (default: 0.4, "
+        "or more if different people of one source are that alike)",
+    )
+    people.add_argument(
+        "--threshold",
+        type=_similarity,
+        metavar="T",
+        help="identities of two sources are one person from this similarity on (default: 0.3, or "
+        "more likewise)",
+    )
+    people.add_argument(
+        "--within-source",
+        action="store_true",
+        help="compare the identities of one source with each other, too",
+    )
+    people.add_argument(
+        "--images-per-identity",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="embed at most so many of each identity (default: 8)",
+    )
+    people.add_argument(
+        "--batch-size", type=_positive, default=64, metavar="N", help="images at a time"
+    )
+    options = parser.parse_args(arguments)
+    if not options.model and (options.against or options.within_source):
+        parser.error("--against and --within-source need a --model")
+    return options
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
+    return int(text)
+
+
+def _sheet(text: str) -> tuple[int, int]:
+    rows, _, columns = text.partition("x")
+    try:
+        return _positive(rows), _positive(columns)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be identities x images of each, as in 10x8, got '{text}'"
+        ) from None
+
+
+def _similarity(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got '{text}'")
+    return value
+
+
+if __name__ == "__main__":
+    command.run(main)
