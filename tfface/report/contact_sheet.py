@@ -1,0 +1,124 @@
+"""Many small pictures on one, each with its name: to see at a glance what a folder holds."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tfface.files import replacing
+
+_GAP = 6
+_BACKGROUND, _INK, _TITLE_INK = (255, 255, 255), (70, 70, 70), (0, 0, 0)
+_CAPTION_SIZE, _TITLE_SIZE = 11, 15
+_LEAST_WIDTH = 480  # room for a title above few pictures
+
+
+def draw_contact_sheet(
+    path: str | os.PathLike,
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    title: str = "",
+    columns: int | None = None,
+    cell: int = 112,
+) -> None:
+    """Draws pictures in rows, each with its caption below it.
+
+    A picture is shrunk or enlarged to fit its cell; its aspect ratio stays. What is too long of a
+    caption's line is cut out of its middle, because names often differ at their ends only.
+
+    Args:
+        path: the PNG.
+        pictures: each uint8 [its height, its width, 3], RGB. With none, there is a title only.
+        captions: as many; each may have several lines.
+        title: stands above all; wrapped where it is wider than the sheet.
+        columns: pictures in a row, > 0; by default so many that the sheet is a little wider than
+            high.
+        cell: width and height of a picture's place in pixels, > 0.
+    Raises ValueError: pictures and captions differ in number, or a picture has another form.
+    Raises InputError: the file can't be written.
+    """
+    if len(pictures) != len(captions):
+        raise ValueError(f"{len(pictures)} pictures but {len(captions)} captions were given")
+    for picture, caption in zip(pictures, captions, strict=True):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                f"the picture of {caption!r} is {picture.dtype} {list(picture.shape)}; "
+                "it must be uint8 [height, width, 3]"
+            )
+    caption_font, title_font = _font(_CAPTION_SIZE), _font(_TITLE_SIZE)
+    caption_height = sum(caption_font.getmetrics())
+    num_lines = max((caption.count("\n") + 1 for caption in captions), default=0)
+    step_x = cell + _GAP
+    step_y = cell + 2 + num_lines * caption_height + _GAP
+    if columns is None:
+        columns = round((1.3 * len(pictures) * step_y / step_x) ** 0.5)
+    columns = max(1, min(columns, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    width = max(columns * step_x + _GAP, _LEAST_WIDTH)
+    title_lines = _wrapped(title, title_font, width - 2 * _GAP)
+    title_height = sum(title_font.getmetrics())
+    top = _GAP + (len(title_lines) * title_height + _GAP if title_lines else 0)
+
+    sheet = Image.new("RGB", (width, top + rows * step_y), _BACKGROUND)
+    drawing = ImageDraw.Draw(sheet)
+    for number, line in enumerate(title_lines):
+        drawing.text((_GAP, _GAP + number * title_height), line, _TITLE_INK, title_font)
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x = _GAP + number % columns * step_x
+        y = top + number // columns * step_y
+        fitted = _fitted(picture, cell)
+        sheet.paste(fitted, (x + (cell - fitted.width) // 2, y + (cell - fitted.height) // 2))
+        for line_number, line in enumerate(caption.split("\n")):
+            line = _shortened(line, caption_font, cell)
+            drawing.text((x, y + cell + 2 + line_number * caption_height), line, _INK, caption_font)
+    with replacing(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # Matplotlib brings this one; Pillow's own lacks most alphabets.
+    return ImageFont.truetype(
+        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size
+    )
+
+
+def _fitted(picture: np.ndarray, cell: int) -> Image.Image:
+    height, width = picture.shape[:2]
+    scale = cell / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _shortened(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Replaces so much of the middle by dots that the line is not wider than `width`."""
+    line = _printable(line)
+    kept = len(line)
+    short = line
+    while font.getlength(short) > width and kept > 0:
+        kept -= 1
+        short = line[: kept // 2] + "…" + line[len(line) - (kept + 1) // 2 :]
+    return short
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines: list[str] = []
+    for paragraph in text.split("\n") if text else []:
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if line and font.getlength(longer) > width:
+                lines.append(line)
+                longer = word
+            line = _shortened(longer, font, width)
+        lines.append(line)
+    return lines
+
+
+def _printable(text: str) -> str:
+    """Names of files may hold control characters and bytes that are no text."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
