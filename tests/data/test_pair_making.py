@@ -118,7 +118,7 @@ def test_a_side_without_condition_takes_all(posed, posed_format, tmp_path):
     ("options", "message"),
     [
         ({"first": ["age=3"]}, "posed: no attribute 'age'; there are: pose, light"),
-        ({"second": ["pose=C1,C9"]}, "posed: no image has pose 'C9'; there are: C1, C13, C7"),
+        ({"second": ["pose=C1,C9"]}, "posed: no image has pose 'C9'; there are: C1, C7, C13"),
         ({"first": ["pose"]}, "'pose': expected NAME=VALUE or NAME=VALUE,VALUE"),
         ({"first": ["pose=C1,"]}, "'pose=C1,': expected NAME=VALUE"),
         ({"first": ["pose=C1", "pose=C7"]}, "pose is given twice; several values are pose=C1,C7"),

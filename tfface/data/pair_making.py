@@ -1,5 +1,6 @@
 """Makes a verification set of labelled images, or writes one in another format."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,7 +218,7 @@ def _fulfilling(source, conditions: Sequence[str]) -> np.ndarray | None:
     fulfilled = np.ones(source.num_images, bool)
     for name, values in wanted.items():
         found = source.attribute(name)
-        known = sorted(set(found) - {""})
+        known = sorted(set(found) - {""}, key=_by_number)
         for value in values:
             if value not in known:
                 raise InputError(
@@ -233,6 +234,12 @@ def _fulfilling(source, conditions: Sequence[str]) -> np.ndarray | None:
     if not fulfilled.any():
         raise InputError(f"{source.name}: no image has {' and '.join(conditions)}")
     return fulfilled
+
+
+def _by_number(text: str) -> list[tuple[int, int | str]]:
+    """A key that sorts C2 before C10."""
+    parts = re.split(r"([0-9]+)", text)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def _check_images(pair_set: PairSet) -> None:
