@@ -101,7 +101,7 @@ def read_photo(path: Path) -> Image.Image:
 def _formats() -> tuple[str, ...]:
     # Old versions of Pillow don't know all of them.
     Image.init()
-    return tuple(_FORMATS & set(Image.OPEN))
+    return tuple(sorted(_FORMATS & set(Image.OPEN)))
 
 
 def _photos_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:

@@ -1,0 +1,34 @@
+"""Damaged photos are read as far as they go or refused in one line, and never use much memory."""
+
+import io
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.data.damage import damaged, only_input_errors
+from tests.data.small_faces import pixels
+from tfface.data.alignment.photos import count_pixels, read_photo
+
+
+def whole(format: str) -> bytes:
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels(0, 40)).save(file, format, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_damaged_photos(tmp_path_factory, format, data):
+    path = tmp_path_factory.mktemp("photos") / "photo.jpg"
+    path.write_bytes(data.draw(damaged(whole(format))))
+    with only_input_errors(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        count_pixels(path)
+        photo = read_photo(path)
+        assert photo.mode == "RGB"

@@ -1,0 +1,91 @@
+"""tools/align_faces.py as its users call it."""
+
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import align_faces
+import pytest
+from PIL import Image
+
+from tfface.errors import InputError
+
+TOOL = Path(align_faces.__file__)
+
+
+def run(*arguments):
+    command = [sys.executable, str(TOOL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_is_quick_and_shows_an_example():
+    start = time.perf_counter()
+    help_text = run("--help")
+    assert time.perf_counter() - start < 3  # a busy machine is given time
+    assert help_text.returncode == 0
+    assert "python tools/align_faces.py data/photos data/faces" in help_text.stdout
+
+
+def test_real_photos(test_data, tmp_path):
+    source = tmp_path / "photos"
+    with tarfile.open(test_data / "data/deepface_pairs.tar") as tar:
+        for name in ("img5.jpg", "img43.jpg", "couple.jpg"):
+            tar.extract(f"deepface_pairs/{name}", source, filter="data")
+    Image.new("RGB", (200, 200), "grey").save(source / "grey.png")
+    (source / "broken.jpg").write_bytes(b"no image")
+    output = tmp_path / "faces"
+    done = run(source, output, "--size", "112x96")
+    lines = [
+        f"aligned 3 faces of 5 photos; 2 without a face (1 of them can't be read), see "
+        f"{output / 'report.csv'}",
+        str(output),
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == lines
+    for name in ("img5.jpg", "img43.jpg", "couple.jpg"):
+        assert Image.open(output / "deepface_pairs" / name).size == (96, 112)
+
+    again = run(source, output, "--size", "112x96")
+    assert again.stdout.splitlines() == [f"already {lines[0]}", lines[1]]
+    other = run(source, output)
+    assert other.returncode == 2
+    assert "other options (width 96, not 112): choose another output" in other.stderr
+
+
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
+    result = run(tmp_path / "gone", tmp_path / "out")
+    assert result.returncode == 2
+    assert result.stderr == f"error: {tmp_path / 'gone'}: no such file or folder\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--size=112x", "must be one number, or HEIGHTxWIDTH such as 112x96, got '112x'"),
+        ("--size=1x2x3", "must be one number, or HEIGHTxWIDTH"),
+        ("--workers=0", "must be a whole number of 1 or more, got '0'"),
+        ("--min-size=-1", "must be a whole number of 0 or more, got '-1'"),
+        ("--format=gif", "invalid choice: 'gif'"),
+        ("--min-confidence=high", "invalid float value: 'high'"),
+    ],
+)
+def test_options_are_checked(option, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        align_faces.main(["photos", "out", option])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "4"], "height 4: must be from 16 to 1024"),
+        (["--format", "png", "--quality", "90"], "--quality is for JPEG, and the format is png"),
+        (["--min-confidence", "0.1"], r"min confidence 0\.1: must be from 0\.5 to 1"),
+    ],
+)
+def test_options_out_of_range(options, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        align_faces.main([str(tmp_path), str(tmp_path / "out"), *options])
