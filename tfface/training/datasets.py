@@ -136,7 +136,7 @@ def _split(recipe, source, validation_source, test_sets, cache_dir) -> RunData:
 
 
 def _source(part: SourcePart, data_dir: Path):
-    return build(SOURCES[part.name], part.options, data_dir)
+    return build(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
 
 
 def _load_test_set(argument: str, data_dir: Path) -> PairSet:
