@@ -10,6 +10,7 @@ from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.test_bare_tfrecord import path_record
 from tests.data.sources.test_bare_tfrecord import write as write_records
+from tests.data.sources.tiny_people import prepare_people
 from tfface.data import records
 from tfface.data.convert import convert
 from tfface.data.images import decode
@@ -61,6 +62,16 @@ def _write_paths_in_records(folder):
     return {"path": write_records(folder / "a.tfrecord", contents)}
 
 
+def _prepare_tfds(folder):
+    prepare_people(folder)
+    return {"dataset": "tiny_people", "data_dir": folder}
+
+
+def _write_tfds_image_folder(folder):
+    write_folder(folder / "faces/train", COUNTS)
+    return {"dataset": "faces"}
+
+
 # Writes what the source reads below a folder, and returns the source's options. A key is that of
 # `SOURCES`, and after a comma, where a source reads several things, which it is.
 MAKERS = {
@@ -71,6 +82,8 @@ MAKERS = {
     "csv": _write_csv,
     "kface": _write_kface,
     "recordio": _write_recordio,
+    "tfds": _prepare_tfds,
+    "tfds, images": _write_tfds_image_folder,
     "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
 }
 
@@ -85,7 +98,7 @@ def make(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
     options = MAKERS[request.param](folder)
     options_model(part).model_validate(options)
-    return lambda: build(part, options, folder)
+    return lambda: build(part, options, folder, paths_start=folder)
 
 
 @pytest.fixture(scope="module")

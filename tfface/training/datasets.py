@@ -183,7 +183,7 @@ def _validation_images(source, validation_source, excluded: np.ndarray) -> np.nd
 
 
 def _source(part: SourcePart, data_dir: Path):
-    return build(SOURCES[part.name], part.options, data_dir)
+    return build(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
 
 
 def _load_test_set(argument: str, data_dir: Path) -> PairSet:

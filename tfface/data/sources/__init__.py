@@ -3,7 +3,8 @@
 A source is a subclass of `ImageSource` (of `ImageFiles`, when its images are single files), which
 says what it has to have. Its annotated positional-or-keyword arguments are its recipe options (a
 `Path` is resolved against the data folder); the first of them, `path` as a rule, is what a tool's
-SOURCE argument fills. The keyword-only `name` is what to call the source in `Identity.source`.
+SOURCE argument fills. The keyword-only `name` is what to call the source in `Identity.source`;
+`paths_start` is for a text that may be a path: where that starts when it is relative.
 
 Its `encoded(indices, shuffle_seed=None, first=0)` gives tf.data of (index int64 [], encoded string
 []): exactly the images of `indices` (distinct), but the first `first` of the order; in the order
@@ -22,6 +23,7 @@ from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.recordio import RecordIOSource, holds_recordio
 from tfface.data.sources.synthetic import SyntheticSource
+from tfface.data.sources.tfds import open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 
 SOURCES = {
@@ -30,6 +32,7 @@ SOURCES = {
     "recordio": RecordIOSource,
     "csv": CsvSource,
     "kface": KFaceSource,
+    "tfds": open_tfds,
     "synthetic": SyntheticSource,
 }
 
