@@ -1,10 +1,9 @@
 """Makes a verification set of labelled images, or writes one in another format."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from tfface.data.pair_sets import PairSet, csv_pairs, find_format, load_pair_set
 from tfface.data.pair_sets.disjoint import DisjointFolds
 from tfface.data.pair_sets.labelled import without_repeats
 from tfface.data.pair_sets.pair_set import NUM_FOLDS
-from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.opening import open_source
 from tfface.data.undecodable import find_undecodable_images
 from tfface.errors import InputError
 from tfface.files import check_writable
@@ -81,7 +80,7 @@ def make_pair_file(
         dataset: a verification set, as `load_pair_set` takes it, which is written as it is; or a
             source, as `tfface.data.convert.convert` takes it.
         output: a `.bin` or a `.csv`, which has its images in a folder beside it.
-        format: of a source: a key of `RECOGNISED_BY`, or "auto" to see what the path holds.
+        format: of a source, as `open_source` takes it.
         images_dir: of a verification set that is a list.
         with_images: whether a `.csv` gets its images; otherwise it names the source's own files.
         options: of pairs that are made; None for the defaults, and where a set is given.
@@ -115,7 +114,7 @@ def make_pair_file(
             writing.check_bin_folds(options.num_folds)
             if options.group_by is not None:
                 raise InputError(f"{output}: a .bin has no place for groups; write a .csv")
-        source = _open_source(dataset, format)
+        source = open_source(dataset, format).source
         if not with_images and not isinstance(source, ImageFiles):
             raise InputError(f"{dataset}: its images are no files of their own to refer to")
         pair_set, num_identities = make_pair_set(source, options)
@@ -250,21 +249,3 @@ def _check_images(pair_set: PairSet) -> None:
         if len(found) > _MOST_NAMED:
             lines.append(f"and {len(found) - _MOST_NAMED} more images")
         raise InputError("\n".join(lines))
-
-
-def _open_source(argument: str, format: str) -> Any:
-    """Opens the source that `path` or `name=path` means."""
-    name, equals, rest = argument.partition("=")
-    # A path may hold the sign as well.
-    named = bool(equals) and not Path(argument).exists()
-    path = Path(rest if named else argument)
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    recognised: dict[str, Callable[[Path], bool]] = RECOGNISED_BY
-    if format == "auto":
-        format = next((key for key, fits in recognised.items() if fits(path)), format)
-    if format not in recognised:
-        if format == "auto":
-            raise InputError(f"{path}: its format is not recognised: say which with --format")
-        raise InputError(f"format '{format}' is not known: auto, {', '.join(recognised)}")
-    return SOURCES[format](path, name=name if named else None)

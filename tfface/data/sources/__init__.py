@@ -23,7 +23,7 @@ from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.recordio import RecordIOSource, holds_recordio
 from tfface.data.sources.synthetic import SyntheticSource
-from tfface.data.sources.tfds import open_tfds
+from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 
 SOURCES = {
@@ -42,5 +42,6 @@ RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
     "recordio": holds_recordio,
     "csv": is_csv,
     "kface": is_kface,
+    "tfds": is_prepared_by_tfds,
     "folder": Path.is_dir,
 }

@@ -46,13 +46,13 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
         return OpenedSource(part.name, source, part.options.get("path"))
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
-    if format == "auto" or _takes_a_path(SOURCES[format]):
-        if not Path(rest).exists():
-            raise InputError(f"{rest}: no such file or folder")
-        if format == "auto":
-            format = _recognised(Path(rest))
-        return OpenedSource(format, SOURCES[format](Path(rest), name=name), Path(rest))
-    return OpenedSource(format, SOURCES[format](rest, name=name), None)
+    path = Path(rest)
+    if (format == "auto" or _takes_a_path(SOURCES[format])) and not path.exists():
+        raise InputError(f"{rest}: no such file or folder")
+    if format == "auto":
+        format = _recognised(path)
+    source = SOURCES[format](path if _takes_a_path(SOURCES[format]) else rest, name=name)
+    return OpenedSource(format, source, path if path.exists() else None)
 
 
 def _split(argument: str) -> tuple[str | None, str]:

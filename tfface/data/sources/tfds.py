@@ -29,6 +29,11 @@ _INFO_FILE = "dataset_info.json"
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:[\d.*]+)?")
 
 
+def is_prepared_by_tfds(path: Path) -> bool:
+    """Whether `path` is the folder of a dataset that TensorFlow Datasets prepared."""
+    return (path / _INFO_FILE).is_file()
+
+
 def open_tfds(
     dataset: str,
     split: str = "train",

@@ -1,0 +1,64 @@
+"""What a tool's SOURCE may say."""
+
+import pytest
+
+from tests.data.small_faces import write_folder
+from tests.data.sources.tiny_people import prepare_people
+from tfface.data.sources import SOURCES
+from tfface.data.sources.opening import FORMATS, open_source
+from tfface.errors import InputError
+
+
+@pytest.fixture
+def faces(tmp_path):
+    return write_folder(tmp_path / "faces", {"ann": 2, "bob": 1})
+
+
+def test_formats_are_the_sources_that_are_somewhere():
+    assert set(FORMATS) == set(SOURCES) - {"synthetic"}
+
+
+def test_paths_and_names(faces, tmp_path):
+    format, source, path = open_source(str(faces))
+    assert (format, source.name, path) == ("folder", "faces", faces)
+    assert open_source(f"mine={faces}").source.identities[0] == ("ann", "mine")
+    assert open_source(str(faces), "folder").source.num_images == 3
+    # A path may hold the sign.
+    strange = write_folder(tmp_path / "a=b", {"ann": 1})
+    assert open_source(str(strange)).source.name == "a=b"
+    assert open_source(f"c={strange}").source.name == "c"
+
+
+def test_options(faces):
+    format, source, path = open_source(f"mine={{source: folder, path: '{faces}'}}")
+    assert (format, source.name, path) == ("folder", "mine", faces)
+    format, source, path = open_source("{synthetic: {num_identities: 3, size: 32}}")
+    assert (format, source.num_identities, path) == ("synthetic", 3, None)
+
+
+def test_sets_of_tensorflow_datasets(tmp_path):
+    folder = prepare_people(tmp_path / "prepared")
+    opened = open_source(f"tiny={folder}")
+    assert (opened.format, opened.path) == ("tfds", folder)
+    assert opened.source.identities[0] == ("ann", "tiny")
+    options = f"{{source: tfds, dataset: tiny_people, data_dir: '{tmp_path}/prepared'}}"
+    assert open_source(options).source.num_images == 12
+    with pytest.raises(InputError, match="no_such_set"):
+        open_source("no_such_set", "tfds")
+
+
+@pytest.mark.parametrize(
+    ("argument", "format", "message"),
+    [
+        ("gone", "auto", "^gone: no such file or folder$"),
+        ("x=gone", "folder", "^gone: no such file or folder$"),
+        ("faces", "zip", "format 'zip' is not known: auto, folder, "),
+        ("faces/ann/0.jpg", "auto", r"0\.jpg: its format is not recognised: say which with --form"),
+        ("{source: folder}", "auto", "path: missing; it must be given"),
+        ("{source: folder, path: gone}", "auto", "gone: no such folder"),
+    ],
+)
+def test_what_can_not_be_opened(faces, monkeypatch, argument, format, message):
+    monkeypatch.chdir(faces.parent)
+    with pytest.raises(InputError, match=message):
+        open_source(argument, format)
