@@ -11,7 +11,7 @@ def write_posed_faces(
     poses: tuple[str, ...] = ("C1", "C7", "C13"),
     lights: tuple[str, ...] = ("L1", "L30"),
 ) -> Path:
-    """Writes images below `root`; returns the list, `posed.csv`, with the columns pose and light."""
+    """Writes images below `root`; returns their list, `posed.csv`, with columns pose and light."""
     lines = ["path,identity,pose,light"]
     for person in range(num_people):
         (root / f"p{person:02d}").mkdir(parents=True)
