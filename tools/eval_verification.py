@@ -84,15 +84,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         required=True,
         nargs="+",
         metavar="P",
-        help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a bcolz folder, or "
-        "synthetic; NAME=P renames a set",
+        help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a bcolz folder, "
+        "or synthetic; NAME=P renames a set",
     )
     parser.add_argument(
         "--images",
         type=Path,
         metavar="DIR",
-        help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, the "
-        "folder X_images before that)",
+        help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "
+        "X_images before that)",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
     parser.add_argument("--plots", type=Path, metavar="D", help="draw ROC and similarities here")
