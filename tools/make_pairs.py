@@ -62,7 +62,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", metavar="DATASET", help="PATH or name=PATH")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="a SOURCE as convert_tfrecord takes it, or a set of pairs",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="F", help="X.bin or X.csv")
     parser.add_argument(
         "--format",
@@ -84,14 +88,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     made.add_argument(
         "--pairs",
         dest="num_pairs",
-        type=_positive,
+        type=command.positive,
         metavar="N",
         help="(default: as many as there can be, 6000 at most)",
     )
     made.add_argument(
-        "--folds", dest="num_folds", type=_positive, metavar="N", help="(default: 10)"
+        "--folds", dest="num_folds", type=command.positive, metavar="N", help="(default: 10)"
     )
-    made.add_argument("--seed", type=_natural, metavar="S", help="of the choice (default: 0)")
+    made.add_argument(
+        "--seed", type=command.natural, metavar="S", help="of the choice (default: 0)"
+    )
     for which in ("first", "second"):
         made.add_argument(
             f"--{which}",
@@ -103,18 +109,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--group-by", metavar="NAME", help="an attribute that goes into the column group of a .csv"
     )
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
-    return int(text)
 
 
 if __name__ == "__main__":
