@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.report.inspection_text import as_text
 
     folder = options.dataset
-    output = options.output or Path(f"{folder.resolve()}-inspection")
+    # The last part of "." or ".." is no name.
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    output = options.output or named.with_name(f"{named.name}-inspection")
     check_writable(output / REPORT_FILE)
     find_people = _people_finder(options) if options.model else None
 

@@ -31,13 +31,15 @@ class PeopleSearch:
     Attributes:
         inspection: of the dataset.
         pair_sets: name -> verification set.
-        pairs: identities of the dataset that are alike.
+        compared: identities were compared with each other.
+        pairs: those that are alike.
         found: pair set -> identities that are in it.
         excluded: label -> why it should be left out.
     """
 
     inspection: Inspection
     pair_sets: dict[str, PairSet]
+    compared: bool
     pairs: Pairs
     found: dict[str, Found]
     excluded: dict[int, Exclusion]
@@ -48,7 +50,8 @@ class PeopleSearch:
             f"{name}: {len(found.labels):,} identities look like people of this verification set"
             for name, found in self.found.items()
         ]
-        lines.append(f"{len(self.pairs.first):,} pairs of identities look like one person each")
+        if self.compared:
+            lines.append(f"{len(self.pairs.first):,} pairs of identities look like one person each")
         lines.append(
             f"to leave out: {len(self.excluded):,} identities with {self._num_excluded_images:,} "
             "images"
@@ -159,20 +162,24 @@ def search_people(
         say(f"{pair_set.name}: an identity is in it {line}")
         found[pair_set.name] = same_people.find_among(centers, vectors, level)
 
-    of_source = np.flatnonzero(in_largest)
-    level, line = _threshold(
-        threshold,
-        LEAST_THRESHOLD,
-        same_people.nearest_other(centers[probes], probes, centers[of_source], of_source),
-        num_others=len(of_source),
-        num_compared=len(identities) - (0 if within_source else int(sizes.min())),
-        source=source,
-    )
-    say(f"two identities are one person {line}")
-    pairs = same_people.similar_pairs(centers, sources, level, within_source=within_source)
+    compared = within_source or len(sizes) > 1
+    pairs = same_people.NO_PAIRS
+    if compared:
+        of_source = np.flatnonzero(in_largest)
+        level, line = _threshold(
+            threshold,
+            LEAST_THRESHOLD,
+            same_people.nearest_other(centers[probes], probes, centers[of_source], of_source),
+            num_others=len(of_source),
+            num_compared=len(identities) - (0 if within_source else int(sizes.min())),
+            source=source,
+        )
+        say(f"two identities are one person {line}")
+        pairs = same_people.similar_pairs(centers, sources, level, within_source=within_source)
     return PeopleSearch(
         inspection=inspection,
         pair_sets={pair_set.name: pair_set for pair_set in pair_sets},
+        compared=compared,
         pairs=pairs,
         found=found,
         excluded=same_people.choose_exclusions(pairs, found, inspection.images_per_identity),
@@ -211,8 +218,8 @@ def _threshold(
         level = max(least, same_people.chance_threshold(nearest, num_others, num_compared))
     share = float(np.mean(nearest >= level))
     line = (
-        f"from a similarity of {level:.3f} on (so like another of them are {share:.1%} of the "
-        f"people of source '{source}')"
+        f"from a similarity of {level:.3f} on (at which {share:.1%} of the people of '{source}' "
+        "would be taken for another of them)"
     )
     if share > _TOO_MANY:
         line += ": much of what is found will be chance, so take a higher threshold"

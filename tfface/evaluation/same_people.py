@@ -35,6 +35,9 @@ class Pairs:
     similarity: np.ndarray
 
 
+NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
 @dataclass(frozen=True)
 class Found:
     """Identities that are like an image of a verification set, the most similar first.
@@ -194,8 +197,8 @@ def similar_pairs(
                         f"{threshold:g} or more: the model can't tell people apart there; take a "
                         "higher --threshold, or another model"
                     )
-    empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-    one, other, similarity = (np.concatenate(column) for column in zip(empty, *parts, strict=True))
+    parts.append((NO_PAIRS.first, NO_PAIRS.second, NO_PAIRS.similarity))
+    one, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
     first, second = np.minimum(one, other), np.maximum(one, other)
     by_similarity = np.lexsort((second, first, -similarity))
     return Pairs(first[by_similarity], second[by_similarity], similarity[by_similarity])
