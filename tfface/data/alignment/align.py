@@ -235,18 +235,18 @@ def _align_faces(
         best = max(faces, key=lambda face: face.confidence)
         reason = f"confidence below {options.min_confidence:g}"
         return [face_row(photo, best, number=None, num_faces=0, turned=turned, reason=reason)]
+    reasons = [_why_not(face, picture, options) for face in sure]
+    # Faces of use come first, so that their numbers have no gaps.
+    order = sorted(range(len(sure)), key=lambda number: reasons[number] != "")
     rows = []
-    num_aligned = 0
-    for number, face in enumerate(sure, 1):
+    for number, (face, reason) in enumerate(((sure[i], reasons[i]) for i in order), 1):
         output = ""
-        reason = _why_not(face, picture, options)
-        if not reason and num_aligned and not options.all_faces:
+        if not reason and number > 1 and not options.all_faces:
             reason = "another face is larger or nearer to the center"
         if not reason:
             output = _output_name(photo, options, number)
             aligned = align_face(picture, face.landmarks, options.height, options.width)
             _write(aligned, alignment.output / output, options)
-            num_aligned += 1
         told = {"turned": turned, "output": output, "reason": reason}
         rows.append(face_row(photo, face, number=number, num_faces=len(sure), **told))
     return rows

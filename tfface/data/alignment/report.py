@@ -10,7 +10,7 @@ from tfface.files import replacing
 
 # photo       its path within the source
 # output      the aligned face's path within the output; empty where none was written
-# face        1 for the photo's most important face, 2 for the next, ...
+# face        1 for the most important face of use, 2 for the next, ...; then those of no use
 # x ... height  its box, in pixels of the photo after EXIF orientation
 # ..._x, ..._y  its landmarks, likewise; left and right are those of the picture
 # confidence  0..1

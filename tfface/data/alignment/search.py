@@ -11,8 +11,9 @@ from tfface.data.alignment.faces import Face, by_importance
 # A photo whose face has less confidence is looked at from all sides. MTCNN finds faces in turned
 # photos too, with the wrong landmarks and mostly less confidence than this.
 _SURE = 0.995
-# A photo is taken to be turned only when its face then has this confidence.
-_LEAST_WHEN_TURNED = 0.99
+# A photo is taken to be turned only when its face then has this confidence, and no more than this
+# share of the doubt (1 - confidence) that there is about the upright one.
+_LEAST_WHEN_TURNED, _MOST_DOUBT_LEFT = 0.99, 0.25
 
 # By degrees counter-clockwise.
 _TURNS = {
@@ -35,7 +36,7 @@ def find_faces(
     """Finds the faces of a photo.
 
     When the most important face is not a sure one, or there is none, the photo is also looked at
-    turned by 90, 180 and 270 degrees; the turn counts whose face is the surest.
+    turned by 90, 180 and 270 degrees; the turn counts whose face is much surer.
 
     Args:
         detector: what looks at the picture.
@@ -58,10 +59,12 @@ def find_faces(
     chosen = 0
     confidence, faces = look(0)
     if confidence < _SURE:
-        for turn in _TURNS:
-            other, faces_there = look(turn)
-            if other >= _LEAST_WHEN_TURNED and other > confidence:
-                chosen, confidence, faces = turn, other, faces_there
+        by_turn = {turn: look(turn) for turn in _TURNS}
+        turn = max(by_turn, key=lambda turn: by_turn[turn][0])
+        turned_confidence, turned_faces = by_turn[turn]
+        doubt_left = (1 - turned_confidence) / (1 - confidence)
+        if turned_confidence >= _LEAST_WHEN_TURNED and doubt_left <= _MOST_DOUBT_LEFT:
+            chosen, faces = turn, turned_faces
     scale = np.array(photo.size) / picture.size
     return [_scaled(face, scale) for face in faces], chosen
 
