@@ -79,7 +79,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--size",
-        type=_size,
+        type=command.image_size,
         default=(112, 112),
         metavar="S",
         help="of the faces in pixels: one number, or HEIGHTxWIDTH such as 112x96 (default: 112)",
@@ -88,7 +88,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--format", choices=("jpeg", "png"), default="jpeg", help="of the faces (default: jpeg)"
     )
     parser.add_argument(
-        "--quality", type=_natural, metavar="Q", help="of JPEG, 1 to 100 (default: 95)"
+        "--quality", type=command.quality, metavar="Q", help="of JPEG, 1 to 100 (default: 95)"
     )
     parser.add_argument(
         "--all-faces",
@@ -104,44 +104,23 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--min-size",
-        type=_natural,
+        type=command.natural,
         default=32,
         metavar="P",
         help="leave out faces whose box has a shorter side of fewer pixels (default: 32)",
     )
     parser.add_argument(
         "--detection-size",
-        type=_natural,
+        type=command.natural,
         default=1024,
         metavar="P",
         help="shrink photos whose longer side is above this before faces are looked for; more "
         "finds smaller faces in large photos and takes longer (default: 1024)",
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="threads (default: one per CPU)"
+        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
     )
     return parser.parse_args(arguments)
-
-
-def _size(text: str) -> tuple[int, int]:
-    numbers = text.lower().split("x")
-    if not all(number.isdecimal() for number in numbers) or len(numbers) > 2:
-        raise argparse.ArgumentTypeError(
-            f"must be one number, or HEIGHTxWIDTH such as 112x96, got '{text}'"
-        )
-    return int(numbers[0]), int(numbers[-1])
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -118,10 +118,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--output", type=Path, metavar="DIR", help="folder to write (default: D-inspection)"
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="threads (default: one per CPU)"
+        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
     )
     parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="S", help="of what is drawn (default: 0)"
+        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default: 0)"
     )
     parser.add_argument(
         "--sheet",
@@ -169,13 +169,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     people.add_argument(
         "--images-per-identity",
-        type=_positive,
+        type=command.positive,
         default=8,
         metavar="N",
         help="embed at most so many of each identity (default: 8)",
     )
     people.add_argument(
-        "--batch-size", type=_positive, default=64, metavar="N", help="images at a time"
+        "--batch-size", type=command.positive, default=64, metavar="N", help="images at a time"
     )
     options = parser.parse_args(arguments)
     if not options.model and (options.against or options.within_source):
@@ -183,22 +183,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got '{text}'")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got '{text}'")
-    return int(text)
-
-
 def _sheet(text: str) -> tuple[int, int]:
     rows, _, columns = text.partition("x")
     try:
-        return _positive(rows), _positive(columns)
+        return command.positive(rows), command.positive(columns)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"must be identities x images of each, as in 10x8, got '{text}'"

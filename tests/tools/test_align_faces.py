@@ -64,8 +64,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--size=112x", "must be one number, or HEIGHTxWIDTH such as 112x96, got '112x'"),
-        ("--size=1x2x3", "must be one number, or HEIGHTxWIDTH"),
+        ("--size=112x", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
+        ("--size=1x2x3", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
         ("--workers=0", "must be a whole number of 1 or more, got '0'"),
         ("--min-size=-1", "must be a whole number of 0 or more, got '-1'"),
         ("--format=gif", "invalid choice: 'gif'"),
