@@ -175,7 +175,7 @@ def _wrong_size(inspection: Inspection) -> list[str]:
 def statistics(inspection: Inspection) -> dict:
     """Returns the figures of the images that could be read, as JSON can hold them.
 
-    All counts are of what was found in the files, not of what dataset.json says.
+    All counts of images are of what was found in the files, not of what dataset.json says.
     """
     dataset, counts = inspection.dataset, inspection.images_per_identity
     sizes, formats = Counter(), Counter()
@@ -184,7 +184,7 @@ def statistics(inspection: Inspection) -> dict:
         formats[kind] += images
     return {
         "num_images": int(counts.sum()),
-        "num_identities": int(np.count_nonzero(counts)),
+        "num_identities": len(counts),
         "num_files": len(dataset.shards),
         "sources": [
             {"name": name, "num_images": int(of_source.sum()), "num_identities": len(of_source)}
