@@ -46,6 +46,13 @@ def test_bmp_whose_rows_go_down():
     assert read_header(bytes(image)) == ("BMP", 20, 30)
 
 
+@pytest.mark.parametrize("width", [0, -30])
+def test_an_image_without_pixels_is_none(width):
+    image = bytearray(written("BMP"))
+    image[18:22] = width.to_bytes(4, "little", signed=True)
+    assert read_header(bytes(image)) is None
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])
 def test_cut_before_the_size(format):
     assert read_header(written(format)[:9]) is None

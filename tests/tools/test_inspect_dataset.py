@@ -87,7 +87,7 @@ def test_all_that_is_wrong_is_told(tmp_path, capsys):
     assert len(report["problems"]) == len(lines) - 1
     # What is left is counted all the same.
     assert report["num_images"] == 12
-    assert capsys.readouterr().out.startswith("12 images of ")
+    assert capsys.readouterr().out.startswith("12 images of 4 identities, ")
 
 
 def test_ends_with_2_when_something_is_wrong(tmp_path):

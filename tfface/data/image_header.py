@@ -16,21 +16,27 @@ def read_header(encoded: bytes) -> tuple[str, int, int] | None:
     pixels behind it are.
     """
     try:
-        if encoded.startswith(b"\xff\xd8"):
-            return _jpeg(encoded)
-        if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
-            width, height = struct.unpack_from(">II", encoded, 16)
-            return "PNG", height, width
-        if encoded.startswith(b"BM"):
-            # Rows that go down and not up are told by a negative height.
-            width, height = struct.unpack_from("<ii", encoded, 18)
-            return "BMP", abs(height), width
-        if encoded.startswith((b"GIF87a", b"GIF89a")):
-            width, height = struct.unpack_from("<HH", encoded, 6)
-            return "GIF", height, width
+        header = _read(encoded)
     except struct.error:
         # It ends before its size.
         return None
+    # Without pixels, or with less than none, it is no image.
+    return header if header is not None and min(header[1:]) > 0 else None
+
+
+def _read(encoded: bytes) -> tuple[str, int, int] | None:
+    if encoded.startswith(b"\xff\xd8"):
+        return _jpeg(encoded)
+    if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = struct.unpack_from(">II", encoded, 16)
+        return "PNG", height, width
+    if encoded.startswith(b"BM"):
+        # Rows that go down and not up are told by a negative height.
+        width, height = struct.unpack_from("<ii", encoded, 18)
+        return "BMP", abs(height), width
+    if encoded.startswith((b"GIF87a", b"GIF89a")):
+        width, height = struct.unpack_from("<HH", encoded, 6)
+        return "GIF", height, width
     return None
 
 

@@ -56,6 +56,16 @@ class Inspection:
         """As they were found: int64 [identities]."""
         return np.bincount(self.labels[self.labels >= 0], minlength=len(self.dataset.identities))
 
+    @property
+    def images_per_source(self) -> dict[str, np.ndarray]:
+        """Source -> `images_per_identity` of its identities, in the order of the labels."""
+        counts: dict[str, list[int]] = {}
+        for identity, count in zip(
+            self.dataset.identities, self.images_per_identity.tolist(), strict=True
+        ):
+            counts.setdefault(identity.source, []).append(count)
+        return {source: np.array(of_source) for source, of_source in counts.items()}
+
 
 def inspect_dataset(folder: Path, *, num_workers: int | None = None) -> Inspection:
     """Reads all of a dataset once and checks it against dataset.json and identities.csv.
@@ -165,23 +175,20 @@ def _wrong_size(inspection: Inspection) -> list[str]:
 def statistics(inspection: Inspection) -> dict:
     """Returns the figures of the images that could be read, as JSON can hold them.
 
-    All counts are of what was found in the files, not of what dataset.json says.
+    All counts of images are of what was found in the files, not of what dataset.json says.
     """
     dataset, counts = inspection.dataset, inspection.images_per_identity
-    per_source: dict[str, list[int]] = {}
-    for identity, count in zip(dataset.identities, counts.tolist(), strict=True):
-        per_source.setdefault(identity.source, []).append(count)
     sizes, formats = Counter(), Counter()
     for (kind, height, width), images in inspection.kinds.items():
         sizes[height, width] += images
         formats[kind] += images
     return {
         "num_images": int(counts.sum()),
-        "num_identities": int(np.count_nonzero(counts)),
+        "num_identities": len(counts),
         "num_files": len(dataset.shards),
         "sources": [
-            {"name": name, "num_images": sum(of_source), "num_identities": len(of_source)}
-            for name, of_source in per_source.items()
+            {"name": name, "num_images": int(of_source.sum()), "num_identities": len(of_source)}
+            for name, of_source in inspection.images_per_source.items()
         ],
         "images_per_identity": {
             **_spread(counts),

@@ -34,13 +34,10 @@ def draw_inspection(
     counts = inspection.images_per_identity
     identities = inspection.dataset.identities
     name = inspection.folder.resolve().name
-    per_source: dict[str, list[int]] = {}
-    for identity, count in zip(identities, counts.tolist(), strict=True):
-        per_source.setdefault(identity.source, []).append(count)
     histogram, sheet = folder / "images_per_identity.png", folder / "contact_sheet.png"
     draw_images_per_identity(
         histogram,
-        {source: np.array(of_source) for source, of_source in per_source.items()},
+        inspection.images_per_source,
         title=f"{name}: images per identity",
     )
 
