@@ -85,6 +85,11 @@ class Options:
         if self.format not in FORMATS:
             raise InputError(f"format '{self.format}': must be one of {', '.join(FORMATS)}")
 
+    def to_json(self) -> dict[str, str | int | float | bool]:
+        """Returns what decides the faces, by the names that users know."""
+        values = dataclasses.asdict(self)
+        return {"size": f"{values.pop('height')}x{values.pop('width')}", **values}
+
 
 @dataclass(frozen=True)
 class Alignment:
@@ -143,7 +148,7 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
             "output folder elsewhere"
         )
     _check_names(photos, options)
-    journal = open_journal(output, dataclasses.asdict(options))
+    journal = open_journal(output, options.to_json())
     _check_unchanged(root, photos, source, output, journal)
     is_finished = len(journal.entries) == len(photos) and (output / REPORT).exists()
     if not is_finished:
@@ -296,7 +301,7 @@ def _check_names(photos: list[str], options: Options) -> None:
         lines = []
         for name in clashes[:_MOST_CLASHES_NAMED]:
             same = [photo for photo in readable if _output_name(photo, options, 1) == name]
-            lines.append(f"{' and '.join(same)} would both become {name}: rename or remove one")
+            lines.append(f"{' and '.join(same)} would become one file, {name}: rename all but one")
         if len(clashes) > _MOST_CLASHES_NAMED:
             lines.append(f"and {len(clashes) - _MOST_CLASHES_NAMED} more such names")
         raise InputError("\n".join(lines))
