@@ -33,8 +33,9 @@ from tfface.data.alignment.warp import align_face
 from tfface.errors import InputError
 from tfface.files import check_writable, replacing
 from tfface.progress import progress
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
-REPORT, CONTACT_SHEET = "report.csv", "contact_sheet.png"
+REPORT = "report.csv"
 FORMATS = {"jpeg": ".jpg", "png": ".png"}
 
 _MOST_CLASHES_NAMED = 5
@@ -182,7 +183,7 @@ def align(
             warnings.filterwarnings("ignore", module=r"PIL\b")
             for entry in _work(alignment, detector, num_workers or os.cpu_count() or 1):
                 journal.append(entry)
-            draw_sheet(output / CONTACT_SHEET, alignment.root, output, _rows(alignment))
+            draw_sheet(output / CONTACT_SHEET_FILE, alignment.root, output, _rows(alignment))
         write_report(output / REPORT, _rows(alignment))
     return _summary(alignment)
 
@@ -305,8 +306,10 @@ def _check_names(photos: list[str], options: Options) -> None:
         if len(clashes) > _MOST_CLASHES_NAMED:
             lines.append(f"and {len(clashes) - _MOST_CLASHES_NAMED} more such names")
         raise InputError("\n".join(lines))
-    if CONTACT_SHEET in outputs:
-        raise InputError(f"a photo would become {CONTACT_SHEET}, which has another use: rename it")
+    if CONTACT_SHEET_FILE in outputs:
+        raise InputError(
+            f"a photo would become {CONTACT_SHEET_FILE}, which has another use: rename it"
+        )
 
 
 def _check_unchanged(
