@@ -86,7 +86,7 @@ def _make_temporary(path: Path) -> Path:
             prefix=f".{path.name}-", suffix=".partial" + "".join(path.suffixes), dir=path.parent
         )
         os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())
+        os.chmod(name, 0o666 & ~_UMASK)
         return Path(name)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
@@ -97,3 +97,7 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+# Once, while there is one thread: to ask for it is to change it for a moment, for all of them.
+_UMASK = _umask()

@@ -51,7 +51,7 @@ def test_real_photos(test_data, tmp_path):
     assert again.stdout.splitlines() == [f"already {lines[0]}", lines[1]]
     other = run(source, output)
     assert other.returncode == 2
-    assert "other options (width 96, not 112): choose another output" in other.stderr
+    assert "other options (size 112x96, not 112x112): choose another output" in other.stderr
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path):

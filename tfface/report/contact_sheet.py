@@ -4,11 +4,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfface.files import replacing
+
+# What a contact sheet is called where it lies among the pictures' folders.
+CONTACT_SHEET_FILE = "contact_sheet.png"
 
 _GAP = 6
 _BACKGROUND, _INK, _TITLE_INK = (255, 255, 255), (70, 70, 70), (0, 0, 0)
@@ -80,10 +82,11 @@ def draw_contact_sheet(
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # Matplotlib brings this one; Pillow's own lacks most alphabets.
-    return ImageFont.truetype(
-        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size
-    )
+    # Matplotlib brings this one; Pillow's own lacks most alphabets. Its import takes a while.
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(path, size)
 
 
 def _fitted(picture: np.ndarray, cell: int) -> Image.Image:

@@ -61,6 +61,14 @@ def test_images_without_an_identity(tmp_path):
         FolderSource(tmp_path)
 
 
+def test_a_contact_sheet_is_no_image_of_anybody(tmp_path):
+    write_folder(tmp_path, {"ann": 1})
+    (tmp_path / "contact_sheet.png").write_bytes(encoded(0, format="PNG"))
+    assert FolderSource(tmp_path).num_images == 1
+    (tmp_path / "ann/contact_sheet.png").write_bytes(encoded(0, format="PNG"))
+    assert FolderSource(tmp_path).num_images == 2
+
+
 def test_an_identity_without_images(tmp_path):
     write_folder(tmp_path, {"ann": 1, "bob": 0})
     with pytest.raises(InputError, match="bob: an identity without any image"):

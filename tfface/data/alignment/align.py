@@ -33,8 +33,9 @@ from tfface.data.alignment.warp import align_face
 from tfface.errors import InputError
 from tfface.files import check_writable, replacing
 from tfface.progress import progress
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
-REPORT, CONTACT_SHEET = "report.csv", "contact_sheet.png"
+REPORT = "report.csv"
 FORMATS = {"jpeg": ".jpg", "png": ".png"}
 
 _MOST_CLASHES_NAMED = 5
@@ -84,6 +85,11 @@ class Options:
                 )
         if self.format not in FORMATS:
             raise InputError(f"format '{self.format}': must be one of {', '.join(FORMATS)}")
+
+    def to_json(self) -> dict[str, str | int | float | bool]:
+        """Returns what decides the faces, by the names that users know."""
+        values = dataclasses.asdict(self)
+        return {"size": f"{values.pop('height')}x{values.pop('width')}", **values}
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
             "output folder elsewhere"
         )
     _check_names(photos, options)
-    journal = open_journal(output, dataclasses.asdict(options))
+    journal = open_journal(output, options.to_json())
     _check_unchanged(root, photos, source, output, journal)
     is_finished = len(journal.entries) == len(photos) and (output / REPORT).exists()
     if not is_finished:
@@ -177,7 +183,7 @@ def align(
             warnings.filterwarnings("ignore", module=r"PIL\b")
             for entry in _work(alignment, detector, num_workers or os.cpu_count() or 1):
                 journal.append(entry)
-            draw_sheet(output / CONTACT_SHEET, alignment.root, output, _rows(alignment))
+            draw_sheet(output / CONTACT_SHEET_FILE, alignment.root, output, _rows(alignment))
         write_report(output / REPORT, _rows(alignment))
     return _summary(alignment)
 
@@ -296,12 +302,14 @@ def _check_names(photos: list[str], options: Options) -> None:
         lines = []
         for name in clashes[:_MOST_CLASHES_NAMED]:
             same = [photo for photo in readable if _output_name(photo, options, 1) == name]
-            lines.append(f"{' and '.join(same)} would both become {name}: rename or remove one")
+            lines.append(f"{' and '.join(same)} would become one file, {name}: rename all but one")
         if len(clashes) > _MOST_CLASHES_NAMED:
             lines.append(f"and {len(clashes) - _MOST_CLASHES_NAMED} more such names")
         raise InputError("\n".join(lines))
-    if CONTACT_SHEET in outputs:
-        raise InputError(f"a photo would become {CONTACT_SHEET}, which has another use: rename it")
+    if CONTACT_SHEET_FILE in outputs:
+        raise InputError(
+            f"a photo would become {CONTACT_SHEET_FILE}, which has another use: rename it"
+        )
 
 
 def _check_unchanged(

@@ -11,6 +11,7 @@ from tfface.data.images import FORMATS
 from tfface.data.sources.image_files import ImageFiles, visible_entries
 from tfface.errors import InputError
 from tfface.progress import progress
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
 # Images that somebody would miss if they were passed over like a README.
@@ -23,9 +24,10 @@ class FolderSource(ImageFiles):
     """One sub-folder per identity, named as you like, with its images at any depth below it.
 
     Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
-    .jpeg, .png or .bmp, in any case. Hidden files and folders, and files that are no images, are
-    passed over; symbolic links are followed. No image is left out in silence: one directly in
-    `path`, one of another format, and an identity without images are errors.
+    .jpeg, .png or .bmp, in any case. Hidden files and folders, files that are no images, and a
+    contact sheet directly in `path`, are passed over; symbolic links are followed. No image is left
+    out in silence: any other one directly in `path`, one of another format, and an identity without
+    images are errors.
 
     Args:
         path: the folder.
@@ -61,7 +63,7 @@ def _identity_folders(path: Path) -> list[bytes]:
     for entry in visible_entries(os.fsencode(path)):
         if entry.is_dir():
             folders.append(entry.path)
-        elif _is_image(entry):
+        elif os.fsdecode(entry.name) != CONTACT_SHEET_FILE and _is_image(entry):
             images.append(os.fsdecode(entry.name))
     if images:
         raise InputError(
