@@ -132,7 +132,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     people = parser.add_argument_group("options: same people")
     people.add_argument(
-        "--model", metavar="M", help="a run folder, a .keras file, or the word pixels"
+        "--model",
+        metavar="M",
+        help="a run folder, a .keras, .onnx or .tflite file, or the word pixels",
     )
     people.add_argument(
         "--against",
