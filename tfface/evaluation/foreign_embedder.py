@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.pixel_input import PixelInput
 
 
@@ -50,11 +51,7 @@ class ForeignEmbedder:
         run: float32 images in the layout that `image_input` says -> embeddings [batch, size].
         path: of the model; its stem is the name.
         image_input: as `read_image_input` returns it.
-        image_size: (height, width), where the model takes any; else None, or the model's own.
-        pixels: what the model takes for pixels.
-        batch_size: images of one pass, where the model takes any number; their mirrored copies
-            come on top.
-        flip: sum the embeddings of the image and of its mirrored copy.
+        options: how to use the model. What it takes for pixels is the usual where they don't say.
     Attributes: as `Embedder` has them.
     Raises InputError: the size is not known, or not the model's.
     """
@@ -64,20 +61,16 @@ class ForeignEmbedder:
         run: Callable[[np.ndarray], np.ndarray],
         path: Path,
         image_input: ImageInput,
-        *,
-        image_size: tuple[int, int] | None,
-        pixels: PixelInput,
-        batch_size: int,
-        flip: bool,
+        options: EmbedderOptions,
     ):
         self.name = path.stem
-        self.image_size = _image_size(path, image_input, image_size)
-        self.batch_size = batch_size
+        self.image_size = _image_size(path, image_input, options.image_size)
+        self.batch_size = options.batch_size
         self._run = run
         self._path = path
         self._input = image_input
-        self._pixels = pixels
-        self._flip = flip
+        self._pixels = options.pixels or PixelInput()
+        self._flip = options.flip
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].

@@ -7,7 +7,6 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.foreign_embedder import ForeignEmbedder, read_image_input
-from tfface.evaluation.pixel_input import PixelInput
 
 
 def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
@@ -40,12 +39,4 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder 
     def run(images: np.ndarray) -> np.ndarray:
         return session.run([output], {name: images})[0]
 
-    return ForeignEmbedder(
-        run,
-        path,
-        read_image_input(path, shape),
-        image_size=options.image_size,
-        pixels=options.pixels or PixelInput(),
-        batch_size=options.batch_size,
-        flip=options.flip,
-    )
+    return ForeignEmbedder(run, path, read_image_input(path, shape), options)

@@ -8,7 +8,6 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.foreign_embedder import ForeignEmbedder, read_image_input
-from tfface.evaluation.pixel_input import PixelInput
 
 
 def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
@@ -48,15 +47,7 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
         interpreter.invoke()
         return _dequantized(interpreter.get_tensor(given["index"]), given)
 
-    return ForeignEmbedder(
-        run,
-        path,
-        read_image_input(path, shape),
-        image_size=options.image_size,
-        pixels=options.pixels or PixelInput(),
-        batch_size=options.batch_size,
-        flip=options.flip,
-    )
+    return ForeignEmbedder(run, path, read_image_input(path, shape), options)
 
 
 def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
