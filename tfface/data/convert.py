@@ -8,9 +8,7 @@ import concurrent.futures
 import csv
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,10 +25,10 @@ from tfface.data.conversion_plan import (
 )
 from tfface.data.dataset_folder import DATASET_FILE, DatasetFolder
 from tfface.data.image_check import check_images
+from tfface.data.image_workers import image_workers
 from tfface.data.shard_writing import CHUNK, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
 from tfface.files import locked, replacing
-from tfface.progress import progress
 
 REJECTED_FILE = "rejected.csv"
 _PLAN_FILE = ".plan.json"
@@ -193,7 +191,7 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
             path.write_text(json.dumps(found))
         return found
 
-    with _in_parallel(num_workers, len(chosen), "checking") as (submit, _):
+    with image_workers(num_workers, len(chosen), "checking") as (submit, _):
         futures = [submit(check, number) for number in range(len(blocks))]
         found = [bad for future in futures for bad in future.result()]
     with (
@@ -213,7 +211,7 @@ def _write_shards(plan: Plan, writer: ShardWriter, num_workers: int) -> list[Wri
     """Writes what is not yet there."""
     undecodable: list[tuple[str, str]] = []
     done: dict[int, WrittenShard] = {}
-    with _in_parallel(num_workers, len(plan.order), "converting") as (submit, advance):
+    with image_workers(num_workers, len(plan.order), "converting") as (submit, advance):
         futures = {}
         for number in range(plan.num_shards):
             if (finished := writer.written(number)) is not None:
@@ -235,35 +233,3 @@ def _write_shards(plan: Plan, writer: ShardWriter, num_workers: int) -> list[Wri
         lines.append("no dataset was made: repair or remove them, or give --on-bad-image skip")
         raise InputError("\n".join(lines))
     return [done[number] for number in range(plan.num_shards)]
-
-
-@contextmanager
-def _in_parallel(num_workers: int, num_images: int, description: str) -> Iterator[tuple]:
-    """Threads under a progress bar; an error in the block stops them.
-
-    Threads suffice: reading, decoding, hashing and writing all let the others run.
-
-    Yields: submit(function, number) -> a future of function(number, advance); and advance(count),
-        to be called for images that are done.
-    """
-    stop, lock = threading.Event(), threading.Lock()
-    with (
-        progress(total=num_images, description=description, unit="images") as bar,
-        concurrent.futures.ThreadPoolExecutor(num_workers) as workers,
-    ):
-
-        def advance(count: int) -> None:
-            with lock:
-                bar.update(count)
-            if stop.is_set():
-                raise concurrent.futures.CancelledError
-
-        def submit(function, number: int) -> concurrent.futures.Future:
-            return workers.submit(function, number, advance)
-
-        try:
-            yield submit, advance
-        except BaseException:
-            stop.set()
-            workers.shutdown(cancel_futures=True)
-            raise

@@ -1,11 +1,9 @@
 """Inspecting a converted dataset: is it what it says it is, and what is in it?"""
 
-import concurrent.futures
 import os
-import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,9 @@ import numpy as np
 
 from tfface.data import dataset_folder
 from tfface.data.dataset_folder import DATASET_FILE, IDENTITIES_FILE, DatasetFolder
+from tfface.data.image_workers import image_workers
 from tfface.data.record_files import RecordFiles
 from tfface.data.shard_check import MOST_VALUES, ShardContent, read_shard
-from tfface.progress import progress
 
 # Identities with fewer images than each of these are counted.
 _FEW_IMAGES = (2, 5, 10, 20)
@@ -108,30 +106,15 @@ def inspect_dataset(folder: Path, *, num_workers: int | None = None) -> Inspecti
 
 
 def _read_shards(folder: Path, dataset: DatasetFolder, num_workers: int) -> list[ShardContent]:
-    stop, lock = threading.Event(), threading.Lock()
-    with (
-        progress(total=dataset.num_images, description="reading", unit="images") as bar,
-        concurrent.futures.ThreadPoolExecutor(num_workers) as workers,
-    ):
+    def read(shard: dataset_folder.Shard, advance: Callable[[int], None]) -> ShardContent:
+        # One that is missing is a problem already.
+        if not (folder / shard.file).is_file():
+            return ShardContent()
+        return read_shard(folder, shard, len(dataset.identities), advance)
 
-        def advance(count: int) -> None:
-            with lock:
-                bar.update(count)
-            if stop.is_set():
-                raise concurrent.futures.CancelledError
-
-        def read(shard: dataset_folder.Shard) -> ShardContent:
-            # One that is missing is a problem already.
-            if not (folder / shard.file).is_file():
-                return ShardContent()
-            return read_shard(folder, shard, len(dataset.identities), advance)
-
-        try:
-            return list(workers.map(read, dataset.shards))
-        except BaseException:
-            stop.set()
-            workers.shutdown(cancel_futures=True)
-            raise
+    with image_workers(num_workers, dataset.num_images, "reading") as (submit, _):
+        futures = [submit(read, shard) for shard in dataset.shards]
+        return [future.result() for future in futures]
 
 
 def _concatenated(parts: Sequence) -> np.ndarray:
