@@ -72,4 +72,6 @@ def _recognised(path: Path) -> str:
     for format, fits in RECOGNISED_BY.items():
         if fits(path):
             return format
-    raise InputError(f"{path}: its format is not recognised: say which with --format")
+    raise InputError(
+        f"{path}: its format is not recognised: say which with --format ({', '.join(FORMATS)})"
+    )
