@@ -28,7 +28,8 @@ were added since are aligned too. Photos are never changed. The last line printe
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
-    # Every photo has a thread of its own; TensorFlow's would only be in their way.
+    # Every photo has a thread of its own; TensorFlow's would only be in their way, and their number
+    # changes the last digits of its results.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from tfface.data.alignment.align import REPORT, Options, align, plan_alignment
 

@@ -246,6 +246,24 @@ def test_photos_that_changed_or_went(tmp_path):
         run(source, tmp_path / "out")
 
 
+def test_photos_without_a_face_can_be_mended_or_removed(tmp_path):
+    source = write_photos(tmp_path / "in", ["a.jpg"])
+    for name in ("b.jpg", "c.jpg"):
+        (source / name).write_bytes(b"broken")
+    assert run(source, tmp_path / "out").num_unreadable == 2
+    write_photos(source, ["b.jpg"])
+    (source / "c.jpg").unlink()
+    assert run(source, tmp_path / "out").num_without == 0
+    assert faces(tmp_path / "out") == ["a.jpg", "b.jpg"]
+    assert [row["photo"] for row in report(tmp_path / "out")] == ["a.jpg", "b.jpg"]
+    (source / "d.jpg").write_bytes(b"broken")
+    run(source, tmp_path / "out")
+    (source / "d.jpg").unlink()
+    assert not plan_alignment(source, tmp_path / "out", Options()).is_finished
+    run(source, tmp_path / "out")
+    assert len(report(tmp_path / "out")) == 2
+
+
 def test_other_options(tmp_path):
     source = write_photos(tmp_path / "in", ["a.jpg"])
     run(source, tmp_path / "out")

@@ -136,11 +136,11 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
     Args:
         source: a photo, or a folder with photos at any depth.
         output: a new or empty folder, or that of the same alignment, stopped or finished. There
-            may be new photos in `source` since.
+            may be new photos in `source` since, and photos without a face may have changed or gone.
         options: what to make of each photo.
     Raises InputError: there are no photos; two of them would give files of the same name; `output`
-        lies in `source`, holds something else, or can't be written; photos that are aligned there
-        have changed or gone.
+        lies in `source`, holds something else, or can't be written; photos with faces there have
+        changed or gone.
     """
     root, photos = _photos_of(source)
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
@@ -150,8 +150,10 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
         )
     _check_names(photos, options)
     journal = open_journal(output, options.to_json())
-    _check_unchanged(root, photos, source, output, journal)
-    is_finished = len(journal.entries) == len(photos) and (output / REPORT).exists()
+    was_forgotten = _forget_changed(root, photos, source, output, journal)
+    is_finished = (
+        not was_forgotten and len(journal.entries) == len(photos) and (output / REPORT).exists()
+    )
     if not is_finished:
         check_writable(output / REPORT)
     return Alignment(root, photos, output, options, journal, is_finished)
@@ -312,21 +314,32 @@ def _check_names(photos: list[str], options: Options) -> None:
         )
 
 
-def _check_unchanged(
+def _forget_changed(
     root: Path, photos: list[str], source: Path, output: Path, journal: Journal
-) -> None:
-    """Raises InputError when photos that are done are no longer what they were."""
+) -> bool:
+    """Takes photos without a face that have changed or gone out of the journal; says if there were.
+
+    Raises InputError: photos with faces in `output` have changed or gone. Nothing is ever removed.
+    """
     known = set(photos)
-    differing = [
-        entry.photo
+    changed = [
+        entry
         for entry in journal.entries.values()
         if entry.photo not in known or entry.stamp != stamp(root / entry.photo)
     ]
-    if differing:
+    with_faces = [entry.photo for entry in changed if _count_aligned(entry)]
+    if with_faces:
         raise InputError(
-            f"{output}: holds faces of {len(differing)} photos that {source} no longer has, or "
-            f"that have changed (for example {differing[0]}): choose another output folder"
+            f"{output}: holds faces of {len(with_faces)} photos that {source} no longer has, or "
+            f"that have changed (for example {with_faces[0]}): choose another output folder"
         )
+    for entry in changed:
+        del journal.entries[entry.photo]
+    return bool(changed)
+
+
+def _count_aligned(entry: Entry) -> int:
+    return sum(1 for row in entry.rows if row.get("output"))
 
 
 def _rows(alignment: Alignment) -> Iterator[Row]:
@@ -336,7 +349,7 @@ def _rows(alignment: Alignment) -> Iterator[Row]:
 
 def _summary(alignment: Alignment) -> Summary:
     entries = alignment.journal.entries.values()
-    aligned = [sum(1 for row in entry.rows if row.get("output")) for entry in entries]
+    aligned = [_count_aligned(entry) for entry in entries]
     unreadable = [entry for entry in entries if str(entry.rows[0]["reason"]).startswith("can't be")]
     return Summary(
         num_photos=len(aligned),

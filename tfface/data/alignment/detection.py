@@ -27,8 +27,8 @@ class MtcnnDetector:
     """Finds faces of 20 pixels and more that stand upright, give or take 30 degrees.
 
     P-Net looks at the whole picture in many sizes and proposes candidates; R-Net and O-Net look at
-    each of them more closely. The result depends on the picture alone. Threads may call `detect` at
-    once. It runs on the processor.
+    each of them more closely. On one machine, with as many threads within an operation, a picture
+    always gives the same result. Threads may call `detect` at once. It runs on the processor.
     """
 
     def __init__(self):
