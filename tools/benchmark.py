@@ -57,7 +57,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="take medians of N (default 3)",
     )
     parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
+        "--workers", type=command.positive, metavar="N", help="threads (default: two per CPU)"
     )
     parser.add_argument(
         "--work-dir",

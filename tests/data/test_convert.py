@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
+from tfface.data import conversion_plan, dataset_folder, records
 from tfface.data import convert as module
-from tfface.data import dataset_folder, records
+from tfface.data.conversion_plan import Pool
 from tfface.data.convert import convert
 from tfface.data.images import decode, decode_unresized
 from tfface.data.record_files import RecordFiles
@@ -67,6 +68,19 @@ def test_the_number_of_workers_does_not_matter(faces, tmp_path):
     for workers in (1, 4):
         convert([str(faces)], tmp_path / f"out{workers}", num_shards=5, num_workers=workers)
     assert content(tmp_path / "out1") == content(tmp_path / "out4")
+
+
+def test_how_many_images_are_read_at_a_time_does_not_matter(faces, tmp_path, monkeypatch):
+    convert([str(faces)], tmp_path / "out", num_shards=2)
+    pool = Pool([str(faces)])
+    assert [len(chunk) for chunk in pool.read_in_chunks(np.arange(20))] == [20]
+    size = len((faces / "ann/0.jpg").read_bytes())
+    monkeypatch.setattr(conversion_plan, "_CHUNK_BYTES", 2 * size)
+    chunks = list(pool.read_in_chunks(np.arange(20)))
+    assert 8 <= len(chunks) <= 20
+    assert [image for chunk in chunks for image, _ in chunk] == list(range(20))
+    convert([str(faces)], tmp_path / "small", num_shards=2)
+    assert content(tmp_path / "out") == content(tmp_path / "small")
 
 
 def test_the_seed_shuffles(faces, tmp_path):

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tfface.errors import InputError
 _VERSION = 2
 _IMAGES_PER_SHARD = 2048
 _MOST_SHARDS = 256
+_CHUNK_IMAGES, _CHUNK_BYTES = 128, 4 << 20
 
 
 class Pool:
@@ -97,6 +98,22 @@ class Pool:
         if len(self.sources) > 1:
             record = dataclasses.replace(record, filename=f"{source.name}/{record.filename}")
         return record
+
+    def read_in_chunks(self, images: np.ndarray) -> Iterator[list[tuple[int, Record]]]:
+        """Reads images in order; yields (image, record) of some at a time.
+
+        A chunk has 128 images, or fewer when they are large: memory stays within some MiB.
+        """
+        chunk, num_bytes = [], 0
+        for image in images.tolist():
+            record = self.read(image)
+            chunk.append((image, record))
+            num_bytes += len(record.encoded)
+            if len(chunk) == _CHUNK_IMAGES or num_bytes >= _CHUNK_BYTES:
+                yield chunk
+                chunk, num_bytes = [], 0
+        if chunk:
+            yield chunk
 
 
 @dataclass(frozen=True)

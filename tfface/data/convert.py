@@ -26,7 +26,7 @@ from tfface.data.conversion_plan import (
 from tfface.data.dataset_folder import DATASET_FILE, DatasetFolder
 from tfface.data.image_check import check_images
 from tfface.data.image_workers import image_workers
-from tfface.data.shard_writing import CHUNK, ShardWriter, UndecodableImages, WrittenShard
+from tfface.data.shard_writing import ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
 from tfface.files import locked, replacing
 
@@ -64,7 +64,7 @@ def convert(
 
     Image bytes are copied as they are, unless `size` or `quality` is given; every image is decoded
     once to see that it can be. The shuffle is over all images. Memory holds the images' numbers
-    and, for sources of single files, their paths, and some dozen images per worker. The result
+    and, for sources of single files, their paths, and some MiB of images per worker. The result
     depends on the sources and the options, but neither on the number of workers nor on
     interruptions: a conversion that was stopped, at whatever moment, goes on when it is called
     again, and gives the same bytes.
@@ -74,7 +74,7 @@ def convert(
         output: a new or empty folder, or that of a conversion that was stopped.
         format: a key of `RECOGNISED_BY`, or "auto" to see what each path holds.
         num_shards: of nearly equal size; by default one per 2,048 images, 256 at most.
-        num_workers: threads; by default one per CPU.
+        num_workers: threads; by default two per CPU, as each waits for the disk at times.
         seed: of the shuffle.
         identities_file: convert only the identities that this list names.
         exclude_file: leave out the identities that this list names.
@@ -100,7 +100,7 @@ def convert(
             "on_bad_image": on_bad_image,
         },
     )
-    num_workers = num_workers or os.cpu_count() or 1
+    num_workers = num_workers or 2 * (os.cpu_count() or 1)
 
     def planned() -> Plan:
         return make_plan(pool, num_shards=num_shards, seed=seed, min_images=min_images)
@@ -181,11 +181,9 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
             advance(len(block))
             return json.loads(note.read_text())
         found = []
-        for start in range(0, len(block), CHUNK):
-            chunk = block[start : start + CHUNK].tolist()
-            encoded = [pool.read(image).encoded for image in chunk]
-            for position, reason in check_images(encoded)[1].items():
-                found.append((chunk[position], reason))
+        for chunk in pool.read_in_chunks(block):
+            _, bad = check_images([record.encoded for _, record in chunk])
+            found += [(chunk[position][0], reason) for position, reason in bad.items()]
             advance(len(chunk))
         with replacing(note) as path:
             path.write_text(json.dumps(found))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from tfface.data import records
@@ -18,9 +17,6 @@ from tfface.data.records import Record
 from tfface.data.reencoding import reencoder
 from tfface.errors import InputError
 from tfface.files import replacing
-
-# Images that are read, checked and written together.
-CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -70,8 +66,7 @@ class ShardWriter:
         with replacing(self._output / file) as temporary:
             try:
                 with tf.io.TFRecordWriter(str(temporary)) as writer:
-                    for start in range(0, len(images), CHUNK):
-                        chunk = images[start : start + CHUNK]
+                    for chunk in self._plan.pool.read_in_chunks(images):
                         for serialized in self._serialize(chunk, undecodable, sizes):
                             writer.write(serialized)
                         advance(len(chunk))
@@ -114,12 +109,12 @@ class ShardWriter:
 
     def _serialize(
         self,
-        chunk: np.ndarray,
+        chunk: list[tuple[int, Record]],
         undecodable: list[tuple[str, str]],
         sizes: set[tuple[int, int]],
     ) -> list[bytes]:
-        """Reads images and returns their records; adds to `undecodable` and `sizes`."""
-        read = [self._plan.pool.read(image) for image in chunk.tolist()]
+        """Returns the bytes of images' records; adds to `undecodable` and `sizes`."""
+        read = [record for _, record in chunk]
         found, bad = check_images([record.encoded for record in read])
         if bad:
             undecodable += [(read[position].filename, reason) for position, reason in bad.items()]
@@ -132,7 +127,7 @@ class ShardWriter:
                 for image, record in zip(encoded, read, strict=True)
             ]
         sizes.update([self._size] if self._size else shapes)
-        labels = self._plan.labels[chunk].tolist()
+        labels = self._plan.labels[[image for image, _ in chunk]].tolist()
         return [
             records.serialize(record, label) for record, label in zip(read, labels, strict=True)
         ]
