@@ -10,6 +10,7 @@ A recipe in place of a model means the network it starts from, the baseline of i
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import command
@@ -125,7 +126,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--range",
         metavar="R",
-        help="what such a file takes for the pixels 0 and 255, as in --range=-1..1, 0..1, 0..255, "
+        help="what such a file takes for the pixels 0 and 255: -1..1, 0..1, 0..255, "
         "or a formula (default (x-127.5)/128)",
     )
     parser.add_argument(
@@ -166,7 +167,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="PLACE=VALUE",
         help="replace one value of a recipe; may be given several times",
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(_with_ranges(sys.argv[1:] if arguments is None else arguments))
+
+
+def _with_ranges(arguments: list[str]) -> list[str]:
+    """Writes `--range -1..1` as `--range=-1..1`, since argparse takes the first for two options."""
+    joined = list(arguments)
+    while "--range" in joined[:-1]:
+        place = joined.index("--range")
+        joined[place : place + 2] = [f"--range={joined[place + 1]}"]
+    return joined
 
 
 def _check_names(names: list[str]) -> None:

@@ -153,3 +153,17 @@ def test_ends_with_2_and_one_line(tmp_path):
     assert result.stderr.splitlines() == [
         f"error: {tmp_path / 'missing.txt'}: can't be read: No such file or directory"
     ]
+
+
+def test_pixels_of_a_foreign_model(lfw, capsys):
+    with pytest.raises(InputError, match="leave out --input, --range and --size"):
+        eval_verification.main(["pixels", "--range", "-1..1", "--pairs", str(lfw / "pairs.txt")])
+    with pytest.raises(InputError, match=r"--range -1,1: expected what 0 and 255 become"):
+        eval_verification.main(["pixels", "--range=-1,1", "--pairs", str(lfw / "pairs.txt")])
+    with pytest.raises(InputError, match="leave out --input, --range and --size"):
+        eval_verification.main(["pixels", "--input", "bgr", "--pairs", str(lfw / "pairs.txt")])
+    figures = []
+    for flags in ([], ["--no-flip"]):
+        eval_verification.main(["pixels", "--pairs", str(lfw / "pairs.txt"), *flags])
+        figures.append(capsys.readouterr().out)
+    assert figures[0] != figures[1]
