@@ -33,6 +33,7 @@ class Pool:
         formats: of each source.
         sources: opened.
         starts: int64 [sources + 1]: the number of each source's first image.
+        first_labels: int64 [sources + 1]: the position of each source's first identity.
         identities: of all sources, those that are left out too.
         labels: int32 [all images]: the position in `identities`.
         is_chosen: bool [all images].
@@ -126,7 +127,6 @@ class Plan:
         identities: position = new label.
         order: int64 [chosen images]: the images as they follow each other through the shards.
         num_shards: > 0; their sizes differ by one at most.
-        seed: of the order.
     """
 
     pool: Pool
@@ -134,7 +134,6 @@ class Plan:
     identities: list[Identity]
     order: np.ndarray
     num_shards: int
-    seed: int
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -205,7 +204,6 @@ def make_plan(pool: Pool, *, num_shards: int | None, seed: int, min_images: int)
         identities=[pool.identities[label] for label in np.flatnonzero(kept)],
         order=images[seeding.permutation(seeding.fold(seed), len(images))],
         num_shards=num_shards,
-        seed=seed,
     )
 
 
