@@ -166,3 +166,20 @@ def test_jax_backend(tmp_path):
         cwd=tmp_path,
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
     )
+
+
+def test_fingerprint_differs_where_embeddings_do(tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    before = KerasEmbedder(model, "a").fingerprint
+    assert KerasEmbedder(model, "b", batch_size=2).fingerprint == before
+    assert KerasEmbedder(model, "a", flip=False).fingerprint != before
+    model.save(tmp_path / "a.keras")
+    model.layers[-1].kernel.assign_add(keras.ops.ones((192, 4)))
+    assert KerasEmbedder(model, "a").fingerprint != before
+    model.save(tmp_path / "b.keras")
+    a, b = (load_embedder(tmp_path / f"{name}.keras").fingerprint for name in "ab")
+    assert a != b
+    assert load_embedder(tmp_path / "a.keras").fingerprint == a
+    assert load_embedder("pixels").fingerprint != load_embedder("pixels", flip=False).fingerprint

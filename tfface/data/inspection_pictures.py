@@ -10,7 +10,7 @@ from tfface.data import seeding
 from tfface.data.images import decode_unresized
 from tfface.data.inspection import Inspection
 from tfface.report.contact_sheet import draw_contact_sheet
-from tfface.report.plots import draw_images_per_identity
+from tfface.report.plots.dataset import draw_images_per_identity
 
 # Pixels of a picture's place: wide enough for most names.
 _CELL = 128

@@ -24,11 +24,16 @@ class Embedder(Protocol):
         name: what tables and messages call it.
         image_size: (height, width) of the images it takes.
         batch_size: how many images are best given at a time; `embed` takes any number.
+        fingerprint: a text that differs where embeddings do: of the model's file or weights, and
+            of how it is used (pixels, size, mirrored copies).
     """
 
     name: str
     image_size: tuple[int, int]
     batch_size: int
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embedding + embedding of the mirrored image, float32 [n, embedding_size].

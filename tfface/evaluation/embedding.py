@@ -31,6 +31,13 @@ def embed_batches(
             bar.update(len(images))
 
 
+def embed_images(
+    embedder: Embedder, encoded: Sequence[bytes], names: Sequence[str], *, what: str
+) -> np.ndarray:
+    """As `embed_batches`, all at once: float32 [n, embedding_size]."""
+    return np.concatenate(list(embed_batches(embedder, encoded, names, what=what)))
+
+
 def images_per_second(embedder: Embedder) -> float:
     """Times the embedder on one batch, after one that compiles it."""
     images = np.zeros((embedder.batch_size, *embedder.image_size, 3), np.uint8)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
+from tfface.evaluation.fingerprint import fingerprint, hash_files
 from tfface.evaluation.pixel_input import PixelInput
 
 
@@ -71,6 +73,10 @@ class ForeignEmbedder:
         self._input = image_input
         self._pixels = options.pixels or PixelInput()
         self._flip = options.flip
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(hash_files(self._path), self._pixels, self.image_size, self._flip)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].

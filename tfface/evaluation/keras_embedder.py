@@ -9,6 +9,7 @@ from keras import ops
 
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
+from tfface.evaluation.fingerprint import fingerprint, hash_arrays, hash_files
 
 # What a run folder calls its embedder.
 MODEL_FILE = "model.keras"
@@ -26,6 +27,7 @@ class KerasEmbedder:
         name: what tables and messages call it.
         batch_size: images of one pass; their mirrored copies come on top.
         flip: sum the embeddings of the image and of its mirrored copy.
+        path: the file that the model was loaded from, if it was.
 
     Attributes:
         image_size: (height, width) that the model takes, from its input shape.
@@ -34,11 +36,26 @@ class KerasEmbedder:
         vector for each image.
     """
 
-    def __init__(self, model: keras.Model, name: str, batch_size: int = 64, flip: bool = True):
+    def __init__(
+        self,
+        model: keras.Model,
+        name: str,
+        batch_size: int = 64,
+        flip: bool = True,
+        path: Path | None = None,
+    ):
         self.name = name
         self.batch_size = batch_size
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
+        self._path = path
+
+    @property
+    def fingerprint(self) -> str:
+        model = self._embedding.model
+        # The weights of a model that is being trained change.
+        content = hash_files(self._path) if self._path else hash_arrays(model.get_weights())
+        return fingerprint(content, self.image_size, self._embedding.flip)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
@@ -86,7 +103,7 @@ def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder |
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     options.check_own(model)
-    return KerasEmbedder(load_keras_model(path), name, options.batch_size, options.flip)
+    return KerasEmbedder(load_keras_model(path), name, options.batch_size, options.flip, path)
 
 
 def load_keras_model(path: str | os.PathLike) -> keras.Model:

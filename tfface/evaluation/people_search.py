@@ -12,7 +12,7 @@ from tfface.data.pair_sets import PairSet
 from tfface.errors import InputError
 from tfface.evaluation import same_people
 from tfface.evaluation.embedder import Embedder
-from tfface.evaluation.embedding import embed_batches, images_per_second
+from tfface.evaluation.embedding import embed_batches, embed_images, images_per_second
 from tfface.evaluation.same_people import Exclusion, Found, Pairs
 
 # What suits models of 512 floats that were trained on millions of images.
@@ -187,8 +187,8 @@ def search_people(
 
 
 def _embed_set(embedder: Embedder, pair_set: PairSet) -> np.ndarray:
-    batches = embed_batches(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
-    return same_people.directions(np.concatenate(list(batches)), pair_set.image_names)
+    vectors = embed_images(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
+    return same_people.directions(vectors, pair_set.image_names)
 
 
 def _one_image_each(labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:

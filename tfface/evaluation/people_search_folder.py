@@ -17,7 +17,7 @@ from tfface.data.inspection_pictures import BLANK, choose_images, picture
 from tfface.evaluation.people_search import PeopleSearch
 from tfface.files import replacing
 from tfface.report.contact_sheet import draw_contact_sheet
-from tfface.report.plots import BLUE, ORANGE
+from tfface.report.plots.style import BLUE, ORANGE
 
 _COLUMNS = (
     *("name", "source", "other_name", "other_source"),

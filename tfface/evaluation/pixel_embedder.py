@@ -18,6 +18,10 @@ class PixelEmbedder:
     def __init__(self, flip: bool = True):
         self._flip = flip
 
+    @property
+    def fingerprint(self) -> str:
+        return f"pixels-32x32-{'flip' if self._flip else 'no-flip'}"
+
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, 1024].
 

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
 from tfface.errors import InputError
 from tfface.evaluation.embedder import Embedder
-from tfface.evaluation.embedding import embed_batches
+from tfface.evaluation.embedding import embed_images
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
-from tfface.report.plots import draw_roc, draw_similarities
+from tfface.report.plots.verification import draw_roc, draw_similarities
 
 
 def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
@@ -22,12 +20,10 @@ def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
 
     Raises InputError: an image can't be decoded, or its embedding has no direction.
     """
-    embeddings = list(
-        embed_batches(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
-    )
+    embeddings = embed_images(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
     with _naming(pair_set):
         return verification(
-            np.concatenate(embeddings),
+            embeddings,
             pair_set.first,
             pair_set.second,
             pair_set.is_genuine,

@@ -1,20 +1,17 @@
-"""report.html: one self-contained page about a run, to be read on any screen without a network."""
+"""Self-contained HTML pages, to be read on any screen without a network: their building blocks.
+
+A page is a title and parts, each a piece of HTML that a function here makes. What may come from
+outside (names, paths, recipes) is escaped there.
+"""
 
 import base64
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.report.verification_table import (
-    FOOTNOTE,
-    HEADER,
-    needs_footnote,
-    table_rows,
-    threshold_sentence,
-)
 
 _MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
 
@@ -45,114 +42,96 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 .note { color: var(--soft); font-size: .85rem; }
 ul { padding-left: 1.2rem; }
 figure { margin: 1rem 0; }
+figcaption { color: var(--soft); font-size: .85rem; margin-top: .3rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem; display: block; }
 pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x: auto;
   font-size: .85rem; line-height: 1.4; }
 """
 
 
-def write_report(
-    path: Path,
-    *,
-    title: str,
-    summary: Sequence[tuple[str, str]] = (),
-    verification: Mapping[str, Mapping] | None = None,
-    pictures: Sequence[Path] = (),
-    epochs: Sequence[Mapping[str, object]] = (),
-    recipe: str = "",
-    environment: Mapping[str, object] | None = None,
-) -> None:
-    """Writes the page; a part that isn't given is left out.
+def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
+    """Writes a page of its title and parts, in order.
 
-    Args:
-        path: the HTML file.
-        title: what was run.
-        summary: (label, value) of the figures to be seen first.
-        verification: pair set -> its figures (`VerificationResult.to_json()`).
-        pictures: PNG, JPEG or SVG files, shown in this order; they are copied into the page.
-        epochs: records of epochs, shown as a table.
-        recipe: the recipe as it was run, YAML.
-        environment: versions and hardware; a value may be any JSON value.
-
-    Raises InputError: a picture can't be read, or the page can't be written.
+    Raises InputError: the page can't be written.
     """
-    parts = [f"<h1>{html.escape(title)}</h1>"]
-    if summary:
-        parts.append(_summary(summary))
-    if verification:
-        parts.append(_verification(verification))
-    if pictures:
-        parts.append("<h2>Pictures</h2>" + "".join(_picture(Path(p)) for p in pictures))
-    if epochs:
-        parts.append("<h2>Epochs</h2>" + _epochs(epochs))
-    if recipe:
-        parts.append(f"<h2>Recipe</h2><pre>{html.escape(recipe)}</pre>")
-    if environment:
-        parts.append("<h2>Environment</h2>" + _environment(environment))
+    body = "\n".join([f"<h1>{html.escape(title)}</h1>", *parts])
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + "\n</body>\n</html>\n"
+        f"{body}\n</body>\n</html>\n"
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _summary(summary: Sequence[tuple[str, str]]) -> str:
+def section(title: str, *parts: str) -> str:
+    """Returns parts under a heading."""
+    return "\n".join([f"<h2>{html.escape(title)}</h2>", *parts])
+
+
+def summary(figures: Iterable[tuple[str, str]]) -> str:
+    """Returns the (label, value) to be seen first, as tiles."""
     cells = (
         f"<div><dt>{html.escape(label)}</dt><dd>{html.escape(str(value))}</dd></div>"
-        for label, value in summary
+        for label, value in figures
     )
     return f'<dl class="figures">{"".join(cells)}</dl>'
 
 
-def _verification(sets: Mapping[str, Mapping]) -> str:
-    rows = [[cell.replace("+-", "\u00b1") for cell in row] for row in table_rows(sets)]
-    sentences = (f"<li>{html.escape(threshold_sentence(*item))}</li>" for item in sets.items())
-    note = f'<p class="note">{html.escape(FOOTNOTE)}</p>' if needs_footnote(sets) else ""
-    return f"<h2>Verification</h2>{_table(HEADER, rows)}{note}<ul>{''.join(sentences)}</ul>"
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table: the first column to the left, the others, numbers as a rule, to the right.
 
-
-def _epochs(epochs: Sequence[Mapping[str, object]]) -> str:
-    # In the order in which they first appear: later stages may measure more.
-    keys = list(dict.fromkeys(key for record in epochs for key in record))
-    rows = [[_cell(record.get(key)) for key in keys] for record in epochs]
-    return _table([key.replace("_", " ") for key in keys], rows)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    Where it is wider than the screen, it can be moved sideways.
+    """
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
+    content = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{content}</div>'
 
 
-def _picture(path: Path) -> str:
+def items(sentences: Iterable[str]) -> str:
+    """Returns sentences as a list."""
+    return f"<ul>{''.join(f'<li>{html.escape(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def note(text: str) -> str:
+    """Returns a remark in small letters."""
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
+def code(text: str) -> str:
+    """Returns text as it stands."""
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def picture(path: Path, caption: str = "") -> str:
+    """Returns a PNG, JPEG or SVG file, copied into the page.
+
+    Args:
+        caption: stands below it; what a screen reader says is this, or the file's name.
+    Raises InputError: the file can't be read, or is of another kind.
+    """
+    path = Path(path)
     try:
         data = base64.b64encode(path.read_bytes()).decode("ascii")
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     if path.suffix.lower() not in _MIME:
         raise InputError(f"{path}: a picture of a report is one of {', '.join(_MIME)}")
-    mime, words = _MIME[path.suffix.lower()], html.escape(path.stem.replace("_", " "))
-    return f'<figure><img alt="{words}" src="data:{mime};base64,{data}"></figure>'
+    mime, words = _MIME[path.suffix.lower()], html.escape(caption or path.stem.replace("_", " "))
+    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img alt="{words}" src="data:{mime};base64,{data}">{below}</figure>'
 
 
-def _environment(environment: Mapping[str, object]) -> str:
+def environment_section(environment: Mapping[str, object]) -> str:
+    """Returns versions and hardware; a value may be any JSON value."""
     rows = "".join(
         f"<tr><td>{html.escape(str(key))}</td><td>"
         f"{html.escape(value if isinstance(value, str) else json.dumps(value, default=str))}"
         "</td></tr>"
         for key, value in environment.items()
     )
-    return f'<table class="environment"><tbody>{rows}</tbody></table>'
+    return section("Environment", f'<table class="environment"><tbody>{rows}</tbody></table>')

@@ -1,7 +1,6 @@
 """One training run, from recipe to report: the place where all parts are put together."""
 
 import csv
-import json
 import math
 import time
 from pathlib import Path
@@ -11,11 +10,11 @@ import keras
 from tfface.errors import InputError
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import draw_verification, verify
-from tfface.files import replacing
+from tfface.files import replacing, write_json
 from tfface.recipe import Recipe, dump
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
-from tfface.report.page import write_report
-from tfface.report.plots import draw_curves
+from tfface.report.plots.training import draw_curves
+from tfface.report.run_report import write_run_report
 from tfface.report.verification_table import as_text
 from tfface.training import checkpoint, stages
 from tfface.training.callbacks import Steps
@@ -200,8 +199,7 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     embedder = KerasEmbedder(recognizer.embedder, run.path.name)
     results = {pairs.name: verify(embedder, pairs) for pairs in data.test_sets}
     figures = {name: result.to_json() for name, result in results.items()}
-    with replacing(run.verification) as temporary:
-        temporary.write_text(json.dumps({"sets": figures}, indent=1) + "\n", encoding="utf-8")
+    write_json(run.verification, {"sets": figures})
     print(as_text(figures))
     return results
 
@@ -210,7 +208,7 @@ def _report(recipe: Recipe, results: dict, run: RunFolder) -> None:
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
-    write_report(
+    write_run_report(
         run.report,
         title=run.path.name,
         verification={name: result.to_json() for name, result in results.items()},

@@ -1,7 +1,6 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
 import importlib.metadata
-import json
 import os
 import platform
 from pathlib import Path
@@ -10,7 +9,7 @@ import keras
 
 from tfface import __version__
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import replacing, write_json
 from tfface.recipe import Recipe, dump
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
@@ -67,8 +66,7 @@ class RunFolder:
             )
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
-        with replacing(self.environment) as temporary:
-            temporary.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+        write_json(self.environment, environment())
 
     def _same_recipe(self, recipe: Recipe) -> bool:
         return self.recipe.is_file() and self.recipe.read_bytes() == dump(recipe).encode()

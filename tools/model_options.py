@@ -1,0 +1,125 @@
+"""The MODEL argument of all tools that use one, and the options that say how to use it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import command
+from tfface.errors import InputError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a run folder, a .keras, .onnx or .tflite file, a recipe (the network it starts "
+        "from), or the word pixels (the least of baselines)",
+    )
+    group = parser.add_argument_group("how the model is used")
+    group.add_argument(
+        "--input",
+        choices=["rgb", "bgr"],
+        help="colour order of an .onnx or .tflite file (default rgb)",
+    )
+    group.add_argument(
+        "--range",
+        metavar="R",
+        help="what such a file takes for the pixels 0 and 255: -1..1, 0..1, 0..255, "
+        "or a formula (default (x-127.5)/128)",
+    )
+    group.add_argument(
+        "--size",
+        type=command.image_size,
+        metavar="HxW",
+        help="image size of such a file, where it takes any",
+    )
+    group.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="embed images without adding the embedding of the mirrored image",
+    )
+    group.add_argument(
+        "--batch-size",
+        type=command.positive,
+        default=64,
+        metavar="N",
+        help="images at a time (default 64)",
+    )
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        help="where a recipe's relative paths start (default: $TFFACE_DATA or data)",
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PLACE=VALUE",
+        help="replace one value of a recipe; may be given several times",
+    )
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """Parses a tool's arguments; `--range -1..1` is read as `--range=-1..1`.
+
+    Argparse would take its value for another option.
+    """
+    joined = list(sys.argv[1:] if arguments is None else arguments)
+    while "--range" in joined[:-1]:
+        place = joined.index("--range")
+        joined[place : place + 2] = [f"--range={joined[place + 1]}"]
+    return parser.parse_args(joined)
+
+
+def load(options: argparse.Namespace):
+    """Returns the embedder that the options mean; TensorFlow has to be imported before.
+
+    Raises InputError: as `load_embedder`; or the recipe can't be used.
+    """
+    with command.without_notes():
+        if not options.model.endswith((".yaml", ".yml")):
+            return _load_file(options)
+        return _build(options)
+
+
+def _load_file(options: argparse.Namespace):
+    from tfface.evaluation.embedder import load_embedder
+
+    if options.set:
+        raise InputError("--set changes a recipe, and MODEL is not one")
+    return load_embedder(
+        options.model,
+        batch_size=options.batch_size,
+        flip=options.flip,
+        pixels=_pixels(options),
+        image_size=options.size,
+    )
+
+
+def _build(options: argparse.Namespace):
+    """The embedder of a recipe, as it is before training."""
+    from tfface import recipe
+    from tfface.evaluation.embedder_options import EmbedderOptions
+    from tfface.evaluation.keras_embedder import KerasEmbedder
+    from tfface.training.parts import TABLES
+    from tfface.training.recognizer import build_starting_embedder
+
+    EmbedderOptions(pixels=_pixels(options), image_size=options.size).check_own(options.model)
+    loaded = recipe.load(options.model, TABLES, options.set)
+    model = build_starting_embedder(loaded, options.data_dir)
+    return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)
+
+
+def _pixels(options: argparse.Namespace):
+    """What --input and --range say; None where neither is given."""
+    from tfface.evaluation.pixel_input import PixelInput, parse_range
+
+    if options.input is None and options.range is None:
+        return None
+    order = {} if options.input is None else {"order": options.input}
+    if options.range is not None:
+        order["scale"], order["shift"] = parse_range(options.range)
+    return PixelInput(**order)
