@@ -161,6 +161,7 @@ def eer(curve: Roc) -> float:
 
     Between two neighbouring points of the curve both rates are taken as straight lines.
     """
+
     # FAR - FRR in whole numbers (times both counts): it climbs strictly from nothing accepted,
     # where it is negative, to everything accepted, where it is positive.
     def difference(point: int) -> int:
@@ -172,7 +173,9 @@ def eer(curve: Roc) -> float:
         middle = (before + after) // 2
         before, after = (middle, after) if difference(middle) < 0 else (before, middle)
     share = -difference(before) / (difference(after) - difference(before))
-    far_before, far_after = (int(curve.false_accepts[p]) / curve.num_impostor for p in (before, after))
+    far_before, far_after = (
+        int(curve.false_accepts[point]) / curve.num_impostor for point in (before, after)
+    )
     return far_before + share * (far_after - far_before)
 
 
