@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfface.errors import InputError
-from tfface.metrics.verification import FARS, k_fold_accuracy, verification
+from tfface.metrics.k_fold import k_fold_accuracy
+from tfface.metrics.verification import FARS, verification
 
 
 def random_set(seed: int, num_pairs: int = 200, size: int = 8):

@@ -57,6 +57,7 @@ class TarAtFar:
         threshold_cosine: the similarity from which a pair is accepted (>=).
         sufficient: whether there are impostor pairs enough for `far` to allow one false accept.
             Where not, `tar` is measured at FAR 0, which says little about `far`.
+        interval: 95 % interval [low, high] of `tar`; None where it wasn't made or isn't sufficient.
     """
 
     far: float
@@ -64,6 +65,7 @@ class TarAtFar:
     measured_far: float
     threshold_cosine: float
     sufficient: bool
+    interval: list[float] | None = None
 
 
 def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
