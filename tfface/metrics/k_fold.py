@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.metrics.roc import check_scores
 
 # The reference protocol tries these squared distances, whatever the embeddings are.
 DISTANCE_THRESHOLDS = np.arange(0, 4, 0.01)
@@ -40,9 +41,11 @@ def k_fold_accuracy(
         distance: float [num_pairs], squared L2 distance of normalised embeddings, in [0, 4].
         is_genuine: bool [num_pairs].
 
-    Raises InputError: fewer than 2 folds, or fewer pairs than folds.
+    Raises InputError: fewer than 2 folds, fewer pairs than folds, lengths that differ, a distance
+        that isn't finite, or pairs of one kind only.
     Source: the protocol of LFW's View 2 as InsightFace's `verification.py` computes it.
     """
+    distance, is_genuine = np.asarray(distance, np.float64), np.asarray(is_genuine, bool)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
     is_right = judge(distance, thresholds) == is_genuine
     return fold_accuracy(is_right, num_folds), float(np.mean(thresholds))
@@ -52,6 +55,7 @@ def k_fold_thresholds(
     distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
 ) -> np.ndarray:
     """Returns the threshold of each fold, as `k_fold_accuracy` says: float64 [num_folds]."""
+    check_scores("distance", distance, is_genuine)
     if not 2 <= num_folds <= len(distance):
         raise InputError(
             f"{num_folds} folds of {len(distance)} pairs: expected at least 2 folds, "

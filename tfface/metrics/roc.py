@@ -81,15 +81,7 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     """
     similarity = np.asarray(similarity, np.float64)
     is_genuine = np.asarray(is_genuine, bool)
-    if similarity.shape != is_genuine.shape or similarity.ndim != 1:
-        raise InputError(
-            f"similarities of shape {similarity.shape} and labels of shape {is_genuine.shape}: "
-            "expected one similarity and one label for each pair"
-        )
-    check_labels(is_genuine)
-    if not np.isfinite(similarity).all():
-        pair = int(np.flatnonzero(~np.isfinite(similarity))[0])
-        raise InputError(f"the similarity of pair {pair} is {similarity[pair]}, not a number")
+    check_scores("similarity", similarity, is_genuine)
     num_genuine = int(np.count_nonzero(is_genuine))
     num_impostor = len(is_genuine) - num_genuine
     # One sort of everything tells the thresholds and how many pairs of either kind reach each. How
@@ -118,6 +110,24 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
         num_impostor=num_impostor,
         num_genuine=num_genuine,
     )
+
+
+def check_scores(name: str, scores: np.ndarray, is_genuine: np.ndarray) -> None:
+    """Raises InputError unless pairs of both kinds have one finite score and one label each.
+
+    Args:
+        name: what the scores are.
+    """
+    if scores.shape != is_genuine.shape or scores.ndim != 1:
+        raise InputError(
+            f"scores ({name}) of shape {scores.shape} and labels of shape {is_genuine.shape}: "
+            f"expected one {name} and one label for each pair"
+        )
+    check_labels(is_genuine)
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        pair = int(np.argmin(is_finite))
+        raise InputError(f"the {name} of pair {pair} is {scores[pair]}, not a number")
 
 
 def check_labels(is_genuine: np.ndarray) -> None:
