@@ -120,7 +120,9 @@ def verification(
     unit, norms = normalised(embeddings, names)
     check_pairs(first, second, is_genuine, len(unit), num_folds)
     if identities is not None:
-        identities = _identities_of_pairs(np.asarray(identities), first, second, is_genuine)
+        identities = _identities_of_pairs(
+            np.asarray(identities), first, second, is_genuine, len(unit)
+        )
 
     distance = _squared_distance(unit, first, second)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
@@ -223,20 +225,28 @@ def _squared_distance(unit: np.ndarray, first: np.ndarray, second: np.ndarray) -
 
 
 def _identities_of_pairs(
-    identities: np.ndarray, first: np.ndarray, second: np.ndarray, is_genuine: np.ndarray
+    identities: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    is_genuine: np.ndarray,
+    num_images: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns who is in the first image of each pair and who in the second.
 
-    Raises InputError: genuine pairs aren't those of one person.
+    Raises InputError: genuine pairs aren't those of one person, or somebody isn't known.
     """
+    if identities.shape != (num_images,):
+        raise InputError(
+            f"{num_images} embeddings and {len(identities)} identities: expected one of each"
+        )
     of_first, of_second = identities[first], identities[second]
     wrong = np.flatnonzero((of_first == of_second) != is_genuine)
     if len(wrong):
         pair = int(wrong[0])
-        kind = "genuine" if is_genuine[pair] else "impostor"
         raise InputError(
-            f"pair {pair} is said to be of {kind}s, but its images are of the identities "
-            f"{of_first[pair]} and {of_second[pair]} ({len(wrong):,} such pairs)"
+            f"pair {pair} is said to be {'genuine' if is_genuine[pair] else 'of impostors'}, but "
+            f"its images are of the identities {of_first[pair]} and {of_second[pair]} "
+            f"({len(wrong):,} such pairs)"
         )
     return of_first, of_second
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tfface.report import page
 from tfface.report.verification_table import (
     FOOTNOTE,
-    HEADER,
+    header,
     needs_footnote,
     table_rows,
     threshold_sentence,
@@ -19,7 +19,7 @@ def verification_section(sets: Mapping[str, Mapping]) -> str:
         sets: pair set -> its figures (`VerificationResult.to_json()`).
     """
     rows = [[cell.replace("+-", "\u00b1") for cell in row] for row in table_rows(sets)]
-    parts = [page.table(HEADER, rows)]
+    parts = [page.table(header(sets), rows)]
     if needs_footnote(sets):
         parts.append(page.note(FOOTNOTE))
     parts.append(page.items(threshold_sentence(*item) for item in sets.items()))
