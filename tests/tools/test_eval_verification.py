@@ -82,13 +82,14 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
     assert {path.name for path in plots.iterdir()} == expected
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        *("set", "pairs", "accuracy"),
+        *("set", "pairs", "accuracy", "95%", "CI"),
         *("TAR@1e-2", "TAR@1e-3", "TAR@1e-4", "EER", "AUC"),
     ]
     assert lines[1].startswith("pairs     20")
     assert lines[1].count("%*") == 3
     assert lines[3].startswith("* too few impostor pairs")
-    assert lines[4].startswith("pairs: accept two images as one person when cosine >= ")
+    assert lines[4] == "95% CI: of the accuracy, by bootstrap over people"
+    assert lines[5].startswith("pairs: accept two images as one person when cosine >= ")
     assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
 
 

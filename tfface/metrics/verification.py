@@ -199,20 +199,6 @@ def d_prime(similarity: np.ndarray, is_genuine: np.ndarray) -> float | None:
     return float(abs(mean_g - mean_i) / np.sqrt((var_g + var_i) / 2))
 
 
-def hardest_pairs(result: VerificationResult, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the impostor pairs that are most alike, and the genuine pairs that are least alike.
-
-    Args:
-        count: the most of each kind that are wanted.
-    Returns: int64 [up to count] of each kind, positions among the set's pairs, the hardest first;
-        of equally similar pairs the first comes first.
-    """
-    impostors, genuine = np.flatnonzero(~result.is_genuine), np.flatnonzero(result.is_genuine)
-    most = np.argsort(-result.similarity[impostors], kind="stable")[:count]
-    least = np.argsort(result.similarity[genuine], kind="stable")[:count]
-    return impostors[most], genuine[least]
-
-
 def _squared_distance(unit: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns the squared L2 distance of each pair: float64 [num_pairs]."""
     distance = np.empty(len(first))

@@ -8,9 +8,11 @@ import numpy as np
 
 from tfface.report import page
 from tfface.report.verification_table import (
-    FOOTNOTE,
+    GROUP_HEADER,
+    GROUP_NOTE,
+    group_rows,
     header,
-    needs_footnote,
+    notes,
     table_rows,
     threshold_sentence,
 )
@@ -75,17 +77,23 @@ def verification_section(sets: Mapping[str, Mapping]) -> str:
     """
     rows = [[cell.replace("+-", "\u00b1") for cell in row] for row in table_rows(sets)]
     parts = [page.table(header(sets), rows)]
-    if needs_footnote(sets):
-        parts.append(page.note(FOOTNOTE))
+    parts += [page.note(note) for note in notes(sets)]
+    if groups := group_rows(sets):
+        parts += [page.table(GROUP_HEADER, groups), page.note(GROUP_NOTE)]
     parts.append(page.items(threshold_sentence(*item) for item in sets.items()))
     return page.section("Verification", *parts)
 
 
 def _tiles(figures: Mapping) -> list[tuple[str, str]]:
-    accuracy = figures["accuracy"]
+    accuracy, threshold = figures["accuracy"], figures["threshold"]
+    tiles = []
+    if accuracy and threshold:
+        tiles = [
+            ("accuracy", f"{100 * accuracy['mean']:.2f} \u00b1 {100 * accuracy['std']:.2f}%"),
+            ("accept from cosine", f"{threshold['cosine']:.3f}"),
+        ]
     return [
-        ("accuracy", f"{100 * accuracy['mean']:.2f} \u00b1 {100 * accuracy['std']:.2f}%"),
-        ("accept from cosine", f"{figures['threshold']['cosine']:.3f}"),
+        *tiles,
         ("EER", f"{100 * figures['eer']:.2f}%"),
         ("AUC", f"{figures['auc']:.4f}"),
         ("genuine pairs", f"{figures['num_genuine']:,}"),

@@ -18,6 +18,7 @@ _MOST_GROUPS = 40
 # The columns of results/verification.csv, and the least that a table has.
 HEADER = ["set", "pairs", "accuracy", *(f"TAR@{f}" for f in _SHOWN_FARS.values()), "EER", "AUC"]
 GROUP_HEADER = ["set / group", "pairs", "genuine", "accuracy", "FAR", "TAR", "EER", "AUC"]
+GROUP_NOTE = "FAR and TAR of groups are at the set's threshold"
 FOOTNOTE = "* too few impostor pairs for this FAR: the TAR is that of no false accept at all"
 
 
@@ -107,7 +108,7 @@ def as_text(sets: Mapping[str, Mapping]) -> str:
             lines.append(
                 f"and {len(groups) - _MOST_GROUPS:,} more groups, which are in the JSON file"
             )
-        lines.append("groups: FAR and TAR are at the set's threshold")
+        lines.append(GROUP_NOTE)
     return "\n".join(lines + [threshold_sentence(name, sets[name]) for name in sets])
 
 
