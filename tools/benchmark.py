@@ -2,9 +2,13 @@
 
 Example:
     python tools/benchmark.py convert --scale 0.01 0.1 --results results/conversion.csv
+    python tools/benchmark.py verification --results results/verification_speed.csv
 
-convert: draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
+convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
+
+verification draws embeddings, and makes the figures of a pair set as large as LFW's and of millions
+of pairs of templates, beside the same by plain loops.
 """
 
 import argparse
@@ -15,32 +19,83 @@ import command
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = _parse(arguments)
+    options = _parser().parse_args(arguments)
+    options.run(options)
+
+
+def _convert(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.conversion import as_text, measure_conversion
-    from tfface.files import check_writable
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
 
-    if options.results:
-        check_writable(options.results)
+    _check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_conversion(
             options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
         )
     print(as_text(rows))
+    _append(options, rows, ("machine", "tensorflow"))
+
+
+def _verification(options: argparse.Namespace) -> None:
+    from tfface.benchmark.verification import as_text, measure_verification
+
+    _check_results(options)
+    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+        rows = measure_verification(
+            options.pairs,
+            Path(folder),
+            num_runs=options.runs,
+            say=lambda line: print(line, flush=True),
+        )
+    print(as_text(rows))
+    _append(options, rows, ("machine",))
+
+
+def _check_results(options: argparse.Namespace) -> None:
+    from tfface.files import check_writable
+
     if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow")}
-        for row in rows:
-            append_row(options.results, row | circumstances)
-        print(options.results)
+        check_writable(options.results)
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _append(
+    options: argparse.Namespace, rows: list[dict[str, str]], known: tuple[str, ...]
+) -> None:
+    """Adds rows to --results, each with what is known of the circumstances."""
+    if not options.results:
+        return
+    command.import_tensorflow_quietly()
+    from tfface.report.results import append_row
+    from tfface.training.run_folder import environment
+
+    circumstances = {key: environment()[key] for key in known}
+    for row in rows:
+        append_row(options.results, row | circumstances)
+    print(options.results)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["convert"], help="what to measure")
+    commands = parser.add_subparsers(title="what to measure", metavar="WHAT", required=True)
+    convert = commands.add_parser("convert", help="conversion of a .rec to a dataset folder")
+    convert.set_defaults(run=_convert)
+    _add_convert(convert)
+    verification = commands.add_parser("verification", help="figures of verification")
+    verification.set_defaults(run=_verification)
+    _add_verification(verification)
+    for of_command in (convert, verification):
+        of_command.add_argument(
+            "--results",
+            type=Path,
+            metavar="CSV",
+            help="add a row for each measurement to this file",
+        )
+    return parser
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale",
         type=_share,
@@ -65,10 +120,29 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="D",
         help="where the files go meanwhile, 15 KB for each image (default: the system's)",
     )
+
+
+def _add_verification(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add one row for each scale to this file"
+        "--pairs",
+        type=command.positive,
+        default=10_000_000,
+        metavar="N",
+        help="of templates (default 10,000,000)",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="take the best of N (default 3)",
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        metavar="D",
+        help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
+    )
 
 
 def _share(text: str) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.template_sets.number_lines import line_number, read_number_lines
+from tfface.data.number_lines import line_number, read_number_lines
 from tfface.data.template_sets.template_set import TemplateSet
 from tfface.errors import InputError
 from tfface.metrics.roc import check_labels

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfface.data.template_sets import number_lines
-from tfface.data.template_sets.number_lines import line_number, read_number_lines
+from tfface.data import number_lines
+from tfface.data.number_lines import line_number, read_number_lines
 from tfface.errors import InputError
 
 NUMBER = st.one_of(st.integers(0, 99), st.integers(0, 999_999_999))
