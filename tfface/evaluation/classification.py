@@ -228,7 +228,7 @@ def draw_classification(
         path = folder / "groups.png"
         note = group_note(figures, _MOST_DRAWN_GROUPS)
         draw_groups(path, list(parts(figures, _MOST_DRAWN_GROUPS)), title="accuracy by group")
-        drawn.append((path, f"accuracy by group{f'; {note}' if note else ''}"))
+        drawn.append((path, "accuracy with its 95% interval" + (f"; {note}" if note else "")))
     path = folder / "confusion.png"
     draw_confusion(path, result.answers.label, result.answers.predicted, result.classes)
     drawn.append((path, "how many images of each class were taken for which"))
@@ -256,6 +256,8 @@ def _draw_most_wrong(path: Path, classification: Classification, source: ImageSo
         title=f"all {num_wrong} wrong images, the most confident answers first"
         if num_wrong == len(figures)
         else f"the {len(figures)} of {num_wrong:,} wrong images with the most confident answers",
+        # Few enough that the sheet can be read on a phone.
+        columns=5,
         cell=_CELL,
     )
 

@@ -71,9 +71,9 @@ def class_rows(figures: Mapping, most: int = MOST_CLASSES) -> list[list[str]]:
                 name,
                 f"{figures_of['support']:,}",
                 f"{figures_of['num_predicted']:,}",
-                *(_percent(figures_of[key]) for key in ("precision", "recall", "f1")),
+                *(percent(figures_of[key]) for key in ("precision", "recall", "f1")),
                 *(
-                    _percent(figures_of[key]["recall"]) if key in figures_of else ""
+                    percent(figures_of[key]["recall"]) if key in figures_of else ""
                     for key in ("seen", "unseen")
                 ),
             ]
@@ -121,19 +121,19 @@ def sentences(figures: Mapping) -> list[str]:
     if figures["seen"] and figures["unseen"]:
         unseen = figures["unseen"]
         found.append(
-            f"Expect {interval(unseen)} on new people: that is the accuracy on the "
-            f"{unseen['num_people']:,} who were not in training, and not the "
-            f"{_percent(figures['seen']['accuracy'])} on those who were."
+            f"Expect {percent(unseen['accuracy'])} ({_interval(unseen)}) on new people: that is "
+            f"the accuracy on the {unseen['num_people']:,} who were not in training, and not the "
+            f"{percent(figures['seen']['accuracy'])} on those who were."
         )
         if unseen["num_classes"] == 1:
             found.append(_of_one_class(figures))
     confusions = confused(figures)[:_MOST_CONFUSIONS]
     if confusions:
         named = "; ".join(
-            f"{count:,} of {of:,} of '{label}' for '{predicted}'"
+            f"{count:,} of {of:,} images of '{label}' were taken for '{predicted}'"
             for label, predicted, count, of in confusions
         )
-        found.append(f"Most often taken: {named}.")
+        found.append(f"Most often confused: {named}.")
     found.append(calibration_sentence(figures))
     return found
 
@@ -155,14 +155,9 @@ def calibration_sentence(figures: Mapping) -> str:
     confidence = sum(one["num_images"] * one["confidence"] for one in bins)
     confidence /= figures["num_images"]
     return (
-        f"The model's confidence is {_percent(confidence)} on average, and it is right in "
-        f"{_percent(figures['accuracy'])}: expected calibration error {figures['ece']:.3f}."
+        f"The model's confidence is {percent(confidence)} on average, and it is right in "
+        f"{percent(figures['accuracy'])}: expected calibration error {figures['ece']:.3f}."
     )
-
-
-def interval(part: Mapping) -> str:
-    """Returns the accuracy with its 95 % interval."""
-    return f"{_percent(part['accuracy'])} ({_interval(part)})"
 
 
 def without_empty_columns(
@@ -173,16 +168,21 @@ def without_empty_columns(
     return [header[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
+def percent(share: float | None) -> str:
+    """Returns a share in per cent, "-" where there is none."""
+    return "-" if share is None else f"{100 * share:.2f}%"
+
+
 def _row(name: str, part: Mapping) -> list[str]:
     people = part["num_people"]
     return [
         name,
         f"{part['num_images']:,}",
         "" if people is None else f"{people:,}",
-        _percent(part["accuracy"]),
+        percent(part["accuracy"]),
         _interval(part),
-        "" if part["top5"] is None else _percent(part["top5"]),
-        _percent(part["macro_recall"]),
+        "" if part["top5"] is None else percent(part["top5"]),
+        percent(part["macro_recall"]),
         f"{part['ece']:.3f}",
         f"{part['log_loss']:.3f}",
     ]
@@ -196,14 +196,10 @@ def _of_one_class(figures: Mapping) -> str:
     )
     if figures["per_class"][name]["seen"]["support"]:
         recall = figures["per_class"][name]["seen"]["recall"]
-        sentence += f"; of the people seen, {_percent(recall)} of '{name}' were right"
+        sentence += f"; of the people seen, {percent(recall)} of '{name}' were right"
     return sentence + "."
 
 
 def _interval(part: Mapping) -> str:
     low, high = part["accuracy_interval"]
     return f"{100 * low:.2f} to {100 * high:.2f}%"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}%"
