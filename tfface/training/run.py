@@ -9,7 +9,8 @@ import keras
 
 from tfface.errors import InputError
 from tfface.evaluation.keras_embedder import KerasEmbedder
-from tfface.evaluation.verification import draw_verification, verify
+from tfface.evaluation.verification import verify
+from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
@@ -67,7 +68,7 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
 
     # ----------------------------------------------------------------- evaluation and report
     results = _evaluate(recognizer, data, run)
-    _report(recipe, results, run)
+    _report(recipe, results, data, run)
     if results:
         print(f"plots: {run.plots}")
     print(f"report: {run.report}")
@@ -219,15 +220,16 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     return results
 
 
-def _report(recipe: Recipe, results: dict, run: RunFolder) -> None:
+def _report(recipe: Recipe, results: dict, data: RunData, run: RunFolder) -> None:
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
+    pictures = draw_verification(results, data.test_sets, run.plots) if results else []
     write_run_report(
         run.report,
         title=run.path.name,
         verification={name: result.to_json() for name, result in results.items()},
-        pictures=[run.curves, *(draw_verification(results, run.plots) if results else [])],
+        pictures=[run.curves, *(picture.path for picture in pictures)],
         epochs=epochs,
         recipe=dump(recipe),
         environment=environment(),
