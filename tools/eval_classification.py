@@ -9,7 +9,6 @@ training data and the test data:
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import command
@@ -24,7 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.classification import classify, draw_classification
+    from tfface.evaluation.classification import classify
+    from tfface.evaluation.classification_pictures import draw_classification
     from tfface.files import check_writable, write_json
     from tfface.report import classification_table
     from tfface.report.classification_report import write_classification_report
@@ -47,22 +47,22 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         write_json(options.json, figures)
         print(f"figures: {options.json}")
-    with tempfile.TemporaryDirectory() as temporary:
-        pictures = []
-        if options.plots or options.report:
-            pictures = draw_classification(result, source, options.plots or Path(temporary))
-        if options.plots:
-            print(f"plots: {options.plots}")
-        if options.report:
-            write_classification_report(
-                options.report,
-                title=f"{classifier.name} on {source.name}",
-                figures=figures,
-                pictures=pictures,
-                remarks=[remark] if remark else [],
-                environment=environment(),
-            )
-            print(f"report: {options.report}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_classification(result, source, folder)
+            if options.report:
+                write_classification_report(
+                    options.report,
+                    title=f"{classifier.name} on {source.name}",
+                    figures=figures,
+                    pictures=pictures,
+                    remarks=[remark] if remark else [],
+                    environment=environment(),
+                )
+    if options.plots:
+        print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
     if options.results:
         circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
         for row in classification_table.result_rows(
@@ -129,8 +129,9 @@ def _people(options: argparse.Namespace, source):
         if not source.attribute_names:
             return None, ""
         return None, (
-            "People who were in training and others are not told apart: that needs --person, the "
-            f"attribute that says who is shown; there are: {known}."
+            "People who were in training and others are not told apart. Where the classes are "
+            "people, all were in training; else --person has to name the attribute that says who "
+            f"is shown, of: {known}."
         )
     source.attribute(attribute)
     try:

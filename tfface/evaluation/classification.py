@@ -1,15 +1,12 @@
-"""Classification of a classifier on a source: from images to figures and pictures."""
+"""Classification of a classifier on a source: from images to figures."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from tfface.data.images import decode_batches
-from tfface.data.inspection_pictures import picture
 from tfface.data.source_images import SourceFilenames, SourceImages
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
@@ -26,16 +23,10 @@ from tfface.metrics.classification import (
     summarise,
 )
 from tfface.progress import progress
-from tfface.report.classification_table import group_note, parts
-from tfface.report.contact_sheet import draw_contact_sheet
-from tfface.report.plots.classification import draw_confusion, draw_groups, draw_reliability
 
 # What an empty value of an attribute is called.
 NOT_GIVEN = "(not given)"
 _MOST_WRONG = 40
-_MOST_DRAWN_GROUPS = 16
-# Pixels of a picture's place: wide enough for most captions.
-_CELL = 150
 _MOST_NAMED = 5
 
 
@@ -210,56 +201,6 @@ def match_classes(source: ImageSource, classifier: Classifier) -> np.ndarray:
             + (f", ... ({len(places):,} in all)" if len(places) > _MOST_NAMED else "")
         )
     return np.array([places[name] for name in names], np.int64)[source.labels]
-
-
-def draw_classification(
-    classification: Classification, source: ImageSource, folder: Path
-) -> list[tuple[Path, str]]:
-    """Draws the pictures of a classification; returns their paths and captions.
-
-    Args:
-        source: the one that was classified.
-        folder: gets confusion.png, reliability.png, groups.png where there are groups or people,
-            and most_wrong.png where an image was wrong.
-    """
-    result, figures = classification.result, classification.to_json()
-    drawn = []
-    if classification.groups or classification.people:
-        path = folder / "groups.png"
-        note = group_note(figures, _MOST_DRAWN_GROUPS)
-        draw_groups(path, list(parts(figures, _MOST_DRAWN_GROUPS)), title="accuracy by group")
-        drawn.append((path, "accuracy with its 95% interval" + (f"; {note}" if note else "")))
-    path = folder / "confusion.png"
-    draw_confusion(path, result.answers.label, result.answers.predicted, result.classes)
-    drawn.append((path, "how many images of each class were taken for which"))
-    path = folder / "reliability.png"
-    draw_reliability(path, figures["calibration"], ece=result.summary.ece)
-    drawn.append((path, "how often answers of each confidence are right"))
-    if len(classification.most_wrong):
-        path = folder / "most_wrong.png"
-        _draw_most_wrong(path, classification, source)
-        drawn.append((path, "the wrong answers that the model was most confident of"))
-    return drawn
-
-
-def _draw_most_wrong(path: Path, classification: Classification, source: ImageSource) -> None:
-    figures = classification.to_json()["most_wrong"]
-    num_wrong = int(np.count_nonzero(~classification.result.answers.is_right))
-    draw_contact_sheet(
-        path,
-        [picture(source.read(image).encoded) for image in classification.most_wrong.tolist()],
-        [
-            f"is {one['label']}\nsaid {one['predicted']} ({one['confidence']:.1%})\n"
-            f"{os.path.basename(one['image'])}"
-            for one in figures
-        ],
-        title=f"all {num_wrong} wrong images, the most confident answers first"
-        if num_wrong == len(figures)
-        else f"the {len(figures)} of {num_wrong:,} wrong images with the most confident answers",
-        # Few enough that the sheet can be read on a phone.
-        columns=5,
-        cell=_CELL,
-    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from tfface.report import page
 from tfface.report.classification_table import (
@@ -21,12 +24,27 @@ from tfface.report.classification_table import (
 _MOST_CLASSES, _MOST_CONFUSIONS = 100, 20
 
 
+class Picture(NamedTuple):
+    """A picture of a report.
+
+    Attributes:
+        path: PNG.
+        caption: what it shows.
+        cells: what a contact sheet is made of, its small pictures and their captions; a page has
+            them in its own letters.
+    """
+
+    path: Path
+    caption: str
+    cells: tuple[Sequence[np.ndarray], Sequence[str]] | None = None
+
+
 def write_classification_report(
     path: Path,
     *,
     title: str,
     figures: Mapping,
-    pictures: Sequence[tuple[Path, str]] = (),
+    pictures: Sequence[Picture] = (),
     remarks: Sequence[str] = (),
     environment: Mapping[str, object] | None = None,
 ) -> None:
@@ -36,7 +54,7 @@ def write_classification_report(
         path: the HTML file.
         title: what was classified by which model.
         figures: what `eval_classification --json` writes.
-        pictures: (PNG file, caption) each; they are copied into the page.
+        pictures: they are copied into the page.
         remarks: sentences about how the figures came about.
         environment: versions and hardware.
     Raises InputError: a picture can't be read, or the page can't be written.
@@ -46,8 +64,7 @@ def write_classification_report(
     below = [page.note(note) for note in (group_note(figures), _INTERVAL_NOTE) if note]
     parts.append(page.section("Figures", rows, *below))
     if pictures:
-        shown = [page.picture(picture, caption) for picture, caption in pictures]
-        parts.append(page.section("Pictures", *shown))
+        parts.append(page.section("Pictures", *(part for one in pictures for part in _shown(one))))
     rows = class_rows(figures, _MOST_CLASSES)
     classes = [page.table(*without_empty_columns(CLASS_HEADER, rows))]
     if note := class_note(figures, _MOST_CLASSES):
@@ -69,6 +86,12 @@ _INTERVAL_NOTE = (
     "The 95% intervals take images as drawn independently; where many of them show few people, the "
     "truth may lie further off."
 )
+
+
+def _shown(picture: Picture) -> list[str]:
+    if picture.cells:
+        return [page.text(picture.caption), page.gallery(*picture.cells)]
+    return [page.picture(picture.path, picture.caption)]
 
 
 def _tiles(figures: Mapping) -> list[tuple[str, str]]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from tfface.report.verification_table import align
 
-HEADER = ["images of", "images", "people", "accuracy", "95% interval", "top-5", "macro recall"]
+# What counts first, as a phone shows only so much of a row.
+HEADER = ["images of", "accuracy", "95% interval", "images", "people", "top-5", "macro recall"]
 HEADER += ["ECE", "log loss"]
 CLASS_HEADER = ["class", "images", "taken for it", "precision", "recall", "F1"]
 # Where it is known who was in training.
@@ -177,10 +178,10 @@ def _row(name: str, part: Mapping) -> list[str]:
     people = part["num_people"]
     return [
         name,
-        f"{part['num_images']:,}",
-        "" if people is None else f"{people:,}",
         percent(part["accuracy"]),
         _interval(part),
+        f"{part['num_images']:,}",
+        "" if people is None else f"{people:,}",
         "" if part["top5"] is None else percent(part["top5"]),
         percent(part["macro_recall"]),
         f"{part['ece']:.3f}",

@@ -98,7 +98,7 @@ def draw_reliability(path: Path, bins: Sequence[Mapping], *, ece: float) -> None
         marker="o",
         markersize=3.5,
         linestyle="none",
-        label="the same, at the mean confidence",
+        label="share right over mean confidence",
     )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
@@ -112,14 +112,13 @@ def draw_reliability(path: Path, bins: Sequence[Mapping], *, ece: float) -> None
     save(figure, path)
 
 
-def draw_groups(path: Path, parts: Sequence[tuple[str, Mapping]], *, title: str = "") -> None:
+def draw_groups(path: Path, parts: Sequence[tuple[str, Mapping]]) -> None:
     """Draws the accuracy on each part of the images as a bar, with its 95 % interval.
 
     Args:
         path: the PNG.
         parts: (what the images are of, their figures as `eval_classification --json` writes them),
             at least one, from the top down.
-        title: stands above.
     """
     figure = Figure(figsize=(7.2, 1.2 + 0.32 * len(parts)), layout="constrained")
     axes = figure.add_subplot()
@@ -136,7 +135,7 @@ def draw_groups(path: Path, parts: Sequence[tuple[str, Mapping]], *, title: str 
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(FuncFormatter(percent))
-    dress(axes, title, "accuracy, with its 95% interval", "")
+    dress(axes, "", "accuracy, with its 95% interval", "")
     axes.grid(visible=False, axis="y")
     save(figure, path)
 
