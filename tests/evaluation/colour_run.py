@@ -38,7 +38,7 @@ def write_run(
     elif head == "sigmoid":
         weights = [sharpness * np.array([[1.0], [0.0], [-1.0]]), np.zeros(1)]
     else:
-        weights = [directions[: len(classes)]]
+        weights = [np.resize(directions, (len(classes), 3))]
     made.set_weights(weights)
     save_head(
         run / "head.npz",
@@ -48,7 +48,9 @@ def write_run(
         num_identities=len(classes),
         embedding_size=3,
     )
-    with (run / "identities.csv").open("w", newline="", encoding="utf-8") as file:
+    with (run / "identities.csv").open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         csv.writer(file).writerows([("label", "name"), *enumerate(classes)])
     return run
 

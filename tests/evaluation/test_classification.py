@@ -1,5 +1,6 @@
 """From images to figures: whose class is whose, who was seen, and what each group got right."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes
 from tfface.evaluation.classification_pictures import draw_classification
 from tfface.evaluation.classifier import load_classifier
 from tfface.evaluation.seen_people import people_in
+from tfface.files import write_json
 
 # Class, person, the colour that the image has, and its light. The model goes by the colour.
 IMAGES = [
@@ -203,6 +205,27 @@ def test_an_image_that_can_not_be_read(classifier, tmp_path):
     (tmp_path / "data/blue/1.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"blue/1\.png: not an image that can be read"):
         classify(classifier, FolderSource(tmp_path / "data"))
+
+
+def test_a_model_that_gives_nan(source):
+    def scores(images):
+        return np.full((len(images), 3), np.nan, np.float32)
+
+    classes = ["blue", "green", "red"]
+    broken = SimpleNamespace(classes=classes, scores=scores, image_size=(16, 16), batch_size=4)
+    with pytest.raises(InputError, match=r"^0\.png has NaN or infinite probabilities \(4 of 4"):
+        classify(broken, source)
+
+
+def test_names_that_are_not_unicode(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    classifier = load_classifier(write_run(tmp_path / "run", ["a", name]))
+    write_image(tmp_path / "data" / name / "0.png", "blue", 0)
+    source = FolderSource(tmp_path / "data")
+    classified = classify(classifier, source)
+    write_json(tmp_path / "f.json", classified.to_json())
+    assert list(classified.to_json()["per_class"]) == ["a", "caf\\udce9"]
+    draw_classification(classified, source, tmp_path)
 
 
 def test_images_of_another_size(classifier, tmp_path):

@@ -142,10 +142,10 @@ def classify(
     if of_group is not None:
         for value in sorted(set(of_group), key=_by_numbers):
             rows = of_group == value
-            groups[value or NOT_GIVEN] = _part(answers, num_classes, shown, rows)
+            groups[_printable(value) or NOT_GIVEN] = _part(answers, num_classes, shown, rows)
     most_wrong = _most_wrong(answers)
     return Classification(
-        result=classification(answers, classifier.classes),
+        result=classification(answers, [_printable(name) for name in classifier.classes]),
         whole=_part(answers, num_classes, shown, np.ones(len(answers), bool)),
         group_by=group_by,
         groups=groups,
@@ -156,7 +156,7 @@ def classify(
             class_figures(answers.of(rows), num_classes) for rows in (shown.seen, shown.unseen)
         ),
         most_wrong=most_wrong,
-        filenames=[source.filename(image) for image in most_wrong.tolist()],
+        filenames=[_printable(source.filename(image)) for image in most_wrong.tolist()],
     )
 
 
@@ -255,10 +255,15 @@ def _most_wrong(answers: Answers) -> np.ndarray:
     return wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:_MOST_WRONG]
 
 
+def _printable(name: str) -> str:
+    """Names of files may hold bytes that are no text, which JSON has no place for."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def _by_numbers(text: str) -> list:
     """A key that sorts L2 before L10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED])
+    return ", ".join(map(_printable, names[:_MOST_NAMED]))
