@@ -7,7 +7,8 @@ from tests.report.browser import check_readable
 from tests.report.made_classification import answers, figures
 from tests.report.page_parser import read_page
 from tfface.errors import InputError
-from tfface.report.classification_report import Picture, write_classification_report
+from tfface.report.classification_report import write_classification_report
+from tfface.report.page import Picture
 from tfface.report.plots.classification import draw_confusion
 
 

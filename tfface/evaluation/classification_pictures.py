@@ -8,9 +8,9 @@ import numpy as np
 from tfface.data.images import decode_picture
 from tfface.data.sources.image_source import ImageSource
 from tfface.evaluation.classification import Classification
-from tfface.report.classification_report import Picture
 from tfface.report.classification_table import group_note, parts
 from tfface.report.contact_sheet import draw_contact_sheet
+from tfface.report.page import Picture
 from tfface.report.plots.classification import draw_confusion, draw_groups, draw_reliability
 
 _MOST_GROUPS = 16

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from tfface.report import page
 from tfface.report.classification_table import (
@@ -24,27 +21,12 @@ from tfface.report.classification_table import (
 _MOST_CLASSES, _MOST_CONFUSIONS = 100, 20
 
 
-class Picture(NamedTuple):
-    """A picture of a report.
-
-    Attributes:
-        path: PNG.
-        caption: what it shows.
-        cells: what a contact sheet is made of, its small pictures and their captions; a page has
-            them in its own letters.
-    """
-
-    path: Path
-    caption: str
-    cells: tuple[Sequence[np.ndarray], Sequence[str]] | None = None
-
-
 def write_classification_report(
     path: Path,
     *,
     title: str,
     figures: Mapping,
-    pictures: Sequence[Picture] = (),
+    pictures: Sequence[page.Picture] = (),
     remarks: Sequence[str] = (),
     environment: Mapping[str, object] | None = None,
 ) -> None:
@@ -64,7 +46,7 @@ def write_classification_report(
     below = [page.note(note) for note in (group_note(figures), _INTERVAL_NOTE) if note]
     parts.append(page.section("Figures", rows, *below))
     if pictures:
-        parts.append(page.section("Pictures", *(part for one in pictures for part in _shown(one))))
+        parts.append(page.section("Pictures", *page.shown(pictures)))
     rows = class_rows(figures, _MOST_CLASSES)
     classes = [page.table(*without_empty_columns(CLASS_HEADER, rows))]
     if note := class_note(figures, _MOST_CLASSES):
@@ -86,12 +68,6 @@ _INTERVAL_NOTE = (
     "The 95% intervals take images as drawn independently; where many of them show few people, the "
     "truth may lie further off."
 )
-
-
-def _shown(picture: Picture) -> list[str]:
-    if picture.cells:
-        return [page.text(picture.caption), page.gallery(*picture.cells)]
-    return [page.picture(picture.path, picture.caption)]
 
 
 def _tiles(figures: Mapping) -> list[tuple[str, str]]:
