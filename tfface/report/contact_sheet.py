@@ -81,6 +81,20 @@ def draw_contact_sheet(
         sheet.save(temporary, format="PNG")
 
 
+def framed(image: np.ndarray, colour: str) -> np.ndarray:
+    """Puts a frame about a picture: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3].
+
+    Args:
+        colour: "#RRGGBB".
+    """
+    width = max(1, max(image.shape) // 24)
+    height, length = image.shape[:2]
+    result = np.empty((height + 2 * width, length + 2 * width, 3), np.uint8)
+    result[:] = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    result[width:-width, width:-width] = image
+    return result
+
+
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # Matplotlib brings this one; Pillow's own lacks most alphabets. Its import takes a while.
     import matplotlib
