@@ -152,14 +152,15 @@ def split_faces(
         unknown: share of the identities that are kept out of it, in [0, 1).
     Raises InputError: no identity has more images than that, or as `hold_out`.
     """
-    if not (np.bincount(faces.labels) > per_identity).any():
-        raise InputError(
-            f"{faces.name}: no identity has more than {per_identity} images, so none is left to "
-            "be a query: split off fewer"
-        )
     known = np.ones(len(faces), bool)
     if unknown:
         known = hold_out(faces, unknown, seed, faces.people())
+    if not (np.bincount(faces.labels[known]) > per_identity).any():
+        who = "identity that stays in the gallery" if unknown else "identity"
+        raise InputError(
+            f"{faces.name}: no {who} has more than {per_identity} images, so none is left to be a "
+            "query: split off fewer"
+        )
     in_gallery = np.zeros(len(faces), bool)
     in_gallery[choose_images(np.where(known, faces.labels, -1), per_identity, seed)] = True
     return faces.take(np.flatnonzero(in_gallery)), faces.take(np.flatnonzero(~in_gallery))
