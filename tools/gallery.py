@@ -6,8 +6,8 @@ Example:
     python tools/gallery.py add runs/my_run new/anna.jpg --name Anna --gallery galleries/staff
     python tools/gallery.py remove Anna --gallery galleries/staff
 
-The folder holds a FAISS index, names, and which model embedded the faces; it refuses other models. A
-command that is killed leaves it as it was before, or as it is after. Models want aligned faces,
+The folder holds a FAISS index, the names, and which model embedded the faces; it refuses any other.
+A command that is killed leaves it as it was before, or as it is after. Models want aligned faces,
 as tools/align_faces.py makes them.
 """
 

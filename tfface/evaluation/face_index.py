@@ -163,6 +163,8 @@ class FaceIndex:
         found, numbers = self._index.search(np.ascontiguousarray(queries), count)
         if self.metric == "l2":
             found = 1 - found / 2
+        # Rounding makes a little more than 1 of equals.
+        found = np.clip(found, -1, 1)
         found[numbers == NOBODY] = -np.inf
         return found, numbers
 

@@ -253,11 +253,13 @@ def _write_faces(path: Path, faces: list[Face]) -> None:
 
 
 def _read_faces(path: Path) -> list[Face]:
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file)
-        if next(rows, None) != list(_COLUMNS):
-            raise _damaged(path)
-        try:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = csv.reader(file)
+            if next(rows, None) != list(_COLUMNS):
+                raise _damaged(path)
             return [Face(*row) for row in rows]
-        except (TypeError, csv.Error) as error:
-            raise _damaged(path) from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (TypeError, csv.Error) as error:
+        raise _damaged(path) from error
