@@ -75,7 +75,7 @@ def draw_open_set(
     axes.set_xscale("log")
     axes.set_xlim(min(0.5, 0.8 / num_strangers), 1)
     bottom = max(0, np.floor(lowest * 20) / 20 - 0.05)
-    axes.set_ylim(bottom, highest + (highest - bottom) / 30)
+    axes.set_ylim(bottom, highest + max(0.005, (highest - bottom) / 30))
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
     dress(
         axes,
