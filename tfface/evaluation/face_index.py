@@ -29,7 +29,7 @@ HNSW_NEIGHBOURS, HNSW_CONSTRUCTION = 32, 40
 # Candidates in mind during a search.
 HNSW_SEARCH = 128
 # Of ivf: cells that are searched.
-IVF_PROBES = 32
+IVF_PROBES = 64
 # A cell is learned badly of fewer embeddings than the first; more than the second help little.
 _LEAST_PER_CELL, _MOST_PER_CELL = 39, 64
 # Added together: steps of the progress bar.
@@ -120,6 +120,11 @@ class FaceIndex:
         return self._index.d
 
     @property
+    def num_to_learn(self) -> int:
+        """How many embeddings are of use to `learn`."""
+        return _MOST_PER_CELL * self._index.nlist if self.kind == "ivf" else 0
+
+    @property
     def parameters(self) -> str:
         """What decides speed and recall, in words; empty for flat."""
         if self.kind == "hnsw":
@@ -145,7 +150,10 @@ class FaceIndex:
             self._index.train(sample)
 
     def add(self, vectors: np.ndarray) -> None:
-        """Adds float32 [n, embedding_size] of length 1, with a progress bar where it takes long."""
+        """Adds float32 [n, embedding_size] of length 1; many of them with a progress bar."""
+        if len(vectors) <= _BLOCK:
+            self._index.add(vectors)
+            return
         blocks = range(0, len(vectors), _BLOCK)
         for start in progress(blocks, description=f"building {self.kind}", unit="blocks"):
             self._index.add(vectors[start : start + _BLOCK])
