@@ -58,35 +58,43 @@ def draw_identification(found: Identification, folder: Path) -> dict[Path, str]:
     for file, (wanted, title) in sheets.items():
         queries = np.flatnonzero(wanted & (found.top != NOBODY))
         if len(queries):
-            some = f"{len(queries):,}"
-            if len(queries) > _MOST_ROWS:
-                some = f"The {_MOST_ROWS} most similar of {some}"
-            captions[folder / file] = title(some)
-            _draw_sheet(folder / file, found, queries, captions[folder / file])
+            shown = _worst(found, queries)
+            captions[folder / file] = title(f"{len(shown):,} of {len(queries):,}")
+            _draw_sheet(folder / file, found, shown, captions[folder / file])
     return captions
 
 
 def _misidentified_title(some: str) -> str:
     return (
-        f"{some} known faces for which somebody else was found first: query (blue), found (red), "
-        "right one (green)"
+        f"{some} known faces for which somebody else was found first, the most similar of each two "
+        "people: query (blue), found (red), right one (green)"
     )
 
 
 def _strangers_title(some: str) -> str:
-    return f"{some} queries of strangers (blue), and whom they are most like in the gallery (red)"
+    return (
+        f"{some} queries of strangers (blue) and whom they are most like in the gallery (red), the "
+        "most similar of each two people"
+    )
+
+
+def _worst(found: Identification, queries: np.ndarray) -> np.ndarray:
+    """Returns the queries most similar to what was found, one of each person and person found."""
+    queries = queries[np.argsort(-found.top_similarity[queries], kind="stable")]
+    people = np.stack([found.queries.labels[queries], found.top[queries]], axis=1)
+    _, first = np.unique(people, axis=0, return_index=True)
+    return queries[np.sort(first)[:_MOST_ROWS]]
 
 
 def _draw_sheet(path: Path, found: Identification, queries: np.ndarray, title: str) -> None:
-    """Draws the queries most similar to what was found, each beside that and the right one."""
-    most_similar = np.argsort(-found.top_similarity[queries], kind="stable")[:_MOST_ROWS]
+    """Draws queries, each beside what was found and the right one."""
     pictures, captions = [], []
 
     def add(faces: NamedFaces, image: int, says: str, colour: str) -> None:
         pictures.append(framed(picture(faces.images[image]), colour))
         captions.append(f"{faces.names[faces.labels[image]]}\n{says}")
 
-    for query in queries[most_similar].tolist():
+    for query in queries.tolist():
         add(found.queries, query, Path(found.queries.image_names[query]).name, BLUE)
         image, _ = _nearest_of(found, query, found.top[query])
         add(found.gallery, image, f"found: {found.top_similarity[query]:.3f}", VERMILLION)
@@ -94,14 +102,14 @@ def _draw_sheet(path: Path, found: Identification, queries: np.ndarray, title: s
             image, similarity = _nearest_of(found, query, found.right[query])
             rank = found.result.rank[query]
             place = f"rank {rank}" if rank else "not found"
-            add(found.gallery, image, f"right: {similarity:.3f}, {place}", GREEN)
-    each = len(pictures) // len(most_similar)
+            add(found.gallery, image, f"right: {similarity:.3f}\n{place}", GREEN)
+    each = len(pictures) // len(queries)
     draw_contact_sheet(
         path,
         pictures,
         captions,
         title=title,
-        columns=each * min(_SIDE_BY_SIDE, len(most_similar)),
+        columns=each * min(_SIDE_BY_SIDE, len(queries)),
         cell=_CELL,
     )
 
