@@ -2,7 +2,7 @@
 
 Example:
     python tools/eval_verification.py runs/quickstart --pairs synthetic lfw=data/lfw/pairs.txt \\
-        --json figures.json --plots plots/
+        --json figures.json --report report.html
 
 A recipe in place of a model means the network it starts from, the baseline of its training:
     python tools/eval_verification.py recipes/quickstart.yaml --pairs synthetic
@@ -20,13 +20,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.pair_sets import load_pair_set
-    from tfface.evaluation.verification import check_pair_set, draw_verification, verify
+    from tfface.evaluation.verification import check_pair_set, verify
+    from tfface.evaluation.verification_pictures import draw_verification
     from tfface.files import check_writable, write_json
     from tfface.report import verification_table
     from tfface.report.results import append_row
+    from tfface.report.verification_report import write_verification_report
     from tfface.training.run_folder import environment
 
-    for output in (options.json, options.results, options.plots and options.plots / "roc.png"):
+    roc = options.plots and options.plots / "roc.png"
+    for output in (options.json, options.results, options.report, roc):
         if output:
             check_writable(output)
     embedder = model_options.load(options)
@@ -41,9 +44,21 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         write_json(options.json, {"sets": figures})
         print(f"figures: {options.json}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_verification(results, pair_sets, folder)
+            if options.report:
+                write_verification_report(
+                    options.report,
+                    embedder.name,
+                    figures,
+                    pictures=pictures,
+                    environment=environment(),
+                )
     if options.plots:
-        draw_verification(results, options.plots)
         print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
     if options.results:
         circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
         for name, of_set in figures.items():
@@ -73,7 +88,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "the folder X_images before that)",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument("--plots", type=Path, metavar="D", help="draw ROC and similarities here")
+    parser.add_argument(
+        "--plots", type=Path, metavar="D", help="draw ROC, similarities, hardest pairs"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
+    )
     parser.add_argument(
         "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
     )

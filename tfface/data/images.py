@@ -53,6 +53,11 @@ def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
+def decode_picture(encoded: bytes) -> np.ndarray:
+    """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB."""
+    return decode_unresized(tf.constant(encoded)).numpy()
+
+
 def decode_batches(
     encoded: Sequence[bytes],
     names: Sequence[str],

@@ -13,7 +13,8 @@ import numpy as np
 
 from tfface.data.dataset_folder import Identity
 from tfface.data.identity_list import write_exclusion_list
-from tfface.data.inspection_pictures import BLANK, choose_images, picture
+from tfface.data.images import decode_picture
+from tfface.data.inspection_pictures import BLANK, choose_images
 from tfface.evaluation.people_search import PeopleSearch
 from tfface.files import replacing
 from tfface.report.contact_sheet import draw_contact_sheet, framed
@@ -124,7 +125,7 @@ class _Sheet:
             image = int(found.images[place])
             file = Path(pair_set.image_names[image]).name
             self._add(
-                [picture(pair_set.images[image])],
+                [decode_picture(pair_set.images[image])],
                 ORANGE,
                 f"{file}\n{name}\nsimilarity {found.similarity[place]:.3f}",
             )
@@ -161,7 +162,7 @@ class _Sheet:
         caption = f"{name}\n{source}, label {label}"
         if label in self._search.excluded:
             caption += "\nto leave out"
-        return [picture(encoded) for encoded in inspection.files.images(images)], caption
+        return [decode_picture(encoded) for encoded in inspection.files.images(images)], caption
 
     def _add(self, pictures: list[np.ndarray], colour: str, caption: str) -> None:
         self.pictures += [framed(one, colour) for one in pictures]
