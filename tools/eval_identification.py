@@ -13,7 +13,6 @@ Models want aligned faces, as tools/align_faces.py makes them.
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import command
@@ -57,16 +56,21 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         write_json(options.json, figures)
         print(f"figures: {options.json}")
-    with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
-        if options.plots or options.report:
-            pictures = draw_identification(found, options.plots or Path(folder))
-        if options.plots:
-            print(f"plots: {options.plots}")
-        if options.report:
-            write_identification_report(
-                options.report, figures, model=label, pictures=pictures, environment=environment()
-            )
-            print(f"report: {options.report}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_identification(found, folder)
+            if options.report:
+                write_identification_report(
+                    options.report,
+                    figures,
+                    model=label,
+                    pictures=pictures,
+                    environment=environment(),
+                )
+    if options.plots:
+        print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
     if options.results:
         circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
         row = identification_table.result_row(label, figures)
@@ -145,7 +149,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="draw CMC, open set, similarities and the worst mistakes here",
     )
     parser.add_argument(
-        "--report", type=Path, metavar="F", help="write all of it as one page, F.html"
+        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
     )
     parser.add_argument("--results", type=Path, metavar="CSV", help="add one row to this file")
     parser.add_argument("--label", help="what the model is called (default: MODEL)")

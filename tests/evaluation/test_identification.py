@@ -106,13 +106,20 @@ def test_the_same_images_are_counted(people):
 
 
 def test_pictures(found, people, tmp_path):
-    captions = draw_identification(found, tmp_path)
+    pictures = draw_identification(found, tmp_path)
     names = ["cmc", "misidentified", "open_set", "strangers", "top_similarities"]
-    assert sorted(path.stem for path in captions) == names
+    assert sorted(one.path.stem for one in pictures) == names
     assert sorted(path.stem for path in tmp_path.iterdir()) == names
-    for path, caption in captions.items():
-        assert is_picture(path)
-        assert caption
+    for one in pictures:
+        assert is_picture(one.path)
+        assert one.caption
+    cells = {one.path.stem: one.cells for one in pictures}
+    assert cells["cmc"] is None
+    # Each two people once: query, found and, of known people, the right one.
+    for file, width in (("misidentified", 344), ("strangers", 228)):
+        shown, captions = cells[file]
+        assert {one.shape for one in shown} == {(112, width, 3)}
+        assert len({(one[:8], one.split("found: ")[1][:8]) for one in captions}) == len(captions)
     # Those of an earlier evaluation don't stay.
     draw_identification(identify(PixelEmbedder(), people, people), tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["cmc", "top_similarities"]

@@ -7,6 +7,7 @@ from tests.report.page_parser import read_page
 from tfface.report import identification_table
 from tfface.report.identification_report import write_identification_report
 from tfface.report.identification_table import as_text, result_row, sentences
+from tfface.report.page import Picture
 from tfface.report.plots.identification import draw_cmc
 
 HNSW = {"kind": "hnsw", "parameters": "M 32", "recall_at_1": 0.991, "recall_at_10": 0.95}
@@ -65,7 +66,7 @@ def test_page(tmp_path):
         tmp_path / "report.html",
         figures(num_same_images=3),
         model="faces & <names>",
-        pictures={tmp_path / "cmc.png": "the right <identity>'s rank"},
+        pictures=[Picture(tmp_path / "cmc.png", "the right <identity>'s rank")],
         environment={"python": "3.11"},
     )
     text = read_page(tmp_path / "report.html")
@@ -91,7 +92,7 @@ def test_page_without_strangers(tmp_path):
         tmp_path / "report.html",
         figures(tpir_at_fpir=[], threshold=None, num_non_mated=0),
         model="m",
-        pictures={},
+        pictures=[],
         environment={},
     )
     text = read_page(tmp_path / "report.html")

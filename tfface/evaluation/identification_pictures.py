@@ -11,21 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.inspection_pictures import picture
+from tfface.data.images import decode_picture
 from tfface.evaluation.identification import Identification
-from tfface.evaluation.named_faces import NamedFaces
 from tfface.metrics.identification import NOBODY
-from tfface.report.contact_sheet import draw_contact_sheet, framed
+from tfface.report.contact_sheet import draw_contact_sheet, framed, side_by_side
+from tfface.report.page import Picture
 from tfface.report.plots.identification import draw_cmc, draw_open_set, draw_top_similarities
 from tfface.report.plots.style import BLUE, GREEN, VERMILLION
 
-# Mistakes side by side, few enough to be seen on a phone, and all of a sheet.
-_SIDE_BY_SIDE, _MOST_ROWS = 2, 24
-_CELL = 112
+# Of a sheet.
+_MOST_MISTAKES = 24
+_WIDTH = 720
 
 
-def draw_identification(found: Identification, folder: Path) -> dict[Path, str]:
-    """Draws the files that this module's docstring lists; returns them with captions.
+def draw_identification(found: Identification, folder: Path) -> list[Picture]:
+    """Draws the files that this module's docstring lists; returns them in the order of a report.
 
     Raises InputError: a picture can't be written.
     """
@@ -34,10 +34,6 @@ def draw_identification(found: Identification, folder: Path) -> dict[Path, str]:
         # One of an earlier evaluation would be taken for one of this.
         (folder / file).unlink(missing_ok=True)
     is_first = result.rank == 1
-    captions = {
-        folder / "cmc.png": "CMC: how often the right identity is among the first n",
-        folder / "top_similarities.png": "How similar queries are to the identity found first",
-    }
     draw_cmc(folder / "cmc.png", {name: result.cmc})
     draw_top_similarities(
         folder / "top_similarities.png",
@@ -47,35 +43,62 @@ def draw_identification(found: Identification, folder: Path) -> dict[Path, str]:
         threshold=result.threshold.cosine if result.threshold else None,
         title=name,
     )
+    pictures = [
+        Picture(folder / "cmc.png", "How often the right identity is among the first n."),
+        Picture(
+            folder / "top_similarities.png", "How similar queries are to the identity found first."
+        ),
+    ]
     if result.num_non_mated:
-        path = folder / "open_set.png"
-        draw_open_set(path, {name: (result.fpir, result.tpir)}, num_strangers=result.num_non_mated)
-        captions[path] = "Open set: known faces named rightly, over strangers named at all"
-    sheets = {
-        "misidentified.png": (result.is_mated & ~is_first, _misidentified_title),
-        "strangers.png": (~result.is_mated, _strangers_title),
-    }
-    for file, (wanted, title) in sheets.items():
-        queries = np.flatnonzero(wanted & (found.top != NOBODY))
-        if len(queries):
-            shown = _worst(found, queries)
-            captions[folder / file] = title(f"{len(shown):,} of {len(queries):,}")
-            _draw_sheet(folder / file, found, shown, captions[folder / file])
-    return captions
-
-
-def _misidentified_title(some: str) -> str:
-    return (
-        f"{some} known faces for which somebody else was found first, the most similar of each two "
-        "people: query (blue), found (red), right one (green)"
+        draw_open_set(
+            folder / "open_set.png",
+            {name: (result.fpir, result.tpir)},
+            num_strangers=result.num_non_mated,
+        )
+        pictures.append(
+            Picture(
+                folder / "open_set.png",
+                "Known faces named rightly, over strangers named at all; further up and left is "
+                "better.",
+            )
+        )
+    misidentified = result.is_mated & ~is_first & (found.top != NOBODY)
+    pictures += _draw_sheet(
+        folder / "misidentified.png",
+        found,
+        np.flatnonzero(misidentified),
+        "known faces for which somebody else was found first, the most similar of each two people: "
+        "query (blue), found (red), right one (green).",
     )
-
-
-def _strangers_title(some: str) -> str:
-    return (
-        f"{some} queries of strangers (blue) and whom they are most like in the gallery (red), the "
-        "most similar of each two people"
+    pictures += _draw_sheet(
+        folder / "strangers.png",
+        found,
+        np.flatnonzero(~result.is_mated & (found.top != NOBODY)),
+        "queries of strangers (blue) and whom they are most like in the gallery (red), the most "
+        "similar of each two people.",
     )
+    return pictures
+
+
+def _draw_sheet(
+    path: Path, found: Identification, queries: np.ndarray, caption: str
+) -> list[Picture]:
+    """Draws mistakes; of none there is no picture."""
+    if not len(queries):
+        return []
+    shown = _worst(found, queries)
+    caption = f"{len(shown):,} of {len(queries):,} {caption}"
+    pictures, captions = zip(*(_mistake(found, query) for query in shown.tolist()), strict=True)
+    height, width, _ = pictures[0].shape
+    draw_contact_sheet(
+        path,
+        pictures,
+        captions,
+        title=f"{found.gallery.name}: {caption}",
+        columns=_WIDTH // width,
+        cell=(height, width),
+    )
+    return [Picture(path, caption, (pictures, captions))]
 
 
 def _worst(found: Identification, queries: np.ndarray) -> np.ndarray:
@@ -83,35 +106,27 @@ def _worst(found: Identification, queries: np.ndarray) -> np.ndarray:
     queries = queries[np.argsort(-found.top_similarity[queries], kind="stable")]
     people = np.stack([found.queries.labels[queries], found.top[queries]], axis=1)
     _, first = np.unique(people, axis=0, return_index=True)
-    return queries[np.sort(first)[:_MOST_ROWS]]
+    return queries[np.sort(first)[:_MOST_MISTAKES]]
 
 
-def _draw_sheet(path: Path, found: Identification, queries: np.ndarray, title: str) -> None:
-    """Draws queries, each beside what was found and the right one."""
-    pictures, captions = [], []
-
-    def add(faces: NamedFaces, image: int, says: str, colour: str) -> None:
-        pictures.append(framed(picture(faces.images[image]), colour))
-        captions.append(f"{faces.names[faces.labels[image]]}\n{says}")
-
-    for query in queries.tolist():
-        add(found.queries, query, Path(found.queries.image_names[query]).name, BLUE)
-        image, _ = _nearest_of(found, query, found.top[query])
-        add(found.gallery, image, f"found: {found.top_similarity[query]:.3f}", VERMILLION)
-        if found.right[query] != NOBODY:
-            image, similarity = _nearest_of(found, query, found.right[query])
-            rank = found.result.rank[query]
-            place = f"rank {rank}" if rank else "not found"
-            add(found.gallery, image, f"right: {similarity:.3f}\n{place}", GREEN)
-    each = len(pictures) // len(queries)
-    draw_contact_sheet(
-        path,
-        pictures,
-        captions,
-        title=title,
-        columns=each * min(_SIDE_BY_SIDE, len(queries)),
-        cell=_CELL,
-    )
+def _mistake(found: Identification, query: int) -> tuple[np.ndarray, str]:
+    """Returns a query, what was found and the right one side by side, and a caption."""
+    queries, gallery = found.queries, found.gallery
+    image, _ = _nearest_of(found, query, found.top[query])
+    pictures = [
+        framed(decode_picture(queries.images[query]), BLUE),
+        framed(decode_picture(gallery.images[image]), VERMILLION),
+    ]
+    lines = [
+        f"{queries.names[queries.labels[query]]}: {Path(queries.image_names[query]).name}",
+        f"found: {gallery.names[found.top[query]]}, {found.top_similarity[query]:.3f}",
+    ]
+    if found.right[query] != NOBODY:
+        image, similarity = _nearest_of(found, query, found.right[query])
+        pictures.append(framed(decode_picture(gallery.images[image]), GREEN))
+        rank = found.result.rank[query]
+        lines.append(f"right: {similarity:.3f}, {f'rank {rank}' if rank else 'not found'}")
+    return side_by_side(pictures), "\n".join(lines)
 
 
 def _nearest_of(found: Identification, query: int, label: int) -> tuple[int, float]:

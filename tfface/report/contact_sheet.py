@@ -98,6 +98,23 @@ def framed(image: np.ndarray, colour: str) -> np.ndarray:
     return result
 
 
+def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
+    """Joins pictures, each shrunk or enlarged to fit a white square.
+
+    Args:
+        pictures: each uint8 [its height, its width, 3], RGB; at least one.
+        cell: height and width of a square in pixels, > 0.
+    Returns: uint8 [cell, wider than all squares, 3].
+    """
+    gap = max(1, cell // 28)
+    joined = Image.new("RGB", (len(pictures) * (cell + gap) - gap, cell), _BACKGROUND)
+    for number, picture in enumerate(pictures):
+        fitted = _fitted(picture, cell, cell)
+        left, above = (cell - fitted.width) // 2, (cell - fitted.height) // 2
+        joined.paste(fitted, (number * (cell + gap) + left, above))
+    return np.asarray(joined)
+
+
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # Matplotlib brings this one; Pillow's own lacks most alphabets. Its import takes a while.
     import matplotlib

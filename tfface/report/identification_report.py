@@ -21,7 +21,7 @@ def write_identification_report(
     figures: Mapping,
     *,
     model: str,
-    pictures: Mapping[Path, str],
+    pictures: Sequence[page.Picture],
     environment: Mapping[str, object],
 ) -> None:
     """Writes the page.
@@ -30,7 +30,7 @@ def write_identification_report(
         path: the HTML file.
         figures: as `eval_identification --json` writes them.
         model: what was evaluated.
-        pictures: PNG file -> its caption, in order; they are copied into the page.
+        pictures: in order; they are copied into the page.
         environment: versions and hardware; a value may be any JSON value.
     Raises InputError: a picture can't be read, or the page can't be written.
     """
@@ -40,7 +40,7 @@ def write_identification_report(
         [
             page.summary(_tiles(figures)),
             identification_section(figures),
-            page.section("Pictures", *(page.picture(*item) for item in pictures.items())),
+            page.section("Pictures", *page.shown(pictures)),
             page.environment_section(environment),
         ],
     )
