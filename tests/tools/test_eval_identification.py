@@ -11,6 +11,7 @@ import eval_identification
 import pytest
 
 from tests.evaluation.people import write_people
+from tests.report.browser import check_readable
 from tests.report.page_parser import read_page
 from tfface.errors import InputError
 
@@ -67,6 +68,12 @@ def test_all_outputs(folder, tmp_path, capsys):
     assert figures["threshold"]["fpir"] == 0.1
     assert (outputs["--plots"] / "cmc.png").is_file()
     text = read_page(outputs["--report"])
+    tables = check_readable(outputs["--report"], tmp_path / "browser").tables
+    assert [row[:2] for row in tables[1][1:]] == [
+        [f"{p['fpir']:g}", f"{100 * p['tpir']:.2f}%" + "*" * (not p["sufficient"])]
+        for p in figures["tpir_at_fpir"]
+    ]
+    assert tables[2][1] == ["1", f"{100 * figures['rank1']:.2f}%"]
     rank1 = f"{100 * figures['rank1']:.2f}%"
     assert "Identification: my pixels on staff" in text
     assert rank1 in text
