@@ -70,13 +70,13 @@ def _query(options: argparse.Namespace) -> None:
 
     if options.json:
         check_writable(options.json)
-    files = galleries.list_images(options.images)
+    faces = galleries.faces_of_files(galleries.list_images(options.images), "queries")
     gallery = read_gallery(options.gallery)
     embedder = model_options.load(options)
     galleries.check_model(embedder, gallery, options.gallery)
-    vectors = embed_faces(embedder, galleries.faces_of_files(files, "queries"))
+    vectors = embed_faces(embedder, faces)
     answers = galleries.answers(
-        [str(file) for file in files],
+        list(faces.image_names),
         galleries.find_names(gallery, vectors, count=options.top),
         options.threshold,
     )

@@ -106,6 +106,18 @@ def test_add_a_source(folder, tmp_path, capsys):
     ]
 
 
+def test_names_that_are_no_text(tmp_path, capsys):
+    people = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    write_people(people, {1: range(2)})
+    (people / "person01").rename(people / os.fsdecode(b"\xfe"))
+    said(capsys, "build", "pixels", people, "--gallery", tmp_path / "g")
+    assert said(capsys, "list", "--gallery", tmp_path / "g")[1].split() == [r"\udcfe", "2"]
+    query = ["query", "pixels", people, "--gallery", tmp_path / "g", "--json", tmp_path / "q.json"]
+    assert r"/\udcff/\udcfe/0.png" in said(capsys, *query)[1]
+    assert json.loads((tmp_path / "q.json").read_text())["queries"][0]["name"] == r"\udcfe"
+    assert said(capsys, "remove", r"\udcfe", "--gallery", tmp_path / "g")[0].startswith("removed 2")
+
+
 def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
     staff = write_people(tmp_path / "staff", {1: range(2)})
     lines = said(capsys, "build", "pixels", staff, "--output", tmp_path / "g", "--index", "hnsw")

@@ -110,7 +110,8 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
         for name in names:
             if name not in known:
                 raise InputError(f"{folder}: nobody is called '{name}'{_nearest(name, known)}")
-        stay = np.array([face.name not in names for face in gallery.faces], bool)
+        gone = set(names)
+        stay = np.array([face.name not in gone for face in gallery.faces], bool)
         vectors = gallery.index.vectors()[stay]
         smaller = replace(
             gallery,

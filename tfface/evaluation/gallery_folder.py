@@ -245,7 +245,7 @@ def _damaged(path: Path) -> InputError:
 def _write_faces(path: Path, faces: list[Face]) -> None:
     with (
         replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
@@ -254,7 +254,7 @@ def _write_faces(path: Path, faces: list[Face]) -> None:
 
 def _read_faces(path: Path) -> list[Face]:
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
             if next(rows, None) != list(_COLUMNS):
                 raise _damaged(path)

@@ -10,6 +10,7 @@ from tfface.data import seeding
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.same_people import choose_images
+from tfface.files import printable
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class NamedFaces:
 
     Attributes:
         name: what messages and tables call the set.
-        names: of its people; some may have no image here.
+        names: of its people, as text that can be written anywhere; some may have no image here.
         labels: int64 [num_images], whose each image is: a place in `names`.
         images: encoded; read when they are asked for.
-        image_names: what to call each image.
+        image_names: what to call each image, likewise.
     """
 
     name: str
@@ -95,16 +96,16 @@ def named_faces(source: ImageSource) -> NamedFaces:
     Where two sources of a converted dataset have identities of one name (as numbers are), they are
     different people, and their names are SOURCE/NAME.
     """
-    names = [identity.name for identity in source.identities]
+    names = [printable(identity.name) for identity in source.identities]
     if len(set(names)) < len(names):
-        names = [f"{identity.source}/{identity.name}" for identity in source.identities]
+        names = [printable(f"{identity.source}/{identity.name}") for identity in source.identities]
     places = np.arange(source.num_images)
     return NamedFaces(
-        name=source.name,
+        name=printable(source.name),
         names=names,
         labels=np.asarray(source.labels, np.int64),
         images=LazyImages(lambda index: source.read(index).encoded, places),
-        image_names=_Lazy(source.filename, places),
+        image_names=_Lazy(lambda index: printable(source.filename(index)), places),
     )
 
 
@@ -112,11 +113,11 @@ def faces_of_one(name: str, images: Sequence[bytes], image_names: Sequence[str])
     """Returns images of one person."""
     places = np.arange(len(images))
     return NamedFaces(
-        name=name,
-        names=[name],
+        name=printable(name),
+        names=[printable(name)],
         labels=np.zeros(len(images), np.int64),
         images=LazyImages(images.__getitem__, places),
-        image_names=_Lazy(image_names.__getitem__, places),
+        image_names=_Lazy(lambda index: printable(image_names[index]), places),
     )
 
 
