@@ -4,7 +4,9 @@ import csv
 import json
 import subprocess
 import sys
+import tarfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import eval_identification
@@ -157,3 +159,28 @@ def test_ends_with_2_and_one_line(folder, tmp_path):
     [line] = result.stderr.splitlines()
     assert line.startswith("error: no query of ")
     assert "people are matched by their names" in line
+
+
+def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):
+    """LFW's first 25 people with 4 images: all are found, and no stranger comes near."""
+    taken = Counter()
+    with tarfile.open(test_data / "data" / "lfw_aligned_112.tar") as tar:
+        members = [member for member in tar if member.name.endswith(".jpg")]
+        num_images = Counter(Path(member.name).parent.name for member in members)
+        for member in sorted(members, key=lambda member: member.name):
+            person = Path(member.name).parent.name
+            if num_images[person] < 4 or taken[person] == 4:
+                continue
+            if person not in taken and len(taken) == 25:
+                break
+            taken[person] += 1
+            path = tmp_path / "lfw" / person / Path(member.name).name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tar.extractfile(member).read())
+    model = test_data / "data" / "mobilefacenet_192.tflite"
+    arguments = ["--gallery", tmp_path / "lfw", "--split", 2, "--unknown", 0.4]
+    figures = figures_of(tmp_path, model, *arguments)
+    assert (figures["num_mated"], figures["num_non_mated"]) == (30, 40)
+    assert figures["rank1"] == 1
+    assert figures["tpir_at_fpir"][0]["tpir"] == 1
+    assert 0.2 < figures["threshold"]["cosine"] < 0.7
