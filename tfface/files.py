@@ -89,6 +89,14 @@ def check_writable(path: str | os.PathLike) -> None:
     _make_temporary(path).unlink()
 
 
+def printable(name: str) -> str:
+    """Returns a file's name as text: bytes of it that are no text as \\udcNN.
+
+    JSON files, pages and terminals have no place for such bytes.
+    """
+    return name.encode(errors="backslashreplace").decode()
+
+
 def _make_temporary(path: Path) -> Path:
     """Makes an empty file beside `path`, and the folders above it if need be."""
     try:

@@ -13,6 +13,7 @@ from tfface.errors import InputError
 from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classifier import Classifier
 from tfface.evaluation.seen_people import SeenPeople
+from tfface.files import printable
 from tfface.metrics.answers import Answers, join_answers, read_answers
 from tfface.metrics.classification import (
     ClassFigures,
@@ -142,10 +143,10 @@ def classify(
     if of_group is not None:
         for value in sorted(set(of_group), key=_by_numbers):
             rows = of_group == value
-            groups[_printable(value) or NOT_GIVEN] = _part(answers, num_classes, shown, rows)
+            groups[printable(value) or NOT_GIVEN] = _part(answers, num_classes, shown, rows)
     most_wrong = _most_wrong(answers)
     return Classification(
-        result=classification(answers, [_printable(name) for name in classifier.classes]),
+        result=classification(answers, [printable(name) for name in classifier.classes]),
         whole=_part(answers, num_classes, shown, np.ones(len(answers), bool)),
         group_by=group_by,
         groups=groups,
@@ -156,7 +157,7 @@ def classify(
             class_figures(answers.of(rows), num_classes) for rows in (shown.seen, shown.unseen)
         ),
         most_wrong=most_wrong,
-        filenames=[_printable(source.filename(image)) for image in most_wrong.tolist()],
+        filenames=[printable(source.filename(image)) for image in most_wrong.tolist()],
     )
 
 
@@ -255,15 +256,10 @@ def _most_wrong(answers: Answers) -> np.ndarray:
     return wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:_MOST_WRONG]
 
 
-def _printable(name: str) -> str:
-    """Names of files may hold bytes that are no text, which JSON has no place for."""
-    return name.encode(errors="backslashreplace").decode()
-
-
 def _by_numbers(text: str) -> list:
     """A key that sorts L2 before L10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(_printable, names[:_MOST_NAMED]))
+    return ", ".join(map(printable, names[:_MOST_NAMED]))

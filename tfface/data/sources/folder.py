@@ -50,7 +50,7 @@ class FolderSource(ImageFiles):
         paths: list[bytes] = []
         counts = []
         for folder in progress(_identity_folders(path), description="listing", unit="identities"):
-            images = sorted(_images_below(folder, ()))
+            images = sorted(images_below(folder))
             if not images:
                 raise InputError(
                     f"{os.fsdecode(folder)}: an identity without any image ({FORMATS}): "
@@ -81,14 +81,20 @@ def _identity_folders(path: Path) -> list[bytes]:
     return sorted(folders)
 
 
-def _images_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:
-    """Yields the paths, relative to `folder`, of the images in it and below it."""
+def images_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[bytes]:
+    """Yields the paths, relative to `folder`, of the images in it and below it, in any order.
+
+    Args:
+        parents: folders that it lies in, without links, for those who call themselves.
+    Raises InputError: an image is of a format that can't be read, or a link leads nowhere or to a
+        folder that it lies in.
+    """
     real = os.path.realpath(folder)
     if real in parents:
         raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
     for entry in visible_entries(folder):
         if entry.is_dir():
-            for image in _images_below(entry.path, (*parents, real)):
+            for image in images_below(entry.path, (*parents, real)):
                 yield os.path.join(entry.name, image)
         elif _is_image(entry):
             yield entry.name
