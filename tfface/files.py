@@ -37,11 +37,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Writes figures as JSON to be read by people as well.
 
+    Names of files that are no text are read back from it as they were.
+
     Raises InputError: the file can't be written.
     """
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # What can't be encoded becomes \udcff, which is how JSON itself would say it.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

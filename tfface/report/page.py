@@ -96,7 +96,8 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
         f"{body}\n</body>\n</html>\n"
     )
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # Names of files may hold bytes that are no text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def section(title: str, *parts: str) -> str:
