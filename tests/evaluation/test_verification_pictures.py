@@ -30,7 +30,7 @@ def test_pictures(evaluated):
     ]
     for picture in pictures:
         assert matplotlib.image.imread(picture.path).std() > 0.01
-    of_one = {picture.path.stem: picture for picture in pictures if picture.pair_set == "one"}
+    of_one = {picture.path.stem: picture for picture in pictures if picture.section == "one"}
     result = results["one"]
     for kind, genuine in (("false_accepts_one", False), ("false_rejects_one", True)):
         cells, captions = of_one[kind].cells
@@ -53,7 +53,7 @@ def write(evaluated, path, names=("one", "two"), warnings=()):
         path,
         "a <model>",
         figures,
-        pictures=[one for one in pictures if one.pair_set in (None, *names)],
+        pictures=[one for one in pictures if one.section in (None, *names)],
         environment={"python": "3.11"},
         warnings=warnings,
     )

@@ -9,8 +9,8 @@ from tfface.data.images import decode_picture
 from tfface.data.pair_sets import PairSet
 from tfface.metrics.verification import VerificationResult, hardest_pairs
 from tfface.report.contact_sheet import draw_contact_sheet
+from tfface.report.page import Picture
 from tfface.report.plots.verification import draw_roc, draw_similarities
-from tfface.report.verification_report import Picture
 
 # Pairs of each kind that are shown.
 _NUM_HARDEST = 12
@@ -33,7 +33,7 @@ def draw_verification(
     curves = {name: (result.roc.far, result.roc.tar) for name, result in results.items()}
     draw_roc(folder / "roc.png", curves)
     caption = "True accepts over false accepts; further up and left is better."
-    pictures = [Picture(folder / "roc.png", caption, None)]
+    pictures = [Picture(folder / "roc.png", caption)]
     for pair_set in pair_sets:
         pictures.append(_draw_similarities(pair_set, results[pair_set.name], folder))
         pictures += _draw_hardest(pair_set, results[pair_set.name], folder)
@@ -53,7 +53,7 @@ def _draw_similarities(pair_set: PairSet, result: VerificationResult, folder: Pa
         "The less the two heaps overlap, the better; what lies on the wrong side of the threshold "
         "is judged wrongly."
     )
-    return Picture(path, caption, pair_set.name)
+    return Picture(path, caption, section=pair_set.name)
 
 
 def _draw_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -> list[Picture]:
@@ -81,7 +81,7 @@ def _draw_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -
             columns=3,
             cell=_CELL,
         )
-        pictures.append(Picture(path, caption, pair_set.name, cells))
+        pictures.append(Picture(path, caption, cells, pair_set.name))
     return pictures
 
 

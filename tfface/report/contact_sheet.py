@@ -84,6 +84,37 @@ def draw_contact_sheet(
         sheet.save(temporary, format="PNG")
 
 
+def framed(image: np.ndarray, colour: str) -> np.ndarray:
+    """Puts a frame about a picture: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3].
+
+    Args:
+        colour: "#RRGGBB".
+    """
+    width = max(1, max(image.shape) // 24)
+    height, length = image.shape[:2]
+    result = np.empty((height + 2 * width, length + 2 * width, 3), np.uint8)
+    result[:] = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    result[width:-width, width:-width] = image
+    return result
+
+
+def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
+    """Joins pictures, each shrunk or enlarged to fit a white square.
+
+    Args:
+        pictures: each uint8 [its height, its width, 3], RGB; at least one.
+        cell: height and width of a square in pixels, > 0.
+    Returns: uint8 [cell, wider than all squares, 3].
+    """
+    gap = max(1, cell // 28)
+    joined = Image.new("RGB", (len(pictures) * (cell + gap) - gap, cell), _BACKGROUND)
+    for number, picture in enumerate(pictures):
+        fitted = _fitted(picture, cell, cell)
+        left, above = (cell - fitted.width) // 2, (cell - fitted.height) // 2
+        joined.paste(fitted, (number * (cell + gap) + left, above))
+    return np.asarray(joined)
+
+
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # Matplotlib brings this one; Pillow's own lacks most alphabets. Its import takes a while.
     import matplotlib

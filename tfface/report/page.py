@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,24 @@ from tfface.errors import InputError
 from tfface.files import replacing
 
 _MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
+
+
+class Picture(NamedTuple):
+    """A picture of a report.
+
+    Attributes:
+        path: PNG, JPEG or SVG.
+        caption: what it shows.
+        cells: what a contact sheet is made of, its small pictures and their captions; a page has
+            them in its own letters.
+        section: the section of the page that it belongs to, where that has several.
+    """
+
+    path: Path
+    caption: str
+    cells: tuple[Sequence[np.ndarray], Sequence[str]] | None = None
+    section: str | None = None
+
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c1c1e; --soft: #63636a; --line: #dcdce0;
@@ -77,7 +96,8 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
         f"{body}\n</body>\n</html>\n"
     )
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # Names of files may hold bytes that are no text.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def section(title: str, *parts: str) -> str:
@@ -125,6 +145,17 @@ def note(text: str) -> str:
 def code(text: str) -> str:
     """Returns text as it stands."""
     return f"<pre>{html.escape(text)}</pre>"
+
+
+def shown(pictures: Iterable[Picture]) -> list[str]:
+    """Returns the parts of a page that show these pictures."""
+    parts = []
+    for one in pictures:
+        if one.cells:
+            parts += [text(one.caption), gallery(*one.cells)]
+        else:
+            parts.append(picture(one.path, one.caption))
+    return parts
 
 
 def picture(path: Path, caption: str = "") -> str:

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from tfface.report import page
 from tfface.report.verification_table import (
@@ -17,24 +14,6 @@ from tfface.report.verification_table import (
     threshold_sentence,
 )
 
-
-class Picture(NamedTuple):
-    """A picture of a report.
-
-    Attributes:
-        path: PNG, JPEG or SVG.
-        caption: what it shows.
-        pair_set: the set it belongs to; None where it is of all.
-        cells: what a contact sheet is made of, its small pictures and their captions; a page has
-            them in its own letters.
-    """
-
-    path: Path
-    caption: str
-    pair_set: str | None
-    cells: tuple[Sequence[np.ndarray], Sequence[str]] | None = None
-
-
 _FAR_HEADER = ["FAR", "TAR", "measured FAR", "cosine >=", "pairs enough"]
 
 
@@ -43,7 +22,7 @@ def write_verification_report(
     model: str,
     sets: Mapping[str, Mapping],
     *,
-    pictures: Sequence[Picture],
+    pictures: Sequence[page.Picture],
     environment: Mapping[str, object],
     warnings: Sequence[str] = (),
 ) -> None:
@@ -62,9 +41,9 @@ def write_verification_report(
     if len(sets) == 1:
         parts += [page.summary(_tiles(figures)) for figures in sets.values()]
     parts.append(verification_section(sets))
-    parts += _figures_of(pictures, None)
+    parts += _shown(pictures, None)
     for name, figures in sets.items():
-        parts.append(page.section(name, _fars(figures), *_figures_of(pictures, name)))
+        parts.append(page.section(name, _fars(figures), *_shown(pictures, name)))
     parts.append(page.environment_section(environment))
     page.write_page(path, f"{model}: verification", parts)
 
@@ -115,11 +94,5 @@ def _fars(figures: Mapping) -> str:
     return page.table(_FAR_HEADER, rows)
 
 
-def _figures_of(pictures: Sequence[Picture], pair_set: str | None) -> list[str]:
-    parts = []
-    for one in pictures:
-        if one.pair_set == pair_set and one.cells:
-            parts += [page.text(one.caption), page.gallery(*one.cells)]
-        elif one.pair_set == pair_set:
-            parts.append(page.picture(one.path, one.caption))
-    return parts
+def _shown(pictures: Sequence[page.Picture], pair_set: str | None) -> list[str]:
+    return page.shown(one for one in pictures if one.section == pair_set)

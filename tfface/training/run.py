@@ -12,6 +12,7 @@ from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
+from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
 from tfface.report.plots.training import draw_curves
@@ -61,6 +62,7 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
 
     # ----------------------------------------------------------------------------------- stages
     _run_stages(recipe, recognizer, data, run, resume=resume)
+    _save_head(recipe, recognizer, data, run)
     with replacing(run.model) as temporary:
         recognizer.embedder.save(temporary)
 
@@ -106,6 +108,19 @@ def _run_stages(
         if stage.early_stopping is not None:
             _load_best(recognizer, run)
             print(f"  kept the weights of the best epoch ({progress.best:.4f})", flush=True)
+
+
+def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
+    """Keeps what model.keras lacks to classify: it holds the embedder alone."""
+    part = recipe.model.head
+    save_head(
+        run.head,
+        recognizer.head,
+        name=part.name,
+        options=part.options,
+        num_identities=len(data.identities),
+        embedding_size=recognizer.embedder.output_shape[-1],
+    )
 
 
 def _load_best(recognizer: Recognizer, run: RunFolder) -> None:
@@ -245,7 +260,7 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
 def _write_identities(path: Path, names: list[str]) -> None:
     with (
         replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         table = csv.writer(file)
         table.writerow(["label", "name"])
