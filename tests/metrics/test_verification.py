@@ -139,7 +139,6 @@ def test_pairs_can_be_swapped_and_shuffled_within_their_folds(seed):
     first, second = np.where(swapped, second, first), np.where(swapped, first, second)
     changed = verification(embeddings, first, second, is_genuine, num_folds=4).to_json()
     assert changed.pop("d_prime") == pytest.approx(plain.pop("d_prime"), rel=1e-12)
-    assert changed["accuracy"].pop("interval") == pytest.approx(plain["accuracy"].pop("interval"))
     assert changed == plain
 
 

@@ -35,7 +35,9 @@ class PairOrder:
     """
 
     def __init__(self, similarity: np.ndarray, is_genuine: np.ndarray, is_right: np.ndarray):
-        self.rows = np.argsort(-similarity, kind="stable")
+        # Pairs of one similarity by kind and answer, so that nothing depends on the set's order.
+        rows = np.argsort(2 * is_genuine.astype(np.uint8) + is_right, kind="stable")
+        self.rows = rows[np.argsort(-similarity[rows], kind="stable")]
         self.is_genuine, self.is_right = is_genuine[self.rows], is_right[self.rows]
         self.num_genuine = np.concatenate([[0], np.cumsum(self.is_genuine)])
         similarity = similarity[self.rows]
