@@ -71,7 +71,7 @@ class TarAtFar:
 def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     """Returns the ROC curve.
 
-    Takes some 60 bytes for each pair while it works, and 24 for each distinct similarity to keep.
+    Takes some 40 bytes for each pair while it works, and 24 for each distinct similarity to keep.
 
     Args:
         similarity: float [num_pairs], finite; higher is more alike.
