@@ -3,12 +3,16 @@
 Example:
     python tools/benchmark.py convert --scale 0.01 0.1 --results results/conversion.csv
     python tools/benchmark.py search --gallery-size 1000000 --results results/search.csv
+    python tools/benchmark.py verification --results results/verification_speed.csv
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
 
 search draws embeddings of people and searches them with FAISS's flat, HNSW and IVF indexes, one
 after the other: time to build, memory, queries a second, and how much of what flat finds is found.
+
+verification draws embeddings, and makes the figures of a pair set as large as LFW's and of millions
+of pairs of templates, beside the same by plain loops.
 """
 
 import argparse
@@ -65,6 +69,22 @@ def _search(options: argparse.Namespace) -> None:
     _append(options, rows, ("machine", "faiss-cpu"))
 
 
+def _verification(options: argparse.Namespace) -> None:
+    from tfface.benchmark.verification import as_text, measure_verification
+
+    _check_results(options)
+    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+        rows = measure_verification(
+            options.pairs,
+            Path(folder),
+            num_runs=options.runs,
+            say=lambda line: print(line, flush=True),
+        )
+    print(as_text(rows))
+    command.import_tensorflow_quietly()
+    _append(options, rows, ("machine",))
+
+
 def _check_results(options: argparse.Namespace) -> None:
     from tfface.files import check_writable
 
@@ -97,7 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", help="search in a large gallery")
     search.set_defaults(run=_search)
     _add_search(search)
-    for of_command in (convert, search):
+    verification = commands.add_parser("verification", help="figures of verification")
+    verification.set_defaults(run=_verification)
+    _add_verification(verification)
+    for of_command in (convert, search, verification):
         of_command.add_argument(
             "--results",
             type=Path,
@@ -175,6 +198,29 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+    )
+
+
+def _add_verification(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pairs",
+        type=command.positive,
+        default=10_000_000,
+        metavar="N",
+        help="of templates (default 10,000,000)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="take the best of N (default 3)",
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        metavar="D",
+        help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
     )
 
 

@@ -6,6 +6,9 @@ Example:
 
 A recipe in place of a model means the network it starts from, the baseline of its training:
     python tools/eval_verification.py recipes/quickstart.yaml --pairs synthetic
+
+Templates, as of IJB-B and IJB-C (meta/ and loose_crop/ in a folder), can stand beside pairs:
+    python tools/eval_verification.py model.onnx --pairs lfw.bin --templates data/IJBC
 """
 
 import argparse
@@ -18,8 +21,12 @@ from tfface.errors import InputError
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
+    if not options.pairs and not options.templates:
+        raise InputError("nothing to evaluate on: give --pairs, --templates, or both")
     command.import_tensorflow_quietly()
-    from tfface.data.pair_sets import load_pair_set
+    from tfface.data.pair_sets import load_pair_set, split_name
+    from tfface.data.template_sets import load_template_set
+    from tfface.evaluation.template_verification import check_template_set, verify_templates
     from tfface.evaluation.verification import check_pair_set, verify
     from tfface.evaluation.verification_pictures import draw_verification
     from tfface.files import check_writable, write_json
@@ -34,11 +41,20 @@ def main(arguments: list[str] | None = None) -> None:
             check_writable(output)
     embedder = model_options.load(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
-    _check_names([pair_set.name for pair_set in pair_sets])
+    template_sets = [
+        load_template_set(Path(folder), name) for name, folder in map(split_name, options.templates)
+    ]
+    _check_names([given.name for given in (*pair_sets, *template_sets)])
     for pair_set in pair_sets:
         check_pair_set(pair_set)
+    for template_set in template_sets:
+        check_template_set(template_set)
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
+    for template_set in template_sets:
+        results[template_set.name] = verify_templates(
+            embedder, template_set, use_scores=options.scores
+        )
     figures = {name: result.to_json() for name, result in results.items()}
     print(verification_table.as_text(figures))
     if options.json:
@@ -74,11 +90,24 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     model_options.add(parser)
     parser.add_argument(
         "--pairs",
-        required=True,
+        default=[],
         nargs="+",
         metavar="P",
         help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a bcolz folder, "
         "or synthetic; NAME=P renames a set",
+    )
+    parser.add_argument(
+        "--templates",
+        default=[],
+        nargs="+",
+        metavar="T",
+        help="a folder of templates as IJB-B and IJB-C are published; NAME=T renames a set",
+    )
+    parser.add_argument(
+        "--no-scores",
+        dest="scores",
+        action="store_false",
+        help="don't weigh images of templates by their detection scores",
     )
     parser.add_argument(
         "--images",
@@ -104,7 +133,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _check_names(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"--pairs: two sets are called '{name}'; rename one with NAME=PATH")
+            raise InputError(f"two sets are called '{name}'; rename one with NAME=PATH")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,20 @@ def test_each_distinct_image_is_embedded_once_at_the_models_size():
     assert result.auc > 0.98
 
 
+def test_identities_and_groups_are_used():
+    plain = pair_set()
+    people = np.arange(len(plain.images)) // 2
+    groups = ["a" if pair % 4 < 2 else "b" for pair in range(40)]
+    told = PairSet(**(vars(plain) | {"identities": people, "groups": groups}))
+    result = verify(Recorder(), told)
+    assert result.interval_by == "identity"
+    assert list(result.groups) == ["a", "b"]
+    assert verify(Recorder(), plain).interval_by == "pair"
+    people[0] = 7
+    with pytest.raises(InputError, match="blocks: pair 0 is said to be genuine, but its images"):
+        verify(Recorder(), told)
+
+
 def test_with_a_keras_model():
     inputs = keras.Input((12, 12, 3))
     x = keras.layers.Rescaling(1 / 128, -1)(inputs)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfface.errors import InputError
+from tfface.metrics import roc as roc_module
 from tfface.metrics.roc import auc, eer, roc, tar_at_far
 
 
@@ -90,6 +91,25 @@ def test_trading_the_kinds_of_pair_mirrors_the_curve(drawn):
     mirrored = roc(-similarity, ~is_genuine)
     assert auc(mirrored) == pytest.approx(auc(roc(similarity, is_genuine)), abs=1e-12)
     assert eer(mirrored) == pytest.approx(eer(roc(similarity, is_genuine)), abs=1e-12)
+
+
+@given(pairs(), st.randoms(use_true_random=False))
+def test_the_order_of_pairs_does_not_matter(drawn, random):
+    similarity, is_genuine = drawn
+    order = random.sample(range(len(similarity)), len(similarity))
+    curve, shuffled = roc(similarity, is_genuine), roc(similarity[order], is_genuine[order])
+    for name in ("threshold", "false_accepts", "true_accepts"):
+        assert np.array_equal(getattr(curve, name), getattr(shuffled, name))
+
+
+def test_a_curve_of_many_points_is_summed_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    similarity, is_genuine = rng.random(1000), rng.random(1000) < 0.3
+    curve = roc(similarity, is_genuine)
+    whole = auc(curve)
+    for points in (1, 7, 1000, 1001):
+        monkeypatch.setattr(roc_module, "_POINTS", points)
+        assert auc(curve) == whole
 
 
 def test_perfect_separation():

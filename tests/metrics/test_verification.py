@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfface.errors import InputError
-from tfface.metrics.verification import FARS, k_fold_accuracy, verification
+from tfface.metrics.verification import FARS, d_prime, hardest_pairs, verification
 
 
 def random_set(seed: int, num_pairs: int = 200, size: int = 8):
@@ -23,40 +23,6 @@ def random_set(seed: int, num_pairs: int = 200, size: int = 8):
     first = 2 * np.arange(num_pairs)
     second = np.where(is_genuine, first + 1, (first + 3) % (2 * num_pairs))
     return embeddings, first, second, is_genuine
-
-
-def reference_accuracy(distance, is_genuine, num_folds):
-    """The protocol as its sources write it: loops over folds and thresholds."""
-    thresholds = np.arange(0, 4, 0.01)
-    n = len(distance)
-    sizes = np.full(num_folds, n // num_folds)
-    sizes[: n % num_folds] += 1
-    folds, chosen, start = [], [], 0
-    for size in sizes:
-        test = np.zeros(n, bool)
-        test[start : start + size] = True
-        start += size
-        train = [np.mean((distance[~test] < t) == is_genuine[~test]) for t in thresholds]
-        best = thresholds[np.argmax(train)]
-        chosen.append(best)
-        folds.append(np.mean((distance[test] < best) == is_genuine[test]))
-    return folds, np.mean(chosen)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.integers(23, 60), st.integers(2, 10))
-def test_accuracy_is_the_reference_protocol(seed, num_pairs, num_folds):
-    rng = np.random.default_rng(seed)
-    is_genuine = rng.random(num_pairs) < 0.5
-    # On the grid of thresholds itself, where `<` and `<=` part.
-    distance = rng.integers(0, 400, num_pairs) * 0.01
-    distance = np.where(is_genuine, distance / 2, distance)
-    accuracy, threshold = k_fold_accuracy(distance, is_genuine, num_folds)
-    folds, expected = reference_accuracy(distance, is_genuine, num_folds)
-    np.testing.assert_allclose(accuracy.folds, folds, rtol=0, atol=1e-12)
-    assert accuracy.mean == pytest.approx(np.mean(folds), abs=1e-12)
-    assert accuracy.std == pytest.approx(np.std(folds), abs=1e-12)
-    assert threshold == pytest.approx(expected, abs=1e-12)
 
 
 def test_golden_figures_of_lfw(test_data):
@@ -81,7 +47,12 @@ def test_golden_figures_of_lfw(test_data):
     tar = {point.far: point.tar for point in result.tar_at_far}
     assert tar[1e-3] == pytest.approx(golden["tar_at_far_0.001"], abs=1e-9)
     assert tar[1e-2] == pytest.approx(golden["tar_at_far_0.01"], abs=1e-9)
-    assert min(seconds) < 0.3
+    assert result.accuracy.folds == golden["folds"]
+    assert result.interval_by == "pair"
+    assert 0.990 < result.accuracy.interval[0] < 0.992
+    assert 0.994 < result.accuracy.interval[1] < 0.996
+    # All figures with their intervals.
+    assert min(seconds) < 0.1
 
 
 def test_result_as_json():
@@ -94,19 +65,121 @@ def test_result_as_json():
         "threshold",
         "tar_at_far",
         "eer",
+        "eer_interval",
         "auc",
+        "auc_interval",
+        "interval_by",
+        "d_prime",
         "embedding_norm",
+        "groups",
     ]
     assert figures["num_pairs"] == 200
     assert figures["num_genuine"] == 100
-    assert set(figures["accuracy"]) == {"mean", "std", "folds"}
+    assert set(figures["accuracy"]) == {"mean", "std", "folds", "interval"}
     assert len(figures["accuracy"]["folds"]) == 10
     assert figures["threshold"]["cosine"] == 1 - figures["threshold"]["squared_l2"] / 2
     assert [point["far"] for point in figures["tar_at_far"]] == list(FARS)
     for point in figures["tar_at_far"]:
-        assert set(point) == {"far", "tar", "measured_far", "threshold_cosine", "sufficient"}
+        assert set(point) == {
+            *("far", "tar", "measured_far", "threshold_cosine", "sufficient", "interval")
+        }
         assert point["sufficient"] == (point["far"] >= 0.01)
         assert point["measured_far"] <= point["far"]
+        if point["sufficient"]:
+            low, high = point["interval"]
+            assert low <= point["tar"] <= high
+        else:
+            assert point["interval"] is None
+    assert figures["interval_by"] == "pair"
+    assert figures["eer_interval"][0] <= figures["eer"] <= figures["eer_interval"][1]
+    assert figures["auc_interval"][0] <= figures["auc"] <= figures["auc_interval"][1]
+    low, high = figures["accuracy"]["interval"]
+    assert low <= figures["accuracy"]["mean"] <= high
+    assert figures["groups"] is None
+
+
+def test_intervals_can_be_left_out():
+    plain = verification(*random_set(0), num_replicates=0).to_json()
+    assert plain["interval_by"] is plain["eer_interval"] is plain["auc_interval"] is None
+    assert plain["accuracy"]["interval"] is None
+    assert all(point["interval"] is None for point in plain["tar_at_far"])
+    assert plain["auc"] == verification(*random_set(0)).auc
+
+
+def test_identities():
+    embeddings, first, second, is_genuine = random_set(0)
+    identities = np.arange(len(embeddings)) // 2
+    by_identity = verification(embeddings, first, second, is_genuine, identities=identities)
+    assert by_identity.interval_by == "identity"
+    plain = verification(embeddings, first, second, is_genuine)
+    assert by_identity.accuracy.folds == plain.accuracy.folds
+    assert by_identity.auc_interval != plain.auc_interval
+    with pytest.raises(InputError, match="400 embeddings and 399 identities: expected one of each"):
+        verification(embeddings, first, second, is_genuine, identities=identities[1:])
+    pair = int(np.argmax(is_genuine))
+    identities[first[pair]] = -1
+    with pytest.raises(
+        InputError, match=rf"pair {pair} is said to be genuine, but its images are of .* -1 and"
+    ):
+        verification(embeddings, first, second, is_genuine, identities=identities)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_pairs_can_be_swapped_and_shuffled_within_their_folds(seed):
+    embeddings, first, second, is_genuine = random_set(seed, num_pairs=60)
+    # Some images alike, so that pairs are equally similar.
+    embeddings = np.round(embeddings)
+    embeddings[:, 0] += 0.5
+    plain = verification(embeddings, first, second, is_genuine, num_folds=4).to_json()
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(fold) for fold in np.split(np.arange(60), 4)])
+    first, second, is_genuine = first[order], second[order], is_genuine[order]
+    swapped = rng.random(60) < 0.5
+    first, second = np.where(swapped, second, first), np.where(swapped, first, second)
+    changed = verification(embeddings, first, second, is_genuine, num_folds=4).to_json()
+    assert changed.pop("d_prime") == pytest.approx(plain.pop("d_prime"), rel=1e-12)
+    assert changed == plain
+
+
+@given(st.lists(st.integers(-4, 4), min_size=2, max_size=30), st.integers(1, 29))
+def test_d_prime(values, num_genuine):
+    similarity = np.array(values) / 4
+    is_genuine = np.arange(len(values)) < min(num_genuine, len(values) - 1)
+    genuine, impostor = similarity[is_genuine], similarity[~is_genuine]
+    pooled = (
+        np.mean((genuine - genuine.mean()) ** 2) + np.mean((impostor - impostor.mean()) ** 2)
+    ) / 2
+    if len(set(genuine)) == len(set(impostor)) == 1:
+        assert d_prime(similarity, is_genuine) is None
+    else:
+        expected = abs(genuine.mean() - impostor.mean()) / np.sqrt(pooled)
+        assert d_prime(similarity, is_genuine) == pytest.approx(expected)
+
+
+def test_d_prime_of_equal_similarities():
+    # Their mean is off by a rounding, which is no variance.
+    similarity = np.array([0.1] * 10 + [0.7] * 3)
+    assert d_prime(similarity, np.arange(13) < 3) is not None
+    assert d_prime(similarity, np.arange(13) >= 10) is None
+
+
+def test_hardest_pairs():
+    embeddings, first, second, is_genuine = random_set(5)
+    result = verification(embeddings, first, second, is_genuine, num_replicates=0)
+    impostors, genuine = hardest_pairs(result, 3)
+    assert not is_genuine[impostors].any()
+    assert is_genuine[genuine].all()
+    assert np.array_equal(
+        result.similarity[impostors], np.sort(result.similarity[~is_genuine])[::-1][:3]
+    )
+    assert np.array_equal(result.similarity[genuine], np.sort(result.similarity[is_genuine])[:3])
+    assert [len(kind) for kind in hardest_pairs(result, 1000)] == [100, 100]
+    # Of equally similar pairs the first comes first.
+    alike = verification(np.ones_like(embeddings), first, second, is_genuine, num_replicates=0)
+    impostors, genuine = hardest_pairs(alike, 4)
+    assert np.array_equal(impostors, np.flatnonzero(~is_genuine)[:4])
+    assert np.array_equal(genuine, np.flatnonzero(is_genuine)[:4])
 
 
 def test_length_of_an_embedding_and_order_within_a_pair_do_not_matter():

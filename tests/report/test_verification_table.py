@@ -1,7 +1,33 @@
 """Figures in words, which promise no more than was measured."""
 
 from tests.report.made_figures import figures
-from tfface.report.verification_table import HEADER, align, table_rows, threshold_sentence
+from tfface.report.verification_table import (
+    FOOTNOTE,
+    GROUP_NOTE,
+    HEADER,
+    align,
+    as_text,
+    group_rows,
+    header,
+    notes,
+    result_row,
+    table_rows,
+    threshold_sentence,
+)
+
+
+def with_interval(by="identity"):
+    accuracy = figures()["accuracy"] | {"interval": [0.9904, 0.9951]}
+    return figures() | {"accuracy": accuracy, "interval_by": by}
+
+
+def of_templates():
+    points = [
+        {"far": far, "tar": 0.9, "measured_far": far, "threshold_cosine": 0.5, "sufficient": True}
+        for far in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    ]
+    absent = {"accuracy": None, "threshold": None, "interval_by": None, "groups": None}
+    return figures() | absent | {"tar_at_far": points, "num_pairs": 15_658_489}
 
 
 def test_table_marks_what_the_pairs_cannot_tell():
@@ -34,3 +60,70 @@ def test_threshold_sentence_of_a_model_that_finds_all_alike():
     assert threshold_sentence("lfw", alike).endswith(
         "; no cosine up to 1 gives so few as 1 false accept in 1,000 impostors."
     )
+
+
+def test_intervals_have_a_column_where_there_are_any():
+    assert header({"lfw": figures()}) == HEADER
+    sets = {"lfw": with_interval(), "old": figures(), "bin": with_interval("pair")}
+    names, rows = header(sets), table_rows(sets)
+    assert names == [*HEADER[:3], "95% CI", *HEADER[3:]]
+    assert [row[3] for row in rows] == ["99.04-99.51", "-", "99.04-99.51"]
+    assert notes({"old": figures()}) == [FOOTNOTE]
+    assert notes({"lfw": with_interval()}) == [
+        FOOTNOTE,
+        "95% CI: of the accuracy, by bootstrap over people",
+    ]
+    assert notes({"bin": with_interval("pair")})[1] == (
+        "95% CI: of the accuracy, by bootstrap over pairs, which is too narrow where people repeat"
+    )
+    assert notes(sets)[1] == (
+        "95% CI: of the accuracy, by bootstrap over people; of bin over pairs, which is too narrow "
+        "where people repeat"
+    )
+
+
+def test_a_row_of_results_keeps_its_columns():
+    for of_set in (figures(), with_interval(), of_templates()):
+        row = result_row("model", "set", of_set)
+        assert list(row) == ["model", *HEADER]
+    assert row["accuracy"] == "-"
+
+
+def test_finer_rates_are_shown_where_there_are_pairs_enough():
+    sets = {"ijbc": of_templates()}
+    assert header(sets)[3:8] == [f"TAR@1e-{power}" for power in range(2, 7)]
+    text = as_text(sets)
+    assert "15,658,489         -    90.00%" in text
+    assert text.endswith(
+        "ijbc: for at most 1 false accept in 1,000,000 impostors when cosine >= 0.500."
+    )
+    # With both, the interval has no room.
+    both = as_text({"lfw": with_interval(), "ijbc": of_templates()})
+    assert "95% CI" not in both
+    assert max(map(len, both.splitlines()[:3])) <= 100
+    assert "95% CI" in as_text({"lfw": with_interval()})
+
+
+def test_too_few_pairs_for_any_threshold():
+    few = of_templates()
+    for point in few["tar_at_far"]:
+        point["sufficient"] = False
+    assert threshold_sentence("x", few) == "x: too few impostor pairs to name a threshold."
+
+
+def test_groups():
+    group = {
+        **{"num_pairs": 1200, "num_genuine": 0, "accuracy": 0.9912, "far": 0.0125},
+        **{"tar": None, "eer": None, "auc": None},
+    }
+    sets = {"kface": figures() | {"groups": {"C1-C7": group}}, "lfw": figures()}
+    row = ["kface / C1-C7", "1,200", "0", "99.12%", "1.25%", "-", "-", "-"]
+    assert group_rows(sets) == [row]
+    lines = as_text(sets).splitlines()
+    assert lines[4].split()[:4] == ["set", "/", "group", "pairs"]
+    assert lines[5].split() == " ".join(row).split()
+    assert lines[6] == GROUP_NOTE
+    many = {"kface": figures() | {"groups": {f"group {number}": group for number in range(50)}}}
+    lines = as_text(many).splitlines()
+    assert "and 10 more groups, which are in the JSON file" in lines
+    assert len(group_rows(many)) == 50

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data.template_sets.made_folder import write_folder
 from tests.report.page_parser import read_page
 from tfface.errors import InputError
 
@@ -82,13 +83,14 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
     assert {path.name for path in plots.iterdir()} == expected
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        *("set", "pairs", "accuracy"),
+        *("set", "pairs", "accuracy", "95%", "CI"),
         *("TAR@1e-2", "TAR@1e-3", "TAR@1e-4", "EER", "AUC"),
     ]
     assert lines[1].startswith("pairs     20")
     assert lines[1].count("%*") == 3
     assert lines[3].startswith("* too few impostor pairs")
-    assert lines[4].startswith("pairs: accept two images as one person when cosine >= ")
+    assert lines[4] == "95% CI: of the accuracy, by bootstrap over people"
+    assert lines[5].startswith("pairs: accept two images as one person when cosine >= ")
     assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
 
 
@@ -98,6 +100,44 @@ def test_report_needs_no_folder_of_plots(lfw, tmp_path, capsys):
     assert "pixels: verification" in read_page(report)
     assert [path.name for path in report.parent.iterdir()] == ["report.html"]
     assert capsys.readouterr().out.splitlines()[-1] == f"report: {report}"
+
+
+def test_templates_beside_pairs(lfw, tmp_path, capsys):
+    folder = write_folder(tmp_path / "IJBX", photos=True)
+    files = {name: tmp_path / name for name in ("f.json", "r.csv", "report.html")}
+    outputs = [
+        *("--json", str(files["f.json"]), "--results", str(files["r.csv"])),
+        *("--plots", str(tmp_path / "plots"), "--report", str(files["report.html"])),
+    ]
+    eval_verification.main(
+        ["pixels", "--pairs", f"lfw={lfw / 'pairs.txt'}", "--templates", str(folder), *outputs]
+    )
+    written = json.loads(files["f.json"].read_text())["sets"]
+    assert list(written) == ["lfw", "IJBX"]
+    assert list(written["lfw"]) == list(written["IJBX"])
+    assert written["IJBX"]["accuracy"] is written["IJBX"]["threshold"] is None
+    assert written["IJBX"]["num_pairs"] == 36
+    assert "IJBX" in read_page(files["report.html"])
+    assert (tmp_path / "plots/roc.png").exists()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:4] == ["IJBX", "36", "-", "-"]
+    assert "IJBX: too few impostor pairs to name a threshold." in lines
+    assert [line.split(",")[1] for line in files["r.csv"].read_text().splitlines()] == [
+        *("set", "lfw", "IJBX")
+    ]
+
+    # By themselves, under another name, and each image alike.
+    alike = tmp_path / "alike.json"
+    eval_verification.main(
+        ["pixels", "--templates", f"x={folder}", "--no-scores", "--json", str(alike)]
+    )
+    figures = json.loads(alike.read_text())["sets"]["x"]
+    assert figures["d_prime"] != written["IJBX"]["d_prime"]
+    assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["set", "pairs", "accuracy"]
+    with pytest.raises(InputError, match="two sets are called 'x'"):
+        eval_verification.main(
+            ["pixels", "--templates", f"x={folder}", "--pairs", f"x={lfw / 'pairs.txt'}"]
+        )
 
 
 def test_pixels_and_images_elsewhere(lfw, tmp_path, capsys):
@@ -113,6 +153,8 @@ def test_pixels_and_images_elsewhere(lfw, tmp_path, capsys):
         (["pixels", "--pairs", "nothing.bin"], r"nothing\.bin: can't be read: No such file"),
         (["pixels", "--pairs", "nothing"], "nothing: no such verification set"),
         (["no_model", "--pairs", "LFW/pairs.txt"], "no_model: no such model"),
+        (["pixels"], "nothing to evaluate on: give --pairs, --templates, or both"),
+        (["pixels", "--templates", "LFW"], "no template set: there is no meta/NAME_face_tid_mid"),
         (["pixels", "--pairs", "a=LFW/pairs.txt", "a=LFW/pairs.txt"], "two sets are called 'a'"),
     ],
 )

@@ -54,7 +54,13 @@ def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
         json_file = tmp_path / "figures.json"
         arguments = ["pixels", "--pairs", f"x={pairs}", "--json", str(json_file), *options]
         eval_verification.main(arguments)
-        return json.loads(json_file.read_text())
+        of_set = json.loads(json_file.read_text())["sets"]["x"]
+        # A .bin doesn't say who is in an image, so intervals are not the same.
+        assert of_set.pop("interval_by") == ("pair" if pairs.suffix == ".bin" else "identity")
+        for place in (of_set["accuracy"], *of_set["tar_at_far"]):
+            del place["interval"]
+        del of_set["eer_interval"], of_set["auc_interval"]
+        return of_set
 
     options = ["--pairs", "80", "--folds", "10", "--seed", "4"]
     for output, *more in (["a.bin"], ["b.csv"], ["c.csv", "--no-images"]):
@@ -65,7 +71,7 @@ def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
     ]
     make_pairs.main([str(tmp_path / "b.csv"), "--output", str(tmp_path / "d.bin")])
     expected = figures(tmp_path / "a.bin")
-    assert expected["sets"]["x"]["num_pairs"] == 80
+    assert expected["num_pairs"] == 80
     assert figures(tmp_path / "b.csv") == expected
     assert figures(tmp_path / "c.csv", "--images", str(faces)) == expected
     assert figures(tmp_path / "d.bin") == expected

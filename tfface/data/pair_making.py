@@ -169,6 +169,7 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
         second=second,
         is_genuine=is_genuine,
         num_folds=options.num_folds,
+        identities=source.labels[images],
         groups=groups,
     )
     return pair_set, len(np.unique(source.labels[images]))

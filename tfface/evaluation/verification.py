@@ -27,6 +27,8 @@ def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
             pair_set.is_genuine,
             num_folds=pair_set.num_folds,
             names=pair_set.image_names,
+            identities=pair_set.identities,
+            groups=pair_set.groups,
         )
 
 

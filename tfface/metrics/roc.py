@@ -15,6 +15,8 @@ import numpy as np
 
 from tfface.errors import InputError
 
+_POINTS = 1 << 18
+
 
 @dataclass(frozen=True)
 class Roc:
@@ -55,6 +57,7 @@ class TarAtFar:
         threshold_cosine: the similarity from which a pair is accepted (>=).
         sufficient: whether there are impostor pairs enough for `far` to allow one false accept.
             Where not, `tar` is measured at FAR 0, which says little about `far`.
+        interval: 95 % interval [low, high] of `tar`; None where it wasn't made or isn't sufficient.
     """
 
     far: float
@@ -62,10 +65,13 @@ class TarAtFar:
     measured_far: float
     threshold_cosine: float
     sufficient: bool
+    interval: list[float] | None = None
 
 
 def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     """Returns the ROC curve.
+
+    Takes some 40 bytes for each pair while it works, and 24 for each distinct similarity to keep.
 
     Args:
         similarity: float [num_pairs], finite; higher is more alike.
@@ -75,26 +81,53 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     """
     similarity = np.asarray(similarity, np.float64)
     is_genuine = np.asarray(is_genuine, bool)
-    if similarity.shape != is_genuine.shape or similarity.ndim != 1:
+    check_scores("similarity", similarity, is_genuine)
+    num_genuine = int(np.count_nonzero(is_genuine))
+    num_impostor = len(is_genuine) - num_genuine
+    # One sort of everything tells the thresholds and how many pairs of either kind reach each. How
+    # many of the rarer kind do takes a search for those alone, and the rest are of the other kind.
+    genuine_is_rarer = num_genuine <= num_impostor
+    rarer = similarity[is_genuine if genuine_is_rarer else ~is_genuine]
+    rising = np.sort(similarity)
+    is_first = np.empty(len(rising), bool)
+    is_first[0] = True
+    np.not_equal(rising[1:], rising[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    if len(first) < len(rising):
+        rising = rising[first]
+    threshold, others, rarers = np.empty(len(rising) + 1), *np.zeros((2, len(rising) + 1), np.int64)
+    np.subtract(len(similarity), first[::-1], out=others[1:])
+    del is_first, first
+    of_rarer = np.bincount(np.searchsorted(rising, rarer), minlength=len(rising))
+    np.cumsum(of_rarer[::-1], out=rarers[1:])
+    others -= rarers
+    threshold[0] = np.nextafter(rising[-1], np.inf)
+    threshold[1:] = rising[::-1]
+    return Roc(
+        threshold,
+        false_accepts=others if genuine_is_rarer else rarers,
+        true_accepts=rarers if genuine_is_rarer else others,
+        num_impostor=num_impostor,
+        num_genuine=num_genuine,
+    )
+
+
+def check_scores(name: str, scores: np.ndarray, is_genuine: np.ndarray) -> None:
+    """Raises InputError unless pairs of both kinds have one finite score and one label each.
+
+    Args:
+        name: what the scores are.
+    """
+    if scores.shape != is_genuine.shape or scores.ndim != 1:
         raise InputError(
-            f"similarities of shape {similarity.shape} and labels of shape {is_genuine.shape}: "
-            "expected one similarity and one label for each pair"
+            f"scores ({name}) of shape {scores.shape} and labels of shape {is_genuine.shape}: "
+            f"expected one {name} and one label for each pair"
         )
     check_labels(is_genuine)
-    if not np.isfinite(similarity).all():
-        pair = int(np.flatnonzero(~np.isfinite(similarity))[0])
-        raise InputError(f"the similarity of pair {pair} is {similarity[pair]}, not a number")
-    genuine = np.sort(similarity[is_genuine])
-    impostor = np.sort(similarity[~is_genuine])
-    threshold = np.unique(similarity)[::-1]
-    threshold = np.concatenate([[np.nextafter(threshold[0], np.inf)], threshold])
-    return Roc(
-        threshold=threshold,
-        false_accepts=len(impostor) - np.searchsorted(impostor, threshold, side="left"),
-        true_accepts=len(genuine) - np.searchsorted(genuine, threshold, side="left"),
-        num_impostor=len(impostor),
-        num_genuine=len(genuine),
-    )
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        pair = int(np.argmin(is_finite))
+        raise InputError(f"the {name} of pair {pair} is {scores[pair]}, not a number")
 
 
 def check_labels(is_genuine: np.ndarray) -> None:
@@ -128,8 +161,8 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
     point = int(np.searchsorted(curve.false_accepts, allowed, side="right")) - 1
     return TarAtFar(
         far=float(far),
-        tar=float(curve.tar[point]),
-        measured_far=float(curve.far[point]),
+        tar=float(curve.true_accepts[point] / curve.num_genuine),
+        measured_far=float(curve.false_accepts[point] / curve.num_impostor),
         threshold_cosine=float(curve.threshold[point]),
         sufficient=allowed >= 1,
     )
@@ -140,15 +173,22 @@ def eer(curve: Roc) -> float:
 
     Between two neighbouring points of the curve both rates are taken as straight lines.
     """
+
     # FAR - FRR in whole numbers (times both counts): it climbs strictly from nothing accepted,
     # where it is negative, to everything accepted, where it is positive.
-    difference = curve.false_accepts * curve.num_genuine - curve.num_impostor * (
-        curve.num_genuine - curve.true_accepts
+    def difference(point: int) -> int:
+        missed = curve.num_genuine - int(curve.true_accepts[point])
+        return int(curve.false_accepts[point]) * curve.num_genuine - curve.num_impostor * missed
+
+    before, after = 0, len(curve.threshold) - 1
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (middle, after) if difference(middle) < 0 else (before, middle)
+    share = -difference(before) / (difference(after) - difference(before))
+    far_before, far_after = (
+        int(curve.false_accepts[point]) / curve.num_impostor for point in (before, after)
     )
-    after = int(np.searchsorted(difference, 0, side="left"))
-    before = after - 1
-    share = -difference[before] / (difference[after] - difference[before])
-    return float(curve.far[before] + share * (curve.far[after] - curve.far[before]))
+    return far_before + share * (far_after - far_before)
 
 
 def auc(curve: Roc) -> float:
@@ -156,7 +196,10 @@ def auc(curve: Roc) -> float:
 
     P(similarity of a genuine pair > similarity of an impostor pair) + P(they are equal) / 2
     """
-    doubled = np.sum(
-        np.diff(curve.false_accepts) * (curve.true_accepts[1:] + curve.true_accepts[:-1])
-    )
-    return float(doubled / (2 * curve.num_impostor * curve.num_genuine))
+    doubled = 0
+    # A part at a time, for the sake of memory; each begins with the point that the last ended with.
+    for start in range(0, len(curve.threshold) - 1, _POINTS):
+        part = slice(start, start + _POINTS + 1)
+        false, true = curve.false_accepts[part], curve.true_accepts[part]
+        doubled += int(np.sum(np.diff(false) * (true[1:] + true[:-1])))
+    return doubled / (2 * curve.num_impostor * curve.num_genuine)

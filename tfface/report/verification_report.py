@@ -5,9 +5,11 @@ from pathlib import Path
 
 from tfface.report import page
 from tfface.report.verification_table import (
-    FOOTNOTE,
-    HEADER,
-    needs_footnote,
+    GROUP_HEADER,
+    GROUP_NOTE,
+    group_rows,
+    header,
+    notes,
     table_rows,
     threshold_sentence,
 )
@@ -53,18 +55,24 @@ def verification_section(sets: Mapping[str, Mapping]) -> str:
         sets: pair set -> its figures (`VerificationResult.to_json()`).
     """
     rows = [[cell.replace("+-", "\u00b1") for cell in row] for row in table_rows(sets)]
-    parts = [page.table(HEADER, rows)]
-    if needs_footnote(sets):
-        parts.append(page.note(FOOTNOTE))
+    parts = [page.table(header(sets), rows)]
+    parts += [page.note(note) for note in notes(sets)]
+    if groups := group_rows(sets):
+        parts += [page.table(GROUP_HEADER, groups), page.note(GROUP_NOTE)]
     parts.append(page.items(threshold_sentence(*item) for item in sets.items()))
     return page.section("Verification", *parts)
 
 
 def _tiles(figures: Mapping) -> list[tuple[str, str]]:
-    accuracy = figures["accuracy"]
+    accuracy, threshold = figures["accuracy"], figures["threshold"]
+    tiles = []
+    if accuracy and threshold:
+        tiles = [
+            ("accuracy", f"{100 * accuracy['mean']:.2f} \u00b1 {100 * accuracy['std']:.2f}%"),
+            ("accept from cosine", f"{threshold['cosine']:.3f}"),
+        ]
     return [
-        ("accuracy", f"{100 * accuracy['mean']:.2f} \u00b1 {100 * accuracy['std']:.2f}%"),
-        ("accept from cosine", f"{figures['threshold']['cosine']:.3f}"),
+        *tiles,
         ("EER", f"{100 * figures['eer']:.2f}%"),
         ("AUC", f"{figures['auc']:.4f}"),
         ("genuine pairs", f"{figures['num_genuine']:,}"),

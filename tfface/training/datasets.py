@@ -240,6 +240,7 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
         second=second,
         is_genuine=is_genuine,
         num_folds=num_folds,
+        identities=labels[used],
     )
 
 

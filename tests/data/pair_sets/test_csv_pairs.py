@@ -1,5 +1,7 @@
 """Lists of pairs as CSV: ours, others', and wrong ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,47 @@ def test_folds_and_groups(folder):
     assert pair_set.is_genuine.tolist() == [True, False, False, True]
     assert pair_set.groups == ["near", "far", "far", "near"]
     assert images_of(pair_set)[2] == ("ann/1.jpg", "bob/1.png")
+
+
+IDENTITIES = ",first_identity,Person 2"
+
+
+def test_identities(folder):
+    path = write(
+        folder,
+        HEADER + IDENTITIES,
+        "ann/1.jpg,ann/2.jpg,1,Ann A., Ann A. ",
+        "bob/1.png,ann/1.jpg,0,17,Ann A.",
+        "bob/1.png,bob/2.png,1,17,17",
+    )
+    pair_set = load_pair_set(path)
+    assert [Path(name).name for name in pair_set.image_names] == [
+        *("1.jpg", "2.jpg", "1.png", "2.png")
+    ]
+    assert pair_set.identities.tolist() == [0, 0, 1, 1]
+    assert load_pair_set(write(folder, HEADER, *LINES)).identities is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["ann/1.jpg,ann/2.jpg,1,ann,"], "line 2: says of ann/2.jpg nobody's identity"),
+        (
+            ["ann/1.jpg,ann/2.jpg,1,ann,ann", "ann/1.jpg,bob/1.png,0,eve,bob"],
+            "line 3: says that ann/1.jpg shows eve; a line before it says somebody else",
+        ),
+        (["ann/1.jpg,ann/2.jpg,1,ann,eve"], "line 2: the pair is said to be genuine, and of the"),
+        (["ann/1.jpg,bob/1.png,0,a,a"], "line 2: the pair is said to be of impostors, and of the"),
+    ],
+)
+def test_wrong_identities(folder, lines, message):
+    with pytest.raises(InputError, match=rf"pairs\.csv, {message}"):
+        load_pair_set(write(folder, HEADER + IDENTITIES, *lines))
+
+
+def test_one_column_of_identities_alone(folder):
+    with pytest.raises(InputError, match="line 1: has the column second_identity alone: expected"):
+        load_pair_set(write(folder, HEADER + ",identity2", "ann/1.jpg,ann/2.jpg,1,ann"))
 
 
 def test_folds_of_unequal_size(folder):

@@ -1,5 +1,7 @@
 """LFW's lists of pairs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,19 @@ def test_view_2_keeps_the_order_of_its_folds(folder):
     assert pair_set.num_folds == 2
     assert len(pair_set.images) == 4
     assert pair_set.name == "pairs"
+
+
+def test_identities_are_the_names(folder):
+    for name, text in (("pairs.txt", VIEW_2), ("pairsDevTest.txt", VIEW_1)):
+        (folder / name).write_text(text)
+        pair_set = load_pair_set(folder / name)
+        people = [Path(file).parent.name for file in pair_set.image_names]
+        assert len(set(zip(people, pair_set.identities.tolist(), strict=True))) == 2
+        same = pair_set.identities[pair_set.first] == pair_set.identities[pair_set.second]
+        assert np.array_equal(same, pair_set.is_genuine)
+    # Where names and answers contradict each other, nobody knows who is who.
+    (folder / "pairs.txt").write_text(VIEW_2.replace("Ann\t2\tBob\t2", "Ann\t2\tAnn\t1"))
+    assert load_pair_set(folder / "pairs.txt").identities is None
 
 
 def test_view_1_takes_the_kinds_in_turn(folder):

@@ -62,6 +62,7 @@ def test_synthetic(monkeypatch):
     assert identities.min() >= TEST_IDENTITIES_FROM
     same = identities[pair_set.first] == identities[pair_set.second]
     assert np.array_equal(same, pair_set.is_genuine)
+    assert np.array_equal(pair_set.identities, identities)
     assert len(pair_set.images) == len(pair_set.image_names) == len(set(pair_set.image_names))
     assert pair_set.images[0].startswith(b"\x89PNG")
     assert str(identities[5]) in pair_set.image_names[5]

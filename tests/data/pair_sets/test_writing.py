@@ -35,6 +35,16 @@ def pair_sets(draw, **others):
     return make(images, first, second, is_genuine, **others)
 
 
+def people_of(pair_set):
+    """Says of each image who is in it so that the answers are right; None where that can't be."""
+    people = np.arange(len(pair_set.images))
+    for a, b, genuine in zip(pair_set.first, pair_set.second, pair_set.is_genuine, strict=True):
+        if genuine:
+            people[people == people[a]] = people[b]
+    same = people[pair_set.first] == people[pair_set.second]
+    return 10 * people if np.array_equal(same, pair_set.is_genuine) else None
+
+
 def shown(pair_set):
     """What pairs are, in order, whatever number each image has."""
     return [
@@ -68,16 +78,31 @@ def test_bin_reads_back(pair_set, tmp_path):
 
 
 @in_one_folder
-@given(pair_set=pair_sets(), num_folds=st.integers(1, 12), grouped=st.booleans())
-def test_csv_reads_back(pair_set, num_folds, grouped, tmp_path):
+@given(
+    pair_set=pair_sets(),
+    num_folds=st.integers(1, 12),
+    grouped=st.booleans(),
+    with_identities=st.booleans(),
+)
+def test_csv_reads_back(pair_set, num_folds, grouped, with_identities, tmp_path):
     num_folds = min(num_folds, len(pair_set.first))
     groups = [f'g "{number % 3}", ' for number in range(len(pair_set.first))] if grouped else None
-    pair_set = PairSet(**(vars(pair_set) | {"num_folds": num_folds, "groups": groups}))
+    identities = people_of(pair_set) if with_identities else None
+    others = {"num_folds": num_folds, "groups": groups, "identities": identities}
+    pair_set = PairSet(**(vars(pair_set) | others))
     writing.write_csv(pair_set, tmp_path / "made.csv")
     read = load_pair_set(tmp_path / "made.csv")
     assert shown(read) == shown(pair_set)
     assert read.num_folds == num_folds
     assert read.groups == groups
+    if identities is None:
+        assert read.identities is None
+    else:
+        for images in ("first", "second"):
+            # Numbered anew, but in the same way everywhere.
+            people = identities[getattr(pair_set, images)]
+            told = read.identities[getattr(read, images)]
+            assert len(set(zip(people.tolist(), told.tolist(), strict=True))) == len(set(people))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.csv", "made_images"]
     assert len(list((tmp_path / "made_images").iterdir())) == len(pair_set.images)
 

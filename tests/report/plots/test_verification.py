@@ -35,3 +35,22 @@ def test_similarities_that_are_all_equal(tmp_path):
         tmp_path / "s.png", genuine=ones, impostor=ones, threshold=1.0, title="constant"
     )
     assert is_picture(tmp_path / "s.png")
+
+
+def test_roc_of_millions_of_pairs_is_thinned():
+    far = np.arange(1, 1_000_001) / 1_000_000
+    tar = np.sqrt(far)
+    thin_far, thin_tar = plots._thinned(far, tar)
+    assert len(thin_far) <= 4000
+    assert (thin_far[0], thin_far[-1]) == (1e-6, 1)
+    assert np.array_equal(thin_tar, np.sqrt(thin_far))
+    # No two neighbours are further apart than can be seen, but where the points themselves are.
+    assert np.diff(np.log10(thin_far))[1000:].max() < 0.002
+    few = np.array([0.1, 1])
+    assert plots._thinned(few, few)[0] is few
+
+
+def test_roc_of_millions_of_pairs(tmp_path):
+    far = np.arange(0, 2_000_001) / 2_000_000
+    plots.draw_roc(tmp_path / "roc.png", {"large": (far, np.minimum(1, 0.9 + far))})
+    assert is_picture(tmp_path / "roc.png")

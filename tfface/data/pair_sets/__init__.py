@@ -30,6 +30,7 @@ __all__ = [
     "load_pair_set",
     "make_pairs",
     "num_possible_pairs",
+    "split_name",
     "without_repeats",
 ]
 
@@ -53,7 +54,7 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
     Raises InputError: there's no such file, it's of no known format, it's damaged, or an image is
         missing.
     """
-    name, source = _split(os.fspath(argument))
+    name, source = split_name(os.fspath(argument))
     module, _ = find_format(argument)
     if module is None:
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
@@ -64,11 +65,11 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
 
 def find_format(argument: str | os.PathLike) -> tuple[ModuleType | None, str]:
     """Returns the module for a --pairs argument, None if no format matches, and its source."""
-    _, source = _split(os.fspath(argument))
+    _, source = split_name(os.fspath(argument))
     return next((module for module in FORMATS.values() if module.matches(source)), None), source
 
 
-def _split(argument: str) -> tuple[str, str]:
+def split_name(argument: str) -> tuple[str, str]:
     """Returns name and source of `name=source` or of `source`; a path may itself hold a `=`."""
     given = re.fullmatch(r"([\w.-]+)=(.+)", argument)
     if given and not Path(argument).exists():

@@ -1,8 +1,8 @@
-"""Lists of pairs as CSV: two columns of image paths, one with the answer, and maybe their fold.
+"""Lists of pairs as CSV: two columns of image paths, one with the answer, and maybe more.
 
-    first,second,is_genuine,fold
-    ann/1.jpg,ann/2.jpg,1,0
-    ann/1.jpg,bob/1.jpg,0,0
+    first,second,is_genuine,fold,first_identity,second_identity,group
+    ann/1.jpg,ann/2.jpg,1,0,ann,ann,indoors
+    ann/1.jpg,bob/1.jpg,0,0,ann,bob,outdoors
 
 Names of columns are told apart without regard to case, spaces, `_` and `-`; `_COLUMNS` lists those
 that are known. Columns of other names are passed over.
@@ -29,8 +29,11 @@ _COLUMNS = {
     "second": ("second", "file_y", "path2", "image2", "img2", "file2"),
     "is_genuine": ("is_genuine", "genuine", "same", "is_same", "label", "decision", "match"),
     "fold": ("fold",),
+    "first_identity": ("first_identity", "identity1", "person1"),
+    "second_identity": ("second_identity", "identity2", "person2"),
     "group": ("group",),
 }
+_IDENTITIES = ("first_identity", "second_identity")
 _NEEDED = ("first", "second", "is_genuine")
 _ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -68,11 +71,13 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     Args:
         images_dir: where the list's paths start; by default as `images_folder` says.
 
-    Raises InputError: the list is not in this format, its folds are of unequal sizes, or an image
-        is missing or lies elsewhere than below that folder.
+    Raises InputError: the list is not in this format, its folds are of unequal sizes, its
+        identities contradict each other or the answers, or an image is missing or lies elsewhere
+        than below that folder.
     """
     path = Path(source)
     pairs = _read_pairs(path)
+    identities = _identities(path, pairs)
     order, num_folds = _order(path, pairs)
     pairs = [pairs[i] for i in order]
 
@@ -92,13 +97,17 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         second=np.array([position[pair.second] for pair in pairs]),
         is_genuine=np.array([pair.is_genuine for pair in pairs]),
         num_folds=num_folds,
+        identities=identities and np.array([identities[image] for image in position]),
         groups=None if pairs[0].group is None else [pair.group for pair in pairs],
     )
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """One line of the list; `line` is its number, `fold` and `group` are None without a column."""
+    """One line of the list; `line` is its number.
+
+    `fold`, `group` and `identities`, those of its two images, are None without a column.
+    """
 
     line: int
     first: str
@@ -106,6 +115,7 @@ class _Pair:
     is_genuine: bool
     fold: int | None
     group: str | None
+    identities: tuple[str, str] | None
 
 
 def _read_pairs(path: Path) -> list[_Pair]:
@@ -119,6 +129,12 @@ def _read_pairs(path: Path) -> list[_Pair]:
                 f"'{column}': call one {', '.join(_COLUMNS[column][:-1])} or "
                 f"{_COLUMNS[column][-1]} (columns are separated by commas)"
             )
+    has_identities = [column in columns for column in _IDENTITIES]
+    if any(has_identities) and not all(has_identities):
+        raise InputError(
+            f"{path}, line {line}: has the column {_IDENTITIES[has_identities.index(True)]} alone: "
+            f"expected {' and '.join(_IDENTITIES)}, or neither"
+        )
     pairs = []
     for line, row in rows:
         if len(row) != len(header):
@@ -135,6 +151,9 @@ def _read_pairs(path: Path) -> list[_Pair]:
                 is_genuine=_answer(path, line, values["is_genuine"]),
                 fold=_fold(path, line, values["fold"]) if "fold" in values else None,
                 group=values.get("group"),
+                identities=tuple(values[column].strip() for column in _IDENTITIES)
+                if all(has_identities)
+                else None,
             )
         )
     if not pairs:
@@ -190,6 +209,34 @@ def _fold(path: Path, line: int, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
         raise InputError(f"{path}, line {line}: expected the number of a fold; got '{text[:80]}'")
     return int(text)
+
+
+def _identities(path: Path, pairs: list[_Pair]) -> dict[str, int] | None:
+    """Returns the number of the person in each image; None without columns of identities."""
+    if pairs[0].identities is None:
+        return None
+    numbers: dict[str, int] = {}
+    of_image: dict[str, int] = {}
+    for pair in pairs:
+        for image, identity in zip((pair.first, pair.second), pair.identities, strict=True):
+            if not identity:
+                raise InputError(
+                    f"{path}, line {pair.line}: says of {image[:200]} nobody's identity"
+                )
+            number = numbers.setdefault(identity, len(numbers))
+            if of_image.setdefault(image, number) != number:
+                raise InputError(
+                    f"{path}, line {pair.line}: says that {image[:200]} shows {identity[:80]}; a "
+                    "line before it says somebody else"
+                )
+        first, second = pair.identities
+        if (first == second) != pair.is_genuine:
+            answer = "genuine" if pair.is_genuine else "of impostors"
+            raise InputError(
+                f"{path}, line {pair.line}: the pair is said to be {answer}, and of the identities "
+                f"{first[:80]} and {second[:80]}"
+            )
+    return of_image
 
 
 def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:

@@ -30,6 +30,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     figure), and all its genuine pairs come first: cut into folds as it stands, half of the folds
     would hold one kind of pair only. So its genuine and impostor pairs are taken in turn.
 
+    Identities are known by their names, unless the list calls images of one name impostors.
+
     Args:
         images_dir: by default the folder `images` beside the list.
 
@@ -52,6 +54,9 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     }
     files = _find_images(path, list(position), images_dir or path.parent / "images")
     indices = np.array([[position[image] for image in pair] for pair in pairs])
+    folders = [image.rpartition("/")[0] for image in position]
+    identities = np.unique(folders, return_inverse=True)[1]
+    is_consistent = np.array_equal(np.equal(*identities[indices].T), is_genuine)
     return PairSet(
         name=name,
         images=FileImages(files),
@@ -60,6 +65,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         second=indices[:, 1],
         is_genuine=is_genuine,
         num_folds=folds or NUM_FOLDS,
+        identities=identities if is_consistent else None,
     )
 
 

@@ -21,6 +21,8 @@ class PairSet:
         second: int64 [num_pairs], position of the second.
         is_genuine: bool [num_pairs].
         num_folds: folds of the accuracy; pairs are dealt to them in order.
+        identities: int64 [num_images], the number of the person in each image; None when unknown.
+            Where they are known, pairs are genuine whose images are of one person.
         groups: a text for each pair, by which figures may be told apart; None when there are none.
     """
 
@@ -31,4 +33,5 @@ class PairSet:
     second: np.ndarray
     is_genuine: np.ndarray
     num_folds: int = NUM_FOLDS
+    identities: np.ndarray | None = None
     groups: Sequence[str] | None = None

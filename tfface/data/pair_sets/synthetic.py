@@ -29,8 +29,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     numbers = np.tile(np.arange(_IMAGES_PER_IDENTITY), _NUM_IDENTITIES)
     first, second, is_genuine = make_pairs(identities, _NUM_PAIRS, _SEED)
     images, first, second = without_repeats(first, second)
-    identities, numbers = identities[images].tolist(), numbers[images].tolist()
-    faces = render_faces(identities, numbers, _SIZE)
+    identities, numbers = identities[images], numbers[images].tolist()
+    faces = render_faces(identities.tolist(), numbers, _SIZE)
     return PairSet(
         name=name,
         images=[tf.io.encode_png(face).numpy() for face in faces],
@@ -42,4 +42,5 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         second=second,
         is_genuine=is_genuine,
         num_folds=NUM_FOLDS,
+        identities=identities,
     )

@@ -135,6 +135,9 @@ def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_nam
         "is_genuine": pair_set.is_genuine.astype(int).tolist(),
         "fold": folds.tolist(),
     }
+    if pair_set.identities is not None:
+        columns["first_identity"] = pair_set.identities[pair_set.first].tolist()
+        columns["second_identity"] = pair_set.identities[pair_set.second].tolist()
     if pair_set.groups is not None:
         columns["group"] = pair_set.groups
     if with_names:

@@ -9,6 +9,8 @@ from matplotlib.ticker import FuncFormatter
 
 from tfface.report.plots.style import BLUE, LINES, VERMILLION, dress, percent, save
 
+_MOST_POINTS = 4000
+
 
 def draw_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Draws TAR over FAR, FAR on a log axis that ends where the impostor pairs end.
@@ -24,10 +26,11 @@ def draw_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
         colour, style = LINES[number % len(LINES)]
         # The best TAR of each FAR; below its first false accept a curve has no pair to tell by.
         shown = (far > 0) & np.append(np.diff(far) > 0, True)
-        lowest = min(lowest, tar[shown][0])
+        far, tar = _thinned(far[shown], tar[shown])
+        lowest = min(lowest, tar[0])
         axes.plot(
-            far[shown],
-            tar[shown],
+            far,
+            tar,
             color=colour,
             linestyle=style,
             linewidth=1.8,
@@ -41,6 +44,16 @@ def draw_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     dress(axes, "ROC", "false accept rate (FAR)", "true accept rate (TAR)")
     axes.legend(frameon=False, loc="lower right")
     save(figure, path)
+
+
+def _thinned(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leaves points out that lie closer together on the log axis than can be drawn."""
+    if len(far) <= _MOST_POINTS:
+        return far, tar
+    # Each stands for the points up to it; the best TAR of these is the last one's.
+    places = np.searchsorted(far, np.geomspace(far[0], 1, _MOST_POINTS), side="right") - 1
+    places = np.unique(places)
+    return far[places], tar[places]
 
 
 def draw_similarities(

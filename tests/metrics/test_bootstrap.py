@@ -1,0 +1,199 @@
+"""Replicates against a set with each pair as often as its weight says; intervals against truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfface.metrics import bootstrap, bootstrap_figures, bootstrap_weights
+from tfface.metrics.bootstrap import bootstrap_intervals
+from tfface.metrics.bootstrap_figures import PairOrder, replicate_figures
+from tfface.metrics.bootstrap_weights import draw_weights, share_kept
+from tfface.metrics.roc import auc, eer, roc, tar_at_far
+
+FARS = (0.5, 0.1, 0.07, 0.01)
+
+
+@st.composite
+def sets(draw):
+    """Pairs with many equal similarities, people in several of them, and answers to each."""
+    num_pairs = draw(st.integers(2, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    is_genuine = rng.random(num_pairs) < draw(st.sampled_from([0.1, 0.5, 0.9]))
+    is_genuine[:2] = True, False
+    similarity = (
+        rng.integers(-3, 4, num_pairs) / 4 + draw(st.sampled_from([0, 0.25, 5])) * is_genuine
+    )
+    first = rng.integers(0, 6, num_pairs)
+    second = np.where(is_genuine, first, (first + rng.integers(1, 6, num_pairs)) % 6)
+    is_right = rng.random(num_pairs) < 0.7
+    return similarity, is_genuine, is_right, (first, second)
+
+
+def slow_figures(similarity, is_genuine, is_right, weights):
+    """The figures of one replicate: `metrics.roc` of the pairs, each as often as it is there."""
+    similarity, is_genuine, is_right = (
+        np.repeat(values, weights) for values in (similarity, is_genuine, is_right)
+    )
+    if is_genuine.all() or not is_genuine.any():
+        return np.full(3 + len(FARS), np.nan)
+    curve = roc(similarity, is_genuine)
+    tar = [tar_at_far(curve, far).tar for far in FARS]
+    return np.array([np.mean(is_right), eer(curve), auc(curve), *tar])
+
+
+def all_weights(order, weights):
+    """The weight of each pair in the set's own order: int [num_pairs, replicates]."""
+    parts = [weights(row, row + 1) for row in range(order.num_pairs)]
+    by_rank = np.concatenate([row for part in parts for row in part])
+    by_pair = np.empty_like(by_rank)
+    by_pair[order.rows] = by_rank
+    return by_pair
+
+
+@settings(max_examples=150, deadline=None)
+@given(sets(), st.booleans(), st.sampled_from([3, 10, 2048]))
+def test_replicates_are_what_the_definitions_say(drawn, by_identity, rows_at_a_time):
+    similarity, is_genuine, is_right, identities = drawn
+    with pytest.MonkeyPatch.context() as patch:
+        # Small ones, so that sets are worked on in parts.
+        patch.setattr(bootstrap_figures, "_PART_ROWS", rows_at_a_time)
+        patch.setattr(bootstrap_figures, "MOST_ROWS", 4 * rows_at_a_time)
+        patch.setattr(bootstrap_weights, "MOST_ROWS", 4 * rows_at_a_time)
+        order = PairOrder(similarity, is_genuine, is_right)
+        [weights] = draw_weights(order, identities if by_identity else None, 9, seed=5)
+        figures = replicate_figures(order, weights, FARS)
+    counts = all_weights(order, weights)
+    for replicate in range(9):
+        expected = slow_figures(similarity, is_genuine, is_right, counts[:, replicate])
+        np.testing.assert_allclose(figures[:, replicate], expected, rtol=0, atol=1e-12)
+
+
+def test_weights_by_identity_go_with_people():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 30, 400)
+    is_genuine = rng.random(400) < 0.5
+    second = np.where(is_genuine, first, (first + rng.integers(1, 30, 400)) % 30)
+    order = PairOrder(rng.random(400), is_genuine, is_genuine)
+    [weights] = draw_weights(order, (first, second), 500, seed=0)
+    counts = all_weights(order, weights).astype(int)
+    for person in range(30):
+        of_person = counts[is_genuine & (first == person)]
+        assert np.all(of_person == of_person[:1])
+    # Whoever is in no replicate takes impostor pairs along, but for those whose weight became 1.
+    assert np.all(counts[~is_genuine].min(axis=0) == 0)
+    again = all_weights(order, next(draw_weights(order, (second, first), 500, seed=0)))
+    assert np.array_equal(counts, again)
+    other = all_weights(order, next(draw_weights(order, (first, second), 500, seed=1)))
+    assert not np.array_equal(counts, other)
+
+
+@pytest.mark.parametrize("kept", [1, 0.74, 0.41421])
+def test_weights_have_mean_1_and_the_variance_they_should(kept):
+    table = np.frombuffer(bootstrap_weights._table(kept), np.uint8).astype(float)
+    assert len(table) == 256
+    assert table.mean() == 1
+    assert table.var() == pytest.approx(kept, abs=0.03 if kept < 1 else 0)
+
+
+def test_share_kept():
+    people = np.arange(200)
+    assert share_kept(people[:100], people[100:]) == pytest.approx(np.sqrt(2) - 1)
+    many = np.random.default_rng(0).integers(0, 10, (2, 1000))
+    assert 0.98 < share_kept(*many) < 1
+
+
+def test_blocks_of_replicates(monkeypatch):
+    monkeypatch.setattr(bootstrap_weights, "_MOST_BYTES", 1)
+    rng = np.random.default_rng(0)
+    order = PairOrder(rng.random(50), np.arange(50) < 25, np.ones(50, bool))
+    identities = np.arange(50), np.where(np.arange(50) < 25, np.arange(50), np.arange(50) - 1)
+    blocks = list(draw_weights(order, identities, 300, seed=0))
+    sizes = [weights(0, 50)[0].shape[1] for weights in blocks]
+    assert sizes == [128, 128, 44]
+    assert not np.array_equal(blocks[0](0, 50)[0], blocks[1](0, 50)[0])
+
+
+def test_a_long_run_is_summed_in_pieces(monkeypatch):
+    """A model that finds all alike, and one that never errs, have one segment or two."""
+    is_genuine = np.arange(60_000) % 2 == 0
+    for similarity, expected in ((np.ones(60_000), 0.5), (is_genuine.astype(float), 1)):
+        found = bootstrap_intervals(similarity, is_genuine, is_genuine, [0.1], num_replicates=16)
+        assert found.auc == [expected, expected]
+        assert found.eer == [1 - expected, 1 - expected]
+        assert found.accuracy[0] < 0.5 < found.accuracy[1]
+        assert found.tar_at_far == [[0, 0] if expected < 1 else [1, 1]]
+
+
+def test_too_many_pairs_have_no_intervals(monkeypatch):
+    monkeypatch.setattr(bootstrap, "MOST_PAIRS", 9)
+    similarity, is_genuine = np.arange(10.0), np.arange(10) < 5
+    assert bootstrap_intervals(similarity, is_genuine, is_genuine, [0.1]) is None
+    assert bootstrap_intervals(similarity[1:], is_genuine[1:], is_genuine[1:], [0.1]) is not None
+
+
+def made_set(rng, num_identities, share):
+    """Similarities of which `share` of the variance is the people's, and what is known of them.
+
+    Genuine pairs are normal about 2, impostor pairs about 0.
+    """
+    people, others = rng.normal(size=(2, num_identities))
+    of_genuine = rng.integers(0, num_identities, 300)
+    a = rng.integers(0, num_identities, 300)
+    b = (a + rng.integers(1, num_identities, 300)) % num_identities
+    noise = np.sqrt(1 - share) * rng.normal(size=(2, 300))
+    genuine = 2 + np.sqrt(share) * people[of_genuine] + noise[0]
+    impostor = np.sqrt(share / 2) * (others[a] + others[b]) + noise[1]
+    identities = np.concatenate([of_genuine, a]), np.concatenate([of_genuine, b])
+    return np.concatenate([genuine, impostor]), np.arange(600) < 300, identities
+
+
+# Of normal similarities: accuracy at 1, EER, AUC, TAR at FAR 0.1.
+TRUTH = [0.8413, 0.1587, 0.9214, 0.7637]
+
+
+@pytest.mark.parametrize(
+    ("num_identities", "share", "by_identity", "least", "most"),
+    [
+        (3000, 0, False, 0.92, 0.98),
+        (3000, 0, True, 0.92, 0.98),
+        # With a few people in all pairs, intervals by pair are far too narrow.
+        (40, 0.6, False, 0.3, 0.75),
+        (40, 0.6, True, 0.85, 0.98),
+    ],
+)
+def test_intervals_hold_the_truth_about_as_often_as_they_say(
+    num_identities, share, by_identity, least, most
+):
+    rng = np.random.default_rng(1)
+    holds = []
+    for _ in range(300):
+        similarity, is_genuine, identities = made_set(rng, num_identities, share)
+        is_right = (similarity >= 1) == is_genuine
+        found = bootstrap_intervals(
+            similarity,
+            is_genuine,
+            is_right,
+            [0.1],
+            identities if by_identity else None,
+            num_replicates=200,
+        )
+        assert found.by == ("identity" if by_identity else "pair")
+        intervals = [found.accuracy, found.eer, found.auc, *found.tar_at_far]
+        holds.append(
+            [low <= true <= high for (low, high), true in zip(intervals, TRUTH, strict=True)]
+        )
+    for share_held in np.mean(holds, axis=0):
+        assert least <= share_held <= most
+
+
+def test_intervals_by_identity_are_wider_where_people_repeat():
+    similarity, is_genuine, identities = made_set(np.random.default_rng(0), 40, 0.6)
+    is_right = (similarity >= 1) == is_genuine
+    by_pair, by_identity = (
+        bootstrap_intervals(similarity, is_genuine, is_right, [0.1], known)
+        for known in (None, identities)
+    )
+    for name in ("accuracy", "eer", "auc"):
+        assert np.ptp(getattr(by_identity, name)) > 1.4 * np.ptp(getattr(by_pair, name))
+    assert np.ptp(by_identity.tar_at_far[0]) > 1.4 * np.ptp(by_pair.tar_at_far[0])

@@ -1,0 +1,57 @@
+"""Figures of groups against the same pairs by themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.metrics.test_verification import random_set
+from tfface.errors import InputError
+from tfface.metrics.groups import group_figures
+from tfface.metrics.roc import auc, eer, roc
+from tfface.metrics.verification import verification
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 40), st.integers(-2, 2))
+def test_figures_are_those_of_the_groups_pairs(seed, num_pairs, threshold):
+    rng = np.random.default_rng(seed)
+    similarity = rng.integers(-3, 4, num_pairs) / 2
+    is_genuine, is_right = rng.random((2, num_pairs)) < 0.5
+    groups = [f"group {number}" for number in rng.integers(0, 4, num_pairs)]
+    figures = group_figures(similarity, is_genuine, is_right, threshold / 2, groups)
+    assert list(figures) == sorted(set(groups))
+    for name, of_group in figures.items():
+        own = np.array([group == name for group in groups])
+        genuine, impostor = similarity[own & is_genuine], similarity[own & ~is_genuine]
+        assert of_group.num_pairs == np.count_nonzero(own)
+        assert of_group.num_genuine == len(genuine)
+        assert of_group.accuracy == np.mean(is_right[own])
+        assert of_group.far == (np.mean(impostor >= threshold / 2) if len(impostor) else None)
+        assert of_group.tar == (np.mean(genuine >= threshold / 2) if len(genuine) else None)
+        if len(genuine) and len(impostor):
+            curve = roc(similarity[own], is_genuine[own])
+            assert (of_group.eer, of_group.auc) == (eer(curve), auc(curve))
+        else:
+            assert of_group.eer is of_group.auc is None
+
+
+def test_groups_share_the_sets_thresholds():
+    embeddings, first, second, is_genuine = random_set(0)
+    groups = ["odd" if pair % 2 else "even" for pair in range(200)]
+    result = verification(embeddings, first, second, is_genuine, groups=groups)
+    assert list(result.groups) == ["even", "odd"]
+    # The set's folds are of one size, and so are the groups.
+    both = [group.accuracy for group in result.groups.values()]
+    assert np.mean(both) == pytest.approx(result.accuracy.mean)
+    point = result.groups["odd"]
+    accepted = result.similarity[1::2] >= result.threshold.cosine
+    assert point.far == np.mean(accepted[~is_genuine[1::2]])
+    written = result.to_json()["groups"]["even"]
+    assert list(written) == ["num_pairs", "num_genuine", "accuracy", "far", "tar", "eer", "auc"]
+
+
+def test_as_many_groups_as_pairs():
+    embeddings, first, second, is_genuine = random_set(0)
+    with pytest.raises(InputError, match="3 groups were given for 200 pairs"):
+        verification(embeddings, first, second, is_genuine, groups=["a", "b", "c"])
