@@ -9,12 +9,13 @@ from tfface.report.verification_table import (
     GROUP_NOTE,
     group_rows,
     header,
+    interval_text,
     notes,
     table_rows,
     threshold_sentence,
 )
 
-_FAR_HEADER = ["FAR", "TAR", "measured FAR", "cosine >=", "pairs enough"]
+_FAR_HEADER = ["FAR", "TAR", "95% CI", "measured FAR", "cosine >=", "pairs enough"]
 
 
 def write_verification_report(
@@ -85,6 +86,7 @@ def _fars(figures: Mapping) -> str:
         [
             f"{point['far']:g}",
             f"{100 * point['tar']:.2f}%",
+            interval_text(point.get("interval")),
             f"{point['measured_far']:.3g}",
             f"{point['threshold_cosine']:.3f}",
             "yes" if point["sufficient"] else "no",

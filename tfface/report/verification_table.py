@@ -44,8 +44,7 @@ def _cells(name: str, figures: Mapping, sets: Mapping[str, Mapping]) -> dict[str
     if accuracy:
         cells["accuracy"] = f"{100 * accuracy['mean']:.2f} +- {100 * accuracy['std']:.2f}%"
     if any(_accuracy_interval(of_set) for of_set in sets.values()):
-        interval = _accuracy_interval(figures)
-        cells[_INTERVAL] = "-".join(f"{100 * end:.2f}" for end in interval) if interval else _NONE
+        cells[_INTERVAL] = interval_text(_accuracy_interval(figures))
     finer = {far: text for far, text in _FINER_FARS.items() if _is_sufficient(far, sets)}
     for far, text in (_SHOWN_FARS | finer).items():
         point = points.get(far)
@@ -53,6 +52,11 @@ def _cells(name: str, figures: Mapping, sets: Mapping[str, Mapping]) -> dict[str
             _percent(point["tar"]) + "*" * (not point["sufficient"]) if point else _NONE
         )
     return cells | {"EER": _percent(figures["eer"]), "AUC": f"{figures['auc']:.4f}"}
+
+
+def interval_text(interval: list[float] | None) -> str:
+    """Returns an interval [low, high] of shares in percent, as 99.04-99.54."""
+    return "-".join(f"{100 * end:.2f}" for end in interval) if interval else _NONE
 
 
 def _accuracy_interval(figures: Mapping) -> list[float] | None:
