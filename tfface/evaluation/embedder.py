@@ -23,6 +23,10 @@ class Embedder(Protocol):
     Attributes:
         name: what tables and messages call it.
         image_size: (height, width) of the images it takes.
+        keeps_aspect: images of another shape are not squeezed to it, but cut or filled at the sides,
+            as `data.images.decode` says. So it is for models that were not made here: they are
+            trained on faces of one template, and an aligned face of another shape is the same
+            picture with wider or narrower margins. A model of ours gets what its training got.
         batch_size: how many images are best given at a time; `embed` takes any number.
         fingerprint: a text that differs where embeddings do: of the model's file or weights, and
             of how it is used (pixels, size, mirrored copies).
@@ -30,6 +34,7 @@ class Embedder(Protocol):
 
     name: str
     image_size: tuple[int, int]
+    keeps_aspect: bool
     batch_size: int
 
     @property

@@ -58,6 +58,8 @@ class ForeignEmbedder:
     Raises InputError: the size is not known, or not the model's.
     """
 
+    keeps_aspect = True
+
     def __init__(
         self,
         run: Callable[[np.ndarray], np.ndarray],

@@ -36,6 +36,8 @@ class KerasEmbedder:
         vector for each image.
     """
 
+    keeps_aspect = False
+
     def __init__(
         self,
         model: keras.Model,
