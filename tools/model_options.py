@@ -13,26 +13,28 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run folder, a .keras, .onnx or .tflite file, a recipe (the network it starts "
-        "from), or the word pixels (the least of baselines)",
+        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
+        ".tflite file, a recipe (the network it starts from), or the word pixels (the least of "
+        "baselines)",
     )
     group = parser.add_argument_group("how the model is used")
     group.add_argument(
         "--input",
         choices=["rgb", "bgr"],
-        help="colour order of an .onnx or .tflite file (default rgb)",
+        help="colour order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
     )
     group.add_argument(
         "--range",
         metavar="R",
-        help="what such a file takes for the pixels 0 and 255: -1..1, 0..1, 0..255, "
-        "or a formula (default (x-127.5)/128)",
+        help="what such a model takes for the pixels 0 and 255: -1..1, 0..1, 0..255, or a formula "
+        "(default (x-127.5)/128; 0..255 where it takes whole numbers)",
     )
     group.add_argument(
         "--size",
         type=command.image_size,
         metavar="HxW",
-        help="image size of such a file, where it takes any",
+        help="image size of such a model, where it takes any; faces of another shape are brought "
+        "to its height, and cut or filled with black at the sides",
     )
     group.add_argument(
         "--no-flip",
