@@ -138,6 +138,17 @@ def decode_batches(
         raise
 
 
+def decode_whole(encoded: bytes, name: str) -> np.ndarray:
+    """Decodes one image in its own size: uint8 [height, width, 3], RGB.
+
+    Raises InputError: it can't be decoded, or has more than `MOST_PIXELS`; `name` is what the
+        message calls it.
+    """
+    if reason := undecodable_reason(encoded):
+        raise InputError(f"{name}: {reason}")
+    return decode_unresized(tf.constant(encoded)).numpy()
+
+
 def undecodable_reason(encoded: bytes) -> str | None:
     """Returns why these bytes are no image to use, in a few words; None when they are one."""
     if not encoded:

@@ -1,7 +1,7 @@
 """What embedders of model files have in common that were not made here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,7 +58,9 @@ class ForeignEmbedder:
         path: of the model; the stem of a file, or the name of a folder, is the name.
         image_input: as `read_image_input` returns it.
         options: how to use the model. What it takes for pixels is the usual where they don't say.
-    Attributes: as `Embedder` has them.
+    Attributes: as `Embedder` has them, and
+        pixels: what the model is given.
+        is_uint8: it takes whole numbers, so there's no other range than 0..255.
     Raises InputError: the size is not known, or not the model's; or a range of pixels is given that
         whole numbers can't hold.
     """
@@ -76,15 +78,21 @@ class ForeignEmbedder:
         self.name = path.resolve().name if path.is_dir() else path.stem
         self.image_size = _image_size(path, image_input, options.image_size)
         self.batch_size = options.batch_size
+        self.pixels = _pixels(path, image_input, options.pixels)
+        self.is_uint8 = image_input.is_uint8
         self._run = run
         self._path = path
         self._input = image_input
-        self._pixels = _pixels(path, image_input, options.pixels)
-        self._flip = options.flip
+        self._options = options
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(hash_files(self._path), self._pixels, self.image_size, self._flip)
+        return fingerprint(hash_files(self._path), self.pixels, self.image_size, self._options.flip)
+
+    def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ForeignEmbedder":
+        """Returns the same model, given other pixels."""
+        options = replace(self._options, pixels=pixels, flip=flip)
+        return ForeignEmbedder(self._run, self._path, self._input, options)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
@@ -100,8 +108,8 @@ class ForeignEmbedder:
         )
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
-        both = np.concatenate([images, images[:, :, ::-1]]) if self._flip else images
-        given = self._pixels.apply(both).astype(np.uint8 if self._input.is_uint8 else np.float32)
+        both = np.concatenate([images, images[:, :, ::-1]]) if self._options.flip else images
+        given = self.pixels.apply(both).astype(np.uint8 if self.is_uint8 else np.float32)
         if self._input.channels_first:
             given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
         step = self._input.batch or len(given)
@@ -110,7 +118,7 @@ class ForeignEmbedder:
             for start in range(0, len(given), step)
         ]
         found = np.concatenate(embeddings).astype(np.float32)
-        return found[: len(images)] + found[len(images) :] if self._flip else found
+        return found[: len(images)] + found[len(images) :] if self._options.flip else found
 
     def _embed_exactly(self, given: np.ndarray, step: int) -> np.ndarray:
         """Embeds at most `step` images in a pass of exactly that many."""

@@ -1,5 +1,8 @@
 """A TensorFlow SavedModel as an embedder: the folders that `model.export(...)` writes."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,8 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
     if not (path / MODEL_FILE).is_file():
         return None
     try:
-        loaded = tf.saved_model.load(path)
+        with _without_warnings():
+            loaded = tf.saved_model.load(path)
     # A damaged folder comes as whatever the part of TensorFlow raises that stumbles over it.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
@@ -45,6 +49,18 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
 
     shape = read_image_input(path, taken.shape.as_list(), is_uint8=taken.dtype == tf.uint8)
     return ForeignEmbedder(run, path, shape, options)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Holds back what TensorFlow says of gradients that the folder doesn't hold."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _signature(path: Path, loaded):
