@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     _check_names([pair_set.name for pair_set in pair_sets])
     for pair_set in pair_sets:
         check_pair_set(pair_set)
+    if options.check and options.model != "pixels":
+        _warn_of_misuse(embedder, options.pairs, pair_sets)
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     figures = {name: result.to_json() for name, result in results.items()}
@@ -77,8 +79,30 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
     )
+    parser.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="don't look at samples of the images, to warn of sets that look unaligned, and of "
+        "another --input or --range that suits the model clearly better",
+    )
     parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
     return model_options.parse(parser, arguments)
+
+
+def _warn_of_misuse(embedder, arguments: list[str], pair_sets: list) -> None:
+    from tfface.data.pair_sets import FORMATS, find_format
+    from tfface.evaluation.alignment_check import alignment_warning
+    from tfface.evaluation.pixel_check import pixel_warning
+
+    warnings = [pixel_warning(embedder, pair_sets[0])]
+    for argument, pair_set in zip(arguments, pair_sets, strict=True):
+        module, _ = find_format(argument)
+        if module is not FORMATS["synthetic"]:
+            what = (pair_set.images, pair_set.image_names, pair_set.name)
+            warnings.append(alignment_warning(*what))
+    for warning in filter(None, warnings):
+        command.warn(warning)
 
 
 def _check_names(names: list[str]) -> None:

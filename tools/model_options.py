@@ -50,6 +50,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="images at a time (default 64)",
     )
     group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep embeddings here, by model and image, and compute only what is new",
+    )
+    group.add_argument(
         "--data-dir",
         type=Path,
         default=command.DATA_DIR,
@@ -82,9 +88,13 @@ def load(options: argparse.Namespace):
     Raises InputError: as `load_embedder`; or the recipe can't be used.
     """
     with command.without_notes():
-        if not options.model.endswith((".yaml", ".yml")):
-            return _load_file(options)
-        return _build(options)
+        is_recipe = options.model.endswith((".yaml", ".yml"))
+        embedder = _build(options) if is_recipe else _load_file(options)
+    if options.cache is None:
+        return embedder
+    from tfface.evaluation.embedding_cache import CachedEmbedder
+
+    return CachedEmbedder(embedder, options.cache, say=command.warn)
 
 
 def _load_file(options: argparse.Namespace):

@@ -10,6 +10,7 @@ from tfface.data import seeding
 from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
 from tfface.evaluation.embedder import Embedder
+from tfface.evaluation.embedding_cache import CachedEmbedder
 from tfface.evaluation.foreign_embedder import ForeignEmbedder
 from tfface.evaluation.pixel_input import PixelInput
 from tfface.progress import progress
@@ -56,12 +57,13 @@ def pixel_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> st
         pair_set: of any faces; with fewer than 30 genuine pairs there's nothing to say.
     Raises InputError: an image of the sample can't be decoded, or the model fails.
     """
-    if not isinstance(embedder, ForeignEmbedder):
+    foreign = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
+    if not isinstance(foreign, ForeignEmbedder):
         return None
     sample = _draw(embedder, pair_set, seed)
     if sample is None:
         return None
-    given, others = embedder.pixels, list(_other_pixels(embedder))
+    given, others = foreign.pixels, list(_other_pixels(foreign))
     with progress([given, *others], description="checking pixels", unit="kinds") as kinds:
         scores = [_stand_out(embedder, pixels, sample) for pixels in kinds]
     best = max(range(len(scores)), key=lambda i: scores[i].mean())
@@ -76,7 +78,7 @@ def pixel_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> st
     )
 
 
-def _draw(embedder: ForeignEmbedder, pair_set: PairSet, seed: int) -> _Sample | None:
+def _draw(embedder: Embedder, pair_set: PairSet, seed: int) -> _Sample | None:
     genuine = np.flatnonzero(pair_set.is_genuine)
     if len(genuine) < _LEAST_PAIRS:
         return None
@@ -113,9 +115,15 @@ def _are_alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return bool(np.abs(ends[0] - ends[1]).max() <= _ALIKE * np.ptp(ends[1]))
 
 
-def _stand_out(embedder: ForeignEmbedder, pixels: PixelInput, sample: _Sample) -> np.ndarray:
+def _with_pixels(embedder: Embedder, pixels: PixelInput) -> Embedder:
+    if isinstance(embedder, CachedEmbedder):
+        return embedder.around(_with_pixels(embedder.inner, pixels))
+    return embedder.with_pixels(pixels, flip=False)
+
+
+def _stand_out(embedder: Embedder, pixels: PixelInput, sample: _Sample) -> np.ndarray:
     """Returns z of each genuine pair; -inf where the embeddings are of no use with such pixels."""
-    vectors = embedder.with_pixels(pixels, flip=False).embed(sample.images).astype(np.float64)
+    vectors = _with_pixels(embedder, pixels).embed(sample.images).astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not lengths.all():
         return np.full(len(sample.first), -np.inf)
