@@ -1,9 +1,11 @@
 """Writing files whole or not at all."""
 
+import json
+
 import pytest
 
 from tfface.errors import InputError
-from tfface.files import check_writable, locked, replacing
+from tfface.files import check_writable, locked, replacing, write_json
 
 
 def test_replaces_when_the_block_ends(tmp_path):
@@ -74,3 +76,10 @@ def test_a_locked_folder_is_refused(tmp_path):
         locked(tmp_path / "file/below"),
     ):
         pass
+
+
+def test_json_keeps_names_that_are_no_text(tmp_path):
+    content = {"Zo\u00eb": ["a\udcff.jpg", 0.25]}
+    write_json(tmp_path / "figures.json", content)
+    assert json.loads((tmp_path / "figures.json").read_text(encoding="utf-8")) == content
+    assert "Zo\u00eb" in (tmp_path / "figures.json").read_text(encoding="utf-8")

@@ -37,11 +37,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Writes figures as JSON to be read by people as well.
 
+    Names of files that are no text are read back from it as they were.
+
     Raises InputError: the file can't be written.
     """
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # What can't be encoded becomes \udcff, which is how JSON itself would say it.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager
@@ -87,6 +90,14 @@ def check_writable(path: str | os.PathLike) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
     _make_temporary(path).unlink()
+
+
+def printable(name: str) -> str:
+    """Returns a file's name as text: bytes of it that are no text as \\udcNN.
+
+    JSON files, pages and terminals have no place for such bytes.
+    """
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _make_temporary(path: Path) -> Path:

@@ -2,9 +2,13 @@
 
 Example:
     python tools/benchmark.py convert --scale 0.01 0.1 --results results/conversion.csv
+    python tools/benchmark.py search --gallery-size 1000000 --results results/search.csv
 
-convert: draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
+convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
+
+search draws embeddings of people and searches them with FAISS's flat, HNSW and IVF indexes, one
+after the other: time to build, memory, queries a second, and how much of what flat finds is found.
 """
 
 import argparse
@@ -12,35 +16,98 @@ import tempfile
 from pathlib import Path
 
 import command
+from tfface.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = _parse(arguments)
+    options = _parser().parse_args(arguments)
+    options.run(options)
+
+
+def _convert(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.conversion import as_text, measure_conversion
-    from tfface.files import check_writable
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
 
-    if options.results:
-        check_writable(options.results)
+    _check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_conversion(
             options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
         )
     print(as_text(rows))
+    _append(options, rows, ("machine", "tensorflow"))
+
+
+def _search(options: argparse.Namespace) -> None:
+    from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
+    from tfface.benchmark.search import as_text, measure_search
+
+    _check_results(options)
+    drawn = DrawnEmbeddings(
+        size=options.gallery_size,
+        dimension=options.dimension,
+        num_queries=options.queries,
+        images_per_identity=options.images_per_identity,
+        seed=options.seed,
+    )
+    if drawn.num_queries > drawn.num_identities:
+        raise InputError(
+            f"--queries {drawn.num_queries}: more than the {drawn.num_identities} people of "
+            f"{drawn.size} embeddings, {drawn.images_per_identity} of each"
+        )
+    rows = measure_search(
+        drawn,
+        options.index,
+        num_threads=options.threads,
+        say=lambda line: print(line, flush=True),
+    )
+    print(as_text(rows))
+    command.import_tensorflow_quietly()
+    _append(options, rows, ("machine", "faiss-cpu"))
+
+
+def _check_results(options: argparse.Namespace) -> None:
+    from tfface.files import check_writable
+
     if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow")}
+        check_writable(options.results)
+
+
+def _append(
+    options: argparse.Namespace, rows: list[dict[str, str]], known: tuple[str, ...]
+) -> None:
+    """Adds rows to --results, each with what is known of the circumstances."""
+    from tfface.report.results import append_row
+    from tfface.training.run_folder import environment
+
+    if options.results:
+        circumstances = {key: environment()[key] for key in known}
         for row in rows:
             append_row(options.results, row | circumstances)
         print(options.results)
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["convert"], help="what to measure")
+    commands = parser.add_subparsers(title="what to measure", metavar="WHAT", required=True)
+    convert = commands.add_parser("convert", help="conversion of a .rec to a dataset folder")
+    convert.set_defaults(run=_convert)
+    _add_convert(convert)
+    search = commands.add_parser("search", help="search in a large gallery")
+    search.set_defaults(run=_search)
+    _add_search(search)
+    for of_command in (convert, search):
+        of_command.add_argument(
+            "--results",
+            type=Path,
+            metavar="CSV",
+            help="add a row for each measurement to this file",
+        )
+    return parser
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale",
         type=_share,
@@ -65,10 +132,50 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="D",
         help="where the files go meanwhile, 15 KB for each image (default: the system's)",
     )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add one row for each scale to this file"
+        "--gallery-size",
+        type=command.positive,
+        default=100_000,
+        metavar="N",
+        help="embeddings in the gallery (default 100000)",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--dimension",
+        type=_dimension,
+        default=512,
+        metavar="D",
+        help="numbers of an embedding (default 512)",
+    )
+    parser.add_argument(
+        "--images-per-identity",
+        type=command.positive,
+        default=4,
+        metavar="N",
+        help="embeddings of each person (default 4)",
+    )
+    parser.add_argument(
+        "--queries",
+        type=command.positive,
+        default=1000,
+        metavar="N",
+        help="further images of as many people (default 1000)",
+    )
+    parser.add_argument(
+        "--index",
+        nargs="+",
+        choices=["flat", "hnsw", "ivf"],
+        default=["flat", "hnsw", "ivf"],
+        help="what to measure; flat always is (default: all)",
+    )
+    parser.add_argument(
+        "--threads", type=command.positive, metavar="N", help="that all are (default: one per CPU)"
+    )
+    parser.add_argument(
+        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+    )
 
 
 def _share(text: str) -> float:
@@ -79,6 +186,12 @@ def _share(text: str) -> float:
     if not 1e-4 <= share <= 1:
         raise argparse.ArgumentTypeError(f"must be a number from 0.0001 to 1, got '{text}'")
     return share
+
+
+def _dimension(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 65536:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 65536, got '{text}'")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,16 @@ def _backend() -> str:
     return backend
 
 
+@contextmanager
+def folder_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """Yields the folder, or where there's none one that is gone after the block."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tfface-") as temporary:
+        yield Path(temporary)
+
+
 def positive(text: str) -> int:
     """An option's whole number above 0."""
     return _whole_number(text, 1)

@@ -2,7 +2,7 @@
 
 Example:
     python tools/eval_verification.py runs/quickstart --pairs synthetic lfw=data/lfw/pairs.txt \\
-        --json figures.json --plots plots/
+        --json figures.json --report report.html
 
 A recipe in place of a model means the network it starts from, the baseline of its training:
     python tools/eval_verification.py recipes/quickstart.yaml --pairs synthetic
@@ -20,13 +20,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.pair_sets import load_pair_set
-    from tfface.evaluation.verification import check_pair_set, draw_verification, verify
+    from tfface.evaluation.verification import check_pair_set, verify
+    from tfface.evaluation.verification_pictures import draw_verification
     from tfface.files import check_writable, write_json
     from tfface.report import verification_table
     from tfface.report.results import append_row
+    from tfface.report.verification_report import write_verification_report
     from tfface.training.run_folder import environment
 
-    for output in (options.json, options.results, options.plots and options.plots / "roc.png"):
+    roc = options.plots and options.plots / "roc.png"
+    for output in (options.json, options.results, options.report, roc):
         if output:
             check_writable(output)
     embedder = model_options.load(options)
@@ -34,8 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     _check_names([pair_set.name for pair_set in pair_sets])
     for pair_set in pair_sets:
         check_pair_set(pair_set)
-    if options.check and options.model != "pixels":
-        _warn_of_misuse(embedder, options.pairs, pair_sets)
+    warnings = _warnings(options, embedder, pair_sets) if options.check else []
+    for warning in warnings:
+        command.warn(warning)
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     figures = {name: result.to_json() for name, result in results.items()}
@@ -43,9 +47,22 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         write_json(options.json, {"sets": figures})
         print(f"figures: {options.json}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_verification(results, pair_sets, folder)
+            if options.report:
+                write_verification_report(
+                    options.report,
+                    embedder.name,
+                    figures,
+                    pictures=pictures,
+                    environment=environment(),
+                    warnings=warnings,
+                )
     if options.plots:
-        draw_verification(results, options.plots)
         print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
     if options.results:
         circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
         for name, of_set in figures.items():
@@ -59,6 +76,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     model_options.add(parser)
+    model_options.add_check(parser)
     parser.add_argument(
         "--pairs",
         required=True,
@@ -75,34 +93,34 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "the folder X_images before that)",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument("--plots", type=Path, metavar="D", help="draw ROC and similarities here")
     parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
+        "--plots", type=Path, metavar="D", help="draw ROC, similarities, hardest pairs"
     )
     parser.add_argument(
-        "--no-check",
-        dest="check",
-        action="store_false",
-        help="don't look at samples of the images, to warn of sets that look unaligned, and of "
-        "another --input or --range that suits the model clearly better",
+        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
     )
     parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
     return model_options.parse(parser, arguments)
 
 
-def _warn_of_misuse(embedder, arguments: list[str], pair_sets: list) -> None:
+def _warnings(options: argparse.Namespace, embedder, pair_sets: list) -> list[str]:
+    """Returns what may be wrong with how the model is used, in lines."""
     from tfface.data.pair_sets import FORMATS, find_format
     from tfface.evaluation.alignment_check import alignment_warning
     from tfface.evaluation.pixel_check import pixel_warning
 
-    warnings = [pixel_warning(embedder, pair_sets[0])]
-    for argument, pair_set in zip(arguments, pair_sets, strict=True):
+    if options.model == "pixels":
+        return []
+    found = [pixel_warning(embedder, pair_sets[0])]
+    for argument, pair_set in zip(options.pairs, pair_sets, strict=True):
         module, _ = find_format(argument)
         if module is not FORMATS["synthetic"]:
             what = (pair_set.images, pair_set.image_names, pair_set.name)
-            warnings.append(alignment_warning(*what))
-    for warning in filter(None, warnings):
-        command.warn(warning)
+            found.append(alignment_warning(*what))
+    return [warning for warning in found if warning]
 
 
 def _check_names(names: list[str]) -> None:

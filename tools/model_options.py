@@ -18,6 +18,78 @@ def add(parser: argparse.ArgumentParser) -> None:
         "baselines)",
     )
     group = parser.add_argument_group("how the model is used")
+    _add_input(group)
+    group.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="embed images without adding the embedding of the mirrored image",
+    )
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep embeddings here, by model and image, and compute only what is new",
+    )
+    _add_data_dir(group)
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PLACE=VALUE",
+        help="replace one value of a recipe; may be given several times",
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of tools that look for mistakes in how a model is used."""
+    parser.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="don't look at samples of the images first, to warn where faces look unaligned or "
+        "pixels of another kind suit the model clearly better",
+    )
+
+
+def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+    """As `add`, of a MODEL that classifies.
+
+    Args:
+        more: what else the argument may be.
+    """
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a run folder; or with --classes any other model that gives a score for each class"
+        + more,
+    )
+    group = parser.add_argument_group("how the model is used")
+    _add_input(group)
+    group.add_argument(
+        "--classes",
+        type=Path,
+        metavar="F",
+        help="what the classes of a model are that is no run folder: a text file with a name on "
+        "each line, or a CSV like the identities.csv of a run folder",
+    )
+    group.add_argument(
+        "--scores",
+        choices=["auto", "probabilities", "logits"],
+        default="auto",
+        help="what such a model gives; of logits the softmax is taken (default auto: they are "
+        "probabilities where those of the first images are from 0 to 1 with the sum 1). A single "
+        "score is that of the second of two classes",
+    )
+    group.add_argument(
+        "--flip",
+        action="store_true",
+        help="take the mean of the probabilities of the image and of the mirrored image",
+    )
+    _add_data_dir(group)
+
+
+def _add_input(group) -> None:
     group.add_argument(
         "--input",
         choices=["rgb", "bgr"],
@@ -33,14 +105,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=command.image_size,
         metavar="HxW",
-        help="image size of such a model, where it takes any; faces of another shape are brought "
-        "to its height, and cut or filled with black at the sides",
-    )
-    group.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="embed images without adding the embedding of the mirrored image",
+        help="image size of such a model, where it takes any",
     )
     group.add_argument(
         "--batch-size",
@@ -49,24 +114,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images at a time (default 64)",
     )
-    group.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="keep embeddings here, by model and image, and compute only what is new",
-    )
+
+
+def _add_data_dir(group) -> None:
     group.add_argument(
         "--data-dir",
         type=Path,
         default=command.DATA_DIR,
         help="where a recipe's relative paths start (default: $TFFACE_DATA or data)",
-    )
-    group.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PLACE=VALUE",
-        help="replace one value of a recipe; may be given several times",
     )
 
 
@@ -95,6 +150,25 @@ def load(options: argparse.Namespace):
     from tfface.evaluation.embedding_cache import CachedEmbedder
 
     return CachedEmbedder(embedder, options.cache, say=command.warn)
+
+
+def load_classifier(options: argparse.Namespace):
+    """Returns the classifier that the options of `add_classifier` mean.
+
+    Raises InputError: as the library's `load_classifier`; TensorFlow has to be imported before.
+    """
+    from tfface.evaluation.classifier import load_classifier
+
+    with command.without_notes():
+        return load_classifier(
+            options.model,
+            classes=options.classes,
+            scores=options.scores,
+            flip=options.flip,
+            batch_size=options.batch_size,
+            pixels=_pixels(options),
+            image_size=options.size,
+        )
 
 
 def _load_file(options: argparse.Namespace):

@@ -7,6 +7,7 @@ from keras import ops
 
 from tests.contracts.gradients import gradient
 from tfface.heads import HEADS, Head
+from tfface.heads.head_file import load_head, save_head
 
 NUM_IDENTITIES = {"sigmoid": 2}
 MARGIN_HEADS = ["arcface"]
@@ -58,6 +59,43 @@ class TestEveryHead:
         for i in range(len(identities)):
             alone = head.loss_and_accuracy(embeddings[i : i + 1], identities[i : i + 1])[0]
             np.testing.assert_allclose(ops.convert_to_numpy(alone)[0], together[i], rtol=1e-4)
+
+    def test_probabilities_say_what_training_judges(self, name):
+        embeddings, _ = example(name)
+        head = make(name)
+        found = ops.convert_to_numpy(head.probabilities(embeddings))
+        num_identities = NUM_IDENTITIES.get(name, 5)
+        assert found.shape == (6, num_identities)
+        assert found.dtype == np.float32
+        assert np.all(found >= 0)
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+        for identity in range(num_identities):
+            _, right = head.loss_and_accuracy(embeddings, np.full(6, identity, "int32"))
+            np.testing.assert_array_equal(
+                found.argmax(axis=1) == identity, ops.convert_to_numpy(right) == 1
+            )
+
+    def test_comes_back_from_its_file(self, name, tmp_path):
+        embeddings, _ = example(name)
+        head = make(name)
+        num_identities = NUM_IDENTITIES.get(name, 5)
+        path = tmp_path / "run" / "head.npz"
+        save_head(
+            path,
+            head,
+            name=name,
+            options={},
+            num_identities=num_identities,
+            embedding_size=SIZE,
+        )
+        keras.utils.set_random_seed(4)
+        trained = load_head(path)
+        assert type(trained.head) is type(head)
+        assert (trained.num_identities, trained.embedding_size) == (num_identities, SIZE)
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(trained.head.probabilities(embeddings)),
+            ops.convert_to_numpy(head.probabilities(embeddings)),
+        )
 
     def test_calling_it_gives_the_logits(self, name):
         embeddings, _ = example(name)

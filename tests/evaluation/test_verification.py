@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfface.data.pair_sets import PairSet, load_pair_set
 from tfface.errors import InputError
 from tfface.evaluation.embedder import KerasEmbedder
-from tfface.evaluation.verification import check_pair_set, draw_verification, verify
+from tfface.evaluation.verification import check_pair_set, verify
 
 
 def face(person, picture, size=24):
@@ -96,17 +96,6 @@ def test_sets_that_cannot_be_judged_are_found_before_embedding():
         check_pair_set(one_kind)
     with pytest.raises(InputError, match="blocks: 8 pairs are too few for 10 folds"):
         check_pair_set(pair_set(num_people=4))
-
-
-def test_pictures(tmp_path):
-    results = {name: verify(Recorder(), pair_set()) for name in ("one", "two")}
-    pictures = draw_verification(results, tmp_path / "plots")
-    assert [picture.name for picture in pictures] == [
-        "roc.png",
-        "similarities_one.png",
-        "similarities_two.png",
-    ]
-    assert all(picture.stat().st_size > 5000 for picture in pictures)
 
 
 def test_the_published_form_of_a_bad_image(test_data):

@@ -5,7 +5,13 @@ import pytest
 from PIL import Image
 
 from tfface.errors import InputError
-from tfface.report.contact_sheet import _font, _shortened, draw_contact_sheet
+from tfface.report.contact_sheet import (
+    _font,
+    _shortened,
+    draw_contact_sheet,
+    framed,
+    side_by_side,
+)
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -84,3 +90,19 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/s.png: can't be written"):
         draw_contact_sheet(tmp_path / "file" / "s.png", [plain(RED)], ["a"])
+
+
+def test_pictures_side_by_side():
+    joined = side_by_side([plain(RED, 10, 20), plain(GREEN, 300, 300)], cell=56)
+    assert joined.shape == (56, 56 + 2 + 56, 3)
+    # The one keeps its shape, the other fills its square.
+    assert count(joined, RED) == 28 * 56
+    assert count(joined, GREEN) == 56 * 56
+    assert (joined[0, :58] == 255).all()
+
+
+def test_frames():
+    image = framed(plain(RED, 48, 24), "#0000FF")
+    assert image.shape == (52, 28, 3)
+    assert count(image, RED) == 48 * 24
+    assert count(image, BLUE) == 52 * 28 - 48 * 24

@@ -31,3 +31,8 @@ def test_what_comes_from_outside_is_escaped(tmp_path):
         "<value>",
     ]:
         assert words in text
+
+
+def test_names_that_are_no_text(tmp_path):
+    page.write_page(tmp_path / "p.html", "a", [page.text("b\udcff.jpg")])
+    assert "b?.jpg" in read_page(tmp_path / "p.html")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.report.page_parser import read_page
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_verification.py"
@@ -76,11 +77,9 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
         assert of_set["auc"] > 0.8
     # The same pairs in the same order: View 1's are taken in turn.
     assert written["sets"]["pairs"] == written["sets"]["dev"]
-    assert sorted(path.name for path in plots.iterdir()) == [
-        "roc.png",
-        "similarities_dev.png",
-        "similarities_pairs.png",
-    ]
+    kinds = ("similarities", "false_accepts", "false_rejects")
+    expected = {"roc.png"} | {f"{kind}_{name}.png" for kind in kinds for name in ("pairs", "dev")}
+    assert {path.name for path in plots.iterdir()} == expected
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
         *("set", "pairs", "accuracy"),
@@ -91,6 +90,14 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
     assert lines[3].startswith("* too few impostor pairs")
     assert lines[4].startswith("pairs: accept two images as one person when cosine >= ")
     assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
+
+
+def test_report_needs_no_folder_of_plots(lfw, tmp_path, capsys):
+    report = tmp_path / "out" / "report.html"
+    eval_verification.main(["pixels", "--pairs", str(lfw / "pairs.txt"), "--report", str(report)])
+    assert "pixels: verification" in read_page(report)
+    assert [path.name for path in report.parent.iterdir()] == ["report.html"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"report: {report}"
 
 
 def test_pixels_and_images_elsewhere(lfw, tmp_path, capsys):
@@ -129,7 +136,13 @@ def test_all_sets_are_checked_before_the_first_is_embedded(lfw, tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("option", "place"),
-    [("--json", "file/f.json"), ("--json", ""), ("--plots", "file"), ("--results", "file/r.csv")],
+    [
+        ("--json", "file/f.json"),
+        ("--json", ""),
+        ("--plots", "file"),
+        ("--results", "file/r.csv"),
+        ("--report", ""),
+    ],
 )
 def test_what_can_not_be_written_is_found_first(tmp_path, option, place):
     (tmp_path / "file").write_text("in the way")

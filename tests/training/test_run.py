@@ -11,11 +11,13 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
+from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
 from tfface.training.parts import TABLES
-from tfface.training.recognizer import Recognizer
+from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.run import train
+from tfface.training.stages import prepare
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,7 @@ class TestRunFolder:
             "curves.png",
             "report.html",
             "checkpoints/latest.npz",
+            "head.npz",
             "model.keras",
         }
 
@@ -68,6 +71,19 @@ class TestRunFolder:
         assert environment["keras"] == keras.__version__
         assert environment["backend"] == keras.backend.backend()
 
+    def test_head_is_that_of_the_last_checkpoint(self, finished):
+        folder, run = finished
+        recipe = load_tiny(folder)
+        recognizer = build_recognizer(recipe.model, recipe.data.image_size, 6, folder)
+        prepare(recognizer, recipe.training.stages[-1], 3)
+        checkpoint.load(run / "checkpoints" / "latest.npz", recognizer)
+        trained = load_head(run / "head.npz")
+        assert trained.head.scale == 8
+        embeddings = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+        np.testing.assert_allclose(
+            trained.head.logits(embeddings), recognizer.head.logits(embeddings), rtol=1e-5
+        )
+
     def test_model_embeds(self, finished):
         _, run = finished
         model = keras.saving.load_model(run / "model.keras", safe_mode=True)
@@ -82,10 +98,11 @@ class TestRunningAgain:
         assert (run / "model.keras").stat().st_mtime_ns == before
         assert "holds a finished run of this recipe" in capsys.readouterr().out
 
-    def test_without_its_model_a_run_is_not_finished(self, finished, tmp_path):
+    @pytest.mark.parametrize("file", ["model.keras", "head.npz"])
+    def test_without_its_model_a_run_is_not_finished(self, finished, tmp_path, file):
         folder, run = finished
         shutil.copytree(run, tmp_path / "run")
-        (tmp_path / "run" / "model.keras").unlink()
+        (tmp_path / "run" / file).unlink()
         train(load_tiny(folder), tmp_path / "run", folder, resume=True)
         assert same_model(run, tmp_path / "run")
 

@@ -53,6 +53,11 @@ def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
+def decode_picture(encoded: bytes) -> np.ndarray:
+    """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB."""
+    return decode_unresized(tf.constant(encoded)).numpy()
+
+
 def _resized_to_height(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Resizes to `height`, and cuts or fills the sides: uint8 [height, width, 3]."""
     high, wide = tf.unstack(tf.shape(image, out_type=tf.int64)[:2])
@@ -146,7 +151,7 @@ def decode_whole(encoded: bytes, name: str) -> np.ndarray:
     """
     if reason := undecodable_reason(encoded):
         raise InputError(f"{name}: {reason}")
-    return decode_unresized(tf.constant(encoded)).numpy()
+    return decode_picture(encoded)
 
 
 def undecodable_reason(encoded: bytes) -> str | None:

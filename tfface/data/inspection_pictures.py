@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfface.data import seeding
-from tfface.data.images import decode_unresized
+from tfface.data.images import decode_picture
 from tfface.data.inspection import Inspection
 from tfface.report.contact_sheet import draw_contact_sheet
 from tfface.report.plots.dataset import draw_images_per_identity
@@ -47,7 +46,7 @@ def draw_inspection(
         images = choose_images(inspection.labels, label, columns, seed)
         for index in images.tolist():
             record, _ = inspection.files.read(index)
-            pictures.append(picture(record.encoded))
+            pictures.append(decode_picture(record.encoded))
             captions.append(os.path.basename(record.filename))
         captions[-len(images)] += f"\n{identities[label].name}\nlabel {label}"
         pictures += [BLANK] * (columns - len(images))
@@ -71,11 +70,6 @@ def choose_images(labels: np.ndarray, label: int, number: int, seed: int) -> np.
     images = np.flatnonzero(labels == label)
     order = seeding.permutation(seeding.fold(seed, label), len(images))
     return np.sort(images[order[:number]])
-
-
-def picture(encoded: bytes) -> np.ndarray:
-    """Decodes an image for a sheet, as it is: uint8 [its height, its width, 3]."""
-    return decode_unresized(tf.constant(encoded)).numpy()
 
 
 def _choose_identities(counts: np.ndarray, rows: int, columns: int, seed: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from tfface.data.pair_sets import PairSet, csv_pairs, find_format, load_pair_set
 from tfface.data.pair_sets.disjoint import DisjointFolds
 from tfface.data.pair_sets.labelled import without_repeats
 from tfface.data.pair_sets.pair_set import NUM_FOLDS
+from tfface.data.source_images import SourceImages
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.opening import open_source
 from tfface.data.undecodable import find_undecodable_images
@@ -162,7 +163,7 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
     images, first, second = without_repeats(first, second)
     pair_set = PairSet(
         name=source.name,
-        images=_SourceImages(source, images),
+        images=SourceImages(source, images),
         image_names=[source.filename(image) for image in images],
         first=first,
         second=second,
@@ -171,20 +172,6 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
         groups=groups,
     )
     return pair_set, len(np.unique(source.labels[images]))
-
-
-class _SourceImages(Sequence):
-    """Some images of a source, each read when it is asked for."""
-
-    def __init__(self, source, indices: np.ndarray):
-        self._source = source
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> bytes:
-        return self._source.read(int(self._indices[index])).encoded
 
 
 def _is_pair_set(dataset: str, format: str) -> bool:

@@ -13,10 +13,11 @@ import numpy as np
 
 from tfface.data.dataset_folder import Identity
 from tfface.data.identity_list import write_exclusion_list
-from tfface.data.inspection_pictures import BLANK, choose_images, picture
+from tfface.data.images import decode_picture
+from tfface.data.inspection_pictures import BLANK, choose_images
 from tfface.evaluation.people_search import PeopleSearch
 from tfface.files import replacing
-from tfface.report.contact_sheet import draw_contact_sheet
+from tfface.report.contact_sheet import draw_contact_sheet, framed
 from tfface.report.plots.style import BLUE, ORANGE
 
 _COLUMNS = (
@@ -124,7 +125,7 @@ class _Sheet:
             image = int(found.images[place])
             file = Path(pair_set.image_names[image]).name
             self._add(
-                [picture(pair_set.images[image])],
+                [decode_picture(pair_set.images[image])],
                 ORANGE,
                 f"{file}\n{name}\nsimilarity {found.similarity[place]:.3f}",
             )
@@ -161,10 +162,10 @@ class _Sheet:
         caption = f"{name}\n{source}, label {label}"
         if label in self._search.excluded:
             caption += "\nto leave out"
-        return [picture(encoded) for encoded in inspection.files.images(images)], caption
+        return [decode_picture(encoded) for encoded in inspection.files.images(images)], caption
 
     def _add(self, pictures: list[np.ndarray], colour: str, caption: str) -> None:
-        self.pictures += [_framed(one, colour) for one in pictures]
+        self.pictures += [framed(one, colour) for one in pictures]
         self._captions += [caption, *[""] * (len(pictures) - 1)]
 
     def _add_blanks(self, number: int) -> None:
@@ -188,13 +189,3 @@ def _spaced(similarity: np.ndarray) -> np.ndarray:
     by_rank = np.linspace(0, len(similarity) - 1, half).round().astype(int)
     levels = np.linspace(similarity[0], similarity[-1], half)
     return np.union1d(by_rank, np.searchsorted(-similarity, -levels))
-
-
-def _framed(image: np.ndarray, colour: str) -> np.ndarray:
-    """Puts a coloured frame about an image: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3]."""
-    width = max(1, max(image.shape) // 24)
-    height, length = image.shape[:2]
-    framed = np.empty((height + 2 * width, length + 2 * width, 3), np.uint8)
-    framed[:] = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
-    framed[width:-width, width:-width] = image
-    return framed

@@ -1,8 +1,7 @@
-"""Verification of an embedder on a pair set: from images to figures and pictures."""
+"""Verification of an embedder on a pair set: from images to figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
@@ -10,7 +9,6 @@ from tfface.errors import InputError
 from tfface.evaluation.embedder import Embedder
 from tfface.evaluation.embedding import embed_images
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
-from tfface.report.plots.verification import draw_roc, draw_similarities
 
 
 def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
@@ -60,25 +58,3 @@ def _naming(pair_set: PairSet) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{pair_set.name}: {error}") from error
-
-
-def draw_verification(results: Mapping[str, VerificationResult], folder: Path) -> list[Path]:
-    """Draws the ROC curves of all sets, and the similarities of each; returns the pictures.
-
-    Args:
-        results: pair set -> its figures.
-        folder: gets `roc.png` and one `similarities_SET.png` for each set.
-    """
-    curves = {name: (result.roc.far, result.roc.tar) for name, result in results.items()}
-    pictures = [folder / "roc.png"]
-    draw_roc(pictures[0], curves)
-    for name, result in results.items():
-        pictures.append(folder / f"similarities_{name}.png")
-        draw_similarities(
-            pictures[-1],
-            genuine=result.similarity[result.is_genuine],
-            impostor=result.similarity[~result.is_genuine],
-            threshold=result.threshold.cosine,
-            title=name,
-        )
-    return pictures

@@ -51,6 +51,11 @@ class SigmoidHead(Head):
     def logits(self, embeddings):
         return self.dense(ops.cast(embeddings, "float32"))
 
+    def probabilities(self, embeddings):
+        logits = self.logits(embeddings)
+        # 1 - sigmoid(x) would round small ones to 0.
+        return ops.concatenate([ops.sigmoid(-logits), ops.sigmoid(logits)], axis=-1)
+
     def loss_and_accuracy(self, embeddings, identities):
         logits = self.logits(embeddings)[:, 0]
         targets = ops.cast(identities, "float32")

@@ -1,4 +1,4 @@
-"""What a head is: what turns embeddings and identities into a loss. Used in training only."""
+"""What a head is: what turns embeddings and identities into a loss, and tells who is who."""
 
 import abc
 
@@ -9,8 +9,8 @@ from keras import ops
 class Head(keras.layers.Layer, abc.ABC):
     """Base of all heads.
 
-    Training uses `loss_and_accuracy`, classification uses `logits`. A head computes in float32
-    under any precision policy.
+    Training uses `loss_and_accuracy`, classification `logits` and `probabilities`. A head computes
+    in float32 under any precision policy.
     """
 
     def __init__(self, **kwargs):
@@ -34,6 +34,15 @@ class Head(keras.layers.Layer, abc.ABC):
             identities: int32 [batch].
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
+
+    def probabilities(self, embeddings):
+        """Returns how likely each identity is.
+
+        Args:
+            embeddings: float [batch, embedding_size].
+        Returns: float32 [batch, num_identities]; the sum of each row is 1.
+        """
+        return ops.softmax(self.logits(embeddings), axis=-1)
 
     def call(self, embeddings):
         return self.logits(embeddings)

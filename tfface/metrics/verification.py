@@ -210,3 +210,18 @@ def check_pairs(
                 f"numbers from 0 to {num_images - 1}"
             )
     check_labels(is_genuine)
+
+
+def hardest_pairs(result: VerificationResult, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the positions of the most similar impostor and the least similar genuine pairs.
+
+    Of pairs with one similarity the first come first.
+
+    Args:
+        count: how many of each at most.
+    """
+    impostors, genuine = np.flatnonzero(~result.is_genuine), np.flatnonzero(result.is_genuine)
+    return (
+        impostors[np.argsort(-result.similarity[impostors], kind="stable")[:count]],
+        genuine[np.argsort(result.similarity[genuine], kind="stable")[:count]],
+    )

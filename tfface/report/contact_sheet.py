@@ -25,7 +25,7 @@ def draw_contact_sheet(
     *,
     title: str = "",
     columns: int | None = None,
-    cell: int = 112,
+    cell: int | tuple[int, int] = 112,
 ) -> None:
     """Draws pictures in rows, each with its caption below it.
 
@@ -39,7 +39,7 @@ def draw_contact_sheet(
         title: stands above all; wrapped where it is wider than the sheet.
         columns: pictures in a row, > 0; by default so many that the sheet is a little wider than
             high.
-        cell: width and height of a picture's place in pixels, > 0.
+        cell: (height, width) of a picture's place in pixels, > 0; one number for a square.
     Raises ValueError: pictures and captions differ in number, or a picture has another form.
     Raises InputError: the file can't be written.
     """
@@ -54,8 +54,9 @@ def draw_contact_sheet(
     caption_font, title_font = _font(_CAPTION_SIZE), _font(_TITLE_SIZE)
     caption_height = sum(caption_font.getmetrics())
     num_lines = max((caption.count("\n") + 1 for caption in captions), default=0)
-    step_x = cell + _GAP
-    step_y = cell + 2 + num_lines * caption_height + _GAP
+    cell_height, cell_width = (cell, cell) if isinstance(cell, int) else cell
+    step_x = cell_width + _GAP
+    step_y = cell_height + 2 + num_lines * caption_height + _GAP
     if columns is None:
         columns = round((1.3 * len(pictures) * step_y / step_x) ** 0.5)
     columns = max(1, min(columns, len(pictures)))
@@ -72,13 +73,46 @@ def draw_contact_sheet(
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x = _GAP + number % columns * step_x
         y = top + number // columns * step_y
-        fitted = _fitted(picture, cell)
-        sheet.paste(fitted, (x + (cell - fitted.width) // 2, y + (cell - fitted.height) // 2))
+        fitted = _fitted(picture, cell_height, cell_width)
+        left, above = (cell_width - fitted.width) // 2, (cell_height - fitted.height) // 2
+        sheet.paste(fitted, (x + left, y + above))
         for line_number, line in enumerate(caption.split("\n")):
-            line = _shortened(line, caption_font, cell)
-            drawing.text((x, y + cell + 2 + line_number * caption_height), line, _INK, caption_font)
+            line = _shortened(line, caption_font, cell_width)
+            place = (x, y + cell_height + 2 + line_number * caption_height)
+            drawing.text(place, line, _INK, caption_font)
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def framed(image: np.ndarray, colour: str) -> np.ndarray:
+    """Puts a frame about a picture: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3].
+
+    Args:
+        colour: "#RRGGBB".
+    """
+    width = max(1, max(image.shape) // 24)
+    height, length = image.shape[:2]
+    result = np.empty((height + 2 * width, length + 2 * width, 3), np.uint8)
+    result[:] = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    result[width:-width, width:-width] = image
+    return result
+
+
+def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
+    """Joins pictures, each shrunk or enlarged to fit a white square.
+
+    Args:
+        pictures: each uint8 [its height, its width, 3], RGB; at least one.
+        cell: height and width of a square in pixels, > 0.
+    Returns: uint8 [cell, wider than all squares, 3].
+    """
+    gap = max(1, cell // 28)
+    joined = Image.new("RGB", (len(pictures) * (cell + gap) - gap, cell), _BACKGROUND)
+    for number, picture in enumerate(pictures):
+        fitted = _fitted(picture, cell, cell)
+        left, above = (cell - fitted.width) // 2, (cell - fitted.height) // 2
+        joined.paste(fitted, (number * (cell + gap) + left, above))
+    return np.asarray(joined)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -89,9 +123,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
-def _fitted(picture: np.ndarray, cell: int) -> Image.Image:
+def _fitted(picture: np.ndarray, cell_height: int, cell_width: int) -> Image.Image:
     height, width = picture.shape[:2]
-    scale = cell / max(height, width)
+    scale = min(cell_height / height, cell_width / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = Image.fromarray(np.ascontiguousarray(picture))
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

@@ -1,6 +1,7 @@
-"""Verification on a page."""
+"""Verification on a page: as a part of a run's report, and as a page of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tfface.report import page
 from tfface.report.verification_table import (
@@ -10,6 +11,39 @@ from tfface.report.verification_table import (
     table_rows,
     threshold_sentence,
 )
+
+_FAR_HEADER = ["FAR", "TAR", "measured FAR", "cosine >=", "pairs enough"]
+
+
+def write_verification_report(
+    path: Path,
+    model: str,
+    sets: Mapping[str, Mapping],
+    *,
+    pictures: Sequence[page.Picture],
+    environment: Mapping[str, object],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes a page about one model on all pair sets.
+
+    Args:
+        path: the HTML file.
+        model: what was evaluated.
+        sets: pair set -> its figures (`VerificationResult.to_json()`).
+        pictures: those of a set stand with its figures, the others above all sets.
+        environment: versions and hardware.
+        warnings: what a reader has to know before any figure.
+    Raises InputError: a picture can't be read, or the page can't be written.
+    """
+    parts = [page.items(warnings)] if warnings else []
+    if len(sets) == 1:
+        parts += [page.summary(_tiles(figures)) for figures in sets.values()]
+    parts.append(verification_section(sets))
+    parts += _shown(pictures, None)
+    for name, figures in sets.items():
+        parts.append(page.section(name, _fars(figures), *_shown(pictures, name)))
+    parts.append(page.environment_section(environment))
+    page.write_page(path, f"{model}: verification", parts)
 
 
 def verification_section(sets: Mapping[str, Mapping]) -> str:
@@ -24,3 +58,33 @@ def verification_section(sets: Mapping[str, Mapping]) -> str:
         parts.append(page.note(FOOTNOTE))
     parts.append(page.items(threshold_sentence(*item) for item in sets.items()))
     return page.section("Verification", *parts)
+
+
+def _tiles(figures: Mapping) -> list[tuple[str, str]]:
+    accuracy = figures["accuracy"]
+    return [
+        ("accuracy", f"{100 * accuracy['mean']:.2f} \u00b1 {100 * accuracy['std']:.2f}%"),
+        ("accept from cosine", f"{figures['threshold']['cosine']:.3f}"),
+        ("EER", f"{100 * figures['eer']:.2f}%"),
+        ("AUC", f"{figures['auc']:.4f}"),
+        ("genuine pairs", f"{figures['num_genuine']:,}"),
+        ("impostor pairs", f"{figures['num_pairs'] - figures['num_genuine']:,}"),
+    ]
+
+
+def _fars(figures: Mapping) -> str:
+    rows = [
+        [
+            f"{point['far']:g}",
+            f"{100 * point['tar']:.2f}%",
+            f"{point['measured_far']:.3g}",
+            f"{point['threshold_cosine']:.3f}",
+            "yes" if point["sufficient"] else "no",
+        ]
+        for point in figures["tar_at_far"]
+    ]
+    return page.table(_FAR_HEADER, rows)
+
+
+def _shown(pictures: Sequence[page.Picture], pair_set: str | None) -> list[str]:
+    return page.shown(one for one in pictures if one.section == pair_set)

@@ -17,6 +17,7 @@ from tfface.data.pair_sets import (
 from tfface.data.pair_sets.pair_set import NUM_FOLDS
 from tfface.data.pipeline import Pipeline
 from tfface.data.sources import SOURCES
+from tfface.data.sources.image_source import ImageSource
 from tfface.data.split import split_by_identity, split_by_image
 from tfface.errors import InputError
 from tfface.evaluation.verification import check_pair_set
@@ -77,6 +78,18 @@ def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
     )
 
 
+def open_training_part(recipe: Recipe, data_dir: Path) -> tuple[ImageSource, np.ndarray, list[str]]:
+    """Opens what a recipe trains on, and nothing else of what it names.
+
+    Returns: the source, int [n] indices of its images that are trained on, and the names of the
+        identities that are; position = label.
+    Raises InputError: the source is missing or unusable.
+    """
+    source = _source(recipe.data.train, data_dir)
+    train_indices, _, kept = _divide(recipe, source, _excluded(recipe, source, data_dir))
+    return source, train_indices, [source.identities[label].name for label in kept]
+
+
 def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
     """Returns which identities the recipe leaves out: bool [source.num_identities]."""
     if recipe.data.exclude is None:
@@ -90,18 +103,34 @@ def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
     return excluded
 
 
+def _divide(
+    recipe: Recipe, source: ImageSource, excluded: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the images to train on and those held out, and the labels trained on, rising."""
+    wanted = np.flatnonzero(~excluded[source.labels])
+    validation, seed = recipe.data.validation, recipe.training.seed
+    if validation is None or validation.source is not None:
+        return wanted, wanted[:0], np.flatnonzero(~excluded)
+    split = split_by_image if validation.by == "image" else split_by_identity
+    train_indices, held_out = (
+        wanted[side] for side in split(source.labels[wanted], validation.fraction, seed)
+    )
+    if validation.by == "image":
+        return train_indices, held_out, np.flatnonzero(~excluded)
+    return train_indices, held_out, np.unique(source.labels[train_indices])
+
+
 def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) -> RunData:
     data, seed = recipe.data, recipe.training.seed
     labels = source.labels
-    wanted = np.flatnonzero(~excluded[labels])
-    train_indices, held_out = wanted, wanted[:0]
+    num_wanted = np.count_nonzero(~excluded[labels])
+    num_identities = np.count_nonzero(~excluded)
+    train_indices, held_out, kept = _divide(recipe, source, excluded)
     pairs = None
-    # The labels that are trained on, rising.
-    kept = np.flatnonzero(~excluded)
-    description = f"{len(wanted):,} images of {len(kept):,} identities"
+    description = f"{num_wanted:,} images of {num_identities:,} identities"
     if data.exclude is not None:
         description += (
-            f" ({source.num_images - len(wanted):,} images of {np.count_nonzero(excluded):,} "
+            f" ({source.num_images - num_wanted:,} images of {np.count_nonzero(excluded):,} "
             f"identities excluded by {data.exclude})"
         )
     if data.validation is None:
@@ -110,22 +139,13 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         validation_indices = _validation_images(source, validation_source, excluded)
         description += f" to train, {len(validation_indices):,} images to validate"
     elif data.validation.by == "image":
-        train_indices, held_out = (
-            wanted[side] for side in split_by_image(labels[wanted], data.validation.fraction, seed)
-        )
         description += f": {len(train_indices):,} images to train, {len(held_out):,} to validate"
     else:
-        train_indices, held_out = (
-            wanted[side]
-            for side in split_by_identity(labels[wanted], data.validation.fraction, seed)
-        )
         pairs = _pairs_of(source, held_out, seed)
-        num_unseen = len(kept)
-        kept = np.unique(labels[train_indices])
-        num_unseen -= len(kept)
         description += (
             f": {len(train_indices):,} images of {len(kept):,} identities to train, "
-            f"{len(pairs.is_genuine):,} pairs of {num_unseen:,} unseen identities to validate"
+            f"{len(pairs.is_genuine):,} pairs of {num_identities - len(kept):,} unseen identities "
+            "to validate"
         )
     if len(kept) < 2:
         raise InputError(

@@ -9,8 +9,10 @@ import keras
 
 from tfface.errors import InputError
 from tfface.evaluation.keras_embedder import KerasEmbedder
-from tfface.evaluation.verification import draw_verification, verify
+from tfface.evaluation.verification import verify
+from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
+from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
 from tfface.report.plots.training import draw_curves
@@ -60,12 +62,13 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
 
     # ----------------------------------------------------------------------------------- stages
     _run_stages(recipe, recognizer, data, run, resume=resume)
+    _save_head(recipe, recognizer, data, run)
     with replacing(run.model) as temporary:
         recognizer.embedder.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
     results = _evaluate(recognizer, data, run)
-    _report(recipe, results, run)
+    _report(recipe, results, data, run)
     if results:
         print(f"plots: {run.plots}")
     print(f"report: {run.report}")
@@ -105,6 +108,19 @@ def _run_stages(
         if stage.early_stopping is not None:
             _load_best(recognizer, run)
             print(f"  kept the weights of the best epoch ({progress.best:.4f})", flush=True)
+
+
+def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
+    """Keeps what model.keras lacks to classify: it holds the embedder alone."""
+    part = recipe.model.head
+    save_head(
+        run.head,
+        recognizer.head,
+        name=part.name,
+        options=part.options,
+        num_identities=len(data.identities),
+        embedding_size=recognizer.embedder.output_shape[-1],
+    )
 
 
 def _load_best(recognizer: Recognizer, run: RunFolder) -> None:
@@ -204,15 +220,16 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     return results
 
 
-def _report(recipe: Recipe, results: dict, run: RunFolder) -> None:
+def _report(recipe: Recipe, results: dict, data: RunData, run: RunFolder) -> None:
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
+    pictures = draw_verification(results, data.test_sets, run.plots) if results else []
     write_run_report(
         run.report,
         title=run.path.name,
         verification={name: result.to_json() for name, result in results.items()},
-        pictures=[run.curves, *(draw_verification(results, run.plots) if results else [])],
+        pictures=[run.curves, *(picture.path for picture in pictures)],
         epochs=epochs,
         recipe=dump(recipe),
         environment=environment(),
@@ -243,7 +260,7 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
 def _write_identities(path: Path, names: list[str]) -> None:
     with (
         replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         table = csv.writer(file)
         table.writerow(["label", "name"])

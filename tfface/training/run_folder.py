@@ -10,6 +10,7 @@ import keras
 from tfface import __version__
 from tfface.errors import InputError
 from tfface.files import replacing, write_json
+from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
@@ -29,13 +30,15 @@ class RunFolder:
         self.report = path / "report.html"
         self.verification = path / "verification.json"
         self.model = path / "model.keras"
+        self.head = path / HEAD_FILE
         self.identities = path / "identities.csv"
         self.latest = path / "checkpoints" / "latest.npz"
         self.best = path / "checkpoints" / "best.weights.h5"
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
-        return self.report.is_file() and self.model.is_file() and self._same_recipe(recipe)
+        made = (self.report, self.model, self.head)
+        return all(file.is_file() for file in made) and self._same_recipe(recipe)
 
     def start(self, recipe: Recipe, *, resume: bool) -> None:
         """Makes the folder and writes recipe and environment into it.

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
+from tfface.data.records import attribute_values
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 
@@ -23,6 +24,19 @@ def test_names_and_depths(tmp_path):
     assert [source.filename(i) for i in range(5)] == [
         *("10/a.jpg", "9/b.JPG", "José María/0.bmp", "José María/deep/er/1.png", "z z/c.jpeg")
     ]
+
+
+def test_sub_folders_are_an_attribute(tmp_path):
+    for file in ("me/0.jpg", "others/bob/1.jpg", "others/ann/deep/2.jpg", "others/ann/3.jpg"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(encoded(1))
+    source = FolderSource(tmp_path)
+    assert source.attribute_names == ("subfolder",)
+    assert source.attribute("subfolder").tolist() == ["", "ann", "ann", "bob"]
+    assert attribute_values(source.read(3)) == {"subfolder": "bob"}
+    (tmp_path / "flat/me").mkdir(parents=True)
+    (tmp_path / "flat/me/0.jpg").write_bytes(encoded(1))
+    assert FolderSource(tmp_path / "flat").attribute_names == ()
 
 
 def test_names_that_are_not_unicode(tmp_path):

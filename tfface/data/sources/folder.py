@@ -1,6 +1,7 @@
 """Images in a folder with one sub-folder per identity."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tfface.errors import InputError
 from tfface.progress import progress
 from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
+# The attribute that says in which folder below its identity's an image lies.
+SUBFOLDER = "subfolder"
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
 # Images that somebody would miss if they were passed over like a README.
 _OTHER_IMAGE_EXTENSIONS = {
@@ -29,6 +32,9 @@ class FolderSource(ImageFiles):
     out in silence: any other one directly in `path`, one of another format, and an identity without
     images are errors.
 
+    Where images lie in sub-folders of their identity's folder, the attribute `subfolder` says in
+    which; of deeper ones, the uppermost. It is "" for images that lie in none.
+
     Args:
         path: the folder.
         name: what to call this source in `Identity.source`; by default the folder's name.
@@ -44,7 +50,7 @@ class FolderSource(ImageFiles):
         paths: list[bytes] = []
         counts = []
         for folder in progress(_identity_folders(path), description="listing", unit="identities"):
-            images = sorted(_images_below(folder, ()))
+            images = sorted(images_below(folder))
             if not images:
                 raise InputError(
                     f"{os.fsdecode(folder)}: an identity without any image ({FORMATS}): "
@@ -55,7 +61,7 @@ class FolderSource(ImageFiles):
             paths += [os.path.join(identity, image) for image in images]
             counts.append(len(images))
         self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        self._set_files(path, paths)
+        self._set_files(path, paths, _subfolders(paths))
 
 
 def _identity_folders(path: Path) -> list[bytes]:
@@ -75,17 +81,36 @@ def _identity_folders(path: Path) -> list[bytes]:
     return sorted(folders)
 
 
-def _images_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:
-    """Yields the paths, relative to `folder`, of the images in it and below it."""
+def images_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[bytes]:
+    """Yields the paths, relative to `folder`, of the images in it and below it, in any order.
+
+    Args:
+        parents: folders that it lies in, without links, for those who call themselves.
+    Raises InputError: an image is of a format that can't be read, or a link leads nowhere or to a
+        folder that it lies in.
+    """
     real = os.path.realpath(folder)
     if real in parents:
         raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
     for entry in visible_entries(folder):
         if entry.is_dir():
-            for image in _images_below(entry.path, (*parents, real)):
+            for image in images_below(entry.path, (*parents, real)):
                 yield os.path.join(entry.name, image)
         elif _is_image(entry):
             yield entry.name
+
+
+def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
+    """Returns the attribute of the images' paths, IDENTITY/IMAGE or IDENTITY/SUBFOLDER/.../IMAGE.
+
+    It is left out where no image lies in a sub-folder.
+    """
+    # The same few texts come again and again.
+    found = [
+        sys.intern(os.fsdecode(parts[1])) if len(parts := path.split(b"/", 2)) == 3 else ""
+        for path in paths
+    ]
+    return {SUBFOLDER: np.array(found, object)} if any(found) else {}
 
 
 def _is_image(entry: os.DirEntry) -> bool:

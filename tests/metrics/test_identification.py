@@ -1,0 +1,216 @@
+"""Identification figures against their definitions, query by query, with many ties among them."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfface.errors import InputError
+from tfface.metrics.identification import (
+    FPIRS,
+    NOBODY,
+    found_share,
+    identification,
+    num_candidates,
+    rank_candidates,
+)
+
+GRID = st.integers(-4, 4).map(lambda value: value / 4)
+
+
+@st.composite
+def searches(draw):
+    """Similarities of queries and gallery images, and whose each is; one query is mated."""
+    identities = np.array(draw(st.lists(st.integers(0, 4), min_size=1, max_size=12)))
+    _, identities = np.unique(identities, return_inverse=True)
+    mated = st.integers(0, int(identities.max()))
+    right = np.array([draw(mated), *draw(st.lists(mated | st.just(NOBODY), max_size=15))])
+    similarity = draw(
+        st.lists(
+            st.lists(GRID, min_size=len(identities), max_size=len(identities)),
+            min_size=len(right),
+            max_size=len(right),
+        )
+    )
+    return np.array(similarity), identities, right
+
+
+def best_of_each(row: np.ndarray, identities: np.ndarray) -> list[float]:
+    return [row[identities == identity].max() for identity in range(identities.max() + 1)]
+
+
+def slow_ranks(similarity, identities, right) -> list[int]:
+    ranks = []
+    for row, own in zip(similarity, right, strict=True):
+        best = best_of_each(row, identities)
+        others = [value for identity, value in enumerate(best) if identity != own]
+        ranks.append(0 if own == NOBODY else 1 + sum(value >= best[own] for value in others))
+    return ranks
+
+
+def searched(similarity, identities, right, ranks=50):
+    """Takes the most similar images as a search does, and returns the figures."""
+    count = num_candidates(np.bincount(identities), ranks)
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+    candidates = np.take_along_axis(similarity, order, axis=1)
+    rank = rank_candidates(candidates, identities[order], right, is_cut=count < len(identities))
+    return identification(
+        rank,
+        candidates[:, 0],
+        right != NOBODY,
+        num_identities=int(identities.max()) + 1,
+        ranks=ranks,
+    )
+
+
+@given(searches())
+def test_rank_counts_the_identities_that_are_as_similar(drawn):
+    similarity, identities, right = drawn
+    every = np.broadcast_to(identities, similarity.shape)
+    ranks = rank_candidates(similarity, every, right, is_cut=False)
+    assert ranks.tolist() == slow_ranks(*drawn)
+
+
+@given(searches(), st.integers(1, 5))
+def test_few_candidates_tell_the_first_ranks_for_certain(drawn, ranks):
+    similarity, _, right = drawn
+    slow = np.array(slow_ranks(*drawn))
+    result = searched(*drawn, ranks=ranks)
+    sure = slow <= ranks
+    np.testing.assert_array_equal(result.rank[sure], slow[sure])
+    assert all(rank == 0 or rank > ranks for rank in result.rank[~sure])
+    mated = right != NOBODY
+    assert result.cmc == [
+        pytest.approx(np.mean(slow[mated] <= rank))
+        for rank in range(1, min(ranks, result.num_identities) + 1)
+    ]
+    assert result.top_similarity.tolist() == similarity.max(axis=1).tolist()
+
+
+@given(searches())
+def test_cmc_ends_at_1_and_never_falls(drawn):
+    cmc = searched(*drawn).cmc
+    assert len(cmc) == drawn[1].max() + 1
+    assert cmc[-1] == 1
+    assert np.all(np.diff(cmc) >= 0)
+
+
+@given(searches())
+def test_open_set_points_are_the_best_thresholds_that_keep_the_fpir(drawn):
+    similarity, _, right = drawn
+    result = searched(*drawn)
+    mated, first = right != NOBODY, np.array(slow_ranks(*drawn)) == 1
+    top = similarity.max(axis=1)
+    if mated.all():
+        assert result.tpir_at_fpir == []
+        assert result.threshold is None
+        return
+    for fpir, point in zip(FPIRS, result.tpir_at_fpir, strict=True):
+        named = top >= point.threshold
+        assert point.fpir == fpir
+        assert point.measured_fpir == np.mean(named[~mated]) <= fpir
+        assert point.tpir == np.mean((named & first)[mated])
+        assert point.fnir == 1 - point.tpir
+        assert point.wrong_name == np.mean((named & ~first)[mated])
+        assert point.sufficient == (1 / np.count_nonzero(~mated) <= fpir)
+        allowed = [
+            np.mean(((top >= threshold) & first)[mated])
+            for threshold in [*top, np.inf]
+            if np.mean((top >= threshold)[~mated]) <= fpir
+        ]
+        assert point.tpir == max(allowed)
+
+
+def shares(result) -> tuple:
+    points = [(p.tpir, p.measured_fpir, p.wrong_name) for p in result.tpir_at_fpir]
+    return result.cmc, points
+
+
+@given(searches(), st.randoms(use_true_random=False))
+def test_the_order_of_gallery_and_queries_does_not_matter(drawn, random):
+    similarity, identities, right = drawn
+    columns = random.sample(range(len(identities)), len(identities))
+    rows = random.sample(range(len(right)), len(right))
+    shuffled = searched(similarity[rows][:, columns], identities[columns], right[rows], ranks=3)
+    assert shares(shuffled) == shares(searched(*drawn, ranks=3))
+
+
+@given(searches())
+def test_figures_depend_on_the_order_of_similarities_only(drawn):
+    similarity, identities, right = drawn
+    stretched = searched(np.exp(2 * similarity) - 5, identities, right)
+    assert shares(stretched) == shares(searched(*drawn))
+
+
+def test_a_model_that_embeds_all_alike_finds_nobody():
+    result = searched(np.ones((3, 40)), np.arange(40) // 2, np.array([0, 7, NOBODY]), ranks=5)
+    assert result.rank.tolist() == [0, 0, 0]
+    assert result.cmc == [0] * 5
+    assert result.tpir_at_fpir[0].tpir == 0
+
+
+def test_empty_places_are_nobody():
+    similarity = np.array([[0.9, 0.5, -np.inf], [0.9, -np.inf, -np.inf]])
+    identities = np.array([[1, 0, NOBODY], [0, NOBODY, NOBODY]])
+    rank = rank_candidates(similarity, identities, np.array([0, 1]), is_cut=False)
+    assert rank.tolist() == [2, 0]
+
+
+def test_candidates_that_settle_the_ranks():
+    # Two identities may have 5 + 3 images; a ninth image is of a third.
+    assert num_candidates(np.array([1, 5, 3, 2]), 2) == 9
+    assert num_candidates(np.array([1, 5, 3, 2]), 4) == 11
+
+
+def test_advice_is_the_strictest_threshold_up_to_1_in_100_that_strangers_can_tell():
+    similarity = np.linspace(0, 1, 250)
+    rank = np.where(np.arange(250) % 2, 1, 0)
+    strangers_many = identification(rank, similarity, rank == 1, num_identities=9, ranks=9)
+    assert strangers_many.threshold.fpir == 1e-2
+    assert strangers_many.threshold.squared_l2 == 2 - 2 * strangers_many.threshold.cosine
+    assert not strangers_many.tpir_at_fpir[2].sufficient
+    few = identification(rank[:30], similarity[:30], rank[:30] == 1, num_identities=9, ranks=9)
+    assert few.threshold.fpir == 1e-1
+    fewer = identification(rank[:10], similarity[:10], rank[:10] == 1, num_identities=9, ranks=9)
+    assert fewer.threshold is None
+    assert [point.sufficient for point in fewer.tpir_at_fpir] == [False] * 3
+
+
+def test_json():
+    figures = searched(np.eye(4), np.arange(4), np.array([0, 1, 2, NOBODY])).to_json()
+    assert json.loads(json.dumps(figures)) == figures
+    assert figures["rank1"] == figures["rank10"] == 1
+    assert figures["cmc"] == [1, 1, 1, 1]
+    assert (figures["num_identities"], figures["num_mated"], figures["num_non_mated"]) == (4, 3, 1)
+    assert list(figures["tpir_at_fpir"][0]) == [
+        *("fpir", "tpir", "measured_fpir", "fnir", "wrong_name", "threshold", "sufficient")
+    ]
+    assert figures["threshold"] is None
+
+
+def test_recall_counts_equals_of_the_last():
+    nearest = np.array([[0.9, 0.8, 0.8], [0.5, 0.4, 0.3]])
+    found = np.array([[0.9, 0.8, 0.8], [0.5, 0.3, -np.inf]])
+    assert found_share(found, nearest, 1) == 1
+    assert found_share(found, nearest, 2) == 0.75
+    assert found_share(nearest, nearest, 3) == 1
+
+
+def test_bad_input():
+    one = np.ones(1)
+    with pytest.raises(InputError, match="a similarity of query 1 is NaN"):
+        rank_candidates([[0.1], [np.nan]], [[0], [0]], [0, 0], is_cut=False)
+    with pytest.raises(InputError, match="expected one of each for every candidate"):
+        rank_candidates([[0.1, 0.2]], [[0]], [0], is_cut=False)
+    with pytest.raises(InputError, match="2 queries, but right identities of shape"):
+        rank_candidates([[0.1], [0.2]], [[0], [0]], [0], is_cut=False)
+    with pytest.raises(InputError, match="expected one of each for every query"):
+        identification([1, 1], one, [True], num_identities=1, ranks=1)
+    with pytest.raises(InputError, match="the similarity of query 0 is inf"):
+        identification([1], [np.inf], [True], num_identities=1, ranks=1)
+    with pytest.raises(InputError, match="none of the 1 queries is of a person in the gallery"):
+        identification([0], one, [False], num_identities=1, ranks=1)
+    with pytest.raises(InputError, match="a query of a stranger has one"):
+        identification([1, 1], [1.0, 1.0], [True, False], num_identities=1, ranks=1)

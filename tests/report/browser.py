@@ -1,0 +1,108 @@
+"""Opening a page in headless Chromium, at the width of a desktop or of a phone."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+DESKTOP, PHONE = 1280, 390
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Runs inside the page, and leaves what it found where `--dump-dom` shows it.
+_PROBE = """<script>
+addEventListener("load", () => {
+  const tables = [...document.querySelectorAll("table")].map(table =>
+    [...table.rows].map(row => [...row.cells].map(cell => cell.innerText.trim())));
+  const pictures = [...document.images].map(image => image.complete ? image.naturalWidth : 0);
+  const root = document.documentElement;
+  const smallest = Math.min(...[...document.querySelectorAll("p, li, td, th, dt, dd, figcaption")]
+    .map(element => parseFloat(getComputedStyle(element).fontSize)));
+  const found = {tables, pictures, smallest, width: root.scrollWidth, visible: root.clientWidth};
+  parent.document.getElementById("found").textContent = JSON.stringify(found);
+});
+</script>"""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A page as Chromium shows it.
+
+    Attributes:
+        tables: the text of each table's cells, row by row.
+        pictures: the pictures' widths in pixels; 0 for one that isn't shown.
+        smallest: the smallest letters' size in pixels.
+        width: of all that the page holds, in pixels.
+        visible: of the window, in pixels; less than `width` where one has to move it sideways.
+        console: what the page's console was told.
+    """
+
+    tables: list[list[list[str]]]
+    pictures: list[int]
+    smallest: float
+    width: int
+    visible: int
+    console: list[str]
+
+
+def open_page(page: Path, folder: Path, width: int) -> Opened:
+    """Opens a page in a frame of so many pixels; a screenshot lies in `folder` after that.
+
+    Args:
+        page: the HTML file.
+        folder: for what the browser needs.
+        width: DESKTOP, PHONE or another.
+    """
+    browser = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip("needs a browser: install Chromium (Debian's package is chromium)")
+    folder.mkdir(parents=True, exist_ok=True)
+    probed, frame = folder / "probed.html", folder / f"frame_{width}.html"
+    probed.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{_PROBE}</body>"))
+    # A window has a least width, a frame has none.
+    frame.write_text(
+        f'<!doctype html><body style="margin:0"><pre id="found" hidden></pre><iframe '
+        f'src="probed.html" style="border:0;width:{width}px;height:4000px"></iframe></body>'
+    )
+    result = subprocess.run(
+        [
+            browser,
+            "--headless=new",
+            # As root, which CI is, Chromium has no sandbox.
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--allow-file-access-from-files",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=10000",
+            f"--user-data-dir={folder / 'profile'}",
+            f"--window-size={max(width, 500)},4000",
+            f"--screenshot={folder / f'page_{width}.png'}",
+            "--dump-dom",
+            frame.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    found = re.search(r'<pre id="found"[^>]*>(.*?)</pre>', result.stdout, re.DOTALL)
+    if not found or not found[1]:
+        pytest.fail(f"the page did not load: {result.stderr[-2000:]}")
+    console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+    return Opened(**json.loads(html.unescape(found[1])), console=console)
+
+
+def check_readable(page: Path, folder: Path) -> Opened:
+    """Fails unless a page is shown without complaint, and fits on a desktop and on a phone."""
+    for width in (PHONE, DESKTOP):
+        opened = open_page(page, folder, width)
+        assert not opened.console, "\n".join(opened.console)
+        assert opened.width <= opened.visible, f"wider than {width} pixels"
+        assert all(opened.pictures), "a picture isn't shown"
+        assert opened.smallest >= 12, "letters are too small"
+    return opened

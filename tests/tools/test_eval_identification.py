@@ -1,0 +1,186 @@
+"""tools/eval_identification.py as its users call it."""
+
+import csv
+import json
+import subprocess
+import sys
+import tarfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import eval_identification
+import pytest
+
+from tests.evaluation.people import write_people
+from tests.report.browser import check_readable
+from tests.report.page_parser import read_page
+from tfface.errors import InputError
+
+TOOL = Path(eval_identification.__file__)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Faces of 20 people; of the same and five others at the door."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_people(folder / "staff", {n: range(5) for n in range(20)}, noise=60)
+    write_people(folder / "door", {n: range(5, 8) for n in range(25)}, noise=60)
+    return folder
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_is_quick_and_shows_an_example():
+    start = time.perf_counter()
+    help_text = run("--help")
+    assert time.perf_counter() - start < 3  # a busy machine is given time
+    assert help_text.returncode == 0
+    assert "python tools/eval_identification.py runs/my_run --gallery" in help_text.stdout
+
+
+def test_all_outputs(folder, tmp_path, capsys):
+    outputs = {
+        "--json": tmp_path / "out" / "figures.json",
+        "--plots": tmp_path / "plots",
+        "--report": tmp_path / "report.html",
+        "--results": tmp_path / "results.csv",
+    }
+    arguments = [str(word) for item in outputs.items() for word in item]
+    sets = ["--gallery", str(folder / "staff"), "--query", f"camera={folder / 'door'}"]
+    eval_identification.main(["pixels", *sets, *arguments, "--label", "my pixels"])
+
+    figures = json.loads(outputs["--json"].read_text())
+    assert (figures["model"], figures["gallery"], figures["query"]) == (
+        *("my pixels", "staff", "camera"),
+    )
+    assert (figures["num_gallery"], figures["num_queries"]) == (100, 75)
+    assert (figures["num_mated"], figures["num_non_mated"]) == (60, 15)
+    assert 0.5 < figures["rank1"] <= figures["rank5"] <= figures["rank10"] <= 1
+    assert len(figures["cmc"]) == 20
+    assert [point["fpir"] for point in figures["tpir_at_fpir"]] == [1e-1, 1e-2, 1e-3]
+    assert [point["sufficient"] for point in figures["tpir_at_fpir"]] == [True, False, False]
+    assert figures["threshold"]["fpir"] == 0.1
+    assert (outputs["--plots"] / "cmc.png").is_file()
+    text = read_page(outputs["--report"])
+    tables = check_readable(outputs["--report"], tmp_path / "browser").tables
+    assert [row[:2] for row in tables[1][1:]] == [
+        [f"{p['fpir']:g}", f"{100 * p['tpir']:.2f}%" + "*" * (not p["sufficient"])]
+        for p in figures["tpir_at_fpir"]
+    ]
+    assert tables[2][1] == ["1", f"{100 * figures['rank1']:.2f}%"]
+    rank1 = f"{100 * figures['rank1']:.2f}%"
+    assert "Identification: my pixels on staff" in text
+    assert rank1 in text
+    with outputs["--results"].open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["model"], row["rank-1"], row["strangers"]) == ("my pixels", rank1, "15")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:5] == ["staff", "100", "20", "60", "15"]
+    assert lines[2].startswith("* too few strangers")
+    assert lines[3].startswith("name a face when its cosine >= 0.")
+    assert [line.split(": ")[0] for line in lines[4:]] == ["figures", "plots", "report", "results"]
+
+
+def figures_of(tmp_path, *arguments) -> dict:
+    eval_identification.main([*map(str, arguments), "--json", str(tmp_path / "f.json")])
+    return json.loads((tmp_path / "f.json").read_text())
+
+
+def test_one_set_is_split(folder, tmp_path, capsys):
+    arguments = ["pixels", "--gallery", folder / "staff", "--split", 2, "--unknown", 0.25]
+    figures = figures_of(tmp_path, *arguments, "--one-template")
+    assert figures["num_identities"] == figures["index"]["num_embeddings"] == 15
+    assert figures["num_gallery"] == 30
+    assert (figures["num_mated"], figures["num_non_mated"]) == (45, 25)
+    assert figures["one_template"] is True
+    assert figures_of(tmp_path, *arguments, "--seed", 1)["rank1"] != figures["rank1"]
+
+
+def test_people_are_kept_out_of_a_gallery(folder, tmp_path, capsys):
+    sets = ["--gallery", folder / "staff", "--query", folder / "door"]
+    figures = figures_of(tmp_path, "pixels", *sets, "--unknown", 0.5, "--metric", "l2")
+    assert figures["num_identities"] == 10
+    assert (figures["num_mated"], figures["num_non_mated"]) == (30, 45)
+    assert figures["metric"] == "l2"
+
+
+def test_faster_indexes_tell_what_they_miss(folder, tmp_path, capsys):
+    arguments = ["pixels", "--gallery", folder / "staff", "--split", 3, "--index", "hnsw"]
+    assert figures_of(tmp_path, *arguments)["index"]["recall_at_10"] > 0.9
+    text = capsys.readouterr().out
+    assert "efSearch 128) finds 100.00% of the nearest embeddings and" in text
+    assert "no query is of a stranger" in text
+
+
+def test_images_in_both_sets_are_told(folder, capsys):
+    staff = str(folder / "staff")
+    eval_identification.main(["pixels", "--gallery", staff, "--query", staff])
+    assert "warning: 100 of the 100 queries are, byte for byte, in the" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pixels", "--gallery", "STAFF"], "give either --query D, .* or --split N"),
+        (["pixels", "--gallery", "STAFF", "--query", "STAFF", "--split", "1"], "give either"),
+        (["pixels", "--gallery", "none", "--split", "1"], "none: no such file or folder"),
+        (["pixels", "--gallery", "STAFF", "--split", "5"], "no identity has more than 5 images"),
+        (["no_model", "--gallery", "STAFF", "--split", "1"], "no_model: no such model"),
+        (["pixels", "--gallery", "STAFF", "--split", "1", "--json", "STAFF"], "is a folder"),
+        (["pixels", "--gallery", "STAFF/person00", "--split", "1"], "images lie directly in it"),
+    ],
+)
+def test_bad_arguments(folder, arguments, message):
+    arguments = [argument.replace("STAFF", str(folder / "staff")) for argument in arguments]
+    with pytest.raises(InputError, match=message):
+        eval_identification.main(arguments)
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "half", "nan"])
+def test_bad_shares(share, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        eval_identification.main(["pixels", "--gallery", "x", "--split", "1", f"--unknown={share}"])
+    assert "must be a number from 0 to below 1" in capsys.readouterr().err
+
+
+def test_ends_with_2_and_one_line(folder, tmp_path):
+    write_people(tmp_path, {77: range(2)})
+    result = run("pixels", "--gallery", folder / "staff", "--query", tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: no query of ")
+    assert "people are matched by their names" in line
+
+
+def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):
+    """LFW's first 25 people with 4 images: all are found, and no stranger comes near."""
+    taken = Counter()
+    with tarfile.open(test_data / "data" / "lfw_aligned_112.tar") as tar:
+        members = [member for member in tar if member.name.endswith(".jpg")]
+        num_images = Counter(Path(member.name).parent.name for member in members)
+        for member in sorted(members, key=lambda member: member.name):
+            person = Path(member.name).parent.name
+            if num_images[person] < 4 or taken[person] == 4:
+                continue
+            if person not in taken and len(taken) == 25:
+                break
+            taken[person] += 1
+            path = tmp_path / "lfw" / person / Path(member.name).name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tar.extractfile(member).read())
+    model = test_data / "data" / "mobilefacenet_192.tflite"
+    arguments = ["--gallery", tmp_path / "lfw", "--split", 2, "--unknown", 0.4]
+    figures = figures_of(tmp_path, model, *arguments)
+    assert (figures["num_mated"], figures["num_non_mated"]) == (30, 40)
+    assert figures["rank1"] == 1
+    assert figures["tpir_at_fpir"][0]["tpir"] == 1
+    assert 0.2 < figures["threshold"]["cosine"] < 0.7

@@ -1,0 +1,158 @@
+"""tools/gallery.py as its users call it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gallery
+import pytest
+
+from tests.evaluation.people import face, write_people
+from tfface.errors import InputError
+
+TOOL = Path(gallery.__file__)
+
+
+@pytest.fixture
+def folder(tmp_path, capsys):
+    write_people(tmp_path / "staff", {n: range(3) for n in range(6)})
+    built = tmp_path / "galleries" / "staff"
+    gallery.main(["build", "pixels", str(tmp_path / "staff"), "--gallery", str(built)])
+    assert capsys.readouterr().out.splitlines() == [
+        "added 18 images",
+        "in the gallery: 18 images of 6 people",
+        str(built),
+    ]
+    return built
+
+
+def said(capsys, *arguments) -> list[str]:
+    gallery.main([str(argument) for argument in arguments])
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("command", [[], ["build"], ["add"], ["remove"], ["query"], ["list"]])
+def test_help_is_quick(command):
+    start = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, str(TOOL), *command, "--help"], capture_output=True, text=True, check=False
+    )
+    assert time.perf_counter() - start < 3  # a busy machine is given time
+    assert result.returncode == 0
+    if not command:
+        assert "python tools/gallery.py build runs/my_run data/staff --gallery" in result.stdout
+
+
+def test_query(folder, tmp_path, capsys):
+    pictures = tmp_path / "door"
+    pictures.mkdir()
+    for number in (1, 4):
+        (pictures / f"{number}.png").write_bytes(face(number, 99))
+    (tmp_path / "stranger.png").write_bytes(face(50, 0))
+    arguments = ["query", "pixels", pictures, tmp_path / "stranger.png", "--gallery", folder]
+    lines = said(
+        capsys, *arguments, "--threshold", 0.9, "--top", 2, "--json", tmp_path / "a" / "q.json"
+    )
+    assert lines[0].split() == ["image", "name", "most", "alike", "cosine"]
+    rows = [line.split() for line in lines[1:-1]]
+    assert [row[0] for row in rows if len(row) == 4] == [
+        *(str(pictures / "1.png"), str(pictures / "4.png"), str(tmp_path / "stranger.png")),
+    ]
+    assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "nobody"]
+    assert len(rows) == 6
+    assert lines[-1] == f"answers: {tmp_path / 'a' / 'q.json'}"
+    written = json.loads((tmp_path / "a" / "q.json").read_text())
+    assert written["threshold"] == 0.9
+    assert [query["name"] for query in written["queries"]] == ["person01", "person04", None]
+    assert len(written["queries"][0]["candidates"]) == 2
+
+    lines = said(capsys, *arguments)
+    assert lines[-1].startswith("without --threshold strangers get the name")
+    assert len(lines) == 5
+
+
+def test_add_and_remove_one_person(folder, tmp_path, capsys):
+    (tmp_path / "anna.png").write_bytes(face(60, 0))
+    add = ["add", "pixels", tmp_path / "anna.png", "--name", "Anna", "--gallery", folder]
+    assert said(capsys, *add) == [
+        "added 1 image",
+        "in the gallery: 19 images of 7 people",
+        str(folder),
+    ]
+    assert said(capsys, *add)[:2] == ["added 0 images", "left out 1 image, in the gallery already"]
+    assert said(capsys, *[word if word != "Anna" else "Bob" for word in add])[1] == (
+        "left out 1 image, in the gallery under another name: for example "
+        f"{tmp_path / 'anna.png'} of Bob is {tmp_path / 'anna.png'} of Anna"
+    )
+    assert said(capsys, "list", "--gallery", folder)[1].split() == ["Anna", "1"]
+    assert said(capsys, "remove", "Anna", "person01", "--gallery", folder) == [
+        "removed 4 images of Anna, person01",
+        "in the gallery: 15 images of 5 people",
+        str(folder),
+    ]
+    assert len(os.listdir(folder)) == 3
+
+
+def test_add_a_source(folder, tmp_path, capsys):
+    more = write_people(tmp_path / "more", {9: range(2), 0: range(2, 4)})
+    lines = said(capsys, "add", "pixels", more, "--gallery", folder)
+    assert lines[:3] == [
+        "added 3 images",
+        "left out 1 image, in the gallery already",
+        "in the gallery: 21 images of 7 people",
+    ]
+
+
+def test_names_that_are_no_text(tmp_path, capsys):
+    people = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    write_people(people, {1: range(2)})
+    (people / "person01").rename(people / os.fsdecode(b"\xfe"))
+    said(capsys, "build", "pixels", people, "--gallery", tmp_path / "g")
+    assert said(capsys, "list", "--gallery", tmp_path / "g")[1].split() == [r"\udcfe", "2"]
+    query = ["query", "pixels", people, "--gallery", tmp_path / "g", "--json", tmp_path / "q.json"]
+    assert r"/\udcff/\udcfe/0.png" in said(capsys, *query)[1]
+    assert json.loads((tmp_path / "q.json").read_text())["queries"][0]["name"] == r"\udcfe"
+    assert said(capsys, "remove", r"\udcfe", "--gallery", tmp_path / "g")[0].startswith("removed 2")
+
+
+def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
+    staff = write_people(tmp_path / "staff", {1: range(2)})
+    lines = said(capsys, "build", "pixels", staff, "--output", tmp_path / "g", "--index", "hnsw")
+    assert lines[1] == "in the gallery: 2 images of 1 person"
+    assert json.loads((tmp_path / "g" / "gallery.json").read_text())["index"] == "hnsw"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "pixels", "STAFF", "--gallery", "G"], "holds a gallery already"),
+        (["build", "pixels", "none", "--gallery", "new"], "none: no such file or folder"),
+        (["add", "pixels", "STAFF", "--gallery", "none"], "none: no gallery"),
+        (["add", "pixels", "STAFF", "STAFF", "--gallery", "G"], "several SOURCEs: give one, or"),
+        (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
+        (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such file"),
+        (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (["remove", "Eve", "--gallery", "G"], "nobody is called 'Eve'"),
+        (["query", "pixels", "STAFF", "--gallery", "STAFF"], "no gallery: expected a folder"),
+        (["query", "none", "STAFF", "--gallery", "G"], "none: no such model"),
+        (["query", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (["query", "pixels", "STAFF", "--gallery", "G", "--json", "STAFF"], "is a folder"),
+        (["list", "--gallery", "STAFF"], "no gallery: expected a folder"),
+    ],
+)
+def test_bad_arguments(folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    places = {"STAFF": str(tmp_path / "staff"), "G": str(folder)}
+    with pytest.raises(InputError, match=message) as caught:
+        gallery.main([places.get(argument, argument) for argument in arguments])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_bad_threshold(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        gallery.main(["query", "pixels", "x.jpg", "--gallery", "g", "--threshold", "1.5"])
+    assert "must be a cosine from -1 to 1" in capsys.readouterr().err

@@ -1,0 +1,205 @@
+"""How fast, in how much memory and how well indexes search a large gallery, in one run."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
+from tfface.errors import InputError
+from tfface.evaluation.face_index import FaceIndex
+from tfface.metrics.identification import found_share
+from tfface.progress import progress
+from tfface.report.verification_table import align
+
+_NEAREST = 10
+# Queries that are asked one by one.
+_SINGLE = 100
+_MIB = 1 << 20
+# Between two lines about a long build.
+_SILENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class _Measured:
+    build_seconds: float
+    num_bytes: int
+    peak_bytes: int
+    rate_one_thread: float
+    rate_all_threads: float
+    milliseconds: float
+    similarity: np.ndarray
+    numbers: np.ndarray
+
+
+def measure_search(
+    drawn: DrawnEmbeddings,
+    kinds: Sequence[str],
+    *,
+    num_threads: int | None = None,
+    say: Callable[[str], None],
+) -> list[dict[str, str]]:
+    """Builds and searches one index after the other; only one is in memory at any time.
+
+    Args:
+        drawn: the gallery and its queries.
+        kinds: of indexes; flat is measured first in any case, because the others are held against
+            it.
+        num_threads: that "all" are; None for one per processor.
+        say: is told in a line what is done.
+    Returns: one row of text for each kind. Building does not count the time to draw embeddings;
+        memory is that of the index, and the most that the whole process had meanwhile.
+    """
+    threads = num_threads or os.cpu_count() or 1
+    owners, asked = drawn.owners(), drawn.asked()
+    say(
+        f"drawing {drawn.size:,} embeddings of {drawn.num_identities:,} people and "
+        f"{drawn.num_queries:,} queries, {drawn.dimension} numbers each"
+    )
+    say(_spread(drawn, owners, asked))
+    queries = np.concatenate([queries for _, queries in drawn.blocks()])
+    rows, nearest = [], None
+    try:
+        for kind in ["flat", *(kind for kind in kinds if kind != "flat")]:
+            index, measured = _measure(kind, drawn, queries, threads, say)
+            if nearest is None:
+                nearest = measured.similarity
+            rows.append(
+                {
+                    "embeddings": f"{drawn.size:,}",
+                    "numbers": f"{drawn.dimension}",
+                    "index": kind,
+                    "parameters": index.parameters or "-",
+                    "build s": f"{measured.build_seconds:.1f}",
+                    "index MiB": f"{measured.num_bytes / _MIB:,.0f}",
+                    "peak MiB": f"{measured.peak_bytes / _MIB:,.0f}",
+                    "queries/s, 1 thread": _rate(measured.rate_one_thread),
+                    f"queries/s, {threads} threads": _rate(measured.rate_all_threads),
+                    "one query ms": f"{measured.milliseconds:.2f}",
+                    "recall@1": _percent(found_share(measured.similarity, nearest, 1)),
+                    "recall@10": _percent(
+                        found_share(measured.similarity, nearest, nearest.shape[1])
+                    ),
+                    "rank-1": _percent(np.mean(owners[measured.numbers[:, 0]] == asked)),
+                }
+            )
+            # Before the next one is built.
+            del index, measured
+    finally:
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+    return rows
+
+
+def as_text(rows: Sequence[dict[str, str]]) -> str:
+    """Returns the rows as a table."""
+    # The kinds to the left, what is the same for all not at all.
+    header = [key for key in rows[0] if key not in ("embeddings", "numbers", "parameters")]
+    lines = [align(header, [[row[key] for key in header] for row in rows])]
+    lines += [f"{row['index']}: {row['parameters']}" for row in rows if row["parameters"] != "-"]
+    return "\n".join(lines)
+
+
+def _measure(
+    kind: str, drawn: DrawnEmbeddings, queries: np.ndarray, threads: int, say: Callable
+) -> tuple[FaceIndex, _Measured]:
+    faiss.omp_set_num_threads(threads)
+    _forget_peak()
+    index, build_seconds = _build(kind, drawn, say)
+    num_bytes = index.num_bytes()
+    say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB; searching")
+    index.search(queries[:8], _NEAREST)
+    single = queries[:_SINGLE]
+    milliseconds = 1000 * _seconds(lambda: [index.search(q[None], _NEAREST) for q in single])
+    all_threads = _seconds(lambda: index.search(queries, _NEAREST))
+    faiss.omp_set_num_threads(1)
+    start = time.perf_counter()
+    similarity, numbers = index.search(queries, _NEAREST)
+    one_thread = time.perf_counter() - start
+    return index, _Measured(
+        build_seconds=build_seconds,
+        num_bytes=num_bytes,
+        peak_bytes=_peak_bytes(),
+        rate_one_thread=len(queries) / one_thread,
+        rate_all_threads=len(queries) / all_threads,
+        milliseconds=milliseconds / len(single),
+        similarity=similarity,
+        numbers=numbers,
+    )
+
+
+def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> tuple[FaceIndex, float]:
+    """Returns an index of all embeddings, and the seconds that learning and adding took."""
+    index = FaceIndex(kind, drawn.dimension, drawn.size)
+    seconds = 0.0
+    if index.num_to_learn:
+        sample = _first(drawn.blocks(), index.num_to_learn)
+        seconds += _seconds(lambda: index.learn(sample))
+        say(f"{kind}: learned from {len(sample):,} embeddings in {seconds:.1f} s")
+        del sample
+    said = time.perf_counter()
+    with progress(total=drawn.size, description=f"building {kind}", unit="embeddings") as bar:
+        for vectors, _ in drawn.blocks():
+            seconds += _seconds(lambda vectors=vectors: index.add(vectors))
+            bar.update(len(vectors))
+            if time.perf_counter() - said > _SILENCE_SECONDS:
+                said = time.perf_counter()
+                say(f"{kind}: {len(index) / drawn.size:.0%} built after {seconds:.0f} s")
+    return index, seconds
+
+
+def _first(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
+    parts, total = [], 0
+    for vectors, _ in blocks:
+        parts.append(vectors)
+        total += len(vectors)
+        if total >= count:
+            break
+    return np.concatenate(parts)[:count]
+
+
+def _spread(drawn: DrawnEmbeddings, owners: np.ndarray, asked: np.ndarray) -> str:
+    """Says how alike drawn faces are, so that they can be held against those of a real model."""
+    vectors, queries = next(iter(drawn.blocks()))
+    cosines = queries @ vectors.T
+    same = asked[: len(queries), None] == owners[None, : len(vectors)]
+    kinds = {"the same person": cosines[same], "different people": cosines[~same]}
+    return "cosines: " + ", ".join(
+        f"{values.mean():.2f} +- {values.std():.2f} of {who}"
+        for who, values in kinds.items()
+        if len(values)
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _forget_peak() -> None:
+    """Makes Linux count the process's peak memory from now on."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError as error:
+        raise InputError(
+            f"peak memory can't be measured here: {error.strerror}; Linux is needed"
+        ) from error
+
+
+def _peak_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%"

@@ -1,0 +1,104 @@
+"""A trained head in a file: what a run has to keep beside its embedder to classify with.
+
+The file is an `.npz` archive without pickles: `description`, JSON text with the head's name in
+HEADS, its options and sizes, and its weights as `weights/000`, `weights/001`, ...
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.files import replacing
+from tfface.heads import HEADS
+from tfface.heads.head import Head
+from tfface.parts import build, options_model
+
+# What a run folder calls it.
+HEAD_FILE = "head.npz"
+
+_WEIGHTS = "weights/"
+
+
+def save_head(
+    path: Path,
+    head: Head,
+    *,
+    name: str,
+    options: Mapping[str, Any],
+    num_identities: int,
+    embedding_size: int,
+) -> None:
+    """Writes a head, whole or not at all.
+
+    Args:
+        name, options: what a recipe says of it.
+        num_identities, embedding_size: what it was built for.
+    Raises InputError: the file can't be written.
+    """
+    description = {
+        "name": name,
+        "options": dict(options),
+        "num_identities": num_identities,
+        "embedding_size": embedding_size,
+    }
+    arrays = {f"{_WEIGHTS}{i:03d}": array for i, array in enumerate(head.get_weights())}
+    with replacing(path) as temporary:
+        np.savez(temporary, description=np.array(json.dumps(description, default=str)), **arrays)
+
+
+class TrainedHead(NamedTuple):
+    """A head with its weights.
+
+    Attributes:
+        head: Head.
+        num_identities: how many it tells apart.
+        embedding_size: of the embeddings that it takes.
+    """
+
+    head: Head
+    num_identities: int
+    embedding_size: int
+
+
+def load_head(path: Path) -> TrainedHead:
+    """Builds the head of a file that `save_head` wrote.
+
+    Raises InputError: the file can't be read, is damaged, or holds a head of an unknown kind.
+    """
+    try:
+        description, weights = _read(path)
+        return _build(description, weights)
+    # What a damaged archive, or one of other content, raises.
+    except (
+        *(OSError, ValueError, KeyError, TypeError, EOFError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: can't be read as the head of a run: {reason}") from error
+
+
+def _read(path: Path) -> tuple[dict, list[np.ndarray]]:
+    with np.load(path, allow_pickle=False) as file:
+        keys = sorted(key for key in file.files if key.startswith(_WEIGHTS))
+        return json.loads(str(file["description"])), [file[key] for key in keys]
+
+
+def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> TrainedHead:
+    name, num_identities, embedding_size = (
+        description[key] for key in ("name", "num_identities", "embedding_size")
+    )
+    if name not in HEADS:
+        raise ValueError(f"the kind of head '{name}' is not known; {', '.join(HEADS)} are")
+    options = options_model(HEADS[name]).model_validate_json(json.dumps(description["options"]))
+    head = build(HEADS[name], dict(options), Path(), num_identities=num_identities)
+    head.build((None, embedding_size))
+    head.built = True
+    # Keras refuses arrays of another number or shape.
+    head.set_weights(weights)
+    return TrainedHead(head, num_identities, embedding_size)

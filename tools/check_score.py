@@ -1,0 +1,55 @@
+"""Print the score of a classifier or of its predictions: the share of images that are right.
+
+Example:
+    python tools/check_score.py runs/competition --data data/competition_test
+    python tools/check_score.py predictions.csv --data data/competition_test
+
+prints one line:
+    top-1: 0.8533 (512 of 600 images)
+
+predictions.csv has a line for each image under a line with the columns' names: `path` (or
+`filename`), below the data's folder, and `label`, the name of the class that is said.
+"""
+
+import argparse
+from pathlib import Path
+
+import command
+import model_options
+from tfface.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.data.sources.opening import open_source
+    from tfface.evaluation.classification import answer, match_classes
+    from tfface.evaluation.predictions import read_predictions
+
+    if Path(options.model).suffix.lower() == ".csv":
+        if options.classes is not None:
+            raise InputError("--classes belongs to a model, and MODEL is a list of predictions")
+        is_right = read_predictions(Path(options.model), open_source(options.data).source)
+    else:
+        classifier = model_options.load_classifier(options)
+        source = open_source(options.data).source
+        is_right = answer(classifier, source, match_classes(source, classifier)).is_right
+    print(f"top-1: {is_right.mean():.4f} ({is_right.sum():,} of {len(is_right):,} images)")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    model_options.add_classifier(parser, more="; or a .csv file of predictions")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="D",
+        help="labelled images, a SOURCE as convert_tfrecord takes it",
+    )
+    return model_options.parse(parser, arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,170 @@
+"""Classify images with a model: accuracy, precision and recall, confusion, calibration.
+
+Example:
+    python tools/eval_classification.py runs/scenes --data data/seg_test --report scenes.html
+
+What is a model worth to people it has not seen? With photos at CLASS/PERSON/IMAGE.jpg in both the
+training data and the test data:
+    python tools/eval_classification.py runs/glasses --data data/glasses_test --person subfolder
+"""
+
+import argparse
+from pathlib import Path
+
+import command
+import model_options
+from tfface.errors import InputError
+
+# The attribute that says who is shown, where --person names no other.
+PERSON = "person"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.data.sources.opening import open_source
+    from tfface.evaluation.classification import classify
+    from tfface.evaluation.classification_pictures import draw_classification
+    from tfface.files import check_writable, write_json
+    from tfface.report import classification_table
+    from tfface.report.classification_report import write_classification_report
+    from tfface.report.results import append_row
+    from tfface.training.run_folder import environment
+
+    plots = options.plots and options.plots / "confusion.png"
+    for output in (options.json, options.results, options.report, plots):
+        if output:
+            check_writable(output)
+    classifier = model_options.load_classifier(options)
+    source = open_source(options.data).source
+    people, remark = _people(options, source)
+
+    result = classify(classifier, source, group_by=options.group_by, people=people)
+    figures = result.to_json()
+    print(classification_table.as_text(figures))
+    if remark:
+        print(remark)
+    if options.json:
+        write_json(options.json, figures)
+        print(f"figures: {options.json}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_classification(result, source, folder)
+            if options.report:
+                write_classification_report(
+                    options.report,
+                    title=f"{classifier.name} on {source.name}",
+                    figures=figures,
+                    pictures=pictures,
+                    remarks=[remark] if remark else [],
+                    environment=environment(),
+                )
+    if options.plots:
+        print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
+    if options.results:
+        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
+        for row in classification_table.result_rows(
+            options.label or options.model, source.name, figures
+        ):
+            append_row(options.results, row | circumstances)
+        print(f"results: {options.results}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    model_options.add_classifier(parser)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="D",
+        help="labelled images, a SOURCE as convert_tfrecord takes it (a folder with one folder for "
+        "each class, a converted dataset, a .csv, ...), or with options as in a recipe, "
+        "'{source: csv, path: P, identity_column: C}'. Its identities are the model's classes, by "
+        "name",
+    )
+    parser.add_argument(
+        "--group-by",
+        metavar="ATTR",
+        help="figures for each value of this attribute of the images as well",
+    )
+    parser.add_argument(
+        "--person",
+        metavar="ATTR",
+        help="the attribute that says who is shown, to part people who were in training from those "
+        "who were not; subfolder for CLASS/PERSON/IMAGE.jpg (default: person, where the images "
+        "have such an attribute)",
+    )
+    parser.add_argument(
+        "--seen",
+        metavar="SOURCE",
+        help="the images trained on, with the same attribute (default: those of the run folder's "
+        "recipe that were not held out)",
+    )
+    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
+    parser.add_argument("--plots", type=Path, metavar="D", help="draw the pictures here")
+    parser.add_argument("--report", type=Path, metavar="F.html", help="write a page with all that")
+    parser.add_argument(
+        "--results", type=Path, metavar="CSV", help="add rows with the figures to this file"
+    )
+    parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
+    return model_options.parse(parser, arguments)
+
+
+def _people(options: argparse.Namespace, source):
+    """Returns who was seen in training, or None, and a sentence about that, or ""."""
+    attribute = options.person
+    if attribute is None and PERSON in source.attribute_names:
+        attribute = PERSON
+    if attribute is None:
+        known = ", ".join(source.attribute_names) or "none"
+        if options.seen:
+            raise InputError(
+                f"--seen: say by --person which attribute tells who is shown; {source.name} has: "
+                f"{known}"
+            )
+        if not source.attribute_names:
+            return None, ""
+        return None, (
+            "People who were in training and others are not told apart. Where the classes are "
+            "people, all were in training; else --person has to name the attribute that says who "
+            f"is shown, of: {known}."
+        )
+    source.attribute(attribute)
+    try:
+        people = _seen(options, attribute)
+    except InputError as error:
+        if options.person is None and options.seen is None:
+            return None, (
+                "People who were in training and others are not told apart, as it isn't known who "
+                f"was in training: {error}."
+            )
+        raise InputError(
+            f"--person {attribute}: it isn't known who was in training: {error}"
+        ) from error
+    return people, (
+        f"{len(people.names):,} people were seen in training, by the attribute '{attribute}' in "
+        f"{people.where}."
+    )
+
+
+def _seen(options: argparse.Namespace, attribute: str):
+    from tfface.data.sources.opening import open_source
+    from tfface.evaluation.seen_people import people_in
+    from tfface.training.trained_on import people_trained_on
+
+    if options.seen is not None:
+        return people_in(open_source(options.seen).source, attribute, where=options.seen)
+    if not Path(options.model).is_dir():
+        raise InputError(f"{options.model} is no run folder: give --seen SOURCE")
+    try:
+        return people_trained_on(Path(options.model), options.data_dir, attribute)
+    except InputError as error:
+        raise InputError(f"{error}; give --data-dir, or --seen SOURCE") from error
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,187 @@
+"""Identify faces with a model: whose face is it, among the people of a gallery, or nobody's?
+
+Example:
+    python tools/eval_identification.py runs/my_run --gallery data/staff --query data/door_camera \\
+        --json figures.json --plots plots/ --report report.html
+
+People are matched by their names. Queries of people who are not in the gallery are strangers, who
+should get no name. With one set of faces, N images of each person become the gallery and the
+others are queries; --unknown keeps a share of the people out of the gallery, as strangers:
+    python tools/eval_identification.py runs/my_run --gallery data/my_faces --split 5 --unknown 0.5
+
+Models want aligned faces, as tools/align_faces.py makes them.
+"""
+
+import argparse
+from pathlib import Path
+
+import command
+import model_options
+from tfface.errors import InputError
+
+_SOURCE = "faces of people: a SOURCE as convert_tfrecord takes it (a folder with one folder for \
+each person, a converted dataset, a .csv, ...); NAME=SOURCE renames it"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.evaluation.identification import check_sets, identify
+    from tfface.evaluation.identification_pictures import draw_identification
+    from tfface.files import check_writable, write_json
+    from tfface.report import identification_table
+    from tfface.report.identification_report import write_identification_report
+    from tfface.report.results import append_row
+    from tfface.training.run_folder import environment
+
+    plots = options.plots and options.plots / "cmc.png"
+    for output in (options.json, options.results, options.report, plots):
+        if output:
+            check_writable(output)
+    gallery, queries = _open_sets(options)
+    check_sets(gallery, queries)
+    embedder = model_options.load(options)
+    if options.check and options.model != "pixels":
+        _warn_of_unaligned([gallery] if options.query is None else [gallery, queries])
+
+    found = identify(
+        embedder,
+        gallery,
+        queries,
+        kind=options.index,
+        metric=options.metric,
+        one_template=options.one_template,
+    )
+    label = options.label or options.model
+    figures = {"model": label, **found.to_json()}
+    print(identification_table.as_text(figures))
+    if options.json:
+        write_json(options.json, figures)
+        print(f"figures: {options.json}")
+    if options.plots or options.report:
+        with command.folder_or_temporary(options.plots) as folder:
+            pictures = draw_identification(found, folder)
+            if options.report:
+                write_identification_report(
+                    options.report,
+                    figures,
+                    model=label,
+                    pictures=pictures,
+                    environment=environment(),
+                )
+    if options.plots:
+        print(f"plots: {options.plots}")
+    if options.report:
+        print(f"report: {options.report}")
+    if options.results:
+        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
+        row = identification_table.result_row(label, figures)
+        append_row(options.results, row | circumstances)
+        print(f"results: {options.results}")
+
+
+def _warn_of_unaligned(sets: list) -> None:
+    from tfface.evaluation.alignment_check import alignment_warning
+
+    for faces in sets:
+        if warning := alignment_warning(faces.images, faces.image_names, faces.name):
+            command.warn(warning)
+
+
+def _open_sets(options: argparse.Namespace):
+    """Returns gallery and queries."""
+    import numpy as np
+
+    from tfface.data.sources.opening import open_source
+    from tfface.evaluation.named_faces import hold_out, named_faces, right_labels, split_faces
+    from tfface.metrics.identification import NOBODY
+
+    gallery = named_faces(open_source(options.gallery).source)
+    if options.query is None:
+        return split_faces(gallery, options.split, options.seed, options.unknown)
+    queries = named_faces(open_source(options.query).source)
+    if options.unknown:
+        with_queries = np.setdiff1d(right_labels(gallery, queries, NOBODY), [NOBODY])
+        stay = hold_out(gallery, options.unknown, options.seed, with_queries)
+        gallery = gallery.take(np.flatnonzero(stay))
+    return gallery, queries
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    model_options.add(parser)
+    model_options.add_check(parser)
+    parser.add_argument("--gallery", required=True, metavar="D", help=_SOURCE)
+    parser.add_argument("--query", metavar="D", help="the faces to be named, likewise")
+    parser.add_argument(
+        "--split",
+        type=command.positive,
+        metavar="N",
+        help="in place of --query: so many images of each person of --gallery, drawn by --seed, "
+        "are the gallery, and the others are queries",
+    )
+    parser.add_argument(
+        "--unknown",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="keep this share of the people out of the gallery, so that their queries are those "
+        "of strangers (default 0)",
+    )
+    parser.add_argument(
+        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+    )
+    parser.add_argument(
+        "--one-template",
+        action="store_true",
+        help="compare with the mean embedding of each person, not with every image",
+    )
+    parser.add_argument(
+        "--metric",
+        choices=["cosine", "l2"],
+        default="cosine",
+        help="inner product, or squared L2 distance (FAISS's IndexFlatL2); embeddings have length "
+        "1, so both tell one order, and figures are in cosines (default cosine)",
+    )
+    parser.add_argument(
+        "--index",
+        choices=["flat", "hnsw", "ivf"],
+        default="flat",
+        help="compare with all embeddings, or search faster with FAISS's HNSW or IVF and tell how "
+        "much of what flat finds is found (default flat)",
+    )
+    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
+    parser.add_argument(
+        "--plots",
+        type=Path,
+        metavar="D",
+        help="draw CMC, open set, similarities and the worst mistakes here",
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
+    )
+    parser.add_argument("--results", type=Path, metavar="CSV", help="add one row to this file")
+    parser.add_argument("--label", help="what the model is called (default: MODEL)")
+    options = model_options.parse(parser, arguments)
+    if (options.query is None) == (options.split is None):
+        raise InputError(
+            "give either --query D, the faces to be named, or --split N, so many images of each "
+            "person of --gallery to be the gallery"
+        )
+    return options
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got '{text}'")
+    return share
+
+
+if __name__ == "__main__":
+    command.run(main)

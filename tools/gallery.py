@@ -1,0 +1,218 @@
+"""Keep a gallery of named faces on disk, and ask it whose face a picture shows.
+
+Example:
+    python tools/gallery.py build runs/my_run data/staff --gallery galleries/staff
+    python tools/gallery.py query runs/my_run door.jpg --gallery galleries/staff --threshold 0.45
+    python tools/gallery.py add runs/my_run new/anna.jpg --name Anna --gallery galleries/staff
+    python tools/gallery.py remove Anna --gallery galleries/staff
+
+The folder holds a FAISS index, the names, and which model embedded the faces; it refuses any other.
+A command that is killed leaves it as it was before, or as it is after. Models want aligned faces,
+as tools/align_faces.py makes them.
+"""
+
+import argparse
+from pathlib import Path
+
+import command
+import model_options
+from tfface.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = _parser()
+    options = model_options.parse(parser, arguments)
+    options.run(options)
+
+
+def _build(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.evaluation.gallery import build_gallery
+
+    faces, embedder = _open_faces(options), model_options.load(options)
+    _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)
+
+
+def _add(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.evaluation.gallery import add_to_gallery
+    from tfface.evaluation.gallery_folder import check_gallery
+
+    check_gallery(options.gallery)
+    faces, embedder = _open_faces(options), model_options.load(options)
+    _say_added(add_to_gallery(embedder, faces, options.gallery), options)
+
+
+def _remove(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.evaluation.gallery import remove_from_gallery
+
+    change = remove_from_gallery(options.names, options.gallery)
+    print(f"removed {_images(change.num_changed)} of {', '.join(dict.fromkeys(options.names))}")
+    _say_content(change, options)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from tfface.evaluation.gallery_folder import read_gallery
+    from tfface.report.gallery_text import content_as_text
+
+    gallery = read_gallery(options.gallery)
+    print(content_as_text([face.name for face in gallery.faces], gallery.model))
+
+
+def _query(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.evaluation import gallery as galleries
+    from tfface.evaluation.gallery_folder import read_gallery
+    from tfface.evaluation.identification import embed_faces
+    from tfface.files import check_writable, write_json
+    from tfface.report.gallery_text import answers_as_text
+
+    if options.json:
+        check_writable(options.json)
+    faces = galleries.faces_of_files(galleries.list_images(options.images), "queries")
+    gallery = read_gallery(options.gallery)
+    embedder = model_options.load(options)
+    galleries.check_model(embedder, gallery, options.gallery)
+    vectors = embed_faces(embedder, faces)
+    answers = galleries.answers(
+        list(faces.image_names),
+        galleries.find_names(gallery, vectors, count=options.top),
+        options.threshold,
+    )
+    print(answers_as_text(answers, options.threshold))
+    if options.json:
+        write_json(options.json, {"threshold": options.threshold, "queries": answers})
+        print(f"answers: {options.json}")
+
+
+def _open_faces(options: argparse.Namespace):
+    from tfface.data.sources.opening import open_source
+    from tfface.evaluation.gallery import faces_of_files, list_images
+    from tfface.evaluation.named_faces import named_faces
+
+    if options.name is not None:
+        return faces_of_files(
+            list_images([Path(source) for source in options.source]), options.name
+        )
+    if len(options.source) > 1:
+        raise InputError(
+            "several SOURCEs: give one, or images of one person and who it is with --name"
+        )
+    source = options.source[0]
+    if Path(source).suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp"):
+        raise InputError(f"{source}: an image: say with --name whose face it is")
+    return named_faces(open_source(source).source)
+
+
+def _say_added(change, options: argparse.Namespace) -> None:
+    print(f"added {_images(change.num_changed)}")
+    if change.num_known:
+        print(f"left out {_images(change.num_known)}, in the gallery already")
+    if change.conflicts:
+        image, name, known_image, known_name = change.conflicts[0]
+        print(
+            f"left out {_images(len(change.conflicts))}, in the gallery under another name: for "
+            f"example {image} of {name} is {known_image} of {known_name}"
+        )
+    _say_content(change, options)
+
+
+def _say_content(change, options: argparse.Namespace) -> None:
+    people = "1 person" if change.num_names == 1 else f"{change.num_names:,} people"
+    print(f"in the gallery: {_images(change.num_images)} of {people}")
+    print(options.gallery)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, says in (
+        ("build", _build, "make a gallery of faces"),
+        ("add", _add, "add faces to a gallery"),
+        ("remove", _remove, "remove people from a gallery"),
+        ("query", _query, "tell whose faces pictures show"),
+        ("list", _list, "tell who is in a gallery"),
+    ):
+        of_command = commands.add_parser(name, help=says, description=f"{says.capitalize()}.")
+        of_command.set_defaults(run=run)
+        if name in ("build", "add", "query"):
+            model_options.add(of_command)
+        if name in ("build", "add"):
+            _add_sources(of_command)
+        of_command.add_argument(
+            "--gallery",
+            # Other tools call what they write so.
+            *(["--output"] if name == "build" else []),
+            type=Path,
+            required=True,
+            metavar="G",
+            help="the gallery's folder" + (", a new one" if name == "build" else ""),
+        )
+        if name == "build":
+            of_command.add_argument(
+                "--index",
+                choices=["flat", "hnsw"],
+                default="flat",
+                help="flat compares with every image, exactly; hnsw is faster for hundreds of "
+                "thousands of images and slow to build and change (default flat)",
+            )
+        if name == "remove":
+            of_command.add_argument("names", nargs="+", metavar="NAME", help="who is removed")
+        if name == "query":
+            _add_query(of_command)
+    return parser
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="faces of people: a SOURCE as convert_tfrecord takes it (a folder with one folder for "
+        "each person, a converted dataset, a .csv, ...); or with --name images and folders",
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="all images are of this one person, whatever their folders"
+    )
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="images, or folders of images"
+    )
+    parser.add_argument(
+        "--top",
+        type=command.positive,
+        default=1,
+        metavar="K",
+        help="show the K people who are most alike (default 1)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_cosine,
+        metavar="T",
+        help="name nobody whose cosine is less; eval_identification.py advises one (default: name "
+        "whoever is most alike)",
+    )
+    parser.add_argument("--json", type=Path, metavar="F", help="write the answers to this file")
+
+
+def _cosine(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 2.0
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a cosine from -1 to 1, got '{text}'")
+    return value
+
+
+if __name__ == "__main__":
+    command.run(main)
