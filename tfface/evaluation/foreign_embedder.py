@@ -147,7 +147,8 @@ def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> Pi
         return given or PixelInput()
     if given is not None and (given.scale, given.shift) != (1, 0):
         raise InputError(
-            f"{path}: the model takes pixels as whole numbers: no other --range than 0..255"
+            f"{path}: the model takes pixels as whole numbers: no other --range than 0..255 "
+            "(say it together with --input)"
         )
     return given or PixelInput(scale=1, shift=0)
 
