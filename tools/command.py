@@ -120,6 +120,11 @@ def _whole_number(text: str, lowest: int, highest: int | None = None) -> int:
     return int(text)
 
 
+def warn(text: str) -> None:
+    """Tells the user something that doesn't stop the tool."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
 def run(main: Callable[[], None]) -> None:
     """Calls a tool's `main` and exits: 0 when it returns, 2 with one line when the input is bad."""
     try:

@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     gallery, queries = _open_sets(options)
     check_sets(gallery, queries)
     embedder = model_options.load(options)
+    if options.check and options.model != "pixels":
+        _warn_of_unaligned([gallery] if options.query is None else [gallery, queries])
 
     found = identify(
         embedder,
@@ -78,6 +80,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"results: {options.results}")
 
 
+def _warn_of_unaligned(sets: list) -> None:
+    from tfface.evaluation.alignment_check import alignment_warning
+
+    for faces in sets:
+        if warning := alignment_warning(faces.images, faces.image_names, faces.name):
+            command.warn(warning)
+
+
 def _open_sets(options: argparse.Namespace):
     """Returns gallery and queries."""
     import numpy as np
@@ -102,6 +112,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     model_options.add(parser)
+    model_options.add_check(parser)
     parser.add_argument("--gallery", required=True, metavar="D", help=_SOURCE)
     parser.add_argument("--query", metavar="D", help="the faces to be named, likewise")
     parser.add_argument(

@@ -49,6 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
         check_pair_set(pair_set)
     for template_set in template_sets:
         check_template_set(template_set)
+    warnings = _warnings(options, embedder, pair_sets) if options.check else []
+    for warning in warnings:
+        command.warn(warning)
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     for template_set in template_sets:
@@ -70,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
                     figures,
                     pictures=pictures,
                     environment=environment(),
+                    warnings=warnings,
                 )
     if options.plots:
         print(f"plots: {options.plots}")
@@ -88,6 +92,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     model_options.add(parser)
+    model_options.add_check(parser)
     parser.add_argument(
         "--pairs",
         default=[],
@@ -128,6 +133,23 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
     return model_options.parse(parser, arguments)
+
+
+def _warnings(options: argparse.Namespace, embedder, pair_sets: list) -> list[str]:
+    """Returns what may be wrong with how the model is used, in lines."""
+    from tfface.data.pair_sets import FORMATS, find_format
+    from tfface.evaluation.alignment_check import alignment_warning
+    from tfface.evaluation.pixel_check import pixel_warning
+
+    if options.model == "pixels":
+        return []
+    found = [pixel_warning(embedder, pair_sets[0])]
+    for argument, pair_set in zip(options.pairs, pair_sets, strict=True):
+        module, _ = find_format(argument)
+        if module is not FORMATS["synthetic"]:
+            what = (pair_set.images, pair_set.image_names, pair_set.name)
+            found.append(alignment_warning(*what))
+    return [warning for warning in found if warning]
 
 
 def _check_names(names: list[str]) -> None:

@@ -13,8 +13,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run folder, a .keras, .onnx or .tflite file, a recipe (the network it starts "
-        "from), or the word pixels (the least of baselines)",
+        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
+        ".tflite file, a recipe (the network it starts from), or the word pixels (the least of "
+        "baselines)",
     )
     group = parser.add_argument_group("how the model is used")
     _add_input(group)
@@ -24,6 +25,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="embed images without adding the embedding of the mirrored image",
     )
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep embeddings here, by model and image, and compute only what is new",
+    )
     _add_data_dir(group)
     group.add_argument(
         "--set",
@@ -31,6 +38,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PLACE=VALUE",
         help="replace one value of a recipe; may be given several times",
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of tools that look for mistakes in how a model is used."""
+    parser.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="don't look at samples of the images first, to warn where faces look unaligned or "
+        "pixels of another kind suit the model clearly better",
     )
 
 
@@ -75,19 +93,19 @@ def _add_input(group) -> None:
     group.add_argument(
         "--input",
         choices=["rgb", "bgr"],
-        help="colour order of an .onnx or .tflite file (default rgb)",
+        help="colour order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
     )
     group.add_argument(
         "--range",
         metavar="R",
-        help="what such a file takes for the pixels 0 and 255: -1..1, 0..1, 0..255, "
-        "or a formula (default (x-127.5)/128)",
+        help="what such a model takes for the pixels 0 and 255: -1..1, 0..1, 0..255, or a formula "
+        "(default (x-127.5)/128; 0..255 where it takes whole numbers)",
     )
     group.add_argument(
         "--size",
         type=command.image_size,
         metavar="HxW",
-        help="image size of such a file, where it takes any",
+        help="image size of such a model, where it takes any",
     )
     group.add_argument(
         "--batch-size",
@@ -125,9 +143,13 @@ def load(options: argparse.Namespace):
     Raises InputError: as `load_embedder`; or the recipe can't be used.
     """
     with command.without_notes():
-        if not options.model.endswith((".yaml", ".yml")):
-            return _load_file(options)
-        return _build(options)
+        is_recipe = options.model.endswith((".yaml", ".yml"))
+        embedder = _build(options) if is_recipe else _load_file(options)
+    if options.cache is None:
+        return embedder
+    from tfface.evaluation.embedding_cache import CachedEmbedder
+
+    return CachedEmbedder(embedder, options.cache, say=command.warn)
 
 
 def load_classifier(options: argparse.Namespace):

@@ -46,6 +46,37 @@ def test_resize_is_pillows_antialiased_bilinear():
     assert np.abs(found - np.asarray(expected)).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "kept", "resized"),
+    [
+        # (width, height) of the image; (height, width) wanted; columns kept; (width, height) then
+        ((112, 112), (112, 96), (8, 104), (96, 112)),
+        ((112, 112), (112, 112), (0, 112), (112, 112)),
+        ((92, 112), (112, 112), (0, 92), (92, 112)),
+        ((75, 50), (20, 20), (12, 62), (20, 20)),
+        ((30, 60), (20, 21), (0, 30), (10, 20)),
+    ],
+)
+def test_aspect_is_kept_by_cutting_and_filling_the_sides(given, wanted, kept, resized):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*given[::-1], 3), np.uint8))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    found = decode(tf.constant(buffer.getvalue()), *wanted, keep_aspect=True).numpy()
+    middle = image.crop((kept[0], 0, kept[1], given[1]))
+    middle = middle.resize(resized, Image.Resampling.BILINEAR)
+    expected = Image.new("RGB", wanted[::-1])
+    expected.paste(middle, ((wanted[1] - resized[0]) // 2, 0))
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 60000), (60000, 1), (1, 1)])
+def test_any_shape_can_be_brought_to_any_other(shape):
+    data = tf.io.encode_png(np.full((*shape, 3), 200, np.uint8))
+    found = decode(data, 112, 96, keep_aspect=True).numpy()
+    assert found.shape == (112, 96, 3)
+    assert (found[:, 47] == 200).all()
+
+
 def test_batches_keep_order_and_remainder():
     images = [encoded(i, 8, "PNG") for i in range(11)]
     batches = list(decode_batches(images, [str(i) for i in range(11)], (8, 8), 4))

@@ -12,6 +12,7 @@ from tfface.evaluation.embedder import load_embedder
 from tfface.evaluation.pixel_input import PixelInput, parse_range
 
 HEIGHT, WIDTH, SIZE = 8, 6, 5
+F4 = np.dtype(np.float32)
 WEIGHTS = np.random.default_rng(0).normal(size=(HEIGHT * WIDTH * 3, SIZE)).astype(np.float32)
 
 
@@ -100,6 +101,35 @@ def test_a_quantized_tflite(tmp_path):
     assert np.corrcoef(found.ravel(), right.ravel())[0, 1] > 0.99
 
 
+def test_models_that_take_whole_numbers_get_the_pixels_themselves(tmp_path):
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["images"], ["float"], to=helper.np_dtype_to_tensor_dtype(F4)),
+            helper.make_node("Flatten", ["float"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["embeddings"]),
+        ],
+        "embedder",
+        [helper.make_tensor_value_info("images", 2, ["n", HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info("embeddings", 1, ["n", SIZE])],
+        [numpy_helper.from_array(WEIGHTS, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+
+    @tf.function(input_signature=[tf.TensorSpec((None, HEIGHT, WIDTH, 3), tf.uint8)])
+    def embed(given):
+        return tf.matmul(tf.reshape(tf.cast(given, tf.float32), (-1, len(WEIGHTS))), WEIGHTS)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([embed.get_concrete_function()])
+    (tmp_path / "net.tflite").write_bytes(converter.convert())
+    right = expected(images(3), PixelInput(scale=1, shift=0))
+    for file in ("net.onnx", "net.tflite"):
+        found = load_embedder(tmp_path / file).embed(images(3))
+        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-2)
+        with pytest.raises(InputError, match=r"whole numbers: no other --range than 0\.\.255"):
+            load_embedder(tmp_path / file, pixels=PixelInput())
+
+
 def test_pixels_are_as_the_user_says(tmp_path):
     scale, shift = parse_range("0..1")
     pixels = PixelInput("bgr", scale, shift)
@@ -125,7 +155,7 @@ def test_what_is_no_such_model(tmp_path):
         (tmp_path / f"noise{suffix}").write_bytes(os.urandom(200))
         with pytest.raises(InputError, match=f"noise{suffix}: can't be loaded as"):
             load_embedder(tmp_path / f"noise{suffix}")
-    with pytest.raises(InputError, match="expected one input of float32 images"):
+    with pytest.raises(InputError, match="expected one input of float32 or uint8 images"):
         load_embedder(write_onnx(tmp_path / "double.onnx", type=np.float64))
     with pytest.raises(InputError, match="leave out --input, --range and --size"):
         load_embedder("pixels", pixels=PixelInput())

@@ -30,6 +30,7 @@ class Blocks:
 
     name = "blocks"
     image_size = (24, 24)
+    keeps_aspect = False
     batch_size = 16
 
     def __init__(self):

@@ -38,6 +38,7 @@ class Recorder:
 
     name = "recorder"
     image_size = (12, 12)
+    keeps_aspect = False
     batch_size = 16
 
     def __init__(self):

@@ -222,3 +222,50 @@ def test_pixels_of_a_foreign_model(lfw, capsys):
         eval_verification.main(["pixels", "--pairs", str(lfw / "pairs.txt"), *flags])
         figures.append(capsys.readouterr().out)
     assert figures[0] != figures[1]
+
+
+@pytest.fixture
+def large(lfw, tmp_path):
+    """The same pictures in a size in which faces could be seen, and a model for them."""
+    for file in sorted((lfw / "images").rglob("*.jpg")):
+        other = tmp_path / "large" / file.relative_to(lfw)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        pixels = tf.image.resize(tf.io.decode_jpeg(file.read_bytes()), (64, 64))
+        other.write_bytes(tf.io.encode_jpeg(tf.cast(pixels, tf.uint8)).numpy())
+    (tmp_path / "large" / "pairs.txt").write_text((lfw / "pairs.txt").read_text())
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 127.5, -1)(inputs))
+    keras.Model(inputs, keras.layers.Flatten()(x)).save(tmp_path / "model.keras")
+    return [str(tmp_path / "model.keras"), "--pairs", f"large={tmp_path / 'large' / 'pairs.txt'}"]
+
+
+def test_sets_that_look_unaligned_are_warned_of(large, capsys):
+    eval_verification.main(large)
+    with_check = capsys.readouterr()
+    assert with_check.err.splitlines() == [
+        "warning: large looks unaligned: no face was found in 22 of 22 sampled images; align it "
+        "with tools/align_faces.py, unless the model was trained on such images"
+    ]
+    eval_verification.main([*large, "--no-check"])
+    without = capsys.readouterr()
+    assert without.err == ""
+    assert without.out == with_check.out
+
+
+def test_cache(large, tmp_path, capsys):
+    outputs = []
+    for cache in ([], ["--cache", str(tmp_path / "cache")], ["--cache", str(tmp_path / "cache")]):
+        eval_verification.main([*large, "--no-check", *cache])
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1] == outputs[2]
+    (of_model,) = (tmp_path / "cache").iterdir()
+    (chunk,) = of_model.iterdir()
+    content = bytearray(chunk.read_bytes())
+    content[-1] ^= 1
+    chunk.write_bytes(content)
+    eval_verification.main([*large, "--no-check", "--cache", str(tmp_path / "cache")])
+    mended = capsys.readouterr()
+    assert mended.out == outputs[0]
+    assert mended.err.startswith(f"warning: {chunk}: was damaged, and is removed")
+    with pytest.raises(InputError, match=r"model\.keras.*can't be written: Not a directory"):
+        eval_verification.main([*large, "--cache", large[0]])

@@ -14,13 +14,14 @@ FORMATS = "JPEG, PNG or BMP"
 MOST_PIXELS = 1 << 26
 
 
-def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
+def decode(encoded: tf.Tensor, height: int, width: int, *, keep_aspect: bool = False) -> tf.Tensor:
     """Decodes one JPEG, PNG or BMP image to `height` x `width` pixels, in tf.data or eagerly.
 
     Grey becomes RGB and an alpha channel is dropped. JPEG uses the accurate integer transform, so
     the pixels equal those of Pillow and OpenCV. An image of another size is resized bilinearly with
-    antialiasing (its aspect ratio is not kept) and rounded to whole values. EXIF orientation is
-    not applied: face images are aligned, and no training set known to us relies on it.
+    antialiasing (its aspect ratio is not kept, unless asked for) and rounded to whole values. EXIF
+    orientation is not applied: face images are aligned, and no training set known to us relies on
+    it.
 
     TensorFlow itself refuses images of 2^29 bytes (179 million pixels) or more. Those that look at
     images before they are used, `decode_batches` and `undecodable_reason`, stop at `MOST_PIXELS`.
@@ -28,18 +29,17 @@ def decode(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     Args:
         encoded: string scalar.
         height, width: > 0, of the result.
+        keep_aspect: bring the image to `height`, and cut what is then too wide, or fill what is
+            too narrow with black, as much on the left as on the right. That is how the template
+            of aligned faces goes from one shape to another (`alignment/template.py`).
     Returns: uint8 [height, width, 3], RGB, 0..255.
     Raises tf.errors.InvalidArgumentError: the bytes are not such an image, or are damaged.
     """
     image = decode_unresized(encoded)
-    shape = tf.shape(image)
-    image = tf.cond(
-        (shape[0] == height) & (shape[1] == width),
-        lambda: image,
-        lambda: tf.saturate_cast(
-            tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8
-        ),
-    )
+    if keep_aspect:
+        image = _resized_to_height(image, height, width)
+    else:
+        image = _resized(image, height, width)
     return tf.ensure_shape(image, (height, width, 3))
 
 
@@ -58,11 +58,42 @@ def decode_picture(encoded: bytes) -> np.ndarray:
     return decode_unresized(tf.constant(encoded)).numpy()
 
 
+def _resized_to_height(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes to `height`, and cuts or fills the sides: uint8 [height, width, 3]."""
+    high, wide = tf.unstack(tf.shape(image, out_type=tf.int64)[:2])
+    # What is too wide is cut off before, so that no image becomes larger than is needed.
+    kept = tf.minimum(wide, _whole_pixels(high * width, height))
+    left = (wide - kept) // 2
+    image = image[:, left : left + kept]
+    resized_width = tf.minimum(_whole_pixels(kept * height, high), width)
+    image = _resized(image, height, tf.cast(resized_width, tf.int32))
+    missing = width - tf.shape(image)[1]
+    return tf.pad(image, [[0, 0], [missing // 2, missing - missing // 2], [0, 0]])
+
+
+def _whole_pixels(numerator: tf.Tensor, denominator: tf.Tensor | int) -> tf.Tensor:
+    """Returns numerator / denominator, rounded, and at least 1."""
+    return tf.maximum((2 * numerator + denominator) // (2 * denominator), 1)
+
+
+def _resized(image: tf.Tensor, height: int, width: tf.Tensor | int) -> tf.Tensor:
+    shape = tf.shape(image)
+    return tf.cond(
+        (shape[0] == height) & (shape[1] == width),
+        lambda: image,
+        lambda: tf.saturate_cast(
+            tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8
+        ),
+    )
+
+
 def decode_batches(
     encoded: Sequence[bytes],
     names: Sequence[str],
     image_size: tuple[int, int],
     batch_size: int,
+    *,
+    keep_aspect: bool = False,
 ) -> Iterator[np.ndarray]:
     """Decodes images in order, in parallel, and yields them in batches.
 
@@ -74,6 +105,7 @@ def decode_batches(
         names: what to call each image in an error; as long as `encoded`.
         image_size: (height, width) of the result.
         batch_size: > 0. The last batch holds the remainder.
+        keep_aspect: as `decode` has it.
     Yields: uint8 [batch, height, width, 3], RGB, 0..255.
     Raises InputError: an image can't be decoded, or has more than `MOST_PIXELS` (the message gives
         its name), or `names` and `encoded` differ in length.
@@ -91,7 +123,11 @@ def decode_batches(
     dataset = (
         tf.data.Dataset.from_generator(chunks, output_signature=tf.TensorSpec([None], tf.string))
         .unbatch()
-        .map(lambda image: decode(image, *image_size), tf.data.AUTOTUNE, deterministic=True)
+        .map(
+            lambda image: decode(image, *image_size, keep_aspect=keep_aspect),
+            tf.data.AUTOTUNE,
+            deterministic=True,
+        )
         .batch(batch_size)
         .prefetch(2)
     )
@@ -105,6 +141,17 @@ def decode_batches(
             if reason := undecodable_reason(encoded[i]):
                 raise InputError(f"{names[i]}: {reason}") from None
         raise
+
+
+def decode_whole(encoded: bytes, name: str) -> np.ndarray:
+    """Decodes one image in its own size: uint8 [height, width, 3], RGB.
+
+    Raises InputError: it can't be decoded, or has more than `MOST_PIXELS`; `name` is what the
+        message calls it.
+    """
+    if reason := undecodable_reason(encoded):
+        raise InputError(f"{name}: {reason}")
+    return decode_picture(encoded)
 
 
 def undecodable_reason(encoded: bytes) -> str | None:

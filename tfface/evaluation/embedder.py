@@ -12,6 +12,7 @@ from tfface.evaluation.keras_embedder import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.onnx_embedder import load_onnx_embedder
 from tfface.evaluation.pixel_embedder import PixelEmbedder, load_pixel_embedder
 from tfface.evaluation.pixel_input import PixelInput
+from tfface.evaluation.saved_model_embedder import load_saved_model_embedder
 from tfface.evaluation.tflite_embedder import load_tflite_embedder
 
 __all__ = ["EMBEDDERS", "Embedder", "KerasEmbedder", "PixelEmbedder", "load_embedder"]
@@ -23,6 +24,10 @@ class Embedder(Protocol):
     Attributes:
         name: what tables and messages call it.
         image_size: (height, width) of the images it takes.
+        keeps_aspect: images of another shape are not squeezed, but cut or filled at the sides, as
+            `data.images.decode` says. So it is for models that were not made here: they are
+            trained on faces of one template, and an aligned face of another shape is the same
+            picture with wider or narrower margins. A model of ours gets what its training got.
         batch_size: how many images are best given at a time; `embed` takes any number.
         fingerprint: a text that differs where embeddings do: of the model's file or weights, and
             of how it is used (pixels, size, mirrored copies).
@@ -30,6 +35,7 @@ class Embedder(Protocol):
 
     name: str
     image_size: tuple[int, int]
+    keeps_aspect: bool
     batch_size: int
 
     @property
@@ -53,6 +59,7 @@ class Embedder(Protocol):
 EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
     "the word `pixels` (the baseline to beat)": load_pixel_embedder,
     "a run folder or a .keras file": load_keras_embedder,
+    "a SavedModel folder": load_saved_model_embedder,
     "an .onnx file": load_onnx_embedder,
     "a .tflite file": load_tflite_embedder,
 }
@@ -72,8 +79,8 @@ def load_embedder(
         model: a path or a reserved word; the formats are those of `EMBEDDERS`.
         batch_size: images embedded in one pass.
         flip: sum the embeddings of an image and of its mirrored copy.
-        pixels, image_size: of an `.onnx` or `.tflite` file, which doesn't say what it takes for
-            pixels, nor always the size.
+        pixels, image_size: of a SavedModel, `.onnx` or `.tflite` file, which doesn't say what it
+            takes for pixels, nor always the size.
 
     Raises InputError: no such file, none of the formats, a file that can't be loaded, or options
         that it has no use for.

@@ -15,7 +15,7 @@ def embed_batches(
 ) -> Iterator[np.ndarray]:
     """Decodes and embeds images in order, with a progress bar.
 
-    Images of another size than the embedder's are resized to it.
+    Images of another size than the embedder's are resized to it; `embedder.keeps_aspect` says how.
 
     Args:
         encoded: may be a lazy sequence; it is read a batch at a time.
@@ -24,7 +24,13 @@ def embed_batches(
     Yields: flip-summed embeddings, not normalised: float32 [batch, embedding_size].
     Raises InputError: an image can't be decoded.
     """
-    batches = decode_batches(encoded, names, embedder.image_size, embedder.batch_size)
+    batches = decode_batches(
+        encoded,
+        names,
+        embedder.image_size,
+        embedder.batch_size,
+        keep_aspect=embedder.keeps_aspect,
+    )
     with progress(total=len(encoded), description=f"embedding {what}", unit="images") as bar:
         for images in batches:
             yield embedder.embed(images)

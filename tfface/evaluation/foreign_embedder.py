@@ -1,7 +1,7 @@
 """What embedders of model files have in common that were not made here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,25 +21,29 @@ class ImageInput:
         batch: how many it takes at a time; None for any number.
         height, width: None where it takes any.
         channels_first: [batch, 3, height, width] in place of [batch, height, width, 3].
+        is_uint8: it takes whole numbers, the pixels as they are, and not float32.
     """
 
     batch: int | None
     height: int | None
     width: int | None
     channels_first: bool
+    is_uint8: bool = False
 
 
-def read_image_input(path: Path, shape: Sequence[int | None]) -> ImageInput:
+def read_image_input(
+    path: Path, shape: Sequence[int | None], *, is_uint8: bool = False
+) -> ImageInput:
     """Returns what an input's shape means (None: any size).
 
     Raises InputError: it is not that of RGB images.
     """
     if len(shape) == 4 and shape[3] == 3:
         batch, height, width, _ = shape
-        return ImageInput(batch, height, width, channels_first=False)
+        return ImageInput(batch, height, width, channels_first=False, is_uint8=is_uint8)
     if len(shape) == 4 and shape[1] == 3:
         batch, _, height, width = shape
-        return ImageInput(batch, height, width, channels_first=True)
+        return ImageInput(batch, height, width, channels_first=True, is_uint8=is_uint8)
     raise InputError(
         f"{path}: the model takes {list(shape)}: expected RGB images, [batch, height, width, 3] or "
         "[batch, 3, height, width]"
@@ -50,13 +54,18 @@ class ForeignEmbedder:
     """Embeds images with a function of a model file.
 
     Args:
-        run: float32 images in the layout that `image_input` says -> embeddings [batch, size].
-        path: of the model; its stem is the name.
+        run: images in the layout and type that `image_input` says -> embeddings [batch, size].
+        path: of the model; the stem of a file, or the name of a folder, is the name.
         image_input: as `read_image_input` returns it.
         options: how to use the model. What it takes for pixels is the usual where they don't say.
-    Attributes: as `Embedder` has them.
-    Raises InputError: the size is not known, or not the model's.
+    Attributes: as `Embedder` has them, and
+        pixels: what the model is given.
+        is_uint8: it takes whole numbers, so there's no other range than 0..255.
+    Raises InputError: the size is not known, or not the model's; or a range of pixels is given that
+        whole numbers can't hold.
     """
+
+    keeps_aspect = True
 
     def __init__(
         self,
@@ -65,18 +74,25 @@ class ForeignEmbedder:
         image_input: ImageInput,
         options: EmbedderOptions,
     ):
-        self.name = path.stem
+        # "models/today/." has no name of its own until it's resolved.
+        self.name = path.resolve().name if path.is_dir() else path.stem
         self.image_size = _image_size(path, image_input, options.image_size)
         self.batch_size = options.batch_size
+        self.pixels = _pixels(path, image_input, options.pixels)
+        self.is_uint8 = image_input.is_uint8
         self._run = run
         self._path = path
         self._input = image_input
-        self._pixels = options.pixels or PixelInput()
-        self._flip = options.flip
+        self._options = options
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(hash_files(self._path), self._pixels, self.image_size, self._flip)
+        return fingerprint(hash_files(self._path), self.pixels, self.image_size, self._options.flip)
+
+    def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ForeignEmbedder":
+        """Returns the same model, given other pixels."""
+        options = replace(self._options, pixels=pixels, flip=flip)
+        return ForeignEmbedder(self._run, self._path, self._input, options)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
@@ -92,8 +108,8 @@ class ForeignEmbedder:
         )
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
-        both = np.concatenate([images, images[:, :, ::-1]]) if self._flip else images
-        given = self._pixels.apply(both)
+        both = np.concatenate([images, images[:, :, ::-1]]) if self._options.flip else images
+        given = self.pixels.apply(both).astype(np.uint8 if self.is_uint8 else np.float32)
         if self._input.channels_first:
             given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
         step = self._input.batch or len(given)
@@ -102,20 +118,39 @@ class ForeignEmbedder:
             for start in range(0, len(given), step)
         ]
         found = np.concatenate(embeddings).astype(np.float32)
-        return found[: len(images)] + found[len(images) :] if self._flip else found
+        return found[: len(images)] + found[len(images) :] if self._options.flip else found
 
     def _embed_exactly(self, given: np.ndarray, step: int) -> np.ndarray:
         """Embeds at most `step` images in a pass of exactly that many."""
         filled = np.concatenate(
-            [given, np.zeros((step - len(given), *given.shape[1:]), np.float32)]
+            [given, np.zeros((step - len(given), *given.shape[1:]), given.dtype)]
         )
-        found = self._run(filled)
+        try:
+            found = self._run(filled)
+        # Each format's library has errors of its own, and none says which file it is about.
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0]
+            raise InputError(
+                f"{self._path}: the model fails on {step} images of {self.image_size[0]}x"
+                f"{self.image_size[1]} ({type(error).__name__}: {reason})"
+            ) from error
         if found.ndim != 2 or len(found) != step:
             raise InputError(
                 f"{self._path}: the model returns {list(found.shape)} for {step} images: expected "
                 "one embedding for each"
             )
         return found[: len(given)]
+
+
+def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> PixelInput:
+    if not image_input.is_uint8:
+        return given or PixelInput()
+    if given is not None and (given.scale, given.shift) != (1, 0):
+        raise InputError(
+            f"{path}: the model takes pixels as whole numbers: no other --range than 0..255 "
+            "(say it together with --input)"
+        )
+    return given or PixelInput(scale=1, shift=0)
 
 
 def _image_size(

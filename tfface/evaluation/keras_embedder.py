@@ -36,6 +36,8 @@ class KerasEmbedder:
         vector for each image.
     """
 
+    keeps_aspect = False
+
     def __init__(
         self,
         model: keras.Model,
@@ -54,7 +56,10 @@ class KerasEmbedder:
     def fingerprint(self) -> str:
         model = self._embedding.model
         # The weights of a model that is being trained change.
-        content = hash_files(self._path) if self._path else hash_arrays(model.get_weights())
+        if self._path:
+            content = hash_files(self._path)
+        else:
+            content = (model.to_json(), hash_arrays(model.get_weights()))
         return fingerprint(content, self.image_size, self._embedding.flip)
 
     def embed(self, images: np.ndarray) -> np.ndarray:

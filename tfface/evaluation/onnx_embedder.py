@@ -29,9 +29,11 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder 
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{path}: can't be loaded as an ONNX model ({reason})") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+    if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(uint8)"):
         found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
-        raise InputError(f"{path}: the model takes {found}: expected one input of float32 images")
+        raise InputError(
+            f"{path}: the model takes {found}: expected one input of float32 or uint8 images"
+        )
     # Names stand for sizes that are free.
     shape = [size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape]
     name, output = inputs[0].name, outputs[0].name
@@ -39,4 +41,5 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder 
     def run(images: np.ndarray) -> np.ndarray:
         return session.run([output], {name: images})[0]
 
-    return ForeignEmbedder(run, path, read_image_input(path, shape), options)
+    is_uint8 = inputs[0].type == "tensor(uint8)"
+    return ForeignEmbedder(run, path, read_image_input(path, shape, is_uint8=is_uint8), options)

@@ -13,6 +13,7 @@ class PixelEmbedder:
 
     name = "pixels"
     image_size = (32, 32)
+    keeps_aspect = False
     batch_size = 256
 
     def __init__(self, flip: bool = True):

@@ -34,6 +34,13 @@ class PixelInput:
         ordered = images if self.order == "rgb" else images[..., ::-1]
         return ordered.astype(np.float32) * np.float32(self.scale) + np.float32(self.shift)
 
+    @property
+    def range(self) -> str:
+        """What `parse_range` reads as the same scale and shift."""
+        if (self.scale, self.shift) == (1 / 128, -127.5 / 128):
+            return "(x-127.5)/128"
+        return f"{self.shift:g}..{255 * self.scale + self.shift:g}"
+
 
 def parse_range(text: str) -> tuple[float, float]:
     """Returns the scale and the shift that `text` means.

@@ -47,7 +47,9 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
         interpreter.invoke()
         return _dequantized(interpreter.get_tensor(given["index"]), given)
 
-    return ForeignEmbedder(run, path, read_image_input(path, shape), options)
+    # A quantized input says itself which numbers its whole numbers stand for.
+    is_uint8 = taken["dtype"] == np.uint8 and not taken["quantization"][0]
+    return ForeignEmbedder(run, path, read_image_input(path, shape, is_uint8=is_uint8), options)
 
 
 def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
