@@ -41,14 +41,16 @@ def main(arguments: list[str] | None = None) -> None:
     gallery, queries = _open_sets(options)
     check_sets(gallery, queries)
     embedder = model_options.load(options)
-    if options.check and options.model != "pixels":
-        _warn_of_unaligned([gallery] if options.query is None else [gallery, queries])
+    warnings = _warnings(options, [gallery] if options.query is None else [gallery, queries])
+    for warning in warnings:
+        command.warn(warning)
 
     found = identify(
         embedder,
         gallery,
         queries,
         kind=options.index,
+        effort=options.effort,
         metric=options.metric,
         one_template=options.one_template,
     )
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
                     model=label,
                     pictures=pictures,
                     environment=environment(),
+                    warnings=warnings,
                 )
     if options.plots:
         print(f"plots: {options.plots}")
@@ -80,12 +83,13 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"results: {options.results}")
 
 
-def _warn_of_unaligned(sets: list) -> None:
+def _warnings(options: argparse.Namespace, sets: list) -> list[str]:
     from tfface.evaluation.alignment_check import alignment_warning
 
-    for faces in sets:
-        if warning := alignment_warning(faces.images, faces.image_names, faces.name):
-            command.warn(warning)
+    if not options.check or options.model == "pixels":
+        return []
+    found = (alignment_warning(faces.images, faces.image_names, faces.name) for faces in sets)
+    return [warning for warning in found if warning]
 
 
 def _open_sets(options: argparse.Namespace):
@@ -152,6 +156,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="compare with all embeddings, or search faster with FAISS's HNSW or IVF and tell how "
         "much of what flat finds is found (default flat)",
     )
+    parser.add_argument(
+        "--effort",
+        type=command.positive,
+        metavar="N",
+        help="candidates that hnsw keeps in mind (default 128), or cells that ivf searches "
+        "(default 64): more find more, and take longer",
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
     parser.add_argument(
         "--plots",
@@ -170,6 +181,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
             "give either --query D, the faces to be named, or --split N, so many images of each "
             "person of --gallery to be the gallery"
         )
+    if options.effort is not None and options.index == "flat":
+        raise InputError("--effort: flat compares with all embeddings; it is for hnsw and ivf")
     return options
 
 

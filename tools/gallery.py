@@ -30,6 +30,7 @@ def _build(options: argparse.Namespace) -> None:
     from tfface.evaluation.gallery import build_gallery
 
     faces, embedder = _open_faces(options), model_options.load(options)
+    _warn_of_unaligned(faces, options)
     _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)
 
 
@@ -40,6 +41,7 @@ def _add(options: argparse.Namespace) -> None:
 
     check_gallery(options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
+    _warn_of_unaligned(faces, options)
     _say_added(add_to_gallery(embedder, faces, options.gallery), options)
 
 
@@ -105,6 +107,15 @@ def _open_faces(options: argparse.Namespace):
     return named_faces(open_source(source).source)
 
 
+def _warn_of_unaligned(faces, options: argparse.Namespace) -> None:
+    from tfface.evaluation.alignment_check import alignment_warning
+
+    if options.check and options.model != "pixels":
+        warning = alignment_warning(faces.images, faces.image_names, faces.name)
+        if warning:
+            command.warn(warning)
+
+
 def _say_added(change, options: argparse.Namespace) -> None:
     print(f"added {_images(change.num_changed)}")
     if change.num_known:
@@ -145,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("build", "add", "query"):
             model_options.add(of_command)
         if name in ("build", "add"):
+            model_options.add_check(of_command)
             _add_sources(of_command)
         of_command.add_argument(
             "--gallery",

@@ -118,6 +118,8 @@ def test_faster_indexes_tell_what_they_miss(folder, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "efSearch 128) finds 100.00% of the nearest embeddings and" in text
     assert "no query is of a stranger" in text
+    few = figures_of(tmp_path, *arguments, "--effort", 12)["index"]
+    assert few["parameters"].endswith("efSearch 12")
 
 
 def test_images_in_both_sets_are_told(folder, capsys):
@@ -129,6 +131,7 @@ def test_images_in_both_sets_are_told(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["pixels", "--gallery", "S", "--split", "1", "--effort", "9"], "--effort: flat compares"),
         (["pixels", "--gallery", "STAFF"], "give either --query D, .* or --split N"),
         (["pixels", "--gallery", "STAFF", "--query", "STAFF", "--split", "1"], "give either"),
         (["pixels", "--gallery", "none", "--split", "1"], "none: no such file or folder"),

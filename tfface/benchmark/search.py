@@ -26,8 +26,6 @@ _SILENCE_SECONDS = 20
 
 @dataclass(frozen=True)
 class _Measured:
-    build_seconds: float
-    num_bytes: int
     peak_bytes: int
     rate_one_thread: float
     rate_all_threads: float
@@ -51,8 +49,9 @@ def measure_search(
             it.
         num_threads: that "all" are; None for one per processor.
         say: is told in a line what is done.
-    Returns: one row of text for each kind. Building does not count the time to draw embeddings;
-        memory is that of the index, and the most that the whole process had meanwhile.
+    Returns: a row of text for each kind, and for hnsw and ivf one for each effort of a search.
+        Building does not count the time to draw embeddings; memory is that of the index, and the
+        most that the whole process had meanwhile.
     """
     threads = num_threads or os.cpu_count() or 1
     owners, asked = drawn.owners(), drawn.asked()
@@ -65,30 +64,38 @@ def measure_search(
     rows, nearest = [], None
     try:
         for kind in ["flat", *(kind for kind in kinds if kind != "flat")]:
-            index, measured = _measure(kind, drawn, queries, threads, say)
-            if nearest is None:
-                nearest = measured.similarity
-            rows.append(
-                {
-                    "embeddings": f"{drawn.size:,}",
-                    "numbers": f"{drawn.dimension}",
-                    "index": kind,
-                    "parameters": index.parameters or "-",
-                    "build s": f"{measured.build_seconds:.1f}",
-                    "index MiB": f"{measured.num_bytes / _MIB:,.0f}",
-                    "peak MiB": f"{measured.peak_bytes / _MIB:,.0f}",
-                    "queries/s, 1 thread": _rate(measured.rate_one_thread),
-                    f"queries/s, {threads} threads": _rate(measured.rate_all_threads),
-                    "one query ms": f"{measured.milliseconds:.2f}",
-                    "recall@1": _percent(found_share(measured.similarity, nearest, 1)),
-                    "recall@10": _percent(
-                        found_share(measured.similarity, nearest, nearest.shape[1])
-                    ),
-                    "rank-1": _percent(np.mean(owners[measured.numbers[:, 0]] == asked)),
-                }
-            )
+            faiss.omp_set_num_threads(threads)
+            _forget_peak()
+            index, build_seconds = _build(kind, drawn, say)
+            num_bytes = index.num_bytes()
+            say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB")
+            for effort in _efforts(index):
+                index.effort = effort
+                say(f"{kind}: searching{f' ({index.parameters})' if effort else ''}")
+                measured = _measure(index, queries, threads)
+                if nearest is None:
+                    nearest = measured.similarity
+                rows.append(
+                    {
+                        "embeddings": f"{drawn.size:,}",
+                        "numbers": f"{drawn.dimension}",
+                        "index": kind,
+                        "parameters": index.parameters or "-",
+                        "build s": f"{build_seconds:.1f}",
+                        "index MiB": f"{num_bytes / _MIB:,.0f}",
+                        "peak MiB": f"{measured.peak_bytes / _MIB:,.0f}",
+                        "queries/s, 1 thread": _rate(measured.rate_one_thread),
+                        f"queries/s, {threads} threads": _rate(measured.rate_all_threads),
+                        "one query ms": f"{measured.milliseconds:.2f}",
+                        "recall@1": _percent(found_share(measured.similarity, nearest, 1)),
+                        "recall@10": _percent(
+                            found_share(measured.similarity, nearest, nearest.shape[1])
+                        ),
+                        "rank-1": _percent(np.mean(owners[measured.numbers[:, 0]] == asked)),
+                    }
+                )
             # Before the next one is built.
-            del index, measured
+            del index
     finally:
         faiss.omp_set_num_threads(os.cpu_count() or 1)
     return rows
@@ -97,20 +104,19 @@ def measure_search(
 def as_text(rows: Sequence[dict[str, str]]) -> str:
     """Returns the rows as a table."""
     # The kinds to the left, what is the same for all not at all.
-    header = [key for key in rows[0] if key not in ("embeddings", "numbers", "parameters")]
-    lines = [align(header, [[row[key] for key in header] for row in rows])]
-    lines += [f"{row['index']}: {row['parameters']}" for row in rows if row["parameters"] != "-"]
-    return "\n".join(lines)
+    header = [key for key in rows[0] if key not in ("embeddings", "numbers")]
+    return align(header, [[row[key] for key in header] for row in rows])
 
 
-def _measure(
-    kind: str, drawn: DrawnEmbeddings, queries: np.ndarray, threads: int, say: Callable
-) -> tuple[FaceIndex, _Measured]:
+def _efforts(index: FaceIndex) -> list[int | None]:
+    """Returns the usual effort of a search, and more."""
+    if index.effort is None:
+        return [None]
+    return sorted({min(index.effort * times, len(index)) for times in (1, 4, 16)})
+
+
+def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
     faiss.omp_set_num_threads(threads)
-    _forget_peak()
-    index, build_seconds = _build(kind, drawn, say)
-    num_bytes = index.num_bytes()
-    say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB; searching")
     index.search(queries[:8], _NEAREST)
     single = queries[:_SINGLE]
     milliseconds = 1000 * _seconds(lambda: [index.search(q[None], _NEAREST) for q in single])
@@ -119,9 +125,7 @@ def _measure(
     start = time.perf_counter()
     similarity, numbers = index.search(queries, _NEAREST)
     one_thread = time.perf_counter() - start
-    return index, _Measured(
-        build_seconds=build_seconds,
-        num_bytes=num_bytes,
+    return _Measured(
         peak_bytes=_peak_bytes(),
         rate_one_thread=len(queries) / one_thread,
         rate_all_threads=len(queries) / all_threads,

@@ -26,10 +26,9 @@ _EXHAUSTIVE = {faiss.METRIC_INNER_PRODUCT: faiss.IndexFlatIP, faiss.METRIC_L2: f
 # Of hnsw: neighbours of a node, and candidates that are kept in mind while they are looked for.
 # Twice as many candidates take twice the time to build.
 HNSW_NEIGHBOURS, HNSW_CONSTRUCTION = 32, 40
-# Candidates in mind during a search.
-HNSW_SEARCH = 128
-# Of ivf: cells that are searched.
-IVF_PROBES = 64
+# What a search goes through unless told otherwise: of hnsw candidates that are kept in mind, of ivf
+# cells.
+EFFORTS = {"hnsw": 128, "ivf": 64}
 # A cell is learned badly of fewer embeddings than the first; more than the second help little.
 _LEAST_PER_CELL, _MOST_PER_CELL = 39, 64
 # Added together: steps of the progress bar.
@@ -106,11 +105,8 @@ class FaceIndex:
 
     def _use(self, kind: str, metric: str, index: faiss.Index) -> None:
         self.kind, self.metric, self._index = kind, metric, index
-        # Not all of these are kept in a file.
-        if kind == "hnsw":
-            index.hnsw.efSearch = HNSW_SEARCH
-        if kind == "ivf":
-            index.nprobe = IVF_PROBES
+        # It isn't kept in every kind of file.
+        self.effort = EFFORTS.get(kind)
 
     def __len__(self) -> int:
         return self._index.ntotal
@@ -125,20 +121,36 @@ class FaceIndex:
         return _MOST_PER_CELL * self._index.nlist if self.kind == "ivf" else 0
 
     @property
+    def effort(self) -> int | None:
+        """Candidates that hnsw keeps in mind in a search, cells that ivf searches; None of flat.
+
+        More find more, and take longer. It may be set at any time, to a number > 0.
+        """
+        return self._effort
+
+    @effort.setter
+    def effort(self, effort: int | None) -> None:
+        self._effort = effort
+        if self.kind == "hnsw":
+            self._index.hnsw.efSearch = effort
+        if self.kind == "ivf":
+            self._effort = self._index.nprobe = min(effort, self._index.nlist)
+
+    @property
     def parameters(self) -> str:
         """What decides speed and recall, in words; empty for flat."""
         if self.kind == "hnsw":
             return (
-                f"M {HNSW_NEIGHBOURS}, efConstruction {HNSW_CONSTRUCTION}, efSearch {HNSW_SEARCH}"
+                f"M {HNSW_NEIGHBOURS}, efConstruction {HNSW_CONSTRUCTION}, efSearch {self.effort}"
             )
         if self.kind == "ivf":
-            return f"{self._index.nlist} cells, {min(IVF_PROBES, self._index.nlist)} searched"
+            return f"{self._index.nlist} cells, {self.effort} searched"
         return ""
 
     @property
     def search_width(self) -> int:
         """The most candidates that a search gives without searching further than usual."""
-        return HNSW_SEARCH if self.kind == "hnsw" else len(self)
+        return self.effort if self.kind == "hnsw" else len(self)
 
     def learn(self, sample: np.ndarray) -> None:
         """Learns what the kind has to know before embeddings are added: the cells of ivf.

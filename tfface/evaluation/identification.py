@@ -103,6 +103,7 @@ def identify(
     *,
     kind: str = "flat",
     metric: str = "cosine",
+    effort: int | None = None,
     one_template: bool = False,
 ) -> Identification:
     """Embeds both sets, searches each query in the gallery, and returns the figures.
@@ -111,6 +112,7 @@ def identify(
 
     Args:
         kind, metric: of the index, as `FaceIndex` knows them.
+        effort: of a search in it, likewise; None for the usual.
         one_template: an identity's only entry is the normalised mean of its unit embeddings,
             instead of all of them.
     Raises InputError: as `check_sets`; or an image can't be decoded, or has an embedding without a
@@ -127,6 +129,8 @@ def identify(
         entries, _ = centers([gallery_vectors], places, len(owners), gallery.image_names, nobody)
     exhaustive = FaceIndex.of(entries, "flat", metric)
     index = exhaustive if kind == "flat" else FaceIndex.of(entries, kind, metric)
+    if effort is not None:
+        index.effort = effort
 
     found = _search(index, query_vectors, owners, right)
     people = gallery.people()

@@ -23,6 +23,7 @@ def write_identification_report(
     model: str,
     pictures: Sequence[page.Picture],
     environment: Mapping[str, object],
+    warnings: Sequence[str] = (),
 ) -> None:
     """Writes the page.
 
@@ -32,12 +33,14 @@ def write_identification_report(
         model: what was evaluated.
         pictures: in order; they are copied into the page.
         environment: versions and hardware; a value may be any JSON value.
+        warnings: what a reader has to know before any figure.
     Raises InputError: a picture can't be read, or the page can't be written.
     """
     page.write_page(
         path,
         f"Identification: {model} on {figures['gallery']}",
         [
+            page.warnings(warnings),
             page.summary(_tiles(figures)),
             identification_section(figures),
             page.section("Pictures", *page.shown(pictures)),

@@ -69,6 +69,8 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 .environment td:first-child { color: var(--soft); white-space: nowrap; vertical-align: top; }
 .note { color: var(--soft); font-size: .85rem; }
 ul { padding-left: 1.2rem; }
+.warning { background: var(--panel); border-left: .3rem solid #d55e00; border-radius: .25rem;
+  padding: .1rem .8rem; margin: 1rem 0; overflow-wrap: anywhere; }
 figure { margin: 1rem 0; }
 figcaption { color: var(--soft); font-size: .85rem; margin-top: .3rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem; display: block; }
@@ -135,6 +137,11 @@ def items(sentences: Iterable[str]) -> str:
 def text(sentences: str) -> str:
     """Returns a paragraph."""
     return f"<p>{html.escape(sentences)}</p>"
+
+
+def warnings(sentences: Sequence[str]) -> str:
+    """Returns what a reader has to know before any figure; nothing where there is nothing."""
+    return f'<div class="warning">{items(sentences)}</div>' if sentences else ""
 
 
 def note(text: str) -> str:

@@ -38,7 +38,7 @@ def write_verification_report(
         warnings: what a reader has to know before any figure.
     Raises InputError: a picture can't be read, or the page can't be written.
     """
-    parts = [page.items(warnings)] if warnings else []
+    parts = [page.warnings(warnings)]
     if len(sets) == 1:
         parts += [page.summary(_tiles(figures)) for figures in sets.values()]
     parts.append(verification_section(sets))
