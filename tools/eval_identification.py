@@ -160,8 +160,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--effort",
         type=command.positive,
         metavar="N",
-        help="candidates that hnsw keeps in mind (default 128), or cells that ivf searches "
-        "(default 64): more find more, and take longer",
+        help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
+        "(default 256): more find more, and take longer",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
     parser.add_argument(

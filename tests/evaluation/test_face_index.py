@@ -50,6 +50,7 @@ def test_a_file_holds_all(index, tmp_path):
 
 def test_places_without_a_candidate():
     index = FaceIndex.of(unit(0, 3000), "ivf")
+    index.effort = 8
     similarity, numbers = index.search(unit(1, 2), 3000)
     assert (numbers[:, -1] == NOBODY).all()
     assert (similarity[:, -1] == -np.inf).all()
@@ -90,3 +91,16 @@ def test_bad_files(tmp_path):
         FaceIndex.read(path, "flat")
     with pytest.raises(InputError, match="can't be written: "):
         FaceIndex.of(unit(0, 50), "flat").write(path / "below" / "index")
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_more_effort_finds_more(kind):
+    vectors, queries = unit(0, 3000), unit(1, 50)
+    exact, _ = FaceIndex.of(vectors).search(queries, 10)
+    index = FaceIndex.of(vectors, kind)
+    shares = []
+    for effort in (1, 10**6):
+        index.effort = effort
+        shares.append(found_share(index.search(queries, 10)[0], exact, 10))
+    assert shares[0] < shares[1] > 0.99
+    assert kind == "hnsw" or index.effort == index.most_effort < 3000

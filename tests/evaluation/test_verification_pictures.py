@@ -35,8 +35,8 @@ def test_pictures(evaluated):
     for kind, genuine in (("false_accepts_one", False), ("false_rejects_one", True)):
         cells, captions = of_one[kind].cells
         similarities = [float(caption.split()[1]) for caption in captions]
-        # Two images of 24 pixels and the gap between them.
-        assert all(cell.shape == (24, 49, 3) for cell in cells)
+        # Two squares and the gap between them.
+        assert all(cell.shape == (112, 228, 3) for cell in cells)
         assert similarities == sorted(similarities, reverse=not genuine)
         judged = (result.similarity >= result.threshold.cosine) == genuine
         num_wrong = int((~judged & (result.is_genuine == genuine)).sum())

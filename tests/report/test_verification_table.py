@@ -127,3 +127,9 @@ def test_groups():
     lines = as_text(many).splitlines()
     assert "and 10 more groups, which are in the JSON file" in lines
     assert len(group_rows(many)) == 50
+
+
+def test_accuracy_of_lopsided_sets_has_a_word_of_warning():
+    lopsided = figures() | {"num_genuine": 600}
+    (note,) = (note for note in notes({"a": lopsided, "even": figures()}) if "one answer" in note)
+    assert note.startswith("a: 600 of 6,000 pairs are genuine, so an accuracy of 90.00% is had by")

@@ -116,7 +116,7 @@ def test_faster_indexes_tell_what_they_miss(folder, tmp_path, capsys):
     arguments = ["pixels", "--gallery", folder / "staff", "--split", 3, "--index", "hnsw"]
     assert figures_of(tmp_path, *arguments)["index"]["recall_at_10"] > 0.9
     text = capsys.readouterr().out
-    assert "efSearch 128) finds 100.00% of the nearest embeddings and" in text
+    assert "efSearch 512) finds 100.00% of the nearest embeddings and" in text
     assert "no query is of a stranger" in text
     few = figures_of(tmp_path, *arguments, "--effort", 12)["index"]
     assert few["parameters"].endswith("efSearch 12")

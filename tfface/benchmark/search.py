@@ -84,8 +84,8 @@ def measure_search(
                         "build s": f"{build_seconds:.1f}",
                         "index MiB": f"{num_bytes / _MIB:,.0f}",
                         "peak MiB": f"{measured.peak_bytes / _MIB:,.0f}",
-                        "queries/s, 1 thread": _rate(measured.rate_one_thread),
-                        f"queries/s, {threads} threads": _rate(measured.rate_all_threads),
+                        "queries/s 1 thread": _rate(measured.rate_one_thread),
+                        f"queries/s {threads} threads": _rate(measured.rate_all_threads),
                         "one query ms": f"{measured.milliseconds:.2f}",
                         "recall@1": _percent(found_share(measured.similarity, nearest, 1)),
                         "recall@10": _percent(
@@ -109,10 +109,10 @@ def as_text(rows: Sequence[dict[str, str]]) -> str:
 
 
 def _efforts(index: FaceIndex) -> list[int | None]:
-    """Returns the usual effort of a search, and more."""
+    """Returns less than the usual effort of a search, the usual, and more."""
     if index.effort is None:
         return [None]
-    return sorted({min(index.effort * times, len(index)) for times in (1, 4, 16)})
+    return sorted({min(round(index.effort * times), index.most_effort) for times in (0.25, 1, 4)})
 
 
 def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:

@@ -27,8 +27,9 @@ _EXHAUSTIVE = {faiss.METRIC_INNER_PRODUCT: faiss.IndexFlatIP, faiss.METRIC_L2: f
 # Twice as many candidates take twice the time to build.
 HNSW_NEIGHBOURS, HNSW_CONSTRUCTION = 32, 40
 # What a search goes through unless told otherwise: of hnsw candidates that are kept in mind, of ivf
-# cells.
-EFFORTS = {"hnsw": 128, "ivf": 64}
+# cells. Among a million embeddings of 512 numbers that finds the nearest in 97 and in 94 of 100
+# searches, in a tenth of the time that flat takes or less; see results/search.csv.
+EFFORTS = {"hnsw": 512, "ivf": 256}
 # A cell is learned badly of fewer embeddings than the first; more than the second help little.
 _LEAST_PER_CELL, _MOST_PER_CELL = 39, 64
 # Added together: steps of the progress bar.
@@ -134,7 +135,12 @@ class FaceIndex:
         if self.kind == "hnsw":
             self._index.hnsw.efSearch = effort
         if self.kind == "ivf":
-            self._effort = self._index.nprobe = min(effort, self._index.nlist)
+            self._effort = self._index.nprobe = min(effort, self.most_effort)
+
+    @property
+    def most_effort(self) -> int:
+        """From this effort on, a search goes through everything."""
+        return self._index.nlist if self.kind == "ivf" else len(self)
 
     @property
     def parameters(self) -> str:

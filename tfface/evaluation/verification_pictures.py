@@ -8,7 +8,7 @@ import numpy as np
 from tfface.data.images import decode_picture
 from tfface.data.pair_sets import PairSet
 from tfface.metrics.verification import VerificationResult, hardest_pairs
-from tfface.report.contact_sheet import draw_contact_sheet
+from tfface.report.contact_sheet import draw_contact_sheet, side_by_side
 from tfface.report.page import Picture
 from tfface.report.plots.verification import draw_roc, draw_similarities
 
@@ -86,17 +86,8 @@ def _draw_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -
 
 
 def _pair_picture(pair_set: PairSet, pair: int) -> np.ndarray:
-    """Both images side by side, as high as the higher one: uint8 [height, width, 3]."""
-    pictures = [
-        decode_picture(pair_set.images[image[pair]]) for image in (pair_set.first, pair_set.second)
-    ]
-    height = max(len(picture) for picture in pictures)
-    white = [
-        np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)), constant_values=255)
-        for picture in pictures
-    ]
-    gap = np.full((height, max(1, height // 28), 3), 255, np.uint8)
-    return np.concatenate([white[0], gap, white[1]], axis=1)
+    images = (pair_set.images[image[pair]] for image in (pair_set.first, pair_set.second))
+    return side_by_side([decode_picture(image) for image in images])
 
 
 def _caption(pair_set: PairSet, pair: int, similarity: float, wrong: bool) -> str:

@@ -45,8 +45,6 @@ def write_classification_report(
     rows = page.table(*without_empty_columns(HEADER, table_rows(figures)))
     below = [page.note(note) for note in (group_note(figures), _INTERVAL_NOTE) if note]
     parts.append(page.section("Figures", rows, *below))
-    if pictures:
-        parts.append(page.section("Pictures", *page.shown(pictures)))
     rows = class_rows(figures, _MOST_CLASSES)
     classes = [page.table(*without_empty_columns(CLASS_HEADER, rows))]
     if note := class_note(figures, _MOST_CLASSES):
@@ -59,6 +57,8 @@ def write_classification_report(
             for label, predicted, count, of in confusions[:_MOST_CONFUSIONS]
         ]
         parts.append(page.section("Confused most often", page.table(header, rows)))
+    if pictures:
+        parts.append(page.section("Pictures", *page.shown(pictures)))
     if environment:
         parts.append(page.environment_section(environment))
     page.write_page(path, title, parts)

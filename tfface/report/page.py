@@ -71,15 +71,18 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 ul { padding-left: 1.2rem; }
 .warning { background: var(--panel); border-left: .3rem solid #d55e00; border-radius: .25rem;
   padding: .1rem .8rem; margin: 1rem 0; overflow-wrap: anywhere; }
+.warning ul { list-style: none; padding: 0; }
 figure { margin: 1rem 0; }
 figcaption { color: var(--soft); font-size: .85rem; margin-top: .3rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border-radius: .5rem; display: block; }
 .gallery { display: grid; gap: 1rem; margin: 1rem 0; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(14.25rem, 100%), 1fr)); }
 .gallery figure { margin: 0; }
-.gallery img { width: 14.25rem; border-radius: .25rem; }
+.gallery img { width: 100%; max-width: 14.25rem; border-radius: .25rem; }
 .gallery figcaption { overflow-wrap: anywhere; white-space: pre-line; }
-@media (max-width: 40rem) { th, td { padding: .3rem .4rem; } }
+@media (max-width: 40rem) { th, td { padding: .3rem .4rem; }
+  .gallery { gap: .7rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(10rem, 100%), 1fr)); } }
 pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x: auto;
   font-size: .85rem; line-height: 1.4; }
 """

@@ -11,6 +11,8 @@ _SHOWN_FARS = {1e-2: "1e-2", 1e-3: "1e-3", 1e-4: "1e-4"}
 # Shown where a set has pairs enough to tell anything about them; they always are in the JSON file.
 _FINER_FARS = {1e-5: "1e-5", 1e-6: "1e-6"}
 _INTERVAL = "95% CI"
+# From this share of one kind of pairs on, accuracy needs a word of warning.
+_LOPSIDED = 0.6
 _NONE = "-"
 _MOST_COLUMNS = 100
 _MOST_GROUPS = 40
@@ -128,6 +130,14 @@ def notes(sets: Mapping[str, Mapping]) -> list[str]:
         if over_pairs:
             note += " over pairs, which is too narrow where people repeat"
         found.append(note)
+    for name, of_set in sets.items():
+        genuine, pairs = of_set["num_genuine"], of_set["num_pairs"]
+        if of_set["accuracy"] and max(genuine, pairs - genuine) > _LOPSIDED * pairs:
+            share = _percent(max(genuine, pairs - genuine) / pairs)
+            found.append(
+                f"{name}: {genuine:,} of {pairs:,} pairs are genuine, so an accuracy of {share} is "
+                "had by giving all pairs one answer: look at TAR, EER and AUC"
+            )
     return found
 
 
