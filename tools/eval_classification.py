@@ -13,6 +13,7 @@ from pathlib import Path
 
 import command
 import model_options
+import outputs
 from tfface.errors import InputError
 
 # The attribute that says who is shown, where --person names no other.
@@ -25,16 +26,10 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.classification import classify
     from tfface.evaluation.classification_pictures import draw_classification
-    from tfface.files import check_writable, write_json
     from tfface.report import classification_table
     from tfface.report.classification_report import write_classification_report
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
 
-    plots = options.plots and options.plots / "confusion.png"
-    for output in (options.json, options.results, options.report, plots):
-        if output:
-            check_writable(output)
+    outputs.check(options)
     classifier = model_options.load_classifier(options)
     source = open_source(options.data).source
     people, remark = _people(options, source)
@@ -44,32 +39,19 @@ def main(arguments: list[str] | None = None) -> None:
     print(classification_table.as_text(figures))
     if remark:
         print(remark)
-    if options.json:
-        write_json(options.json, figures)
-        print(f"figures: {options.json}")
-    if options.plots or options.report:
-        with command.folder_or_temporary(options.plots) as folder:
-            pictures = draw_classification(result, source, folder)
-            if options.report:
-                write_classification_report(
-                    options.report,
-                    title=f"{classifier.name} on {source.name}",
-                    figures=figures,
-                    pictures=pictures,
-                    remarks=[remark] if remark else [],
-                    environment=environment(),
-                )
-    if options.plots:
-        print(f"plots: {options.plots}")
-    if options.report:
-        print(f"report: {options.report}")
-    if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
-        for row in classification_table.result_rows(
-            options.label or options.model, source.name, figures
-        ):
-            append_row(options.results, row | circumstances)
-        print(f"results: {options.results}")
+    outputs.write(
+        options,
+        figures,
+        draw=lambda folder: draw_classification(result, source, folder),
+        report=lambda path, **parts: write_classification_report(
+            path,
+            title=f"{classifier.name} on {source.name}",
+            figures=figures,
+            remarks=[remark] if remark else [],
+            **parts,
+        ),
+        rows=classification_table.result_rows(options.label or options.model, source.name, figures),
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -104,13 +86,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="the images trained on, with the same attribute (default: those of the run folder's "
         "recipe that were not held out)",
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument("--plots", type=Path, metavar="D", help="draw the pictures here")
-    parser.add_argument("--report", type=Path, metavar="F.html", help="write a page with all that")
-    parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add rows with the figures to this file"
-    )
-    parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
+    outputs.add(parser, pictures="confusion, reliability, groups and what was most surely wrong")
     return model_options.parse(parser, arguments)
 
 

@@ -13,10 +13,10 @@ Models want aligned faces, as tools/align_faces.py makes them.
 """
 
 import argparse
-from pathlib import Path
 
 import command
 import model_options
+import outputs
 from tfface.errors import InputError
 
 _SOURCE = "faces of people: a SOURCE as convert_tfrecord takes it (a folder with one folder for \
@@ -28,16 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.evaluation.identification import check_sets, identify
     from tfface.evaluation.identification_pictures import draw_identification
-    from tfface.files import check_writable, write_json
     from tfface.report import identification_table
     from tfface.report.identification_report import write_identification_report
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
 
-    plots = options.plots and options.plots / "cmc.png"
-    for output in (options.json, options.results, options.report, plots):
-        if output:
-            check_writable(output)
+    outputs.check(options)
     gallery, queries = _open_sets(options)
     check_sets(gallery, queries)
     embedder = model_options.load(options)
@@ -57,30 +51,15 @@ def main(arguments: list[str] | None = None) -> None:
     label = options.label or options.model
     figures = {"model": label, **found.to_json()}
     print(identification_table.as_text(figures))
-    if options.json:
-        write_json(options.json, figures)
-        print(f"figures: {options.json}")
-    if options.plots or options.report:
-        with command.folder_or_temporary(options.plots) as folder:
-            pictures = draw_identification(found, folder)
-            if options.report:
-                write_identification_report(
-                    options.report,
-                    figures,
-                    model=label,
-                    pictures=pictures,
-                    environment=environment(),
-                    warnings=warnings,
-                )
-    if options.plots:
-        print(f"plots: {options.plots}")
-    if options.report:
-        print(f"report: {options.report}")
-    if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
-        row = identification_table.result_row(label, figures)
-        append_row(options.results, row | circumstances)
-        print(f"results: {options.results}")
+    outputs.write(
+        options,
+        figures,
+        draw=lambda folder: draw_identification(found, folder),
+        report=lambda path, **parts: write_identification_report(
+            path, figures, model=label, warnings=warnings, **parts
+        ),
+        rows=[identification_table.result_row(label, figures)],
+    )
 
 
 def _warnings(options: argparse.Namespace, sets: list) -> list[str]:
@@ -163,18 +142,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
         "(default 256): more find more, and take longer",
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument(
-        "--plots",
-        type=Path,
-        metavar="D",
-        help="draw CMC, open set, similarities and the worst mistakes here",
-    )
-    parser.add_argument(
-        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
-    )
-    parser.add_argument("--results", type=Path, metavar="CSV", help="add one row to this file")
-    parser.add_argument("--label", help="what the model is called (default: MODEL)")
+    outputs.add(parser, pictures="CMC, open set, similarities and the worst mistakes")
     options = model_options.parse(parser, arguments)
     if (options.query is None) == (options.split is None):
         raise InputError(

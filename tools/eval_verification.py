@@ -16,6 +16,7 @@ from pathlib import Path
 
 import command
 import model_options
+import outputs
 from tfface.errors import InputError
 
 
@@ -29,16 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.evaluation.template_verification import check_template_set, verify_templates
     from tfface.evaluation.verification import check_pair_set, verify
     from tfface.evaluation.verification_pictures import draw_verification
-    from tfface.files import check_writable, write_json
     from tfface.report import verification_table
-    from tfface.report.results import append_row
     from tfface.report.verification_report import write_verification_report
-    from tfface.training.run_folder import environment
 
-    roc = options.plots and options.plots / "roc.png"
-    for output in (options.json, options.results, options.report, roc):
-        if output:
-            check_writable(output)
+    outputs.check(options)
     embedder = model_options.load(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
     template_sets = [
@@ -60,31 +55,18 @@ def main(arguments: list[str] | None = None) -> None:
         )
     figures = {name: result.to_json() for name, result in results.items()}
     print(verification_table.as_text(figures))
-    if options.json:
-        write_json(options.json, {"sets": figures})
-        print(f"figures: {options.json}")
-    if options.plots or options.report:
-        with command.folder_or_temporary(options.plots) as folder:
-            pictures = draw_verification(results, pair_sets, folder)
-            if options.report:
-                write_verification_report(
-                    options.report,
-                    embedder.name,
-                    figures,
-                    pictures=pictures,
-                    environment=environment(),
-                    warnings=warnings,
-                )
-    if options.plots:
-        print(f"plots: {options.plots}")
-    if options.report:
-        print(f"report: {options.report}")
-    if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
-        for name, of_set in figures.items():
-            row = verification_table.result_row(options.label or options.model, name, of_set)
-            append_row(options.results, row | circumstances)
-        print(f"results: {options.results}")
+    outputs.write(
+        options,
+        {"sets": figures},
+        draw=lambda folder: draw_verification(results, pair_sets, folder),
+        report=lambda path, **parts: write_verification_report(
+            path, embedder.name, figures, warnings=warnings, **parts
+        ),
+        rows=[
+            verification_table.result_row(options.label or options.model, name, of_set)
+            for name, of_set in figures.items()
+        ],
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -121,17 +103,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "
         "the folder X_images before that)",
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument(
-        "--plots", type=Path, metavar="D", help="draw ROC, similarities, hardest pairs"
-    )
-    parser.add_argument(
-        "--report", type=Path, metavar="F", help="write a page with all figures and pictures"
-    )
-    parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add one row for each set to this file"
-    )
-    parser.add_argument("--label", help="what --results calls the model (default: MODEL)")
+    outputs.add(parser, pictures="ROC, similarities and the hardest pairs")
     return model_options.parse(parser, arguments)
 
 
