@@ -5,6 +5,7 @@ import pytest
 from tests.report.made_figures import figures
 from tests.report.page_parser import read_page
 from tfface.errors import InputError
+from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
 from tfface.report.run_report import write_run_report
 
@@ -19,7 +20,7 @@ def test_whole_page(tmp_path):
         tmp_path / "report.html",
         title="faces & <names>",
         verification={"lfw": figures(), "b<x>": figures()},
-        pictures=[tmp_path / "curves.png"],
+        pictures=[Picture(tmp_path / "curves.png", "Curves <c>.")],
         epochs=epochs,
         recipe="model: {backbone: <b>}\n",
         environment={"python": "3.11", "packages": {"keras": "3.15"}},
@@ -27,6 +28,7 @@ def test_whole_page(tmp_path):
     text = read_page(tmp_path / "report.html")
     for words in (
         "faces & <names>",
+        "Curves <c>.",
         "99.30 \u00b1 0.41%",
         "50.00%*",
         "too few impostor pairs",
@@ -46,8 +48,12 @@ def test_parts_that_are_not_given_are_left_out(tmp_path):
 
 def test_bad_pictures(tmp_path):
     with pytest.raises(InputError, match=r"none\.png: can't be read"):
-        write_run_report(tmp_path / "r.html", title="t", pictures=[tmp_path / "none.png"])
+        write_run_report(
+            tmp_path / "r.html", title="t", pictures=[Picture(tmp_path / "none.png", "")]
+        )
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(InputError, match="a picture of a report is one of"):
-        write_run_report(tmp_path / "r.html", title="t", pictures=[tmp_path / "text.txt"])
+        write_run_report(
+            tmp_path / "r.html", title="t", pictures=[Picture(tmp_path / "text.txt", "")]
+        )
     assert not (tmp_path / "r.html").exists()

@@ -12,7 +12,7 @@ def write_run_report(
     *,
     title: str,
     verification: Mapping[str, Mapping] | None = None,
-    pictures: Sequence[Path] = (),
+    pictures: Sequence[page.Picture] = (),
     epochs: Sequence[Mapping[str, object]] = (),
     recipe: str = "",
     environment: Mapping[str, object] | None = None,
@@ -23,7 +23,7 @@ def write_run_report(
         path: the HTML file.
         title: what was run.
         verification: pair set -> its figures (`VerificationResult.to_json()`).
-        pictures: PNG, JPEG or SVG files, shown in this order; they are copied into the page.
+        pictures: shown in this order; they are copied into the page.
         epochs: records of epochs, shown as a table.
         recipe: the recipe as it was run, YAML.
         environment: versions and hardware; a value may be any JSON value.
@@ -33,10 +33,10 @@ def write_run_report(
     parts = []
     if verification:
         parts.append(verification_section(verification))
-    if pictures:
-        parts.append(page.section("Pictures", *map(page.picture, pictures)))
     if epochs:
         parts.append(page.section("Epochs", _epochs(epochs)))
+    if pictures:
+        parts.append(page.section("Pictures", *page.shown(pictures)))
     if recipe:
         parts.append(page.section("Recipe", page.code(recipe)))
     if environment:

@@ -15,6 +15,7 @@ from tfface.files import replacing, write_json
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
+from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
 from tfface.report.run_report import write_run_report
 from tfface.report.verification_table import as_text
@@ -224,12 +225,14 @@ def _report(recipe: Recipe, results: dict, data: RunData, run: RunFolder) -> Non
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
-    pictures = draw_verification(results, data.test_sets, run.plots) if results else []
+    pictures = [Picture(run.curves, "The run, epoch by epoch.")]
+    if results:
+        pictures += draw_verification(results, data.test_sets, run.plots)
     write_run_report(
         run.report,
         title=run.path.name,
         verification={name: result.to_json() for name, result in results.items()},
-        pictures=[run.curves, *(picture.path for picture in pictures)],
+        pictures=pictures,
         epochs=epochs,
         recipe=dump(recipe),
         environment=environment(),
