@@ -1,23 +1,19 @@
 """tools/align_faces.py as its users call it."""
 
-import subprocess
-import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 
 import align_faces
 import pytest
 from PIL import Image
 
+from tests.tools.running import run_tool
 from tfface.errors import InputError
 
 TOOL = Path(align_faces.__file__)
-
-
-def run(*arguments):
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+run = partial(run_tool, TOOL)
 
 
 def test_help_is_quick_and_shows_an_example():

@@ -1,9 +1,8 @@
 """tools/eval_classification.py as its users call it."""
 
 import json
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import eval_classification
@@ -11,11 +10,13 @@ import pytest
 
 from tests.evaluation.colour_run import write_image, write_run
 from tests.report.page_parser import read_page
+from tests.tools.running import run_tool
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_classification.py"
+run = partial(run_tool, TOOL)
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +51,9 @@ def main(capsys, *arguments) -> str:
     return capsys.readouterr().out
 
 
-def run_tool(*arguments):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_help_is_quick_and_shows_an_example():
     start = time.perf_counter()
-    result = run_tool("--help")
+    result = run("--help")
     assert time.perf_counter() - start < 3  # a busy machine is given time
     assert result.returncode == 0
     assert "python tools/eval_classification.py runs/scenes --data" in result.stdout
@@ -213,7 +205,7 @@ def test_attributes_of_kface(test_data, tmp_path, capsys):
 
 
 def test_ends_with_2_and_one_line(experiment, tmp_path):
-    result = run_tool(tmp_path / "missing", "--data", experiment / "test")
+    result = run(tmp_path / "missing", "--data", experiment / "test")
     assert result.returncode == 2
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1

@@ -2,11 +2,10 @@
 
 import csv
 import json
-import subprocess
-import sys
 import tarfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import eval_identification
@@ -15,9 +14,11 @@ import pytest
 from tests.evaluation.people import write_people
 from tests.report.browser import check_readable
 from tests.report.page_parser import read_page
+from tests.tools.running import run_tool
 from tfface.errors import InputError
 
 TOOL = Path(eval_identification.__file__)
+run = partial(run_tool, TOOL)
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +28,6 @@ def folder(tmp_path_factory):
     write_people(folder / "staff", {n: range(5) for n in range(20)}, noise=60)
     write_people(folder / "door", {n: range(5, 8) for n in range(25)}, noise=60)
     return folder
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_help_is_quick_and_shows_an_example():

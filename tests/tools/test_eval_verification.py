@@ -1,9 +1,8 @@
 """tools/eval_verification.py as its users call it."""
 
 import json
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import eval_verification
@@ -14,9 +13,11 @@ import tensorflow as tf
 
 from tests.data.template_sets.made_folder import write_folder
 from tests.report.page_parser import read_page
+from tests.tools.running import run_tool
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_verification.py"
+run = partial(run_tool, TOOL)
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +38,6 @@ def lfw(tmp_path_factory):
     (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
     (folder / "pairsDevTest.txt").write_text("\n".join(["10", *lines[1::2], *lines[2::2]]))
     return folder
-
-
-def run(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
 
 
 def test_help_is_quick_and_shows_an_example():

@@ -3,9 +3,8 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import inspect_dataset
@@ -15,21 +14,14 @@ import train
 from PIL import Image
 
 from tests.data.broken_datasets import edit_identities, flip, make_dataset, shard
+from tests.tools.running import run_tool
 from tests.training.recipes import TINY
 from tfface.data.convert import convert
 from tfface.data.synthetic import render_faces
 from tfface.errors import InputError
 
 TOOL = Path(inspect_dataset.__file__)
-
-
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+run = partial(run_tool, TOOL)
 
 
 def wrong(folder: Path, *arguments: str) -> list[str]:

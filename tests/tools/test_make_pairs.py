@@ -1,9 +1,8 @@
 """tools/make_pairs.py as its users call it."""
 
 import json
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import eval_verification
@@ -11,24 +10,17 @@ import make_pairs
 import pytest
 
 from tests.data.small_faces import write_folder
+from tests.tools.running import run_tool
 from tfface.errors import InputError
 
 TOOL = Path(make_pairs.__file__)
+run = partial(run_tool, TOOL)
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
     counts = {f"p{number:02d}": 3 for number in range(20)}
     return write_folder(tmp_path_factory.mktemp("faces") / "faces", counts)
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_help_is_quick_and_shows_an_example():
