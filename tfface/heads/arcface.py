@@ -59,7 +59,7 @@ class ArcFaceHead(Head):
     def logits(self, embeddings):
         return self.scale * self.cosines(embeddings)
 
-    def loss_and_accuracy(self, embeddings, identities):
+    def loss_and_accuracy(self, embeddings, identities, training=False):
         cosines = self.cosines(embeddings)
         positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
         targets = ops.take_along_axis(cosines, positions, axis=-1)

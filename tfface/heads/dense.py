@@ -23,7 +23,7 @@ class SoftmaxHead(Head):
     def logits(self, embeddings):
         return self.dense(ops.cast(embeddings, "float32"))
 
-    def loss_and_accuracy(self, embeddings, identities):
+    def loss_and_accuracy(self, embeddings, identities, training=False):
         logits = self.logits(embeddings)
         return softmax_loss(logits, identities), is_best(logits, identities)
 
@@ -56,7 +56,7 @@ class SigmoidHead(Head):
         # 1 - sigmoid(x) would round small ones to 0.
         return ops.concatenate([ops.sigmoid(-logits), ops.sigmoid(logits)], axis=-1)
 
-    def loss_and_accuracy(self, embeddings, identities):
+    def loss_and_accuracy(self, embeddings, identities, training=False):
         logits = self.logits(embeddings)[:, 0]
         targets = ops.cast(identities, "float32")
         # log(1 + exp(logit)) - target * logit: the cross-entropy without an overflowing exp.

@@ -26,12 +26,14 @@ class Head(keras.layers.Layer, abc.ABC):
         """
 
     @abc.abstractmethod
-    def loss_and_accuracy(self, embeddings, identities):
+    def loss_and_accuracy(self, embeddings, identities, training=False):
         """Returns the loss of each example and whether its identity was found.
 
         Args:
             embeddings: float [batch, embedding_size].
             identities: int32 [batch].
+            training: whether this is a step of training; only then may a head change what it
+                keeps from step to step.
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
 

@@ -44,11 +44,30 @@ class Recognizer(keras.Model):
         return self.embedder(images, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        losses, found = self.head.loss_and_accuracy(y_pred, y)
+        losses, found = self.losses_and_found(y_pred, y, training)
         loss = ops.mean(losses)
         self.accuracy.update_state(found)
         self.step_loss.update_state(loss)
         return loss
+
+    def losses_and_found(self, embeddings, labels, training: bool):
+        """Returns the head's loss of each example and whether its identity was found.
+
+        Args:
+            embeddings: float [batch, embedding_size].
+            labels: int32 [batch] identities; or, where two images were mixed into one, a dict of
+                `identities` and `others`, int32 [batch], and `shares`, float32 [batch]: how much of
+                the image belongs to `identities`. Its loss is that share of the loss for the one
+                and the rest of the loss for the other.
+        """
+        if not isinstance(labels, dict):
+            return self.head.loss_and_accuracy(embeddings, labels, training=training)
+        losses, found = self.head.loss_and_accuracy(
+            embeddings, labels["identities"], training=training
+        )
+        others, _ = self.head.loss_and_accuracy(embeddings, labels["others"])
+        shares = labels["shares"]
+        return shares * losses + (1 - shares) * others, found
 
     @property
     def backbone(self) -> keras.Model:
