@@ -322,9 +322,7 @@ class TestImagesPerIdentity:
             make(dataset, images_per_identity=2)
 
     def test_batches_must_be_whole(self, folder):
-        with pytest.raises(
-            InputError, match="batch_size 4 can't be divided by images_per"
-        ):
+        with pytest.raises(InputError, match="batch_size 4 can't be divided by images_per"):
             make(folder, images_per_identity=3)
 
 
