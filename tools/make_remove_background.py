@@ -34,7 +34,6 @@ def main(arguments: list[str] | None = None) -> None:
 
     how = BackgroundOptions(
         method=options.method,
-        shape=options.shape,
         margin=options.margin,
         fill=options.fill,
         format=options.output_format,
@@ -68,17 +67,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="what finds the person (default: grabcut)",
     )
     parser.add_argument(
-        "--shape",
-        choices=("ellipse", "rectangle"),
-        default="ellipse",
-        help="GrabCut's first guess of where the person is (default: ellipse)",
-    )
-    parser.add_argument(
         "--margin",
         type=float,
         default=0.0,
         metavar="M",
-        help="share of the image on each side that lies beyond that guess, 0 to 0.45 (default: 0)",
+        help="share of the image on each side that lies beyond the person, 0 to 0.45 (default: 0)",
     )
     parser.add_argument(
         "--fill",

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfface.data import seeding
 from tfface.data.class_folders import check_output, image_stems
-from tfface.data.foreground import Shape, find_foreground
+from tfface.data.foreground import find_foreground
 from tfface.data.image_workers import image_workers
 from tfface.data.images import decode_whole
 from tfface.data.made_folder import MadeFolder
@@ -45,14 +45,13 @@ class BackgroundOptions:
 
     Attributes:
         method: `grabcut`, or `rembg` (a network; the package of that name).
-        shape, margin: of GrabCut, as `find_foreground` takes them.
+        margin: of GrabCut, as `find_foreground` takes it.
         fill: one of `FILLS`; `mean` is the image's own mean colour.
         format: `jpeg` or `png`.
     Raises InputError: a value is out of its range.
     """
 
     method: Literal["grabcut", "rembg"] = "grabcut"
-    shape: Shape = "ellipse"
     margin: float = 0.0
     fill: Literal["black", "white", "grey", "mean"] = "black"
     format: Literal["jpeg", "png"] = "jpeg"
@@ -60,7 +59,6 @@ class BackgroundOptions:
     def __post_init__(self):
         known = {
             "method": METHODS,
-            "shape": ("ellipse", "rectangle"),
             "fill": FILLS,
             "format": tuple(EXTENSIONS),
         }
@@ -71,10 +69,6 @@ class BackgroundOptions:
                 )
         if not 0 <= self.margin <= 0.45:
             raise InputError(f"margin {self.margin:g}: must be from 0 to 0.45")
-        if self.shape == "rectangle" and self.margin == 0:
-            raise InputError(
-                "margin 0: a rectangle needs a margin, such as 0.05: outside of it is the background"
-            )
 
 
 @dataclass(frozen=True)
@@ -174,7 +168,7 @@ def _remove(
 
 def _method(options: BackgroundOptions) -> Mask:
     if options.method == "grabcut":
-        return lambda image: find_foreground(image, shape=options.shape, margin=options.margin)
+        return lambda image: find_foreground(image, options.margin)
     if importlib.util.find_spec("rembg") is None:
         raise InputError(
             "method 'rembg': the package rembg is not installed: pip install 'rembg[cpu]' (it "
