@@ -76,6 +76,7 @@ def test_tiny_images_do_no_harm(size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     found, reason = find_foreground(image)
     assert (found is None) == bool(reason)
+    assert find_foreground(image, margin=0.45)[1]
 
 
 def test_fills():

@@ -23,8 +23,8 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
     guess and moves the border to where the image has one. The guess: the middle of the image is the
     face, and stays so; what lies in a larger ellipse is likely the person; what lies beyond a third
     one, which leaves out the upper corners, is background. (Started from a rectangle, as is usual,
-    it takes the faces of one portrait in five for background.) Parts that don't hang together with
-    the face are left out then, and holes are filled.
+    it cuts foreheads and sometimes whole faces away.) Parts that don't hang together with the face
+    are left out then, and holes are filled.
 
     The defaults suit aligned faces of 112 pixels, and portraits that a face fills.
 
@@ -40,6 +40,8 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
     small = image if scale >= 1 else _resized(image, scale)
     guess = _guess(*small.shape[:2], margin)
     face = guess == cv2.GC_FGD
+    if not face.any():
+        return None, "too few pixels"
     try:
         found = _grab_cut(small, guess)
     except cv2.error:

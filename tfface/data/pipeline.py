@@ -61,8 +61,8 @@ class Pipeline:
         cache_dir: folder for "disk".
         labels: int [source.num_images], when they are to be others than the source's.
         images_per_identity: how many images of each of its identities a batch holds, as
-            `identity_batches` describes; None takes images as they come. Smaller batches then have
-            as many identities as there are.
+            `identity_batches` describes; None takes images as they come. With fewer identities than
+            a batch wants, it holds all of them.
         seed: int >= 0.
         shuffle: False gives the images in the order of `indices` (record files: in file order,
             unless cached).

@@ -182,7 +182,7 @@ class Data(Section):
     def _batches_are_whole(self) -> "Data":
         if self.images_per_identity and self.batch_size % self.images_per_identity:
             raise PydanticCustomError(
-                "images_per_identity",
+                "validation",
                 f"batch_size {self.batch_size} can't be divided by images_per_identity "
                 f"{self.images_per_identity}",
             )

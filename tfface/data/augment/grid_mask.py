@@ -47,13 +47,14 @@ class GridMask:
         draws = uniform([6, shape[0], 1, 1], seed)
         height, width = shape[1], shape[2]
         unit = between(*self._unit, draws[0]) * tf.cast(tf.minimum(height, width), tf.float32)
-        side = between(*self._ratio, draws[1]) * unit
+        ratio = between(*self._ratio, draws[1])
         angle = between(-self._rotation, self._rotation, draws[2])
         y = tf.range(height, dtype=tf.float32)[:, None]
         x = tf.range(width, dtype=tf.float32)[None, :]
-        along = x * tf.cos(angle) - y * tf.sin(angle) + draws[3] * unit
-        across = x * tf.sin(angle) + y * tf.cos(angle) + draws[4] * unit
-        covered = (tf.math.floormod(along, unit) < side) & (tf.math.floormod(across, unit) < side)
+        # In units of the grid, from a corner of a square.
+        along = (x * tf.cos(angle) - y * tf.sin(angle)) / unit + draws[3]
+        across = (x * tf.sin(angle) + y * tf.cos(angle)) / unit + draws[4]
+        covered = (along - tf.floor(along) < ratio) & (across - tf.floor(across) < ratio)
         covered &= draws[5] < self._probability
         return tf.where(covered[..., None], self._filling(shape, another(seed)), images)
 
