@@ -29,6 +29,7 @@ class RunFolder:
         self.plots = path / "plots"
         self.report = path / "report.html"
         self.verification = path / "verification.json"
+        self.classification = path / "classification.json"
         self.model = path / "model.keras"
         self.head = path / HEAD_FILE
         self.identities = path / "identities.csv"
