@@ -28,7 +28,9 @@ def test_parts_are_all_images_of_everybody_once(faces):
     parts = [open_split(faces, part=part, seed=3) for part in ("train", "validation", "test")]
     assert len({tuple(part.identities) for part in parts}) == 1
     assert [identity.name for identity in parts[0].identities] == list(COUNTS)
-    assert sorted(sum(map(names, parts), [])) == sorted(names(open_source(str(faces)).source))
+    assert sorted(name for part in parts for name in names(part)) == sorted(
+        names(open_source(str(faces)).source)
+    )
     # Of the 64 images that can be shared out.
     assert [part.num_images for part in parts] == [46, 13, 6]
     assert counts(parts[0])[2] == 1
