@@ -65,28 +65,22 @@ def draw_comparison(path: Path, figures: Mapping) -> None:
 def _draw_figures(
     axes: Axes, variants: Sequence[Mapping], names: Sequence[str], metric: str
 ) -> None:
+    beside = axes.get_yaxis_transform()
     for place, variant in enumerate(variants):
         values = [run["figure"] for run in variant["runs"] if run["figure"] is not None]
         if not values:
             axes.text(
-                0.5,
-                place,
-                "failed",
-                transform=axes.get_yaxis_transform(),
-                ha="center",
-                va="center",
-                color=GREY,
-                fontsize=9,
+                1.02, place, "failed", transform=beside, va="center", color=GREY, fontsize=8.5
             )
             continue
         colour, _, marker = _look(place)
-        offsets = np.linspace(-0.5, 0.5, len(values)) * _DOTS_HEIGHT if len(values) > 1 else [0]
-        axes.plot(values, place - 0.08 + offsets, marker, color=colour, markersize=5, alpha=0.75)
+        offsets = (np.arange(len(values)) - (len(values) - 1) / 2) / len(values) * _DOTS_HEIGHT
+        axes.plot(values, place - 0.1 + offsets, marker, color=colour, markersize=5, alpha=0.75)
         found = variant["figure"]
         if found["std"] is not None:
             axes.errorbar(
                 found["mean"],
-                place + 0.24,
+                place + 0.2,
                 xerr=found["std"],
                 color="black",
                 marker="|",
@@ -97,17 +91,11 @@ def _draw_figures(
         label = shown(found["mean"], metric)
         if found["std"] is not None:
             label = f"{label.removesuffix('%')} \u00b1 {shown(found['std'], metric)}"
-        axes.annotate(
-            label,
-            (found["mean"], place),
-            xytext=(0, 11),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8.5,
-        )
+        # Beside the axes, where no dot is in the way.
+        axes.text(1.02, place, label, transform=beside, va="center", fontsize=8.5)
     axes.set_yticks(range(len(variants)), names)
     axes.set_ylim(len(variants) - 0.45, -0.65)
-    axes.margins(x=0.18)
+    axes.margins(x=0.1)
     if is_share(metric):
         axes.xaxis.set_major_formatter(FuncFormatter(percent))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
@@ -151,6 +139,7 @@ def _draw_curves(axes: Axes, variants: Sequence[Mapping], names: Sequence[str], 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if longest == 1:
         axes.set_xlim(0.5, 1.5)
+        axes.set_xticks([1])
     dress(axes, f"{metric_words(curve)} by epoch", "epoch", "")
 
 
