@@ -15,6 +15,7 @@ from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.evaluation.classification import classify
 from tfface.evaluation.classifier import load_classifier
+from tfface.heads.arcface import ArcFaceHead
 from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
@@ -264,6 +265,16 @@ class TestClassification:
     def test_what_can_not_be_classified_is_found_before_training(self, tmp_path, source, message):
         recipe = load_tiny(tmp_path, f"evaluation.classification={source}")
         with pytest.raises(InputError, match=message):
+            train(recipe, tmp_path / "run", tmp_path)
+        assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+    def test_a_head_without_classes_is_found_before_training(self, tmp_path, monkeypatch):
+        def logits(self, embeddings):
+            raise InputError("has no classes")
+
+        monkeypatch.setattr(ArcFaceHead, "logits", logits)
+        recipe = load_tiny(tmp_path, *self.parts())
+        with pytest.raises(InputError, match=r"^evaluation\.classification: has no classes$"):
             train(recipe, tmp_path / "run", tmp_path)
         assert not (tmp_path / "run" / "metrics.jsonl").exists()
 

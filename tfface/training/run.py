@@ -64,6 +64,8 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         ),
     )
     print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
+    if data.test_images is not None:
+        _check_classifies(recognizer)
 
     # ----------------------------------------------------------------------------------- stages
     _run_stages(recipe, recognizer, data, run, resume=resume)
@@ -212,6 +214,14 @@ def _validator(recognizer: Recognizer, data: RunData):
         return on_images
 
     return dict
+
+
+def _check_classifies(recognizer: Recognizer) -> None:
+    """Raises InputError: the head has no classes; found out before training."""
+    try:
+        recognizer.head.logits(keras.ops.zeros((1, recognizer.embedder.output_shape[-1])))
+    except InputError as error:
+        raise InputError(f"evaluation.classification: {error}") from error
 
 
 def _classify(recognizer: Recognizer, data: RunData, run: RunFolder) -> Classification | None:
