@@ -122,7 +122,10 @@ def _draw_curves(axes: Axes, variants: Sequence[Mapping], names: Sequence[str], 
                 x = np.arange(1, len(run) + 1)
                 axes.plot(x, run, color=colour, linestyle=style, linewidth=0.7, alpha=0.45)
             std = together.std(axis=0, ddof=1)
-            axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+            band = np.stack([mean - std, mean + std])
+            if is_share(curve):
+                band = np.clip(band, 0, 1)
+            axes.fill_between(epochs, *band, color=colour, alpha=0.15, linewidth=0)
         axes.plot(
             epochs,
             mean,
