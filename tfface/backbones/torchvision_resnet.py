@@ -13,24 +13,31 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.published import torchvision_backbone
 from tfface.backbones.torch_layers import batch_norm, conv, kaiming_fan_out
 
 
-def basic(blocks: tuple[int, ...], url: str) -> Callable[..., Backbone]:
-    """Returns the builder of a ResNet of two 3x3 convolutions in each of its `blocks`."""
+def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backbone]:
+    """Returns the builder of a ResNet of two 3x3 convolutions in each of its blocks.
+
+    Args:
+        blocks: how many in each stage.
+        published: NAME-HASH, the file of its published weights.
+    """
 
     def build(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
-        return _build(_basic_block, blocks, image_size, weights, url)
+        return _build(_basic_block, blocks, image_size, weights, published)
 
     return build
 
 
-def bottleneck(
-    blocks: tuple[int, ...], url: str, width: int = 64, groups: int = 1
+def resnet_bottleneck(
+    blocks: tuple[int, ...], published: str, width: int = 64, groups: int = 1
 ) -> Callable[..., Backbone]:
-    """Returns the builder of a ResNet of 1x1, 3x3 and 1x1 convolutions in each of its `blocks`.
+    """Returns the builder of a ResNet of 1x1, 3x3 and 1x1 convolutions in each of its blocks.
 
     Args:
+        blocks, published: as for `resnet_basic`.
         width: channels inside the blocks of the first stage, in each of `groups`.
         groups: of the 3x3 convolutions.
     """
@@ -39,12 +46,12 @@ def bottleneck(
         def block(features, planes, strides, name):
             return _bottleneck(features, planes, strides, name, width, groups)
 
-        return _build(block, blocks, image_size, weights, url)
+        return _build(block, blocks, image_size, weights, published)
 
     return build
 
 
-def _build(block, blocks, image_size, weights, url) -> Backbone:
+def _build(block, blocks, image_size, weights, published) -> Backbone:
     images = keras.Input((*image_size, 3))
     features = conv(
         images, 64, 7, "conv1", strides=2, padding=3, initializer=kaiming_fan_out
@@ -57,8 +64,8 @@ def _build(block, blocks, image_size, weights, url) -> Backbone:
         for number in range(count):
             strides = 2 if stage > 0 and number == 0 else 1
             features = block(features, 64 * 2**stage, strides, f"layer{stage + 1}_{number}")
-    return Backbone(
-        keras.Model(images, features, name="backbone"), "imagenet", imagenet_url=url
+    return torchvision_backbone(
+        keras.Model(images, features, name="backbone"), published, weights
     )
 
 

@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.published import torchvision_backbone
 from tfface.backbones.torch_layers import batch_norm, conv, kaiming_fan_out
 
 STAGES = (64, 128, 256, 512, 512)
@@ -36,9 +37,5 @@ def vgg13_bn(*, image_size: tuple[int, int], weights: str | None = None) -> Back
             number += 3
         features = layers.MaxPooling2D(2, name=f"features_{number}")(features)
         number += 1
-    return Backbone(
-        keras.Model(images, features, name="backbone"),
-        "imagenet",
-        neck_modules=CLASSIFIER,
-        imagenet_url="https://download.pytorch.org/models/vgg13_bn-abd245e5.pth",
-    )
+    network = keras.Model(images, features, name="backbone")
+    return torchvision_backbone(network, "vgg13_bn-abd245e5", weights, CLASSIFIER)
