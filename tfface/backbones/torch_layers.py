@@ -1,0 +1,57 @@
+"""Layers that compute what PyTorch's of the same name do, for networks that come from there."""
+
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+
+def default_kernel() -> keras.Initializer:
+    """What PyTorch starts a convolution from if nothing is said: uniform in +-1/sqrt(fan in)."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+
+
+def kaiming_fan_out() -> keras.Initializer:
+    """What torchvision's ResNets and VGGs start their convolutions from."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+
+
+def conv(
+    features,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    name: str,
+    *,
+    strides: int = 1,
+    padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    use_bias: bool = False,
+    initializer: Callable[[], keras.Initializer] = default_kernel,
+):
+    """Convolution of [batch, rows, columns, channels] with `padding` zeros on each side.
+
+    Keras' "same" is another thing: with a stride it pads more at the end than at the beginning.
+    """
+    sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    paddings = (padding,) * 2 if isinstance(padding, int) else padding
+    keeps_size = strides == 1 and all(
+        2 * zeros == size - 1 for zeros, size in zip(paddings, sizes, strict=True)
+    )
+    if not keeps_size and any(paddings):
+        features = layers.ZeroPadding2D(paddings, name=f"{name}_padding")(features)
+    return layers.Conv2D(
+        filters,
+        sizes,
+        strides=strides,
+        padding="same" if keeps_size else "valid",
+        groups=groups,
+        use_bias=use_bias,
+        # One for each layer: those that share an initializer start from the same values.
+        kernel_initializer=initializer(),
+        name=name,
+    )(features)
+
+
+def batch_norm(features, name: str, epsilon: float = 1e-5):
+    """Batch norm; PyTorch's momentum of 0.1 is Keras' 0.9."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(features)
