@@ -55,3 +55,8 @@ def conv(
 def batch_norm(features, name: str, epsilon: float = 1e-5):
     """Batch norm; PyTorch's momentum of 0.1 is Keras' 0.9."""
     return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(features)
+
+
+def prelu(features, name: str):
+    """PReLU with a slope for each channel, 0.25 at the start."""
+    return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)(features)
