@@ -9,6 +9,8 @@ from keras import applications as nets
 
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.iresnet import iresnet
+from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.plain_cnn import plain_cnn
 
 __all__ = ["BACKBONES", "Backbone"]
@@ -39,4 +41,9 @@ BACKBONES = {
     "efficientnet_v2_b3": plain(nets.EfficientNetV2B3, "raw"),
     "convnext_tiny": plain(nets.ConvNeXtTiny, "raw"),
     "densenet121": plain(nets.DenseNet121, "imagenet"),
+    "iresnet18": iresnet("iresnet18", (2, 2, 2, 2)),
+    "iresnet34": iresnet("iresnet34", (3, 4, 6, 3)),
+    "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),
+    "iresnet100": iresnet("iresnet100", (3, 13, 30, 3)),
+    "mobilefacenet": mobilefacenet,
 }

@@ -6,7 +6,6 @@ checkpoint is the moving mean of the layer `layer1_0_bn1`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import keras
@@ -148,9 +147,9 @@ class _Checkpoint:
         A deeper network has all of a shallower one, which would be another function then.
         """
         rooms = {self._room(self._keys[name]) for name in wanted}
-        necks = {module.replace(".", "_") for module in neck_modules.values()}
+        necks = tuple(f"{module.replace('.', '_')}_" for module in neck_modules.values())
         for name, key in self._keys.items():
-            if name in wanted or name.rpartition("_")[0] in necks:
+            if name in wanted or name.startswith(necks):
                 continue
             if self._room(key) in rooms:
                 raise InputError(
