@@ -1,8 +1,9 @@
 """Backbones: networks from images to feature maps.
 
-To add one: a function (or a line of one that builds a family) and a line in BACKBONES. It takes its
-options as annotated parameters and, by keyword, `image_size` and `weights` (None or "imagenet"),
-and returns a `Backbone`.
+To add one: a function (or a line of one that builds a family) and a line in BACKBONES. It takes
+its options as annotated parameters and, by keyword, `image_size`, and returns a `Backbone`. It also
+takes `weights`, None or "imagenet", unless its `Backbone` has an `imagenet_url`: then the program
+fetches these weights and fills it.
 """
 
 from keras import applications as nets
@@ -10,6 +11,8 @@ from keras import applications as nets
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
+from tfface.backbones.iresnet import iresnet
+from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.plain_cnn import plain_cnn
 from tfface.backbones.simple_cnn import simple_cnn
 from tfface.backbones.torchvision_resnet import resnet_basic, resnet_bottleneck
@@ -59,4 +62,10 @@ BACKBONES = {
     ),
     "vit_b16": vit_b16,
     "vit_small": vit_small,
+    # insightface's layout.
+    "iresnet18": iresnet("iresnet18", (2, 2, 2, 2)),
+    "iresnet34": iresnet("iresnet34", (3, 4, 6, 3)),
+    "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),
+    "iresnet100": iresnet("iresnet100", (3, 13, 30, 3)),
+    "mobilefacenet": mobilefacenet,
 }

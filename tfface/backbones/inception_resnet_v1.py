@@ -49,9 +49,7 @@ def inception_resnet_v1(*, image_size: tuple[int, int], weights: str | None = No
     for number in range(5):
         features = _block8(features, f"repeat_3_{number}", 0.20)
     features = _block8(features, "block8", 1.0, relu=False)
-    return Backbone(
-        keras.Model(images, features, name="backbone"), "facenet", neck_modules=NECK
-    )
+    return Backbone(keras.Model(images, features, name="backbone"), "facenet", neck_modules=NECK)
 
 
 def _conv(features, filters, kernel_size, name, strides=1, padding=0):

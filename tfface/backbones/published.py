@@ -1,18 +1,16 @@
 """Weights that others have published for a network: where they come from, and where none do."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
 
-from tfface.backbones.backbone import Backbone
 from tfface.errors import InputError
 
 # How Keras' downloads begin to say that they failed; it raises a bare Exception.
 DOWNLOAD_FAILED = "URL fetch failure"
-PYTORCH_MODELS = "https://download.pytorch.org/models/"
+PYTORCH = "https://download.pytorch.org/models/"
 
 
 def refuse_weights(name: str, weights: str | None) -> None:
@@ -21,26 +19,6 @@ def refuse_weights(name: str, weights: str | None) -> None:
         raise InputError(
             f"model.backbone.weights: {name} has no '{weights}' weights; use 'none' or a path"
         )
-
-
-def torchvision_backbone(
-    network: keras.Model,
-    file: str,
-    weights: str | None,
-    neck_modules: Mapping[str, str] | None = None,
-) -> Backbone:
-    """Returns the backbone of a torchvision network, filled from `file` if `weights` asks for it.
-
-    Args:
-        file: NAME-HASH, as PyTorch publishes the weights that were trained on ImageNet.
-    Raises InputError: the file can't be had.
-    """
-    backbone = Backbone(
-        network, "imagenet", neck_modules or {}, imagenet_url=f"{PYTORCH_MODELS}{file}.pth"
-    )
-    if weights is not None:
-        load_torch_weights(network, backbone, download(backbone.imagenet_url))
-    return backbone
 
 
 def not_downloaded(error: Exception, file: str) -> InputError:

@@ -13,8 +13,8 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import torchvision_backbone
-from tfface.backbones.torch_layers import batch_norm, conv, kaiming_fan_out
+from tfface.backbones.published import PYTORCH
+from tfface.backbones.torch_layers import batch_norm, conv, grouped_conv, kaiming_fan_out
 
 
 def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backbone]:
@@ -25,8 +25,8 @@ def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backb
         published: NAME-HASH, the file of its published weights.
     """
 
-    def build(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
-        return _build(_basic_block, blocks, image_size, weights, published)
+    def build(*, image_size: tuple[int, int]) -> Backbone:
+        return _build(_basic_block, blocks, image_size, published)
 
     return build
 
@@ -42,20 +42,18 @@ def resnet_bottleneck(
         groups: of the 3x3 convolutions.
     """
 
-    def build(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
+    def build(*, image_size: tuple[int, int]) -> Backbone:
         def block(features, planes, strides, name):
             return _bottleneck(features, planes, strides, name, width, groups)
 
-        return _build(block, blocks, image_size, weights, published)
+        return _build(block, blocks, image_size, published)
 
     return build
 
 
-def _build(block, blocks, image_size, weights, published) -> Backbone:
+def _build(block, blocks, image_size, published) -> Backbone:
     images = keras.Input((*image_size, 3))
-    features = conv(
-        images, 64, 7, "conv1", strides=2, padding=3, initializer=kaiming_fan_out
-    )
+    features = conv(images, 64, 7, "conv1", strides=2, padding=3, initializer=kaiming_fan_out)
     features = layers.ReLU(name="relu")(batch_norm(features, "bn1"))
     # Zeros change no maximum of what a ReLU gives.
     features = layers.ZeroPadding2D(1, name="maxpool_padding")(features)
@@ -64,8 +62,10 @@ def _build(block, blocks, image_size, weights, published) -> Backbone:
         for number in range(count):
             strides = 2 if stage > 0 and number == 0 else 1
             features = block(features, 64 * 2**stage, strides, f"layer{stage + 1}_{number}")
-    return torchvision_backbone(
-        keras.Model(images, features, name="backbone"), published, weights
+    return Backbone(
+        keras.Model(images, features, name="backbone"),
+        "imagenet",
+        imagenet_url=f"{PYTORCH}{published}.pth",
     )
 
 
@@ -102,14 +102,10 @@ def _joined(features, inner, strides, name):
 
 
 def _conv_bn(features, filters, kernel_size, name, number, strides=1, groups=1):
-    features = conv(
-        features,
-        filters,
-        kernel_size,
-        f"{name}_conv{number}",
-        strides=strides,
-        padding=kernel_size // 2,
-        groups=groups,
-        initializer=kaiming_fan_out,
-    )
-    return batch_norm(features, f"{name}_bn{number}")
+    shape = {"strides": strides, "padding": kernel_size // 2}
+    name, norm = f"{name}_conv{number}", f"{name}_bn{number}"
+    if groups > 1:
+        features = grouped_conv(features, filters, kernel_size, name, groups=groups, **shape)
+    else:
+        features = conv(features, filters, kernel_size, name, initializer=kaiming_fan_out, **shape)
+    return batch_norm(features, norm)

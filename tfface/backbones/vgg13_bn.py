@@ -9,14 +9,14 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import torchvision_backbone
+from tfface.backbones.published import PYTORCH
 from tfface.backbones.torch_layers import batch_norm, conv, kaiming_fan_out
 
 STAGES = (64, 128, 256, 512, 512)
 CLASSIFIER = {"neck_hidden_0": "classifier.0", "neck_hidden_1": "classifier.3"}
 
 
-def vgg13_bn(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
+def vgg13_bn(*, image_size: tuple[int, int]) -> Backbone:
     """Two 3x3 convolutions with batch norm and ReLU in each of five stages, then a max-pool of 2."""
     images = features = keras.Input((*image_size, 3))
     # PyTorch counts every layer of the sequence, also those without weights.
@@ -37,5 +37,9 @@ def vgg13_bn(*, image_size: tuple[int, int], weights: str | None = None) -> Back
             number += 3
         features = layers.MaxPooling2D(2, name=f"features_{number}")(features)
         number += 1
-    network = keras.Model(images, features, name="backbone")
-    return torchvision_backbone(network, "vgg13_bn-abd245e5", weights, CLASSIFIER)
+    return Backbone(
+        keras.Model(images, features, name="backbone"),
+        "imagenet",
+        neck_modules=CLASSIFIER,
+        imagenet_url=f"{PYTORCH}vgg13_bn-abd245e5.pth",
+    )

@@ -13,16 +13,14 @@ from keras import layers, ops
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import refuse_weights, torchvision_backbone
+from tfface.backbones.published import PYTORCH, refuse_weights
 from tfface.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
-def vit_b16(
-    dropout: Dropout = 0.0, *, image_size: tuple[int, int], weights: str | None = None
-) -> Backbone:
+def vit_b16(dropout: Dropout = 0.0, *, image_size: tuple[int, int]) -> Backbone:
     """ViT-B/16: patches of 16 pixels, 12 blocks, width 768, 12 heads.
 
     The published weights know where in an image of 224 pixels each patch lies, so they fit no
@@ -31,7 +29,7 @@ def vit_b16(
     Raises InputError: the patches don't fit into the image.
     """
     network = _build("vit_b16", image_size, 16, 12, 768, 12, dropout)
-    return torchvision_backbone(network, "vit_b_16-c867db91", weights)
+    return Backbone(network, "imagenet", imagenet_url=f"{PYTORCH}vit_b_16-c867db91.pth")
 
 
 def vit_small(

@@ -7,7 +7,8 @@ from keras import layers, ops
 
 from tfface.backbones import BACKBONES
 from tfface.backbones.pixels import PIXELS
-from tfface.backbones.weights import load_weights
+from tfface.backbones.published import download
+from tfface.backbones.weights import start_from
 from tfface.heads import HEADS, Head
 from tfface.parts import build
 from tfface.recipe import Recipe
@@ -118,12 +119,20 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
         image_size=image_size,
         weights="imagenet" if part.weights == "imagenet" else None,
     )
-    if part.weights not in ("imagenet", "none"):
-        load_weights(backbone.network, data_dir / part.weights)
     images = keras.Input((*image_size, 3), name="images")
     features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
     embeddings = _neck(features, recipe.neck, recipe.embedding_size)
-    return keras.Model(images, embeddings, name="embedder")
+    embedder = keras.Model(images, embeddings, name="embedder")
+    checkpoint = None
+    if part.weights not in ("imagenet", "none"):
+        checkpoint = data_dir / part.weights
+    elif part.weights == "imagenet" and backbone.imagenet_url is not None:
+        checkpoint = download(backbone.imagenet_url)
+    if checkpoint is not None:
+        loaded = start_from(checkpoint, backbone, embedder)
+        if loaded is not None:
+            print(loaded, flush=True)
+    return embedder
 
 
 def _neck(features, neck: Neck, embedding_size: int | None):
