@@ -5,7 +5,6 @@
 writes golden.json and the two small checkpoints beside it anew. It needs PyTorch alone.
 """
 
-import json
 import zlib
 from pathlib import Path
 
