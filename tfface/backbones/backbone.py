@@ -19,10 +19,12 @@ class Backbone:
         pixels: name of the contract in `pixels.PIXELS` that `network` expects.
         neck_modules: layers of the neck, by name, whose weights a PyTorch checkpoint of this
             network holds too, and the PyTorch module of each.
+        neck_epsilon: of the batch norms of the neck; weights are trained with one.
         imagenet_url: where PyTorch publishes weights of it that were trained on ImageNet.
     """
 
     network: keras.Model
     pixels: str
     neck_modules: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    neck_epsilon: float = 1e-5
     imagenet_url: str | None = None

@@ -16,6 +16,8 @@ from tfface.backbones.torch_layers import batch_norm, conv
 from tfface.errors import InputError
 
 NECK = {"embedding": "last_linear", "neck_batch_norm": "last_bn"}
+# Of all batch norms.
+EPSILON = 0.001
 # Convolutions without padding eat up smaller images.
 SMALLEST_IMAGE = 75
 
@@ -49,14 +51,15 @@ def inception_resnet_v1(*, image_size: tuple[int, int], weights: str | None = No
     for number in range(5):
         features = _block8(features, f"repeat_3_{number}", 0.20)
     features = _block8(features, "block8", 1.0, relu=False)
-    return Backbone(keras.Model(images, features, name="backbone"), "facenet", neck_modules=NECK)
+    network = keras.Model(images, features, name="backbone")
+    return Backbone(network, "facenet", neck_modules=NECK, neck_epsilon=EPSILON)
 
 
 def _conv(features, filters, kernel_size, name, strides=1, padding=0):
     features = conv(
         features, filters, kernel_size, f"{name}_conv", strides=strides, padding=padding
     )
-    features = batch_norm(features, f"{name}_bn", epsilon=0.001)
+    features = batch_norm(features, f"{name}_bn", epsilon=EPSILON)
     return layers.ReLU(name=f"{name}_relu")(features)
 
 

@@ -41,7 +41,8 @@ def _standardised(mean, deviation):
 
 
 # The names are those of `model.pixels` in a recipe. The means are ImageNet's, as published with
-# Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is facenet-pytorch's.
+# Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is what
+# facenet-pytorch's weights were trained with.
 PIXELS = {
     "minus_one_to_one": PixelContract("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
     "facenet": PixelContract("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),

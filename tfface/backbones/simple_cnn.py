@@ -1,4 +1,4 @@
-"""The network of a well-known exercise: halve the image ten times, and that is it."""
+"""A small network that halves the image twice in each of its stages, to begin a comparison with."""
 
 from typing import Annotated
 

@@ -17,7 +17,7 @@ CLASSIFIER = {"neck_hidden_0": "classifier.0", "neck_hidden_1": "classifier.3"}
 
 
 def vgg13_bn(*, image_size: tuple[int, int]) -> Backbone:
-    """Two 3x3 convolutions with batch norm and ReLU in each of five stages, then a max-pool of 2."""
+    """Five stages of two 3x3 convolutions, each with batch norm and ReLU, and a max-pool of 2."""
     images = features = keras.Input((*image_size, 3))
     # PyTorch counts every layer of the sequence, also those without weights.
     number = 0

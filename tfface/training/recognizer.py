@@ -14,6 +14,7 @@ from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
+from tfface.training.pooling import average_to
 
 
 class Recognizer(keras.Model):
@@ -121,7 +122,7 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     )
     images = keras.Input((*image_size, 3), name="images")
     features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
-    embeddings = _neck(features, recipe.neck, recipe.embedding_size)
+    embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
     if part.weights not in ("imagenet", "none"):
@@ -135,11 +136,13 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     return embedder
 
 
-def _neck(features, neck: Neck, embedding_size: int | None):
+def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
     """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
     if neck.input_batch_norm:
-        features = _batch_norm("neck_input_batch_norm")(features)
-    if neck.pooling == "flatten":
+        features = _batch_norm("neck_input_batch_norm", epsilon)(features)
+    if neck.pooling == "average_7x7":
+        features = average_to(features, 7)
+    if neck.pooling in ("average_7x7", "flatten"):
         features = layers.Flatten(name="neck_flatten")(features)
     elif neck.pooling == "max":
         features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
@@ -159,10 +162,10 @@ def _neck(features, neck: Neck, embedding_size: int | None):
             name="embedding",
         )(features)
     if neck.batch_norm:
-        features = _batch_norm("neck_batch_norm")(features)
+        features = _batch_norm("neck_batch_norm", epsilon)(features)
     return layers.Activation("linear", dtype="float32", name="embeddings")(features)
 
 
-def _batch_norm(name: str) -> layers.BatchNormalization:
+def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
     # The field's momentum (0.1 in PyTorch's terms); Keras' 0.99 lags behind for hundreds of steps.
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
