@@ -2,41 +2,20 @@
 
     python -m tests.backbones.torch_networks
 
-writes golden.json and the two small checkpoints beside it anew. It needs PyTorch alone.
+writes golden.json and the two checkpoints beside it anew. It needs torch, torchvision and
+facenet-pytorch.
 """
 
-import zlib
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from tests.backbones.made_weights import SIZES, made_images, made_values
+
 HERE = Path(__file__).resolve().parent
-
-
-def made_values(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns what `name` (`_` for `.`) is filled with: the same with and without PyTorch.
-
-    In the size that keeps activations from dying out or growing without end, and without a weight
-    that could be left out, or mistaken for another, without being noticed.
-    """
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    if name.endswith("running_var"):
-        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
-    if name.endswith(("bias", "running_mean")):
-        return rng.uniform(-0.2, 0.2, shape).astype(np.float32)
-    if len(shape) == 1:
-        # Of a batch norm or a PReLU.
-        return rng.uniform(0.2, 1.2, shape).astype(np.float32)
-    fan_in = int(np.prod(shape[1:]))
-    return (rng.normal(size=shape) / np.sqrt(fan_in)).astype(np.float32)
-
-
-def made_images(height: int, width: int, count: int = 2) -> np.ndarray:
-    """Returns float32 [count, height, width, 3] about 0, as a network takes them."""
-    rng = np.random.default_rng(height * width)
-    return rng.uniform(-1, 1, (count, height, width, 3)).astype(np.float32)
 
 
 def fill(network: nn.Module) -> nn.Module:
@@ -211,24 +190,24 @@ class OriginalBlock(nn.Module):
 
 
 class OriginalMobileFaceNet(nn.Module):
-    def __init__(self, map_size=(7, 7), embedding_size=128):
+    def __init__(self, blocks=(1, 4, 6, 2), map_size=(7, 7), embedding_size=128):
         super().__init__()
         self.conv1 = NamedPart(3, 64, 3, 2, 1)
         self.dw_conv1 = NamedPart(64, 64, 3, 1, 1, groups=64)
-        blocks, inputs = [], 64
-        # Of the paper's table: expansion, channels, number, stride.
+        built, inputs = [], 64
+        # The paper's table: expansion, channels, number, stride.
         for factor, outputs, count, stride in (
-            (2, 64, 5, 2),
+            (2, 64, 1 + blocks[1], 2),
             (4, 128, 1, 2),
-            (2, 128, 6, 1),
+            (2, 128, blocks[2], 1),
             (4, 128, 1, 2),
-            (2, 128, 2, 1),
+            (2, 128, blocks[3], 1),
         ):
             for number in range(count):
                 step = stride if number == 0 else 1
-                blocks.append(OriginalBlock(inputs, outputs, inputs * factor, step))
+                built.append(OriginalBlock(inputs, outputs, inputs * factor, step))
                 inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(*built)
         self.conv2 = NamedPart(128, 512, 1)
         self.linear7 = NamedPart(512, 512, map_size, groups=512, linear=True)
         self.linear1 = NamedPart(512, embedding_size, 1, linear=True)
@@ -236,3 +215,62 @@ class OriginalMobileFaceNet(nn.Module):
     def forward(self, x):
         x = self.conv2(self.blocks(self.dw_conv1(self.conv1(x))))
         return self.linear1(self.linear7(x)).flatten(1)
+
+
+# ---------------------------------------------------------------- golden outputs
+
+
+def golden_networks() -> dict[str, nn.Module]:
+    """Returns small networks of each layout by the names of `made_weights.SIZES`, filled."""
+    from facenet_pytorch import InceptionResnetV1
+    from torchvision import models
+    from torchvision.models import vgg
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+    vgg13 = without(fill(models.VGG(vgg.make_layers(vgg.cfgs["B"], True))), "classifier")
+    # The 7x7 places of one channel would be all that golden.json keeps.
+    vgg13.avgpool = nn.AdaptiveAvgPool2d(1)
+    return {
+        "iresnet": fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
+        "mobilefacenet": fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
+        "mobilefacenet_original": fill(OriginalMobileFaceNet((1, 1, 1, 1), (2, 3), 16)),
+        "mobilefacenet_grouped": fill(InsightfaceMobileFaceNet((1, 1, 1, 1), 2, (2, 2), 16)),
+        "resnet_basic": without(fill(ResNet(BasicBlock, [1, 1, 1, 1])), "fc"),
+        "resnet_grouped": without(
+            fill(ResNet(Bottleneck, [1, 1, 1, 1], groups=32, width_per_group=4)), "fc"
+        ),
+        "vgg13_bn": vgg13,
+        "inception_resnet_v1": without(
+            fill(InceptionResnetV1(classify=True, num_classes=1)), "logits"
+        ),
+        "vit": without(fill(models.VisionTransformer(32, 16, 2, 2, 32, 128)), "heads"),
+    }
+
+
+def without(network: nn.Module, end: str) -> nn.Module:
+    """Returns a network without its classifier."""
+    setattr(network, end, nn.Identity())
+    return network
+
+
+def main() -> None:
+    outputs = {
+        name: run(network, made_images(*SIZES[name]))[:, :16].astype(float).round(6).tolist()
+        for name, network in golden_networks().items()
+    }
+    text = json.dumps(outputs).replace("]], ", "]],\n").replace("], [", "],\n [")
+    (HERE / "golden.json").write_text(text + "\n", encoding="utf-8")
+
+    state = fill(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))).state_dict()
+    # A view with an offset and strides, and the types that need a conversion.
+    state["view"] = torch.arange(24.0).reshape(4, 6)[1:, ::2].T
+    state["bfloat16"] = torch.tensor([1.0, -0.15625, 3e38]).bfloat16()
+    state["half"] = torch.tensor([1.0, -0.15625]).half()
+    state["double"] = torch.tensor([1 / 3]).double()
+    content = {"epoch": 3, "rate": 0.1, "size": torch.Size([2]), "state_dict": state}
+    torch.save(content, HERE / "zip.pth")
+    torch.save(content, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class _Slot:
+class Slot:
     """One weight of a Keras layer, and what PyTorch calls it.
 
     Attributes:
@@ -76,7 +76,7 @@ def load_torch_weights(
         (the first is named, and nothing was filled).
     """
     checkpoint = _Checkpoint(path, READERS[path.suffix](path))
-    slots = [slot for layer in _with_weights(network.layers) for slot in _slots(layer, path)]
+    slots = [slot for layer in _with_weights(network.layers) for slot in slots_of(layer, path)]
     checkpoint.strip_prefix({slot.name for slot in slots})
     found = [(slot, checkpoint.find(slot)) for slot in slots]
     checkpoint.check_nothing_is_left({slot.name for slot in slots}, neck_modules or {})
@@ -123,7 +123,7 @@ class _Checkpoint:
             if key.startswith(prefix)
         }
 
-    def find(self, slot: _Slot) -> StoredArray:
+    def find(self, slot: Slot) -> StoredArray:
         """Returns the array of `slot`. Raises InputError: there is none, or of another shape."""
         wanted = " or ".join(str(list(shape)) for shape in slot.shapes[:1])
         key = self._keys.get(slot.name)
@@ -161,7 +161,7 @@ class _Checkpoint:
     def knows(self, name: str) -> bool:
         return name in self._keys
 
-    def has(self, slot: _Slot) -> bool:
+    def has(self, slot: Slot) -> bool:
         """Whether there is an array of the shape of `slot`."""
         key = self._keys.get(slot.name)
         return key is not None and slot.fits(self._arrays[key].shape)
@@ -194,7 +194,7 @@ def _fill_neck(
             break
         _, module = left.pop(0)
         is_dense = isinstance(layer, layers.Dense)
-        slots = _slots(layer, checkpoint.path, module, feature_map if is_dense else None)
+        slots = slots_of(layer, checkpoint.path, module, feature_map if is_dense else None)
         if is_dense and not checkpoint.knows(slots[-1].name):
             # PyTorch has no bias there: ours starts at 0, which is the same.
             slots = slots[:1]
@@ -207,7 +207,7 @@ def _fill_neck(
             slot.fill(checkpoint.find(slot), less)
         bias = feature_map = None
         if is_dense and layer.bias is None:
-            bias = _Slot(None, f"{module.replace('.', '_')}_bias", ((layer.units,),), _same)
+            bias = Slot(None, f"{module.replace('.', '_')}_bias", ((layer.units,),), _same)
         filled.append(layer.name)
     return filled
 
@@ -232,15 +232,16 @@ def _with_weights(given: Iterable[keras.Layer]) -> list[keras.Layer]:
     return [layer for layer in given if layer.weights]
 
 
-def _slots(
+def slots_of(
     layer: keras.Layer,
     path: Path,
     module: str | None = None,
     feature_map: tuple[int, int, int] | None = None,
-) -> list[_Slot]:
-    """Returns the weights of a layer.
+) -> list[Slot]:
+    """Returns the weights of a layer, and what PyTorch calls them.
 
     Args:
+        path: of the checkpoint, for the message.
         module: what PyTorch calls it, if not as the layer is named.
         feature_map: rows, columns and channels of the map that was made flat for a dense layer.
     Raises InputError: of such a layer it isn't known how PyTorch stores it.
@@ -256,7 +257,7 @@ def _slots(
     else:
         weights = _WEIGHTS[type(layer)](layer)
     return [
-        _Slot(variable, f"{prefix}_{leaf}" if leaf else prefix, shapes, convert)
+        Slot(variable, f"{prefix}_{leaf}" if leaf else prefix, shapes, convert)
         for leaf, variable, shapes, convert in weights
         if variable is not None
     ]
