@@ -177,7 +177,7 @@ class Data(Section):
 class Neck(Section):
     """What turns the backbone's feature map into the embedding, in the order of the fields."""
 
-    pooling: Literal["average", "max", "flatten"] = "average"
+    pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
     input_batch_norm: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: list[Annotated[int, Field(ge=1)]] = []
@@ -195,7 +195,9 @@ class Model(Section):
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = 512
     head: HeadPart
-    pixels: Literal["minus_one_to_one", "zero_to_one", "imagenet", "caffe", "raw"] | None = None
+    pixels: (
+        Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"] | None
+    ) = None
 
 
 class EarlyStopping(Section):
