@@ -66,6 +66,10 @@ class TestOptimizers:
             ("{name: sgd, nesterov: true}", "SGD", {"nesterov": True}),
             ("{name: adam, beta_1: 0.8}", "Adam", {"beta_1": 0.8}),
             ("{name: adamw, weight_decay: 0.02}", "AdamW", {"weight_decay": 0.02}),
+            ("{name: rmsprop, rho: 0.8, momentum: 0.5}", "RMSprop", {"rho": 0.8, "momentum": 0.5}),
+            ("{name: adagrad, epsilon: 0.1}", "Adagrad", {"epsilon": 0.1}),
+            ("{name: lamb, weight_decay: 0.03}", "Lamb", {"weight_decay": 0.03}),
+            ("{name: lion, weight_decay: 0}", "Lion", {"weight_decay": None}),
         ],
     )
     def test_options_arrive(self, make, overrides, kind, options):
@@ -111,6 +115,25 @@ class TestSchedules:
     def test_step(self, make):
         rates = self.rates(make, "{name: step, every_epochs: 2, gamma: 0.1}", [0, 19, 20, 39])
         np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01], rtol=1e-6)
+
+    def test_step_by_any_factor(self, make):
+        rates = self.rates(make, "{name: step, every_epochs: 1, gamma: 0.8}", [9, 10, 39])
+        np.testing.assert_allclose(rates, [0.1, 0.08, 0.1 * 0.8**3], rtol=1e-6)
+
+    @pytest.mark.parametrize("epochs", ["[1, 3]", "[3, 1]"])
+    def test_multi_step(self, make, epochs):
+        schedule = f"{{name: multi_step, epochs: {epochs}, gamma: 0.5}}"
+        rates = self.rates(make, schedule, [0, 9, 10, 29, 30, 39])
+        np.testing.assert_allclose(rates, [0.1, 0.1, 0.05, 0.05, 0.025, 0.025], rtol=1e-6)
+
+    def test_exponential(self, make):
+        rates = self.rates(make, "{name: exponential, gamma: 0.81}", [0, 5, 10, 20])
+        np.testing.assert_allclose(rates, [0.1, 0.09, 0.081, 0.06561], rtol=1e-6)
+
+    def test_polynomial(self, make):
+        schedule = "{name: polynomial, power: 2, final_fraction: 0.2}"
+        rates = self.rates(make, schedule, [0, 20, 40, 50])
+        np.testing.assert_allclose(rates, [0.1, 0.02 + 0.08 / 4, 0.02, 0.02], rtol=1e-6)
 
     def test_cosine(self, make):
         rates = self.rates(make, "{name: cosine, final_fraction: 0.2}", [0, 20, 40])
