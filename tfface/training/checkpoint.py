@@ -25,7 +25,9 @@ class Progress:
         total_steps: optimizer steps made in all stages.
         best: best value of the stage's early-stopping monitor so far.
         epochs_since_best: epochs finished after the one that gave `best`.
-        stage_done: no further epoch belongs to this stage.
+        kept_epoch: the epoch of this stage whose weights it would end with; 0 are those it began
+            with.
+        ended_by: the key of the recipe that has ended the stage, or "".
     """
 
     stage: int = 0
@@ -34,7 +36,12 @@ class Progress:
     total_steps: int = 0
     best: float | None = None
     epochs_since_best: int = 0
-    stage_done: bool = False
+    kept_epoch: int = 0
+    ended_by: str = ""
+
+    def end(self, by: str) -> None:
+        """No further epoch belongs to this stage."""
+        self.ended_by = by
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
