@@ -332,8 +332,8 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
         return
     if all(stage.freeze != "backbone" for stage in recipe.training.stages):
         yield (
-            "data.cache: features are the same in each epoch only where the backbone is frozen, and "
-            "no stage has freeze: backbone; use cache: memory"
+            "data.cache: features stay the same only while the backbone is frozen, and no stage "
+            "has freeze: backbone; use cache: memory"
         )
     if data.augment and data.augmented_copies is None:
         yield (

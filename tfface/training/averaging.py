@@ -27,43 +27,45 @@ def start_average(recognizer: Recognizer) -> None:
 
     Keras begins with zeros, and the first steps in mixed_float16 may change nothing.
     """
-    optimizer = _optimizer(recognizer)
-    if optimizer.use_ema:
-        for average, weight in zip(
-            optimizer._model_variables_moving_average, _copies(recognizer), strict=True
-        ):
-            average.assign(weight)
+    if averages := _averages(recognizer):
+        _assign(averages, _values(recognizer.trainable_variables))
 
 
 def take_average(recognizer: Recognizer) -> None:
     """Replaces the weights by their average, if there is one."""
-    optimizer = _optimizer(recognizer)
-    type(optimizer).finalize_variable_values(optimizer, recognizer.trainable_variables)
+    if averages := _averages(recognizer):
+        _assign(recognizer.trainable_variables, _values(averages))
 
 
 @contextmanager
 def averaged(recognizer: Recognizer) -> Iterator[None]:
     """Within the block the weights are their average, if there is one."""
-    if not _optimizer(recognizer).use_ema:
+    if not _averages(recognizer):
         yield
         return
-    weights = _copies(recognizer)
+    weights = _values(recognizer.trainable_variables)
     take_average(recognizer)
     try:
         yield
     finally:
-        for variable, weight in zip(recognizer.trainable_variables, weights, strict=True):
-            variable.assign(weight)
+        _assign(recognizer.trainable_variables, weights)
 
 
-def _optimizer(recognizer: Recognizer) -> keras.optimizers.Optimizer:
-    """The optimizer itself: mixed_float16 wraps it in one that scales the loss."""
-    return getattr(recognizer.optimizer, "inner_optimizer", recognizer.optimizer)
+def _averages(recognizer: Recognizer) -> list[keras.Variable]:
+    """The average of each trainable variable; empty if the optimizer keeps none."""
+    # mixed_float16 wraps the optimizer in one that scales the loss.
+    optimizer = getattr(recognizer.optimizer, "inner_optimizer", recognizer.optimizer)
+    return optimizer._model_variables_moving_average if optimizer.use_ema else []
 
 
-def _copies(recognizer: Recognizer) -> list[np.ndarray]:
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
     # Real copies: on JAX an array may be the memory of the variable, which training gives away.
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in recognizer.trainable_variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _leave_as_they_are(variables) -> None:
