@@ -77,7 +77,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     assert "ended_by" not in first
     assert second["ended_by"] == "end_on_gap"
     assert [record["stage"] for record in records(run)][:3] == ["head", "head", "all"]
-    best = "checkpoints/best.weights.h5"
+    best = "checkpoints/best.npz"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
 

@@ -101,7 +101,7 @@ def _run_stages(
                 total_steps=progress.total_steps,
             )
             if stage.end_on_gap is not None:
-                _keep_weights(recognizer, run)
+                checkpoint.save_weights(run.best, recognizer)
         print(
             f"stage {number + 1}/{len(recipe.training.stages)} '{stage.name}': up to "
             f"{stage.epochs} epochs of {data.train.steps_per_epoch} steps, "
@@ -139,19 +139,13 @@ def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFo
     )
 
 
-def _keep_weights(recognizer: Recognizer, run: RunFolder) -> None:
-    with replacing(run.best) as temporary:
-        recognizer.save_weights(temporary)
-
-
 def _take_kept_weights(recognizer: Recognizer, run: RunFolder) -> None:
     try:
-        recognizer.load_weights(run.best)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        checkpoint.load_weights(run.best, recognizer)
+    except InputError as error:
         raise InputError(
-            f"{run.best}: the weights of the stage's best epoch can't be read ({reason}); the run "
-            "can't go on without them: choose another --run-dir or delete this one"
+            f"{error}; these are the weights that the stage ends with, and the run can't go on "
+            "without them: choose another --run-dir or delete this one"
         ) from error
 
 
@@ -178,7 +172,7 @@ def _run_epoch(recognizer, learner, stage, progress, log, run) -> None:
         _check_finite(figures, title)
         keep = stage_end.judge(progress, stage, figures)
         if keep:
-            _keep_weights(recognizer, run)
+            checkpoint.save_weights(run.best, recognizer)
     rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
     log.epoch(
         {
