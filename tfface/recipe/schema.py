@@ -278,8 +278,13 @@ class Training(Section):
 
 
 class Evaluation(Section):
-    """verification: pairs arguments as `eval_verification.py --pairs` takes them."""
+    """classification: images of identities that are trained on.
+    verification: pairs arguments as `eval_verification.py --pairs` takes them.
+    """
 
+    classification: Annotated[SourcePart | None, pydantic.BeforeValidator(_none_means_nothing)] = (
+        None
+    )
     verification: list[str] = []
 
 

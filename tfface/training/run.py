@@ -8,12 +8,16 @@ from pathlib import Path
 import keras
 
 from tfface.errors import InputError
+from tfface.evaluation.classification import Classification, classify
+from tfface.evaluation.classification_pictures import draw_classification
+from tfface.evaluation.classifier import Classifier
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
+from tfface.report import classification_table
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
 from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
@@ -63,6 +67,8 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         ),
     )
     print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
+    if data.test_images is not None:
+        _check_classifies(recognizer)
 
     # ----------------------------------------------------------------------------------- stages
     _run_stages(recipe, recognizer, data, run, resume=resume)
@@ -71,9 +77,10 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         recognizer.embedder.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
-    results = _evaluate(recognizer, data, run)
-    _report(recipe, results, data, run)
-    if results:
+    classified = _classify(recognizer, data, run)
+    results = _verify(recognizer, data, run)
+    _report(recipe, classified, results, data, run)
+    if classified or results:
         print(f"plots: {run.plots}")
     print(f"report: {run.report}")
     return run_dir
@@ -208,7 +215,32 @@ def _check_finite(figures: dict[str, float], title: str) -> None:
             )
 
 
-def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
+def _check_classifies(recognizer: Recognizer) -> None:
+    """Raises InputError: the head has no classes; found out before training."""
+    try:
+        recognizer.head.logits(keras.ops.zeros((1, recognizer.embedder.output_shape[-1])))
+    except InputError as error:
+        raise InputError(f"evaluation.classification: {error}") from error
+
+
+def _classify(recognizer: Recognizer, data: RunData, run: RunFolder) -> Classification | None:
+    """Classifies the recipe's test images with the trained head and prints the tables."""
+    if data.test_images is None:
+        return None
+    head = recognizer.head
+    classifier = Classifier(
+        KerasEmbedder(recognizer.embedder, run.path.name, flip=False),
+        lambda embeddings: keras.ops.convert_to_numpy(head.probabilities(embeddings)),
+        data.identities,
+    )
+    classified = classify(classifier, data.test_images)
+    figures = classified.to_json()
+    write_json(run.classification, figures)
+    print(classification_table.as_text(figures))
+    return classified
+
+
+def _verify(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     """Measures the trained embedder on the recipe's verification sets and prints the table."""
     if not data.test_sets:
         return {}
@@ -220,16 +252,25 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     return results
 
 
-def _report(recipe: Recipe, results: dict, data: RunData, run: RunFolder) -> None:
+def _report(
+    recipe: Recipe,
+    classified: Classification | None,
+    results: dict,
+    data: RunData,
+    run: RunFolder,
+) -> None:
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
     pictures = [Picture(run.curves, "The run, epoch by epoch.")]
+    if classified:
+        pictures += draw_classification(classified, data.test_images, run.plots)
     if results:
         pictures += draw_verification(results, data.test_sets, run.plots)
     write_run_report(
         run.report,
         title=run.path.name,
+        classification=classified and classified.to_json(),
         verification={name: result.to_json() for name, result in results.items()},
         pictures=pictures,
         epochs=epochs,
