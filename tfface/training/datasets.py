@@ -164,13 +164,17 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         )
     # Images of other labels get some label too, but are in no pipeline.
     new_labels = np.searchsorted(kept, np.arange(source.num_identities)).astype(np.int32)
-    common = {"image_size": data.image_size, "cache_dir": cache_dir, "seed": seed}
+    common = {
+        "image_size": data.image_size,
+        "cache": _image_cache(recipe),
+        "cache_dir": cache_dir,
+        "seed": seed,
+    }
     train = Pipeline(
         source,
         train_indices,
         labels=new_labels[labels],
         batch_size=data.batch_size,
-        cache=data.cache,
         augment=[
             build(AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size)
             for part in data.augment
@@ -184,15 +188,23 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
             validation_source,
             validation_indices,
             labels=new_labels[validation_source.labels],
-            cache=data.cache,
             **in_order,
         )
     elif pairs is None and len(held_out):
-        validation = Pipeline(
-            source, held_out, labels=new_labels[labels], cache=data.cache, **in_order
-        )
+        validation = Pipeline(source, held_out, labels=new_labels[labels], **in_order)
     identities = [source.identities[label].name for label in kept]
     return RunData(identities, train, validation, pairs, test_sets, description)
+
+
+def _image_cache(recipe: Recipe) -> str:
+    """Returns how the images themselves are kept."""
+    if recipe.data.cache != "features":
+        return recipe.data.cache
+    # Each is decoded once, for its features, if nothing else is made of it.
+    once = not recipe.data.augment and all(
+        stage.freeze == "backbone" for stage in recipe.training.stages
+    )
+    return "none" if once else "memory"
 
 
 def _validation_images(source, validation_source, excluded: np.ndarray) -> np.ndarray:

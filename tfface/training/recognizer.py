@@ -32,8 +32,9 @@ class Recognizer(keras.Model):
         super().__init__(name="recognizer")
         self.embedder = embedder
         self.head = head
-        head.build(embedder.output_shape)
-        head.built = True
+        if not head.built:
+            head.build(embedder.output_shape)
+            head.built = True
         self.accuracy = keras.metrics.Mean(name="accuracy")
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")

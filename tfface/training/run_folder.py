@@ -34,7 +34,7 @@ class RunFolder:
         self.head = path / HEAD_FILE
         self.identities = path / "identities.csv"
         self.latest = path / "checkpoints" / "latest.npz"
-        self.best = path / "checkpoints" / "best.weights.h5"
+        self.best = path / "checkpoints" / "best.npz"
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
