@@ -56,7 +56,11 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
     recognizer = _with_precision(
         recipe.training.precision,
         lambda: build_recognizer(
-            recipe.model, recipe.data.image_size, len(data.identities), data_dir
+            recipe.model,
+            recipe.data.image_size,
+            len(data.identities),
+            data_dir,
+            data.train.steps_per_epoch,
         ),
     )
     print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
