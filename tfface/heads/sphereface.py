@@ -18,10 +18,10 @@ class SphereFaceHead(MarginHead):
 
     Of the published forms this is psi of SphereFace (arXiv:1704.08063), which falls with theta
     everywhere, on embeddings of fixed length as in SphereFace-R (arXiv:2109.05565), whose margin
-    and scale are the defaults. SphereFace itself leaves the embedding its length and, since a margin
-    of 4 does not train from scratch, mixes psi with the cosine by a lambda that falls over the
-    training. That annealing is not taken: `warmup_epochs`, in which the margin rises from 1, does
-    its work.
+    and scale are the defaults. SphereFace itself leaves the embedding its length and, since its
+    margin of 4 does not train from scratch, mixes psi with the cosine by a lambda that falls over
+    the training. That annealing is not taken: `warmup_epochs`, in which the margin rises from 1,
+    does its work.
 
     Args:
         margin: factor on the angle, 1 (none) to 8; 1.5 in the second paper, 4 in the first.
