@@ -11,6 +11,7 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
+from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
@@ -219,6 +220,16 @@ def test_mixed_precision(tmp_path, precision):
             InputError, match="5 images of 1 held-out identities make 10 genuine and 0 impostor"
         ):
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+
+
+def test_a_head_without_classes(tmp_path):
+    """Images of a person in a batch are told from others; the run can't classify."""
+    recipe = load_tiny(tmp_path, "model.head=triplet")
+    run = train(recipe, tmp_path / "run", tmp_path)
+    assert all(np.isfinite(r["loss"]) for r in epoch_records(read_metrics(run / "metrics.jsonl")))
+    classifier = load_classifier(run)
+    with pytest.raises(InputError, match="a triplet head has no classes, so it can't classify"):
+        classifier.scores(np.zeros((2, 32, 32, 3), "uint8"))
 
 
 class TestStopping:
