@@ -15,7 +15,6 @@ from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.evaluation.classification import classify
 from tfface.evaluation.classifier import load_classifier
-from tfface.heads.arcface import ArcFaceHead
 from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
@@ -270,15 +269,21 @@ class TestClassification:
             train(recipe, tmp_path / "run", tmp_path)
         assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
-    def test_a_head_without_classes_is_found_before_training(self, tmp_path, monkeypatch):
-        def logits(self, embeddings):
-            raise InputError("has no classes")
-
-        monkeypatch.setattr(ArcFaceHead, "logits", logits)
-        recipe = load_tiny(tmp_path, *self.parts())
-        with pytest.raises(InputError, match=r"^evaluation\.classification: has no classes$"):
+    def test_a_head_without_classes_is_found_before_training(self, tmp_path):
+        recipe = load_tiny(tmp_path, *self.parts(), "model.head=triplet")
+        with pytest.raises(InputError, match=r"^evaluation\.classification: .* has no classes"):
             train(recipe, tmp_path / "run", tmp_path)
         assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_head_without_classes(tmp_path):
+    """Images of a person in a batch are told from others; the run can't classify."""
+    recipe = load_tiny(tmp_path, "model.head=triplet")
+    run = train(recipe, tmp_path / "run", tmp_path)
+    assert all(np.isfinite(r["loss"]) for r in epoch_records(read_metrics(run / "metrics.jsonl")))
+    classifier = load_classifier(run)
+    with pytest.raises(InputError, match="a triplet head has no classes, so it can't classify"):
+        classifier.scores(np.zeros((2, 32, 32, 3), "uint8"))
 
 
 class TestStopping:

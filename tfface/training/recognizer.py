@@ -65,10 +65,13 @@ class Recognizer(keras.Model):
         """
         if not isinstance(labels, dict):
             return self.head.loss_and_accuracy(embeddings, labels, training=training)
+        # First, so that both see the head as it was before this step.
+        others, _ = self.head.loss_and_accuracy(
+            embeddings, labels["others"], training=training, update_state=False
+        )
         losses, found = self.head.loss_and_accuracy(
             embeddings, labels["identities"], training=training
         )
-        others, _ = self.head.loss_and_accuracy(embeddings, labels["others"])
         shares = labels["shares"]
         return shares * losses + (1 - shares) * others, found
 
@@ -92,15 +95,25 @@ class LastValue(keras.metrics.Metric):
 
 
 def build_recognizer(
-    recipe: ModelRecipe, image_size: tuple[int, int], num_identities: int, data_dir: Path
+    recipe: ModelRecipe,
+    image_size: tuple[int, int],
+    num_identities: int,
+    data_dir: Path,
+    steps_per_epoch: int | None = None,
 ) -> Recognizer:
     """Builds the model that a recipe's `model` section describes, with its starting weights.
 
+    Args:
+        steps_per_epoch: of the training, for what a head counts in epochs.
     Raises InputError: a part can't be built for this size, or the weights file doesn't fit.
     """
     embedder = build_embedder(recipe, image_size, data_dir)
     head = build(
-        HEADS[recipe.head.name], recipe.head.options, data_dir, num_identities=num_identities
+        HEADS[recipe.head.name],
+        recipe.head.options,
+        data_dir,
+        num_identities=num_identities,
+        steps_per_epoch=steps_per_epoch,
     )
     return Recognizer(embedder, head)
 

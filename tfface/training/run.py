@@ -63,7 +63,11 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
     recognizer = _with_precision(
         recipe.training.precision,
         lambda: build_recognizer(
-            recipe.model, recipe.data.image_size, len(data.identities), data_dir
+            recipe.model,
+            recipe.data.image_size,
+            len(data.identities),
+            data_dir,
+            data.train.steps_per_epoch,
         ),
     )
     print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
@@ -295,9 +299,19 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
     return (
         f"{part.name} ({part.weights if part.weights != 'none' else 'random weights'}), "
         f"{height}x{width} pixels -> embedding of {recognizer.embedder.output_shape[-1]} -> "
-        f"{recipe.model.head.name}, {recognizer.count_params():,} parameters, "
+        f"{_describe_head(recipe)}, {recognizer.count_params():,} parameters, "
         f"{recipe.training.precision}, backend {keras.backend.backend()}"
     )
+
+
+def _describe_head(recipe: Recipe) -> str:
+    part = recipe.model.head
+    warmup = part.options.get("warmup_epochs")
+    if not warmup:
+        return part.name
+    # Side by side, so that a warm-up longer than the run is seen.
+    num_epochs = sum(stage.epochs for stage in recipe.training.stages)
+    return f"{part.name} (margin rising for {warmup:g} of up to {num_epochs} epochs)"
 
 
 def _write_identities(path: Path, names: list[str]) -> None:
