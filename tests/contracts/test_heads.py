@@ -1,24 +1,56 @@
 """What every head promises, run over the table."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.contracts.gradients import gradient
+from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.head_file import load_head, save_head
+from tfface.heads.margin_head import MarginHead
+from tfface.parts import build
+from tfface.training.recognizer import Recognizer
 
 NUM_IDENTITIES = {"sigmoid": 2}
-MARGIN_HEADS = ["arcface"]
 SIZE = 8
+
+# What these heads do not promise, and why.
+WITHOUT_CLASSES = ["triplet"]  # compares images with each other
+LOOKS_AT_THE_BATCH = ["triplet"]  # an example's loss is a matter of the others
+LENGTH_COUNTS = ["adaface", "magface"]  # the margin depends on it
+
+# The options with which a margin head has no margin.
+NEUTRAL = {
+    "arcface": {"margin": 0.0},
+    "cosface": {"margin": 0.0},
+    "sphereface": {"margin": 1.0},
+    "combined": {"m1": 1.0, "m2": 0.0, "m3": 0.0},
+    "curricularface": {"margin": 0.0},
+    "adaface": {"margin": 0.0},
+    "magface": {"lower_margin": 0.0, "upper_margin": 0.0, "regulariser": 0.0},
+    "subcenter_arcface": {"margin": 0.0},
+}
 
 
 def make(name: str, **options) -> Head:
     keras.utils.set_random_seed(3)
-    head = HEADS[name](num_identities=NUM_IDENTITIES.get(name, 5), **options)
+    head = unbuilt(name, **options)
     head.build((None, SIZE))
     return head
+
+
+def unbuilt(name: str, steps_per_epoch: int | None = None, **options) -> Head:
+    return build(
+        HEADS[name],
+        options,
+        Path(),
+        num_identities=NUM_IDENTITIES.get(name, 5),
+        steps_per_epoch=steps_per_epoch,
+    )
 
 
 def example(name: str, batch: int = 6):
@@ -26,6 +58,19 @@ def example(name: str, batch: int = 6):
     embeddings = rng.normal(size=(batch, SIZE)).astype("float32")
     identities = rng.integers(0, NUM_IDENTITIES.get(name, 5), batch).astype("int32")
     return embeddings, identities
+
+
+def losses_of(head: Head, embeddings, identities, **how) -> np.ndarray:
+    return ops.convert_to_numpy(head.loss_and_accuracy(embeddings, identities, **how)[0])
+
+
+def state_of(head: Head) -> dict[str, np.ndarray]:
+    return {w.name: ops.convert_to_numpy(w) for w in head.non_trainable_weights}
+
+
+def test_the_tables_of_this_test_know_all_heads():
+    assert set(NEUTRAL) == {name for name, head in HEADS.items() if issubclass(head, MarginHead)}
+    assert {*WITHOUT_CLASSES, *LOOKS_AT_THE_BATCH, *LENGTH_COUNTS} <= set(HEADS)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -43,26 +88,64 @@ class TestEveryHead:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            head = make(name)
+            head = make(name, steps_per_epoch=2)
         finally:
             keras.config.set_dtype_policy(before)
         half = ops.cast(embeddings, policy.removeprefix("mixed_"))
-        losses, found = head.loss_and_accuracy(half, identities)
-        assert keras.backend.standardize_dtype(losses.dtype) == "float32"
-        assert keras.backend.standardize_dtype(found.dtype) == "float32"
-        assert keras.backend.standardize_dtype(head.logits(half).dtype) == "float32"
+        losses, found = head.loss_and_accuracy(half, identities, training=True)
+        results = [losses, found]
+        if name not in WITHOUT_CLASSES:
+            results.append(head.logits(half))
+        for result in [*results, *(w for w in head.weights if w.name != "steps")]:
+            assert keras.backend.standardize_dtype(result.dtype) == "float32"
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_state_changes_in_training_only(self, name, training):
+        embeddings, identities = example(name)
+        head = make(name, steps_per_epoch=2)
+        before = state_of(head)
+        head.loss_and_accuracy(embeddings, identities, training=training, update_state=False)
+        for key, value in state_of(head).items():
+            np.testing.assert_array_equal(value, before[key])
+        head.loss_and_accuracy(embeddings, identities, training=training)
+        for key, value in state_of(head).items():
+            assert np.array_equal(value, before[key]) != training, key
+
+    def test_fits_under_the_trainer_of_the_backend(self, name):
+        """Traced once: weights and what a head counts go on from step to step."""
+        head = unbuilt(name, steps_per_epoch=2)
+        images = keras.Input((SIZE,))
+        features = keras.layers.Dense(SIZE, name="backbone")(images)
+        recognizer = Recognizer(keras.Model(images, features), head)
+        recognizer.compile(optimizer=keras.optimizers.SGD(1e-3))
+        before = state_of(head)
+        embeddings, identities = example(name, batch=12)
+        recognizer.fit(embeddings, identities, batch_size=4, epochs=1, verbose=0)
+        after = state_of(head)
+        assert all(not np.array_equal(after[key], before[key]) for key in after)
+        if name in NEUTRAL:
+            assert after["steps"] == 3
+        recognizer.evaluate(embeddings, identities, batch_size=4, verbose=0)
+        assert state_of(head) == after
 
     def test_one_example_does_not_touch_another(self, name):
         embeddings, identities = example(name)
         head = make(name)
-        together = ops.convert_to_numpy(head.loss_and_accuracy(embeddings, identities)[0])
-        for i in range(len(identities)):
-            alone = head.loss_and_accuracy(embeddings[i : i + 1], identities[i : i + 1])[0]
-            np.testing.assert_allclose(ops.convert_to_numpy(alone)[0], together[i], rtol=1e-4)
+        together = losses_of(head, embeddings, identities)
+        alone = [losses_of(head, embeddings[i : i + 1], identities[i : i + 1]) for i in range(6)]
+        if name in LOOKS_AT_THE_BATCH:
+            assert not np.allclose(np.concatenate(alone), together)
+        else:
+            np.testing.assert_allclose(np.concatenate(alone), together, rtol=1e-4)
 
     def test_probabilities_say_what_training_judges(self, name):
         embeddings, _ = example(name)
         head = make(name)
+        if name in WITHOUT_CLASSES:
+            for method in (head.probabilities, head.logits, head):
+                with pytest.raises(InputError, match="has no classes, so it can't classify: "):
+                    method(embeddings)
+            return
         found = ops.convert_to_numpy(head.probabilities(embeddings))
         num_identities = NUM_IDENTITIES.get(name, 5)
         assert found.shape == (6, num_identities)
@@ -76,8 +159,9 @@ class TestEveryHead:
             )
 
     def test_comes_back_from_its_file(self, name, tmp_path):
-        embeddings, _ = example(name)
-        head = make(name)
+        embeddings, identities = example(name)
+        head = make(name, steps_per_epoch=2)
+        head.loss_and_accuracy(embeddings, identities, training=True)
         num_identities = NUM_IDENTITIES.get(name, 5)
         path = tmp_path / "run" / "head.npz"
         save_head(
@@ -92,33 +176,44 @@ class TestEveryHead:
         trained = load_head(path)
         assert type(trained.head) is type(head)
         assert (trained.num_identities, trained.embedding_size) == (num_identities, SIZE)
-        np.testing.assert_array_equal(
-            ops.convert_to_numpy(trained.head.probabilities(embeddings)),
-            ops.convert_to_numpy(head.probabilities(embeddings)),
-        )
+        for loaded, saved in zip(
+            trained.head.trainable_weights, head.trainable_weights, strict=True
+        ):
+            np.testing.assert_array_equal(ops.convert_to_numpy(loaded), ops.convert_to_numpy(saved))
+        if name not in WITHOUT_CLASSES:
+            np.testing.assert_array_equal(
+                ops.convert_to_numpy(trained.head.probabilities(embeddings)),
+                ops.convert_to_numpy(head.probabilities(embeddings)),
+            )
 
     def test_calling_it_gives_the_logits(self, name):
         embeddings, _ = example(name)
         head = make(name)
+        if name in WITHOUT_CLASSES:
+            return  # refused, see test_probabilities_say_what_training_judges
         np.testing.assert_array_equal(
             ops.convert_to_numpy(head(embeddings)), ops.convert_to_numpy(head.logits(embeddings))
         )
 
 
-@pytest.mark.parametrize("name", MARGIN_HEADS)
+@pytest.mark.parametrize("name", NEUTRAL)
 class TestMarginHeads:
-    def test_zero_margin_is_scaled_softmax_in_value_and_gradient(self, name):
+    def test_no_margin_is_scaled_softmax_in_value_and_gradient(self, name):
         embeddings, identities = example(name)
-        head = make(name, margin=0.0, scale=16.0)
+        head = make(name, **NEUTRAL[name], scale=16.0)
         centers = ops.convert_to_numpy(head.class_centers)
         centers = centers / np.linalg.norm(centers, axis=1, keepdims=True)
+        if name == "curricularface":
+            # Identities harder than the own one count otherwise than in softmax: have none.
+            identities = np.argmax(embeddings @ centers.T, axis=1).astype("int32")
 
         def loss(x):
             return ops.sum(head.loss_and_accuracy(x, identities)[0])
 
         def scaled_softmax(x):
             unit = x / ops.norm(x, axis=-1, keepdims=True)
-            logits = 16.0 * ops.matmul(unit, centers.T)
+            cosines = ops.reshape(ops.matmul(unit, centers.T), (len(identities), 5, -1))
+            logits = 16.0 * ops.max(cosines, axis=-1)
             picked = ops.sum(logits * ops.one_hot(identities, 5), axis=-1)
             return ops.sum(ops.logsumexp(logits, axis=-1) - picked)
 
@@ -130,7 +225,8 @@ class TestMarginHeads:
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     def test_gradients_are_finite_along_the_center(self, name, sign):
         head = make(name)
-        embeddings = sign * ops.convert_to_numpy(head.class_centers)
+        every = head.centers_per_identity
+        embeddings = sign * ops.convert_to_numpy(head.class_centers)[::every]
         identities = np.arange(5, dtype="int32")
 
         def loss(x):
@@ -139,15 +235,48 @@ class TestMarginHeads:
         assert np.isfinite(float(loss(embeddings)))
         assert np.all(np.isfinite(gradient(loss, embeddings)))
 
-    def test_the_length_of_an_embedding_does_not_count(self, name):
+    def test_the_length_of_an_embedding_counts_only_where_it_should(self, name):
         embeddings, identities = example(name)
         head = make(name)
-        once = ops.convert_to_numpy(head.loss_and_accuracy(embeddings, identities)[0])
-        tenfold = ops.convert_to_numpy(head.loss_and_accuracy(10 * embeddings, identities)[0])
-        np.testing.assert_allclose(once, tenfold, rtol=1e-4)
+        once = losses_of(head, embeddings, identities)
+        tenfold = losses_of(head, 10 * embeddings, identities)
+        assert np.allclose(once, tenfold, rtol=1e-4) == (name not in LENGTH_COUNTS)
 
     def test_margin_makes_the_loss_larger(self, name):
         embeddings, identities = example(name)
-        without = make(name, margin=0.0).loss_and_accuracy(embeddings, identities)[0]
-        with_margin = make(name, margin=0.5).loss_and_accuracy(embeddings, identities)[0]
-        assert np.all(ops.convert_to_numpy(with_margin) > ops.convert_to_numpy(without))
+        heads = [make(name, **NEUTRAL[name]), make(name)]
+        if name == "curricularface":
+            # In the beginning hard identities count for less than in softmax, in the end for more.
+            for head in heads:
+                head.mean_cosine.assign(1.0)
+        without, with_margin = (losses_of(head, embeddings, identities) for head in heads)
+        scales = [head.scale for head in heads]
+        assert scales[0] == scales[1]
+        assert np.all(with_margin > without)
+
+    def test_warm_up_leads_from_no_margin_to_the_full_one(self, name):
+        embeddings, identities = example(name)
+        head = make(name, warmup_epochs=2.5, steps_per_epoch=4)
+
+        def at(step: int, training: bool = True) -> np.ndarray:
+            head.steps.assign(step)
+            return losses_of(head, embeddings, identities, training=training, update_state=False)
+
+        without = losses_of(make(name, **NEUTRAL[name]), embeddings, identities)
+        full = losses_of(make(name, warmup_epochs=0.0), embeddings, identities)
+        np.testing.assert_allclose(at(0), without, rtol=1e-4)
+        np.testing.assert_allclose(at(10), full, rtol=1e-4)
+        np.testing.assert_allclose(at(1000), full, rtol=1e-4)
+        # Between them, and full in evaluation at every step.
+        assert not np.allclose(at(5), without, rtol=1e-2)
+        assert not np.allclose(at(5), full, rtol=1e-2)
+        np.testing.assert_allclose(at(0, training=False), full, rtol=1e-4)
+
+    def test_without_a_number_of_steps_the_margin_is_full_at_once(self, name):
+        embeddings, identities = example(name)
+        for head in (make(name, warmup_epochs=5.0), make(name, warmup_epochs=0.0)):
+            np.testing.assert_allclose(
+                losses_of(head, embeddings, identities, training=True, update_state=False),
+                losses_of(head, embeddings, identities),
+                rtol=1e-5,
+            )

@@ -13,6 +13,7 @@ from tfface.data.images import decode
 from tfface.data.pipeline import Pipeline
 from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.selection import Selection
 from tfface.errors import InputError
 
 SIZE = (16, 16)
@@ -318,8 +319,10 @@ class TestImagesPerIdentity:
         assert sorted(batch[1].tolist()) == [0] * 4 + [1] * 4
 
     def test_records_need_a_cache(self, dataset):
-        with pytest.raises(InputError, match="read from front to back: use cache: memory"):
-            make(dataset, images_per_identity=2)
+        part = Selection(dataset, np.arange(NUM_IMAGES), np.arange(3))
+        for source in (dataset, part):
+            with pytest.raises(InputError, match="read from front to back: use cache: memory"):
+                make(source, images_per_identity=2)
 
     def test_batches_must_be_whole(self, folder):
         with pytest.raises(InputError, match="batch_size 4 can't be divided by images_per"):

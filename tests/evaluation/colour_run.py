@@ -39,7 +39,8 @@ def write_run(
         weights = [sharpness * np.array([[1.0], [0.0], [-1.0]]), np.zeros(1)]
     else:
         weights = [np.resize(directions, (len(classes), 3))]
-    made.set_weights(weights)
+    for weight, values in zip(made.trainable_weights, weights, strict=True):
+        weight.assign(values)
     save_head(
         run / "head.npz",
         made,

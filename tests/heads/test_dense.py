@@ -42,3 +42,27 @@ def test_softmax_is_cross_entropy():
     golden = np.log(np.exp([0.0, 1.0, 2.0]).sum()) - 2.0
     np.testing.assert_allclose(float(losses[0]), golden, rtol=1e-5)
     assert float(found[0]) == 1.0
+
+
+def test_label_smoothing():
+    """Cross-entropy with 1 - 0.3 on the identity and 0.3 spread evenly over all."""
+    logits = np.array([0.0, 1.0, 2.0])
+    head = SoftmaxHead(label_smoothing=0.3, num_identities=3)
+    head.build((None, 3))
+    head.dense.kernel.assign(np.eye(3))
+    losses, _ = head.loss_and_accuracy(logits[None].astype("float32"), np.array([2], "int32"))
+    log_probabilities = logits - np.log(np.exp(logits).sum())
+    np.testing.assert_allclose(
+        float(losses[0]), -np.dot([0.1, 0.1, 0.8], log_probabilities), rtol=1e-5
+    )
+
+
+def test_label_smoothing_of_one_unit():
+    head = SigmoidHead(label_smoothing=0.2, num_identities=2)
+    head.build((None, 1))
+    head.dense.kernel.assign([[1.0]])
+    losses, found = head.loss_and_accuracy(np.array([[1.5]], "float32"), np.array([1], "int32"))
+    p = 1 / (1 + np.exp(-1.5))
+    golden = -0.9 * np.log(p) - 0.1 * np.log(1 - p)
+    np.testing.assert_allclose(float(losses[0]), golden, rtol=1e-5)
+    assert float(found[0]) == 1.0

@@ -3,14 +3,14 @@
 import math
 from typing import Annotated
 
-from keras import initializers, ops
 from pydantic import Field
 
-from tfface.heads.head import Head, is_best, softmax_loss
+from tfface.heads.head import LabelSmoothing
+from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs
 from tfface.heads.margins import arcface_margin
 
 
-class ArcFaceHead(Head):
+class ArcFaceHead(MarginHead):
     """Identity classifier with an additive angular margin; used in training only.
 
     With unit embedding e, unit class center w_j and theta = arccos(w_y . e):
@@ -20,53 +20,32 @@ class ArcFaceHead(Head):
     Args:
         margin: radians in [0, pi/2); 0.5 in the paper.
         scale: float > 0; 64 in the paper.
-        num_identities: int > 0.
+        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
         identities: int32 [batch], each in [0, num_identities).
-    Weights: `class_centers` float32 [num_identities, embedding_size], any length.
+    Weights: those of `MarginHead`.
     Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
     """
 
     def __init__(
         self,
         margin: Annotated[float, Field(ge=0, lt=math.pi / 2)] = 0.5,
-        scale: Annotated[float, Field(gt=0)] = 64.0,
+        scale: Scale = 64.0,
+        label_smoothing: LabelSmoothing = 0.0,
+        warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
         *,
         num_identities: int,
+        steps_per_epoch: int | None = None,
     ):
-        super().__init__(name="head")
+        super().__init__(
+            scale=scale,
+            label_smoothing=label_smoothing,
+            warmup_epochs=warmup_epochs,
+            num_identities=num_identities,
+            steps_per_epoch=steps_per_epoch,
+        )
         self.margin = margin
-        self.scale = scale
-        self.num_identities = num_identities
 
-    def build(self, embeddings_shape):
-        self.class_centers = self.add_weight(
-            name="class_centers",
-            shape=(self.num_identities, embeddings_shape[-1]),
-            # The length is normalised away; it sets how fast a center turns at a learning rate.
-            initializer=initializers.GlorotUniform(),
-        )
-
-    def cosines(self, embeddings):
-        """Returns the similarity to every class center: float32 [batch, num_identities]."""
-        embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
-        centers = ops.convert_to_tensor(self.class_centers)
-        # Scaling the product's columns costs a fraction of normalising the centers themselves.
-        inverse_lengths = ops.rsqrt(ops.maximum(ops.sum(ops.square(centers), axis=-1), 1e-24))
-        return ops.matmul(embeddings, ops.transpose(centers)) * inverse_lengths
-
-    def logits(self, embeddings):
-        return self.scale * self.cosines(embeddings)
-
-    def loss_and_accuracy(self, embeddings, identities, training=False):
-        cosines = self.cosines(embeddings)
-        positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
-        targets = ops.take_along_axis(cosines, positions, axis=-1)
-        with_margin = ops.where(
-            ops.equal(ops.arange(self.num_identities, dtype="int32"), positions),
-            arcface_margin(targets, self.margin),
-            cosines,
-        )
-        losses = softmax_loss(self.scale * with_margin, identities)
-        return losses, is_best(cosines, identities)
+    def with_margin(self, targets, embeddings, strength):
+        return arcface_margin(targets, strength * self.margin)

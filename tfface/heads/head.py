@@ -1,9 +1,13 @@
 """What a head is: what turns embeddings and identities into a loss, and tells who is who."""
 
 import abc
+from typing import Annotated
 
 import keras
 from keras import ops
+from pydantic import Field
+
+LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Head(keras.layers.Layer, abc.ABC):
@@ -26,7 +30,7 @@ class Head(keras.layers.Layer, abc.ABC):
         """
 
     @abc.abstractmethod
-    def loss_and_accuracy(self, embeddings, identities, training=False):
+    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
         """Returns the loss of each example and whether its identity was found.
 
         Args:
@@ -34,6 +38,8 @@ class Head(keras.layers.Layer, abc.ABC):
             identities: int32 [batch].
             training: whether this is a step of training; only then may a head change what it
                 keeps from step to step.
+            update_state: False for a further look at a step's batch, which is judged as in
+                training but changes nothing.
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
 
@@ -50,9 +56,20 @@ class Head(keras.layers.Layer, abc.ABC):
         return self.logits(embeddings)
 
 
-def softmax_loss(logits, identities):
-    """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch]."""
-    return ops.sparse_categorical_crossentropy(identities, logits, from_logits=True)
+def softmax_loss(logits, identities, label_smoothing: float = 0.0):
+    """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch].
+
+    Args:
+        label_smoothing: share of the target that is spread evenly over all identities; 0.1 in
+            Szegedy et al., arXiv:1512.00567.
+    """
+    losses = ops.sparse_categorical_crossentropy(identities, logits, from_logits=True)
+    if not label_smoothing:
+        return losses
+    positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
+    targets = ops.take_along_axis(logits, positions, axis=-1)[:, 0]
+    # What the smoothed target's cross-entropy has more, without making that target.
+    return losses + label_smoothing * (targets - ops.mean(logits, axis=-1))
 
 
 def is_best(logits, identities):

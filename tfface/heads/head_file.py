@@ -1,7 +1,8 @@
 """A trained head in a file: what a run has to keep beside its embedder to classify with.
 
 The file is an `.npz` archive without pickles: `description`, JSON text with the head's name in
-HEADS, its options and sizes, and its weights as `weights/000`, `weights/001`, ...
+HEADS, its options and sizes, and its trained weights as `weights/000`, `weights/001`, ... What a
+head counts while it trains is in the run's checkpoint, and is not asked for to classify.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from keras import ops
 
 from tfface.errors import InputError
 from tfface.files import replacing
@@ -47,7 +49,10 @@ def save_head(
         "num_identities": num_identities,
         "embedding_size": embedding_size,
     }
-    arrays = {f"{_WEIGHTS}{i:03d}": array for i, array in enumerate(head.get_weights())}
+    arrays = {
+        f"{_WEIGHTS}{i:03d}": ops.convert_to_numpy(weight)
+        for i, weight in enumerate(head.trainable_weights)
+    }
     with replacing(path) as temporary:
         np.savez(temporary, description=np.array(json.dumps(description, default=str)), **arrays)
 
@@ -99,6 +104,7 @@ def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> Trained
     head = build(HEADS[name], dict(options), Path(), num_identities=num_identities)
     head.build((None, embedding_size))
     head.built = True
-    # Keras refuses arrays of another number or shape.
-    head.set_weights(weights)
+    # Keras refuses an array of another shape.
+    for weight, array in zip(head.trainable_weights, weights, strict=True):
+        weight.assign(array)
     return TrainedHead(head, num_identities, embedding_size)

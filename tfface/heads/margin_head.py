@@ -1,0 +1,137 @@
+"""What heads with an angular margin share: class centers, cosines, and the margin's warm-up."""
+
+import abc
+from typing import Annotated
+
+from keras import initializers, ops
+from pydantic import Field
+
+from tfface.heads.head import Head, is_best, softmax_loss
+
+Scale = Annotated[float, Field(gt=0)]
+WarmupEpochs = Annotated[float, Field(ge=0)]
+
+# Chosen by measurement: recipes/arcface_scratch_lfw.yaml.
+WARMUP_EPOCHS = 5.0
+
+
+class MarginHead(Head):
+    """Softmax over scaled cosines to class centers, with a margin on that of the own center.
+
+    A subclass says in `with_margin` what its margin makes of the cosine.
+
+    Warm-up: from random weights an embedding is at about 90 degrees to all centers; with the full
+    margin its own is then the farthest, and a network may never get out of that. So the margin
+    rises linearly from 0 to full over the first `warmup_epochs` of training. Steps are counted in
+    a weight of the head, which goes into checkpoints. In evaluation (training=False) the margin is
+    full from the beginning, so that its losses can be compared from epoch to epoch.
+
+    Args:
+        scale: float > 0; factor on the cosines.
+        label_smoothing: in [0, 1); see `softmax_loss`. The margin is in the logits it works on.
+        warmup_epochs: float >= 0; 0 for the full margin at once.
+        num_identities: int > 0.
+        steps_per_epoch: int > 0; None, as where nothing is trained, for the full margin at once.
+        centers_per_identity: int > 0; the nearest counts.
+    Weights:
+        class_centers: float32 [num_identities * centers_per_identity, embedding_size], any
+            length; those of an identity follow each other.
+        steps: int32, not trained: steps of training so far; only with a warm-up.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: float,
+        label_smoothing: float,
+        warmup_epochs: float,
+        num_identities: int,
+        steps_per_epoch: int | None,
+        centers_per_identity: int = 1,
+    ):
+        super().__init__(name="head")
+        self.scale = scale
+        self.label_smoothing = label_smoothing
+        self.warmup_epochs = warmup_epochs
+        self.num_identities = num_identities
+        self.steps_per_epoch = steps_per_epoch
+        self.centers_per_identity = centers_per_identity
+
+    def build(self, embeddings_shape):
+        self.class_centers = self.add_weight(
+            name="class_centers",
+            shape=(self.num_identities * self.centers_per_identity, embeddings_shape[-1]),
+            # The length is normalised away; it sets how fast a center turns at a learning rate.
+            initializer=initializers.GlorotUniform(),
+        )
+        if self.warmup_epochs:
+            self.steps = self.add_weight(
+                name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
+            )
+
+    def cosines(self, embeddings):
+        """Returns the similarity to every identity: float32 [batch, num_identities]."""
+        embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
+        centers = ops.convert_to_tensor(self.class_centers)
+        # Scaling the product's columns costs a fraction of normalising the centers themselves.
+        inverse_lengths = ops.rsqrt(ops.maximum(ops.sum(ops.square(centers), axis=-1), 1e-24))
+        cosines = ops.matmul(embeddings, ops.transpose(centers)) * inverse_lengths
+        if self.centers_per_identity == 1:
+            return cosines
+        shape = (-1, self.num_identities, self.centers_per_identity)
+        return ops.max(ops.reshape(cosines, shape), axis=-1)
+
+    def logits(self, embeddings):
+        return self.scale * self.cosines(embeddings)
+
+    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+        embeddings = ops.cast(embeddings, "float32")
+        cosines = self.cosines(embeddings)
+        positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
+        targets = ops.take_along_axis(cosines, positions, axis=-1)
+        strength = self._strength() if training else 1.0
+        if training and update_state:
+            self.see(targets, embeddings)
+            if self.warmup_epochs:
+                self.steps.assign(self.steps + 1)
+        with_margin = self.with_margin(targets, embeddings, strength)
+        logits = self.scale * ops.where(
+            ops.equal(ops.arange(self.num_identities, dtype="int32"), positions),
+            with_margin,
+            self.of_others(cosines, with_margin),
+        )
+        losses = softmax_loss(logits, identities, self.label_smoothing)
+        return self.regularised(losses, embeddings, strength), is_best(cosines, identities)
+
+    @abc.abstractmethod
+    def with_margin(self, targets, embeddings, strength):
+        """Returns what the cosine to the own center becomes by the margin.
+
+        Args:
+            targets: float32 [batch, 1], cosines to the own centers.
+            embeddings: float32 [batch, embedding_size], of any length.
+            strength: share of the margin, 0 to 1: a float or a scalar tensor.
+        Returns: float32 [batch, 1].
+        """
+
+    def of_others(self, cosines, with_margin):
+        """Returns what the cosines [batch, num_identities] to centers of others become."""
+        return cosines
+
+    def regularised(self, losses, embeddings, strength):
+        """Returns the losses [batch] with what a head adds to them."""
+        return losses
+
+    def see(self, targets, embeddings):
+        """Notes, once in a step of training, what a head keeps of it."""
+
+    def _strength(self):
+        num_steps = self.warmup_epochs * (self.steps_per_epoch or 0)
+        if not num_steps:
+            return 1.0
+        return ops.minimum(ops.cast(self.steps, "float32") / num_steps, 1.0)
+
+
+def lengths(embeddings):
+    """Returns the lengths of float32 [batch, size] as [batch, 1], with a gradient also at 0."""
+    return ops.sqrt(ops.maximum(ops.sum(ops.square(embeddings), axis=-1, keepdims=True), 1e-24))

@@ -1,0 +1,86 @@
+"""Triplet loss: an image is to be nearer to one of the same person than to one of another."""
+
+from typing import Annotated
+
+from keras import ops
+from pydantic import Field
+
+from tfface.errors import InputError
+from tfface.heads.head import Head
+
+# More than the squared distance of any two unit vectors.
+BEYOND_ALL = 5.0
+
+
+class TripletHead(Head):
+    """Triplet loss with semi-hard negatives, mined within the batch; it has no classes.
+
+    With the squared distance d of unit embeddings, every pair (a, p) of one identity in the batch
+    makes a triplet with the semi-hard negative n: the nearest to a of those other identities that
+    are farther from it than p; where none is, the farthest of all.
+        loss of (a, p) = max(0, d(a, p) - d(a, n) + margin)
+        loss of a = mean over its p
+    An image without another of its identity in the batch, or without one of others, is no anchor
+    and has loss 0; the losses of anchors are multiplied by batch / number of anchors, so that the
+    batch's mean is theirs. The accuracy is the share of images whose nearest other in the batch is
+    of the same identity. Batches need several images of a person.
+
+    Args:
+        margin: of squared distances, in [0, 4); 0.2 in the paper.
+    Call arguments:
+        embeddings: float [batch, embedding_size], any length; normalised here.
+        identities: int32 [batch].
+    Weights: none.
+    Reference: Schroff et al., CVPR 2015, arXiv:1503.03832.
+    """
+
+    def __init__(self, margin: Annotated[float, Field(ge=0, lt=4)] = 0.2):
+        super().__init__(name="head")
+        self.margin = margin
+
+    def build(self, embeddings_shape):
+        """There are no weights to make."""
+
+    def logits(self, embeddings):
+        """Raises InputError: always, there are no classes."""
+        raise InputError(
+            "a triplet head has no classes, so it can't classify: verification and identification "
+            "measure what its embeddings are worth (tools/eval_verification.py, "
+            "tools/eval_identification.py)"
+        )
+
+    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+        embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
+        distances = 2.0 - 2.0 * ops.matmul(embeddings, ops.transpose(embeddings))
+        places = ops.arange(ops.shape(identities)[0])
+        is_other_image = ops.not_equal(places[:, None], places)
+        is_same = ops.equal(identities[:, None], identities)
+        is_positive = ops.logical_and(is_same, is_other_image)
+        is_negative = ops.logical_not(is_same)
+        negatives = _semi_hard(distances, is_negative)
+        triplets = ops.logical_and(is_positive, ops.any(is_negative, axis=-1, keepdims=True))
+
+        losses = ops.maximum(distances - negatives + self.margin, 0.0)
+        num_triplets = ops.sum(ops.cast(triplets, "float32"), axis=-1)
+        losses = ops.sum(ops.where(triplets, losses, 0.0), axis=-1) / ops.maximum(num_triplets, 1.0)
+        is_anchor = ops.cast(num_triplets > 0, "float32")
+        losses = losses / ops.maximum(ops.mean(is_anchor), 1e-12)
+
+        nearest = ops.argmin(ops.where(is_other_image, distances, BEYOND_ALL), axis=-1)
+        found = ops.take_along_axis(is_positive, nearest[:, None], axis=-1)[:, 0]
+        return losses, ops.cast(found, "float32")
+
+
+def _semi_hard(distances, is_negative):
+    """Returns the distance of each row's semi-hard negative, were the column the positive.
+
+    That negative comes, in the row's negatives by distance, after those that are nearer than the
+    column: which number it has is counted in one sort, without looking at all triplets.
+    """
+    order = ops.argsort(ops.stop_gradient(distances), axis=-1)
+    counted = ops.cumsum(ops.cast(ops.take_along_axis(is_negative, order, axis=-1), "int32"), -1)
+    num_nearer = ops.take_along_axis(counted, ops.argsort(order, axis=-1), axis=-1)
+    farthest = ops.sum(ops.cast(is_negative, "int32"), axis=-1, keepdims=True) - 1
+    by_distance = ops.sort(ops.where(is_negative, distances, BEYOND_ALL), axis=-1)
+    number = ops.maximum(ops.minimum(num_nearer, farthest), 0)
+    return ops.take_along_axis(by_distance, number, axis=-1)
