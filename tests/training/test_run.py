@@ -344,3 +344,37 @@ class TestStopping:
 def same_model(one, other) -> bool:
     pair = [keras.saving.load_model(run / "model.keras").get_weights() for run in (one, other)]
     return all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
+
+
+@pytest.mark.parametrize(
+    "augment", ["[random_flip, mixup]", "[one_class_cutmix, {cutmix: {probability: 0.5}}]"]
+)
+def test_trains_on_images_that_are_mixed(tmp_path, augment):
+    overrides = [
+        f"data.augment={augment}",
+        "data.images_per_identity=2",
+        "training.stages=[{name: only, epochs: 2, optimizer: adam}]",
+    ]
+    run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+    epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
+    assert [record["step"] for record in epochs] == [3, 6]
+    for record in epochs:
+        assert np.isfinite(record["loss"])
+        assert 0 <= record["accuracy"] <= 1
+        # Validation is not mixed: its figures are shares of whole images.
+        assert (record["val_accuracy"] * 6) % 1 == pytest.approx(0, abs=1e-4)
+
+
+def test_the_loss_of_a_mixed_image_is_that_of_both(tmp_path):
+    recognizer = build_recognizer(load_tiny(tmp_path).model, (32, 32), 6, tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    embeddings = recognizer(images)
+    first, second = np.array([0, 1, 2, 3], "int32"), np.array([4, 5, 0, 1], "int32")
+    shares = np.array([1.0, 0.75, 0.5, 0.0], "float32")
+    labels = {"identities": first, "others": second, "shares": shares}
+    losses, found = recognizer.losses_and_found(embeddings, labels, False)
+    alone, found_alone = recognizer.losses_and_found(embeddings, first, False)
+    other, _ = recognizer.losses_and_found(embeddings, second, False)
+    wanted = shares * np.asarray(alone) + (1 - shares) * np.asarray(other)
+    np.testing.assert_allclose(np.asarray(losses), wanted, rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(found_alone))
