@@ -16,6 +16,7 @@ LEVELS = {
     "files": 1,
     "progress": 1,
     "parts": 1,
+    "plain_pickle": 1,
     "recipe": 2,
     "metrics": 2,
     "report": 2,

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         classifier = model_options.load_classifier(options)
         source = open_source(options.data).source
-        is_right = answer(classifier, source, match_classes(source, classifier)).is_right
+        is_right = answer(classifier, source, match_classes(source, classifier.classes)).is_right
     print(f"top-1: {is_right.mean():.4f} ({is_right.sum():,} of {len(is_right):,} images)")
 
 

@@ -59,9 +59,9 @@ def test_missing_file(tmp_path):
 
 
 def test_file_of_another_kind(tmp_path):
-    (tmp_path / "net.pth").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"must be .* \.weights\.h5 or \.keras"):
-        load_weights(make(), tmp_path / "net.pth")
+    (tmp_path / "net.bin").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"must be .* \.weights\.h5, \.keras, \.pth, "):
+        load_weights(make(), tmp_path / "net.bin")
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -10,10 +11,14 @@ from keras import applications
 
 from tfface.backbones import BACKBONES, Backbone
 from tfface.backbones.pixels import PIXELS
+from tfface.errors import InputError
 
 # Trainable and non-trainable weights without the classifier, at alpha 1.
 GOLDEN_COUNTS = {
     "plain_cnn": (315_040, 832),
+    "simple_cnn": (98_632, 496),
+    "inception_resnet_v1": (22_564_096, 28_576),
+    "vgg13_bn": (9_410_880, 5_888),
     "vgg16": (14_714_688, 0),
     "vgg19": (20_024_384, 0),
     "mobilenet": (3_206_976, 21_888),
@@ -22,7 +27,6 @@ GOLDEN_COUNTS = {
     "mobilenet_v3_large": (2_971_952, 24_400),
     "resnet50": (23_534_592, 53_120),
     "resnet101": (42_552_832, 105_344),
-    "resnet152": (58_219_520, 151_424),
     "resnet50_v2": (23_519_360, 45_440),
     "resnet101_v2": (42_528_896, 97_664),
     "resnet152_v2": (58_187_904, 143_744),
@@ -36,6 +40,21 @@ GOLDEN_COUNTS = {
     "efficientnet_v2_b3": (12_821_406, 109_216),
     "convnext_tiny": (27_820_128, 0),
     "densenet121": (6_953_856, 83_648),
+    "resnet18": (11_176_512, 9_600),
+    "resnet34": (21_284_672, 17_024),
+    "resnet50_torchvision": (23_508_032, 53_120),
+    "resnet101_torchvision": (42_500_160, 105_344),
+    "resnet152": (58_143_808, 151_424),
+    "wide_resnet101_2": (124_837_696, 137_856),
+    "resnext101_32x8d": (86_742_336, 202_880),
+    # Positions are weights: at the 224 pixels of its published weights there are 192 more.
+    "vit_b16": (85_651_200, 0),
+    "vit_small": (21_375_360, 0),
+    "iresnet18": (11_177_984, 12_672),
+    "iresnet34": (21_291_712, 23_808),
+    "iresnet50": (30_743_232, 36_096),
+    "iresnet100": (52_308_544, 67_584),
+    "mobilefacenet": (1_773_312, 22_784),
 }
 # keras.applications' own preprocess_input is the judge of a pixel contract.
 PREPROCESSING = {
@@ -51,12 +70,27 @@ PREPROCESSING = {
     "convnext": applications.convnext,
     "densenet": applications.densenet,
 }
+# Where it isn't 32 pixels.
+SMALLEST = {"inception_resnet_v1": 75}
+
+
+def is_large(name: str) -> bool:
+    return sum(GOLDEN_COUNTS[name]) > 10_000_000
+
+
+def without_values(name: str):
+    """Large networks are built, but their weights not drawn: that takes most of the time."""
+    return keras.StatelessScope(initialize_variables=False) if is_large(name) else nullcontext()
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
 def built(request) -> tuple[str, Backbone]:
     """Each backbone of the table, at the smallest size, built once for all tests."""
-    yield request.param, BACKBONES[request.param](image_size=(32, 32))
+    name = request.param
+    size = SMALLEST.get(name, 32)
+    with without_values(name):
+        backbone = BACKBONES[name](image_size=(size, size))
+    yield name, backbone
     keras.backend.clear_session()
 
 
@@ -64,28 +98,37 @@ def test_every_backbone_has_golden_counts():
     assert set(GOLDEN_COUNTS) == set(BACKBONES)
 
 
+@pytest.mark.parametrize("name", SMALLEST)
+def test_an_image_that_is_too_small(name):
+    size = SMALLEST[name]
+    with pytest.raises(InputError, match=f"{name} can't be built for .* {size} pixels or more"):
+        BACKBONES[name](image_size=(size, size - 1))
+
+
 def test_counts_and_shapes(built):
     name, backbone = built
     network = backbone.network
     assert _counts(network) == GOLDEN_COUNTS[name]
     assert network.name == "backbone"
-    assert network.input_shape == (None, 32, 32, 3)
+    size = SMALLEST.get(name, 32)
+    assert network.input_shape == (None, size, size, 3)
     assert len(network.output_shape) == 4
     assert backbone.pixels in PIXELS
 
 
 def test_is_made_again_from_its_configuration(built):
     """Which is what loading a saved model does first."""
-    _, backbone = built
+    name, backbone = built
     config = keras.saving.serialize_keras_object(backbone.network)
-    again = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    with without_values(name):
+        again = keras.saving.deserialize_keras_object(config, safe_mode=True)
     assert again.name == "backbone"
     assert [w.shape for w in again.weights] == [w.shape for w in backbone.network.weights]
 
 
 def test_saves_and_loads(built, tmp_path):
     name, backbone = built
-    if sum(GOLDEN_COUNTS[name]) > 10_000_000:
+    if is_large(name):
         pytest.skip("large: its configuration is tested, its weights are like the others'")
     backbone.network.save(tmp_path / "net.keras")
     loaded = keras.saving.load_model(tmp_path / "net.keras", safe_mode=True)
@@ -97,7 +140,9 @@ def test_saves_and_loads(built, tmp_path):
 
 def test_pixel_contract_is_that_of_the_published_weights(built):
     name, backbone = built
-    families = [key for key in PREPROCESSING if _is_of(name, key)]
+    # DenseNet's is torchvision's.
+    from_torchvision = backbone.imagenet_url is not None
+    families = ["densenet"] if from_torchvision else [k for k in PREPROCESSING if _is_of(name, k)]
     if not families:
         pytest.skip("has no published weights")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
@@ -106,6 +151,12 @@ def test_pixel_contract_is_that_of_the_published_weights(built):
         PREPROCESSING[max(families, key=len)].preprocess_input(pixels.copy()),
         atol=1e-4,
     )
+
+
+def test_pixels_of_facenet():
+    given = np.array([[[[0, 127.5, 255]]]], "float32")
+    made = keras.ops.convert_to_numpy(PIXELS["facenet"](given))
+    np.testing.assert_allclose(made, (given - 127.5) / 128, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -72,6 +72,28 @@ def _write_tfds_image_folder(folder):
     return {"dataset": "faces"}
 
 
+def _write_split(folder):
+    # Two images of each are in another part, and two people are left out.
+    images = {"ann": 6, "bob": 6, "cleo": 6, "dora": 6, "emil": 3}
+    write_folder(folder / "faces", images)
+    return {
+        "path": folder / "faces",
+        "train_images": 4,
+        "seed": 2,
+        "num_identities": 3,
+        "min_images": 4,
+    }
+
+
+def _split_of_csv(folder):
+    _write_csv(folder)
+    return {
+        "of": {"source": "csv", "path": "faces.csv", "images": "."},
+        "train_images": 5,
+        "seed": 1,
+    }
+
+
 # Writes what the source reads below a folder, and returns the source's options. A key is that of
 # `SOURCES`, and after a comma, where a source reads several things, which it is.
 MAKERS = {
@@ -85,6 +107,8 @@ MAKERS = {
     "tfds": _prepare_tfds,
     "tfds, images": _write_tfds_image_folder,
     "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
+    "split": _write_split,
+    "split, of": _split_of_csv,
 }
 
 

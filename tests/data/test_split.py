@@ -5,7 +5,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tfface.data.split import split_by_identity, split_by_image
+from tfface.data.split import (
+    most_of_each,
+    split_by_identity,
+    split_by_image,
+    split_into_parts,
+)
 from tfface.errors import InputError
 
 LABELS = st.lists(st.integers(0, 12), min_size=1, max_size=150).map(np.array)
@@ -83,3 +88,79 @@ def test_by_identity_needs_two():
 def test_fraction_out_of_range(split, fraction):
     with pytest.raises(InputError, match="between 0 and 1"):
         split(np.repeat([0, 1], 4), fraction, 0)
+
+
+FRACTIONS = st.lists(st.floats(0.05, 1), min_size=2, max_size=4)
+
+
+@given(LABELS, FRACTIONS, SEED)
+def test_into_parts(labels, fractions, seed):
+    counts = np.bincount(labels)
+    parts = split_into_parts(labels, fractions, seed)
+    assert len(parts) == len(fractions)
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+    shares = np.array(fractions) / sum(fractions)
+    # Who has a single image keeps it.
+    to_share = counts[counts > 1].sum()
+    left = to_share
+    for number, (part, share) in enumerate(zip(parts, shares, strict=True)):
+        assert (np.diff(part) > 0).all()
+        given_to = np.bincount(labels[part], minlength=len(counts))
+        # Each round of sharing rounds once, by less than an image of each identity and in all.
+        assert (np.abs(given_to - counts * share)[counts > 1] <= number + 1.0 + 1e-6).all()
+        if number:
+            assert abs(len(part) - to_share * share) <= number + 1
+        left -= len(part)
+    assert set(labels[parts[0]]) == set(labels)
+
+
+@given(LABELS, FRACTION, SEED)
+def test_the_first_part_is_what_validation_leaves(labels, fraction, seed):
+    counts = np.bincount(labels)
+    assume(round(fraction * counts[counts > 1].sum()) > 0)
+    train, validation = split_by_image(labels, fraction, seed)
+    first, second = split_into_parts(labels, [1 - fraction, fraction], seed)
+    # But for the last digit of 1 - fraction.
+    assert len(first) == pytest.approx(len(train), abs=1)
+    assert len(second) == pytest.approx(len(validation), abs=1)
+
+
+def test_parts_of_many_identities_have_their_shares():
+    labels = np.repeat(np.arange(100), 14)
+    parts = split_into_parts(labels, [0.7, 0.2, 0.1], 112)
+    assert [len(part) for part in parts] == [980, 280, 140]
+    for part, low, high in zip(parts, (9, 2, 1), (10, 3, 2), strict=True):
+        of_each = np.bincount(labels[part], minlength=100)
+        assert of_each.min() >= low
+        assert of_each.max() <= high
+
+
+def test_shares_that_are_whole_numbers_stay_so():
+    labels = np.repeat(np.arange(7), 10)
+    parts = split_into_parts(labels, [0.7, 0.2, 0.1], 5)
+    assert [np.bincount(labels[part]).tolist() for part in parts] == [[7] * 7, [2] * 7, [1] * 7]
+
+
+@given(LABELS, st.integers(1, 6), SEED)
+def test_so_many_images_of_each_in_the_first_part(labels, count, seed):
+    counts = np.bincount(labels)
+    few, rest = split_into_parts(labels, [1], seed, count)
+    assert np.bincount(labels[few]).tolist() == np.minimum(counts, count).tolist()
+    assert sorted([*few, *rest]) == list(range(len(labels)))
+    more, _, _ = split_into_parts(labels, [0.5, 0.5], seed, count + 1)
+    assert set(few) <= set(more)
+
+
+@given(LABELS, st.integers(1, 6), SEED)
+def test_most_of_each(labels, count, seed):
+    taken = most_of_each(labels, count, seed)
+    assert np.bincount(labels[taken]).tolist() == np.minimum(np.bincount(labels), count).tolist()
+    assert set(taken) <= set(most_of_each(labels, count + 1, seed))
+
+
+def test_the_parts_of_a_seed_never_change():
+    parts = split_into_parts(np.repeat([0, 1, 2], 5), [0.6, 0.2, 0.2], 7)
+    assert [part.tolist() for part in parts] == GOLDEN_PARTS
+
+
+GOLDEN_PARTS = [[0, 2, 3, 5, 6, 9, 12, 13, 14], [1, 8, 10], [4, 7, 11]]

@@ -162,7 +162,7 @@ def test_no_picture_of_mistakes_where_there_are_none(classifier, tmp_path):
 
 def test_classes_are_matched_by_name(classifier, source):
     # The data's own labels are 0 and 1, as it has no green.
-    assert match_classes(source, classifier).tolist() == [0] * 5 + [2] * 4
+    assert match_classes(source, classifier.classes).tolist() == [0] * 5 + [2] * 4
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_classes_that_the_model_does_not_know(classifier, tmp_path, names, messa
 def test_two_classes_of_one_name(classifier, source):
     twice = SimpleNamespace(name="twice", identities=[source.identities[0]] * 2)
     with pytest.raises(InputError, match="twice: two identities are called 'blue'"):
-        match_classes(twice, classifier)
+        match_classes(twice, classifier.classes)
 
 
 def test_attributes_are_looked_for_first(classifier, source, people):

@@ -117,6 +117,10 @@ class TestGoodRecipes:
             ("training.seed=3", ("training", "seed"), 3),
             ("data.image_size=64", ("data", "image_size"), [64, 64]),
             ("model.head.margin=0", ("model", "head", "margin"), 0.0),
+            ("training.stages.0.ema=0.99", ("training", "stages", 0, "ema"), 0.99),
+            ("training.stages.0.ema=none", ("training", "stages", 0, "ema"), None),
+            ("training.stages.0.clip_norm=5", ("training", "stages", 0, "clip_norm"), 5.0),
+            ("training.stages.0.end_on_gap=none", ("training", "stages", 0, "end_on_gap"), None),
             ("model.embedding_size=none", ("model", "embedding_size"), None),
             ("data.validation=none", ("data", "validation"), None),
             ("data.train=synthetic", ("data", "train", "num_identities"), 200),
@@ -215,6 +219,44 @@ class TestMistakes:
         assert line.endswith("measured are: loss, val_loss, val_accuracy")
         by_identity = text.replace("by: image", "by: identity")
         assert read(tmp_path, by_identity).training.stages[0].early_stopping.patience == 2
+
+    @pytest.mark.parametrize("validation", ["none", "{fraction: 0.2, by: identity}"])
+    def test_a_gap_without_validation_accuracy(self, tmp_path, validation):
+        gap = "training.stages.0.end_on_gap={threshold: 0.1}"
+        assert read(tmp_path, GOOD, gap).training.stages[0].end_on_gap.threshold == 0.1
+        [line] = lines_of(tmp_path, GOOD, gap, f"data.validation={validation}")
+        assert line == (
+            "training.stages.0.end_on_gap: the accuracy of validation is not measured with this "
+            "data.validation; validate by image or by a source"
+        )
+
+    @pytest.mark.parametrize(
+        ("overrides", "line"),
+        [
+            (
+                {"training.stages.0.freeze": "none", "data.augmented_copies": "2"},
+                "data.cache: features stay the same only while the backbone is frozen",
+            ),
+            ({}, "data.cache: augmented images have other features in each epoch; say after"),
+            (
+                {"data.augment": "[]", "data.augmented_copies": "2"},
+                "data.augmented_copies: without data.augment all copies are the same",
+            ),
+            (
+                {"data.cache": "memory", "data.augmented_copies": "2"},
+                "data.augmented_copies: only data.cache: features makes copies",
+            ),
+        ],
+    )
+    def test_features_that_can_not_be_cached(self, tmp_path, overrides, line):
+        given = {"data.cache": "features", "training.stages.0.freeze": "backbone"} | overrides
+        [found] = lines_of(tmp_path, GOOD, *(f"{key}={value}" for key, value in given.items()))
+        assert found.startswith(line)
+
+    def test_parts_that_do_not_fit_are_reported_together(self, tmp_path):
+        gap = "training.stages.0.end_on_gap={threshold: 0.1}"
+        overrides = [gap, "data.validation=none", "data.cache=features", "data.augment=[]"]
+        assert len(lines_of(tmp_path, GOOD, *overrides)) == 2
 
     def test_stages_need_names_of_their_own(self, tmp_path):
         stage = GOOD[GOOD.index("    - name: train") :]

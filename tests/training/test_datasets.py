@@ -77,6 +77,22 @@ def test_nor_in_a_validation_source(faces):
     assert data.description.endswith("excluded by exclude.csv) to train, 6 images to validate")
 
 
+def test_nor_in_the_images_to_be_classified(faces):
+    parts = [
+        f"{{source: split, path: faces, fractions: [0.5, 0.5], part: {part}}}"
+        for part in ("train", "test")
+    ]
+    overrides = [f"data.train={parts[0]}", f"evaluation.classification={parts[1]}"]
+    data = load(faces, "none", EXCLUDE, "data.batch_size=1", *overrides)
+    assert data.identities == ["ann", "cleo", "emil"]
+    assert np.bincount(data.test_images.labels).tolist() == [2, 3, 4]
+    assert data.description.endswith("excluded by exclude.csv), all to train, 9 images to test")
+    (faces / "exclude.csv").write_text("name\ndora\n")
+    write_folder(faces / "test", {"dora": 2}, size=32)
+    with pytest.raises(InputError, match=r"evaluation\.classification: data\.exclude leaves none"):
+        load(faces, "none", EXCLUDE, "evaluation.classification={source: folder, path: test}")
+
+
 def test_without_a_list_nothing_changes(faces):
     data = load(faces, "none", "data.batch_size=1", "data.exclude=none")
     assert data.identities == list(COUNTS)

@@ -8,9 +8,12 @@ import keras
 import numpy as np
 import pytest
 
+from tests.report.page_parser import read_page
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
+from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
+from tfface.evaluation.classification import classify
 from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
@@ -120,12 +123,14 @@ class TestRunningAgain:
         recipe = load_tiny(tmp_path, stopping)
         run = train(recipe, tmp_path / "run", tmp_path)
         (run / "report.html").unlink()
-        best = run / "checkpoints" / "best.weights.h5"
+        best = run / "checkpoints" / "best.npz"
         content = best.read_bytes()
         best.unlink()
         if damage == "cut":
             best.write_bytes(content[: len(content) // 2])
-        with pytest.raises(InputError, match="weights of the stage's best epoch can't be read"):
+        with pytest.raises(
+            InputError, match=r"best\.npz: not a readable .*the weights that the stage ends with"
+        ):
             train(recipe, run, tmp_path, resume=True)
 
     def test_another_recipe_is_not_run_over_it(self, finished):
@@ -189,7 +194,7 @@ class TestValidation:
             assert len(list(csv.DictReader(file))) == 4
         record = epoch_records(read_metrics(run / "metrics.jsonl"))[0]
         assert 0 <= record["val_verification_auc"] <= 1
-        assert (run / "checkpoints" / "best.weights.h5").is_file()
+        assert (run / "checkpoints" / "best.npz").is_file()
 
     def test_with_a_source_of_its_own(self, tmp_path):
         source = "{source: synthetic, num_identities: 6, images_per_identity: 2, size: 32, seed: 0}"
@@ -230,6 +235,55 @@ def test_a_head_without_classes(tmp_path):
     classifier = load_classifier(run)
     with pytest.raises(InputError, match="a triplet head has no classes, so it can't classify"):
         classifier.scores(np.zeros((2, 32, 32, 3), "uint8"))
+
+
+class TestClassification:
+    SPLIT = (
+        "source: split, fractions: [0.5, 0.25, 0.25], "
+        "of: {source: synthetic, num_identities: 6, images_per_identity: 8, size: 32}"
+    )
+
+    def parts(self):
+        return [
+            f"data.train={{{self.SPLIT}, part: train}}",
+            f"data.validation={{{self.SPLIT}, part: validation}}",
+            f"evaluation.classification={{{self.SPLIT}, part: test}}",
+        ]
+
+    def test_the_run_says_what_the_tool_says(self, tmp_path, capsys):
+        run = train(load_tiny(tmp_path, *self.parts()), tmp_path / "run", tmp_path)
+        printed = capsys.readouterr().out
+        assert "24 images of 6 identities to train, 12 images to validate, 12 images to" in printed
+        assert "macro recall" in printed
+        figures = json.loads((run / "classification.json").read_text(encoding="utf-8"))
+        assert figures["num_images"] == 12
+        source = open_source(f"{{{self.SPLIT}, part: test}}").source
+        by_the_tool = classify(load_classifier(run), source).to_json()
+        assert by_the_tool["confusion"] == figures["confusion"]
+        assert by_the_tool["log_loss"] == pytest.approx(figures["log_loss"], rel=1e-5)
+        page = read_page(run / "report.html")
+        for words in ("Classification", "95% interval", "macro F1", "taken for it"):
+            assert words in page
+        assert (run / "plots" / "confusion.png").is_file()
+
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            ("{synthetic: {num_identities: 7, size: 32}}", "classes that the model doesn't know"),
+            ("{source: folder, path: gone}", "gone: no such folder"),
+        ],
+    )
+    def test_what_can_not_be_classified_is_found_before_training(self, tmp_path, source, message):
+        recipe = load_tiny(tmp_path, f"evaluation.classification={source}")
+        with pytest.raises(InputError, match=message):
+            train(recipe, tmp_path / "run", tmp_path)
+        assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+    def test_a_head_without_classes_is_found_before_training(self, tmp_path):
+        recipe = load_tiny(tmp_path, "model.head=triplet", *self.parts())
+        with pytest.raises(InputError, match=r"^evaluation\.classification: a triplet head has no"):
+            train(recipe, tmp_path / "run", tmp_path)
+        assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 class TestStopping:

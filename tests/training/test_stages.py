@@ -1,13 +1,11 @@
-"""Freezing, optimizers, schedules and early stopping."""
+"""Freezing, optimizers and schedules."""
 
 import keras
 import numpy as np
 import pytest
 
 from tests.training.recipes import load_tiny
-from tfface.recipe.schema import EarlyStopping
 from tfface.training import stages
-from tfface.training.checkpoint import Progress
 from tfface.training.recognizer import build_recognizer
 
 STEPS = 10
@@ -66,6 +64,10 @@ class TestOptimizers:
             ("{name: sgd, nesterov: true}", "SGD", {"nesterov": True}),
             ("{name: adam, beta_1: 0.8}", "Adam", {"beta_1": 0.8}),
             ("{name: adamw, weight_decay: 0.02}", "AdamW", {"weight_decay": 0.02}),
+            ("{name: rmsprop, rho: 0.8, momentum: 0.5}", "RMSprop", {"rho": 0.8, "momentum": 0.5}),
+            ("{name: adagrad, epsilon: 0.1}", "Adagrad", {"epsilon": 0.1}),
+            ("{name: lamb, weight_decay: 0.03}", "Lamb", {"weight_decay": 0.03}),
+            ("{name: lion, weight_decay: 0}", "Lion", {"weight_decay": None}),
         ],
     )
     def test_options_arrive(self, make, overrides, kind, options):
@@ -112,6 +114,25 @@ class TestSchedules:
         rates = self.rates(make, "{name: step, every_epochs: 2, gamma: 0.1}", [0, 19, 20, 39])
         np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01], rtol=1e-6)
 
+    def test_step_by_any_factor(self, make):
+        rates = self.rates(make, "{name: step, every_epochs: 1, gamma: 0.8}", [9, 10, 39])
+        np.testing.assert_allclose(rates, [0.1, 0.08, 0.1 * 0.8**3], rtol=1e-6)
+
+    @pytest.mark.parametrize("epochs", ["[1, 3]", "[3, 1]"])
+    def test_multi_step(self, make, epochs):
+        schedule = f"{{name: multi_step, epochs: {epochs}, gamma: 0.5}}"
+        rates = self.rates(make, schedule, [0, 9, 10, 29, 30, 39])
+        np.testing.assert_allclose(rates, [0.1, 0.1, 0.05, 0.05, 0.025, 0.025], rtol=1e-6)
+
+    def test_exponential(self, make):
+        rates = self.rates(make, "{name: exponential, gamma: 0.81}", [0, 5, 10, 20])
+        np.testing.assert_allclose(rates, [0.1, 0.09, 0.081, 0.06561], rtol=1e-6)
+
+    def test_polynomial(self, make):
+        schedule = "{name: polynomial, power: 2, final_fraction: 0.2}"
+        rates = self.rates(make, schedule, [0, 20, 40, 50])
+        np.testing.assert_allclose(rates, [0.1, 0.02 + 0.08 / 4, 0.02, 0.02], rtol=1e-6)
+
     def test_cosine(self, make):
         rates = self.rates(make, "{name: cosine, final_fraction: 0.2}", [0, 20, 40])
         np.testing.assert_allclose(rates, [0.1, 0.06, 0.02], rtol=1e-6)
@@ -121,25 +142,24 @@ class TestSchedules:
         np.testing.assert_allclose(rates, [0.01, 0.05, 0.1, 0.1], rtol=1e-6)
 
 
-class TestEarlyStopping:
-    def run(self, monitor: str, values: list[float], patience: int = 2):
-        progress = Progress()
-        stopping = EarlyStopping(patience=patience, monitor=monitor)
-        best = []
-        for value in values:
-            best.append(stages.judge(progress, stopping, {monitor: value}))
-            if progress.stage_done:
-                break
-        return best, progress
-
-    def test_ends_after_patience_epochs_without_a_better_one(self):
-        best, progress = self.run("val_loss", [3.0, 2.0, 2.5, 2.0, 1.0])
-        assert best == [True, True, False, False]
-        assert progress.stage_done
-        assert progress.best == 2.0
-
-    def test_accuracy_is_better_when_higher(self):
-        best, progress = self.run("val_accuracy", [0.5, 0.6, 0.4, 0.7])
-        assert best == [True, True, False, True]
-        assert not progress.stage_done
-        assert progress.best == 0.7
+class TestClipping:
+    @pytest.mark.parametrize("clip_norm", ["0.01", "1e6"])
+    def test_the_gradient_of_all_weights_is_at_most_so_long(self, make, clip_norm):
+        recognizer, stage = make(
+            "training.stages.0.freeze=none",
+            "training.stages.0.optimizer={name: sgd, learning_rate: 1, momentum: 0}",
+            f"training.stages.0.clip_norm={clip_norm}",
+            "model.neck.dropout=0",
+        )
+        stages.prepare(recognizer, stage, STEPS)
+        before = [keras.ops.convert_to_numpy(v) for v in recognizer.trainable_variables]
+        train_a_step(recognizer)
+        change = [
+            np.sum(np.square(keras.ops.convert_to_numpy(new) - old, dtype="float64"))
+            for new, old in zip(recognizer.trainable_variables, before, strict=True)
+        ]
+        norm = np.sqrt(sum(change))
+        if clip_norm == "0.01":
+            np.testing.assert_allclose(norm, 0.01, rtol=1e-3)
+        else:
+            assert norm > 0.02

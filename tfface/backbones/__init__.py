@@ -1,22 +1,34 @@
 """Backbones: networks from images to feature maps.
 
-To add one: a function (or a line of `applications.py`) and a line in BACKBONES. It takes its
-options as annotated parameters and, by keyword, `image_size` and `weights` (None or "imagenet"),
-and returns a `Backbone`.
+To add one: a function (or a line of one that builds a family) and a line in BACKBONES. It takes
+its options as annotated parameters and, by keyword, `image_size`, and returns a `Backbone`. It also
+takes `weights`, None or "imagenet", unless its `Backbone` has an `imagenet_url`: then the program
+fetches these weights and fills it.
 """
 
 from keras import applications as nets
 
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
+from tfface.backbones.iresnet import iresnet
+from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.plain_cnn import plain_cnn
+from tfface.backbones.simple_cnn import simple_cnn
+from tfface.backbones.torchvision_resnet import resnet_basic, resnet_bottleneck
+from tfface.backbones.vgg13_bn import vgg13_bn
+from tfface.backbones.vision_transformer import vit_b16, vit_small
 
 __all__ = ["BACKBONES", "Backbone"]
 
-# Name -> builder. The second argument is the pixel contract the published weights were trained
-# with (keras.applications' own `preprocess_input`); "raw" nets normalise inside.
+# Name -> builder. The second argument of `plain` and `with_alpha` is the pixel contract that the
+# published weights were trained with (keras.applications' own `preprocess_input`); "raw" nets
+# normalise inside. That of the ResNets is the file of their published weights.
 BACKBONES = {
     "plain_cnn": plain_cnn,
+    "simple_cnn": simple_cnn,
+    "inception_resnet_v1": inception_resnet_v1,
+    "vgg13_bn": vgg13_bn,
     "vgg16": plain(nets.VGG16, "caffe"),
     "vgg19": plain(nets.VGG19, "caffe"),
     "mobilenet": with_alpha(nets.MobileNet, "minus_one_to_one"),
@@ -25,7 +37,6 @@ BACKBONES = {
     "mobilenet_v3_large": with_alpha(nets.MobileNetV3Large, "raw"),
     "resnet50": plain(nets.ResNet50, "caffe"),
     "resnet101": plain(nets.ResNet101, "caffe"),
-    "resnet152": plain(nets.ResNet152, "caffe"),
     "resnet50_v2": plain(nets.ResNet50V2, "minus_one_to_one"),
     "resnet101_v2": plain(nets.ResNet101V2, "minus_one_to_one"),
     "resnet152_v2": plain(nets.ResNet152V2, "minus_one_to_one"),
@@ -39,4 +50,22 @@ BACKBONES = {
     "efficientnet_v2_b3": plain(nets.EfficientNetV2B3, "raw"),
     "convnext_tiny": plain(nets.ConvNeXtTiny, "raw"),
     "densenet121": plain(nets.DenseNet121, "imagenet"),
+    # torchvision's layout, and PyTorch's published weights.
+    "resnet18": resnet_basic((2, 2, 2, 2), "resnet18-f37072fd"),
+    "resnet34": resnet_basic((3, 4, 6, 3), "resnet34-b627a593"),
+    "resnet50_torchvision": resnet_bottleneck((3, 4, 6, 3), "resnet50-0676ba61"),
+    "resnet101_torchvision": resnet_bottleneck((3, 4, 23, 3), "resnet101-63fe2227"),
+    "resnet152": resnet_bottleneck((3, 8, 36, 3), "resnet152-394f9c45"),
+    "wide_resnet101_2": resnet_bottleneck((3, 4, 23, 3), "wide_resnet101_2-32ee1156", width=128),
+    "resnext101_32x8d": resnet_bottleneck(
+        (3, 4, 23, 3), "resnext101_32x8d-8ba56ff5", width=8, groups=32
+    ),
+    "vit_b16": vit_b16,
+    "vit_small": vit_small,
+    # insightface's layout.
+    "iresnet18": iresnet("iresnet18", (2, 2, 2, 2)),
+    "iresnet34": iresnet("iresnet34", (3, 4, 6, 3)),
+    "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),
+    "iresnet100": iresnet("iresnet100", (3, 13, 30, 3)),
+    "mobilefacenet": mobilefacenet,
 }

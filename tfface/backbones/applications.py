@@ -8,6 +8,7 @@ import keras
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
 
 Alpha = Annotated[float, Field(gt=0, le=2)]
@@ -46,12 +47,8 @@ def _build(net, image_size, weights, **options) -> keras.Model:
         return network
     except Exception as error:
         # Keras raises a bare Exception for a failed download, ValueError for a bad size.
-        if "URL fetch failure" in str(error):
-            raise InputError(
-                f"model.backbone.weights: 'imagenet' could not be downloaded ({error}); without "
-                f"network give the path of a {net.__name__} weights file instead, or start from "
-                "random ones with --set model.backbone.weights=none"
-            ) from error
+        if DOWNLOAD_FAILED in str(error):
+            raise not_downloaded(error, f"a {net.__name__} weights file") from error
         if isinstance(error, ValueError):
             reason = " ".join(str(error).split())
             raise InputError(

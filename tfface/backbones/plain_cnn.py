@@ -7,7 +7,7 @@ from keras import layers
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.errors import InputError
+from tfface.backbones.published import refuse_weights
 
 Channels = Annotated[int, Field(ge=1)]
 
@@ -22,10 +22,7 @@ def plain_cnn(
 
     Raises InputError: weights is "imagenet"; there are none.
     """
-    if weights is not None:
-        raise InputError(
-            f"model.backbone.weights: plain_cnn has no '{weights}' weights; use 'none' or a path"
-        )
+    refuse_weights("plain_cnn", weights)
     images = features = keras.Input((*image_size, 3))
     for number, count in enumerate(channels):
         features = layers.Conv2D(

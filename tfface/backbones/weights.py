@@ -1,23 +1,43 @@
-"""Starting a backbone from a weights file."""
+"""Starting a backbone, or all of an embedder, from a weights file."""
 
 import warnings
 from pathlib import Path
 
 import keras
 
+from tfface.backbones.backbone import Backbone
+from tfface.backbones.torch_weights import READERS, load_torch_weights
 from tfface.errors import InputError
 
 
+def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
+    """Fills a backbone from a file, and the neck behind it where the file has that too.
+
+    Args:
+        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays:
+            one of `READERS`.
+        embedder: has `backbone.network` as a layer; the layers behind that are the neck.
+    Returns: what was loaded and what was not, in a line; None where it's the backbone alone.
+    Raises InputError: as `load_weights` and `load_torch_weights`.
+    """
+    if path.suffix not in READERS:
+        load_weights(backbone.network, path)
+        return None
+    _check_is_file(path)
+    names = [layer.name for layer in embedder.layers]
+    neck = embedder.layers[names.index(backbone.network.name) + 1 :]
+    return load_torch_weights(path, backbone.network, neck, backbone.neck_modules)
+
+
 def load_weights(network: keras.Model, path: Path) -> None:
-    """Fills `network` from a file.
+    """Fills `network` from a file of Keras.
 
     Args:
         path: a `.weights.h5` file of the same network, or a `.keras` file of it or of a tfface
             model that was trained on top of it.
     Raises InputError: the file is missing, of another kind, or of another network.
     """
-    if not path.is_file():
-        raise InputError(f"model.backbone.weights: {path}: no such file")
+    _check_is_file(path)
     try:
         if path.name.endswith(".weights.h5"):
             with warnings.catch_warnings():
@@ -32,7 +52,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
         else:
             raise InputError(
                 f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
-                "'none', or a path that ends in .weights.h5 or .keras"
+                f"'none', or a path that ends in .weights.h5, .keras, {', '.join(READERS)}"
             )
     except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         if isinstance(error, InputError):
@@ -41,3 +61,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
         raise InputError(
             f"model.backbone.weights: {path} does not fit this backbone: {reason[:300]}"
         ) from error
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"model.backbone.weights: {path}: no such file")

@@ -29,16 +29,29 @@ def decode_into_memory(source, indices: np.ndarray, image_size: tuple[int, int])
         decoded.
     """
     shape = (len(indices), *image_size, 3)
-    needed, available = math.prod(shape), _available_memory_bytes()
-    if needed + _SPARE_MEMORY_BYTES > available:
-        raise InputError(
-            f"cache: memory needs {_product(shape)} and {_gib(_SPARE_MEMORY_BYTES)} to spare, but "
-            f"{_gib(available)} of memory are available: use cache: disk, cache: none or a smaller "
-            "image_size"
-        )
+    check_memory(
+        math.prod(shape),
+        f"cache: memory needs {_product(shape)}",
+        "use cache: disk, cache: none or a smaller image_size",
+    )
     images = np.empty(shape, np.uint8)
     _fill(images, source, indices)
     return images
+
+
+def check_memory(num_bytes: int, needs: str, instead: str) -> None:
+    """Finds out before an array is filled that it has no room.
+
+    Args:
+        needs: who needs how much, and `instead`: what else to do; for the message.
+    Raises InputError: the memory does not suffice (1 GiB is left free).
+    """
+    available = _available_memory_bytes()
+    if num_bytes + _SPARE_MEMORY_BYTES > available:
+        raise InputError(
+            f"{needs} and {_gib(_SPARE_MEMORY_BYTES)} to spare, but {_gib(available)} of memory "
+            f"are available: {instead}"
+        )
 
 
 def decode_into_file(

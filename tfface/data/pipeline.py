@@ -1,5 +1,6 @@
 """From a source to training batches."""
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,6 +141,34 @@ class Pipeline:
         )
         return batches.prefetch(tf.data.AUTOTUNE)
 
+    def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields every image once, as it is before augmentation, in any order.
+
+        Yields: int [batch] places in `indices`, uint8 [batch, height, width, 3] images.
+        """
+        if self._cache != "none":
+            pixels = self._decoded_once()
+            for start in range(0, self.num_images, batch_size):
+                places = np.arange(start, min(start + batch_size, self.num_images))
+                yield places, pixels[places]
+            return
+        place = np.empty(self._source.num_images, np.int64)
+        place[self._indices] = np.arange(self.num_images)
+        batches = self._decoded_images(None, 0).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        for indices, images in batches.as_numpy_iterator():
+            yield place[indices], images
+
+    def holding(self, features: np.ndarray) -> "Pipeline":
+        """Returns the same batches with other arrays in place of the images, not augmented.
+
+        Args:
+            features: any [num_images, ...]; a row for each of `indices`.
+        """
+        other = copy.copy(self)
+        other._pixels, other._cache = features, "memory"
+        other._stages, other._compiled_stages = (), []
+        return other
+
     @contextmanager
     def naming_bad_images(self) -> Iterator[None]:
         """Turns an error of reading or decoding in the block into an InputError with the file."""
@@ -158,14 +187,15 @@ class Pipeline:
 
     def _decoded(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
         """(indices, images) a batch, decoded now."""
-        return (
-            self._source.encoded(self._indices, shuffle_seed, first)
-            .map(
-                lambda index, encoded: (index, decode(encoded, *self._load_size)),
-                tf.data.AUTOTUNE,
-                deterministic=True,
-            )
-            .batch(self.batch_size, self._drop_remainder)
+        images = self._decoded_images(shuffle_seed, first)
+        return images.batch(self.batch_size, self._drop_remainder)
+
+    def _decoded_images(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+        """(index, image) one by one, decoded now."""
+        return self._source.encoded(self._indices, shuffle_seed, first).map(
+            lambda index, encoded: (index, decode(encoded, *self._load_size)),
+            tf.data.AUTOTUNE,
+            deterministic=True,
         )
 
     def _fetched(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
@@ -177,9 +207,9 @@ class Pipeline:
         indices = tf.constant(self._indices)
 
         def fetch(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = tf.numpy_function(lambda wanted: pixels[wanted], [places], tf.uint8)
+            images = tf.numpy_function(lambda wanted: pixels[wanted], [places], pixels.dtype)
             return tf.gather(indices, places), tf.ensure_shape(
-                images, (places.shape[0], *self._load_size, 3)
+                images, (places.shape[0], *pixels.shape[1:])
             )
 
         return (

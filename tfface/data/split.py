@@ -1,4 +1,6 @@
-"""Splitting images into training and validation; the same seed gives the same split everywhere."""
+"""Splitting images into parts; the same seed gives the same split everywhere."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,13 +27,7 @@ def split_by_image(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.n
     _check_fraction(fraction)
     _, groups, counts = np.unique(labels, return_inverse=True, return_counts=True)
     quotas = np.where(counts >= 2, counts * fraction, 0.0)
-    most = np.maximum(counts - 1, 0)
-    num_validation = np.minimum(np.floor(quotas).astype(np.int64), most)
-
-    missing = round(float(quotas.sum())) - int(num_validation.sum())
-    order = np.lexsort((seeding.words(seeding.fold(seed, 0), len(counts)), num_validation - quotas))
-    order = order[num_validation[order] < most[order]]
-    num_validation[order[: max(missing, 0)]] += 1
+    num_validation = _apportion(quotas, np.maximum(counts - 1, 0), seeding.fold(seed, 0))
     if not num_validation.any():
         raise InputError(
             f"a validation fraction of {fraction:g} of {len(labels)} images of {len(counts)} "
@@ -39,13 +35,86 @@ def split_by_image(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.n
             "training): use a larger fraction, or split by identity"
         )
 
-    # Sorted by identity and, within it, by random words: each identity's first images are taken.
-    by_identity = np.lexsort((seeding.words(seeding.fold(seed, 1), len(labels)), groups))
-    starts = np.cumsum(counts) - counts
-    rank = np.arange(len(labels)) - starts[groups[by_identity]]
-    in_validation = np.zeros(len(labels), bool)
-    in_validation[by_identity] = rank < num_validation[groups[by_identity]]
+    in_validation = _ranks(groups, counts, seed) < num_validation[groups]
     return np.flatnonzero(~in_validation), np.flatnonzero(in_validation)
+
+
+def split_into_parts(
+    labels: np.ndarray, fractions: Sequence[float], seed: int, num_first: int | None = None
+) -> list[np.ndarray]:
+    """Splits so that every identity has its share of images in each of several parts.
+
+    The first part is what `split_by_image` leaves for training: an identity keeps at least one
+    image there, and one with a single image has it there. The others share what is left in the
+    same way, but need not have an image of everybody.
+
+    Args:
+        labels: int [num_images].
+        fractions: of each part, above 0, two at least; only their ratios matter. With `num_first`,
+            those of the parts after the first, one at least.
+        seed: int >= 0; the first part of a seed is the same however the rest is shared.
+        num_first: in place of a fraction, so many images of each identity are in the first part:
+            the others only have images of identities with more.
+    Returns: of each part the indices, int64, ascending; together all images. Some may be empty.
+    """
+    labels = np.asarray(labels)
+    _, groups, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    fractions = list(fractions)
+    most = np.maximum(counts - 1, 0)
+    if num_first is None:
+        rest, whole = sum(fractions[1:]), sum(fractions)
+        # Rounded, as 3 * 0.1 / 0.3 is a little less than 1.
+        quotas = np.where(counts >= 2, np.round(counts * rest / whole, 9), 0.0)
+        left = _apportion(quotas, most, seeding.fold(seed, 0))
+        fractions = fractions[1:]
+    else:
+        left = np.maximum(counts - num_first, 0)
+
+    # A part has the images of each identity from rank `left` on that the parts before left.
+    ranks = _ranks(groups, counts, seed)
+    parts, high = [], counts
+    for place in range(len(fractions)):
+        parts.append(np.flatnonzero((ranks >= left[groups]) & (ranks < high[groups])))
+        high = left
+        rest, whole = sum(fractions[place + 1 :]), sum(fractions[place:])
+        left = _apportion(np.round(left * rest / whole, 9), left, seeding.fold(seed, 2 + place))
+    parts.append(np.flatnonzero(ranks < high[groups]))
+    return parts
+
+
+def most_of_each(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Returns at most `count` images of each identity, drawn by the seed: int64, ascending.
+
+    A larger `count` takes what a smaller one takes and more.
+    """
+    _, groups, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.flatnonzero(_ranks(groups, counts, seed) < count)
+
+
+def _apportion(quotas: np.ndarray, most: np.ndarray, key: int) -> np.ndarray:
+    """Rounds the share of each identity down or up, so that all have round(sum of quotas).
+
+    Args:
+        quotas: float [identities].
+        most: int64 [identities], what each may have at most.
+        key: decides between equal remainders.
+    Returns: int64 [identities].
+    """
+    given = np.minimum(np.floor(quotas).astype(np.int64), most)
+    missing = round(float(quotas.sum())) - int(given.sum())
+    order = np.lexsort((seeding.words(key, len(quotas)), given - quotas))
+    order = order[given[order] < most[order]]
+    given[order[: max(missing, 0)]] += 1
+    return given
+
+
+def _ranks(groups: np.ndarray, counts: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the place of each image in a random order of its identity's: int64 [num_images]."""
+    by_identity = np.lexsort((seeding.words(seeding.fold(seed, 1), len(groups)), groups))
+    starts = np.cumsum(counts) - counts
+    ranks = np.empty(len(groups), np.int64)
+    ranks[by_identity] = np.arange(len(groups)) - starts[groups[by_identity]]
+    return ranks
 
 
 def split_by_identity(

@@ -133,7 +133,7 @@ def classify(
     Raises InputError: an identity that is no class, no such attribute, an image that can't be
         decoded, or a model that gives NaN.
     """
-    labels = match_classes(source, classifier)
+    labels = match_classes(source, classifier.classes)
     of_group = None if group_by is None else source.attribute(group_by)
     shown = None if people is None else _who_is_shown(source, people)
     answers = answer(classifier, source, labels)
@@ -184,21 +184,21 @@ def answer(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> A
     return join_answers(answers)
 
 
-def match_classes(source: ImageSource, classifier: Classifier) -> np.ndarray:
-    """Returns the classifier's label of each image of a source, by the names of its identities.
+def match_classes(source: ImageSource, classes: Sequence[str]) -> np.ndarray:
+    """Returns the label of each image of a source among classes, by the names of its identities.
 
     Raises InputError: it has an identity that is none of the classes, or two of one name.
     """
     names = [identity.name for identity in source.identities]
     check_distinct(names, f"{source.name}: two identities")
-    places = {name: place for place, name in enumerate(classifier.classes)}
+    places = {name: place for place, name in enumerate(classes)}
     unknown = [name for name in names if name not in places]
     if unknown:
         more = len(unknown) - _MOST_NAMED
         raise InputError(
             f"{source.name}: has classes that the model doesn't know: "
             f"{_listed(unknown)}{f' and {more} more' if more > 0 else ''}; it knows "
-            f"{_listed(classifier.classes)}"
+            f"{_listed(classes)}"
             + (f", ... ({len(places):,} in all)" if len(places) > _MOST_NAMED else "")
         )
     return np.array([places[name] for name in names], np.int64)[source.labels]

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from tfface.data.images import decode_batches
 from tfface.data.pair_sets import PairSet
 from tfface.errors import InputError
@@ -19,6 +21,14 @@ def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
     Raises InputError: an image can't be decoded, or its embedding has no direction.
     """
     embeddings = embed_images(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
+    return verify_embeddings(embeddings, pair_set)
+
+
+def verify_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> VerificationResult:
+    """Returns the figures of embeddings of the images of a pair set, float [n, embedding_size].
+
+    Raises InputError: an embedding has no direction.
+    """
     with _naming(pair_set):
         return verification(
             embeddings,

@@ -23,8 +23,8 @@ def mistakes(
             yield f"{dotted(here)}: {unknown('key', str(here[-1]), siblings)}"
         elif kind == "missing":
             yield f"{dotted(here)}: missing; it must be given"
-        elif kind == "monitor":
-            yield mistake["msg"]
+        elif kind == "recipe":
+            yield from context["lines"]
         elif kind in ("part", "unknown_part", "validation", "names", "warmup"):
             yield f"{dotted(here)}: {mistake['msg']}"
         else:

@@ -1,6 +1,7 @@
 """What a recipe may say: its sections, their keys, types, ranges and defaults."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -163,21 +164,27 @@ ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
 
 
 class Data(Section):
-    """exclude: a list of identities of `train` that are left out, as `identity_list` reads it."""
+    """exclude: a list of identities of `train` that are left out, as `identity_list` reads it.
+    augmented_copies: epochs whose augmented images `cache: features` embeds, before they are used
+    again.
+    """
 
     train: SourcePart
     exclude: Annotated[Path | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     image_size: ImageSize = (112, 112)
-    cache: Literal["none", "memory", "disk"] = "none"
+    cache: Literal["none", "memory", "disk", "features"] = "none"
     augment: list[AugmentationPart] = []
+    augmented_copies: Annotated[
+        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
     batch_size: Annotated[int, Field(ge=1)] = 128
 
 
 class Neck(Section):
     """What turns the backbone's feature map into the embedding, in the order of the fields."""
 
-    pooling: Literal["average", "max", "flatten"] = "average"
+    pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
     input_batch_norm: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: list[Annotated[int, Field(ge=1)]] = []
@@ -195,7 +202,9 @@ class Model(Section):
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = 512
     head: HeadPart
-    pixels: Literal["minus_one_to_one", "zero_to_one", "imagenet", "caffe", "raw"] | None = None
+    pixels: (
+        Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"] | None
+    ) = None
 
 
 class EarlyStopping(Section):
@@ -207,9 +216,20 @@ class EarlyStopping(Section):
     ]
 
 
+class EndOnGap(Section):
+    """Ends a stage when training accuracy - validation accuracy is more than `threshold`; keeps the
+    weights from before.
+    """
+
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Stage(Section):
     """freeze: `backbone` keeps the backbone as it is, its batch norms in inference mode;
     `batch_norm` does that to the backbone's batch norms only.
+    clip_norm: the longest that the gradient of all weights together may be.
+    ema: momentum of the exponential moving average of the weights that the stage is judged by and
+    ends with.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -218,7 +238,16 @@ class Stage(Section):
     optimizer: OptimizerPart
     schedule: SchedulePart
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    early_stopping: EarlyStopping | None = None
+    clip_norm: Annotated[
+        Annotated[float, Field(gt=0)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+    ema: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+    early_stopping: Annotated[
+        EarlyStopping | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+    end_on_gap: Annotated[EndOnGap | None, pydantic.BeforeValidator(_none_means_nothing)] = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -251,8 +280,13 @@ class Training(Section):
 
 
 class Evaluation(Section):
-    """verification: pairs arguments as `eval_verification.py --pairs` takes them."""
+    """classification: images of identities that are trained on.
+    verification: pairs arguments as `eval_verification.py --pairs` takes them.
+    """
 
+    classification: Annotated[SourcePart | None, pydantic.BeforeValidator(_none_means_nothing)] = (
+        None
+    )
     verification: list[str] = []
 
 
@@ -264,26 +298,54 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
 
     @pydantic.model_validator(mode="after")
-    def _monitored_figures_exist(self) -> "Recipe":
-        validation = self.data.validation
-        by_pairs = (
-            validation is not None and validation.source is None and (validation.by == "identity")
-        )
-        for number, stage in enumerate(self.training.stages):
-            if stage.early_stopping is None:
-                continue
-            monitor = stage.early_stopping.monitor
-            known = ["loss"]
-            if validation is not None:
-                known += (
-                    ["val_verification_accuracy", "val_verification_auc"]
-                    if by_pairs
-                    else ["val_loss", "val_accuracy"]
-                )
-            if monitor not in known:
-                raise PydanticCustomError(
-                    "monitor",
-                    f"training.stages.{number}.early_stopping.monitor: '{monitor}' is not measured "
-                    f"with this data.validation; measured are: {', '.join(known)}",
-                )
+    def _parts_fit_together(self) -> "Recipe":
+        lines = [*_unmeasured(self), *_uncachable(self)]
+        if lines:
+            raise PydanticCustomError("recipe", "{lines}", {"lines": lines})
         return self
+
+
+def _unmeasured(recipe: Recipe) -> Iterator[str]:
+    """Yields what stages watch that this validation doesn't measure."""
+    validation = recipe.data.validation
+    known = ["loss"]
+    if validation is not None:
+        by_pairs = validation.source is None and validation.by == "identity"
+        known += (
+            ["val_verification_accuracy", "val_verification_auc"]
+            if by_pairs
+            else ["val_loss", "val_accuracy"]
+        )
+    for number, stage in enumerate(recipe.training.stages):
+        place = f"training.stages.{number}"
+        if stage.early_stopping is not None and stage.early_stopping.monitor not in known:
+            yield (
+                f"{place}.early_stopping.monitor: '{stage.early_stopping.monitor}' is not measured "
+                f"with this data.validation; measured are: {', '.join(known)}"
+            )
+        if stage.end_on_gap is not None and "val_accuracy" not in known:
+            yield (
+                f"{place}.end_on_gap: the accuracy of validation is not measured with this "
+                "data.validation; validate by image or by a source"
+            )
+
+
+def _uncachable(recipe: Recipe) -> Iterator[str]:
+    """Yields why the features can't be cached as the recipe says."""
+    data = recipe.data
+    if data.cache != "features":
+        if data.augmented_copies is not None:
+            yield "data.augmented_copies: only data.cache: features makes copies; leave it out"
+        return
+    if all(stage.freeze != "backbone" for stage in recipe.training.stages):
+        yield (
+            "data.cache: features stay the same only while the backbone is frozen, and no stage "
+            "has freeze: backbone; use cache: memory"
+        )
+    if data.augment and data.augmented_copies is None:
+        yield (
+            "data.cache: augmented images have other features in each epoch; say after how many "
+            "epochs they come again (data.augmented_copies: 5), or leave out data.augment"
+        )
+    if not data.augment and data.augmented_copies is not None:
+        yield "data.augmented_copies: without data.augment all copies are the same; leave it out"

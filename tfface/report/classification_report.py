@@ -42,9 +42,29 @@ def write_classification_report(
     Raises InputError: a picture can't be read, or the page can't be written.
     """
     parts = [page.summary(_tiles(figures)), page.items([*sentences(figures), *remarks])]
+    parts += figure_sections(figures)
+    if pictures:
+        parts.append(page.section("Pictures", *page.shown(pictures)))
+    if environment:
+        parts.append(page.environment_section(environment))
+    page.write_page(path, title, parts)
+
+
+def classification_section(figures: Mapping) -> str:
+    """Returns the figures as a part of another page.
+
+    Args:
+        figures: what `eval_classification --json` writes.
+    """
+    summary = [page.summary(_tiles(figures)), page.items(sentences(figures))]
+    return "\n".join([page.section("Classification", *summary), *figure_sections(figures)])
+
+
+def figure_sections(figures: Mapping) -> list[str]:
+    """Returns the tables: of all images, of classes, and of what was confused."""
     rows = page.table(*without_empty_columns(HEADER, table_rows(figures)))
     below = [page.note(note) for note in (group_note(figures), _INTERVAL_NOTE) if note]
-    parts.append(page.section("Figures", rows, *below))
+    parts = [page.section("Figures", rows, *below)]
     rows = class_rows(figures, _MOST_CLASSES)
     classes = [page.table(*without_empty_columns(CLASS_HEADER, rows))]
     if note := class_note(figures, _MOST_CLASSES):
@@ -57,11 +77,7 @@ def write_classification_report(
             for label, predicted, count, of in confusions[:_MOST_CONFUSIONS]
         ]
         parts.append(page.section("Confused most often", page.table(header, rows)))
-    if pictures:
-        parts.append(page.section("Pictures", *page.shown(pictures)))
-    if environment:
-        parts.append(page.environment_section(environment))
-    page.write_page(path, title, parts)
+    return parts
 
 
 _INTERVAL_NOTE = (

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfface.report import page
+from tfface.report.classification_report import classification_section
 from tfface.report.verification_report import verification_section
 
 
@@ -11,6 +12,7 @@ def write_run_report(
     path: Path,
     *,
     title: str,
+    classification: Mapping | None = None,
     verification: Mapping[str, Mapping] | None = None,
     pictures: Sequence[page.Picture] = (),
     epochs: Sequence[Mapping[str, object]] = (),
@@ -22,6 +24,7 @@ def write_run_report(
     Args:
         path: the HTML file.
         title: what was run.
+        classification: what `eval_classification --json` writes.
         verification: pair set -> its figures (`VerificationResult.to_json()`).
         pictures: shown in this order; they are copied into the page.
         epochs: records of epochs, shown as a table.
@@ -31,6 +34,8 @@ def write_run_report(
     Raises InputError: a picture can't be read, or the page can't be written.
     """
     parts = []
+    if classification:
+        parts.append(classification_section(classification))
     if verification:
         parts.append(verification_section(verification))
     if epochs:

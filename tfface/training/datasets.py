@@ -18,8 +18,10 @@ from tfface.data.pair_sets.pair_set import NUM_FOLDS
 from tfface.data.pipeline import Pipeline
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.selection import Selection
 from tfface.data.split import split_by_identity, split_by_image
 from tfface.errors import InputError
+from tfface.evaluation.classification import match_classes
 from tfface.evaluation.verification import check_pair_set
 from tfface.parts import build
 from tfface.recipe import Recipe
@@ -41,6 +43,7 @@ class RunData:
         test_sets: the recipe's verification sets, loaded before training so that a missing one
             is found out at once.
         description: one line on all that.
+        test_images: images of the identities to be classified after training, or None.
     """
 
     identities: list[str]
@@ -49,6 +52,7 @@ class RunData:
     validation_pairs: PairSet | None
     test_sets: list[PairSet]
     description: str
+    test_images: ImageSource | None = None
 
 
 def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
@@ -71,11 +75,17 @@ def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
         validation_source = None
         if recipe.data.validation is not None and recipe.data.validation.source is not None:
             validation_source = _source(recipe.data.validation.source, data_dir)
+        test_images = None
+        if recipe.evaluation.classification is not None:
+            test_images = _source(recipe.evaluation.classification, data_dir)
     except InputError as error:
         raise InputError(f"{error}{_hint(recipe)}") from error
-    return _split(
-        recipe, source, validation_source, _excluded(recipe, source, data_dir), test_sets, cache_dir
-    )
+    excluded = _excluded(recipe, source, data_dir)
+    data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir)
+    if test_images is not None:
+        data.test_images = _of_identities(test_images, source, excluded, data.identities)
+        data.description += f", {data.test_images.num_images:,} images to test"
+    return data
 
 
 def open_training_part(recipe: Recipe, data_dir: Path) -> tuple[ImageSource, np.ndarray, list[str]]:
@@ -154,13 +164,17 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         )
     # Images of other labels get some label too, but are in no pipeline.
     new_labels = np.searchsorted(kept, np.arange(source.num_identities)).astype(np.int32)
-    common = {"image_size": data.image_size, "cache_dir": cache_dir, "seed": seed}
+    common = {
+        "image_size": data.image_size,
+        "cache": _image_cache(recipe),
+        "cache_dir": cache_dir,
+        "seed": seed,
+    }
     train = Pipeline(
         source,
         train_indices,
         labels=new_labels[labels],
         batch_size=data.batch_size,
-        cache=data.cache,
         augment=[
             build(AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size)
             for part in data.augment
@@ -174,15 +188,23 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
             validation_source,
             validation_indices,
             labels=new_labels[validation_source.labels],
-            cache=data.cache,
             **in_order,
         )
     elif pairs is None and len(held_out):
-        validation = Pipeline(
-            source, held_out, labels=new_labels[labels], cache=data.cache, **in_order
-        )
+        validation = Pipeline(source, held_out, labels=new_labels[labels], **in_order)
     identities = [source.identities[label].name for label in kept]
     return RunData(identities, train, validation, pairs, test_sets, description)
+
+
+def _image_cache(recipe: Recipe) -> str:
+    """Returns how the images themselves are kept."""
+    if recipe.data.cache != "features":
+        return recipe.data.cache
+    # Each is decoded once, for its features, if nothing else is made of it.
+    once = not recipe.data.augment and all(
+        stage.freeze == "backbone" for stage in recipe.training.stages
+    )
+    return "none" if once else "memory"
 
 
 def _validation_images(source, validation_source, excluded: np.ndarray) -> np.ndarray:
@@ -200,6 +222,27 @@ def _validation_images(source, validation_source, excluded: np.ndarray) -> np.nd
             f"them only: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''}"
         )
     return np.flatnonzero(~excluded[validation_source.labels])
+
+
+def _of_identities(
+    test_images: ImageSource, source: ImageSource, excluded: np.ndarray, identities: list[str]
+) -> ImageSource:
+    """Returns the test images without those of excluded identities.
+
+    Raises InputError: they have identities that are not trained on, or none is left.
+    """
+    gone = {source.identities[label].name for label in np.flatnonzero(excluded)}
+    stay = np.array([identity.name not in gone for identity in test_images.identities], bool)
+    try:
+        if not stay.all():
+            images = np.flatnonzero(stay[test_images.labels])
+            test_images = Selection(test_images, images, np.flatnonzero(stay))
+        match_classes(test_images, identities)
+    except InputError as error:
+        raise InputError(f"evaluation.classification: {error}") from error
+    if not test_images.num_images:
+        raise InputError("evaluation.classification: data.exclude leaves none of its images")
+    return test_images
 
 
 def _source(part: SourcePart, data_dir: Path):

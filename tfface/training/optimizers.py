@@ -53,4 +53,41 @@ def adamw(
     )
 
 
-OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}
+def rmsprop(
+    learning_rate: LearningRate = 1e-3,
+    rho: Share = 0.9,
+    momentum: Share = 0.0,
+    epsilon: LearningRate = 1e-7,
+    *,
+    schedule,
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.RMSprop(schedule, rho=rho, momentum=momentum, epsilon=epsilon)
+
+
+def adagrad(
+    learning_rate: LearningRate = 1e-2, epsilon: LearningRate = 1e-7, *, schedule
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adagrad(schedule, epsilon=epsilon)
+
+
+def lamb(
+    learning_rate: LearningRate = 1e-3, weight_decay: Decay = 0.01, *, schedule
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Lamb(schedule, weight_decay=weight_decay or None)
+
+
+def lion(
+    learning_rate: LearningRate = 1e-4, weight_decay: Decay = 0.01, *, schedule
+) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Lion(schedule, weight_decay=weight_decay or None)
+
+
+OPTIMIZERS = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+    "rmsprop": rmsprop,
+    "adagrad": adagrad,
+    "lamb": lamb,
+    "lion": lion,
+}

@@ -7,12 +7,14 @@ from keras import layers, ops
 
 from tfface.backbones import BACKBONES
 from tfface.backbones.pixels import PIXELS
-from tfface.backbones.weights import load_weights
+from tfface.backbones.published import download
+from tfface.backbones.weights import start_from
 from tfface.heads import HEADS, Head
 from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
+from tfface.training.pooling import average_to
 
 
 class Recognizer(keras.Model):
@@ -30,8 +32,9 @@ class Recognizer(keras.Model):
         super().__init__(name="recognizer")
         self.embedder = embedder
         self.head = head
-        head.build(embedder.output_shape)
-        head.built = True
+        if not head.built:
+            head.build(embedder.output_shape)
+            head.built = True
         self.accuracy = keras.metrics.Mean(name="accuracy")
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
@@ -131,19 +134,29 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
         image_size=image_size,
         weights="imagenet" if part.weights == "imagenet" else None,
     )
-    if part.weights not in ("imagenet", "none"):
-        load_weights(backbone.network, data_dir / part.weights)
     images = keras.Input((*image_size, 3), name="images")
     features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
-    embeddings = _neck(features, recipe.neck, recipe.embedding_size)
-    return keras.Model(images, embeddings, name="embedder")
+    embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
+    embedder = keras.Model(images, embeddings, name="embedder")
+    checkpoint = None
+    if part.weights not in ("imagenet", "none"):
+        checkpoint = data_dir / part.weights
+    elif part.weights == "imagenet" and backbone.imagenet_url is not None:
+        checkpoint = download(backbone.imagenet_url)
+    if checkpoint is not None:
+        loaded = start_from(checkpoint, backbone, embedder)
+        if loaded is not None:
+            print(loaded, flush=True)
+    return embedder
 
 
-def _neck(features, neck: Neck, embedding_size: int | None):
+def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
     """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
     if neck.input_batch_norm:
-        features = _batch_norm("neck_input_batch_norm")(features)
-    if neck.pooling == "flatten":
+        features = _batch_norm("neck_input_batch_norm", epsilon)(features)
+    if neck.pooling == "average_7x7":
+        features = average_to(features, 7)
+    if neck.pooling in ("average_7x7", "flatten"):
         features = layers.Flatten(name="neck_flatten")(features)
     elif neck.pooling == "max":
         features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
@@ -163,10 +176,10 @@ def _neck(features, neck: Neck, embedding_size: int | None):
             name="embedding",
         )(features)
     if neck.batch_norm:
-        features = _batch_norm("neck_batch_norm")(features)
+        features = _batch_norm("neck_batch_norm", epsilon)(features)
     return layers.Activation("linear", dtype="float32", name="embeddings")(features)
 
 
-def _batch_norm(name: str) -> layers.BatchNormalization:
+def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
     # The field's momentum (0.1 in PyTorch's terms); Keras' 0.99 lags behind for hundreds of steps.
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)

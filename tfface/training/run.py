@@ -8,21 +8,28 @@ from pathlib import Path
 import keras
 
 from tfface.errors import InputError
+from tfface.evaluation.classification import Classification, classify
+from tfface.evaluation.classification_pictures import draw_classification
+from tfface.evaluation.classifier import Classifier
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe, dump
+from tfface.report import classification_table
 from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
 from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
 from tfface.report.run_report import write_run_report
 from tfface.report.verification_table import as_text
-from tfface.training import checkpoint, stages
+from tfface.training import checkpoint, stage_end, stages
+from tfface.training.averaging import averaged, take_average
 from tfface.training.callbacks import Steps
 from tfface.training.checkpoint import Progress
 from tfface.training.datasets import RunData, load_data
+from tfface.training.feature_cache import FeatureCache
+from tfface.training.learner import on_images
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.run_folder import RunFolder, environment
 
@@ -64,6 +71,8 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         ),
     )
     print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
+    if data.test_images is not None:
+        _check_classifies(recognizer)
 
     # ----------------------------------------------------------------------------------- stages
     _run_stages(recipe, recognizer, data, run, resume=resume)
@@ -72,9 +81,10 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         recognizer.embedder.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
-    results = _evaluate(recognizer, data, run)
-    _report(recipe, results, data, run)
-    if results:
+    classified = _classify(recognizer, data, run)
+    results = _verify(recognizer, data, run)
+    _report(recipe, classified, results, data, run)
+    if classified or results:
         print(f"plots: {run.plots}")
     print(f"report: {run.report}")
     return run_dir
@@ -87,6 +97,9 @@ def _run_stages(
     resume = resume and run.latest.exists()
     progress = Progress()
     first_stage = checkpoint.stage_of(run.latest) if resume else 0
+    features = None
+    if recipe.data.cache == "features":
+        features = FeatureCache(recognizer, data, recipe.data.augmented_copies)
     for number, stage in enumerate(recipe.training.stages[first_stage:], start=first_stage):
         stages.prepare(recognizer, stage, data.train.steps_per_epoch)
         if resume and number == first_stage:
@@ -98,21 +111,30 @@ def _run_stages(
                 total_epochs=progress.total_epochs,
                 total_steps=progress.total_steps,
             )
+            if stage.end_on_gap is not None:
+                checkpoint.save_weights(run.best, recognizer)
         print(
             f"stage {number + 1}/{len(recipe.training.stages)} '{stage.name}': up to "
             f"{stage.epochs} epochs of {data.train.steps_per_epoch} steps, "
             f"{stages.describe(recognizer, stage)}",
             flush=True,
         )
-        validate = _validator(recognizer, data)
+        if features is not None and stage.freeze == "backbone":
+            learner = features.learner(progress.total_epochs - progress.epoch)
+            print(f"  {features.description}", flush=True)
+        else:
+            learner = on_images(recognizer, data)
+            if features is not None:
+                features.forget()
         with MetricsLog(
             run.metrics, resume_at_step=progress.total_steps, tensorboard_dir=run.tensorboard
         ) as log:
-            while progress.epoch < stage.epochs and not progress.stage_done:
-                _run_epoch(recognizer, stage, data, progress, validate, log, run)
-        if stage.early_stopping is not None:
-            _load_best(recognizer, run)
-            print(f"  kept the weights of the best epoch ({progress.best:.4f})", flush=True)
+            while progress.epoch < stage.epochs and not progress.ended_by:
+                _run_epoch(recognizer, learner, stage, progress, log, run)
+        take_average(recognizer)
+        if stage_end.keeps_weights(stage):
+            _take_kept_weights(recognizer, run)
+            print(f"  {stage_end.describe(progress, stage)}", flush=True)
 
 
 def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
@@ -128,25 +150,24 @@ def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFo
     )
 
 
-def _load_best(recognizer: Recognizer, run: RunFolder) -> None:
+def _take_kept_weights(recognizer: Recognizer, run: RunFolder) -> None:
     try:
-        recognizer.load_weights(run.best)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
+        checkpoint.load_weights(run.best, recognizer)
+    except InputError as error:
         raise InputError(
-            f"{run.best}: the weights of the stage's best epoch can't be read ({reason}); the run "
-            "can't go on without them: choose another --run-dir or delete this one"
+            f"{error}; these are the weights that the stage ends with, and the run can't go on "
+            "without them: choose another --run-dir or delete this one"
         ) from error
 
 
-def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
+def _run_epoch(recognizer, learner, stage, progress, log, run) -> None:
     """Trains one epoch, validates, logs, and writes the checkpoint; moves `progress` on."""
-    train = data.train
+    train = learner.train
     title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
     steps = Steps(title, progress.total_steps, train.steps_per_epoch, log)
     started = time.perf_counter()
     with train.naming_bad_images():
-        history = recognizer.fit(
+        history = learner.model.fit(
             train.epoch(progress.total_epochs),
             epochs=1,
             shuffle=False,
@@ -157,13 +178,12 @@ def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
     progress.epoch += 1
     progress.total_epochs += 1
     progress.total_steps += train.steps_per_epoch
-    figures = {name: history[name][0] for name in ("loss", "accuracy")} | validate()
-    for name, value in figures.items():
-        if not math.isfinite(value):
-            raise InputError(
-                f"{title}: {name} became {value}; training stopped and the checkpoint of the epoch "
-                "before is kept. Lower the learning rate, or use precision float32"
-            )
+    with averaged(recognizer):
+        figures = {name: history[name][0] for name in ("loss", "accuracy")} | learner.validate()
+        _check_finite(figures, title)
+        keep = stage_end.judge(progress, stage, figures)
+        if keep:
+            checkpoint.save_weights(run.best, recognizer)
     rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
     log.epoch(
         {
@@ -171,49 +191,60 @@ def _run_epoch(recognizer, stage, data, progress, validate, log, run) -> None:
             "stage": stage.name,
             "step": progress.total_steps,
             **figures,
+            **({"accuracy_gap": stage_end.gap(figures)} if stage.end_on_gap is not None else {}),
+            **({"ended_by": progress.ended_by} if progress.ended_by else {}),
             "learning_rate": float(rate),
             "epoch_seconds": round(seconds, 3),
             "images_per_second": round(steps.num_steps * train.batch_size / seconds, 1),
         }
     )
-    best = stage.early_stopping is not None and stages.judge(
-        progress, stage.early_stopping, figures
-    )
-    if best:
-        with replacing(run.best) as temporary:
-            recognizer.save_weights(temporary)
     checkpoint.save(run.latest, recognizer, progress)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    print(f"  {title}: {shown}, {seconds:.1f} s{' (best)' if best else ''}", flush=True)
+    best = " (best)" if keep and stage.early_stopping is not None else ""
+    print(f"  {title}: {shown}, {seconds:.1f} s{best}", flush=True)
+    if progress.ended_by == "end_on_gap":
+        print(
+            f"  training accuracy is {stage_end.gap(figures):.4f} above validation accuracy, more "
+            f"than {stage.end_on_gap.threshold:g}: the stage ends",
+            flush=True,
+        )
 
 
-def _validator(recognizer: Recognizer, data: RunData):
-    """Returns a function that measures the recognizer on the data that is held out."""
-    if data.validation_pairs is not None:
-        embedder = KerasEmbedder(recognizer.embedder, "validation")
-
-        def on_pairs() -> dict[str, float]:
-            result = verify(embedder, data.validation_pairs)
-            return {
-                "val_verification_accuracy": result.accuracy.mean,
-                "val_verification_auc": result.auc,
-            }
-
-        return on_pairs
-
-    if data.validation is not None:
-
-        def on_images() -> dict[str, float]:
-            with data.validation.naming_bad_images():
-                figures = recognizer.evaluate(data.validation.epoch(0), verbose=0, return_dict=True)
-            return {f"val_{name}": figures[name] for name in ("loss", "accuracy")}
-
-        return on_images
-
-    return dict
+def _check_finite(figures: dict[str, float], title: str) -> None:
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"{title}: {name} became {value}; training stopped and the checkpoint of the epoch "
+                "before is kept. Lower the learning rate, or use precision float32"
+            )
 
 
-def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
+def _check_classifies(recognizer: Recognizer) -> None:
+    """Raises InputError: the head has no classes; found out before training."""
+    try:
+        recognizer.head.logits(keras.ops.zeros((1, recognizer.embedder.output_shape[-1])))
+    except InputError as error:
+        raise InputError(f"evaluation.classification: {error}") from error
+
+
+def _classify(recognizer: Recognizer, data: RunData, run: RunFolder) -> Classification | None:
+    """Classifies the recipe's test images with the trained head and prints the tables."""
+    if data.test_images is None:
+        return None
+    head = recognizer.head
+    classifier = Classifier(
+        KerasEmbedder(recognizer.embedder, run.path.name, flip=False),
+        lambda embeddings: keras.ops.convert_to_numpy(head.probabilities(embeddings)),
+        data.identities,
+    )
+    classified = classify(classifier, data.test_images)
+    figures = classified.to_json()
+    write_json(run.classification, figures)
+    print(classification_table.as_text(figures))
+    return classified
+
+
+def _verify(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     """Measures the trained embedder on the recipe's verification sets and prints the table."""
     if not data.test_sets:
         return {}
@@ -225,16 +256,25 @@ def _evaluate(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
     return results
 
 
-def _report(recipe: Recipe, results: dict, data: RunData, run: RunFolder) -> None:
+def _report(
+    recipe: Recipe,
+    classified: Classification | None,
+    results: dict,
+    data: RunData,
+    run: RunFolder,
+) -> None:
     """Draws the curves and writes the page, last of all: it marks the run as finished."""
     epochs = epoch_records(read_metrics(run.metrics))
     draw_curves(run.curves, epochs, title=run.path.name)
     pictures = [Picture(run.curves, "The run, epoch by epoch.")]
+    if classified:
+        pictures += draw_classification(classified, data.test_images, run.plots)
     if results:
         pictures += draw_verification(results, data.test_sets, run.plots)
     write_run_report(
         run.report,
         title=run.path.name,
+        classification=classified and classified.to_json(),
         verification={name: result.to_json() for name, result in results.items()},
         pictures=pictures,
         epochs=epochs,

@@ -29,11 +29,12 @@ class RunFolder:
         self.plots = path / "plots"
         self.report = path / "report.html"
         self.verification = path / "verification.json"
+        self.classification = path / "classification.json"
         self.model = path / "model.keras"
         self.head = path / HEAD_FILE
         self.identities = path / "identities.csv"
         self.latest = path / "checkpoints" / "latest.npz"
-        self.best = path / "checkpoints" / "best.weights.h5"
+        self.best = path / "checkpoints" / "best.npz"
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
@@ -52,16 +53,8 @@ class RunFolder:
                 f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder that "
                 "you may write"
             ) from error
-        begun = self.latest.exists() or self.report.exists()
-        if begun and not self.recipe.is_file():
-            raise InputError(
-                f"{self.path}: holds a run whose recipe.yaml is gone, so it can't be gone on with; "
-                "choose another --run-dir or delete it"
-            )
-        if begun and not self._same_recipe(recipe):
-            raise InputError(
-                f"{self.path}: holds a run of another recipe; choose another --run-dir or delete it"
-            )
+        if reason := self.reason_against(recipe):
+            raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
         if self.latest.exists() and not resume:
             raise InputError(
                 f"{self.path}: holds an unfinished run; go on with it by --resume, or choose "
@@ -70,6 +63,14 @@ class RunFolder:
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
         write_json(self.environment, environment())
+
+    def reason_against(self, recipe: Recipe) -> str:
+        """Returns why no run of this recipe can go on here, "" where it can."""
+        if not (self.latest.exists() or self.report.exists()):
+            return ""
+        if not self.recipe.is_file():
+            return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
+        return "" if self._same_recipe(recipe) else "holds a run of another recipe"
 
     def _same_recipe(self, recipe: Recipe) -> bool:
         return self.recipe.is_file() and self.recipe.read_bytes() == dump(recipe).encode()

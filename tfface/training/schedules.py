@@ -29,6 +29,47 @@ def step(
     )
 
 
+def multi_step(
+    epochs: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)],
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1,
+    *,
+    learning_rate: float,
+    steps_per_epoch: int,
+) -> schedules.LearningRateSchedule:
+    """learning_rate * gamma ** (how many of `epochs` are done)."""
+    return schedules.PiecewiseConstantDecay(
+        # Keras changes the rate after the step of a boundary.
+        [epoch * steps_per_epoch - 1 for epoch in sorted(epochs)],
+        [learning_rate * gamma**number for number in range(len(epochs) + 1)],
+    )
+
+
+def exponential(
+    gamma: Annotated[float, Field(gt=0, le=1)],
+    *,
+    learning_rate: float,
+    steps_per_epoch: int,
+) -> schedules.LearningRateSchedule:
+    """learning_rate * gamma ** epoch, where the epoch is a fraction: a little less at each step."""
+    return schedules.ExponentialDecay(learning_rate, steps_per_epoch, gamma)
+
+
+def polynomial(
+    power: Annotated[float, Field(gt=0)] = 1.0,
+    final_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    *,
+    learning_rate: float,
+    num_steps: int,
+) -> schedules.LearningRateSchedule:
+    """final + (learning_rate - final) * (1 - step / num_steps) ** power.
+
+    final is final_fraction * learning_rate; power 1 is a straight line.
+    """
+    return schedules.PolynomialDecay(
+        learning_rate, num_steps, end_learning_rate=final_fraction * learning_rate, power=power
+    )
+
+
 def cosine(
     final_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     *,
@@ -42,7 +83,14 @@ def cosine(
     return schedules.CosineDecay(learning_rate, num_steps, alpha=final_fraction)
 
 
-SCHEDULES = {"constant": constant, "step": step, "cosine": cosine}
+SCHEDULES = {
+    "constant": constant,
+    "step": step,
+    "multi_step": multi_step,
+    "exponential": exponential,
+    "polynomial": polynomial,
+    "cosine": cosine,
+}
 
 
 class Constant(schedules.LearningRateSchedule):

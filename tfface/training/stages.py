@@ -1,12 +1,12 @@
-"""Stages: what trains, with which optimizer and learning rate, and when it ends."""
+"""Stages: what trains, with which optimizer and learning rate."""
 
 import math
 
 import keras
 
 from tfface.parts import build
-from tfface.recipe.schema import EarlyStopping, Stage
-from tfface.training.checkpoint import Progress
+from tfface.recipe.schema import Stage
+from tfface.training.averaging import keep_average, start_average
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.recognizer import Recognizer
 from tfface.training.schedules import SCHEDULES, WarmUp
@@ -21,6 +21,9 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
         data_dir=None,
         schedule=_schedule(stage, steps_per_epoch),
     )
+    optimizer.global_clipnorm = stage.clip_norm
+    if stage.ema is not None:
+        keep_average(optimizer, stage.ema)
     if optimizer.weight_decay:
         # Biases, batch norms and other vectors set levels, which decay would only push about.
         optimizer.exclude_from_weight_decay(
@@ -29,6 +32,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     # XLA is chosen by device: on with an accelerator, off on a CPU, where it makes steps slower.
     recognizer.compile(optimizer=optimizer, jit_compile="auto")
     recognizer.optimizer.build(recognizer.trainable_variables)
+    start_average(recognizer)
 
 
 def describe(recognizer: Recognizer, stage: Stage) -> str:
@@ -65,19 +69,3 @@ def _schedule(
     )
     warmup_steps = round(stage.warmup_epochs * steps_per_epoch)
     return WarmUp(schedule, warmup_steps) if warmup_steps else schedule
-
-
-def judge(progress: Progress, stopping: EarlyStopping, figures: dict[str, float]) -> bool:
-    """Notes an epoch's figures in `progress`; returns whether they are the stage's best so far."""
-    value = figures[stopping.monitor]
-    lower_is_better = stopping.monitor.endswith("loss")
-    better = progress.best is None or (
-        value < progress.best if lower_is_better else value > progress.best
-    )
-    if better:
-        progress.best = value
-        progress.epochs_since_best = 0
-    else:
-        progress.epochs_since_best += 1
-        progress.stage_done |= progress.epochs_since_best >= stopping.patience
-    return better

@@ -124,6 +124,9 @@ def lengthy(opcode, layout, length):
     return b"\x80\x05" + opcode + struct.pack(layout, length) + b"x."
 
 
+# Of the reader, and of the package.
+FOLDERS = [str(Path(pickle_reader.__file__).parents[n]) for n in (0, 3)]
+
 # Short files that claim to hold, or to make, very much.
 GREEDY = {
     "bytes": lengthy(b"B", "<I", 2**32 - 1),
@@ -145,7 +148,7 @@ GREEDY = {
 def test_a_short_file_cannot_ask_for_much_memory(tmp_path):
     for name, data in GREEDY.items():
         (tmp_path / name).write_bytes(data)
-    # The module by itself, in a process that can't have more than 256 MiB.
+    # The two modules by themselves, in a process that can't have more than 256 MiB.
     code = (
         "import resource, sys\n"
         "import pickle_reader\n"
@@ -160,7 +163,7 @@ def test_a_short_file_cannot_ask_for_much_memory(tmp_path):
         check=True,
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(Path(pickle_reader.__file__).parent)},
+        env={"PYTHONPATH": os.pathsep.join(FOLDERS)},
     ).stdout.splitlines()
     said = dict(zip(GREEDY, output, strict=True))
     for name in ("bytes", "bytes8", "bytearray", "unicode", "string"):

@@ -15,7 +15,7 @@ def faces(tmp_path):
 
 
 def test_formats_are_the_sources_that_are_somewhere():
-    assert set(FORMATS) == set(SOURCES) - {"synthetic"}
+    assert set(FORMATS) == set(SOURCES) - {"synthetic", "split"}
 
 
 def test_paths_and_names(faces, tmp_path):

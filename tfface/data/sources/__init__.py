@@ -22,6 +22,7 @@ from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.recordio import RecordIOSource, holds_recordio
+from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
@@ -34,6 +35,7 @@ SOURCES = {
     "kface": KFaceSource,
     "tfds": open_tfds,
     "synthetic": SyntheticSource,
+    "split": open_split,
 }
 
 # The first that says yes of a path is its format when none is given.

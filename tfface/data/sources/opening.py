@@ -12,7 +12,7 @@ from tfface.errors import InputError
 from tfface.parts import build
 from tfface.recipe import load_source
 
-# What --format may say besides "auto"; drawn faces have no path to be given by.
+# What --format may say besides "auto"; drawn faces and parts have no path alone.
 FORMATS = tuple(
     name
     for name, source in SOURCES.items()
@@ -50,7 +50,7 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     if (format == "auto" or _takes_a_path(SOURCES[format])) and not path.exists():
         raise InputError(f"{rest}: no such file or folder")
     if format == "auto":
-        format = _recognised(path)
+        format = recognised(path)
     source = SOURCES[format](path if _takes_a_path(SOURCES[format]) else rest, name=name)
     return OpenedSource(format, source, path if path.exists() else None)
 
@@ -68,7 +68,11 @@ def _takes_a_path(source: Callable) -> bool:
     return first.annotation is Path
 
 
-def _recognised(path: Path) -> str:
+def recognised(path: Path) -> str:
+    """Returns the format that a path, which must be there, looks like.
+
+    Raises InputError: it looks like none.
+    """
     for format, fits in RECOGNISED_BY.items():
         if fits(path):
             return format

@@ -1,0 +1,213 @@
+"""PyTorch's checkpoints are read without PyTorch, and whatever else they are is one line."""
+
+import contextlib
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.backbones.made_weights import made_values
+from tests.backbones.pth_files import dictionary, plain, tensor, write
+from tfface.backbones.torch_file import read_torch_file
+from tfface.errors import InputError
+
+HERE = Path(__file__).resolve().parent
+# Written by torch_networks.py with PyTorch, in its two formats.
+WRITTEN_BY_PYTORCH = [HERE / "zip.pth", HERE / "legacy.pth"]
+THREE = np.array([1, 2, 3], "<f4").tobytes()
+
+
+@pytest.mark.parametrize("path", WRITTEN_BY_PYTORCH, ids=lambda path: path.stem)
+def test_files_of_pytorch(path):
+    arrays = read_torch_file(path)
+    assert arrays["0.weight"].shape == (2, 3, 3, 3)
+    for name in ("0.weight", "0.bias", "1.running_mean", "1.running_var"):
+        expected = made_values(name.replace(".", "_"), arrays[name].shape)
+        np.testing.assert_array_equal(arrays[name].load(), expected)
+    assert arrays["1.num_batches_tracked"].load() == 0
+    view = np.arange(24.0).reshape(4, 6)[1:, ::2].T
+    np.testing.assert_array_equal(arrays["view"].load(), view)
+    np.testing.assert_allclose(arrays["bfloat16"].load(), [1, -0.15625, 3e38], rtol=2**-8)
+    np.testing.assert_array_equal(arrays["half"].load(), [1, -0.15625])
+    np.testing.assert_array_equal(arrays["double"].load(), np.float32([1 / 3]))
+    assert all(array.load().dtype == np.float32 for array in arrays.values())
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_any_view_of_a_storage(data, tmp_path_factory):
+    items = np.arange(120, dtype="<i4")
+    whole = items.reshape(4, 5, 6)
+    axes = data.draw(st.permutations(range(3)))
+    slices = tuple(
+        slice(data.draw(st.integers(0, n - 1)), None, data.draw(st.integers(1, 3)))
+        for n in whole.shape
+    )
+    view = whole[slices].transpose(axes)
+    offset = (view.__array_interface__["data"][0] - items.__array_interface__["data"][0]) // 4
+    strides = tuple(step // 4 for step in view.strides)
+    path = tmp_path_factory.mktemp("view") / "net.pth"
+    made = tensor("0", view.shape, strides, offset, 120, "IntStorage")
+    write(path, {"a": made}, {"0": items.tobytes()})
+    np.testing.assert_array_equal(read_torch_file(path)["a"].load(), view)
+
+
+def test_bytes_of_another_order(tmp_path):
+    data = np.array([1, 2, 3], ">f4").tobytes()
+    path = write(tmp_path / "net.pth", {"a": tensor()}, {"0": data}, byteorder=b"big")
+    assert read_torch_file(path)["a"].load().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("around", ["state_dict", "model", "model_state_dict", "anything"])
+def test_state_dicts_among_other_things(tmp_path, around):
+    content = {
+        "epoch": plain(3),
+        "arguments": b"cargparse\nNamespace\n)\x81" + dictionary({"rate": plain(0.1)}) + b"b",
+        around: dictionary({"a": tensor()}),
+        "optimizer": dictionary({"state": dictionary({"exp_avg": plain(1)})}),
+    }
+    path = write(tmp_path / "net.pth", {"checkpoint": plain(1), **content}, {"0": THREE})
+    assert list(read_torch_file(path)) == ["a"]
+
+
+def test_several_state_dicts(tmp_path):
+    content = {"student": dictionary({"a": tensor()}), "teacher": dictionary({"a": tensor()})}
+    with pytest.raises(InputError, match="several state dicts, none of which is called"):
+        read_torch_file(write(tmp_path / "net.pth", content, {"0": THREE}))
+
+
+def test_code_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Attack:
+        def __reduce__(self):
+            return os.system, ("touch ran",)
+
+    attack = plain(Attack())
+    with pytest.raises(InputError, match=r"refused: .*system, .* nothing of it was run"):
+        read_torch_file(write(tmp_path / "a.pth", {"a": tensor(), "b": attack}, {"0": THREE}))
+    call = b"c__builtin__\ngetattr\n" + plain(("x", "y")) + b"R"
+    with pytest.raises(InputError, match=r"refused: .*getattr"):
+        read_torch_file(write(tmp_path / "b.pth", {"a": call}))
+    # By way of what may be named.
+    call = b"ctorch\nFloatStorage\n" + plain((3,)) + b"R"
+    with pytest.raises(InputError, match="isn't a function it may name"):
+        read_torch_file(write(tmp_path / "c.pth", {"a": call}))
+    (tmp_path / "d.pth").write_bytes(pickle.dumps(Attack()))
+    with pytest.raises(InputError, match=r"not a file of torch\.save"):
+        read_torch_file(tmp_path / "d.pth")
+    start = (HERE / "legacy.pth").read_bytes()[:20]
+    (tmp_path / "e.pth").write_bytes(start + b"\x80\x02" + attack + b".")
+    with pytest.raises(InputError, match=r"refused: .*system"):
+        read_torch_file(tmp_path / "e.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+HUGE = 2**40
+BAD_TENSORS = {
+    "beyond its storage": (tensor(shape=(4,)), "lies beyond the 12 bytes of its storage"),
+    "offset": (tensor(offset=1), "lies beyond the 12 bytes"),
+    "strides": (tensor(strides=(2,)), "lies beyond the 12 bytes"),
+    "absurd size": (tensor(shape=(HUGE,), num_items=HUGE), "lies beyond the 12 bytes"),
+    "absurd stride": (tensor(shape=(2, 2), strides=(HUGE, 1)), "lies beyond the 12 bytes"),
+    "beyond all counts": (tensor(shape=(2**70,)), "no counts"),
+    "negative": (tensor(offset=-1), "no counts"),
+    "no numbers": (tensor(shape=("a",)), "no counts"),
+    "fewer strides": (tensor(shape=(1, 3)), "no counts"),
+    "dimensions": (tensor(shape=(1,) * 40, strides=(1,) * 40), "40 dimensions"),
+    "no such storage": (tensor(key="1"), "cut short or damaged: '1'"),
+    "other storage": (tensor(storage="ComplexFloatStorage"), "calls torch.ComplexFloatStorage"),
+    "no tensor": (plain("text"), "no state dict in it"),
+    "a list as a key": (b"}](K\x01es", "not a whole pickle"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TENSORS)
+def test_tensors_that_can_not_be(tmp_path, name):
+    made, message = BAD_TENSORS[name]
+    with pytest.raises(InputError, match=message) as error:
+        read_torch_file(write(tmp_path / "net.pth", {"a": made}, {"0": THREE}))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400 + len(str(tmp_path))
+
+
+def test_dictionaries_without_end(tmp_path):
+    """Nested deep, in themselves, and one in many places: neither depth nor time explodes."""
+    deep = b"}" + b"}" * 100_000 + (b"U\x01a" + b"}s") * 3 + b"0" * 100_000
+    itself = b"}q\x00U\x01ah\x00s"
+    model = b"}q\x00U\x05modelh\x00s"
+    many = b"}q\x01(" + b"".join(plain(f"k{n}") + b"N" for n in range(2000)) + b"u0"
+    many += b"}(" + b"".join(plain(f"k{n}") + b"h\x01" for n in range(2000)) + b"u"
+    for number, content in enumerate((deep, itself, model, many)):
+        with pytest.raises(InputError, match="no state dict in it"):
+            read_torch_file(write(tmp_path / f"{number}.pth", content))
+
+
+def test_other_files(tmp_path):
+    path = tmp_path / "net.pth"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="cut short or damaged"):
+        read_torch_file(path)
+    path.write_bytes(b"\x89HDF")
+    with pytest.raises(InputError, match=r"not a file of torch\.save"):
+        read_torch_file(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights.h5", b"")
+    with pytest.raises(InputError, match=r"no data\.pkl in the zip"):
+        read_torch_file(path)
+    write(path, {"a": tensor()}, {"0": THREE}, **{"constants.pkl": b""})
+    with pytest.raises(InputError, match="a TorchScript, which is a program"):
+        read_torch_file(path)
+    write(path, {"a": tensor()}, {"0": THREE}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match="compressed or encrypted"):
+        read_torch_file(path)
+    whole_model = b"ctorch.nn.modules.conv\nConv2d\n)\x81}b"
+    with pytest.raises(InputError, match=r"calls torch\.nn.*torch\.save\(model\.state_dict\(\)"):
+        read_torch_file(write(path, whole_model))
+
+
+@pytest.mark.parametrize("path", WRITTEN_BY_PYTORCH, ids=lambda path: path.stem)
+def test_cut_short_anywhere(tmp_path, path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        (tmp_path / "net.pth").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"net\.pth"):
+            read_torch_file(tmp_path / "net.pth")
+
+
+@settings(max_examples=100, deadline=None)
+@given(source=st.sampled_from(WRITTEN_BY_PYTORCH), data=st.data())
+def test_damaged_anywhere(tmp_path_factory, source, data):
+    whole = bytearray(source.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "net.pth"
+    path.write_bytes(whole)
+    with contextlib.suppress(InputError):
+        for array in read_torch_file(path).values():
+            if np.prod(array.shape) < 10_000:
+                array.load()
+
+
+def test_a_changed_tensor_is_noticed(tmp_path):
+    path = write(tmp_path / "net.pth", {"a": tensor()}, {"0": THREE})
+    path.write_bytes(path.read_bytes().replace(THREE, THREE[:-1] + b"\xff"))
+    with pytest.raises(InputError, match="damaged: a has another checksum"):
+        read_torch_file(path)["a"].load()
+
+
+def test_a_zip_that_claims_more_than_it_has(tmp_path):
+    path = write(tmp_path / "net.pth", {"a": tensor(num_items=HUGE)}, {"0": THREE})
+    # The sizes in the zip's table of contents, compressed and not.
+    size = struct.pack("<II", 12, 12)
+    data = path.read_bytes()
+    place = data.rindex(size)
+    path.write_bytes(data[:place] + struct.pack("<II", 2**31, 2**31) + data[place + 8 :])
+    with pytest.raises(InputError, match=r"claims 2147483648 bytes, the file has|overlap"):
+        read_torch_file(path)

@@ -1,0 +1,104 @@
+"""A comparison in words."""
+
+import pytest
+
+from tests.report.made_comparison import figures
+from tests.report.page_parser import read_page
+from tfface.report import comparison_table as tables
+from tfface.report.comparison_report import write_comparison_report
+from tfface.report.page import Picture
+from tfface.report.plots.comparison import draw_comparison
+
+
+def test_with_several_seeds():
+    lines = tables.as_text(figures()).splitlines()
+    columns = ["variant", "test", "accuracy", "sd", "min", "max", "runs", "epochs", "s", "per"]
+    assert lines[0].split()[:10] == columns
+    assert lines[0].endswith("minus the first")
+    assert len(lines) == 6
+    assert lines[1].endswith("  -")
+    assert "+- " in lines[2].rsplit("  ", 1)[1]
+    assert "mean over 3 seeds" in lines[4]
+    assert "the difference to 'sgd', taken seed by seed" in lines[5]
+
+
+def test_one_seed_has_no_spread():
+    made = figures(num_seeds=1)
+    rows = tables.table_rows(made)
+    assert [row[2:5] for row in rows] == [["-"] * 3] * 3
+    assert rows[1][-1].startswith("+")
+    assert "+-" not in rows[1][-1]
+    assert tables.notes(made) == [
+        "test accuracy of one run each, so what chance does is not known: give --seeds 3"
+    ]
+
+
+def test_one_variant_has_no_difference():
+    made = figures(("alone",))
+    assert "minus the first" not in tables.as_text(made)
+    assert len(tables.notes(made)) == 1
+
+
+def test_failures():
+    made = figures(failed=["adam"])
+    row = tables.table_rows(made)[1]
+    assert row == ["adam", "-", "-", "-", "-", "0 of 3", "-", "-", "-"]
+    assert tables.failures(made)[0] == (
+        "adam, seed 0 failed: the loss became nan <here> (log: comparisons/made/logs/1--seed-0.txt)"
+    )
+    # Nothing to compare with.
+    made = figures(failed=["sgd"])
+    assert tables.table_rows(made)[1][-1] == "-"
+    assert tables.as_text(figures(failed=["sgd", "adam", "adamw"]))
+
+
+@pytest.mark.parametrize(
+    ("metric", "words", "value"),
+    [
+        ("test_accuracy", "test accuracy", "50.00%"),
+        ("test_macro_f1", "test macro f1", "50.00%"),
+        ("test_log_loss", "test log loss", "0.5000"),
+        ("val_verification_auc", "validation verification auc", "0.5000"),
+        ("my.set.eer", "my.set eer", "50.00%"),
+        ("loss", "training loss", "0.5000"),
+    ],
+)
+def test_words(metric, words, value):
+    assert tables.metric_words(metric) == words
+    assert tables.shown(0.5, metric) == value
+
+
+def test_rows_of_results():
+    rows = tables.result_rows("mine", figures())
+    assert [row["variant"] for row in rows] == ["sgd", "adam", "adamw"]
+    assert rows[0]["mean +- sd"].count("%") == 1
+    assert "+-" in rows[0]["mean +- sd"]
+    assert rows[0]["minus the first"] == "-"
+    [alone] = tables.result_rows("mine", figures(("a",), 1))
+    assert "+-" not in alone["mean +- sd"]
+    assert list(alone) == list(rows[0])
+
+
+def test_page(tmp_path):
+    made = figures(failed=["adam"])
+    draw_comparison(tmp_path / "picture.png", made)
+    write_comparison_report(
+        tmp_path / "report.html",
+        made,
+        pictures=[Picture(tmp_path / "picture.png", "Runs <r>.")],
+        recipe="model: <m>",
+        environment={"keras": "3.15"},
+    )
+    text = read_page(tmp_path / "report.html")
+    for words in (
+        "made: comparison",
+        "Variants by test accuracy",
+        "Varied: training.stages.0.optimizer.name.",
+        "Some runs failed",
+        "the loss became nan <here>",
+        "\u00b1",
+        "Runs <r>.",
+        "comparisons/made/runs/2--seed-1",
+        "model: <m>",
+    ):
+        assert words in text

@@ -1,0 +1,60 @@
+"""Whole models have as many parameters as their counterparts in PyTorch."""
+
+import math
+
+import keras
+import pytest
+
+from tests.training.recipes import load_tiny
+from tfface.training.recognizer import build_recognizer
+
+CLASSIFIER = ["model.embedding_size=none", "model.neck={pooling: average}"]
+FACENET = [
+    "model.embedding_size=512",
+    "model.neck={pooling: average, dropout: 0.6, batch_norm: true}",
+]
+VGG = [
+    "model.embedding_size=none",
+    "model.neck={pooling: average_7x7, hidden: [4096, 4096], dropout: 0.5}",
+]
+MOBILEFACENET = ["model.embedding_size=512", "model.neck={pooling: flatten, batch_norm: true}"]
+IRESNET = [*MOBILEFACENET, "model.neck.input_batch_norm=true"]
+# insightface's dense layer has a bias, which the batch norm behind it takes out again; ours has
+# none. (It counts the scale of that batch norm too, but doesn't train it; ours is trained.)
+FC_BIAS = 512
+
+
+# Counted in torchvision, facenet-pytorch and insightface.
+@pytest.mark.parametrize(
+    ("backbone", "neck", "pixels", "classes", "count"),
+    [
+        ("inception_resnet_v1", FACENET, 160, None, 23_482_624),
+        ("inception_resnet_v1", FACENET, 160, 18, 23_491_858),
+        ("inception_resnet_v1", FACENET, 160, 8631, 27_910_327),
+        ("resnet18", CLASSIFIER, 224, 1000, 11_689_512),
+        ("resnet34", CLASSIFIER, 224, 1000, 21_797_672),
+        ("resnet50_torchvision", CLASSIFIER, 224, 1000, 25_557_032),
+        ("resnet101_torchvision", CLASSIFIER, 224, 1000, 44_549_160),
+        ("resnet152", CLASSIFIER, 224, 1000, 60_192_808),
+        ("wide_resnet101_2", CLASSIFIER, 224, 1000, 126_886_696),
+        ("resnext101_32x8d", CLASSIFIER, 224, 1000, 88_791_336),
+        ("vgg13_bn", VGG, 224, 1000, 133_053_736),
+        ("vgg13_bn", VGG, 256, 100, 129_366_436),
+        ("vit_b16", CLASSIFIER, 224, 1000, 86_567_656),
+        ("iresnet18", IRESNET, 112, None, 24_025_600 - FC_BIAS),
+        ("iresnet34", IRESNET, 112, None, 34_139_328 - FC_BIAS),
+        ("iresnet50", IRESNET, 112, None, 43_590_848 - FC_BIAS),
+        ("iresnet100", IRESNET, 112, None, 65_156_160 - FC_BIAS),
+        ("mobilefacenet", MOBILEFACENET, 112, None, 2_059_520),
+    ],
+)
+def test_trainable_parameters(tmp_path, backbone, neck, pixels, classes, count):
+    recipe = load_tiny(
+        tmp_path, f"model.backbone={backbone}", "model.head=softmax", *neck, "model.pixels=raw"
+    )
+    # Their values are not asked for, and take long to draw.
+    with keras.StatelessScope(initialize_variables=False):
+        recognizer = build_recognizer(recipe.model, (pixels, pixels), classes or 2, tmp_path)
+        model = recognizer.embedder if classes is None else recognizer
+        assert sum(math.prod(w.shape) for w in model.trainable_weights) == count
+    keras.backend.clear_session()

@@ -1,0 +1,94 @@
+"""Interrupted after any epoch, a run with whatever a stage may have goes on to the same model."""
+
+import filecmp
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training.recipes import load_tiny
+from tfface.report.metrics_log import epoch_records, read_metrics
+from tfface.training import checkpoint
+from tfface.training.recognizer import Recognizer
+from tfface.training.run import train
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    """Copies the run folder after every epoch, as `after_1` and so on beside it."""
+    save = checkpoint.save
+
+    def save_and_copy(path, model, progress):
+        save(path, model, progress)
+        folder = path.parent.parent
+        if folder.name == "run":
+            shutil.copytree(folder, folder.parent / f"after_{progress.total_epochs}")
+
+    monkeypatch.setattr(checkpoint, "save", save_and_copy)
+
+
+def records(run) -> list[dict]:
+    times = ("epoch_seconds", "images_per_second")
+    return [
+        {key: value for key, value in record.items() if key not in times}
+        for record in epoch_records(read_metrics(run / "metrics.jsonl"))
+    ]
+
+
+def assert_resumes(recipe, folder, after: list[int]):
+    run = folder / "run"
+    expected = keras.saving.load_model(run / "model.keras").get_weights()
+    for number in after:
+        resumed = train(recipe, folder / f"after_{number}", folder, resume=True)
+        found = keras.saving.load_model(resumed / "model.keras").get_weights()
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert records(resumed) == records(run)
+
+
+def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch, copies, capsys):
+    evaluate = Recognizer.evaluate
+
+    def with_a_gap_after_epoch_1(self, *args, **kwargs):
+        figures = evaluate(self, *args, **kwargs)
+        accuracy = 1.0 if int(self.optimizer.iterations) == 3 else -1.0
+        return figures | {"accuracy": accuracy}
+
+    monkeypatch.setattr(Recognizer, "evaluate", with_a_gap_after_epoch_1)
+    recipe = load_tiny(
+        tmp_path,
+        "data.cache=features",
+        "data.augment=[]",
+        "training.stages.0.epochs=3",
+        "training.stages.0.ema=0.7",
+        "training.stages.0.end_on_gap={threshold: 0.5}",
+        "training.stages.1.ema=0.7",
+        "training.stages.1.clip_norm=1",
+        "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
+        "training.stages.1.end_on_gap={threshold: 0.99}",
+    )
+    run = train(recipe, tmp_path / "run", tmp_path)
+    said = capsys.readouterr().out
+    assert "above validation accuracy, more than 0.5: the stage ends" in said
+    assert "kept the weights of epoch 1\n" in said
+    first, second, *_ = records(run)
+    assert first["accuracy_gap"] == first["accuracy"] - 1
+    assert "ended_by" not in first
+    assert second["ended_by"] == "end_on_gap"
+    assert [record["stage"] for record in records(run)][:3] == ["head", "head", "all"]
+    best = "checkpoints/best.npz"
+    assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
+    assert_resumes(recipe, tmp_path, after=[1, 2, 3])
+
+
+def test_augmented_copies_of_features(tmp_path, copies):
+    recipe = load_tiny(
+        tmp_path,
+        "data.cache=features",
+        "data.augmented_copies=2",
+        "training.stages.0.epochs=4",
+        "training.stages.1.epochs=1",
+    )
+    train(recipe, tmp_path / "run", tmp_path)
+    assert_resumes(recipe, tmp_path, after=[3])

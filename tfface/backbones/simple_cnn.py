@@ -1,0 +1,35 @@
+"""A small network that halves the image twice in each of its stages, to begin a comparison with."""
+
+from typing import Annotated
+
+import keras
+from keras import layers
+from pydantic import Field
+
+from tfface.backbones.backbone import Backbone
+from tfface.backbones.published import refuse_weights
+from tfface.backbones.torch_layers import batch_norm, conv
+
+Channels = Annotated[int, Field(ge=1)]
+
+
+def simple_cnn(
+    channels: Annotated[list[Channels], Field(min_length=1)] = (8, 16, 32, 64, 128),
+    *,
+    image_size: tuple[int, int],
+    weights: str | None = None,
+) -> Backbone:
+    """For each entry of `channels` a 3x3 convolution of stride 2, batch norm, ReLU, max-pool of 2.
+
+    The convolutions pad by 2, so that something is left of any image.
+
+    Raises InputError: weights is "imagenet"; there are none.
+    """
+    refuse_weights("simple_cnn", weights)
+    images = features = keras.Input((*image_size, 3))
+    for number, count in enumerate(channels):
+        features = conv(features, count, 3, f"conv_{number}", strides=2, padding=2)
+        features = batch_norm(features, f"batch_norm_{number}")
+        features = layers.ReLU(name=f"relu_{number}")(features)
+        features = layers.MaxPooling2D(2, name=f"pooling_{number}")(features)
+    return Backbone(keras.Model(images, features, name="backbone"), "minus_one_to_one")

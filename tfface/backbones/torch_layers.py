@@ -1,0 +1,106 @@
+"""Layers that compute what PyTorch's of the same name do, for networks that come from there."""
+
+import math
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+
+def default_kernel() -> keras.Initializer:
+    """What PyTorch starts a convolution from if nothing is said: uniform in +-1/sqrt(fan in)."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+
+
+def kaiming_fan_out() -> keras.Initializer:
+    """What torchvision's ResNets and VGGs start their convolutions from."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+
+
+def conv(
+    features,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    name: str,
+    *,
+    strides: int = 1,
+    padding: int | tuple[int, int] = 0,
+    use_bias: bool = False,
+    initializer: Callable[[], keras.Initializer] = default_kernel,
+):
+    """Convolution of [batch, rows, columns, channels] with `padding` zeros on each side.
+
+    Keras' "same" is another thing: with a stride it pads more at the end than at the beginning.
+    """
+    sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    paddings = (padding,) * 2 if isinstance(padding, int) else padding
+    keeps_size = strides == 1 and all(
+        2 * zeros == size - 1 for zeros, size in zip(paddings, sizes, strict=True)
+    )
+    if not keeps_size and any(paddings):
+        features = layers.ZeroPadding2D(paddings, name=f"{name}_padding")(features)
+    return layers.Conv2D(
+        filters,
+        sizes,
+        strides=strides,
+        padding="same" if keeps_size else "valid",
+        use_bias=use_bias,
+        # One for each layer: those that share an initializer start from the same values.
+        kernel_initializer=initializer(),
+        name=name,
+    )(features)
+
+
+def grouped_conv(
+    features,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    groups: int,
+    strides: int = 1,
+    padding: int = 0,
+):
+    """`conv` of each of `groups` of channels by itself, without bias, from `kaiming_fan_out`.
+
+    As products of matrices, because on a CPU no Conv2D in groups can be trained: TensorFlow has no
+    gradient of it, and XLA takes 20 to 30 times as long. Costs kernel_size^2 copies of the
+    features. The layer `name` has the kernel [kernel_size^2, groups, channels of a group, filters
+    of a group].
+    """
+    if padding:
+        features = layers.ZeroPadding2D(padding, name=f"{name}_padding")(features)
+    _, rows, columns, channels = features.shape
+    rows, columns = ((length - kernel_size) // strides + 1 for length in (rows, columns))
+    places = [
+        features[
+            :,
+            row : row + (rows - 1) * strides + 1 : strides,
+            column : column + (columns - 1) * strides + 1 : strides,
+        ]
+        for row in range(kernel_size)
+        for column in range(kernel_size)
+    ]
+    features = layers.Concatenate(name=f"{name}_places")(places)
+    features = layers.Reshape(
+        (rows, columns, len(places), groups, channels // groups), name=f"{name}_groups"
+    )(features)
+    # Keras would take the axes of this kernel for others.
+    deviation = math.sqrt(2 / (len(places) * filters))
+    features = layers.EinsumDense(
+        "bhwpgi,pgio->bhwgo",
+        (rows, columns, groups, filters // groups),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
+        name=name,
+    )(features)
+    return layers.Reshape((rows, columns, filters), name=f"{name}_joined")(features)
+
+
+def batch_norm(features, name: str, epsilon: float = 1e-5):
+    """Batch norm; PyTorch's momentum of 0.1 is Keras' 0.9."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(features)
+
+
+def prelu(features, name: str):
+    """PReLU with a slope for each channel, 0.25 at the start."""
+    return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)(features)

@@ -1,0 +1,37 @@
+"""The batches of an epoch, kept to be given again."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class Replay:
+    """Batches that were given once, in their order.
+
+    Args:
+        shape: of the features of all batches: (num_steps, batch_size, ...); float32.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._features = np.empty(shape, np.float32)
+        self._labels: list = []
+
+    def add(self, features: np.ndarray, labels) -> None:
+        """Appends a batch; labels are an array [batch_size] or a dict of such arrays."""
+        self._features[len(self._labels)] = features
+        self._labels.append(labels)
+
+    def epoch(self) -> tf.data.Dataset:
+        """Returns all batches: (features, labels)."""
+        features = self._features
+
+        def fetch(step: tf.Tensor, labels):
+            # Not as a tensor of the dataset, which would be a copy of all.
+            batch = tf.numpy_function(lambda step: features[step], [step], tf.float32)
+            return tf.ensure_shape(batch, features.shape[1:]), labels
+
+        labels = tf.nest.map_structure(lambda *batches: np.stack(batches), *self._labels)
+        return (
+            tf.data.Dataset.from_tensor_slices((np.arange(len(features)), labels))
+            .map(fetch, tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )

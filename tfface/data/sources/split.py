@@ -1,0 +1,156 @@
+"""A part of the images of another source: its training, validation or test images."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tfface.data import seeding, sources
+from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.selection import Selection
+from tfface.data.split import most_of_each, split_into_parts
+from tfface.errors import InputError
+from tfface.parts import build
+from tfface.recipe import load_source
+
+PARTS = ("train", "validation", "test")
+_FRACTIONS = (0.7, 0.2, 0.1)
+# Of an option's value: a sum of shares written with few digits.
+_TOLERANCE = 1e-6
+
+Fractions = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, max_length=3)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def open_split(
+    path: Path | None = None,
+    of: dict[str, Any] | None = None,
+    part: Literal["train", "validation", "test"] = "train",
+    fractions: Fractions | None = None,
+    train_images: Count | None = None,
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+    num_identities: Count | None = None,
+    min_images: Count | None = None,
+    max_images: Count | None = None,
+    *,
+    name: str | None = None,
+    paths_start: Path = Path(),
+) -> Selection:
+    """Opens a source and takes one part of it, in which every identity has its share of images.
+
+    All parts list the same identities under the same labels, and everybody has an image in train;
+    in the others identities with few images may have none. Which images are in a part is decided
+    by their order in the source and by the seed.
+
+    Args:
+        path: the source, opened as what it is recognised as; or give `of`.
+        of: the source as a recipe says it, with its options.
+        part: which part to take.
+        fractions: shares of train, validation and test, or of train and test; their sum is 1. By
+            default 0.7, 0.2 and 0.1. With `train_images`, of validation and test in what is left
+            then, or [1], which is the default: all of it to test.
+        train_images: so many images of each identity are in train, and those of identities with no
+            more are all there.
+        seed: of all that is drawn.
+        num_identities: keep so many identities, drawn by the seed, and leave out the others.
+        min_images: leave out identities with fewer images in the source.
+        max_images: keep at most so many images of each identity in this part.
+        name: what to call the source in `Identity.source`.
+        paths_start: where relative paths in `of` start.
+    Raises InputError: the source can't be opened, the fractions don't fit, fewer identities are
+        there than wanted, or the part is empty.
+    """
+    names, shares = _parts(fractions, train_images)
+    if part not in names:
+        raise InputError(
+            f"source split: part '{part}' is not made by "
+            f"{'fractions' if train_images is None else 'train_images with fractions'} of "
+            f"{', '.join(f'{share:g}' for share in shares)}: there are {', '.join(names)}"
+        )
+    source = _open(path, of, name, paths_start)
+    kept = _identities(source, num_identities, min_images, seed)
+    wanted = np.flatnonzero(np.isin(source.labels, kept))
+    parts = split_into_parts(source.labels[wanted], shares, seed, train_images)
+    images = wanted[parts[names.index(part)]]
+    if max_images is not None:
+        images = images[most_of_each(source.labels[images], max_images, seeding.fold(seed, 1))]
+    if not len(images):
+        raise InputError(
+            f"{source.name}: part '{part}' of the split is empty: {len(wanted):,} images of "
+            f"{len(kept):,} identities are too few for it (everybody keeps one in train)"
+        )
+    num_gone = source.num_identities - len(np.unique(source.labels[images]))
+    why = f"not in part {part} of the split"
+    return Selection(source, images, kept, (why, num_gone, source.num_images - len(images)))
+
+
+def _parts(
+    fractions: list[float] | None, train_images: int | None
+) -> tuple[tuple[str, ...], list[float]]:
+    """Returns the names of the parts, and the shares as `split_into_parts` takes them."""
+    if fractions is None:
+        fractions = list(_FRACTIONS) if train_images is None else [1.0]
+    shown = ", ".join(f"{share:g}" for share in fractions)
+    if abs(sum(fractions) - 1) > _TOLERANCE:
+        raise InputError(
+            f"source split: the fractions {shown} sum to {sum(fractions):g}; they must sum to 1"
+        )
+    num_parts = len(fractions) + (train_images is not None)
+    if num_parts == 2:
+        return ("train", "test"), fractions
+    if num_parts == 3:
+        return PARTS, fractions
+    if train_images is None:
+        raise InputError(
+            "source split: one fraction makes no parts: give those of train and test, or of train, "
+            "validation and test"
+        )
+    raise InputError(
+        f"source split: with train_images, fractions are of what is left: those of validation and "
+        f"test, or [1] for all to test; got {shown}"
+    )
+
+
+def _open(
+    path: Path | None, of: dict[str, Any] | None, name: str | None, paths_start: Path
+) -> ImageSource:
+    # The table has a line of this file's, and opening.py needs the table: known only later.
+    from tfface.data.sources.opening import recognised
+
+    if (path is None) == (of is None):
+        raise InputError(
+            "source split: needs either 'path: PATH' or 'of: {source: NAME, ...}', the source "
+            "that is split"
+        )
+    if of is not None:
+        given = load_source(json.dumps(of, default=str), sources.SOURCES)
+        table_entry = sources.SOURCES[given.name]
+        return build(table_entry, given.options, paths_start, name=name, paths_start=paths_start)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return sources.SOURCES[recognised(path)](path, name=name)
+
+
+def _identities(
+    source: ImageSource, num_identities: int | None, min_images: int | None, seed: int
+) -> np.ndarray:
+    """Returns the labels of the identities that are kept: int64, rising."""
+    counts = np.bincount(source.labels, minlength=source.num_identities)
+    kept = np.flatnonzero(counts >= (min_images or 1))
+    if not len(kept):
+        raise InputError(
+            f"{source.name}: no identity has min_images = {min_images} images; the most are "
+            f"{counts.max()}"
+        )
+    if num_identities is None:
+        return kept
+    if len(kept) < num_identities:
+        having = f" with {min_images} images or more" if min_images else ""
+        raise InputError(
+            f"{source.name}: num_identities is {num_identities:,}, and there are {len(kept):,} "
+            f"identities{having}"
+        )
+    drawn = seeding.permutation(seeding.fold(seed, 0, 0), len(kept))[:num_identities]
+    return np.sort(kept[drawn])

@@ -1,0 +1,157 @@
+"""Comparisons in words: the table and the notes of a terminal and of a report.
+
+The figures are the dict that `compare --json` writes, so that a page can be made from results that
+were stored.
+"""
+
+from collections.abc import Mapping
+
+from tfface.report.verification_table import align
+
+_NONE = "-"
+DIFFERENCE = "minus the first"
+# Ends of the names of figures that are shares.
+_SHARES = ("accuracy", "eer", "top5", "recall", "f1")
+_PREFIXES = {"val_": "validation ", "test_": "test ", "": "training "}
+
+
+def header(figures: Mapping) -> list[str]:
+    """Returns the names of the columns that `table_rows` fills."""
+    columns = ["variant", metric_words(figures["metric"]), "sd", "min", "max"]
+    columns += ["runs", "epochs", "s per run"]
+    return columns + [DIFFERENCE] * (len(figures["variants"]) > 1)
+
+
+def table_rows(figures: Mapping) -> list[list[str]]:
+    """Returns one row of text for each variant, under `header`."""
+    return [_row(variant, figures) for variant in figures["variants"]]
+
+
+def run_rows(figures: Mapping) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of a table of all runs."""
+    columns = ["variant", "seed", metric_words(figures["metric"]), "epochs", "s", "folder"]
+    rows = [
+        [
+            variant["name"],
+            str(run["seed"]),
+            shown(run["figure"], figures["metric"]) if run["figure"] is not None else "failed",
+            _NONE if run["num_epochs"] is None else f"{run['num_epochs']:,}",
+            _NONE if run["seconds"] is None else f"{run['seconds']:,.0f}",
+            run["folder"],
+        ]
+        for variant in figures["variants"]
+        for run in variant["runs"]
+    ]
+    return columns, rows
+
+
+def as_text(figures: Mapping) -> str:
+    """Returns the table, its notes, and what failed."""
+    return "\n".join(
+        [align(header(figures), table_rows(figures)), *notes(figures), *failures(figures)]
+    )
+
+
+def notes(figures: Mapping) -> list[str]:
+    """Returns how the table is to be read."""
+    num_seeds = len(figures["seeds"])
+    metric = metric_words(figures["metric"])
+    if num_seeds == 1:
+        return [f"{metric} of one run each, so what chance does is not known: give --seeds 3"]
+    found = [f"{metric}: mean over {num_seeds} seeds; sd: standard deviation over them"]
+    if len(figures["variants"]) > 1:
+        first = figures["variants"][0]["name"]
+        found.append(
+            f"{DIFFERENCE}: the difference to '{first}', taken seed by seed; mean +- standard error"
+        )
+    return found
+
+
+def failures(figures: Mapping) -> list[str]:
+    """Returns a line for each run that failed: why, and where to read more."""
+    return [
+        f"{variant['name']}, seed {run['seed']} failed: {run['failure']} (log: {run['log']})"
+        for variant in figures["variants"]
+        for run in variant["runs"]
+        if run["failure"]
+    ]
+
+
+def result_rows(label: str, figures: Mapping) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file of results: one for each variant."""
+    metric = metric_words(figures["metric"])
+    rows = []
+    for variant in figures["variants"]:
+        _, mean, std, *cells = _row(variant, figures)
+        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], cells, strict=False))
+        mean = mean if std == _NONE else f"{mean.removesuffix('%')} +- {std}"
+        difference = _difference(variant, figures["metric"])
+        rows.append(
+            {
+                "comparison": label,
+                "variant": variant["name"],
+                "figure": metric,
+                "mean +- sd": mean,
+                **cells,
+                DIFFERENCE: difference,
+            }
+        )
+    return rows
+
+
+def metric_words(metric: str) -> str:
+    """Returns a figure's name in words: `val_accuracy` is "validation accuracy"."""
+    if "." in metric:
+        return " ".join(metric.rsplit(".", 1))
+    prefix = next(prefix for prefix in _PREFIXES if metric.startswith(prefix))
+    return _PREFIXES[prefix] + metric.removeprefix(prefix).replace("_", " ")
+
+
+def is_share(metric: str) -> bool:
+    """Whether a figure is a share, which is shown in per cent."""
+    return metric.endswith(_SHARES)
+
+
+def shown(value: float | None, metric: str, sign: str = "") -> str:
+    """Returns a figure as text, "-" where there is none.
+
+    Args:
+        sign: "+" to show that of a number above 0 as well.
+    """
+    if value is None:
+        return _NONE
+    return f"{100 * value:{sign}.2f}%" if is_share(metric) else f"{value:{sign}.4f}"
+
+
+def _row(variant: Mapping, figures: Mapping) -> list[str]:
+    metric, found = figures["metric"], variant["figure"]
+    runs = [run for run in variant["runs"] if not run["failure"]]
+    spread = found and found["std"] is not None
+    cells = [
+        variant["name"],
+        shown(found and found["mean"], metric),
+        *(shown(found[key] if spread else None, metric) for key in ("std", "lowest", "highest")),
+        f"{len(runs)} of {len(variant['runs'])}"
+        if len(runs) < len(variant["runs"])
+        else str(len(runs)),
+        _mean([run["num_epochs"] for run in runs]),
+        _mean([run["seconds"] for run in runs]),
+    ]
+    return cells + [_difference(variant, metric)] * (len(figures["variants"]) > 1)
+
+
+def _difference(variant: Mapping, metric: str) -> str:
+    difference = variant["difference"]
+    if difference is None:
+        return _NONE
+    mean = shown(difference["mean"], metric, "+")
+    if difference["standard_error"] is None:
+        return mean
+    return f"{mean.removesuffix('%')} +- {shown(difference['standard_error'], metric)}"
+
+
+def _mean(numbers: list[float]) -> str:
+    if not numbers:
+        return _NONE
+    mean = sum(numbers) / len(numbers)
+    return f"{mean:,.0f}" if mean >= 10 or mean == round(mean) else f"{mean:.1f}"

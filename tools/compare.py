@@ -1,0 +1,143 @@
+"""Compare variants of a recipe over several seeds: one table, one picture, one page.
+
+Example:
+    python tools/compare.py recipes/quickstart.yaml --seeds 3 \\
+        --vary training.stages.0.optimizer.name=sgd,adam,adamw
+
+Every combination of what is varied is trained with every seed, each in a process of its own; with
+no --vary, the recipe as it is. The same command again keeps what is finished and goes on with what
+isn't, also with more values or seeds. Values are YAML; brackets hold commas together:
+    --vary 'training.stages.0.optimizer=[{name: sgd, learning_rate: 0.1}, adam]'
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import command
+from tfface.errors import InputError
+
+_TRAIN = Path(__file__).resolve().parent / "train.py"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.files import check_writable, write_json
+    from tfface.recipe import dump
+    from tfface.report import comparison_table
+    from tfface.report.comparison_report import write_comparison_report
+    from tfface.report.page import Picture
+    from tfface.report.plots.comparison import draw_comparison
+    from tfface.report.results import append_row
+    from tfface.training.comparison import compare, plan
+    from tfface.training.run_folder import environment
+    from tfface.training.variants import read_varied
+
+    output = options.output or Path("comparisons") / options.recipe.stem
+    comparison = plan(
+        options.recipe,
+        [read_varied(argument) for argument in options.vary],
+        output,
+        num_seeds=options.seeds,
+        overrides=options.set,
+        metric=options.metric,
+    )
+    json_file = options.json or output / "comparison.json"
+    for path in filter(None, (json_file, output / "report.html", options.results)):
+        check_writable(path)
+    train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
+    try:
+        compare(comparison, output, train)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; the same command keeps the finished runs and goes on"
+        ) from None
+
+    figures = comparison.to_json()
+    print(comparison_table.as_text(figures))
+    write_json(json_file, figures)
+    picture = output / "comparison.png"
+    draw_comparison(picture, figures)
+    circumstances = environment()
+    write_comparison_report(
+        output / "report.html",
+        figures,
+        pictures=[Picture(picture, "Every run, and how the variants learned.")],
+        recipe=dump(comparison.recipe),
+        environment=circumstances,
+    )
+    if options.results:
+        rows = comparison_table.result_rows(options.label or comparison.title, figures)
+        for row in rows:
+            keys = ("machine", "tensorflow", "keras")
+            append_row(options.results, {**row, **{key: circumstances[key] for key in keys}})
+        print(f"results: {options.results}")
+    print(f"figures: {json_file}")
+    print(f"picture: {picture}")
+    print(f"report: {output / 'report.html'}")
+    if comparison.failed:
+        raise InputError(
+            f"{len(comparison.failed)} of {len(comparison.runs)} runs failed; the same command "
+            "tries them again"
+        )
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="PLACE=V1,V2,...",
+        help="a place of the recipe as in --set, and what it is to be; several times for every "
+        "combination",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=command.positive,
+        default=1,
+        metavar="N",
+        help="train each variant with so many seeds: training.seed and those after it (default 1)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PLACE=VALUE",
+        help="replace one value of the recipe for all variants; may be given several times",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="D",
+        help="runs, figures, picture and page (default: comparisons/NAME-OF-THE-RECIPE)",
+    )
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        help="compare by this figure: test_accuracy (of evaluation.classification), SET.accuracy "
+        "(of a verification set), val_accuracy, val_loss, ... (default: the first of these that "
+        "the recipe measures)",
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="F", help="the figures (default: comparison.json in --output)"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="CSV", help="add a row for each variant to this file"
+    )
+    parser.add_argument("--label", help="what these rows call the comparison (default: the recipe)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)
