@@ -17,15 +17,15 @@ class SphereFaceHead(MarginHead):
         logit_j = scale * w_j . e               for j != y
 
     Of the published forms this is psi of SphereFace (arXiv:1704.08063), which falls with theta
-    everywhere, on embeddings of fixed length as in SphereFace-R (arXiv:2109.05565), whose margin
-    and scale are the defaults. SphereFace itself leaves the embedding its length and, since its
-    margin of 4 does not train from scratch, mixes psi with the cosine by a lambda that falls over
-    the training. That annealing is not taken: `warmup_epochs`, in which the margin rises from 1,
-    does its work.
+    everywhere, on embeddings of fixed length as in SphereFace-R (arXiv:2109.05565), whose authors'
+    code (OpenSphere) gives the defaults. SphereFace itself leaves the embedding its length and,
+    since its margin of 4 does not train from scratch, mixes psi with the cosine by a lambda that
+    falls over the training. That annealing is not taken: `warmup_epochs`, in which the margin rises
+    from 1, does its work.
 
     Args:
-        margin: factor on the angle, 1 (none) to 8; 1.5 in the second paper, 4 in the first.
-        scale: float > 0; 30 in the second paper.
+        margin: factor on the angle, 1 (none) to 8; 1.5 in OpenSphere, 4 in the first paper.
+        scale: float > 0; 30 in OpenSphere.
         label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
