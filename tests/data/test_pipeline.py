@@ -13,6 +13,7 @@ from tfface.data.images import decode
 from tfface.data.pipeline import Pipeline
 from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.selection import Selection
 from tfface.errors import InputError
 
 SIZE = (16, 16)
@@ -259,3 +260,114 @@ def test_a_damaged_record_file_is_found(dataset, tmp_path):
         assert len(found) == 1
         assert found[0][0] in where
         assert why in found[0][1]
+
+
+class TestImagesPerIdentity:
+    @pytest.mark.parametrize(("kind", "cache"), [("folder", "none"), ("dataset", "memory")])
+    def test_a_batch_holds_so_many_of_each(self, request, kind, cache):
+        source = request.getfixturevalue(kind)
+        pipeline = make(source, cache=cache, images_per_identity=2)
+        assert pipeline.batch_size == 4
+        assert pipeline.steps_per_epoch == 5
+        expected = batches(pipeline.epoch(1))
+        assert len(expected) == 5
+        known = {}
+        for index, encoded in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
+            known[decode(tf.constant(encoded), *SIZE).numpy().tobytes()] = source.labels[index]
+        for images, labels in expected:
+            assert labels[0] == labels[1] != labels[2] == labels[3]
+            assert [known[image.tobytes()] for image in images] == labels.tolist()
+            assert len({image.tobytes() for image in images}) == 4
+        again = make(source, cache=cache, images_per_identity=2)
+        assert_equal(batches(again.epoch(1)), expected)
+        assert_equal(batches(again.epoch(1, first_step=3)), expected[3:])
+        assert again.epoch(1, first_step=3).cardinality() == 2
+
+    def test_cached_or_not_the_batches_are_the_same(self, folder):
+        options = {"images_per_identity": 3, "batch_size": 6, "indices": np.arange(23)[::-2]}
+        expected = batches(make(folder, **options).epoch(0))
+        assert_equal(batches(make(folder, cache="memory", **options).epoch(0)), expected)
+
+    def test_epochs_and_seeds_differ(self, folder):
+        contents = {
+            np.concatenate(
+                [
+                    images
+                    for images, _ in batches(make(folder, seed=s, images_per_identity=2).epoch(e))
+                ]
+            ).tobytes()
+            for s, e in ((0, 0), (0, 1), (1, 0))
+        }
+        assert len(contents) == 3
+
+    def test_labels_given_are_the_identities(self, folder):
+        labels = np.arange(NUM_IMAGES) // 12
+        pipeline = make(folder, labels=labels, images_per_identity=2)
+        for _, found in batches(pipeline.epoch(0)):
+            assert sorted(found.tolist()) == [0, 0, 1, 1]
+
+    def test_fewer_identities_than_a_batch_wants(self, folder, caplog):
+        with caplog.at_level(logging.WARNING):
+            pipeline = make(folder, batch_size=64, images_per_identity=4)
+        assert "batch_size 64 wants 16 identities, more than the 3 there are" in caplog.text
+        assert pipeline.batch_size == 12
+        assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [12]
+
+    def test_more_than_there_are_images_is_one_batch(self, folder):
+        pipeline = make(folder, indices=np.array([0, 6]), batch_size=8, images_per_identity=4)
+        (batch,) = batches(pipeline.epoch(0))
+        assert sorted(batch[1].tolist()) == [0] * 4 + [1] * 4
+
+    def test_records_need_a_cache(self, dataset):
+        part = Selection(dataset, np.arange(NUM_IMAGES), np.arange(3))
+        for source in (dataset, part):
+            with pytest.raises(InputError, match="read from front to back: use cache: memory"):
+                make(source, images_per_identity=2)
+
+    def test_batches_must_be_whole(self, folder):
+        with pytest.raises(InputError, match="batch_size 4 can't be divided by images_per"):
+            make(folder, images_per_identity=3)
+
+
+class TestLabels:
+    def test_mixed_batches_have_the_labels_of_both(self, folder):
+        augment = [AUGMENTATIONS["random_flip"](), AUGMENTATIONS["mixup"](1.0)]
+        pipeline = make(folder, augment=augment)
+        spec = pipeline.epoch(0).element_spec
+        assert spec[0] == tf.TensorSpec((4, *SIZE, 3), tf.uint8)
+        assert spec[1] == {
+            "identities": tf.TensorSpec((4,), tf.int32),
+            "others": tf.TensorSpec((4,), tf.int32),
+            "shares": tf.TensorSpec((4,), tf.float32),
+        }
+        plain = batches(make(folder).epoch(0))
+        for (_, found), (_, labels) in zip(pipeline.epoch(0), plain, strict=True):
+            np.testing.assert_array_equal(found["identities"], labels)
+            np.testing.assert_array_equal(np.sort(found["others"]), np.sort(labels))
+
+    def test_patches_come_from_images_of_the_same_person(self, folder):
+        augment = [AUGMENTATIONS["one_class_cutmix"](1.0, probability=1.0)]
+        options = {"images_per_identity": 2, "batch_size": 6}
+        plain = batches(make(folder, **options).epoch(0))
+        mixed = batches(make(folder, augment=augment, **options).epoch(0))
+        num_changed = 0
+        for (images, labels), (found, found_labels) in zip(plain, mixed, strict=True):
+            np.testing.assert_array_equal(labels, found_labels)
+            for number in range(6):
+                is_own = (found[number] == images[number]).all(axis=-1)
+                # Two images of each stand together.
+                is_partners = (found[number] == images[number ^ 1]).all(axis=-1)
+                assert (is_own | is_partners).all()
+                num_changed += not is_own.all()
+        assert num_changed > 8
+
+    def test_one_stage_mixes(self, folder):
+        augment = [AUGMENTATIONS["mixup"](), AUGMENTATIONS["cutmix"]()]
+        with pytest.raises(InputError, match=r"only one stage .* may mix identities"):
+            make(folder, augment=augment)
+
+    def test_labels_are_used_before_they_are_mixed(self, folder):
+        augment = [AUGMENTATIONS["mixup"](), AUGMENTATIONS["one_class_cutmix"]()]
+        with pytest.raises(InputError, match="one_class_cutmix must come before the stage"):
+            make(folder, augment=augment)
+        make(folder, augment=augment[::-1])

@@ -123,6 +123,8 @@ class TestGoodRecipes:
             ("training.stages.0.end_on_gap=none", ("training", "stages", 0, "end_on_gap"), None),
             ("model.embedding_size=none", ("model", "embedding_size"), None),
             ("data.validation=none", ("data", "validation"), None),
+            ("data.images_per_identity=4", ("data", "images_per_identity"), 4),
+            ("data.images_per_identity=none", ("data", "images_per_identity"), None),
             ("data.train=synthetic", ("data", "train", "num_identities"), 200),
             ("evaluation.verification=[a.bin]", ("evaluation", "verification"), ["a.bin"]),
         ],
@@ -261,6 +263,10 @@ class TestMistakes:
     def test_stages_need_names_of_their_own(self, tmp_path):
         stage = GOOD[GOOD.index("    - name: train") :]
         assert "two stages have the same name" in lines_of(tmp_path, GOOD + stage)[0]
+
+    def test_batches_are_whole(self, tmp_path):
+        [line] = lines_of(tmp_path, GOOD, "data.images_per_identity=3")
+        assert line == "data: batch_size 128 can't be divided by images_per_identity 3"
 
     def test_warm_up_longer_than_the_stage(self, tmp_path):
         [line] = lines_of(tmp_path, GOOD, "training.stages.0.warmup_epochs=3")

@@ -227,16 +227,6 @@ def test_mixed_precision(tmp_path, precision):
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
 
 
-def test_a_head_without_classes(tmp_path):
-    """Images of a person in a batch are told from others; the run can't classify."""
-    recipe = load_tiny(tmp_path, "model.head=triplet")
-    run = train(recipe, tmp_path / "run", tmp_path)
-    assert all(np.isfinite(r["loss"]) for r in epoch_records(read_metrics(run / "metrics.jsonl")))
-    classifier = load_classifier(run)
-    with pytest.raises(InputError, match="a triplet head has no classes, so it can't classify"):
-        classifier.scores(np.zeros((2, 32, 32, 3), "uint8"))
-
-
 class TestClassification:
     SPLIT = (
         "source: split, fractions: [0.5, 0.25, 0.25], "
@@ -280,10 +270,20 @@ class TestClassification:
         assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
     def test_a_head_without_classes_is_found_before_training(self, tmp_path):
-        recipe = load_tiny(tmp_path, "model.head=triplet", *self.parts())
-        with pytest.raises(InputError, match=r"^evaluation\.classification: a triplet head has no"):
+        recipe = load_tiny(tmp_path, *self.parts(), "model.head=triplet")
+        with pytest.raises(InputError, match=r"^evaluation\.classification: .* has no classes"):
             train(recipe, tmp_path / "run", tmp_path)
         assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_head_without_classes(tmp_path):
+    """Images of a person in a batch are told from others; the run can't classify."""
+    recipe = load_tiny(tmp_path, "model.head=triplet")
+    run = train(recipe, tmp_path / "run", tmp_path)
+    assert all(np.isfinite(r["loss"]) for r in epoch_records(read_metrics(run / "metrics.jsonl")))
+    classifier = load_classifier(run)
+    with pytest.raises(InputError, match="a triplet head has no classes, so it can't classify"):
+        classifier.scores(np.zeros((2, 32, 32, 3), "uint8"))
 
 
 class TestStopping:
@@ -344,3 +344,37 @@ class TestStopping:
 def same_model(one, other) -> bool:
     pair = [keras.saving.load_model(run / "model.keras").get_weights() for run in (one, other)]
     return all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
+
+
+@pytest.mark.parametrize(
+    "augment", ["[random_flip, mixup]", "[one_class_cutmix, {cutmix: {probability: 0.5}}]"]
+)
+def test_trains_on_images_that_are_mixed(tmp_path, augment):
+    overrides = [
+        f"data.augment={augment}",
+        "data.images_per_identity=2",
+        "training.stages=[{name: only, epochs: 2, optimizer: adam}]",
+    ]
+    run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
+    epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
+    assert [record["step"] for record in epochs] == [3, 6]
+    for record in epochs:
+        assert np.isfinite(record["loss"])
+        assert 0 <= record["accuracy"] <= 1
+        # Validation is not mixed: its figures are shares of whole images.
+        assert (record["val_accuracy"] * 6) % 1 == pytest.approx(0, abs=1e-4)
+
+
+def test_the_loss_of_a_mixed_image_is_that_of_both(tmp_path):
+    recognizer = build_recognizer(load_tiny(tmp_path).model, (32, 32), 6, tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    embeddings = recognizer(images)
+    first, second = np.array([0, 1, 2, 3], "int32"), np.array([4, 5, 0, 1], "int32")
+    shares = np.array([1.0, 0.75, 0.5, 0.0], "float32")
+    labels = {"identities": first, "others": second, "shares": shares}
+    losses, found = recognizer.losses_and_found(embeddings, labels, False)
+    alone, found_alone = recognizer.losses_and_found(embeddings, first, False)
+    other, _ = recognizer.losses_and_found(embeddings, second, False)
+    wanted = shares * np.asarray(alone) + (1 - shares) * np.asarray(other)
+    np.testing.assert_allclose(np.asarray(losses), wanted, rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(found_alone))

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfface.data import cache as image_cache
 from tfface.data import seeding
+from tfface.data.identity_batches import draw_identity_batches
 from tfface.data.images import decode
 from tfface.data.undecodable import find_undecodable
 from tfface.errors import InputError
@@ -35,6 +36,9 @@ _DATA_ERRORS = (
 class Pipeline:
     """Batches of (images uint8 [batch, height, width, 3] RGB 0..255, labels int32 [batch]).
 
+    After an augmentation that mixes identities, the labels are a dict, as `tfface.data.augment` and
+    `Recognizer` have it.
+
     The pixels are never rescaled here: the model holds its own normalisation.
 
     What a batch holds is a function of (seed, epoch, position in the epoch) and of the arguments;
@@ -57,12 +61,16 @@ class Pipeline:
             in a file under `cache_dir`, which the next run uses again.
         cache_dir: folder for "disk".
         labels: int [source.num_images], when they are to be others than the source's.
+        images_per_identity: how many images of each of its identities a batch holds, as
+            `identity_batches` describes; None takes images as they come. With fewer identities than
+            a batch wants, it holds all of them.
         seed: int >= 0.
         shuffle: False gives the images in the order of `indices` (record files: in file order,
             unless cached).
         drop_remainder: leave out the last, smaller batch of an epoch.
-    Raises InputError: no images; two stages that load at a size of their own; "disk" without
-        `cache_dir`; and when the first epoch is made, what the cache raises.
+    Raises InputError: no images; stages that don't go together; "disk" without `cache_dir`;
+        `images_per_identity` that doesn't divide `batch_size`, or with record files that are not
+        cached; and when the first epoch is made, what the cache raises.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class Pipeline:
         cache: Literal["none", "memory", "disk"] = "none",
         cache_dir: Path | None = None,
         labels: np.ndarray | None = None,
+        images_per_identity: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
         drop_remainder: bool = True,
@@ -84,24 +93,25 @@ class Pipeline:
         self._indices = np.asarray(indices, np.int64)
         if not len(self._indices):
             raise InputError("there are no images to make batches of")
-        # Where the last batch may be smaller, it is a batch like any other.
-        if batch_size > self.num_images and drop_remainder:
-            _log.warning(
-                "batch_size %d is more than the %d images there are: a batch holds all of them",
-                batch_size,
-                self.num_images,
-            )
         if cache == "disk" and cache_dir is None:
             raise InputError("cache: disk needs a cache folder")
-        self.batch_size = min(batch_size, self.num_images)
         self._stages = tuple(augment)
+        _check_order(self._stages)
         self._load_size = _load_size(self._stages, image_size)
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
         self._shuffle = shuffle
         self._drop_remainder = drop_remainder
-        self._labels = tf.constant(source.labels if labels is None else labels, tf.int32)
+        labels = source.labels if labels is None else labels
+        self._labels = tf.constant(labels, tf.int32)
+        self._images_per_identity = images_per_identity
+        if images_per_identity is not None:
+            self._identities = np.asarray(labels)[self._indices]
+            self._check_images_per_identity(batch_size)
+            self.batch_size = self._batch_of_identities(batch_size)
+        else:
+            self.batch_size = self._batch_of_images(batch_size)
         self._pixels: np.ndarray | None = None
         # Made once: a new function would be compiled anew.
         self._compiled_stages = _compiled(self._stages)
@@ -113,6 +123,8 @@ class Pipeline:
     @property
     def steps_per_epoch(self) -> int:
         whole, rest = divmod(self.num_images, self.batch_size)
+        if self._images_per_identity is not None:
+            return max(whole, 1)
         return whole + (rest > 0 and not self._drop_remainder)
 
     def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
@@ -121,21 +133,17 @@ class Pipeline:
         An image that can't be read or decoded ends the iteration with an error of TensorFlow (when
         cached: this call with InputError); `naming_bad_images` then tells which it is.
         """
-        shuffle_seed = seeding.fold(self._seed, epoch, _ORDER) if self._shuffle else None
-        first = first_step * self.batch_size
-        if self._cache == "none":
-            batches = self._decoded(shuffle_seed, first)
-        else:
-            batches = self._fetched(shuffle_seed, first)
+        labels = self._labels
+        batches = self._batches(epoch, first_step * self.batch_size).map(
+            lambda indices, images: (images, tf.gather(labels, indices))
+        )
         if self._stages:
             seeds = tf.data.Dataset.from_tensor_slices(self._stage_seeds(epoch)[first_step:])
             batches = tf.data.Dataset.zip(batches, seeds).map(
-                lambda batch, seeds: (batch[0], self._augmented(batch[1], seeds)),
+                lambda batch, seeds: self._augmented(*batch, seeds),
                 tf.data.AUTOTUNE,
                 deterministic=True,
             )
-        labels = self._labels
-        batches = batches.map(lambda indices, images: (images, tf.gather(labels, indices)))
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(self.steps_per_epoch - first_step, 0))
         )
@@ -154,7 +162,11 @@ class Pipeline:
             return
         place = np.empty(self._source.num_images, np.int64)
         place[self._indices] = np.arange(self.num_images)
-        batches = self._decoded_images(None, 0).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        batches = (
+            self._decoded_images(self._indices, None, 0)
+            .batch(batch_size)
+            .prefetch(tf.data.AUTOTUNE)
+        )
         for indices, images in batches.as_numpy_iterator():
             yield place[indices], images
 
@@ -185,25 +197,48 @@ class Pipeline:
         """Decodes every image once and returns (file name, reason) of those that fail."""
         return find_undecodable(self._source, self._indices)
 
-    def _decoded(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+    def _batches(self, epoch: int, first: int) -> tf.data.Dataset:
+        """(indices, images) a batch, from the image at place `first` of the epoch on."""
+        key = seeding.fold(self._seed, epoch, _ORDER)
+        if self._images_per_identity is None:
+            shuffle_seed = key if self._shuffle else None
+            if self._cache == "none":
+                return self._decoded(self._indices, shuffle_seed, first)
+            places = np.arange(self.num_images)
+            if shuffle_seed is not None:
+                places = seeding.permutation(shuffle_seed, self.num_images)
+        else:
+            places = draw_identity_batches(
+                self._identities,
+                self.batch_size // self._images_per_identity,
+                self._images_per_identity,
+                self.steps_per_epoch,
+                key,
+            )
+            if self._cache == "none":
+                return self._decoded(self._indices[places], None, first)
+        return self._fetched(places[first:])
+
+    def _decoded(
+        self, indices: np.ndarray, shuffle_seed: int | None, first: int
+    ) -> tf.data.Dataset:
         """(indices, images) a batch, decoded now."""
-        images = self._decoded_images(shuffle_seed, first)
+        images = self._decoded_images(indices, shuffle_seed, first)
         return images.batch(self.batch_size, self._drop_remainder)
 
-    def _decoded_images(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+    def _decoded_images(
+        self, indices: np.ndarray, shuffle_seed: int | None, first: int
+    ) -> tf.data.Dataset:
         """(index, image) one by one, decoded now."""
-        return self._source.encoded(self._indices, shuffle_seed, first).map(
+        return self._source.encoded(indices, shuffle_seed, first).map(
             lambda index, encoded: (index, decode(encoded, *self._load_size)),
             tf.data.AUTOTUNE,
             deterministic=True,
         )
 
-    def _fetched(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+    def _fetched(self, places: np.ndarray) -> tf.data.Dataset:
         """(indices, images) a batch, out of the decoded images."""
         pixels = self._decoded_once()
-        places = np.arange(self.num_images)
-        if shuffle_seed is not None:
-            places = seeding.permutation(shuffle_seed, self.num_images)
         indices = tf.constant(self._indices)
 
         def fetch(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -213,7 +248,7 @@ class Pipeline:
             )
 
         return (
-            tf.data.Dataset.from_tensor_slices(places[first:])
+            tf.data.Dataset.from_tensor_slices(places)
             .batch(self.batch_size, self._drop_remainder)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
         )
@@ -241,10 +276,47 @@ class Pipeline:
         ]
         return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
 
-    def _augmented(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    def _augmented(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
         for number, stage in enumerate(self._compiled_stages):
-            images = stage(images, seeds[number])
-        return images
+            images, labels = stage(images, labels, seeds[number])
+        return images, labels
+
+    def _batch_of_images(self, batch_size: int) -> int:
+        # Where the last batch may be smaller, it is a batch like any other.
+        if batch_size > self.num_images and self._drop_remainder:
+            _log.warning(
+                "batch_size %d is more than the %d images there are: a batch holds all of them",
+                batch_size,
+                self.num_images,
+            )
+        return min(batch_size, self.num_images)
+
+    def _batch_of_identities(self, batch_size: int) -> int:
+        wanted, num_identities = (
+            batch_size // self._images_per_identity,
+            len(np.unique(self._identities)),
+        )
+        if wanted > num_identities:
+            _log.warning(
+                "batch_size %d wants %d identities, more than the %d there are: a batch holds all "
+                "of them",
+                batch_size,
+                wanted,
+                num_identities,
+            )
+        return min(wanted, num_identities) * self._images_per_identity
+
+    def _check_images_per_identity(self, batch_size: int) -> None:
+        if batch_size % self._images_per_identity:
+            raise InputError(
+                f"batch_size {batch_size} can't be divided by images_per_identity "
+                f"{self._images_per_identity}"
+            )
+        if self._cache == "none" and self._source.is_stream:
+            raise InputError(
+                "images_per_identity needs images in any order, and record files are read from "
+                "front to back: use cache: memory or cache: disk"
+            )
 
 
 def _compiled(stages: tuple) -> list:
@@ -252,16 +324,44 @@ def _compiled(stages: tuple) -> list:
 
     One program of all stages is up to a third faster, but with some orders (colours before
     a crop or noise) XLA computes a stage's result several times over and needs six times as long.
+
+    Returns: functions (images, labels, seed) -> (images, labels).
     """
 
     def compiled(stage, is_last: bool):
-        def apply(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            images = stage(tf.cast(images, tf.float32), seed)
-            return tf.saturate_cast(tf.round(images), tf.uint8) if is_last else images
+        uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
+
+        def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
+            images = tf.cast(images, tf.float32)
+            if mixes:
+                images, labels = stage(images, labels, seed)
+            else:
+                images = stage(images, labels, seed) if uses_labels else stage(images, seed)
+            return tf.saturate_cast(tf.round(images), tf.uint8) if is_last else images, labels
 
         return tf.function(apply, jit_compile=True)
 
     return [compiled(stage, number == len(stages) - 1) for number, stage in enumerate(stages)]
+
+
+def _uses_labels(stage) -> bool:
+    return getattr(stage, "uses_labels", False) or _mixes_identities(stage)
+
+
+def _mixes_identities(stage) -> bool:
+    return getattr(stage, "mixes_identities", False)
+
+
+def _check_order(stages: tuple) -> None:
+    """Raises InputError when a stage needs labels that another one before it has mixed."""
+    mixing = [number for number, stage in enumerate(stages) if _mixes_identities(stage)]
+    if len(mixing) > 1:
+        raise InputError("augment: only one stage (mixup or cutmix) may mix identities")
+    if mixing and any(_uses_labels(stage) for stage in stages[mixing[0] + 1 :]):
+        raise InputError(
+            "augment: one_class_cutmix must come before the stage (mixup or cutmix) that mixes "
+            "identities"
+        )
 
 
 def _load_size(stages: tuple, image_size: tuple[int, int]) -> tuple[int, int]:

@@ -165,6 +165,7 @@ ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
 
 class Data(Section):
     """exclude: a list of identities of `train` that are left out, as `identity_list` reads it.
+    images_per_identity: batches hold so many images of each of their identities.
     augmented_copies: epochs whose augmented images `cache: features` embeds, before they are used
     again.
     """
@@ -179,6 +180,19 @@ class Data(Section):
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = None
     batch_size: Annotated[int, Field(ge=1)] = 128
+    images_per_identity: Annotated[
+        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _batches_are_whole(self) -> "Data":
+        if self.images_per_identity and self.batch_size % self.images_per_identity:
+            raise PydanticCustomError(
+                "validation",
+                f"batch_size {self.batch_size} can't be divided by images_per_identity "
+                f"{self.images_per_identity}",
+            )
+        return self
 
 
 class Neck(Section):

@@ -175,6 +175,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         train_indices,
         labels=new_labels[labels],
         batch_size=data.batch_size,
+        images_per_identity=data.images_per_identity,
         augment=[
             build(AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size)
             for part in data.augment

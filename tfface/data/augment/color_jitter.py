@@ -1,17 +1,12 @@
 """Other light, other cameras: brightness, contrast, saturation and hue in one step."""
 
 import math
-from typing import Annotated
 
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
 from tfface.data.augment.draws import uniform
-from tfface.errors import InputError
-
-# An amount x (a range that is symmetric about "no change"), or the range itself: [low, high].
-Amount = Annotated[float, Field(ge=0)] | Annotated[list[float], Field(min_length=2, max_length=2)]
+from tfface.data.augment.options import Amount, range_of_amount
 
 _RGB_TO_YIQ = np.array(
     [
@@ -58,10 +53,16 @@ class ColorJitter:
         hue: Amount = 0.0,
     ):
         ranges = [
-            _range("brightness", brightness, neutral=0.0, low=-1.0, high=1.0),
-            _range("contrast", contrast, neutral=1.0, low=0.0, high=math.inf),
-            _range("saturation", saturation, neutral=1.0, low=0.0, high=math.inf),
-            _range("hue", hue, neutral=0.0, low=-0.5, high=0.5),
+            range_of_amount(
+                "color_jitter: brightness", brightness, neutral=0.0, low=-1.0, high=1.0
+            ),
+            range_of_amount(
+                "color_jitter: contrast", contrast, neutral=1.0, low=0.0, high=math.inf
+            ),
+            range_of_amount(
+                "color_jitter: saturation", saturation, neutral=1.0, low=0.0, high=math.inf
+            ),
+            range_of_amount("color_jitter: hue", hue, neutral=0.0, low=-0.5, high=0.5),
         ]
         self._low = np.array([low for low, _ in ranges], np.float32)[:, None]
         self._width = np.array([high - low for low, high in ranges], np.float32)[:, None]
@@ -95,19 +96,3 @@ def _color_matrix(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
     return (
         keep.astype(np.float32) + cosine * scale.astype(np.float32) + sine * turn.astype(np.float32)
     )
-
-
-def _range(
-    name: str, amount: float | list[float], *, neutral: float, low: float, high: float
-) -> tuple[float, float]:
-    """Turns an amount into its range, and checks that against the limits."""
-    if isinstance(amount, list | tuple):
-        chosen = (float(amount[0]), float(amount[1]))
-    else:
-        chosen = (neutral - amount, neutral + amount)
-    if not low <= chosen[0] <= chosen[1] <= high:
-        raise InputError(
-            f"color_jitter: {name} {amount!r} gives the range [{chosen[0]:g}, {chosen[1]:g}], "
-            f"which must ascend within [{low:g}, {high:g}]"
-        )
-    return chosen

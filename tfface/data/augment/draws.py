@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+# 2**32 divided by the golden ratio, as int32: spreads consecutive numbers over all words.
+_GOLDEN = -1640531527
+
 
 def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     """Returns float32 numbers on [0, 1), multiples of 2**-24.
@@ -11,3 +14,36 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     """
     words = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
     return tf.cast(tf.bitwise.right_shift(words, 8), tf.float32) / 2**24
+
+
+def between(low: float, high: float, draws: tf.Tensor) -> tf.Tensor:
+    """Brings draws on [0, 1) to [low, high)."""
+    return low + (high - low) * draws
+
+
+def another(seed: tf.Tensor) -> tf.Tensor:
+    """Returns a seed whose numbers have nothing to do with those of `seed`."""
+    return tf.bitwise.bitwise_xor(seed, tf.constant([0x3C6EF372, 0x5A827999]))
+
+
+def words_of_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns a random word for each value of each pixel.
+
+    They come from a hash of the value's number and a key per image, which the compiler vectorises;
+    it can't do that to a generator.
+
+    Args:
+        shape: int32 [4], of the images.
+    Returns: uint32 [batch, values of an image].
+    """
+    keys = tf.random.stateless_uniform([shape[0], 1], seed, None, None, tf.int32, alg="philox")
+    return _hashed(keys + tf.range(shape[1] * shape[2] * shape[3]) * _GOLDEN)
+
+
+def _hashed(numbers: tf.Tensor) -> tf.Tensor:
+    """Scrambles int32 words into uint32 words (C. Wellons, "Prospecting for hash functions")."""
+    words = tf.bitcast(numbers, tf.uint32)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        words = tf.bitwise.bitwise_xor(words, tf.bitwise.right_shift(words, shift))
+        words = words * tf.constant(factor, tf.uint32)
+    return tf.bitwise.bitwise_xor(words, tf.bitwise.right_shift(words, 16))

@@ -34,6 +34,8 @@ class DatasetSource(ImageSource):
     Raises InputError: not a finished dataset, or a file of it is missing or has another size.
     """
 
+    is_stream = True
+
     def __init__(self, path: Path, *, name: str | None = None):
         folder = Path(path)
         dataset = dataset_folder.read(folder)

@@ -23,12 +23,14 @@ class ImageSource(ABC):
         identities: position = label.
         labels: int32 [num_images].
         attribute_names: what is known of images besides their identity (pose, light, ...).
+        is_stream: `encoded` reads from front to back, and so can give no image twice.
     """
 
     name: str
     identities: list[Identity]
     labels: np.ndarray
     attribute_names: tuple[str, ...] = ()
+    is_stream: bool = False
 
     @property
     def num_images(self) -> int:

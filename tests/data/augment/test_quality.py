@@ -1,0 +1,115 @@
+"""Worse photos: fewer pixels, no focus, no colours."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageFilter
+
+from tests.data.small_faces import pixels
+from tfface.data.augment.gaussian_blur import GaussianBlur
+from tfface.data.augment.low_resolution import LowResolution, _resizing, _there_and_back
+from tfface.data.augment.random_grayscale import RandomGrayscale
+from tfface.errors import InputError
+
+SEED = tf.constant([1, 2])
+
+
+def applied(stage, images):
+    return tf.function(stage)(images, SEED).numpy()
+
+
+def test_grey_is_luma_of_some_images():
+    images = np.random.default_rng(0).uniform(0, 255, (400, 4, 4, 3)).astype(np.float32)
+    found = RandomGrayscale(0.25)(images, SEED).numpy()
+    same = (found == images).all(axis=(1, 2, 3))
+    assert same.mean() == pytest.approx(0.75, abs=0.07)
+    luma = images[~same] @ np.array([0.299, 0.587, 0.114], np.float32)
+    np.testing.assert_allclose(found[~same], np.repeat(luma[..., None], 3, axis=-1), rtol=1e-5)
+
+
+def test_blur_agrees_with_pillow():
+    image = pixels(3, 64)
+    found = applied(GaussianBlur(1.0, sigma=[2.0, 2.0]), image[None].astype(np.float32))[0]
+    # Pillow comes near a Gaussian by three boxes, and repeats the border.
+    wanted = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(2)), np.float32)
+    np.testing.assert_allclose(found[8:-8, 8:-8], wanted[8:-8, 8:-8], atol=3)
+
+
+def test_blur_is_wider_for_more_and_keeps_the_brightness():
+    image = np.zeros((1, 31, 31, 3), np.float32)
+    image[0, 15, 15] = 255
+    spreads = []
+    for sigma in (0.5, 1.0, 2.0):
+        found = applied(GaussianBlur(1.0, sigma=[sigma, sigma]), image)[0, :, :, 0]
+        assert found.sum() == pytest.approx(255, rel=1e-3)
+        places = np.arange(31) - 15
+        spreads.append(float((found.sum(axis=0) * places**2).sum() / 255) ** 0.5)
+    np.testing.assert_allclose(spreads[1:], [1.0, 2.0], rtol=0.01)
+    assert spreads[0] < 0.6
+    flat = np.full((2, 9, 9, 3), 200, np.float32)
+    np.testing.assert_allclose(applied(GaussianBlur(1.0), flat), flat, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stage", [GaussianBlur, LowResolution])
+def test_some_images_stay(stage):
+    images = np.random.default_rng(0).uniform(0, 255, (300, 12, 12, 3)).astype(np.float32)
+    found = applied(stage(0.3), images)
+    same = (found == images).all(axis=(1, 2, 3))
+    # A scale near 1 changes nothing either.
+    assert same.mean() == pytest.approx(0.7, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pillow"), [(1, Image.Resampling.BILINEAR), (3, Image.Resampling.BICUBIC)]
+)
+def test_enlarging_agrees_with_pillow(kind, pillow):
+    """But at the border; Pillow's bicubic has another parameter, so it is only near."""
+    small = pixels(5, 12).astype(np.float32)[..., 0]
+    rows = _resizing(48, 12, 48, tf.constant(kind)).numpy()[:, :12]
+    found = rows @ small @ rows.T
+    wanted = np.asarray(Image.fromarray(small).resize((48, 48), pillow))
+    atol = 0.05 if kind == 1 else 6
+    np.testing.assert_allclose(found[8:-8, 8:-8], wanted[8:-8, 8:-8], atol=atol)
+
+
+def test_shrinking_by_area_takes_means():
+    image = np.arange(12, dtype=np.float32)
+    weights = _resizing(12, 12, 3, tf.constant(2)).numpy()
+    np.testing.assert_allclose(weights[:3] @ image, [1.5, 5.5, 9.5], rtol=1e-6)
+    assert (weights[3:] == 0).all()
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.37, 0.5, 0.9])
+def test_nearest_repeats_values_of_the_image(scale):
+    matrix = _there_and_back(40, tf.constant(scale), tf.constant(0), tf.constant(0)).numpy()
+    assert set(np.unique(matrix)) == {0.0, 1.0}
+    assert (matrix.sum(axis=1) == 1).all()
+    assert len(np.unique(matrix.argmax(axis=1))) == int(np.float32(scale) * 40)
+    assert (np.diff(matrix.argmax(axis=1)) >= 0).all()
+
+
+@pytest.mark.parametrize("down", range(4))
+@pytest.mark.parametrize("up", range(4))
+def test_a_flat_image_stays_flat(down, up):
+    matrix = _there_and_back(30, tf.constant(0.3), tf.constant(down), tf.constant(up)).numpy()
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_fewer_pixels_leave_less_detail():
+    images = np.random.default_rng(0).uniform(0, 255, (64, 40, 40, 3)).astype(np.float32)
+
+    def distinct(low, high):
+        found = applied(LowResolution(1.0, scale=[low, high]), images)
+        return np.abs(np.diff(found, axis=1)).mean()
+
+    assert distinct(0.1, 0.15) < distinct(0.4, 0.5) < distinct(1.0, 1.0)
+    np.testing.assert_allclose(
+        applied(LowResolution(1.0, scale=[1.0, 1.0]), images), images, atol=0.1
+    )
+
+
+def test_ranges_are_checked():
+    with pytest.raises(InputError, match=r"low_resolution: scale \[0\.5, 2\.0\] must ascend"):
+        LowResolution(scale=[0.5, 2.0])
+    with pytest.raises(InputError, match=r"gaussian_blur: sigma \[0\.0, 2\.0\] must ascend"):
+        GaussianBlur(sigma=[0.0, 2.0])

@@ -1,0 +1,37 @@
+"""tools/make_remove_background.py as its users call it."""
+
+from functools import partial
+from pathlib import Path
+
+import make_remove_background
+import pytest
+from PIL import Image
+
+from tests.data.small_faces import write_folder
+from tests.data.test_background import drawn_face
+from tests.tools.running import run_tool
+from tfface.errors import InputError
+
+run = partial(run_tool, Path(make_remove_background.__file__))
+
+
+def test_a_folder_of_people(tmp_path):
+    source = write_folder(tmp_path / "faces", {"ann": 1})
+    Image.fromarray(drawn_face()[0]).save(source / "ann" / "1.png")
+    Image.new("RGB", (40, 40), "grey").save(source / "ann" / "2.png")
+    (source / "ann" / "0.jpg").unlink()
+    output = tmp_path / "out"
+    done = run(source, output, "--workers", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"removed the background of 1 of 2 images; 1 kept as they are, see {output / 'report.csv'}",
+        str(output),
+    ]
+    assert {path.name for path in (output / "ann").iterdir()} == {"1.jpg", "2.png"}
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        make_remove_background.main([str(tmp_path / "gone"), str(tmp_path / "out")])
+    with pytest.raises(InputError, match=r"margin 0\.6: must be from 0 to 0\.45"):
+        make_remove_background.main([str(tmp_path), str(tmp_path / "out"), "--margin", "0.6"])

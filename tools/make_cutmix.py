@@ -1,0 +1,100 @@
+"""Makes new images of each person by exchanging patches between two images of the same person."""
+
+import argparse
+import os
+from pathlib import Path
+
+import command
+from tfface.errors import InputError
+
+_DESCRIPTION = """\
+Makes new images of each person: two images of the person exchange a rectangle, which gives two new
+ones. Labels stay what they are ("one-class CutMix"), so the output is trained on like any folder of
+people. SRC is a folder with one folder per person, a converted dataset, or whatever else
+convert_tfrecord reads; OUT gets PERSON/cutmix_00001.jpg and so on, and the originals as they are.
+OUT/contact_sheet.png shows pairs and what was made of them.
+"""
+
+_EXAMPLE = """\
+example:
+  python tools/make_cutmix.py data/my_faces data/my_faces_cutmix --per-class 8
+
+The same SRC, options and seed give the same images. A command that was stopped goes on when it is
+given again. The last line printed is OUT.
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.data.cutmix import CutMixOptions, make_cutmix
+    from tfface.data.sources.opening import open_source
+
+    how = CutMixOptions(
+        per_class=options.per_class,
+        area=tuple(options.area),
+        with_originals=not options.no_originals,
+        format=options.output_format,
+        seed=options.seed,
+    )
+    opened = open_source(options.source, options.format)
+    try:
+        done = make_cutmix(opened, options.output, how, options.workers or os.cpu_count() or 1)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on where it was") from None
+    if done.alone:
+        command.warn(
+            f"{len(done.alone):,} people have one image, and nothing to exchange with: "
+            f"{', '.join(done.alone[:5])}{', ...' if len(done.alone) > 5 else ''}"
+        )
+    if not done.num_made:
+        raise InputError(f"{options.source}: nobody has two images, so nothing can be made")
+    originals = f" and {done.num_originals:,} originals" if done.num_originals else ""
+    print(f"made: {done.num_made:,} new images{originals}")
+    print(options.output)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SRC", help="people, as convert_tfrecord takes them")
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    parser.add_argument(
+        "--per-class",
+        type=command.positive,
+        required=True,
+        metavar="N",
+        help="new images of each person",
+    )
+    parser.add_argument(
+        "--area",
+        type=float,
+        nargs=2,
+        default=(0.1, 0.5),
+        metavar=("LOW", "HIGH"),
+        help="share of the image that is exchanged, drawn between these (default: 0.1 0.5)",
+    )
+    parser.add_argument("--no-originals", action="store_true", help="write the new images alone")
+    parser.add_argument(
+        "--output-format",
+        choices=("jpeg", "png"),
+        default="jpeg",
+        help="of new images; JPEG has quality 95 (default: jpeg)",
+    )
+    parser.add_argument(
+        "--seed", type=command.natural, default=0, metavar="S", help="of all draws (default: 0)"
+    )
+    parser.add_argument(
+        "--format", default="auto", help="of SRC, as convert_tfrecord takes it (default: auto)"
+    )
+    parser.add_argument(
+        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)
