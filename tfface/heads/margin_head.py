@@ -11,7 +11,7 @@ from tfface.heads.head import Head, is_best, softmax_loss
 Scale = Annotated[float, Field(gt=0)]
 WarmupEpochs = Annotated[float, Field(ge=0)]
 
-# Chosen by measurement: recipes/arcface_scratch_lfw.yaml.
+# Chosen by measurement: docs/RECIPES.md, "If the loss does not fall".
 WARMUP_EPOCHS = 5.0
 
 
