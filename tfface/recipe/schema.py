@@ -196,12 +196,17 @@ class Data(Section):
 
 
 class Neck(Section):
-    """What turns the backbone's feature map into the embedding, in the order of the fields."""
+    """What turns the backbone's feature map into the embedding, in the order of the fields.
+
+    embedding_bias: of the embedding's dense layer; by default where no batch norm follows, which
+        would take it out again.
+    """
 
     pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
     input_batch_norm: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: list[Annotated[int, Field(ge=1)]] = []
+    embedding_bias: bool | None = None
     batch_norm: bool = False
 
 

@@ -169,12 +169,8 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
         if neck.dropout:
             features = layers.Dropout(neck.dropout, name=f"neck_hidden_dropout_{number}")(features)
     if embedding_size is not None:
-        features = layers.Dense(
-            # A bias before a batch norm would be taken out again by it.
-            embedding_size,
-            use_bias=not neck.batch_norm,
-            name="embedding",
-        )(features)
+        use_bias = not neck.batch_norm if neck.embedding_bias is None else neck.embedding_bias
+        features = layers.Dense(embedding_size, use_bias=use_bias, name="embedding")(features)
     if neck.batch_norm:
         features = _batch_norm("neck_batch_norm", epsilon)(features)
     return layers.Activation("linear", dtype="float32", name="embeddings")(features)
