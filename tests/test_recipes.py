@@ -65,6 +65,8 @@ def test_every_stage_makes_a_step_on_drawn_faces(path, tmp_path):
     )
     for number, stage in enumerate(recipe.training.stages):
         stages.prepare(recognizer, stage, data.train.steps_per_epoch)
+        # Compiling a large network takes longer than a step of it.
+        recognizer.run_eagerly = True
         history = recognizer.fit(data.train.epoch(number).take(1), verbose=0, shuffle=False).history
         assert np.isfinite(history["loss"][0])
 
