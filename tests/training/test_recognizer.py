@@ -57,6 +57,19 @@ def test_input_batch_norm_flatten_and_hidden_layers(tmp_path):
     assert recognizer.embedder.output_shape == (None, 4)
 
 
+@pytest.mark.parametrize(
+    ("hidden", "dropouts"),
+    [
+        ("[]", ["neck_dropout"]),
+        ("[16, 8]", ["neck_hidden_dropout_0", "neck_hidden_dropout_1"]),
+    ],
+)
+def test_dropout_is_behind_each_hidden_layer_or_the_pooling(tmp_path, hidden, dropouts):
+    embedder = make(tmp_path, f"model.neck.hidden={hidden}").embedder
+    found = [layer.name for layer in embedder.layers if isinstance(layer, keras.layers.Dropout)]
+    assert found == dropouts
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_gives_float32_embeddings(tmp_path, policy):
     before = keras.config.dtype_policy()

@@ -198,6 +198,7 @@ class Data(Section):
 class Neck(Section):
     """What turns the backbone's feature map into the embedding, in the order of the fields.
 
+    dropout: after each hidden layer, or after pooling where there is none.
     embedding_bias: of the embedding's dense layer; by default where no batch norm follows, which
         would take it out again.
     """

@@ -162,7 +162,8 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
         features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
     else:
         features = layers.GlobalAveragePooling2D(name="neck_pooling")(features)
-    if neck.dropout:
+    # As VGG has it: nothing of what the first hidden layer takes is dropped.
+    if neck.dropout and not neck.hidden:
         features = layers.Dropout(neck.dropout, name="neck_dropout")(features)
     for number, size in enumerate(neck.hidden):
         features = layers.Dense(size, activation="relu", name=f"neck_hidden_{number}")(features)
