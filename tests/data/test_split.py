@@ -102,7 +102,7 @@ def test_into_parts(labels, fractions, seed):
     shares = np.array(fractions) / sum(fractions)
     # Who has a single image keeps it.
     to_share = counts[counts > 1].sum()
-    # Everybody keeps an image in the first part, also where its share is less; others have less then.
+    # Everybody keeps an image in the first part, where its share may be less; others then lack it.
     kept = np.maximum(1 - counts[counts > 1] * shares[0], 0).sum()
     for number, (part, share) in enumerate(zip(parts, shares, strict=True)):
         assert (np.diff(part) > 0).all()
