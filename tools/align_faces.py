@@ -56,10 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
         from tfface.data.alignment.detection import MtcnnDetector
 
         detector = MtcnnDetector()
-    try:
+    with command.interruptible("the same command goes on where it was"):
         done = align(plan, detector, options.workers)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command goes on where it was") from None
     without = f"{done.num_without:,} without a face"
     if done.num_unreadable:
         without += f" ({done.num_unreadable:,} of them can't be read)"

@@ -120,6 +120,15 @@ def _whole_number(text: str, lowest: int, highest: int | None = None) -> int:
     return int(text)
 
 
+@contextmanager
+def interruptible(how_to_go_on: str) -> Iterator[None]:
+    """Says how to go on when the user interrupts the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {how_to_go_on}") from None
+
+
 def warn(text: str) -> None:
     """Tells the user something that doesn't stop the tool."""
     print(f"warning: {text}", file=sys.stderr, flush=True)

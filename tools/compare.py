@@ -47,12 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     for path in filter(None, (json_file, output / "report.html", options.results)):
         check_writable(path)
     train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
-    try:
+    with command.interruptible("the same command keeps the finished runs and goes on"):
         compare(comparison, output, train)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; the same command keeps the finished runs and goes on"
-        ) from None
 
     figures = comparison.to_json()
     print(comparison_table.as_text(figures))

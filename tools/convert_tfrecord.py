@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.data.convert import convert
 
-    try:
+    with command.interruptible("the same command goes on from the files that are finished"):
         done = convert(
             options.sources,
             options.output,
@@ -51,10 +51,6 @@ def main(arguments: list[str] | None = None) -> None:
             quality=options.quality,
             on_bad_image=options.on_bad_image,
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; the same command goes on from the files that are finished"
-        ) from None
     dataset = done.dataset
     for why, num_identities, num_images in dataset.left_out:
         print(f"left out, {why}: {num_images:,} images, {num_identities:,} identities")

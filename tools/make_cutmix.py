@@ -1,10 +1,9 @@
 """Makes new images of each person by exchanging patches between two images of the same person."""
 
 import argparse
-import os
-from pathlib import Path
 
 import command
+import made_faces
 from tfface.errors import InputError
 
 _DESCRIPTION = """\
@@ -28,7 +27,6 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.cutmix import CutMixOptions, make_cutmix
-    from tfface.data.sources.opening import open_source
 
     how = CutMixOptions(
         per_class=options.per_class,
@@ -37,11 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
         format=options.output_format,
         seed=options.seed,
     )
-    opened = open_source(options.source, options.format)
-    try:
-        done = make_cutmix(opened, options.output, how, options.workers or os.cpu_count() or 1)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command goes on where it was") from None
+    source = made_faces.open_source(options)
+    with command.interruptible("the same command goes on where it was"):
+        done = make_cutmix(source, options.output, how, options.workers)
     if done.alone:
         command.warn(
             f"{len(done.alone):,} people have one image, and nothing to exchange with: "
@@ -60,8 +56,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="SRC", help="people, as convert_tfrecord takes them")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    made_faces.add(parser, of_format="new images")
     parser.add_argument(
         "--per-class",
         type=command.positive,
@@ -79,19 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-originals", action="store_true", help="write the new images alone")
     parser.add_argument(
-        "--output-format",
-        choices=("jpeg", "png"),
-        default="jpeg",
-        help="of new images; JPEG has quality 95 (default: jpeg)",
-    )
-    parser.add_argument(
         "--seed", type=command.natural, default=0, metavar="S", help="of all draws (default: 0)"
-    )
-    parser.add_argument(
-        "--format", default="auto", help="of SRC, as convert_tfrecord takes it (default: auto)"
-    )
-    parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
     )
     return parser.parse_args(arguments)
 

@@ -1,10 +1,9 @@
 """Replaces the background of face images by one colour."""
 
 import argparse
-import os
-from pathlib import Path
 
 import command
+import made_faces
 
 _DESCRIPTION = """\
 Finds the person in each face image and fills the rest with one colour. SRC is a folder with one
@@ -30,7 +29,6 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.background import REPORT, BackgroundOptions, remove_background
-    from tfface.data.sources.opening import open_source
 
     how = BackgroundOptions(
         method=options.method,
@@ -38,13 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
         fill=options.fill,
         format=options.output_format,
     )
-    opened = open_source(options.source, options.format)
-    try:
-        done = remove_background(
-            opened, options.output, how, options.workers or os.cpu_count() or 1
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command goes on where it was") from None
+    source = made_faces.open_source(options)
+    with command.interruptible("the same command goes on where it was"):
+        done = remove_background(source, options.output, how, options.workers)
     print(
         f"removed the background of {done.num_images - done.num_kept:,} of {done.num_images:,} "
         f"images; {done.num_kept:,} kept as they are, see {options.output / REPORT}"
@@ -58,8 +52,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="SRC", help="people, as convert_tfrecord takes them")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    made_faces.add(parser, of_format="the images")
     parser.add_argument(
         "--method",
         choices=("grabcut", "rembg"),
@@ -78,18 +71,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         choices=("black", "white", "grey", "mean"),
         default="black",
         help="the new background; mean is each image's mean colour (default: black)",
-    )
-    parser.add_argument(
-        "--output-format",
-        choices=("jpeg", "png"),
-        default="jpeg",
-        help="of the images; JPEG has quality 95 (default: jpeg)",
-    )
-    parser.add_argument(
-        "--format", default="auto", help="of SRC, as convert_tfrecord takes it (default: auto)"
-    )
-    parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
     )
     return parser.parse_args(arguments)
 

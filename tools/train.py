@@ -21,12 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     loaded = recipe.load(options.recipe, TABLES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
-    try:
+    with command.interruptible(
+        "the same command with --resume goes on after the last finished epoch"
+    ):
         print(train(loaded, run_dir, options.data_dir, resume=options.resume))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; the same command with --resume goes on after the last finished epoch"
-        ) from None
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
