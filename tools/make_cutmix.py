@@ -4,7 +4,6 @@ import argparse
 
 import command
 import made_faces
-from tfface.errors import InputError
 
 _DESCRIPTION = """\
 Makes new images of each person: two images of the person exchange a rectangle, which gives two new
@@ -43,8 +42,6 @@ def main(arguments: list[str] | None = None) -> None:
             f"{len(done.alone):,} people have one image, and nothing to exchange with: "
             f"{', '.join(done.alone[:5])}{', ...' if len(done.alone) > 5 else ''}"
         )
-    if not done.num_made:
-        raise InputError(f"{options.source}: nobody has two images, so nothing can be made")
     originals = f" and {done.num_originals:,} originals" if done.num_originals else ""
     print(f"made: {done.num_made:,} new images{originals}")
     print(options.output)

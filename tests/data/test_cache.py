@@ -78,5 +78,14 @@ def test_too_little_disk(source, tmp_path):
         cache.decode_into_file(source, INDICES, (1_000_000, 100_000), tmp_path / "cache")
 
 
+def test_memory_that_files_fill_is_available(tmp_path, monkeypatch):
+    """A container with a limit of 2 MiB of which 1.75 are used, 1 of it by files that were read."""
+    (tmp_path / "memory.max").write_text(f"{2 << 20}\n")
+    (tmp_path / "memory.current").write_text(f"{7 << 18}\n")
+    (tmp_path / "memory.stat").write_text(f"anon {3 << 18}\ninactive_file {1 << 20}\n")
+    monkeypatch.setattr(cache, "_CONTROL_GROUPS", tmp_path)
+    assert cache._available_memory_bytes() == 5 << 18
+
+
 def test_available_memory_is_plausible():
     assert 1 << 20 < cache._available_memory_bytes() < 1 << 50

@@ -42,6 +42,16 @@ def test_names_stay_in_their_folder():
 def test_people_of_one_name_stay_apart():
     people = [Identity("ann", "x"), Identity("bob", "x"), Identity("ann", "y")]
     assert class_folders(people) == ["x_ann", "bob", "y_ann"]
+    people = [Identity("a/b", "x"), Identity("a_b", "x"), Identity("a:b", "x")]
+    assert class_folders(people)[:2] == ["a_b", "a_b_2"]
+    people = [Identity("ann", "x"), Identity("ann", "y"), Identity("x_ann", "z")]
+    assert class_folders(people) == ["x_ann", "y_ann", "x_ann_2"]
+    assert class_folders([Identity("ann", "x")] * 3) == ["x_ann", "x_ann_2", "x_ann_3"]
+
+
+def test_records_that_say_little_of_where_they_came_from():
+    source = Named(["0"], ["", "0", "0/1.jpg"], [0] * 3)
+    assert image_stems(source) == ["0/00000000", "0/0", "0/1"]
 
 
 def test_an_output_in_the_source(tmp_path):

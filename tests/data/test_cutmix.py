@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from tests.data.small_faces import write_folder
-from tfface.data.cutmix import CutMixOptions, make_cutmix
+from tfface.data.cutmix import CutMixOptions, _draw_pairs, make_cutmix
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
+from tfface.files import locked
 
 
 @pytest.fixture
@@ -96,6 +97,55 @@ def test_goes_on_where_it_was_stopped(faces, tmp_path):
     assert (output / "p0" / "0.png").stat().st_mtime_ns == kept
     with pytest.raises(InputError, match=r"made in another way \(per class 5, not 6\)"):
         made(faces, output, per_class=6)
+
+
+def test_what_was_deleted_is_made_again(faces, tmp_path):
+    made(faces, tmp_path / "out")
+    before = files(tmp_path / "out")
+    for name in ("p0/cutmix_00001.png", "p1/1.png"):
+        (tmp_path / "out" / name).unlink()
+    made(faces, tmp_path / "out")
+    assert files(tmp_path / "out") == before
+
+
+def test_people_whose_folders_would_be_one_stay_apart(faces, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        "path,identity\np0/0.png,a/b\np0/1.png,a/b\np1/0.png,a_b\np1/1.png,a_b\n"
+    )
+    listed = f"{{source: csv, path: {tmp_path / 'list.csv'}, images: {faces}}}"
+    make_cutmix(open_source(listed), tmp_path / "out", CutMixOptions(per_class=2, format="png"), 2)
+    for folder, red in (("a_b", 0), ("a_b_2", 100)):
+        images = sorted((tmp_path / "out" / folder).iterdir())
+        assert len(images) == 4
+        assert all((np.asarray(Image.open(image))[..., 0] == red).all() for image in images)
+
+
+def test_pairs_of_many_images():
+    """Few of very many pairs are drawn without making all, and none twice."""
+    pairs = _draw_pairs(30_000, 500, 7)
+    assert pairs.shape == (500, 2)
+    assert len(np.unique(pairs, axis=0)) == 500
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+    assert 0 <= pairs.min() < 1000
+    assert 29_000 < pairs.max() < 30_000
+
+
+@pytest.mark.parametrize("count", [2, 3, 17])
+def test_all_pairs_come_before_one_comes_again(count):
+    pairs = _draw_pairs(count, 10**6, 7)
+    assert sorted(map(tuple, pairs)) == [(a, b) for a in range(count) for b in range(a + 1, count)]
+
+
+def test_nobody_has_two_images(faces, tmp_path):
+    only = f"{{source: split, path: {faces}, train_images: 1, fractions: [0.5, 0.5], part: train}}"
+    with pytest.raises(InputError, match="nobody has two images, so nothing can be made"):
+        make_cutmix(open_source(only), tmp_path / "out", CutMixOptions(per_class=2), 2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_process_at_a_time(faces, tmp_path):
+    with locked(tmp_path / "out"), pytest.raises(InputError, match="another process"):
+        made(faces, tmp_path / "out")
 
 
 def test_images_of_other_sizes(tmp_path):

@@ -32,6 +32,15 @@ def test_what_was_not_written_to_its_end_does_not_count(tmp_path):
     assert list(made(tmp_path).done) == ["a"]
 
 
+def test_what_was_removed_since_is_to_be_made_again(tmp_path):
+    first = made(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jpg").write_bytes(b"image")
+        first.note(name, {"image": f"{name}.jpg"})
+    (tmp_path / "a.jpg").unlink()
+    assert list(made(tmp_path).done) == ["b"]
+
+
 def test_leftovers_are_removed(tmp_path):
     made(tmp_path)
     (tmp_path / "ann").mkdir()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.small_faces import write_folder
+from tests.data.small_faces import encoded, write_folder
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.convert import convert
 from tfface.data.images import decode
@@ -71,8 +71,8 @@ def test_batches_hold_the_images_with_their_labels(source, cache, tmp_path):
         tf.TensorSpec((4,), tf.int32),
     )
     known = {}
-    for index, encoded in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
-        known[decode(tf.constant(encoded), *SIZE).numpy().tobytes()] = source.labels[index]
+    for index, image in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
+        known[decode(tf.constant(image), *SIZE).numpy().tobytes()] = source.labels[index]
     seen = set()
     for images, labels in batches(epoch):
         for image, label in zip(images, labels, strict=True):
@@ -119,9 +119,17 @@ def test_epochs_and_seeds_differ(source):
     assert len({str(content(*key)) for key in ((0, 0), (0, 1), (1, 0))}) == 3
 
 
-def test_augmentation_differs_between_batches(folder):
-    same = np.zeros(12, np.int64)
-    pipeline = make(folder, cache="memory", indices=same, augment=stages(), shuffle=False)
+def test_augmentation_differs_between_batches(tmp_path):
+    (tmp_path / "ann").mkdir()
+    for number in range(12):
+        (tmp_path / "ann" / f"{number:02d}.jpg").write_bytes(encoded(1))
+    pipeline = make(
+        FolderSource(tmp_path),
+        cache="memory",
+        indices=np.arange(12),
+        augment=stages(),
+        shuffle=False,
+    )
     images = np.concatenate([images for images, _ in batches(pipeline.epoch(0))])
     assert len({image.tobytes() for image in images}) == 12
 
@@ -272,8 +280,8 @@ class TestImagesPerIdentity:
         expected = batches(pipeline.epoch(1))
         assert len(expected) == 5
         known = {}
-        for index, encoded in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
-            known[decode(tf.constant(encoded), *SIZE).numpy().tobytes()] = source.labels[index]
+        for index, image in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
+            known[decode(tf.constant(image), *SIZE).numpy().tobytes()] = source.labels[index]
         for images, labels in expected:
             assert labels[0] == labels[1] != labels[2] == labels[3]
             assert [known[image.tobytes()] for image in images] == labels.tolist()

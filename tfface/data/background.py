@@ -19,7 +19,7 @@ from tfface.data.picture_files import EXTENSIONS, write_encoded, write_picture
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_writable, replacing
+from tfface.files import check_writable, locked, replacing
 from tfface.report.contact_sheet import (
     CONTACT_SHEET_FILE,
     draw_contact_sheet,
@@ -101,8 +101,8 @@ def remove_background(
     Args:
         output: new, or that of the same command that was interrupted.
         num_workers: threads.
-    Raises InputError: the output can't be used, an image can't be decoded, or the method isn't
-        installed.
+    Raises InputError: the output can't be used, or another process is writing it; an image can't be
+        decoded; or the method isn't installed.
     """
     source = opened.source
     check_output(opened.path, output)
@@ -112,25 +112,26 @@ def remove_background(
         **asdict(options),
         "source": source.fingerprint,
     }
-    made = MadeFolder(output, how)
     stems = image_stems(source)
-    for path in (output / REPORT, output / CONTACT_SHEET_FILE):
-        check_writable(path)
-    made.start()
-    left = [index for index in range(source.num_images) if stems[index] not in made.done]
+    with locked(output):
+        made = MadeFolder(output, how)
+        for path in (output / REPORT, output / CONTACT_SHEET_FILE):
+            check_writable(path)
+        made.start()
+        left = [index for index in range(source.num_images) if stems[index] not in made.done]
 
-    def remove(index: int, advance) -> tuple[str, dict]:
-        entry = _remove(source, index, stems[index], output, options, find)
-        advance(1)
-        return stems[index], entry
+        def remove(index: int, advance) -> tuple[str, dict]:
+            entry = _remove(source, index, stems[index], output, options, find)
+            advance(1)
+            return stems[index], entry
 
-    with image_workers(num_workers, len(left), "removing backgrounds") as (submit, _):
-        futures = [submit(remove, index) for index in left]
-        for future in futures:
-            made.note(*future.result())
-    entries = [made.done[stem] for stem in stems]
-    _write_report(output / REPORT, source, entries)
-    _draw_sheet(output, source, entries)
+        with image_workers(num_workers, len(left), "removing backgrounds") as (submit, _):
+            futures = [submit(remove, index) for index in left]
+            for future in futures:
+                made.note(*future.result())
+        entries = [made.done[stem] for stem in stems]
+        _write_report(output / REPORT, source, entries)
+        _draw_sheet(output, source, entries)
     return BackgroundSummary(len(entries), sum(bool(entry["reason"]) for entry in entries))
 
 

@@ -19,6 +19,7 @@ from tfface.progress import progress
 _VERSION = 1
 # Left to the program and the rest of the machine when images are kept in memory.
 _SPARE_MEMORY_BYTES = 1 << 30
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _BATCH = 256
 
 
@@ -108,7 +109,10 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
 
 
 def _available_memory_bytes() -> int:
-    """The machine's available memory, or what the control group leaves of it where that is less."""
+    """The machine's available memory, or what the control group leaves of it where that is less.
+
+    Files that were read count as used there, but give way: they are taken off, as Kubernetes does.
+    """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
@@ -116,15 +120,14 @@ def _available_memory_bytes() -> int:
     except (OSError, StopIteration):
         # No Linux: all memory is the best estimate that the standard library has.
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        (
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        ),
+    for folder, limit, used in (
+        (_CONTROL_GROUPS, "memory.max", "memory.current"),
+        (_CONTROL_GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         try:
-            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            stat = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+            left += int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
         except (OSError, ValueError):
             # No such control group, or "max": no limit.
             continue

@@ -1,7 +1,8 @@
 """What images of a source are called in a folder with one sub-folder per identity."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from tfface.data.dataset_folder import Identity
@@ -10,13 +11,17 @@ from tfface.errors import InputError
 
 
 def class_folders(identities: Sequence[Identity]) -> list[str]:
-    """Returns a folder name for each identity: its name, after its source's where two share it."""
-    names = [identity.name for identity in identities]
-    shared = {name for name in names if names.count(name) > 1} if _repeats(names) else set()
-    return [
-        _safe(f"{identity.source}_{identity.name}" if identity.name in shared else identity.name)
+    """Returns a folder name for each identity, no two alike.
+
+    It is the identity's name, after its source's where two share it; where two are still alike,
+    `_2`, `_3` and so on are added.
+    """
+    times = Counter(identity.name for identity in identities)
+    names = (
+        f"{identity.source}_{identity.name}" if times[identity.name] > 1 else identity.name
         for identity in identities
-    ]
+    )
+    return list(_told_apart(map(_safe, names)))
 
 
 def image_stems(source: ImageSource) -> list[str]:
@@ -26,20 +31,15 @@ def image_stems(source: ImageSource) -> list[str]:
     source calls two images the same, `_2`, `_3` and so on are added.
     """
     folders = class_folders(source.identities)
-    stems, taken = [], set()
+    stems = []
     for index in range(source.num_images):
         label = int(source.labels[index])
         parts = PurePosixPath(source.filename(index)).parts
-        inside = parts[1:] if parts[0] == source.identities[label].name else parts[-1:]
-        stem = "/".join([folders[label], *map(_safe, inside)])
-        stem = wanted = os.path.splitext(stem)[0]
-        number = 1
-        while stem in taken:
-            number += 1
-            stem = f"{wanted}_{number}"
-        taken.add(stem)
-        stems.append(stem)
-    return stems
+        is_below = len(parts) > 1 and parts[0] == source.identities[label].name
+        # Records may say nothing of where their image came from.
+        inside = (parts[1:] if is_below else parts[-1:]) or (f"{index:08d}",)
+        stems.append(os.path.splitext("/".join([folders[label], *map(_safe, inside)]))[0])
+    return list(_told_apart(stems))
 
 
 def check_output(source: Path | None, output: Path) -> None:
@@ -51,8 +51,18 @@ def check_output(source: Path | None, output: Path) -> None:
         )
 
 
-def _repeats(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
+def _told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Adds `_2`, `_3` and so on to names that were there before."""
+    taken: set[str] = set()
+    times: Counter[str] = Counter()
+    for wanted in names:
+        times[wanted] += 1
+        name = wanted if times[wanted] == 1 else f"{wanted}_{times[wanted]}"
+        while name in taken:
+            times[wanted] += 1
+            name = f"{wanted}_{times[wanted]}"
+        taken.add(name)
+        yield name
 
 
 def _safe(name: str) -> str:

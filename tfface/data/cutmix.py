@@ -16,7 +16,7 @@ from tfface.data.picture_files import EXTENSIONS, write_encoded, write_picture
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_writable
+from tfface.files import check_writable, locked
 from tfface.report.contact_sheet import CONTACT_SHEET_FILE, draw_contact_sheet, side_by_side
 
 # New images are called so, with a number.
@@ -93,14 +93,15 @@ def make_cutmix(
     one comes again. The rectangle has the images' aspect, a uniform area, and lies anywhere. Where
     two images differ in size, what is pasted is resized so that it covers the same part.
 
-    The new images are OUTPUT/IDENTITY/cutmix_00001.jpg and so on; the originals keep their names
-    and their bytes. Each new image depends on the source, the options and its number alone.
+    The new images are OUTPUT/IDENTITY/cutmix_00001.jpg and so on; the originals keep their bytes
+    and, but for the extension, which is that of their format, their names. Each new image depends
+    on the source, the options and its number alone.
 
     Args:
         output: new, or that of the same command that was interrupted.
         num_workers: threads.
-    Raises InputError: the output can't be used, an image can't be decoded, or an original's name is
-        one that new images have.
+    Raises InputError: the output can't be used, or another process is writing it; nobody has two
+        images; an image can't be decoded; or an original's name is one that new images have.
     """
     source = opened.source
     check_output(opened.path, output)
@@ -113,7 +114,9 @@ def make_cutmix(
         "seed": options.seed,
         "source": source.fingerprint,
     }
-    made = MadeFolder(output, how)
+    counts = np.bincount(source.labels, minlength=source.num_identities)
+    if not (counts > 1).any():
+        raise InputError(f"{source.name}: nobody has two images, so nothing can be made")
     stems = image_stems(source)
     for stem in stems:
         if stem.rpartition("/")[2].startswith(_PREFIX):
@@ -121,35 +124,36 @@ def make_cutmix(
                 f"{stem}: images called {_PREFIX}... are made by this tool: give it a folder of "
                 "originals, or rename it"
             )
-    check_writable(output / CONTACT_SHEET_FILE)
-    made.start()
-    exchanges = list(_draw_exchanges(source, options))
-    left = [exchange for exchange in exchanges if not _is_done(exchange, options, made)]
-    originals = range(source.num_images) if options.with_originals else range(0)
-    copies = [index for index in originals if stems[index] not in made.done]
-    total = len(copies) + sum(len(exchange.numbers) for exchange in left)
+    with locked(output):
+        made = MadeFolder(output, how)
+        check_writable(output / CONTACT_SHEET_FILE)
+        made.start()
+        exchanges = list(_draw_exchanges(source, options))
+        left = [exchange for exchange in exchanges if not _is_done(exchange, options, made)]
+        originals = range(source.num_images) if options.with_originals else range(0)
+        copies = [index for index in originals if stems[index] not in made.done]
+        total = len(copies) + sum(len(exchange.numbers) for exchange in left)
 
-    def copy(index: int, advance) -> list[str]:
-        write_encoded(stems[index], output, source.read(index).encoded)
-        advance(1)
-        return [stems[index]]
+        def copy(index: int, advance) -> list[tuple[str, str]]:
+            name = write_encoded(stems[index], output, source.read(index).encoded)
+            advance(1)
+            return [(stems[index], name)]
 
-    def exchange(task: _Exchange, advance) -> list[str]:
-        pictures = _exchanged(source, task)
-        names = _names(task, options)
-        for name, picture in zip(names, pictures, strict=False):
-            write_picture(output / name, picture, options.format)
-        advance(len(names))
-        return names
+        def exchange(task: _Exchange, advance) -> list[tuple[str, str]]:
+            pictures = _exchanged(source, task)
+            names = _names(task, options)
+            for name, picture in zip(names, pictures, strict=False):
+                write_picture(output / name, picture, options.format)
+            advance(len(names))
+            return [(name, name) for name in names]
 
-    with image_workers(num_workers, total, "mixing") as (submit, _):
-        futures = [submit(copy, index) for index in copies]
-        futures += [submit(exchange, task) for task in left]
-        for future in futures:
-            for name in future.result():
-                made.note(name, {})
-    _draw_sheet(output, source, exchanges, options)
-    counts = np.bincount(source.labels, minlength=source.num_identities)
+        with image_workers(num_workers, total, "mixing") as (submit, _):
+            futures = [submit(copy, index) for index in copies]
+            futures += [submit(exchange, task) for task in left]
+            for future in futures:
+                for name, image in future.result():
+                    made.note(name, {"image": image})
+        _draw_sheet(output, source, exchanges, options)
     return CutMixSummary(
         num_made=sum(len(exchange.numbers) for exchange in exchanges),
         num_originals=len(originals),
@@ -167,22 +171,38 @@ def _draw_exchanges(source: ImageSource, options: CutMixOptions) -> Iterator[_Ex
     for label, images in enumerate(by_label):
         if len(images) < 2:
             continue
-        first, second = np.triu_indices(len(images), 1)
-        order = seeding.permutation(seeding.fold(options.seed, label, _PAIRS), len(first))
+        pairs = _draw_pairs(
+            len(images), (options.per_class + 1) // 2, seeding.fold(options.seed, label, _PAIRS)
+        )
         for number in range(0, options.per_class, 2):
-            pair = order[number // 2 % len(order)]
+            first, second = pairs[number // 2 % len(pairs)]
             words = seeding.words(seeding.fold(options.seed, label, _RECTANGLE, number), 3)
             area, top, left = (words >> 11) / 2**53
             side = (options.area[0] + (options.area[1] - options.area[0]) * area) ** 0.5
             yield _Exchange(
                 folder=folders[label],
                 numbers=tuple(range(number, min(number + 2, options.per_class))),
-                first=int(images[first[pair]]),
-                second=int(images[second[pair]]),
+                first=int(images[first]),
+                second=int(images[second]),
                 top=top * (1 - side),
                 left=left * (1 - side),
                 side=side,
             )
+
+
+def _draw_pairs(count: int, wanted: int, key: int) -> np.ndarray:
+    """Returns different pairs of 0..count-1 in a random order: all, or `wanted`; int64 [n, 2]."""
+    num_pairs = count * (count - 1) // 2
+    if num_pairs <= max(1 << 16, 8 * wanted):
+        chosen = seeding.permutation(key, num_pairs)[:wanted]
+    else:
+        # Far more than are wanted: twice as many draws hold enough different ones.
+        drawn = (seeding.words(key, 2 * wanted) % np.uint64(num_pairs)).astype(np.int64)
+        chosen = drawn[np.sort(np.unique(drawn, return_index=True)[1])][:wanted]
+    firsts = np.arange(count)
+    begins = firsts * (2 * count - firsts - 1) // 2
+    first = np.searchsorted(begins, chosen, side="right") - 1
+    return np.stack([first, first + 1 + chosen - begins[first]], axis=1)
 
 
 def _exchanged(source: ImageSource, task: _Exchange) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,10 @@ class MadeFolder:
         for entry in entries[1:]:
             if entry is None or "name" not in entry:
                 break  # after damage nothing counts; it is done again
-            self.done[entry.pop("name")] = entry
+            name = entry.pop("name")
+            # What was removed since is made again.
+            if (output / entry.get("image", "")).exists():
+                self.done[name] = entry
 
     def start(self) -> None:
         """Makes the folder ready for `note`.

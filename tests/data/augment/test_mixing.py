@@ -99,6 +99,16 @@ def test_some_images_stay_with_a_share_of_one(part):
     assert is_whole.mean() == pytest.approx(0.5, abs=0.16)
 
 
+@pytest.mark.parametrize("part", [MixUp, CutMix])
+def test_whether_an_image_is_mixed_does_not_depend_on_its_partner(part):
+    mix, of_mixed = part(1.0, probability=0.5), []
+    for number in range(20):
+        _, labels = mix(IMAGES, LABELS, tf.constant([number, 3]))
+        mixed = labels["shares"].numpy() < 1
+        of_mixed.append(mixed[labels["others"].numpy() - 1000][mixed])
+    assert np.concatenate(of_mixed).mean() == pytest.approx(0.5, abs=0.07)
+
+
 def test_one_class_cutmix_pastes_from_the_same_identity():
     labels = tf.constant(NUMBERS // 3, tf.int32)
     found = OneClassCutMix(1.0, probability=1.0)(IMAGES, labels, SEED).numpy()[..., 0]

@@ -65,7 +65,8 @@ class Patches:
         Args:
             shape: int32 [4], of the images.
         """
-        draws = uniform([3, shape[0]], another(seed))
+        # `another` twice would be the first seed again, by which the partners are drawn.
+        draws = uniform([3, shape[0]], another(seed) + 1)
         chosen = draws[0] < self._probability
         sides = tf.sqrt(tf.where(chosen, self._areas.draw(shape[0], seed), 0.0))
         tops, heights = _extent(shape[1], sides, draws[1])

@@ -22,7 +22,10 @@ def between(low: float, high: float, draws: tf.Tensor) -> tf.Tensor:
 
 
 def another(seed: tf.Tensor) -> tf.Tensor:
-    """Returns a seed whose numbers have nothing to do with those of `seed`."""
+    """Returns a seed whose numbers have nothing to do with those of `seed`.
+
+    Called twice it gives `seed` back: for a third seed, use `another(seed) + 1`.
+    """
     return tf.bitwise.bitwise_xor(seed, tf.constant([0x3C6EF372, 0x5A827999]))
 
 
@@ -38,6 +41,12 @@ def words_of_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     keys = tf.random.stateless_uniform([shape[0], 1], seed, None, None, tf.int32, alg="philox")
     return _hashed(keys + tf.range(shape[1] * shape[2] * shape[3]) * _GOLDEN)
+
+
+def noise_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns images float32 of `shape`, each value uniform among 0, 1, ..., 255."""
+    words = tf.bitwise.right_shift(words_of_values(shape, seed), 24)
+    return tf.reshape(tf.cast(words, tf.float32), shape)
 
 
 def _hashed(numbers: tf.Tensor) -> tf.Tensor:

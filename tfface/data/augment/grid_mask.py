@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.draws import another, between, uniform, words_of_values
+from tfface.data.augment.draws import another, between, noise_values, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
 
 
@@ -61,5 +61,4 @@ class GridMask:
     def _filling(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._fill == "black":
             return tf.zeros([1, 1, 1, 3])
-        words = tf.bitwise.right_shift(words_of_values(shape, seed), 24)
-        return tf.reshape(tf.cast(words, tf.float32), shape)
+        return noise_values(shape, seed)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import another, uniform, words_of_values
+from tfface.data.augment.draws import another, noise_values, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
 from tfface.data.augment.rectangles import draw_rectangles
 
@@ -47,8 +47,7 @@ class RandomErasing:
 
     def _filling(self, images: tf.Tensor, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._fill == "noise":
-            words = tf.bitwise.right_shift(words_of_values(shape, seed), 24)
-            return tf.reshape(tf.cast(words, tf.float32), shape)
+            return noise_values(shape, seed)
         if self._fill == "mean":
             return tf.reduce_mean(images, axis=(1, 2), keepdims=True)
         return tf.zeros([1, 1, 1, 3])

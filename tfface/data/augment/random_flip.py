@@ -1,11 +1,9 @@
 """Mirrored faces."""
 
-from typing import Annotated
-
 import tensorflow as tf
-from pydantic import Field
 
 from tfface.data.augment.draws import uniform
+from tfface.data.augment.options import Probability
 
 
 class RandomFlip:
@@ -15,7 +13,7 @@ class RandomFlip:
         probability: in [0, 1].
     """
 
-    def __init__(self, probability: Annotated[float, Field(ge=0, le=1)] = 0.5):
+    def __init__(self, probability: Probability = 0.5):
         self._probability = probability
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.data.sources.image_source import ImageSource
@@ -43,7 +43,7 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     if rest.startswith("{"):
         part = load_source(rest, SOURCES)
         source = build(SOURCES[part.name], part.options, Path(), name=name)
-        return OpenedSource(part.name, source, part.options.get("path"))
+        return OpenedSource(part.name, source, _path_in(part.options))
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
     path = Path(rest)
@@ -61,6 +61,14 @@ def _split(argument: str) -> tuple[str | None, str]:
     if given and not Path(argument).exists():
         return given[1], given[2]
     return None, argument
+
+
+def _path_in(options: dict[str, Any]) -> Path | None:
+    """Returns the option `path`, or that of the source that a split is of."""
+    given = options.get("path")
+    if given is None:
+        return _path_in(options["of"]) if "of" in options else None
+    return Path(given)
 
 
 def _takes_a_path(source: Callable) -> bool:
