@@ -3,8 +3,12 @@
 import errno
 import fcntl
 import json
+import lzma
 import os
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,3 +127,21 @@ def _umask() -> int:
 
 # Once, while there is one thread: to ask for it is to change it for a moment, for all of them.
 _UMASK = _umask()
+
+
+# What reading a damaged or hostile zip of arrays (.npz, .keras) raises: zipfile, its decompressors,
+# and NumPy's parser of array headers name no errors of their own.
+DAMAGED_ARCHIVE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    tokenize.TokenError,
+)

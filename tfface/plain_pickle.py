@@ -5,14 +5,17 @@ the instructions that lists, numbers, strings and arrays are made of. The functi
 file names are looked up in its `Vocabulary`, where inert stand-ins wait; any other name, and any
 other instruction, is refused. Nothing is imported and nothing is called by the file.
 
-Memory stays within a few times the file's size: whatever an instruction makes is either cut from
-the file's own bytes or a reference to what is there already.
+Whatever an instruction makes is either cut from the file's own bytes, or an object of a fixed size
+that refers to what is there already: some 70 bytes for one byte of the file, so who reads files of
+others sets a limit to their size.
 """
 
 import mmap
 import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from tfface.errors import shown
 
 
 class PickleError(Exception):
@@ -89,7 +92,7 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise PickleError(
             f"cut short or damaged: not a whole pickle (after byte {position} of {len(data)}: "
-            f"{error})"
+            f"{shown(str(error))})"
         ) from error
     raise PickleError(f"cut short: the pickle has no end ({len(data)} bytes)")
 
@@ -150,14 +153,17 @@ def _name(machine: Machine, name: str) -> None:
     names = machine.vocabulary.names
     if known not in names:
         raise PickleError(
-            f"refused: the pickle calls {name}, which no {machine.vocabulary.file_kind} needs; "
-            "nothing of it was run"
+            f"refused: the pickle calls {shown(name)}, which no "
+            f"{machine.vocabulary.file_kind} needs; nothing of it was run"
         )
     machine.stack.append(Known(known, names[known]))
 
 
 def _stack_name(machine: Machine, _: object) -> None:
     name, module = machine.stack.pop(), machine.stack.pop()
+    # Made to text, nested tuples can be of any length.
+    if not isinstance(name, str) or not isinstance(module, str):
+        raise TypeError("a name that is no text")
     _name(machine, f"{module} {name}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfface.backbones.stored_array import StoredArray, as_float32
 from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE
 
 # safetensors' types -> NumPy's; of BF16 the bits.
 _SAFETENSORS = {
@@ -36,29 +37,26 @@ def read_npz(path: Path) -> dict[str, StoredArray]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _stored_npy(path, archive, name) for name in names}
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise _damaged(path, error) from error
 
 
 def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
+        # Later ones are for records of many fields; their headers are of any length.
+        if version != (1, 0):
             raise ValueError(f"{name} is of version {version}")
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, type_ = read_header(file)
+        shape, _, type_ = np.lib.format.read_array_header_1_0(file)
     if type_.kind not in "fiub":
         raise ValueError(f"{name} is of type {type_}, not of numbers")
 
     def load() -> np.ndarray:
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return as_float32(arrays[name.removesuffix(".npy")], type_.name)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+            # Not by np.load, which may give another entry of nearly that name.
+            with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+                return as_float32(np.lib.format.read_array(file, allow_pickle=False), type_.name)
+        except DAMAGED_ARCHIVE as error:
             raise _damaged(path, error) from error
 
     return StoredArray(shape, load)
@@ -126,9 +124,14 @@ def read_onnx(path: Path) -> dict[str, StoredArray]:
         raise _damaged(path, error) from error
 
     def stored(tensor) -> StoredArray:
-        return StoredArray(
-            tuple(tensor.dims), lambda: as_float32(onnx.numpy_helper.to_array(tensor), "")
-        )
+        def load() -> np.ndarray:
+            try:
+                return as_float32(onnx.numpy_helper.to_array(tensor), "")
+            # Nor does it here.
+            except Exception as error:
+                raise _damaged(path, f"{tensor.name}: {error}") from error
+
+        return StoredArray(tuple(tensor.dims), load)
 
     return {tensor.name: stored(tensor) for tensor in model.graph.initializer}
 

@@ -17,7 +17,14 @@ from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.published import refuse_weights
-from tfface.backbones.torch_layers import batch_norm, conv, grouped_conv, kaiming_fan_out, prelu
+from tfface.backbones.torch_layers import (
+    batch_norm,
+    conv,
+    depthwise_kernel,
+    grouped_conv,
+    kaiming_fan_out,
+    prelu,
+)
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -86,7 +93,10 @@ def _build(
     _, rows, columns, _ = features.shape
     convolution, norm, _ = next(names)
     features = layers.DepthwiseConv2D(
-        (rows, columns), use_bias=False, depthwise_initializer=kaiming_fan_out(), name=convolution
+        (rows, columns),
+        use_bias=False,
+        depthwise_initializer=depthwise_kernel((rows, columns), END_CHANNELS),
+        name=convolution,
     )(features)
     return keras.Model(images, batch_norm(features, norm), name="backbone")
 
@@ -110,7 +120,7 @@ def _part(features, channels, names, kernel_size, strides=1, groups=1):
             strides,
             padding="valid" if strides > 1 else "same",
             use_bias=False,
-            depthwise_initializer=kaiming_fan_out(),
+            depthwise_initializer=depthwise_kernel((kernel_size,) * 2, channels),
             name=convolution,
         )(features)
     else:

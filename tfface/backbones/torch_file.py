@@ -16,6 +16,7 @@ import numpy as np
 
 from tfface.backbones.stored_array import StoredArray, as_float32
 from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE
 from tfface.plain_pickle import (
     DICTIONARIES,
     Known,
@@ -51,7 +52,7 @@ _NESTED = (
     "net",
 )
 # Names and sizes; those of ResNet152's tensors are 0.1 MB.
-_MOST_PICKLE_BYTES = 2**24
+_MOST_PICKLE_BYTES = 2**22
 # What `torch.save` wrote first before it wrote zips.
 _LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 
@@ -106,15 +107,7 @@ def read_torch_file(path: Path) -> dict[str, StoredArray]:
             f"{error}; a checkpoint must hold tensors and plain values alone, as "
             "torch.save(model.state_dict(), path) writes them",
         ) from error
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except DAMAGED_ARCHIVE as error:
         raise _error(path, f"cut short or damaged: {error}") from error
 
 
@@ -140,10 +133,12 @@ def _read_zip(path: Path) -> tuple[object, dict[str, _Storage], str]:
             raise ValueError(f"a pickle of {entries[pickles[0]].file_size} bytes")
         storages = {}
         for name, entry in entries.items():
-            if not name.startswith(f"{root}data/"):
+            if not name.startswith(root):
                 continue
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
                 raise ValueError(f"{name} is compressed or encrypted, which torch.save never does")
+            if not name.startswith(f"{root}data/"):
+                continue
             # The two lengths at the end of the entry's own header, which its bytes follow.
             file.seek(entry.header_offset + 26)
             lengths = np.frombuffer(file.read(4), "<u2")
@@ -159,7 +154,9 @@ def _read_zip(path: Path) -> tuple[object, dict[str, _Storage], str]:
 
 
 def _read_legacy(path: Path) -> tuple[object, dict[str, _Storage], str]:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    size = path.stat().st_size
+    most = min(size, _MOST_PICKLE_BYTES)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), most, access=mmap.ACCESS_READ) as data:
         if data[:4] == b"PK\3\4":
             raise ValueError("the end of the zip is missing")
         # A pickle of another kind is refused before it is read.
@@ -176,13 +173,12 @@ def _read_legacy(path: Path) -> tuple[object, dict[str, _Storage], str]:
         for key in keys:
             if key not in types:
                 raise ValueError(f"storage {key} is of an unknown type")
-            items = int.from_bytes(data[position : position + 8], "little" if little else "big")
+            file.seek(position)
+            items = int.from_bytes(file.read(8), "little" if little else "big")
             num_bytes = items * np.dtype(_TYPES[types[key]][0]).itemsize
             position += 8
-            if position + num_bytes > len(data):
-                raise ValueError(
-                    f"storage {key} claims {num_bytes} bytes, the file has {len(data)}"
-                )
+            if position + num_bytes > size:
+                raise ValueError(f"storage {key} claims {num_bytes} bytes, the file has {size}")
             storages[key] = _Storage(position, num_bytes)
             position += num_bytes
     return content, storages, "<" if little else ">"
@@ -305,7 +301,10 @@ def _rebuild_parameter(machine: Machine, arguments: tuple) -> _Tensor:
 def _make_dictionary(machine: Machine, arguments: tuple) -> dict:
     """Also that of PyTorch before 0.4, which is given its items in a list."""
     items = arguments[0] if arguments and isinstance(arguments[0], list) else []
-    return {key: value for key, value in items if isinstance(key, str)}
+    made = {key: value for key, value in items if isinstance(key, str)}
+    # Used up, so that a file can't have the same list copied often.
+    items.clear()
+    return made
 
 
 def _set_state(target: object, state: object) -> None:

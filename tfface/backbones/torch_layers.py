@@ -17,6 +17,14 @@ def kaiming_fan_out() -> keras.Initializer:
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
+def depthwise_kernel(sizes: tuple[int, int], channels: int) -> keras.Initializer:
+    """`kaiming_fan_out` of a depthwise convolution.
+
+    PyTorch counts all of its channels as the fan out, Keras would count one.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (math.prod(sizes) * channels)))
+
+
 def conv(
     features,
     filters: int,

@@ -16,7 +16,7 @@ from keras import layers
 from tfface.backbones.array_files import read_npz, read_onnx, read_safetensors
 from tfface.backbones.stored_array import StoredArray
 from tfface.backbones.torch_file import read_torch_file
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 
 READERS: dict[str, Callable[[Path], dict[str, StoredArray]]] = {
     ".pth": read_torch_file,
@@ -27,6 +27,9 @@ READERS: dict[str, Callable[[Path], dict[str, StoredArray]]] = {
 }
 # What wrappers and larger models put before the names of a network's own modules.
 _PREFIXES = ("module", "backbone", "encoder", "model", "network", "net", "_orig_mod")
+_DEEPEST_PREFIX = 4
+# torchvision renamed the layers of its vision transformers after it had published their weights.
+_RENAMED = {"_mlp_linear_1_": "_mlp_0_", "_mlp_linear_2_": "_mlp_3_"}
 # Of a batch norm; Keras has no use for it.
 _COUNTER = "num_batches_tracked"
 
@@ -101,34 +104,34 @@ class _Checkpoint:
 
     def strip_prefix(self, wanted: set[str]) -> None:
         """Looks for `wanted` behind that prefix which most of them have."""
-        prefixes = {""}
+        found: dict[str, set[str]] = {"": set()}
         for key in self._arrays:
-            parts = key.split(".")
-            for count, part in enumerate(parts[:-1], start=1):
-                if part not in _PREFIXES:
+            prefix, rest = "", key
+            # Deeper than wrappers nest; a file may nest without end.
+            for _ in range(_DEEPEST_PREFIX + 1):
+                name = _python_name(rest)
+                if name in wanted:
+                    found.setdefault(prefix, set()).add(name)
+                part, dot, rest = rest.partition(".")
+                if not dot or part not in _PREFIXES:
                     break
-                prefixes.add(".".join(parts[:count]) + ".")
-
-        def num_found(prefix: str) -> int:
-            self._index(prefix)
-            return len(wanted & self._keys.keys())
-
-        self._index(max(sorted(prefixes, key=len), key=num_found))
+                prefix += f"{part}."
+        self._index(max(sorted(found, key=len), key=lambda prefix: len(found[prefix])))
 
     def _index(self, prefix: str) -> None:
         self._prefix = prefix
         self._keys = {
-            key.removeprefix(prefix).replace(".", "_"): key
+            _python_name(key.removeprefix(prefix)): key
             for key in self._arrays
             if key.startswith(prefix)
         }
 
     def find(self, slot: Slot) -> StoredArray:
         """Returns the array of `slot`. Raises InputError: there is none, or of another shape."""
-        wanted = " or ".join(str(list(shape)) for shape in slot.shapes[:1])
+        wanted = list(slot.shapes[0])
         key = self._keys.get(slot.name)
         if key is None:
-            known = list(self._arrays)[:3]
+            known = [shown(name) for name in list(self._arrays)[:3]]
             raise InputError(
                 f"model.backbone.weights: {self.path} does not fit this backbone: it has no array "
                 f"for {slot.name} {wanted}; it has {len(self._arrays)} others ("
@@ -136,7 +139,7 @@ class _Checkpoint:
             )
         if not slot.fits(self._arrays[key].shape):
             raise InputError(
-                f"model.backbone.weights: {self.path} does not fit this backbone: {key} is "
+                f"model.backbone.weights: {self.path} does not fit this backbone: {shown(key)} is "
                 f"{list(self._arrays[key].shape)}, and must be {wanted}"
             )
         self.used.add(key)
@@ -154,8 +157,9 @@ class _Checkpoint:
                 continue
             if self._room(key) in rooms:
                 raise InputError(
-                    f"model.backbone.weights: {self.path} is of another network: it has {key} "
-                    f"{list(self._arrays[key].shape)}, and this backbone no place for it"
+                    f"model.backbone.weights: {self.path} is of another network: it has "
+                    f"{shown(key)} {list(self._arrays[key].shape)}, and this backbone no place "
+                    "for it"
                 )
 
     def knows(self, name: str) -> bool:
@@ -369,3 +373,11 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _last(key: str) -> str:
     return key.rpartition(".")[2]
+
+
+def _python_name(key: str) -> str:
+    """`_` for `.`, and today's names for former ones."""
+    name = key.replace(".", "_")
+    for former, new in _RENAMED.items():
+        name = name.replace(former, new)
+    return name

@@ -8,6 +8,7 @@ import keras
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.torch_weights import READERS, load_torch_weights
 from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE
 
 
 def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
@@ -54,7 +55,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
                 f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
                 f"'none', or a path that ends in .weights.h5, .keras, {', '.join(READERS)}"
             )
-    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+    except (*DAMAGED_ARCHIVE, UserWarning) as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())

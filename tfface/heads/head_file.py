@@ -6,8 +6,6 @@ head counts while it trains is in the run's checkpoint, and is not asked for to 
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import DAMAGED_ARCHIVE, replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
 from tfface.parts import build, options_model
@@ -80,10 +78,7 @@ def load_head(path: Path) -> TrainedHead:
         description, weights = _read(path)
         return _build(description, weights)
     # What a damaged archive, or one of other content, raises.
-    except (
-        *(OSError, ValueError, KeyError, TypeError, EOFError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
+    except DAMAGED_ARCHIVE as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: can't be read as the head of a run: {reason}") from error
 

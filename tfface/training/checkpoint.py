@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import DAMAGED_ARCHIVE, replacing
 
 
 @dataclasses.dataclass
@@ -101,7 +100,7 @@ def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     try:
         with np.load(path, allow_pickle=False) as file:
             yield file
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise InputError(f"{path}: not a readable checkpoint: {error}") from error
 
 

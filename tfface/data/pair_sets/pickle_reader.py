@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from tfface import plain_pickle
+from tfface.errors import shown
 from tfface.plain_pickle import Machine, PickleError, Vocabulary, to_bytes
 
 
@@ -56,12 +57,13 @@ def _set_state(target: object, state: object) -> None:
 
 
 def _array(data: object, kind: object, shape: object) -> Array:
-    if isinstance(data, str):
-        data = data.encode("latin-1")
     if not isinstance(kind, _Type) or not isinstance(data, bytes):
         raise TypeError("an array without its bytes or its type")
-    if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise TypeError(f"an array of shape {shape}")
+    # NumPy has no arrays of more dimensions.
+    if not isinstance(shape, tuple) or len(shape) > 32:
+        raise TypeError("an array without a proper shape")
+    if not all(isinstance(n, int) and 0 <= n < 2**48 for n in shape):
+        raise TypeError("an array whose shape is no counts")
     if prod(shape) != len(data):
         raise ValueError(f"an array of {shape} with {len(data)} bytes")
     return Array(shape, kind.code, data)
@@ -69,10 +71,13 @@ def _array(data: object, kind: object, shape: object) -> Array:
 
 def _make_type(machine: Machine, arguments: tuple) -> _Type:
     code = arguments[0].decode("ascii") if isinstance(arguments[0], bytes) else arguments[0]
+    if not isinstance(code, str):
+        raise TypeError("a type without a name")
     code = {"|u1": "u1", "|b1": "b1"}.get(code, code)
     if code not in ("u1", "b1"):
         raise PickleError(
-            f"refused: the pickle holds an array of type {code}; expected u1 (uint8) or b1 (bool)"
+            f"refused: the pickle holds an array of type {shown(code)}; expected u1 (uint8) "
+            "or b1 (bool)"
         )
     return _Type(code)
 
