@@ -57,6 +57,17 @@ def test_header_says_source_command_and_figures(path):
         assert any(line.startswith(f"# {word}:") for line in header)
 
 
+def test_what_k_face_adds_is_the_only_difference():
+    """The two recipes are there to be compared."""
+    names = ("arcface_resnet50_ms1m", "arcface_resnet50_ms1m_kface")
+    without, with_k_face = (recipes.load(RECIPES[0].parent / f"{n}.yaml", TABLES) for n in names)
+    assert without.data.train != with_k_face.data.train
+    for name in ("model", "training", "evaluation"):
+        assert getattr(without, name) == getattr(with_k_face, name)
+    changed = {"train": without.data.train}
+    assert with_k_face.data.model_copy(update=changed) == without.data
+
+
 def test_every_stage_makes_a_step_on_drawn_faces(path, tmp_path):
     recipe = on_synthetic_faces(path)
     data = load_data(recipe, tmp_path, tmp_path)

@@ -105,6 +105,12 @@ class TestGoodRecipes:
         recipe = read(tmp_path, GOOD.replace("5e-4", number))
         assert recipe.training.stages[0].optimizer.options["learning_rate"] == 5e-4
 
+    @pytest.mark.parametrize("number", ["010", "1:30", "0x10", "0b1", "1e3"])
+    def test_what_is_no_plain_whole_number_is_none(self, tmp_path, number):
+        """YAML 1.1 reads the first two as 8 and 90."""
+        with pytest.raises(InputError, match=r"training\.seed: .* is not allowed"):
+            read(tmp_path, GOOD, f"training.seed={number}")
+
     def test_resolved_dump_reads_back_to_the_same(self, tmp_path):
         recipe = read(tmp_path, GOOD, "data.image_size=[112, 96]")
         assert read(tmp_path, dump(recipe)) == recipe
@@ -139,6 +145,9 @@ class TestGoodRecipes:
         text = GOOD.replace("{name: arcface, margin: 0.3}", "arcface")
         recipe = read(tmp_path, text, "model.head.margin=0.2")
         assert recipe.model.head.options["margin"] == 0.2
+        overrides = ["data.augment=[random_flip, random_crop]", "data.augment.1.from_size=64"]
+        recipe = read(tmp_path, GOOD, *overrides)
+        assert recipe.data.augment[1].options["from_size"] == 64
         overrides = ["data.train=synthetic", "data.train.num_identities=5"]
         recipe = read(tmp_path, GOOD, *overrides)
         assert recipe.data.train.options["num_identities"] == 5
@@ -206,6 +215,11 @@ class TestMistakes:
     def test_broken_yaml_names_line_and_column(self, tmp_path):
         [line] = lines_of(tmp_path, "data:\n  train: [folder\nmodel: 1\n")
         assert line.startswith("line 3, column 6: not valid YAML: ")
+
+    @pytest.mark.parametrize("key", ["{{name: arcface}}", "{[a, b]: 1}", "{? {a: b} : 1}"])
+    def test_keys_that_are_no_words(self, tmp_path, key):
+        [line] = lines_of(tmp_path, f"model: {{head: {key}}}\n")
+        assert "not valid YAML: found unhashable key" in line
 
     def test_aliases_are_refused(self, tmp_path):
         """They are how a small file becomes a huge one."""
@@ -278,6 +292,7 @@ class TestMistakes:
             ("training.seed", "must be PLACE=VALUE"),
             ("=3", "must be PLACE=VALUE"),
             ("training.stages.4.epochs=1", "'4' is not a position in training.stages"),
+            ("training.stages.\u00b2.epochs=1", "'\u00b2' is not a position in training.stages"),
             ("training.stages.a.epochs=1", "'a' is not a position in training.stages"),
             ("model.head=[", "the value is not valid YAML"),
         ],

@@ -13,6 +13,7 @@ from tfface.data.convert import convert
 from tfface.data.records import Record
 from tfface.data.sources.dataset import DatasetSource
 from tfface.report.metrics_log import epoch_records, read_metrics
+from tfface.training.datasets import load_data
 from tfface.training.run import train
 
 
@@ -47,3 +48,22 @@ def test_one_step(tmp_path, form):
     converted = DatasetSource(tmp_path / "converted")
     found = {converted.filename(i): converted.read(i).encoded for i in range(4)}
     assert found == {names[i]: encoded(i, 32) for i in range(4)}
+
+
+def test_validation_on_a_folder_that_has_the_people_in_another_order(tmp_path):
+    """Records number people, and folders sort their names as text: 10 before 2."""
+    write_folder(tmp_path / "validation", {"2": 1, "10": 2}, size=32)
+    faces = [
+        records.serialize(Record(encoded(i, 32), f"{i}.jpg"), (2, 10)[i % 2]) for i in range(6)
+    ]
+    write(tmp_path / "faces.tfrecord", faces)
+    overrides = [
+        "data.train={source: tfrecord, path: faces.tfrecord}",
+        "data.validation={source: folder, path: validation}",
+        "data.batch_size=2",
+        "data.cache=none",
+    ]
+    data = load_data(load_tiny(tmp_path, *overrides), tmp_path, cache_dir=tmp_path)
+    assert data.identities == ["2", "10"]
+    labels = np.concatenate([labels for _, labels in data.validation.epoch(0)])
+    assert labels.tolist() == [1, 1, 0]

@@ -1,11 +1,13 @@
 """Runs of a comparison: kept, resumed, failed; a stand-in trains at once."""
 
+import json
 import sys
 
 import pytest
 
 from tests.training.recipes import TINY
 from tfface.errors import InputError
+from tfface.recipe import dump
 from tfface.training.comparison import compare, plan
 from tfface.training.variants import read_varied
 
@@ -102,6 +104,21 @@ def test_a_run_that_fails_ends_its_variant_alone(recipe, size, reason):
     assert first["figure"] is None
     assert second["figure"]["mean"] == pytest.approx(0.0755)
     assert second["difference"] is None
+
+
+def test_runs_that_are_finished_count_where_another_seed_fails_now(recipe):
+    run(recipe, "3", num_seeds=2)
+    comparison = run(recipe, "3", num_seeds=2)
+    later = comparison.runs[1]
+    later.folder.mkdir(parents=True, exist_ok=True)
+    (later.folder / "recipe.yaml").write_text(dump(later.recipe), encoding="utf-8")
+    record = {"epoch": 1, "step": 3, "stage": "all", "loss": 1.0, "val_accuracy": 0.5}
+    (later.folder / "metrics.jsonl").write_text(json.dumps({**record, "epoch_seconds": 1}) + "\n")
+    for name in ("model.keras", "head.npz", "report.html"):
+        (later.folder / name).touch()
+    comparison = run(recipe, "3", num_seeds=2)
+    assert [run.seed for run in comparison.failed] == [5]
+    assert comparison.to_json()["variants"][0]["runs"][1]["figure"] == 0.5
 
 
 def test_mistakes_of_all_variants_at_once(recipe):

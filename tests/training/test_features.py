@@ -56,6 +56,7 @@ def assert_same(one, other):
         ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden: [6]}"],
         ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
         ["model.neck={pooling: max}", "model.embedding_size=none", "data.validation=none"],
+        ["model.neck={pooling: average_7x7, hidden: [6], dropout: 0.2}"],
     ],
 )
 def test_without_augmentation(tmp_path, overrides):

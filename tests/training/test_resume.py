@@ -23,7 +23,9 @@ def copies(monkeypatch):
         save(path, model, progress)
         folder = path.parent.parent
         if folder.name == "run":
-            shutil.copytree(folder, folder.parent / f"after_{progress.total_epochs}")
+            copy = folder.parent / f"after_{progress.total_epochs}"
+            # A second time where the next stage begins.
+            shutil.copytree(folder, copy, dirs_exist_ok=True)
 
     monkeypatch.setattr(checkpoint, "save", save_and_copy)
 
@@ -80,6 +82,30 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     best = "checkpoints/best.npz"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
+
+
+def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatch):
+    """The weights that the stage before ends with are not those that this stage has kept since."""
+    recipe = load_tiny(
+        tmp_path,
+        "training.stages.0.epochs=3",
+        "training.stages.0.early_stopping={monitor: val_loss, patience: 3}",
+        "training.stages.1.early_stopping={monitor: val_loss, patience: 3}",
+    )
+    run = train(recipe, tmp_path / "run", tmp_path)
+    save = checkpoint.save
+
+    def interrupted(path, model, progress):
+        if progress.stage == 1 and progress.epoch == 1:
+            raise KeyboardInterrupt
+        save(path, model, progress)
+
+    monkeypatch.setattr(checkpoint, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "after_4", tmp_path)
+    monkeypatch.setattr(checkpoint, "save", save)
+    assert_resumes(recipe, tmp_path, after=[4])
+    assert len(records(run)) == 5
 
 
 def test_augmented_copies_of_features(tmp_path, copies):

@@ -235,6 +235,10 @@ class EarlyStopping(Section):
         "loss", "val_loss", "val_accuracy", "val_verification_accuracy", "val_verification_auc"
     ]
 
+    @property
+    def lower_is_better(self) -> bool:
+        return self.monitor.endswith("loss")
+
 
 class EndOnGap(Section):
     """Ends a stage when training accuracy - validation accuracy is more than `threshold`; keeps the

@@ -16,12 +16,29 @@ SHORT_NAME = ""
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 5e-4 as the number it looks like (YAML 1.1 wants 5.0e-4)."""
+    """SafeLoader that reads numbers as what they look like.
+
+    YAML 1.1 wants 5.0e-4 for 5e-4, takes 010 for eight and 1:30 for ninety; the last two stay text
+    here.
+    """
 
 
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in (_INT, _FLOAT)]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    _FLOAT,
+    re.compile(
+        r"""^[-+]?(
+            (\d[\d_]*\.[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?
+            |\d+[eE][-+]?\d+
+            |\.(inf|Inf|INF)
+        )$|^\.(nan|NaN|NAN)$""",
+        re.VERBOSE,
+    ),
     list("-+.0123456789"),
 )
 
@@ -59,6 +76,8 @@ def _duplicate_keys(node: yaml.Node | None, place: tuple):
     if isinstance(node, yaml.MappingNode):
         lines = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # `yaml.load` says that it can't be a key
             here = (*place, key.value)
             line = key.start_mark.line + 1
             if key.value in lines:
@@ -97,7 +116,7 @@ def apply_override(given: dict, override: str) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(target, list):
-            if not key.isdigit() or int(key) >= len(target):
+            if not key.isdecimal() or int(key) >= len(target):
                 raise InputError(
                     f"--set {override}: '{key}' is not a position in {dotted(keys[:depth])}, "
                     f"which has {len(target)} entries (0 to {len(target) - 1})"
@@ -108,8 +127,10 @@ def apply_override(given: dict, override: str) -> None:
         if last:
             target[key] = value
         else:
-            if isinstance(target, dict) and not isinstance(target.get(key), dict | list):
+            inner = target[key] if isinstance(target, list) else target.get(key)
+            if isinstance(inner, str):
                 # A short form (`optimizer: adam`) opens up, so that its options can be set.
-                short = target.get(key)
-                target[key] = {SHORT_NAME: short} if isinstance(short, str) else {}
+                target[key] = {SHORT_NAME: inner}
+            elif isinstance(target, dict) and not isinstance(inner, dict | list):
+                target[key] = {}
             target = target[key]

@@ -219,11 +219,12 @@ def compare(comparison: Comparison, output: Path, train: Sequence[str]) -> None:
     ):
         for number, run in enumerate(comparison.runs, start=1):
             title = f"{number}/{len(comparison.runs)} {run.name}"
-            if run.variant.name in ended:
-                run.failure = "not run, as another seed of this variant failed"
-            elif not RunFolder(run.folder).is_finished(run.recipe):
-                bar.set_description(title)
-                run.failure = _run(run, train, bar)
+            if not RunFolder(run.folder).is_finished(run.recipe):
+                if run.variant.name in ended:
+                    run.failure = "not run, as another seed of this variant failed"
+                else:
+                    bar.set_description(title)
+                    run.failure = _run(run, train, bar)
             if not run.failure:
                 _read_figures(run, comparison.metric)
             if run.failure:

@@ -21,6 +21,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.selection import Selection
 from tfface.data.split import split_by_identity, split_by_image
 from tfface.errors import InputError
+from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.verification import check_pair_set
 from tfface.parts import build
@@ -146,7 +147,8 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
     if data.validation is None:
         description += ", all to train"
     elif validation_source is not None:
-        validation_indices = _validation_images(source, validation_source, excluded)
+        validation_labels = _validation_labels(source, validation_source)
+        validation_indices = np.flatnonzero(~excluded[validation_labels])
         description += f" to train, {len(validation_indices):,} images to validate"
     elif data.validation.by == "image":
         description += f": {len(train_indices):,} images to train, {len(held_out):,} to validate"
@@ -188,7 +190,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         validation = Pipeline(
             validation_source,
             validation_indices,
-            labels=new_labels[validation_source.labels],
+            labels=new_labels[validation_labels],
             **in_order,
         )
     elif pairs is None and len(held_out):
@@ -208,21 +210,24 @@ def _image_cache(recipe: Recipe) -> str:
     return "none" if once else "memory"
 
 
-def _validation_images(source, validation_source, excluded: np.ndarray) -> np.ndarray:
-    """Returns the validation source's images of the identities that are not excluded.
+def _validation_labels(source, validation_source) -> np.ndarray:
+    """Returns the label in `source` of each image of the validation source, by name.
 
     Raises InputError: its identities are not those of `source`.
     """
     names, wanted = (
         [identity.name for identity in one.identities] for one in (validation_source, source)
     )
-    if names != wanted:
+    if names == wanted:
+        return validation_source.labels
+    check_distinct(wanted, "data.train: two identities")
+    if sorted(names) != sorted(wanted):
         strange = sorted(set(names) ^ set(wanted))
         raise InputError(
             "data.validation: its identities must be those of data.train; these are in one of "
             f"them only: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''}"
         )
-    return np.flatnonzero(~excluded[validation_source.labels])
+    return match_classes(validation_source, wanted)
 
 
 def _of_identities(

@@ -22,26 +22,19 @@ def split(embedder: keras.Model) -> tuple[keras.Model, keras.Model]:
 
     Returns: images -> features, and features -> embeddings; they share the embedder's layers.
     """
-    # The neck is a chain: each of its layers takes what the one before it gives.
+    # In the order of the graph. Behind the backbone, every layer that has weights takes all that
+    # there is at that point, so the graph can be cut before it.
     _, *chain = embedder.operations
     cut = 1 + [operation.name for operation in chain].index("backbone")
     # Random layers have no weights but a seed, which is a variable. The last layer stays behind the
     # cut: there has to be one.
     while cut < len(chain) - 1 and not getattr(chain[cut], "variables", ()):
         cut += 1
-    images = keras.Input(embedder.input_shape[1:], dtype=embedder.input.dtype)
-    values = _applied(chain[:cut], images)
-    features = keras.Input(values.shape[1:], dtype=values.dtype)
+    features = chain[cut].input
     return (
-        keras.Model(images, values, name="frozen"),
-        keras.Model(features, _applied(chain[cut:], features), name="tail"),
+        keras.Model(embedder.input, features, name="frozen"),
+        keras.Model(features, embedder.output, name="tail"),
     )
-
-
-def _applied(operations: list, values):
-    for operation in operations:
-        values = operation(values)
-    return values
 
 
 class Extractor:

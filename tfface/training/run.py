@@ -113,6 +113,10 @@ def _run_stages(
             )
             if stage.end_on_gap is not None:
                 checkpoint.save_weights(run.best, recognizer)
+            if number > 0:
+                # From here on best.npz is this stage's: a resumed run must not end the stage before
+                # with it.
+                checkpoint.save(run.latest, recognizer, progress)
         print(
             f"stage {number + 1}/{len(recipe.training.stages)} '{stage.name}': up to "
             f"{stage.epochs} epochs of {data.train.steps_per_epoch} steps, "
@@ -165,6 +169,7 @@ def _run_epoch(recognizer, learner, stage, progress, log, run) -> None:
     train = learner.train
     title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
     steps = Steps(title, progress.total_steps, train.steps_per_epoch, log)
+    rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
     started = time.perf_counter()
     with train.naming_bad_images():
         history = learner.model.fit(
@@ -184,7 +189,6 @@ def _run_epoch(recognizer, learner, stage, progress, log, run) -> None:
         keep = stage_end.judge(progress, stage, figures)
         if keep:
             checkpoint.save_weights(run.best, recognizer)
-    rate = keras.ops.convert_to_numpy(recognizer.optimizer.learning_rate)
     log.epoch(
         {
             "epoch": progress.total_epochs,

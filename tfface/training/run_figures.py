@@ -101,7 +101,7 @@ def kept_epoch(epochs: Sequence[dict], stopping: Sequence[EarlyStopping | None])
             continue
         if early is None:
             return those[-1]
-        choose = min if early.monitor.endswith("loss") else max
+        choose = min if early.lower_is_better else max
         # The first of equals, as in training.
         return choose(those, key=lambda record: record[early.monitor])
     return None

@@ -76,7 +76,7 @@ def cosine(
     learning_rate: float,
     num_steps: int,
 ) -> schedules.LearningRateSchedule:
-    """Half a cosine from learning_rate down to final_fraction * learning_rate at the last step.
+    """Half a cosine from learning_rate down to final_fraction * learning_rate after the last step.
 
     Reference: Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983 (without restarts).
     """

@@ -30,9 +30,8 @@ def judge(progress: Progress, stage: Stage, figures: dict[str, float]) -> bool:
 
 def _is_best(progress: Progress, stopping: EarlyStopping, figures: dict[str, float]) -> bool:
     value = figures[stopping.monitor]
-    lower_is_better = stopping.monitor.endswith("loss")
     better = progress.best is None or (
-        value < progress.best if lower_is_better else value > progress.best
+        value < progress.best if stopping.lower_is_better else value > progress.best
     )
     if better:
         progress.best = value

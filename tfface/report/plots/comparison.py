@@ -99,7 +99,8 @@ def _draw_figures(
     if is_share(metric):
         axes.xaxis.set_major_formatter(FuncFormatter(percent))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    several = any(variant["figure"] and variant["figure"]["std"] for variant in variants)
+    figures = [variant["figure"] for variant in variants if variant["figure"]]
+    several = any(figure["std"] is not None for figure in figures)
     title = metric_words(metric) + (": each seed, mean \u00b1 sd" if several else "")
     dress(axes, title, "", "")
     axes.grid(visible=False, axis="y")
