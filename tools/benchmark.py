@@ -4,6 +4,8 @@ Example:
     python tools/benchmark.py convert --scale 0.01 0.1 --results results/conversion.csv
     python tools/benchmark.py search --gallery-size 1000000 --results results/search.csv
     python tools/benchmark.py verification --results results/verification_speed.csv
+    python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
+        --identities 1000 85742 --beside keras tf_keras --results results/step.csv
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
@@ -13,9 +15,14 @@ after the other: time to build, memory, queries a second, and how much of what f
 
 verification draws embeddings, and makes the figures of a pair set as large as LFW's and of millions
 of pairs of templates, beside the same by plain loops.
+
+step makes steps of a recipe's first stage on drawn numbers, in turns: what it varies, with Keras'
+trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
+memory is that of a process of its own, beyond what the libraries take.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -85,6 +92,32 @@ def _verification(options: argparse.Namespace) -> None:
     _append(options, rows, ("machine",))
 
 
+def _step(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows
+    from tfface.training.variants import read_varied
+
+    _check_results(options)
+    cases = plan_steps(
+        options.recipe,
+        options.set,
+        [read_varied(argument) for argument in options.vary],
+        options.identities,
+        beside=options.beside,
+        xla=[word == "on" for word in options.xla],
+        num_steps=options.steps,
+    )
+    measured = rows(
+        measure_steps(
+            cases,
+            num_rounds=options.runs,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    )
+    print(as_text(measured))
+    _append(options, measured, ("machine", "tensorflow", "keras"))
+
+
 def _check_results(options: argparse.Namespace) -> None:
     from tfface.files import check_writable
 
@@ -120,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     verification = commands.add_parser("verification", help="figures of verification")
     verification.set_defaults(run=_verification)
     _add_verification(verification)
-    for of_command in (convert, search, verification):
+    step = commands.add_parser("step", help="steps of training, by what is varied")
+    step.set_defaults(run=_step)
+    _add_step(step)
+    for of_command in (convert, search, verification, step):
         of_command.add_argument(
             "--results",
             type=Path,
@@ -224,6 +260,50 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PLACE=VALUE",
+        help="replace one value of the recipe; may be given several times",
+    )
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="PLACE=V1,V2,...",
+        help="a place of the recipe and what it is to be, as compare.py takes it, such as "
+        "model.backbone.name, data.batch_size or training.precision",
+    )
+    parser.add_argument(
+        "--identities",
+        type=command.positive,
+        nargs="+",
+        default=[1000],
+        metavar="N",
+        help="that the head tells apart (default 1000)",
+    )
+    parser.add_argument(
+        "--xla", nargs="+", choices=("off", "on"), default=["off"], help="(default off)"
+    )
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        choices=("keras", "tf_keras"),
+        default=[],
+        help="also the same in plain Keras 3, and in the Keras of TensorFlow 2.1 to 2.15 (the "
+        "package tf_keras)",
+    )
+    parser.add_argument(
+        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -241,4 +321,5 @@ def _dimension(text: str) -> int:
 
 
 if __name__ == "__main__":
+    command.with_huge_pages()
     command.run(main)

@@ -51,4 +51,5 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    command.with_huge_pages()
     command.run(main)

@@ -280,3 +280,37 @@ class TestMarginHeads:
                 losses_of(head, embeddings, identities),
                 rtol=1e-5,
             )
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all or nothing")
+@pytest.mark.parametrize("name", HEADS)
+def test_training_in_a_graph_is_training_eagerly(name):
+    """Compiled, the loss, its gradients and what the head keeps from step to step are the same."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(5)
+    batches = [
+        (
+            (20 * rng.normal(size=(6, SIZE))).astype("float32"),
+            rng.integers(0, NUM_IDENTITIES.get(name, 5), 6).astype("int32"),
+        )
+        for _ in range(3)
+    ]
+
+    def step(head, embeddings, identities):
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            losses, found = head.loss_and_accuracy(embeddings, identities, training=True)
+            loss = tf.reduce_mean(losses)
+        weights = [weight.value for weight in head.trainable_weights]
+        return losses, found, *tape.gradient(loss, [embeddings, *weights])
+
+    results = []
+    for wrap in (lambda function: function, tf.function):
+        head = make(name, steps_per_epoch=2)
+        run = wrap(lambda *tensors, head=head: step(head, *tensors))
+        found = [tf.nest.flatten(run(*map(tf.constant, batch))) for batch in batches]
+        results.append([*tf.nest.flatten(found), *head.get_weights()])
+    assert len(results[0]) == len(results[1])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)

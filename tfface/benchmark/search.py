@@ -4,13 +4,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import faiss
 import numpy as np
 
 from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
-from tfface.errors import InputError
+from tfface.benchmark.turns import forget_peak, peak_bytes
 from tfface.evaluation.face_index import FaceIndex
 from tfface.metrics.identification import found_share
 from tfface.progress import progress
@@ -65,7 +64,7 @@ def measure_search(
     try:
         for kind in ["flat", *(kind for kind in kinds if kind != "flat")]:
             faiss.omp_set_num_threads(threads)
-            _forget_peak()
+            forget_peak()
             index, build_seconds = _build(kind, drawn, say)
             num_bytes = index.num_bytes()
             say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB")
@@ -126,7 +125,7 @@ def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
     similarity, numbers = index.search(queries, _NEAREST)
     one_thread = time.perf_counter() - start
     return _Measured(
-        peak_bytes=_peak_bytes(),
+        peak_bytes=peak_bytes(),
         rate_one_thread=len(queries) / one_thread,
         rate_all_threads=len(queries) / all_threads,
         milliseconds=milliseconds / len(single),
@@ -182,23 +181,6 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _forget_peak() -> None:
-    """Makes Linux count the process's peak memory from now on."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError as error:
-        raise InputError(
-            f"peak memory can't be measured here: {error.strerror}; Linux is needed"
-        ) from error
-
-
-def _peak_bytes() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _rate(value: float) -> str:

@@ -1,7 +1,5 @@
 """How fast and in how much memory verification figures are made, beside plain loops."""
 
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.benchmark import plain_verification as plain
+from tfface.benchmark.turns import in_process, peak_bytes
 from tfface.data.number_lines import read_number_lines
 from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
@@ -30,7 +29,7 @@ _READING, _POOLING, _COMPARING, _FIGURES = (
     "similarities",
     "figures",
 )
-_KIB, _MIB = 1 << 10, 1 << 20
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ def measure_verification(
         _row(
             name,
             _NUM_PAIRS,
-            _in_process(_pair_set, _QUICK_RUNS * num_runs, num_replicates),
-            _in_process(_plain_pair_set, num_runs, num_replicates),
+            in_process(_pair_set, _QUICK_RUNS * num_runs, num_replicates),
+            in_process(_plain_pair_set, num_runs, num_replicates),
             _FIGURES,
         )
         for name, num_replicates in (
@@ -99,9 +98,9 @@ def measure_verification(
     write_pairs(pairs_file, shape)
     try:
         say("pairs of templates")
-        own = _in_process(_templates, num_runs, shape, pairs_file)
+        own = in_process(_templates, num_runs, shape, pairs_file)
         say("pairs of templates, plainly")
-        other = _in_process(_plain_templates, 1, shape, pairs_file)
+        other = in_process(_plain_templates, 1, shape, pairs_file)
     finally:
         pairs_file.unlink(missing_ok=True)
     return rows + [_row(f"templates: {step}", num_pairs, own, other, step) for step in own.seconds]
@@ -134,23 +133,13 @@ def _row(name: str, num_pairs: int, own: _Measured, other: _Measured, step: str)
     }
 
 
-def _in_process(function: Callable, *arguments) -> _Measured:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
-def _peak() -> int:
-    # Linux counts in KiB.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
-
-
 class _Clock:
     """The shortest time of each step, and of all together, over several runs."""
 
     def __init__(self) -> None:
         self._shortest: dict[str, float] = {}
         self._of_run: dict[str, float] = {}
-        self._peak = _peak()
+        self._peak = peak_bytes()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -166,7 +155,7 @@ class _Clock:
         self._of_run = {}
 
     def measured(self) -> _Measured:
-        return _Measured(self._shortest, _peak() - self._peak)
+        return _Measured(self._shortest, peak_bytes() - self._peak)
 
 
 # --- pairs of images ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Annotated
 from keras import initializers, ops
 from pydantic import Field
 
+from tfface.heads.cosines import cosines_to
 from tfface.heads.head import Head, is_best, softmax_loss
 
 Scale = Annotated[float, Field(gt=0)]
@@ -72,10 +73,7 @@ class MarginHead(Head):
     def cosines(self, embeddings):
         """Returns the similarity to every identity: float32 [batch, num_identities]."""
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
-        centers = ops.convert_to_tensor(self.class_centers)
-        # Scaling the product's columns costs a fraction of normalising the centers themselves.
-        inverse_lengths = ops.rsqrt(ops.maximum(ops.sum(ops.square(centers), axis=-1), 1e-24))
-        cosines = ops.matmul(embeddings, ops.transpose(centers)) * inverse_lengths
+        cosines = cosines_to(embeddings, self.class_centers)
         if self.centers_per_identity == 1:
             return cosines
         shape = (-1, self.num_identities, self.centers_per_identity)

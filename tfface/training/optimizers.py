@@ -10,6 +10,8 @@ from typing import Annotated
 import keras
 from pydantic import Field
 
+from tfface.kernels import updates
+
 LearningRate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -23,7 +25,7 @@ def sgd(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return keras.optimizers.SGD(
+    return updates.sgd(
         schedule, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay or None
     )
 
@@ -36,7 +38,7 @@ def adam(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    return updates.adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
 def adamw(
@@ -48,7 +50,7 @@ def adamw(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return keras.optimizers.AdamW(
+    return updates.adamw(
         schedule, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
     )
 

@@ -10,6 +10,7 @@ from tfface.backbones.pixels import PIXELS
 from tfface.backbones.published import download
 from tfface.backbones.weights import start_from
 from tfface.heads import HEADS, Head
+from tfface.kernels.batch_norm import speed_up_batch_norms
 from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
@@ -38,6 +39,7 @@ class Recognizer(keras.Model):
         self.accuracy = keras.metrics.Mean(name="accuracy")
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
+        speed_up_batch_norms(embedder)
         self.build(embedder.input_shape)
 
     def build(self, images_shape):

@@ -1,0 +1,106 @@
+"""Steps that are measured, and the plain one beside them."""
+
+import importlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.recipes import TINY
+from tfface.benchmark import plain_step
+from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows
+from tfface.errors import InputError
+from tfface.heads.arcface import ArcFaceHead
+from tfface.training.variants import read_varied
+
+PLAIN = [
+    "model.backbone={name: mobilenet_v2}",
+    "training.stages=[{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 0.01}}]",
+]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+def plan(recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,)):
+    return plan_steps(
+        recipe,
+        overrides,
+        [read_varied(text) for text in vary],
+        identities,
+        beside=beside,
+        xla=xla,
+        num_steps=1,
+    )
+
+
+def test_cases_are_all_combinations(recipe):
+    cases = plan(
+        recipe,
+        *PLAIN,
+        vary=["data.batch_size=4,8"],
+        identities=(6, 9),
+        beside=["keras"],
+        xla=(False, True),
+    )
+    # Plain Keras is not measured under XLA.
+    assert len(cases) == 2 * 2 * (3 + 2)
+    assert len({case.name for case in cases}) == len(cases)
+    assert cases[0].name == "tfface, 4, 6 identities"
+
+
+def test_measures(recipe):
+    cases = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
+    said = []
+    measured = measure_steps(cases, num_rounds=1, say=said.append)
+    own, trainer, plain = rows(measured)
+    assert [row["step of"] for row in (own, trainer, plain)] == [
+        "tfface",
+        "tfface, in fit",
+        "keras",
+    ]
+    assert own["times the first"] == "1.00"
+    assert own["of ceiling"].endswith("%")
+    assert all(one.seconds > 0 for one in measured)
+    # The network alone has 2.2 million weights, each with its gradient and momentum.
+    assert all(one.peak > 2.2e6 * 4 * 3 for one in measured)
+    assert "memory: keras, tiny, 6 identities" in said
+    assert as_text([own, trainer, plain]).count("\n") == 3
+
+
+def test_the_plain_head_is_the_same_maths():
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(5, 8)).astype("float32")
+    identities = np.array([0, 3, 3, 1, 6], "int32")
+    head = ArcFaceHead(0.5, 16.0, num_identities=7, warmup_epochs=0.0)
+    head.build((None, 8))
+    expected, _ = head.loss_and_accuracy(embeddings, identities)
+    logits = plain_step._logits(
+        tf.nn.l2_normalize(embeddings, axis=1),
+        tf.transpose(head.class_centers.value),
+        tf.constant(identities),
+        0.5,
+        16.0,
+    )
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(identities, logits)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_what_can_not_be_measured(recipe, monkeypatch):
+    with pytest.raises(InputError, match=r"add --set model\.backbone\.weights=none"):
+        plan(recipe, "model.backbone={name: resnet50, weights: imagenet}")
+    [own, _, plain] = plan(recipe, beside=["keras"])
+    with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):
+        measure_steps([own, plain], num_rounds=1)
+
+    def missing(name):
+        raise ImportError(name)
+
+    [_, _, plain] = plan(recipe, *PLAIN, beside=["tf_keras"])
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(InputError, match="--beside tf_keras: tf_keras is not installed here"):
+        measure_steps([plain], num_rounds=1)

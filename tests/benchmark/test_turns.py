@@ -1,0 +1,37 @@
+"""Measuring in turns."""
+
+import os
+import time
+
+import pytest
+
+from tfface.benchmark.turns import forget_peak, in_process, peak_bytes, take_turns
+
+
+def test_each_has_its_turn_in_every_round():
+    done = []
+    turns = take_turns({name: lambda name=name: done.append(name) for name in "abc"}, 2)
+    assert "".join(done) == "abc" * 3
+    assert [len(turns[name].seconds) for name in "abc"] == [2, 2, 2]
+
+
+def test_times_the_first():
+    turns = take_turns({"short": lambda: time.sleep(0.02), "long": lambda: time.sleep(0.06)}, 3)
+    assert turns["short"].times_first == 1
+    assert 2 < turns["long"].times_first < 4
+    assert 0.05 < turns["long"].median < 0.2
+
+
+def test_peak_memory():
+    forget_peak()
+    before = peak_bytes()
+    held = bytearray(64 << 20)
+    assert len(held) == 64 << 20
+    assert peak_bytes() - before > 60 << 20
+
+
+def test_a_process_of_its_own(capfd):
+    assert in_process(os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        in_process(int, "x")
+    assert capfd.readouterr().err == ""

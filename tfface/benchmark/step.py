@@ -1,0 +1,241 @@
+"""How long a step of training takes, by what is varied, and beside plain Keras."""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfface.benchmark.flops import ceiling_flops_per_second, step_flops
+from tfface.benchmark.plain_step import plain_step
+from tfface.benchmark.turns import Turns, forget_peak, in_process, peak_bytes, take_turns
+from tfface.errors import InputError
+from tfface.recipe import Recipe, load
+from tfface.report.verification_table import align
+from tfface.training import stages
+from tfface.training.parts import TABLES
+from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.training.variants import Varied, make_variants
+
+OWN, TRAINER = "tfface", "tfface, in fit"
+BESIDE = ("keras", "tf_keras")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """One step that is measured.
+
+    Attributes:
+        variant: what is varied, as tables call it.
+        who: `OWN`, `TRAINER` or one of `BESIDE`.
+        recipe_file, overrides: the recipe.
+        num_identities: that the head tells apart.
+        xla: whether the whole step is compiled by XLA.
+        num_steps: of a turn.
+    """
+
+    variant: str
+    who: str
+    recipe_file: Path
+    overrides: tuple[str, ...]
+    num_identities: int
+    xla: bool
+    num_steps: int
+
+    @property
+    def recipe(self) -> Recipe:
+        return load(self.recipe_file, TABLES, self.overrides)
+
+    @property
+    def name(self) -> str:
+        xla = ", XLA" if self.xla else ""
+        return f"{self.who}, {self.variant}, {self.num_identities:,} identities{xla}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a case.
+
+    Attributes:
+        turns: of `num_steps` steps each.
+        flops_per_second: of a step; 0 for what is not ours.
+        peak: bytes of memory beyond what the libraries take, in a process of its own.
+    """
+
+    case: Case
+    turns: Turns
+    flops_per_second: float
+    peak: int
+
+    @property
+    def seconds(self) -> float:
+        """Of one step, the median."""
+        return self.turns.median / self.case.num_steps
+
+
+def plan_steps(
+    recipe_file: Path,
+    overrides: Sequence[str],
+    varied: Sequence[Varied],
+    identities: Sequence[int],
+    *,
+    beside: Sequence[str],
+    xla: Sequence[bool],
+    num_steps: int,
+) -> list[Case]:
+    """Returns the cases, all of which have been checked.
+
+    Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
+    """
+    cases = []
+    for variant in make_variants(varied, recipe_file.stem):
+        recipe = load(recipe_file, TABLES, [*overrides, *variant.overrides])
+        if recipe.model.backbone.weights != "none":
+            raise InputError(
+                "step measures random weights, of which all steps are as long: add "
+                "--set model.backbone.weights=none"
+            )
+        for num_identities, with_xla in itertools.product(identities, xla):
+            for who in (OWN, TRAINER, *(() if with_xla else beside)):
+                if who == OWN and keras.backend.backend() != "tensorflow":
+                    # There `fit` is the only door to a step.
+                    continue
+                cases.append(
+                    Case(
+                        variant=variant.name,
+                        who=who,
+                        recipe_file=recipe_file,
+                        overrides=(*overrides, *variant.overrides),
+                        num_identities=num_identities,
+                        xla=with_xla,
+                        num_steps=num_steps,
+                    )
+                )
+    return cases
+
+
+def measure_steps(
+    cases: Sequence[Case], *, num_rounds: int, say: Callable[[str], None] = lambda line: None
+) -> list[Measured]:
+    """Measures all cases in turns, and each one's memory in a process of its own.
+
+    Args:
+        num_rounds: > 0, of which the median counts.
+        say: is told what is being done.
+    """
+    say("a product of matrices, as the ceiling")
+    things, flops = {}, {}
+    for case in cases:
+        say(f"building: {case.name}")
+        things[case.name], flops[case.name] = _make(case)
+    say(f"{num_rounds} rounds of {len(cases)} turns")
+    turns = take_turns(things, num_rounds)
+    del things
+    measured = []
+    for case in cases:
+        say(f"memory: {case.name}")
+        seconds = turns[case.name].median / case.num_steps
+        measured.append(
+            Measured(case, turns[case.name], flops[case.name] / seconds, in_process(_memory, case))
+        )
+    return measured
+
+
+def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
+    """Returns one row of text for each case; ratios are to the first."""
+    ceiling = ceiling_flops_per_second()
+    found = []
+    for one in measured:
+        case = one.case
+        batch = case.recipe.data.batch_size
+        share = f"{100 * one.flops_per_second / ceiling:.0f}%" if one.flops_per_second else ""
+        found.append(
+            {
+                "step of": case.who,
+                "variant": case.variant,
+                "identities": f"{case.num_identities:,}",
+                "batch": str(batch),
+                "precision": case.recipe.training.precision,
+                "XLA": "yes" if case.xla else "no",
+                "ms": f"{1000 * one.seconds:,.0f}",
+                "times the first": f"{one.turns.times_first:.2f}",
+                "images/s": f"{batch / one.seconds:,.1f}",
+                "of ceiling": share,
+                "peak MiB": f"{one.peak / _MIB:,.0f}",
+                "backend": keras.backend.backend() if case.who in (OWN, TRAINER) else "tensorflow",
+            }
+        )
+    return found
+
+
+def as_text(measured: Sequence[dict[str, str]]) -> str:
+    """Returns the rows as a table."""
+    return align(list(measured[0]), [list(row.values()) for row in measured])
+
+
+def _make(case: Case) -> tuple[Callable[[], object], float]:
+    """Returns what makes the case's steps, and how many operations one step has."""
+    recipe = case.recipe
+    batch = _batch(recipe, case.num_identities)
+    keras.utils.set_random_seed(0)
+    if case.who in BESIDE:
+        step = plain_step(case.who, recipe, case.num_identities, batch)
+        return _repeated(step, case.num_steps), 0.0
+    recognizer = build_recognizer(
+        recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
+    )
+    stages.prepare(recognizer, recipe.training.stages[0], case.num_steps)
+    recognizer.jit_compile = case.xla
+    flops = step_flops(recognizer, recipe.data.batch_size)
+    if case.who == OWN:
+        return _repeated(_bare_step(recognizer, batch, case.xla), case.num_steps), flops
+    batches = tf.data.Dataset.from_tensors(batch).repeat(case.num_steps)
+    return functools.partial(recognizer.fit, batches, verbose=0), flops
+
+
+def _bare_step(
+    recognizer: Recognizer, batch: tuple[np.ndarray, np.ndarray], xla: bool
+) -> Callable[[], float]:
+    """Forward, backward and update, without Keras' trainer."""
+
+    @tf.function(autograph=False, jit_compile=xla)
+    def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            losses, _ = recognizer.losses_and_found(
+                recognizer(images, training=True), labels, training=True
+            )
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, [v.value for v in recognizer.trainable_variables])
+        recognizer.optimizer.apply(gradients, recognizer.trainable_variables)
+        return loss
+
+    tensors = tuple(map(tf.constant, batch))
+    return lambda: float(step(*tensors))
+
+
+def _repeated(step: Callable[[], float], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            step()
+
+    return run
+
+
+def _batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
+    images = generator.integers(0, 256, shape, dtype=np.uint8)
+    return images, generator.integers(0, num_identities, len(images), dtype=np.int32)
+
+
+def _memory(case: Case) -> int:
+    forget_peak()
+    before = peak_bytes()
+    run, _ = _make(case)
+    run()
+    return peak_bytes() - before
