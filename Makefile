@@ -1,5 +1,5 @@
 # make quickstart   train and evaluate the embedded default
-# make test         the whole test suite, as CI runs it, and the contracts of networks and heads on JAX too
+# make test         the whole test suite, as CI runs it; networks, heads and kernels on JAX too
 # make check        style
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ runs/quickstart/report.html: | .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/contracts/test_backbones.py tests/contracts/test_heads.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
