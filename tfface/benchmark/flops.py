@@ -30,13 +30,10 @@ def _layer_flops(layer: keras.layers.Layer) -> float:
         places = math.prod(layer.output.shape[1:-1])
         return 2.0 * places * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.EinsumDense):
-        of_kernel, of_output = layer.equation.split(",")[1].split("->")
-        summed = (
-            n
-            for sign, n in zip(of_kernel, layer.kernel.shape, strict=True)
-            if sign not in of_output
-        )
-        return 2.0 * math.prod(layer.output.shape[1:]) * math.prod(summed)
+        of_input, of_kernel = layer.equation.split("->")[0].split(",")
+        sizes = zip(of_kernel, layer.kernel.shape, strict=True)
+        made = math.prod(size for sign, size in sizes if sign not in of_input)
+        return 2.0 * math.prod(layer.input.shape[1:]) * made
     return 0.0
 
 

@@ -195,7 +195,7 @@ def _make(case: Case) -> tuple[Callable[[], object], float]:
     if case.who == OWN:
         return _repeated(_bare_step(recognizer, batch, case.xla), case.num_steps), flops
     batches = tf.data.Dataset.from_tensors(batch).repeat(case.num_steps)
-    return functools.partial(recognizer.fit, batches, verbose=0), flops
+    return functools.partial(recognizer.fit, batches, shuffle=False, verbose=0), flops
 
 
 def _bare_step(
