@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfface.backbones import BACKBONES
 from tfface.backbones.torch_layers import grouped_conv
 
 
@@ -41,3 +42,14 @@ def windows_of(inputs, strides):
             window = padded[:, row * strides :, column * strides :][:, :3, :3]
             windows[:, row, column] = window.reshape(-1, 9, 4, 2)
     return windows
+
+
+def test_depthwise_kernels_start_as_those_of_pytorch():
+    """kaiming_normal_ with fan_out counts a depthwise convolution's channels: 2 / (k * k * C)."""
+    keras.utils.set_random_seed(0)
+    network = BACKBONES["mobilefacenet"](image_size=(112, 112)).network
+    layers = [x for x in network.layers if isinstance(x, keras.layers.DepthwiseConv2D)]
+    assert len(layers) > 10
+    for layer in layers:
+        kernel = layer.get_weights()[0]
+        assert kernel.std() == pytest.approx(np.sqrt(2 / kernel.size), rel=0.15)

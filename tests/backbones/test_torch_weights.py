@@ -195,6 +195,38 @@ def test_checkpoints_of_other_networks(iresnet, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_names_that_torchvision_had_when_it_published(tmp_path):
+    """Its vision transformers' files say mlp.linear_1 and linear_2, its modules mlp.0 and mlp.3."""
+    backbone = vit_small(16, 2, 32, 2, image_size=(32, 32))
+    embedder = embedder_of(backbone, {}, None)
+    arrays = made_checkpoint(embedder, backbone)
+    former = {
+        name.replace("mlp_0_", "mlp.linear_1.").replace("mlp_3_", "mlp.linear_2."): array
+        for name, array in arrays.items()
+    }
+    assert sum("linear_" in name for name in former) == 8
+    assert f"weights: {len(arrays)} arrays of" in start(tmp_path, backbone, embedder, former)
+
+
+def test_names_of_a_file_do_not_reach_the_terminal_as_they_are(iresnet, tmp_path):
+    backbone, embedder, _ = iresnet
+    evil = {"all\n\x1b[2Jis well": np.zeros(1)}
+    with pytest.raises(InputError, match=r"all\?\?\[2Jis well") as error:
+        start(tmp_path, backbone, embedder, evil, name="net.npz")
+    assert str(error.value).isprintable()
+
+
+def test_onnx_tensors_that_do_not_add_up(iresnet, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    backbone, embedder, arrays = iresnet
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    tensors[0].raw_data = tensors[0].raw_data[:8]
+    graph = onnx.helper.make_graph([], "net", [], [], tensors)
+    (tmp_path / "net.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(InputError, match=r"net\.onnx"):
+        start_from(tmp_path / "net.onnx", backbone, embedder)
+
+
 def test_networks_that_pytorch_has_no_like_of(tmp_path):
     images = keras.Input((8, 8, 3))
     layer = keras.layers.SeparableConv2D(4, 3, name="separable")

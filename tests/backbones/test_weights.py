@@ -72,6 +72,18 @@ def test_damaged_file(tmp_path, suffix):
         load_weights(make(), path)
 
 
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+def test_keras_file_that_was_damaged_on_its_way(tmp_path, place):
+    path = tmp_path / "net.keras"
+    make().save(path)
+    data = bytearray(path.read_bytes())
+    start = int(place * len(data))
+    data[start : start + 64] = bytes(64)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="does not fit this backbone"):
+        load_weights(make(), path)
+
+
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_file_of_another_network(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
