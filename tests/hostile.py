@@ -5,19 +5,29 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 90
 MEMORY_BYTES = 600 << 20
 
 
 def outcomes_of(module: str) -> dict[str, str]:
-    """Runs `report` in a module's `CASES`, in a fresh process, and returns how each ended."""
+    """Returns how each of a module's `CASES` ended: `report`, in a fresh process and folder."""
     code = f"from {module} import CASES; from tests.hostile import report; report(CASES)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=1800
-    )
+    with tempfile.TemporaryDirectory(prefix="tfface-hostile-") as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1800,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if line.startswith("case ")]
     return dict(line.removeprefix("case ").split(": ", 1) for line in lines)

@@ -27,6 +27,7 @@ import tempfile
 from pathlib import Path
 
 import command
+import recipe_options
 from tfface.errors import InputError
 
 
@@ -261,22 +262,8 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PLACE=VALUE",
-        help="replace one value of the recipe; may be given several times",
-    )
-    parser.add_argument(
-        "--vary",
-        action="append",
-        default=[],
-        metavar="PLACE=V1,V2,...",
-        help="a place of the recipe and what it is to be, as compare.py takes it, such as "
-        "model.backbone.name, data.batch_size or training.precision",
-    )
+    recipe_options.add(parser)
+    recipe_options.add_vary(parser)
     parser.add_argument(
         "--identities",
         type=command.positive,
@@ -321,5 +308,7 @@ def _dimension(text: str) -> int:
 
 
 if __name__ == "__main__":
-    command.with_huge_pages()
+    # As train.py; the others are measured as they always were.
+    if sys.argv[1:2] == ["step"]:
+        command.with_huge_pages()
     command.run(main)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import command
+import recipe_options
 from tfface.errors import InputError
 
 _TRAIN = Path(__file__).resolve().parent / "train.py"
@@ -83,28 +84,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
-    parser.add_argument(
-        "--vary",
-        action="append",
-        default=[],
-        metavar="PLACE=V1,V2,...",
-        help="a place of the recipe as in --set, and what it is to be; several times for every "
-        "combination",
-    )
+    recipe_options.add(parser, for_whom=" for all variants")
+    recipe_options.add_vary(parser)
     parser.add_argument(
         "--seeds",
         type=command.positive,
         default=1,
         metavar="N",
         help="train each variant with so many seeds: training.seed and those after it (default 1)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PLACE=VALUE",
-        help="replace one value of the recipe for all variants; may be given several times",
     )
     parser.add_argument(
         "--data-dir",

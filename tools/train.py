@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import command
+import recipe_options
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,7 +32,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
+    recipe_options.add(parser)
     parser.add_argument(
         "--data-dir",
         type=Path,
@@ -39,13 +40,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
     )
     parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PLACE=VALUE",
-        help="replace one value of the recipe; may be given several times",
-    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     return parser.parse_args(arguments)
 

@@ -20,9 +20,9 @@ from tfface.backbones.published import refuse_weights
 from tfface.backbones.torch_layers import (
     batch_norm,
     conv,
-    depthwise_kernel,
     grouped_conv,
     kaiming_fan_out,
+    kaiming_of_groups,
     prelu,
 )
 
@@ -95,7 +95,7 @@ def _build(
     features = layers.DepthwiseConv2D(
         (rows, columns),
         use_bias=False,
-        depthwise_initializer=depthwise_kernel((rows, columns), END_CHANNELS),
+        depthwise_initializer=kaiming_of_groups(rows * columns, END_CHANNELS),
         name=convolution,
     )(features)
     return keras.Model(images, batch_norm(features, norm), name="backbone")
@@ -120,7 +120,7 @@ def _part(features, channels, names, kernel_size, strides=1, groups=1):
             strides,
             padding="valid" if strides > 1 else "same",
             use_bias=False,
-            depthwise_initializer=depthwise_kernel((kernel_size,) * 2, channels),
+            depthwise_initializer=kaiming_of_groups(kernel_size**2, channels),
             name=convolution,
         )(features)
     else:

@@ -17,12 +17,17 @@ def kaiming_fan_out() -> keras.Initializer:
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
-def depthwise_kernel(sizes: tuple[int, int], channels: int) -> keras.Initializer:
-    """`kaiming_fan_out` of a depthwise convolution.
+def kaiming_of_groups(num_places: int, filters: int) -> keras.Initializer:
+    """`kaiming_fan_out` of a convolution in groups, depthwise ones too.
 
-    PyTorch counts all of its channels as the fan out, Keras would count one.
+    PyTorch counts the filters of all groups as the fan out; Keras would take the kernel's axes for
+    others.
+
+    Args:
+        num_places: of the kernel, rows times columns.
+        filters: of all groups together.
     """
-    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (math.prod(sizes) * channels)))
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (num_places * filters)))
 
 
 def conv(
@@ -93,12 +98,10 @@ def grouped_conv(
     features = layers.Reshape(
         (rows, columns, len(places), groups, channels // groups), name=f"{name}_groups"
     )(features)
-    # Keras would take the axes of this kernel for others.
-    deviation = math.sqrt(2 / (len(places) * filters))
     features = layers.EinsumDense(
         "bhwpgi,pgio->bhwgo",
         (rows, columns, groups, filters // groups),
-        kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
+        kernel_initializer=kaiming_of_groups(len(places), filters),
         name=name,
     )(features)
     return layers.Reshape((rows, columns, filters), name=f"{name}_joined")(features)

@@ -33,7 +33,7 @@ class Case:
     Attributes:
         variant: what is varied, as tables call it.
         who: `OWN`, `TRAINER` or one of `BESIDE`.
-        recipe_file, overrides: the recipe.
+        recipe: whose first stage is measured.
         num_identities: that the head tells apart.
         xla: whether the whole step is compiled by XLA.
         num_steps: of a turn.
@@ -41,15 +41,10 @@ class Case:
 
     variant: str
     who: str
-    recipe_file: Path
-    overrides: tuple[str, ...]
+    recipe: Recipe
     num_identities: int
     xla: bool
     num_steps: int
-
-    @property
-    def recipe(self) -> Recipe:
-        return load(self.recipe_file, TABLES, self.overrides)
 
     @property
     def name(self) -> str:
@@ -63,13 +58,14 @@ class Measured:
 
     Attributes:
         turns: of `num_steps` steps each.
-        flops_per_second: of a step; 0 for what is not ours.
+        of_ceiling: share of the operations a second that a product of matrices makes; None for what
+            is not ours.
         peak: bytes of memory beyond what the libraries take, in a process of its own.
     """
 
     case: Case
     turns: Turns
-    flops_per_second: float
+    of_ceiling: float | None
     peak: int
 
     @property
@@ -109,8 +105,7 @@ def plan_steps(
                     Case(
                         variant=variant.name,
                         who=who,
-                        recipe_file=recipe_file,
-                        overrides=(*overrides, *variant.overrides),
+                        recipe=recipe,
                         num_identities=num_identities,
                         xla=with_xla,
                         num_steps=num_steps,
@@ -129,6 +124,7 @@ def measure_steps(
         say: is told what is being done.
     """
     say("a product of matrices, as the ceiling")
+    ceiling = ceiling_flops_per_second()
     things, flops = {}, {}
     for case in cases:
         say(f"building: {case.name}")
@@ -139,21 +135,18 @@ def measure_steps(
     measured = []
     for case in cases:
         say(f"memory: {case.name}")
-        seconds = turns[case.name].median / case.num_steps
-        measured.append(
-            Measured(case, turns[case.name], flops[case.name] / seconds, in_process(_memory, case))
-        )
+        taken, num_flops = turns[case.name], flops[case.name]
+        share = num_flops and num_flops * case.num_steps / taken.median / ceiling
+        measured.append(Measured(case, taken, share, in_process(_memory, case)))
     return measured
 
 
 def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
     """Returns one row of text for each case; ratios are to the first."""
-    ceiling = ceiling_flops_per_second()
     found = []
     for one in measured:
         case = one.case
         batch = case.recipe.data.batch_size
-        share = f"{100 * one.flops_per_second / ceiling:.0f}%" if one.flops_per_second else ""
         found.append(
             {
                 "step of": case.who,
@@ -165,7 +158,7 @@ def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
                 "ms": f"{1000 * one.seconds:,.0f}",
                 "times the first": f"{one.turns.times_first:.2f}",
                 "images/s": f"{batch / one.seconds:,.1f}",
-                "of ceiling": share,
+                "of ceiling": "" if one.of_ceiling is None else f"{100 * one.of_ceiling:.0f}%",
                 "peak MiB": f"{one.peak / _MIB:,.0f}",
                 "backend": keras.backend.backend() if case.who in (OWN, TRAINER) else "tensorflow",
             }
@@ -178,14 +171,14 @@ def as_text(measured: Sequence[dict[str, str]]) -> str:
     return align(list(measured[0]), [list(row.values()) for row in measured])
 
 
-def _make(case: Case) -> tuple[Callable[[], object], float]:
-    """Returns what makes the case's steps, and how many operations one step has."""
+def _make(case: Case) -> tuple[Callable[[], object], float | None]:
+    """Returns what makes the case's steps, and how many operations one of ours has."""
     recipe = case.recipe
     batch = _batch(recipe, case.num_identities)
     keras.utils.set_random_seed(0)
     if case.who in BESIDE:
         step = plain_step(case.who, recipe, case.num_identities, batch)
-        return _repeated(step, case.num_steps), 0.0
+        return _repeated(step, case.num_steps), None
     recognizer = build_recognizer(
         recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
     )
