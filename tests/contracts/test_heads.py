@@ -282,6 +282,65 @@ class TestMarginHeads:
             )
 
 
+@pytest.mark.parametrize("name", NEUTRAL)
+class TestSampledCenters:
+    def test_a_sample_of_all_is_the_full_head_in_value_and_gradients(self, name):
+        embeddings, identities = example(name)
+        # Lengths to which AdaFace and MagFace give margins between their ends.
+        embeddings *= 15
+        found = []
+        for share in (1.0, 0.99):
+            head = make(name, sampled_centers=share)
+            assert (head.candidates(identities) is None) == (share == 1.0)
+
+            def loss(x, head=head):
+                losses, _ = head.loss_and_accuracy(x, identities, training=True, update_state=False)
+                return ops.sum(losses)
+
+            centers = ops.convert_to_numpy(head.class_centers)
+            found.append([float(loss(embeddings)), gradient(loss, embeddings)])
+            # A step of plain gradient descent at rate 1 is the gradient.
+            images = keras.Input((SIZE,))
+            recognizer = Recognizer(keras.Model(images, keras.layers.Identity()(images)), head)
+            recognizer.compile(optimizer=keras.optimizers.SGD(1.0))
+            recognizer.fit(embeddings, identities, batch_size=6, verbose=0)
+            found[-1].append(centers - ops.convert_to_numpy(head.class_centers))
+            assert np.any(found[-1][-1] != 0)
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+    def test_the_loss_is_that_of_a_head_of_the_candidates_alone(self, name):
+        embeddings, _ = example(name, batch=3)
+        identities = np.array([4, 1, 4], "int32")
+        head = make(name, sampled_centers=0.6)
+        candidates = head.candidates(identities)
+        drawn = ops.convert_to_numpy(candidates.identities)
+        assert len(drawn) == 3
+        assert {1, 4} < set(drawn)
+        alone = build(HEADS[name], {}, Path(), num_identities=3)
+        alone.build((None, SIZE))
+        every = head.centers_per_identity
+        centers = ops.convert_to_numpy(head.class_centers).reshape(5, every, SIZE)
+        alone.class_centers.assign(centers[drawn].reshape(3 * every, SIZE))
+        for one, other in zip(
+            head.loss_and_accuracy(embeddings, identities, training=True, candidates=candidates),
+            alone.loss_and_accuracy(
+                embeddings, np.searchsorted(drawn, identities).astype("int32"), training=True
+            ),
+            strict=True,
+        ):
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(one), ops.convert_to_numpy(other), rtol=1e-5
+            )
+
+    def test_evaluation_compares_with_all(self, name):
+        embeddings, identities = example(name)
+        full, sampled = make(name), make(name, sampled_centers=0.2)
+        np.testing.assert_array_equal(
+            losses_of(sampled, embeddings, identities), losses_of(full, embeddings, identities)
+        )
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all or nothing")
 @pytest.mark.parametrize("name", HEADS)
 def test_training_in_a_graph_is_training_eagerly(name):

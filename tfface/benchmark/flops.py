@@ -21,6 +21,7 @@ def step_flops(recognizer: Recognizer, batch_size: int) -> float:
     """
     forward = sum(map(_layer_flops, recognizer.embedder._flatten_layers()))
     head = sum(math.prod(weight.shape) for weight in recognizer.head.trainable_weights)
+    head *= getattr(recognizer.head, "sampled_centers", 1.0)
     return 3.0 * batch_size * (forward + 2 * head)
 
 

@@ -7,7 +7,14 @@ from keras import initializers, ops
 from pydantic import Field
 
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs, lengths
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+    lengths,
+)
 from tfface.heads.margins import adaface_margin
 
 # As in the authors' code.
@@ -31,7 +38,8 @@ class AdaFaceHead(MarginHead):
         scale: float > 0; 64 in the paper.
         concentration: h, float > 0; 0.333 in the paper.
         momentum: of mu and sigma, in [0, 1); 0.99 in the paper.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], of the length that the network gives.
         identities: int32 [batch], each in [0, num_identities).
@@ -49,6 +57,7 @@ class AdaFaceHead(MarginHead):
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -57,6 +66,7 @@ class AdaFaceHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

@@ -6,7 +6,13 @@ from typing import Annotated
 from pydantic import Field
 
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+)
 from tfface.heads.margins import arcface_margin
 
 
@@ -20,7 +26,8 @@ class ArcFaceHead(MarginHead):
     Args:
         margin: radians in [0, pi/2); 0.5 in the paper.
         scale: float > 0; 64 in the paper.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
         identities: int32 [batch], each in [0, num_identities).
@@ -34,6 +41,7 @@ class ArcFaceHead(MarginHead):
         scale: Scale = 64.0,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -42,6 +50,7 @@ class ArcFaceHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

@@ -6,7 +6,13 @@ from typing import Annotated
 from pydantic import Field
 
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+)
 from tfface.heads.margins import combined_margin
 
 
@@ -25,8 +31,8 @@ class CombinedHead(MarginHead):
         m3: a difference of cosines in [0, 1). The defaults 1, 0.3, 0.2 are CM1 of the paper; its
             CM2 is 0.9, 0.4, 0.15.
         scale: float > 0; 64 in the paper.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`. In the
-            warm-up m1 goes from 1, m2 and m3 from 0 to what they are.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`. In the warm-up m1 goes from 1, m2 and m3 from 0 to what they are.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
         identities: int32 [batch], each in [0, num_identities).
@@ -42,6 +48,7 @@ class CombinedHead(MarginHead):
         scale: Scale = 64.0,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -50,6 +57,7 @@ class CombinedHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

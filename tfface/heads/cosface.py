@@ -5,7 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+)
 from tfface.heads.margins import cosface_margin
 
 
@@ -19,7 +25,8 @@ class CosFaceHead(MarginHead):
     Args:
         margin: a difference of cosines in [0, 1); 0.35 in the paper.
         scale: float > 0; 64 in the paper.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
         identities: int32 [batch], each in [0, num_identities).
@@ -33,6 +40,7 @@ class CosFaceHead(MarginHead):
         scale: Scale = 64.0,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -41,6 +49,7 @@ class CosFaceHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

@@ -25,7 +25,9 @@ class SoftmaxHead(Head):
     def logits(self, embeddings):
         return self.dense(ops.cast(embeddings, "float32"))
 
-    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+    def loss_and_accuracy(
+        self, embeddings, identities, training=False, update_state=True, candidates=None
+    ):
         logits = self.logits(embeddings)
         losses = softmax_loss(logits, identities, self.label_smoothing)
         return losses, is_best(logits, identities)
@@ -61,7 +63,9 @@ class SigmoidHead(Head):
         # 1 - sigmoid(x) would round small ones to 0.
         return ops.concatenate([ops.sigmoid(-logits), ops.sigmoid(logits)], axis=-1)
 
-    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+    def loss_and_accuracy(
+        self, embeddings, identities, training=False, update_state=True, candidates=None
+    ):
         logits = self.logits(embeddings)[:, 0]
         is_second = ops.cast(identities, "float32")
         targets = (1 - self.label_smoothing) * is_second + self.label_smoothing / 2

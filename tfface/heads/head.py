@@ -29,8 +29,23 @@ class Head(keras.layers.Layer, abc.ABC):
         Returns: float32 [batch, num_logits].
         """
 
+    def candidates(self, identities):
+        """Returns the `Candidates` that a step of training compares with; None if that is all.
+
+        Args:
+            identities: int32 [n], all that the step will ask for.
+        """
+        return None
+
+    @property
+    def weights_changed_by_rows(self) -> list[keras.Variable]:
+        """The weights of which a step may look at some rows only, and changes these."""
+        return []
+
     @abc.abstractmethod
-    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+    def loss_and_accuracy(
+        self, embeddings, identities, training=False, update_state=True, candidates=None
+    ):
         """Returns the loss of each example and whether its identity was found.
 
         Args:
@@ -40,6 +55,8 @@ class Head(keras.layers.Layer, abc.ABC):
                 keeps from step to step.
             update_state: False for a further look at a step's batch, which is judged as in
                 training but changes nothing.
+            candidates: what `candidates` returned, for several looks at one step; by default a step
+                of training asks for its own.
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
 

@@ -8,7 +8,14 @@ from pydantic import Field
 
 from tfface.errors import InputError
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs, lengths
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+    lengths,
+)
 from tfface.heads.margins import arcface_margin
 
 Margin = Annotated[float, Field(ge=0, lt=math.pi / 2)]
@@ -33,8 +40,9 @@ class MagFaceHead(MarginHead):
         lower_length, upper_length: float > 0, in this order; 10 and 110 in the paper.
         regulariser: lambda_g, float >= 0; 35 in the paper.
         scale: float > 0; 64 in the paper.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`. In the
-            warm-up the regulariser rises with the margin that holds it in balance.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`. In the warm-up the regulariser rises with the margin that holds it in
+            balance.
     Call arguments:
         embeddings: float [batch, embedding_size], of the length that the network gives.
         identities: int32 [batch], each in [0, num_identities).
@@ -54,6 +62,7 @@ class MagFaceHead(MarginHead):
         scale: Scale = 64.0,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -72,6 +81,7 @@ class MagFaceHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

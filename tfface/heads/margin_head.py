@@ -3,14 +3,18 @@
 import abc
 from typing import Annotated
 
+import keras
 from keras import initializers, ops
 from pydantic import Field
 
+from tfface.heads.candidates import Candidates, draw_identities
 from tfface.heads.cosines import cosines_to
 from tfface.heads.head import Head, is_best, softmax_loss
+from tfface.kernels.rows import take_rows
 
 Scale = Annotated[float, Field(gt=0)]
 WarmupEpochs = Annotated[float, Field(ge=0)]
+SampledCenters = Annotated[float, Field(gt=0, le=1)]
 
 # Chosen by measurement: docs/RECIPES.md, "If the loss does not fall".
 WARMUP_EPOCHS = 5.0
@@ -27,10 +31,17 @@ class MarginHead(Head):
     a weight of the head, which goes into checkpoints. In evaluation (training=False) the margin is
     full from the beginning, so that its losses can be compared from epoch to epoch.
 
+    Sampled centers: with a million identities most of a step is comparing with all of them. With
+    `sampled_centers` below 1 a step of training compares with its own identities and with others
+    drawn at random, up to that share of all; loss and accuracy of training are then those among the
+    candidates, and the optimizer is to change only the centers of these (`kernels.rows`).
+    Evaluation compares with all. (Partial-FC: An et al., CVPR 2022, arXiv:2203.15565.)
+
     Args:
         scale: float > 0; factor on the cosines.
         label_smoothing: in [0, 1); see `softmax_loss`. The margin is in the logits it works on.
         warmup_epochs: float >= 0; 0 for the full margin at once.
+        sampled_centers: in (0, 1]; 1 for all.
         num_identities: int > 0.
         steps_per_epoch: int > 0; None, as where nothing is trained, for the full margin at once.
         centers_per_identity: int > 0; the nearest counts.
@@ -38,6 +49,7 @@ class MarginHead(Head):
         class_centers: float32 [num_identities * centers_per_identity, embedding_size], any
             length; those of an identity follow each other.
         steps: int32, not trained: steps of training so far; only with a warm-up.
+        The state of the random numbers, with sampled centers.
     """
 
     def __init__(
@@ -46,6 +58,7 @@ class MarginHead(Head):
         scale: float,
         label_smoothing: float,
         warmup_epochs: float,
+        sampled_centers: float,
         num_identities: int,
         steps_per_epoch: int | None,
         centers_per_identity: int = 1,
@@ -54,6 +67,7 @@ class MarginHead(Head):
         self.scale = scale
         self.label_smoothing = label_smoothing
         self.warmup_epochs = warmup_epochs
+        self.sampled_centers = sampled_centers
         self.num_identities = num_identities
         self.steps_per_epoch = steps_per_epoch
         self.centers_per_identity = centers_per_identity
@@ -69,22 +83,53 @@ class MarginHead(Head):
             self.steps = self.add_weight(
                 name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
             )
+        if self.sampled_centers < 1:
+            # Last, so that with a program's seed the centers start as they do without it.
+            self.sampling_seed = keras.random.SeedGenerator()
 
-    def cosines(self, embeddings):
-        """Returns the similarity to every identity: float32 [batch, num_identities]."""
+    @property
+    def weights_changed_by_rows(self):
+        return [self.class_centers] if self.sampled_centers < 1 else []
+
+    def candidates(self, identities):
+        if self.sampled_centers == 1:
+            return None
+        drawn = draw_identities(
+            ops.cast(identities, "int32"),
+            self.sampled_centers,
+            self.num_identities,
+            self.sampling_seed,
+        )
+        rows = ops.expand_dims(drawn, -1) * self.centers_per_identity
+        rows = ops.reshape(rows + ops.arange(self.centers_per_identity, dtype="int32"), (-1,))
+        return Candidates(drawn, take_rows(self.class_centers, rows))
+
+    def cosines(self, embeddings, centers=None):
+        """Returns the similarity to every identity: float32 [batch, num_identities].
+
+        Args:
+            centers: those of some identities, as `Candidates` has them; of all by default.
+        """
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
-        cosines = cosines_to(embeddings, self.class_centers)
+        cosines = cosines_to(embeddings, self.class_centers if centers is None else centers)
         if self.centers_per_identity == 1:
             return cosines
-        shape = (-1, self.num_identities, self.centers_per_identity)
+        num_identities = cosines.shape[-1] // self.centers_per_identity
+        shape = (-1, num_identities, self.centers_per_identity)
         return ops.max(ops.reshape(cosines, shape), axis=-1)
 
     def logits(self, embeddings):
         return self.scale * self.cosines(embeddings)
 
-    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+    def loss_and_accuracy(
+        self, embeddings, identities, training=False, update_state=True, candidates=None
+    ):
         embeddings = ops.cast(embeddings, "float32")
-        cosines = self.cosines(embeddings)
+        if training and candidates is None:
+            candidates = self.candidates(identities)
+        if candidates is not None:
+            identities = candidates.columns(identities)
+        cosines = self.cosines(embeddings, candidates and candidates.centers)
         positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
         targets = ops.take_along_axis(cosines, positions, axis=-1)
         strength = self._strength() if training else 1.0
@@ -94,7 +139,7 @@ class MarginHead(Head):
                 self.steps.assign(self.steps + 1)
         with_margin = self.with_margin(targets, embeddings, strength)
         logits = self.scale * ops.where(
-            ops.equal(ops.arange(self.num_identities, dtype="int32"), positions),
+            ops.equal(ops.arange(cosines.shape[-1], dtype="int32"), positions),
             with_margin,
             self.of_others(cosines, with_margin),
         )

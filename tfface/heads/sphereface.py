@@ -5,7 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from tfface.heads.head import LabelSmoothing
-from tfface.heads.margin_head import WARMUP_EPOCHS, MarginHead, Scale, WarmupEpochs
+from tfface.heads.margin_head import (
+    WARMUP_EPOCHS,
+    MarginHead,
+    SampledCenters,
+    Scale,
+    WarmupEpochs,
+)
 from tfface.heads.margins import combined_margin
 
 
@@ -26,7 +32,8 @@ class SphereFaceHead(MarginHead):
     Args:
         margin: factor on the angle, 1 (none) to 8; 1.5 in OpenSphere, 4 in the first paper.
         scale: float > 0; 30 in OpenSphere.
-        label_smoothing, warmup_epochs, num_identities, steps_per_epoch: see `MarginHead`.
+        label_smoothing, warmup_epochs, sampled_centers, num_identities, steps_per_epoch: see
+            `MarginHead`.
     Call arguments:
         embeddings: float [batch, embedding_size], any length; normalised here.
         identities: int32 [batch], each in [0, num_identities).
@@ -40,6 +47,7 @@ class SphereFaceHead(MarginHead):
         scale: Scale = 30.0,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
+        sampled_centers: SampledCenters = 1.0,
         *,
         num_identities: int,
         steps_per_epoch: int | None = None,
@@ -48,6 +56,7 @@ class SphereFaceHead(MarginHead):
             scale=scale,
             label_smoothing=label_smoothing,
             warmup_epochs=warmup_epochs,
+            sampled_centers=sampled_centers,
             num_identities=num_identities,
             steps_per_epoch=steps_per_epoch,
         )

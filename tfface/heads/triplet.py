@@ -49,7 +49,9 @@ class TripletHead(Head):
             "tools/eval_identification.py)"
         )
 
-    def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
+    def loss_and_accuracy(
+        self, embeddings, identities, training=False, update_state=True, candidates=None
+    ):
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
         distances = 2.0 - 2.0 * ops.matmul(embeddings, ops.transpose(embeddings))
         places = ops.arange(ops.shape(identities)[0])

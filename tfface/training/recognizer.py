@@ -67,12 +67,20 @@ class Recognizer(keras.Model):
         """
         if not isinstance(labels, dict):
             return self.head.loss_and_accuracy(embeddings, labels, training=training)
+        candidates = None
+        if training:
+            wanted = ops.concatenate([labels["identities"], labels["others"]])
+            candidates = self.head.candidates(wanted)
         # First, so that both see the head as it was before this step.
         others, _ = self.head.loss_and_accuracy(
-            embeddings, labels["others"], training=training, update_state=False
+            embeddings,
+            labels["others"],
+            training=training,
+            update_state=False,
+            candidates=candidates,
         )
         losses, found = self.head.loss_and_accuracy(
-            embeddings, labels["identities"], training=training
+            embeddings, labels["identities"], training=training, candidates=candidates
         )
         shares = labels["shares"]
         return shares * losses + (1 - shares) * others, found

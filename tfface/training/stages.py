@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from tfface.kernels.rows import update_only_rows
 from tfface.parts import build
 from tfface.recipe.schema import Stage
 from tfface.training.averaging import keep_average, start_average
@@ -24,11 +25,13 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     optimizer.global_clipnorm = stage.clip_norm
     if stage.ema is not None:
         keep_average(optimizer, stage.ema)
+    by_rows = recognizer.head.weights_changed_by_rows
+    for variable in by_rows:
+        update_only_rows(optimizer, variable)
     if optimizer.weight_decay:
         # Biases, batch norms and other vectors set levels, which decay would only push about.
-        optimizer.exclude_from_weight_decay(
-            var_list=[v for v in recognizer.trainable_variables if len(v.shape) < 2]
-        )
+        vectors = [v for v in recognizer.trainable_variables if len(v.shape) < 2]
+        optimizer.exclude_from_weight_decay(var_list=[*vectors, *by_rows])
     # XLA is chosen by device: on with an accelerator, off on a CPU, where it makes steps slower.
     recognizer.compile(optimizer=optimizer, jit_compile="auto")
     recognizer.optimizer.build(recognizer.trainable_variables)
