@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.training.recipes import TINY
 from tfface.benchmark import plain_step
-from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows
+from tfface.benchmark.step import _make, as_text, measure_steps, plan_steps, rows
 from tfface.errors import InputError
 from tfface.heads.arcface import ArcFaceHead
 from tfface.training.variants import read_varied
@@ -53,6 +53,19 @@ def test_cases_are_all_combinations(recipe):
     assert cases[0].name == "tfface, 4, 6 identities"
 
 
+def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
+    cases = plan(recipe, "training.stages.0.freeze=backbone", xla=(False, True))
+    assert [case.who for case in cases] == [
+        "predict",
+        "tfface",
+        "tfface, in fit",
+        "tfface",
+        "tfface, in fit",
+    ]
+    run, _ = _make(cases[0])
+    run()
+
+
 def test_measures(recipe):
     cases = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
     said = []
@@ -93,7 +106,7 @@ def test_the_plain_head_is_the_same_maths():
 def test_what_can_not_be_measured(recipe, monkeypatch):
     with pytest.raises(InputError, match=r"add --set model\.backbone\.weights=none"):
         plan(recipe, "model.backbone={name: resnet50, weights: imagenet}")
-    [own, _, plain] = plan(recipe, beside=["keras"])
+    [_, own, _, plain] = plan(recipe, beside=["keras"])
     with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):
         measure_steps([own, plain], num_rounds=1)
 

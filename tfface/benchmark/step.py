@@ -17,11 +17,14 @@ from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align
 from tfface.training import stages
+from tfface.training.features import split
 from tfface.training.parts import TABLES
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.variants import Varied, make_variants
 
 OWN, TRAINER = "tfface", "tfface, in fit"
+# The backbone's predictions alone: what a step with a frozen backbone can't be faster than.
+FORWARD = "predict"
 BESIDE = ("keras", "tf_keras")
 _MIB = 1 << 20
 
@@ -32,7 +35,7 @@ class Case:
 
     Attributes:
         variant: what is varied, as tables call it.
-        who: `OWN`, `TRAINER` or one of `BESIDE`.
+        who: `OWN`, `TRAINER`, `FORWARD` or one of `BESIDE`.
         recipe: whose first stage is measured.
         num_identities: that the head tells apart.
         xla: whether the whole step is compiled by XLA.
@@ -97,7 +100,9 @@ def plan_steps(
                 "--set model.backbone.weights=none"
             )
         for num_identities, with_xla in itertools.product(identities, xla):
-            for who in (OWN, TRAINER, *(() if with_xla else beside)):
+            is_frozen = recipe.training.stages[0].freeze == "backbone"
+            forward = (FORWARD,) if is_frozen and not with_xla else ()
+            for who in (*forward, OWN, TRAINER, *(() if with_xla else beside)):
                 if who == OWN and keras.backend.backend() != "tensorflow":
                     # There `fit` is the only door to a step.
                     continue
@@ -160,7 +165,9 @@ def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
                 "images/s": f"{batch / one.seconds:,.1f}",
                 "of ceiling": "" if one.of_ceiling is None else f"{100 * one.of_ceiling:.0f}%",
                 "peak MiB": f"{one.peak / _MIB:,.0f}",
-                "backend": keras.backend.backend() if case.who in (OWN, TRAINER) else "tensorflow",
+                "backend": keras.backend.backend()
+                if case.who in (OWN, TRAINER, FORWARD)
+                else "tensorflow",
             }
         )
     return found
@@ -182,6 +189,9 @@ def _make(case: Case) -> tuple[Callable[[], object], float | None]:
     recognizer = build_recognizer(
         recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
     )
+    if case.who == FORWARD:
+        frozen, _ = split(recognizer.embedder)
+        return _repeated(lambda: frozen.predict_on_batch(batch[0])[0], case.num_steps), None
     stages.prepare(recognizer, recipe.training.stages[0], case.num_steps)
     recognizer.jit_compile = case.xla
     flops = step_flops(recognizer, recipe.data.batch_size)

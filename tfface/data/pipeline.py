@@ -68,6 +68,9 @@ class Pipeline:
         shuffle: False gives the images in the order of `indices` (record files: in file order,
             unless cached).
         drop_remainder: leave out the last, smaller batch of an epoch.
+    Attributes:
+        prefetch: whether batches are made ready ahead of who takes them; True unless set otherwise,
+            as to measure what it gains.
     Raises InputError: no images; stages that don't go together; "disk" without `cache_dir`;
         `images_per_identity` that doesn't divide `batch_size`, or with record files that are not
         cached; and when the first epoch is made, what the cache raises.
@@ -112,6 +115,7 @@ class Pipeline:
             self.batch_size = self._batch_of_identities(batch_size)
         else:
             self.batch_size = self._batch_of_images(batch_size)
+        self.prefetch = True
         self._pixels: np.ndarray | None = None
         # Made once: a new function would be compiled anew.
         self._compiled_stages = _compiled(self._stages)
@@ -147,7 +151,7 @@ class Pipeline:
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(self.steps_per_epoch - first_step, 0))
         )
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return batches.prefetch(tf.data.AUTOTUNE) if self.prefetch else batches
 
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields every image once, as it is before augmentation, in any order.
