@@ -1,0 +1,75 @@
+"""Arrays in a `.npz` file that carries its own checksum: what is damaged is never taken for whole.
+
+The file is one that `numpy.load` reads. Its zip comment, the last bytes of the file, is the SHA-256
+of all bytes before it in hexadecimal, so that no byte can change, appear or be missing unnoticed.
+(The checksums of a zip leave out its own headers.)
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE, replacing
+
+_SEAL = 64
+_BLOCK = 1 << 22
+
+
+def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes the arrays, whole or not at all.
+
+    Raises InputError: the disk is full, or the folder can't be written.
+    """
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = b"0" * _SEAL
+        with temporary.open("r+b") as file:
+            seal = _digest(file, temporary.stat().st_size - _SEAL)
+            file.seek(-_SEAL, 2)
+            file.write(seal)
+
+
+@contextmanager
+def reading_sealed(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Opens such a file once all of it has been found as it was written.
+
+    Raises InputError: it is missing, or not as it was written.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(0, 2)
+            size = file.tell() - _SEAL
+            if size <= 0 or _seal(file) != _digest(file, size):
+                raise InputError(f"{path}: is damaged: its bytes are not those of its checksum")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                yield arrays
+    except InputError:
+        raise
+    except DAMAGED_ARCHIVE as error:
+        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+
+
+def _seal(file: BinaryIO) -> bytes:
+    file.seek(-_SEAL, 2)
+    return file.read(_SEAL)
+
+
+def _digest(file: BinaryIO, size: int) -> bytes:
+    """Of the first `size` bytes."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size > 0:
+        block = file.read(min(size, _BLOCK))
+        if not block:
+            break
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest().encode()
