@@ -12,6 +12,8 @@ ARRAYS = {
     "words": np.array('{"epoch": 1}'),
 }
 
+DAMAGED = r"arrays\.npz: is damaged: its bytes are not those of its checksum$"
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -51,11 +53,11 @@ def test_every_length_counts(path):
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(InputError, match="^[^:]*: is damaged"):
+        with pytest.raises(InputError, match=DAMAGED):
             read(path)
     for more in (b"\0", b"0" * 64, content):
         path.write_bytes(content + more)
-        with pytest.raises(InputError, match="^[^:]*: is damaged"):
+        with pytest.raises(InputError, match=DAMAGED):
             read(path)
 
 
@@ -65,7 +67,7 @@ def test_a_hole_of_zeros(path):
     for start in range(0, len(content) - 64, 64):
         if any(content[start : start + 64]):
             path.write_bytes(content[:start] + bytes(64) + content[start + 64 :])
-            with pytest.raises(InputError, match="^[^:]*: is damaged"):
+            with pytest.raises(InputError, match=DAMAGED):
                 read(path)
 
 
