@@ -1,5 +1,7 @@
 """Updates of some rows do to them what the whole update does, and leave the others alone."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -83,6 +85,31 @@ def test_each_step_is_that_of_a_variable_of_the_rows(name, options, as_gradient)
         for one, expected in zip(found, state, strict=True):
             np.testing.assert_allclose(ops.convert_to_numpy(one), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(ops.convert_to_numpy(bias), ops.convert_to_numpy(alone))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a way of TensorFlow's")
+def test_blocks_of_rows_are_all_rows(monkeypatch):
+    import tensorflow as tf
+
+    from tfface.kernels import tensorflow_rows
+
+    weights, _, _ = steps()
+    rows = np.array([0, 2, 3, 4, 7], "int32")
+    values = np.arange(20, dtype="float32").reshape(5, 4)
+    found = []
+    # All together; two blocks and one row more; five blocks.
+    for num_bytes in (1 << 20, 32, 1):
+        monkeypatch.setattr(tensorflow_rows, "_BLOCK_BYTES", num_bytes)
+        variable = keras.Variable(weights)
+        optimizer = make("adamw", {"weight_decay": 0.1}, [variable], variable)
+        step = functools.partial(optimizer.apply, [row_gradient(rows, values)], [variable])
+        in_graph = tf.function(step)
+        for _ in range(2):
+            in_graph()
+        found.append([ops.convert_to_numpy(v) for v in (variable, *slots(optimizer, variable))])
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_the_gradient_is_clipped_by_the_length_of_all():

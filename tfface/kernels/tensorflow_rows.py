@@ -4,8 +4,14 @@ The formulas are Keras' own. Rows of weights and moments are taken, changed in o
 back; the rest of the variable is not read.
 """
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
+
+# Rows that are changed together: what is taken of them stays in a processor's cache meanwhile,
+# which is several times as fast as taking all rows, changing all, and putting all back.
+_BLOCK_BYTES = 1 << 21
 
 
 def update(
@@ -24,7 +30,6 @@ def update(
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
     if formula is None or several or not isinstance(gradient, tf.IndexedSlices):
         return False
-    rows = gradient.indices
     changed = [variable.value, *(slot.value for slot in slots)]
     rate = tf.cast(learning_rate, variable.dtype)
     kept = 1 - rate * (optimizer.weight_decay or 0.0)
@@ -35,16 +40,31 @@ def update(
     def compiled(gradient, rate, kept, step, weights, *slots):
         return formula(optimizer, gradient, rate, step, weights * kept, *slots)
 
-    values = compiled(
-        tf.cast(gradient.values, variable.dtype),
-        rate,
-        kept,
-        step,
-        *(tf.gather(one, rows) for one in changed),
-    )
-    for one, value in zip(changed, values, strict=True):
-        one.scatter_update(tf.IndexedSlices(value, rows))
+    def change(rows: tf.Tensor, of_rows: tf.Tensor) -> None:
+        taken = [tf.gather(one, rows) for one in changed]
+        for one, value in zip(changed, compiled(of_rows, rate, kept, step, *taken), strict=True):
+            one.scatter_update(tf.IndexedSlices(value, rows))
+
+    _in_blocks(change, gradient.indices, tf.cast(gradient.values, variable.dtype))
     return True
+
+
+def _in_blocks(change: Callable, rows: tf.Tensor, values: tf.Tensor) -> None:
+    """Calls `change` with some rows and their values after the others, so that all are changed."""
+    num_rows, width = values.shape
+    block = max(1, _BLOCK_BYTES // (width * values.dtype.size))
+    if num_rows is None or num_rows <= block or tf.config.list_logical_devices("GPU"):
+        change(rows, values)
+        return
+
+    def one_block(start: tf.Tensor) -> tf.Tensor:
+        change(tf.slice(rows, [start], [block]), tf.slice(values, [start, 0], [block, width]))
+        return start + block
+
+    num_whole = num_rows // block * block
+    tf.while_loop(lambda start: start < num_whole, one_block, [0], parallel_iterations=1)
+    if num_whole < num_rows:
+        change(rows[num_whole:], values[num_whole:])
 
 
 def _formula_and_slots(optimizer, variable: keras.Variable):
