@@ -2,9 +2,10 @@
 
     python benchmarks/gpu_step.py --network iresnet50 --identities 85742 --json gpu_step.json
 
-Needs keras, jax with its GPU libraries, pydantic and PyYAML; TensorFlow isn't needed, and without
-torch only tfface is measured. On a machine without a GPU it runs on the processor, as a check of
-the script (--batch-size 4 --identities 100 --precision float32).
+Needs keras, jax with its GPU libraries, pydantic and PyYAML, in an environment without TensorFlow,
+which does not bear PyTorch beside it; without torch only tfface is measured. On a machine without a
+GPU it runs on the processor, as a check of the script (--batch-size 4 --identities 100 --precision
+float32).
 
 Both make the same step: uint8 images of 112 x 112 pixels from host memory, a network of
 insightface's iresnet kind, an embedding of 512, ArcFace (margin 0.5, scale 64) over all class
@@ -198,7 +199,7 @@ def torch_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], 
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return turn
 
