@@ -36,9 +36,16 @@ class MarginHead(Head):
         centers_per_identity: int > 0; the nearest counts.
     Weights:
         class_centers: float32 [num_identities * centers_per_identity, embedding_size], any
-            length; those of an identity follow each other.
+            length; those of an identity follow each other. With `center_shards`, rows of zeros
+            follow that fill the last part; they are nobody's and stay zeros.
         steps: int32, not trained: steps of training so far; only with a warm-up.
+
+    Attributes:
+        center_shards: int > 0, to be set before the head is built: into how many equal parts the
+            rows of `class_centers` are to be divided; each has whole identities.
     """
+
+    center_shards = 1
 
     def __init__(
         self,
@@ -58,26 +65,43 @@ class MarginHead(Head):
         self.steps_per_epoch = steps_per_epoch
         self.centers_per_identity = centers_per_identity
 
+    @property
+    def num_centers(self) -> int:
+        """Rows of `class_centers` that are somebody's; the first ones."""
+        return self.num_identities * self.centers_per_identity
+
     def build(self, embeddings_shape):
+        places = -(-self.num_identities // self.center_shards) * self.center_shards
+        # The length is normalised away; it sets how fast a center turns at a learning rate.
+        initializer = initializers.GlorotUniform()
+        if places > self.num_identities:
+            initializer = FirstRows(initializer, self.num_centers)
         self.class_centers = self.add_weight(
             name="class_centers",
-            shape=(self.num_identities * self.centers_per_identity, embeddings_shape[-1]),
-            # The length is normalised away; it sets how fast a center turns at a learning rate.
-            initializer=initializers.GlorotUniform(),
+            shape=(places * self.centers_per_identity, embeddings_shape[-1]),
+            initializer=initializer,
         )
         if self.warmup_epochs:
             self.steps = self.add_weight(
-                name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
+                name="steps",
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
             )
 
     def cosines(self, embeddings):
         """Returns the similarity to every identity: float32 [batch, num_identities]."""
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
         cosines = cosines_to(embeddings, self.class_centers)
-        if self.centers_per_identity == 1:
-            return cosines
-        shape = (-1, self.num_identities, self.centers_per_identity)
-        return ops.max(ops.reshape(cosines, shape), axis=-1)
+        if self.centers_per_identity > 1:
+            places = self.class_centers.shape[0] // self.centers_per_identity
+            shape = (-1, places, self.centers_per_identity)
+            cosines = ops.max(ops.reshape(cosines, shape), axis=-1)
+        if self.class_centers.shape[0] > self.num_centers:
+            cosines = cosines[:, : self.num_identities]
+        return cosines
 
     def logits(self, embeddings):
         return self.scale * self.cosines(embeddings)
@@ -128,6 +152,23 @@ class MarginHead(Head):
         if not num_steps:
             return 1.0
         return ops.minimum(ops.cast(self.steps, "float32") / num_steps, 1.0)
+
+
+class FirstRows(initializers.Initializer):
+    """Draws the first rows as another initializer draws an array of so many; the rest is zeros.
+
+    Args:
+        initializer: keras.initializers.Initializer.
+        num_rows: int > 0.
+    """
+
+    def __init__(self, initializer: initializers.Initializer, num_rows: int):
+        self.initializer = initializer
+        self.num_rows = num_rows
+
+    def __call__(self, shape, dtype=None):
+        rows = self.initializer((self.num_rows, *shape[1:]), dtype=dtype)
+        return ops.pad(rows, [(0, shape[0] - self.num_rows)] + [(0, 0)] * (len(shape) - 1))
 
 
 def lengths(embeddings):

@@ -1,0 +1,12 @@
+"""Several GPUs of one machine on TensorFlow: Keras has no distribution of its own there."""
+
+import tensorflow as tf
+
+
+def mirrored_strategy() -> tf.distribute.MirroredStrategy:
+    """Returns the strategy that trains on every device of this machine.
+
+    Where TensorFlow sees no GPU, these are its (virtual) CPUs.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
