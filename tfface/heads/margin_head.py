@@ -7,7 +7,8 @@ from keras import initializers, ops
 from pydantic import Field
 
 from tfface.heads.cosines import cosines_to
-from tfface.heads.head import Head, is_best, softmax_loss
+from tfface.heads.head import NOBODY, Head, is_best, softmax_loss
+from tfface.heads.layouts import IDENTITIES, LOGITS, lay_out
 
 Scale = Annotated[float, Field(gt=0)]
 WarmupEpochs = Annotated[float, Field(ge=0)]
@@ -93,22 +94,36 @@ class MarginHead(Head):
 
     def cosines(self, embeddings):
         """Returns the similarity to every identity: float32 [batch, num_identities]."""
+        return self._cosines(embeddings)[:, : self.num_identities]
+
+    def _cosines(self, embeddings):
+        """As `cosines`, with those to the rows that are nobody's: float32 [batch, places]."""
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
         cosines = cosines_to(embeddings, self.class_centers)
-        if self.centers_per_identity > 1:
-            places = self.class_centers.shape[0] // self.centers_per_identity
-            shape = (-1, places, self.centers_per_identity)
-            cosines = ops.max(ops.reshape(cosines, shape), axis=-1)
-        if self.class_centers.shape[0] > self.num_centers:
-            cosines = cosines[:, : self.num_identities]
-        return cosines
+        if self.centers_per_identity == 1:
+            return cosines
+        shape = (-1, self._num_places, self.centers_per_identity)
+        return ops.max(ops.reshape(cosines, shape), axis=-1)
+
+    @property
+    def _num_places(self) -> int:
+        """The identities, and those that the rows would be for that are nobody's."""
+        return self.class_centers.shape[0] // self.centers_per_identity
+
+    def _without_nobody(self, values, lowest: float):
+        """Puts `lowest` in the places [batch, places] that are nobody's."""
+        if self._num_places == self.num_identities:
+            return values
+        return ops.where(ops.arange(self._num_places) < self.num_identities, values, lowest)
 
     def logits(self, embeddings):
         return self.scale * self.cosines(embeddings)
 
     def loss_and_accuracy(self, embeddings, identities, training=False, update_state=True):
         embeddings = ops.cast(embeddings, "float32")
-        cosines = self.cosines(embeddings)
+        identities = lay_out(identities, IDENTITIES)
+        # Below all cosines, so that nobody is never the best.
+        cosines = self._without_nobody(self._cosines(embeddings), -2.0)
         positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
         targets = ops.take_along_axis(cosines, positions, axis=-1)
         strength = self._strength() if training else 1.0
@@ -118,11 +133,12 @@ class MarginHead(Head):
                 self.steps.assign(self.steps + 1)
         with_margin = self.with_margin(targets, embeddings, strength)
         logits = self.scale * ops.where(
-            ops.equal(ops.arange(self.num_identities, dtype="int32"), positions),
+            ops.equal(ops.arange(self._num_places, dtype="int32"), positions),
             with_margin,
             self.of_others(cosines, with_margin),
         )
-        losses = softmax_loss(logits, identities, self.label_smoothing)
+        logits = lay_out(self._without_nobody(logits, NOBODY), LOGITS)
+        losses = softmax_loss(logits, identities, self.label_smoothing, self.num_identities)
         return self.regularised(losses, embeddings, strength), is_best(cosines, identities)
 
     @abc.abstractmethod

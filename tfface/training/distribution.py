@@ -20,6 +20,7 @@ import numpy as np
 
 from tfface.data.batch_part import BatchPart
 from tfface.errors import InputError
+from tfface.heads.layouts import EMBEDDINGS, IDENTITIES, LOGITS
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Distribution as Section
 from tfface.training import processes
@@ -144,8 +145,9 @@ class _CentersDivided(keras.distribution.ModelParallel):
         )
         layouts = keras.distribution.LayoutMap(mesh)
         layouts[".*class_centers"] = (_MODEL, None)
-        # Said here, or the compiler might send centers to where embeddings are.
-        layouts[".*embeddings/output"] = (_BATCH, None)
+        layouts[EMBEDDINGS] = (_BATCH, None)
+        layouts[LOGITS] = (_BATCH, _MODEL)
+        layouts[IDENTITIES] = (_BATCH,)
         super().__init__(layout_map=layouts, batch_dim_name=_BATCH, auto_shard_dataset=False)
 
     def get_data_layout(self, data_shape) -> "_RowsOverAll":
