@@ -169,7 +169,10 @@ class Pipeline:
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(self.steps_per_epoch - first_step, 0))
         )
-        return batches.prefetch(tf.data.AUTOTUNE)
+        # tf.distribute would look for files to deal out to processes, and warn that it can't.
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields every image once, as it is before augmentation, in any order.

@@ -46,6 +46,9 @@ class Head(keras.layers.Layer, abc.ABC):
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
 
+    def check_classifies(self) -> None:
+        """Raises InputError: the head has no classes."""
+
     def probabilities(self, embeddings):
         """Returns how likely each identity is.
 

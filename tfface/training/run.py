@@ -255,7 +255,7 @@ def _check_finite(figures: dict[str, float], title: str) -> None:
 def _check_classifies(recognizer: Recognizer) -> None:
     """Raises InputError: the head has no classes; found out before training."""
     try:
-        recognizer.head.logits(keras.ops.zeros((1, recognizer.embedder.output_shape[-1])))
+        recognizer.head.check_classifies()
     except InputError as error:
         raise InputError(f"evaluation.classification: {error}") from error
 
