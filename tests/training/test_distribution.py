@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import train as tool
 
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # 36 images to train of 9 identities, which no number of devices here divides: 20 steps. Seven
 # images to validate make no whole batch.
 STAGE = (
-    "{name: all, epochs: 5, optimizer: {name: sgd, learning_rate: 0.01}, ema: 0.9, "
+    "{name: all, epochs: 5, optimizer: {name: sgd, learning_rate: 0.002}, ema: 0.9, "
     "early_stopping: {monitor: val_loss, patience: 5}}"
 )
 NINE = (
@@ -329,6 +330,28 @@ class TestRefused:
     def test_several_processes_on_tensorflow(self):
         with pytest.raises(InputError, match="set KERAS_BACKEND=jax"):
             processes.join("127.0.0.1:1", 2, 0)
+
+    @pytest.mark.parametrize("address", ["here", "here:", ":9123", "here:99999", "here:x"])
+    def test_addresses(self, address):
+        with pytest.raises(InputError, match="must be HOST:PORT"):
+            processes.parse_address(address)
+        assert processes.parse_address("[::1]:9123") == ("::1", 9123)
+
+    def test_a_coordinator_that_is_not_there(self):
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            port = listening.getsockname()[1]
+            with pytest.raises(InputError, match="process 0 can't be reached there within 0 sec"):
+                processes.wait_for_listener("127.0.0.1", port, 0)
+            listening.listen()
+            processes.wait_for_listener("127.0.0.1", port, 0)
+
+    @pytest.mark.parametrize(
+        "options", [["--num-processes", "2"], ["--coordinator", "a:1", "--process-id", "0"]]
+    )
+    def test_half_of_the_options(self, options):
+        with pytest.raises(InputError, match="--num-processes and --process-id go together"):
+            tool.main(["recipe.yaml", *options])
 
     @pytest.mark.parametrize(
         ("overrides", "message"),

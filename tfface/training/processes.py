@@ -5,7 +5,9 @@ All of it does nothing where there is only one process. Several need JAX.
 
 import atexit
 import os
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
@@ -38,6 +40,10 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             f"--process-id {process_id}: must be from 0 to {num_processes - 1} with "
             f"--num-processes {num_processes}"
         )
+    host, port = parse_address(coordinator)
+    if process_id > 0:
+        # JAX would end this process with a message of its own.
+        wait_for_listener(host, port, _JOINING_SECONDS)
     import jax
 
     # Without it processes on CPUs can't compute together; accelerators have their own.
@@ -56,6 +62,40 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             f"process {process_id} of {num_processes} can't join the others at {coordinator}: "
             f"{reason}"
         ) from error
+    with _stdout_unheard():
+        wait("all have joined")
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Returns the host and port of HOST:PORT.
+
+    Raises InputError: it isn't that.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InputError(f"--coordinator {text}: must be HOST:PORT, as in 10.0.0.1:9123")
+    return host.strip("[]"), int(port)
+
+
+def wait_for_listener(host: str, port: int, seconds: float) -> None:
+    """Returns as soon as somebody listens there.
+
+    Raises InputError: nobody does, for `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=10).close()
+        except OSError as error:
+            if time.monotonic() >= end:
+                raise InputError(
+                    f"--coordinator {host}:{port}: process 0 can't be reached there within "
+                    f"{seconds:g} seconds ({error.strerror or error}); is it started, and may "
+                    "this machine connect to it?"
+                ) from error
+            time.sleep(0.5)
+        else:
+            return
 
 
 def count() -> int:
@@ -165,6 +205,20 @@ def _end_at_once(exit_code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
+
+
+@contextmanager
+def _stdout_unheard() -> Iterator[None]:
+    """Drops what is written to stdout, also by libraries: gloo tells of each connection there."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager
