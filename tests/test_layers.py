@@ -32,8 +32,12 @@ LEVELS = {
 # Rooms that may import TensorFlow: for tf.data, for what it does faster in a way of its own, and to
 # measure things beside it.
 TENSORFLOW_ROOMS = {"data", "kernels", "benchmark"}
-# And one file: nothing but TensorFlow can run a SavedModel, whatever backend Keras has.
-TENSORFLOW_FILES = {PACKAGE / "evaluation" / "saved_model_embedder.py"}
+# And files: nothing but TensorFlow can run a SavedModel, whatever backend Keras has, and its
+# backend has no distribution but tf.distribute.
+TENSORFLOW_FILES = {
+    PACKAGE / "evaluation" / "saved_model_embedder.py",
+    PACKAGE / "training" / "mirrored.py",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -6,6 +6,7 @@ Example:
     python tools/benchmark.py verification --results results/verification_speed.csv
     python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
         --identities 1000 85742 --beside keras tf_keras --results results/step.csv
+    python tools/benchmark.py scaling --identities 85742 10000000
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
@@ -19,6 +20,9 @@ of pairs of templates, beside the same by plain loops.
 step makes steps of a recipe's first stage on drawn numbers, in turns: what it varies, with Keras'
 trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
 memory is that of a process of its own, beyond what the libraries take.
+
+scaling measures nothing: it computes steps on up to 8 machines of 8 devices, data-parallel and
+model-parallel, from what a device computes and a link sends.
 """
 
 import argparse
@@ -29,6 +33,14 @@ from pathlib import Path
 import command
 import recipe_options
 from tfface.errors import InputError
+
+# Of scaling; tfface.benchmark.scaling.Rates has the defaults and where they are from.
+SCALING_RATES = {
+    "flops_per_second": "what a device reaches (default: 40 %% of an A100's 312e12)",
+    "memory_bytes_per_second": "of a device's memory (default: an A100's 2.039e12)",
+    "inside_bytes_per_second": "a device sends inside a machine (default: NVLink's 300e9)",
+    "between_bytes_per_second": "a device sends between machines (default: 25e9)",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -119,6 +131,21 @@ def _step(options: argparse.Namespace) -> None:
     _append(options, measured, ("machine", "tensorflow", "keras"))
 
 
+def _scaling(options: argparse.Namespace) -> None:
+    from tfface.benchmark.scaling import Network, Rates, as_text, compute_steps, rows
+
+    _check_results(options)
+    given = {key: getattr(options, key) for key in SCALING_RATES}
+    steps = compute_steps(
+        options.identities,
+        rates=Rates(**{key: value for key, value in given.items() if value is not None}),
+        network=Network(images_per_device=options.images_per_device),
+    )
+    print("Computed, not measured:")
+    print(as_text(steps))
+    _append(options, rows(steps), ())
+
+
 def _check_results(options: argparse.Namespace) -> None:
     from tfface.files import check_writable
 
@@ -157,7 +184,10 @@ def _parser() -> argparse.ArgumentParser:
     step = commands.add_parser("step", help="steps of training, by what is varied")
     step.set_defaults(run=_step)
     _add_step(step)
-    for of_command in (convert, search, verification, step):
+    scaling = commands.add_parser("scaling", help="steps on many devices, computed")
+    scaling.set_defaults(run=_scaling)
+    _add_scaling(scaling)
+    for of_command in (convert, search, verification, step, scaling):
         of_command.add_argument(
             "--results",
             type=Path,
@@ -289,6 +319,36 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
     )
+
+
+def _add_scaling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--identities",
+        type=command.positive,
+        nargs="+",
+        default=[10_000, 85_742, 1_000_000, 10_000_000],
+        metavar="N",
+        help="(default: 10000 85742 1000000 10000000)",
+    )
+    parser.add_argument(
+        "--images-per-device",
+        type=command.positive,
+        default=128,
+        metavar="N",
+        help="of a batch (default 128)",
+    )
+    for key, what in SCALING_RATES.items():
+        parser.add_argument(f"--{key.replace('_', '-')}", type=_rate, metavar="X", help=what)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, as 25e9; got '{text}'")
+    return rate
 
 
 def _share(text: str) -> float:

@@ -4,27 +4,39 @@ Example:
     python tools/train.py recipes/quickstart.yaml
     python tools/train.py recipes/mobilenetv2_kface.yaml --data-dir ~/faces \\
         --set training.stages.0.epochs=2 --set data.batch_size=64
+
+Several devices, processes and machines: docs/SCALING.md.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import command
+import local_processes
 import recipe_options
+
+_GO_ON = "the same command with --resume goes on after the last finished epoch"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
+    local_processes.check(options)
+    if options.local_processes:
+        given = sys.argv[1:] if arguments is None else arguments
+        local_processes.run(options.local_processes, given, _GO_ON)
+        return
     command.import_tensorflow_quietly()
     from tfface import recipe
+    from tfface.training import processes
     from tfface.training.parts import TABLES
     from tfface.training.run import train
 
     loaded = recipe.load(options.recipe, TABLES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
-    with command.interruptible(
-        "the same command with --resume goes on after the last finished epoch"
-    ):
+    if options.coordinator is not None:
+        processes.join(options.coordinator, options.num_processes, options.process_id)
+    with command.interruptible(_GO_ON), processes.together(_GO_ON):
         print(train(loaded, run_dir, options.data_dir, resume=options.resume))
 
 
@@ -41,6 +53,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    local_processes.add(parser)
     return parser.parse_args(arguments)
 
 

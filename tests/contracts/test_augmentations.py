@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from tests.data.small_faces import pixels
 from tfface.data.augment import AUGMENTATIONS
+from tfface.data.augment.draws import for_part
+from tfface.data.batch_part import BatchPart
 from tfface.parts import build, options_model
 
 SIZE = 16
@@ -127,3 +129,14 @@ def test_mixed_labels_say_what_an_image_is_made_of(part, images):
         wanted = shares * (LABELS.numpy() == identity)
         wanted += (1 - shares) * (labels["others"].numpy() == identity)
         np.testing.assert_allclose(made.numpy().mean(axis=(1, 2, 3)), wanted, atol=1e-5)
+
+
+def test_a_part_of_a_batch_gets_what_it_gets_in_the_whole(part, stage, images):
+    if uses_labels(part):
+        pytest.skip("takes pieces of the batch's other images")
+    seed = tf.constant([5, 6])
+    whole = stage(images, seed).numpy()
+    for index in range(2):
+        rows = slice(4 * index, 4 * index + 4)
+        with for_part(BatchPart(index, 2)):
+            np.testing.assert_allclose(stage(images[rows], seed), whole[rows], atol=1e-3)

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from tfface.data import cache as image_cache
 from tfface.data import seeding
+from tfface.data.augment import draws
+from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_batches import draw_identity_batches
 from tfface.data.images import decode
 from tfface.data.undecodable import find_undecodable
@@ -68,12 +70,19 @@ class Pipeline:
         shuffle: False gives the images in the order of `indices` (record files: in file order,
             unless cached).
         drop_remainder: leave out the last, smaller batch of an epoch.
+        fill: fill the last batch with images that were in one before, and give a third part:
+            weights float32 [batch], 0 for these and above 0 for all others, with a mean of 1 over
+            the epoch. For `drop_remainder` False.
+        part: the rows of each batch to make, with the very images and draws that they have in the
+            whole batch. Of other rows nothing is decoded; record files that aren't cached are read
+            in full nevertheless.
     Attributes:
         prefetch: whether batches are made ready ahead of who takes them; True unless set otherwise,
             as to measure what it gains.
     Raises InputError: no images; stages that don't go together; "disk" without `cache_dir`;
         `images_per_identity` that doesn't divide `batch_size`, or with record files that are not
-        cached; and when the first epoch is made, what the cache raises.
+        cached; a batch that can't be divided, or stages that make one image of several, for one
+        part of several; and when the first epoch is made, what the cache raises.
     """
 
     def __init__(
@@ -91,6 +100,8 @@ class Pipeline:
         seed: int = 0,
         shuffle: bool = True,
         drop_remainder: bool = True,
+        fill: bool = False,
+        part: BatchPart = WHOLE,
     ):
         self._source = source
         self._indices = np.asarray(indices, np.int64)
@@ -100,12 +111,16 @@ class Pipeline:
             raise InputError("cache: disk needs a cache folder")
         self._stages = tuple(augment)
         _check_order(self._stages)
+        if part.count > 1:
+            _check_no_mixing(self._stages)
         self._load_size = _load_size(self._stages, image_size)
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
         self._shuffle = shuffle
         self._drop_remainder = drop_remainder
+        self._fill = fill
+        self._part = part
         labels = source.labels if labels is None else labels
         self._labels = tf.constant(labels, tf.int32)
         self._images_per_identity = images_per_identity
@@ -116,9 +131,11 @@ class Pipeline:
         else:
             self.batch_size = self._batch_of_images(batch_size)
         self.prefetch = True
+        self._rows = part.rows(self.batch_size)
+        self._num_rows = self._rows.stop - self._rows.start
         self._pixels: np.ndarray | None = None
         # Made once: a new function would be compiled anew.
-        self._compiled_stages = _compiled(self._stages)
+        self._compiled_stages = _compiled(self._stages, part)
 
     @property
     def num_images(self) -> int:
@@ -148,9 +165,18 @@ class Pipeline:
                 tf.data.AUTOTUNE,
                 deterministic=True,
             )
+        if self._fill:
+            weights = tf.data.Dataset.from_tensor_slices(self._weights()[first_step:])
+            batches = tf.data.Dataset.zip(batches, weights).map(
+                lambda batch, weights: (*batch, weights)
+            )
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(self.steps_per_epoch - first_step, 0))
         )
+        # tf.distribute would look for files to deal out to processes, and warn that it can't.
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        batches = batches.with_options(options)
         return batches.prefetch(tf.data.AUTOTUNE) if self.prefetch else batches
 
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -167,7 +193,7 @@ class Pipeline:
         place = np.empty(self._source.num_images, np.int64)
         place[self._indices] = np.arange(self.num_images)
         batches = (
-            self._decoded_images(self._indices, None, 0)
+            self._decoded_images(self._source.encoded(self._indices))
             .batch(batch_size)
             .prefetch(tf.data.AUTOTUNE)
         )
@@ -206,8 +232,8 @@ class Pipeline:
         key = seeding.fold(self._seed, epoch, _ORDER)
         if self._images_per_identity is None:
             shuffle_seed = key if self._shuffle else None
-            if self._cache == "none":
-                return self._decoded(self._indices, shuffle_seed, first)
+            if self._cache == "none" and self._source.is_stream:
+                return self._decoded_stream(shuffle_seed, first)
             places = np.arange(self.num_images)
             if shuffle_seed is not None:
                 places = seeding.permutation(shuffle_seed, self.num_images)
@@ -219,22 +245,47 @@ class Pipeline:
                 self.steps_per_epoch,
                 key,
             )
-            if self._cache == "none":
-                return self._decoded(self._indices[places], None, first)
-        return self._fetched(places[first:])
+        places = self._of_part(places[first:])
+        if self._cache == "none":
+            images = self._decoded_images(self._source.encoded(self._indices[places]))
+            return images.batch(self._num_rows, self._drop_remainder)
+        return self._fetched(places)
 
-    def _decoded(
-        self, indices: np.ndarray, shuffle_seed: int | None, first: int
-    ) -> tf.data.Dataset:
-        """(indices, images) a batch, decoded now."""
-        images = self._decoded_images(indices, shuffle_seed, first)
-        return images.batch(self.batch_size, self._drop_remainder)
+    def _of_part(self, places: np.ndarray) -> np.ndarray:
+        """Returns which of an epoch's images, from the begin of a batch on, are made here."""
+        if self._fill:
+            places = np.resize(places, len(places) + self._missing)
+        if self._part.count == 1:
+            return places
+        whole = len(places) - len(places) % self.batch_size
+        return places[:whole].reshape(-1, self.batch_size)[:, self._rows].ravel()
 
-    def _decoded_images(
-        self, indices: np.ndarray, shuffle_seed: int | None, first: int
-    ) -> tf.data.Dataset:
+    def _decoded_stream(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
+        """(indices, images) a batch of a source that is read from front to back, decoded now."""
+        encoded = self._source.encoded(self._indices, shuffle_seed, first)
+        if self._fill:
+            encoded = encoded.concatenate(encoded.take(1).repeat(self._missing))
+        if self._part.count > 1:
+            rows = self._rows
+            batches = encoded.batch(self.batch_size, drop_remainder=True)
+            encoded = batches.map(lambda index, image: (index[rows], image[rows])).unbatch()
+        return self._decoded_images(encoded).batch(self._num_rows, self._drop_remainder)
+
+    @property
+    def _missing(self) -> int:
+        """How many images fill the last batch."""
+        return -self.num_images % self.batch_size
+
+    def _weights(self) -> np.ndarray:
+        """Returns what each image of an epoch counts: float32 [steps, rows of the part]."""
+        number = self.num_images + self._missing
+        weights = np.zeros(number, np.float32)
+        weights[: self.num_images] = number / self.num_images
+        return weights.reshape(-1, self.batch_size)[:, self._rows]
+
+    def _decoded_images(self, encoded: tf.data.Dataset) -> tf.data.Dataset:
         """(index, image) one by one, decoded now."""
-        return self._source.encoded(indices, shuffle_seed, first).map(
+        return encoded.map(
             lambda index, encoded: (index, decode(encoded, *self._load_size)),
             tf.data.AUTOTUNE,
             deterministic=True,
@@ -253,7 +304,7 @@ class Pipeline:
 
         return (
             tf.data.Dataset.from_tensor_slices(places)
-            .batch(self.batch_size, self._drop_remainder)
+            .batch(self._num_rows, self._drop_remainder)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
         )
 
@@ -286,6 +337,8 @@ class Pipeline:
         return images, labels
 
     def _batch_of_images(self, batch_size: int) -> int:
+        if self._fill:
+            return batch_size
         # Where the last batch may be smaller, it is a batch like any other.
         if batch_size > self.num_images and self._drop_remainder:
             _log.warning(
@@ -323,7 +376,7 @@ class Pipeline:
             )
 
 
-def _compiled(stages: tuple) -> list:
+def _compiled(stages: tuple, part: BatchPart) -> list:
     """Compiles each stage alone; the first also makes float32 of the pixels, the last uint8.
 
     One program of all stages is up to a third faster, but with some orders (colours before
@@ -337,10 +390,11 @@ def _compiled(stages: tuple) -> list:
 
         def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
             images = tf.cast(images, tf.float32)
-            if mixes:
-                images, labels = stage(images, labels, seed)
-            else:
-                images = stage(images, labels, seed) if uses_labels else stage(images, seed)
+            with draws.for_part(part):
+                if mixes:
+                    images, labels = stage(images, labels, seed)
+                else:
+                    images = stage(images, labels, seed) if uses_labels else stage(images, seed)
             return tf.saturate_cast(tf.round(images), tf.uint8) if is_last else images, labels
 
         return tf.function(apply, jit_compile=True)
@@ -365,6 +419,15 @@ def _check_order(stages: tuple) -> None:
         raise InputError(
             "augment: one_class_cutmix must come before the stage (mixup or cutmix) that mixes "
             "identities"
+        )
+
+
+def _check_no_mixing(stages: tuple) -> None:
+    """Raises InputError when a stage takes pieces of other images, which may not be here."""
+    if any(_uses_labels(stage) for stage in stages):
+        raise InputError(
+            "data.augment: mixup, cutmix and one_class_cutmix mix the images of a whole batch, of "
+            "which each of several processes has a part; leave them out, or train with one process"
         )
 
 

@@ -78,7 +78,11 @@ class AdaFaceHead(MarginHead):
         super().build(embeddings_shape)
         self.mean_length, self.length_deviation = (
             self.add_weight(
-                name=name, shape=(), initializer=initializers.Constant(value), trainable=False
+                name=name,
+                shape=(),
+                initializer=initializers.Constant(value),
+                trainable=False,
+                aggregation="mean",
             )
             for name, value in (("mean_length", 20.0), ("length_deviation", 100.0))
         )

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from tfface.heads.layouts import EMBEDDINGS, LOGITS, lay_out
+
 
 def cosines_to(embeddings, centers):
     """Returns the cosine of each embedding with each center.
@@ -20,18 +22,19 @@ def cosines_to(embeddings, centers):
 
 @ops.custom_gradient
 def _cosines(embeddings, centers):
+    embeddings = lay_out(embeddings, EMBEDDINGS)
     # Scaling the product's columns costs a fraction of normalising the centers themselves.
     inverse = ops.rsqrt(ops.maximum(ops.sum(ops.square(centers), axis=-1), 1e-24))
     # The large matrix as it lies in memory: the other way round takes twice as long on a CPU.
     products = ops.transpose(ops.matmul(centers, ops.transpose(embeddings)))
-    cosines = products * inverse
+    cosines = lay_out(products * inverse, LOGITS)
 
     def gradients(*arguments, upstream=None):
         # Backends differ in how they give it.
         if upstream is None:
             (upstream,) = arguments
-        scaled = upstream * inverse
-        of_embeddings = ops.matmul(scaled, centers)
+        scaled = lay_out(upstream, LOGITS) * inverse
+        of_embeddings = lay_out(ops.matmul(scaled, centers), EMBEDDINGS)
         # What would only make a center longer is taken out: its length changes no cosine.
         along = ops.sum(scaled * cosines, axis=0) * inverse
         of_centers = ops.matmul(ops.transpose(scaled), embeddings) - along[:, None] * centers

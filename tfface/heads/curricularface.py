@@ -69,7 +69,11 @@ class CurricularFaceHead(MarginHead):
     def build(self, embeddings_shape):
         super().build(embeddings_shape)
         self.mean_cosine = self.add_weight(
-            name="mean_cosine", shape=(), initializer="zeros", trainable=False
+            name="mean_cosine",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
         )
 
     def with_margin(self, targets, embeddings, strength):

@@ -7,6 +7,9 @@ import keras
 from keras import ops
 from pydantic import Field
 
+# A logit so low that nothing of a softmax is its.
+NOBODY = -1e9
+
 LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -60,6 +63,9 @@ class Head(keras.layers.Layer, abc.ABC):
         Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
         """
 
+    def check_classifies(self) -> None:
+        """Raises InputError: the head has no classes."""
+
     def probabilities(self, embeddings):
         """Returns how likely each identity is.
 
@@ -73,10 +79,13 @@ class Head(keras.layers.Layer, abc.ABC):
         return self.logits(embeddings)
 
 
-def softmax_loss(logits, identities, label_smoothing: float = 0.0):
+def softmax_loss(
+    logits, identities, label_smoothing: float = 0.0, num_identities: int | None = None
+):
     """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch].
 
     Args:
+        num_identities: how many there are, where further logits follow that are NOBODY.
         label_smoothing: share of the target that is spread evenly over all identities; 0.1 in
             Szegedy et al., arXiv:1512.00567.
     """
@@ -85,8 +94,12 @@ def softmax_loss(logits, identities, label_smoothing: float = 0.0):
         return losses
     positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
     targets = ops.take_along_axis(logits, positions, axis=-1)[:, 0]
+    mean = ops.mean(logits, axis=-1)
+    if num_identities is not None and num_identities < logits.shape[-1]:
+        somebody = ops.arange(logits.shape[-1]) < num_identities
+        mean = ops.sum(ops.where(somebody, logits, 0.0), axis=-1) / num_identities
     # What the smoothed target's cross-entropy has more, without making that target.
-    return losses + label_smoothing * (targets - ops.mean(logits, axis=-1))
+    return losses + label_smoothing * (targets - mean)
 
 
 def is_best(logits, identities):

@@ -6,7 +6,7 @@ head counts while it trains is in the run's checkpoint, and is not asked for to 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +33,13 @@ def save_head(
     options: Mapping[str, Any],
     num_identities: int,
     embedding_size: int,
+    weights: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Writes a head, whole or not at all.
 
     Args:
+        weights: values of its trainable weights, where the head doesn't hold them as they are to
+            be written.
         name, options: what a recipe says of it.
         num_identities, embedding_size: what it was built for.
     Raises InputError: the file can't be written.
@@ -47,10 +50,9 @@ def save_head(
         "num_identities": num_identities,
         "embedding_size": embedding_size,
     }
-    arrays = {
-        f"{_WEIGHTS}{i:03d}": ops.convert_to_numpy(weight)
-        for i, weight in enumerate(head.trainable_weights)
-    }
+    if weights is None:
+        weights = [ops.convert_to_numpy(weight) for weight in head.trainable_weights]
+    arrays = {f"{_WEIGHTS}{i:03d}": array for i, array in enumerate(weights)}
     with replacing(path) as temporary:
         np.savez(temporary, description=np.array(json.dumps(description, default=str)), **arrays)
 

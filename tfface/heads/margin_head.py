@@ -9,7 +9,8 @@ from pydantic import Field
 
 from tfface.heads.candidates import Candidates, draw_identities
 from tfface.heads.cosines import cosines_to
-from tfface.heads.head import Head, is_best, softmax_loss
+from tfface.heads.head import NOBODY, Head, is_best, softmax_loss
+from tfface.heads.layouts import IDENTITIES, LOGITS, lay_out
 from tfface.kernels.rows import take_rows
 
 Scale = Annotated[float, Field(gt=0)]
@@ -47,10 +48,17 @@ class MarginHead(Head):
         centers_per_identity: int > 0; the nearest counts.
     Weights:
         class_centers: float32 [num_identities * centers_per_identity, embedding_size], any
-            length; those of an identity follow each other.
+            length; those of an identity follow each other. With `center_shards`, rows of zeros
+            follow that fill the last part; they are nobody's and stay zeros.
         steps: int32, not trained: steps of training so far; only with a warm-up.
         The state of the random numbers, with sampled centers.
+
+    Attributes:
+        center_shards: int > 0, to be set before the head is built: into how many equal parts the
+            rows of `class_centers` are to be divided; each has whole identities.
     """
+
+    center_shards = 1
 
     def __init__(
         self,
@@ -72,16 +80,30 @@ class MarginHead(Head):
         self.steps_per_epoch = steps_per_epoch
         self.centers_per_identity = centers_per_identity
 
+    @property
+    def num_centers(self) -> int:
+        """Rows of `class_centers` that are somebody's; the first ones."""
+        return self.num_identities * self.centers_per_identity
+
     def build(self, embeddings_shape):
+        places = -(-self.num_identities // self.center_shards) * self.center_shards
+        # The length is normalised away; it sets how fast a center turns at a learning rate.
+        initializer = initializers.GlorotUniform()
+        if places > self.num_identities:
+            initializer = FirstRows(initializer, self.num_centers)
         self.class_centers = self.add_weight(
             name="class_centers",
-            shape=(self.num_identities * self.centers_per_identity, embeddings_shape[-1]),
-            # The length is normalised away; it sets how fast a center turns at a learning rate.
-            initializer=initializers.GlorotUniform(),
+            shape=(places * self.centers_per_identity, embeddings_shape[-1]),
+            initializer=initializer,
         )
         if self.warmup_epochs:
             self.steps = self.add_weight(
-                name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
+                name="steps",
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
             )
         if self.sampled_centers < 1:
             # Last, so that with a program's seed the centers start as they do without it.
@@ -104,19 +126,30 @@ class MarginHead(Head):
         rows = ops.reshape(rows + ops.arange(self.centers_per_identity, dtype="int32"), (-1,))
         return Candidates(drawn, take_rows(self.class_centers, rows))
 
-    def cosines(self, embeddings, centers=None):
-        """Returns the similarity to every identity: float32 [batch, num_identities].
+    def cosines(self, embeddings):
+        """Returns the similarity to every identity: float32 [batch, num_identities]."""
+        return self._cosines(embeddings, self.class_centers)[:, : self.num_identities]
 
-        Args:
-            centers: those of some identities, as `Candidates` has them; of all by default.
-        """
+    def _cosines(self, embeddings, centers):
+        """The similarity to each identity that the centers are of: float32 [batch, places]."""
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
-        cosines = cosines_to(embeddings, self.class_centers if centers is None else centers)
+        cosines = cosines_to(embeddings, centers)
         if self.centers_per_identity == 1:
             return cosines
         num_identities = cosines.shape[-1] // self.centers_per_identity
         shape = (-1, num_identities, self.centers_per_identity)
         return ops.max(ops.reshape(cosines, shape), axis=-1)
+
+    @property
+    def _num_places(self) -> int:
+        """The identities, and those that the rows would be for that are nobody's."""
+        return self.class_centers.shape[0] // self.centers_per_identity
+
+    def _without_nobody(self, values, lowest: float):
+        """Puts `lowest` in the places [batch, places] that are nobody's."""
+        if self._num_places == self.num_identities:
+            return values
+        return ops.where(ops.arange(self._num_places) < self.num_identities, values, lowest)
 
     def logits(self, embeddings):
         return self.scale * self.cosines(embeddings)
@@ -127,9 +160,15 @@ class MarginHead(Head):
         embeddings = ops.cast(embeddings, "float32")
         if training and candidates is None:
             candidates = self.candidates(identities)
-        if candidates is not None:
+        if candidates is None:
+            num_compared = self.num_identities
+            # Below all cosines, so that nobody is never the best.
+            cosines = self._without_nobody(self._cosines(embeddings, self.class_centers), -2.0)
+        else:
             identities = candidates.columns(identities)
-        cosines = self.cosines(embeddings, candidates and candidates.centers)
+            cosines = self._cosines(embeddings, candidates.centers)
+            num_compared = cosines.shape[-1]
+        identities = lay_out(identities, IDENTITIES)
         positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
         targets = ops.take_along_axis(cosines, positions, axis=-1)
         strength = self._strength() if training else 1.0
@@ -143,7 +182,9 @@ class MarginHead(Head):
             with_margin,
             self.of_others(cosines, with_margin),
         )
-        losses = softmax_loss(logits, identities, self.label_smoothing)
+        if candidates is None:
+            logits = lay_out(self._without_nobody(logits, NOBODY), LOGITS)
+        losses = softmax_loss(logits, identities, self.label_smoothing, num_compared)
         return self.regularised(losses, embeddings, strength), is_best(cosines, identities)
 
     @abc.abstractmethod
@@ -173,6 +214,23 @@ class MarginHead(Head):
         if not num_steps:
             return 1.0
         return ops.minimum(ops.cast(self.steps, "float32") / num_steps, 1.0)
+
+
+class FirstRows(initializers.Initializer):
+    """Draws the first rows as another initializer draws an array of so many; the rest is zeros.
+
+    Args:
+        initializer: keras.initializers.Initializer.
+        num_rows: int > 0.
+    """
+
+    def __init__(self, initializer: initializers.Initializer, num_rows: int):
+        self.initializer = initializer
+        self.num_rows = num_rows
+
+    def __call__(self, shape, dtype=None):
+        rows = self.initializer((self.num_rows, *shape[1:]), dtype=dtype)
+        return ops.pad(rows, [(0, shape[0] - self.num_rows)] + [(0, 0)] * (len(shape) - 1))
 
 
 def lengths(embeddings):

@@ -43,6 +43,9 @@ class TripletHead(Head):
 
     def logits(self, embeddings):
         """Raises InputError: always, there are no classes."""
+        self.check_classifies()
+
+    def check_classifies(self) -> None:
         raise InputError(
             "a triplet head has no classes, so it can't classify: verification and identification "
             "measure what its embeddings are worth (tools/eval_verification.py, "

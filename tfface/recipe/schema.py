@@ -289,9 +289,33 @@ class Stage(Section):
         return self
 
 
+class Distribution(Section):
+    """Training on every device of every process, of which each takes its part of a batch.
+
+    mode: `model_parallel` also divides the class centers among devices.
+    model_devices: among how many, which must divide the number of all; by default all.
+    """
+
+    mode: Literal["data_parallel", "model_parallel"]
+    model_devices: Annotated[
+        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _only_centers_are_divided(self) -> "Distribution":
+        if self.model_devices is not None and self.mode != "model_parallel":
+            raise PydanticCustomError(
+                "distribution", "model_devices goes with mode: model_parallel; leave it out"
+            )
+        return self
+
+
 class Training(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    distribution: Annotated[Distribution | None, pydantic.BeforeValidator(_none_means_nothing)] = (
+        None
+    )
     stages: Annotated[list[Stage], Field(min_length=1)]
 
     @pydantic.field_validator("stages")
@@ -361,6 +385,11 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
         if data.augmented_copies is not None:
             yield "data.augmented_copies: only data.cache: features makes copies; leave it out"
         return
+    if recipe.training.distribution is not None:
+        yield (
+            "data.cache: features are computed on one device, and don't go with "
+            "training.distribution; use cache: memory"
+        )
     if all(stage.freeze != "backbone" for stage in recipe.training.stages):
         yield (
             "data.cache: features stay the same only while the backbone is frozen, and no stage "

@@ -11,6 +11,16 @@ from tfface.files import replacing
 from tfface.report.tensorboard_events import TensorBoardEvents, tensorboard_events
 
 
+class NoLog:
+    """Takes what a MetricsLog takes, and writes nothing."""
+
+    def step(self, step: int, loss: float) -> None:
+        """Logs nothing."""
+
+    def epoch(self, record: Mapping[str, object]) -> None:
+        """Logs nothing."""
+
+
 class MetricsLog:
     """Appends records to `metrics.jsonl`; each line is on disk when the call returns.
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
-import numpy as np
 
 from tfface.training.recognizer import Recognizer
 
@@ -58,12 +57,13 @@ def _averages(recognizer: Recognizer) -> list[keras.Variable]:
     return optimizer._model_variables_moving_average if optimizer.use_ema else []
 
 
-def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    # Real copies: on JAX an array may be the memory of the variable, which training gives away.
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+def _values(variables: list[keras.Variable]) -> list:
+    # Real copies: on JAX an array may be the memory of the variable, which training gives away. On
+    # the variable's own devices, of which this process may have only some.
+    return [keras.ops.copy(variable) for variable in variables]
 
 
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+def _assign(variables: list[keras.Variable], values: list) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, replacing
+from tfface.training import processes
+from tfface.training.distribution import fetch, put
 
 
 @dataclasses.dataclass
@@ -44,10 +46,13 @@ class Progress:
 
 
 def save(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Writes model, optimizer and progress to one `.npz` file, whole or not at all."""
-    arrays = {key: np.asarray(v) for key, v in _variables(model).items()}
-    with replacing(path) as temporary:
-        np.savez(temporary, progress=np.array(json.dumps(dataclasses.asdict(progress))), **arrays)
+    """Writes model, optimizer and progress to one `.npz` file, whole or not at all.
+
+    Of several processes one writes, and all must call it; so with `save_weights`.
+    """
+    variables = _variables(model)
+    arrays = dict(zip(variables, values(model, variables.values()), strict=True))
+    _write(path, progress=np.array(json.dumps(dataclasses.asdict(progress))), **arrays)
 
 
 def load(path: Path, model: keras.Model) -> Progress:
@@ -59,20 +64,19 @@ def load(path: Path, model: keras.Model) -> Progress:
         progress = Progress(**json.loads(str(file["progress"])))
         arrays = {key: file[key] for key in file.files if key != "progress"}
     variables = _variables(model)
-    if {key: v.shape for key, v in variables.items()} != {k: a.shape for k, a in arrays.items()}:
+    shapes = {key: _shape(model, variable) for key, variable in variables.items()}
+    if shapes != {key: array.shape for key, array in arrays.items()}:
         raise InputError(
             f"{path}: the checkpoint of another model, or of another stage's optimizer"
         )
     for key, variable in variables.items():
-        variable.assign(arrays[key])
+        put(variable, arrays[key])
     return progress
 
 
 def save_weights(path: Path, model: keras.Model) -> None:
     """Writes the weights alone, which Keras' own file takes several times as long for."""
-    weights = {f"{number:05d}": np.asarray(v) for number, v in enumerate(model.weights)}
-    with replacing(path) as temporary:
-        np.savez(temporary, **weights)
+    _write(path, **{f"{i:05d}": value for i, value in enumerate(values(model, model.weights))})
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
@@ -82,10 +86,10 @@ def load_weights(path: Path, model: keras.Model) -> None:
     """
     with _reading(path) as file:
         arrays = [file[key] for key in file.files]
-    if [v.shape for v in model.weights] != [array.shape for array in arrays]:
+    if [_shape(model, v) for v in model.weights] != [array.shape for array in arrays]:
         raise InputError(f"{path}: the weights of another model")
     for variable, array in zip(model.weights, arrays, strict=True):
-        variable.assign(array)
+        put(variable, array)
 
 
 def stage_of(path: Path) -> int:
@@ -102,6 +106,30 @@ def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield file
     except DAMAGED_ARCHIVE as error:
         raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+
+
+def _write(path: Path, **arrays: np.ndarray) -> None:
+    if processes.is_writer():
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
+    processes.wait(path.name)
+
+
+def values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns values of a model's or its optimizer's variables as a run on one device has them.
+
+    All processes must call it.
+    """
+    return [fetch(v)[: _shape(model, v)[0]] if len(v.shape) else fetch(v) for v in variables]
+
+
+def _shape(model: keras.Model, variable: keras.Variable) -> tuple[int, ...]:
+    """The shape of a variable as a run on one device has it."""
+    shape = tuple(variable.shape)
+    # Of the optimizer's variables too, which are called after those they belong to.
+    if "class_centers" in variable.path:
+        return (model.head.num_centers, *shape[1:])
+    return shape
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.augment import AUGMENTATIONS
+from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_list import read_identity_list
 from tfface.data.pair_sets import (
     PairSet,
@@ -56,9 +57,14 @@ class RunData:
     test_images: ImageSource | None = None
 
 
-def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
+def load_data(
+    recipe: Recipe, data_dir: Path, cache_dir: Path, part: BatchPart | None = None
+) -> RunData:
     """Opens everything the recipe names.
 
+    Args:
+        part: the rows of each batch that are made here, where several devices share a batch; then
+            all batches of validation are filled.
     Raises InputError: data is missing (with what the recipe says about getting it) or unusable.
     """
     try:
@@ -82,7 +88,7 @@ def load_data(recipe: Recipe, data_dir: Path, cache_dir: Path) -> RunData:
     except InputError as error:
         raise InputError(f"{error}{_hint(recipe)}") from error
     excluded = _excluded(recipe, source, data_dir)
-    data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir)
+    data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part)
     if test_images is not None:
         data.test_images = _of_identities(test_images, source, excluded, data.identities)
         data.description += f", {data.test_images.num_images:,} images to test"
@@ -131,7 +137,7 @@ def _divide(
     return train_indices, held_out, np.unique(source.labels[train_indices])
 
 
-def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) -> RunData:
+def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part) -> RunData:
     data, seed = recipe.data, recipe.training.seed
     labels = source.labels
     num_wanted = np.count_nonzero(~excluded[labels])
@@ -171,6 +177,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         "cache": _image_cache(recipe),
         "cache_dir": cache_dir,
         "seed": seed,
+        "part": part or WHOLE,
     }
     train = Pipeline(
         source,
@@ -184,7 +191,13 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir) ->
         ],
         **common,
     )
-    in_order = {"batch_size": data.batch_size, "shuffle": False, "drop_remainder": False, **common}
+    in_order = {
+        "batch_size": data.batch_size,
+        "shuffle": False,
+        "drop_remainder": False,
+        "fill": part is not None,
+        **common,
+    }
     validation = None
     if validation_source is not None:
         validation = Pipeline(

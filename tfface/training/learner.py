@@ -8,7 +8,9 @@ from tfface.data.pipeline import Pipeline
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.metrics.verification import VerificationResult
+from tfface.training import processes
 from tfface.training.datasets import RunData
+from tfface.training.distribution import OneDevice
 from tfface.training.recognizer import Recognizer
 
 
@@ -27,13 +29,22 @@ class Learner:
     validate: Callable[[], dict[str, float]]
 
 
-def on_images(recognizer: Recognizer, data: RunData) -> Learner:
-    """The whole recognizer on images."""
+def on_images(
+    recognizer: Recognizer, data: RunData, distribution: OneDevice | None = None
+) -> Learner:
+    """The whole recognizer on images.
+
+    Args:
+        distribution: the devices that the recognizer is on; by default one.
+    """
     if data.validation_pairs is not None:
-        embedder = KerasEmbedder(recognizer.embedder, "validation")
+        alone = (distribution or OneDevice()).alone(recognizer.embedder)
+        embedder = KerasEmbedder(alone.model, "validation")
 
         def validate() -> dict[str, float]:
-            return pair_figures(verify(embedder, data.validation_pairs))
+            with alone.renewed():
+                figures = pair_figures(verify(embedder, data.validation_pairs))
+            return processes.agree(figures)
 
     elif data.validation is not None:
 

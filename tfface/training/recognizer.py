@@ -9,7 +9,9 @@ from tfface.backbones import BACKBONES
 from tfface.backbones.pixels import PIXELS
 from tfface.backbones.published import download
 from tfface.backbones.weights import start_from
+from tfface.errors import InputError
 from tfface.heads import HEADS, Head
+from tfface.heads.margin_head import MarginHead
 from tfface.kernels.batch_norm import speed_up_batch_norms
 from tfface.parts import build
 from tfface.recipe import Recipe
@@ -37,6 +39,7 @@ class Recognizer(keras.Model):
             head.build(embedder.output_shape)
             head.built = True
         self.accuracy = keras.metrics.Mean(name="accuracy")
+        self._mean_loss = MeanLoss()
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
         speed_up_batch_norms(embedder)
@@ -50,10 +53,9 @@ class Recognizer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_found(y_pred, y, training)
-        loss = ops.mean(losses)
-        self.accuracy.update_state(found)
-        self.step_loss.update_state(loss)
-        return loss
+        self.accuracy.update_state(found, sample_weight)
+        self.step_loss.update_state(ops.mean(losses))
+        return self._mean_loss(losses, losses, sample_weight)
 
     def losses_and_found(self, embeddings, labels, training: bool):
         """Returns the head's loss of each example and whether its identity was found.
@@ -90,12 +92,22 @@ class Recognizer(keras.Model):
         return self.embedder.get_layer("backbone")
 
 
+class MeanLoss(keras.losses.Loss):
+    """The mean of losses, weighted or not, as Keras makes it of its own losses.
+
+    Under tf.distribute it is the device's share of the mean, which Keras sums.
+    """
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
 class LastValue(keras.metrics.Metric):
     """The value it was given last."""
 
     def __init__(self, name):
         super().__init__(name=name, dtype="float32")
-        self.value = self.add_variable((), initializer="zeros", name="value")
+        self.value = self.add_variable((), initializer="zeros", aggregation="mean", name="value")
 
     def update_state(self, value):
         self.value.assign(value)
@@ -110,12 +122,15 @@ def build_recognizer(
     num_identities: int,
     data_dir: Path,
     steps_per_epoch: int | None = None,
+    center_shards: int = 1,
 ) -> Recognizer:
     """Builds the model that a recipe's `model` section describes, with its starting weights.
 
     Args:
         steps_per_epoch: of the training, for what a head counts in epochs.
-    Raises InputError: a part can't be built for this size, or the weights file doesn't fit.
+        center_shards: into how many parts the head's class centers are to be divided.
+    Raises InputError: a part can't be built for this size, the weights file doesn't fit, or the
+        head has no class centers to divide.
     """
     embedder = build_embedder(recipe, image_size, data_dir)
     head = build(
@@ -125,6 +140,13 @@ def build_recognizer(
         num_identities=num_identities,
         steps_per_epoch=steps_per_epoch,
     )
+    if center_shards > 1:
+        if not isinstance(head, MarginHead):
+            raise InputError(
+                f"training.distribution: model_parallel divides class centers, and the head "
+                f"{recipe.head.name} has none; use data_parallel, or a head with a margin"
+            )
+        head.center_shards = center_shards
     return Recognizer(embedder, head)
 
 

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import keras
@@ -15,19 +16,20 @@ from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
-from tfface.heads.head_file import save_head
+from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import Recipe, dump
 from tfface.report import classification_table
-from tfface.report.metrics_log import MetricsLog, epoch_records, read_metrics
+from tfface.report.metrics_log import MetricsLog, NoLog, epoch_records, read_metrics
 from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
 from tfface.report.run_report import write_run_report
 from tfface.report.verification_table import as_text
-from tfface.training import checkpoint, stage_end, stages
+from tfface.training import checkpoint, processes, stage_end, stages
 from tfface.training.averaging import averaged, take_average
 from tfface.training.callbacks import Steps
 from tfface.training.checkpoint import Progress
 from tfface.training.datasets import RunData, load_data
+from tfface.training.distribution import OneDevice, distribute
 from tfface.training.feature_cache import FeatureCache
 from tfface.training.learner import on_images
 from tfface.training.recognizer import Recognizer, build_recognizer
@@ -45,44 +47,56 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
     Raises InputError: bad data, weights or folder; or the loss is not finite any more.
     """
     run = RunFolder(run_dir)
+    distribution = distribute(recipe)
     if run.is_finished(recipe):
         print(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
         print("another --run-dir. Its report:")
         print(run.report)
         return run_dir
-    run.start(recipe, resume=resume)
+    processes.wait("a look at the run folder")
+    if processes.is_writer():
+        run.start(recipe, resume=resume)
 
     # ------------------------------------------------------------------------------------- data
     print(f"run: {run_dir}", flush=True)
-    data = load_data(recipe, data_dir, cache_dir=run_dir.parent / ".cache")
+    data = load_data(recipe, data_dir, run_dir.parent / ".cache", distribution.part)
+    distribution.check_batch(data.train.batch_size)
     print(f"data: {data.description}", flush=True)
-    _write_identities(run.identities, data.identities)
+    if processes.is_writer():
+        _write_identities(run.identities, data.identities)
 
-    # ------------------------------------------------------------------------------------ model
-    keras.utils.set_random_seed(recipe.training.seed)
-    recognizer = _with_precision(
-        recipe.training.precision,
-        lambda: build_recognizer(
-            recipe.model,
-            recipe.data.image_size,
-            len(data.identities),
-            data_dir,
-            data.train.steps_per_epoch,
-        ),
-    )
-    print(f"model: {_describe_model(recipe, recognizer)}", flush=True)
-    if data.test_images is not None:
-        _check_classifies(recognizer)
+    with distribution.scope():
+        # -------------------------------------------------------------------------------- model
+        keras.utils.set_random_seed(recipe.training.seed)
+        recognizer = _with_precision(
+            recipe.training.precision,
+            lambda: build_recognizer(
+                recipe.model,
+                recipe.data.image_size,
+                len(data.identities),
+                data_dir,
+                data.train.steps_per_epoch,
+                distribution.center_shards,
+            ),
+        )
+        print(f"model: {_describe_model(recipe, recognizer)}{distribution.description}", flush=True)
+        if data.test_images is not None:
+            _check_classifies(recognizer)
 
-    # ----------------------------------------------------------------------------------- stages
-    _run_stages(recipe, recognizer, data, run, resume=resume)
-    _save_head(recipe, recognizer, data, run)
-    with replacing(run.model) as temporary:
-        recognizer.embedder.save(temporary)
+        # ------------------------------------------------------------------------------- stages
+        _run_stages(recipe, recognizer, data, run, distribution, resume=resume)
+        _save_head(recipe, recognizer, data, run)
+
+    processes.leave()
+    if not processes.is_writer():
+        return run_dir
+    alone = distribution.alone(recognizer.embedder)
+    with alone.renewed(), replacing(run.model) as temporary:
+        alone.model.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
-    classified = _classify(recognizer, data, run)
-    results = _verify(recognizer, data, run)
+    classified = _classify(alone.model, data, run)
+    results = _verify(alone.model, data, run)
     _report(recipe, classified, results, data, run)
     if classified or results:
         print(f"plots: {run.plots}")
@@ -91,7 +105,13 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
 
 
 def _run_stages(
-    recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder, *, resume: bool
+    recipe: Recipe,
+    recognizer: Recognizer,
+    data: RunData,
+    run: RunFolder,
+    distribution: OneDevice,
+    *,
+    resume: bool,
 ) -> None:
     """Trains stage by stage, with a checkpoint after every epoch."""
     resume = resume and run.latest.exists()
@@ -127,12 +147,10 @@ def _run_stages(
             learner = features.learner(progress.total_epochs - progress.epoch)
             print(f"  {features.description}", flush=True)
         else:
-            learner = on_images(recognizer, data)
+            learner = on_images(recognizer, data, distribution)
             if features is not None:
                 features.forget()
-        with MetricsLog(
-            run.metrics, resume_at_step=progress.total_steps, tensorboard_dir=run.tensorboard
-        ) as log:
+        with _log(run, progress) as log:
             while progress.epoch < stage.epochs and not progress.ended_by:
                 _run_epoch(recognizer, learner, stage, progress, log, run)
         take_average(recognizer)
@@ -141,17 +159,28 @@ def _run_stages(
             print(f"  {stage_end.describe(progress, stage)}", flush=True)
 
 
+def _log(run: RunFolder, progress: Progress) -> AbstractContextManager:
+    if not processes.is_writer():
+        return nullcontext(NoLog())
+    return MetricsLog(
+        run.metrics, resume_at_step=progress.total_steps, tensorboard_dir=run.tensorboard
+    )
+
+
 def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
     """Keeps what model.keras lacks to classify: it holds the embedder alone."""
     part = recipe.model.head
-    save_head(
-        run.head,
-        recognizer.head,
-        name=part.name,
-        options=part.options,
-        num_identities=len(data.identities),
-        embedding_size=recognizer.embedder.output_shape[-1],
-    )
+    weights = checkpoint.values(recognizer, recognizer.head.trainable_weights)
+    if processes.is_writer():
+        save_head(
+            run.head,
+            recognizer.head,
+            name=part.name,
+            options=part.options,
+            num_identities=len(data.identities),
+            embedding_size=recognizer.embedder.output_shape[-1],
+            weights=weights,
+        )
 
 
 def _take_kept_weights(recognizer: Recognizer, run: RunFolder) -> None:
@@ -226,18 +255,19 @@ def _check_finite(figures: dict[str, float], title: str) -> None:
 def _check_classifies(recognizer: Recognizer) -> None:
     """Raises InputError: the head has no classes; found out before training."""
     try:
-        recognizer.head.logits(keras.ops.zeros((1, recognizer.embedder.output_shape[-1])))
+        recognizer.head.check_classifies()
     except InputError as error:
         raise InputError(f"evaluation.classification: {error}") from error
 
 
-def _classify(recognizer: Recognizer, data: RunData, run: RunFolder) -> Classification | None:
+def _classify(embedder: keras.Model, data: RunData, run: RunFolder) -> Classification | None:
     """Classifies the recipe's test images with the trained head and prints the tables."""
     if data.test_images is None:
         return None
-    head = recognizer.head
+    # From its file: in training its weights may have been divided among devices.
+    head = load_head(run.head).head
     classifier = Classifier(
-        KerasEmbedder(recognizer.embedder, run.path.name, flip=False),
+        KerasEmbedder(embedder, run.path.name, flip=False),
         lambda embeddings: keras.ops.convert_to_numpy(head.probabilities(embeddings)),
         data.identities,
     )
@@ -248,11 +278,11 @@ def _classify(recognizer: Recognizer, data: RunData, run: RunFolder) -> Classifi
     return classified
 
 
-def _verify(recognizer: Recognizer, data: RunData, run: RunFolder) -> dict:
+def _verify(trained: keras.Model, data: RunData, run: RunFolder) -> dict:
     """Measures the trained embedder on the recipe's verification sets and prints the table."""
     if not data.test_sets:
         return {}
-    embedder = KerasEmbedder(recognizer.embedder, run.path.name)
+    embedder = KerasEmbedder(trained, run.path.name)
     results = {pairs.name: verify(embedder, pairs) for pairs in data.test_sets}
     figures = {name: result.to_json() for name, result in results.items()}
     write_json(run.verification, {"sets": figures})

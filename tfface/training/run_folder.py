@@ -6,12 +6,14 @@ import platform
 from pathlib import Path
 
 import keras
+import yaml
 
 from tfface import __version__
 from tfface.errors import InputError
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump
+from tfface.training import processes
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
@@ -73,7 +75,21 @@ class RunFolder:
         return "" if self._same_recipe(recipe) else "holds a run of another recipe"
 
     def _same_recipe(self, recipe: Recipe) -> bool:
-        return self.recipe.is_file() and self.recipe.read_bytes() == dump(recipe).encode()
+        if not self.recipe.is_file():
+            return False
+        written, wanted = self.recipe.read_bytes(), dump(recipe).encode()
+        return written == wanted or _undistributed(written) == _undistributed(wanted)
+
+
+def _undistributed(text: bytes) -> object:
+    """A recipe without its distribution, by which what is trained stays the same."""
+    try:
+        recipe = yaml.safe_load(text)
+        recipe["training"].pop("distribution", None)
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        # No recipe that this version wrote.
+        return text
+    return recipe
 
 
 def environment() -> dict[str, object]:
@@ -90,5 +106,6 @@ def environment() -> dict[str, object]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
+        "processes": processes.count(),
         **versions,
     }

@@ -1,0 +1,204 @@
+"""What a step of training on many devices would take: computed from stated rates, not measured.
+
+A step is the backbone, forward and backward; the products with the class centers; the passes over
+centers, gradient and momentum that an update makes; and what devices send each other. Nothing of it
+overlaps here, and nothing else takes time: reading data, starting kernels, waiting for the slowest.
+So a real step is longer where those matter, and shorter where sending hides behind computing.
+
+Sent are, as rings send it, by each of n devices:
+    data_parallel:  2 (n - 1) / n of the gradients of backbone and centers
+    model_parallel: 2 (n - 1) / n of the backbone's gradients; (n - 1) / n of the embeddings of the
+                    whole batch and as much of their gradients; twice 2 (n - 1) / n of a number for
+                    each image, the maximum and the sum of its softmax
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+_FLOAT_BYTES = 4
+# Read the gradient, and read and write momentum and centers.
+_UPDATE_PASSES = 5
+# Centers, gradient, momentum.
+_KEPT_ARRAYS = 3
+# Cosines, logits, and the gradient of one of them.
+_LOGIT_ARRAYS = 3
+
+MODES = ("data_parallel", "model_parallel")
+NUM_IDENTITIES = (10_000, 85_742, 1_000_000, 10_000_000)
+# Machines, devices of each.
+CLUSTERS = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (8, 8))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """What a device computes and a link sends.
+
+    Attributes:
+        flops_per_second: that a device reaches. Default: 40 % of the 312e12 that NVIDIA's data
+            sheet gives an A100 for bfloat16.
+        memory_bytes_per_second: of a device's memory. Default: the 2.039e12 of the A100 80GB SXM
+            in the same data sheet.
+        inside_bytes_per_second: that a device sends to others of its machine. Default: 300e9, one
+            direction of the 600 GB/s of third-generation NVLink in that data sheet.
+        between_bytes_per_second: that a device sends to other machines. Default: 25e9, one
+            200 Gb/s port for each GPU, as NVIDIA's data sheet of the DGX A100 has them.
+    """
+
+    flops_per_second: float = 0.4 * 312e12
+    memory_bytes_per_second: float = 2.039e12
+    inside_bytes_per_second: float = 300e9
+    between_bytes_per_second: float = 25e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What is trained, and on how much.
+
+    Attributes:
+        parameters: of the embedder. Default: iresnet50 with an embedding of 512, as the recipe
+            arcface_iresnet50_ms1m has it.
+        forward_flops: of the embedder for one image of 112 x 112, additions and multiplications.
+        embedding_size: > 0.
+        images_per_device: of a batch, which is n times as large on n devices.
+    """
+
+    parameters: int = 43_628_480
+    forward_flops: float = 12.62e9
+    embedding_size: int = 512
+    images_per_device: int = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step of training on a cluster, as computed.
+
+    Attributes:
+        mode, num_identities, machines, devices: `devices` of each machine.
+        kept_bytes: of class centers, their gradient and momentum on one device.
+        logit_bytes: of logits and what is made of them on one device.
+        sent_bytes: by one device in a step.
+        compute_seconds, sending_seconds: of a step.
+        efficiency: the images per second of a device, as a share of a single device's that has
+            memory enough.
+    """
+
+    mode: str
+    num_identities: int
+    machines: int
+    devices: int
+    kept_bytes: float
+    logit_bytes: float
+    sent_bytes: float
+    compute_seconds: float
+    sending_seconds: float
+    efficiency: float
+
+    @property
+    def seconds(self) -> float:
+        return self.compute_seconds + self.sending_seconds
+
+
+def center_bytes(num_identities: int, embedding_size: int = 512) -> int:
+    """Returns the bytes of float32 class centers; their gradient and momentum have as many."""
+    return num_identities * embedding_size * _FLOAT_BYTES
+
+
+def compute_step(
+    mode: str,
+    num_identities: int,
+    machines: int,
+    devices: int,
+    rates: Rates | None = None,
+    network: Network | None = None,
+) -> Step:
+    """Computes a step of training.
+
+    Args:
+        mode: one of MODES.
+        machines, devices: > 0; `devices` of each machine.
+    Raises ValueError: another mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {MODES}; got {mode!r}")
+    rates, network = rates or Rates(), network or Network()
+    number = machines * devices
+    images = network.images_per_device * number
+    shards = number if mode == "model_parallel" else 1
+    centers = center_bytes(num_identities, network.embedding_size)
+    # Logits of all images for a part of the centers, or of a part of the images for all centers.
+    logits = images * num_identities / number
+    sent = _sent_bytes(mode, number, images, centers, network)
+    link = rates.inside_bytes_per_second if machines == 1 else rates.between_bytes_per_second
+    compute, alone = (
+        (
+            3 * network.images_per_device * network.forward_flops
+            + 6 * products * network.embedding_size
+        )
+        / rates.flops_per_second
+        + _UPDATE_PASSES * kept / rates.memory_bytes_per_second
+        for products, kept in (
+            (logits, centers / shards),
+            (network.images_per_device * num_identities, centers),
+        )
+    )
+    sending = sent / min(link, rates.inside_bytes_per_second)
+    return Step(
+        mode=mode,
+        num_identities=num_identities,
+        machines=machines,
+        devices=devices,
+        kept_bytes=_KEPT_ARRAYS * centers / shards,
+        logit_bytes=_LOGIT_ARRAYS * logits * _FLOAT_BYTES,
+        sent_bytes=sent,
+        compute_seconds=compute,
+        sending_seconds=sending,
+        efficiency=alone / (compute + sending),
+    )
+
+
+def _sent_bytes(mode: str, number: int, images: int, centers: float, network: Network) -> float:
+    share = (number - 1) / number
+    backbone = 2 * share * network.parameters * _FLOAT_BYTES
+    if mode == "data_parallel":
+        return backbone + 2 * share * centers
+    embeddings = share * images * network.embedding_size * _FLOAT_BYTES
+    softmax = 2 * share * images * _FLOAT_BYTES
+    return backbone + 2 * embeddings + 2 * softmax
+
+
+def compute_steps(
+    num_identities: Iterable[int] = NUM_IDENTITIES,
+    clusters: Sequence[tuple[int, int]] = CLUSTERS,
+    rates: Rates | None = None,
+    network: Network | None = None,
+) -> list[Step]:
+    """Computes the steps of both modes, a row of the table each."""
+    return [
+        compute_step(mode, number, machines, devices, rates, network)
+        for number in num_identities
+        for machines, devices in clusters
+        for mode in (MODES if machines * devices > 1 else MODES[:1])
+    ]
+
+
+def as_text(steps: Sequence[Step]) -> str:
+    """Returns a table in Markdown."""
+    lines = [
+        "| identities | machines x devices | mode | centers GB | logits GB | sent MB | "
+        "compute ms | sending ms | step ms | efficiency |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {step.num_identities:,} | {step.machines} x {step.devices} | {step.mode} | "
+        f"{step.kept_bytes / 1e9:.2f} | {step.logit_bytes / 1e9:.2f} | "
+        f"{step.sent_bytes / 1e6:,.0f} | {1e3 * step.compute_seconds:.1f} | "
+        f"{1e3 * step.sending_seconds:.1f} | {1e3 * step.seconds:.1f} | "
+        f"{100 * step.efficiency:.0f} % |"
+        for step in steps
+    ]
+    return "\n".join(lines)
+
+
+def rows(steps: Iterable[Step]) -> list[dict[str, str]]:
+    """Returns rows for a CSV."""
+    return [{key: f"{value}" for key, value in dataclasses.asdict(step).items()} for step in steps]

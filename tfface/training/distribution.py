@@ -1,0 +1,277 @@
+"""The devices that a run trains on: one, or all of every process.
+
+On JAX this is Keras' own distribution API, and a run computes what it would on one device: each
+device has its rows of a batch, also for the statistics of batch norms. With `model_parallel` each
+has besides its rows of the class centers, and of what the optimizer keeps for them. The embeddings
+of a batch are then sent to all that share the centers, and never the centers.
+
+On TensorFlow it is tf.distribute's MirroredStrategy, for the devices of one machine; batch norms
+take the statistics of a device's own rows there.
+
+Files are the same without and with any distribution.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import keras
+import numpy as np
+
+from tfface.data.batch_part import BatchPart
+from tfface.errors import InputError
+from tfface.heads.layouts import EMBEDDINGS, IDENTITIES, LOGITS
+from tfface.recipe import Recipe
+from tfface.recipe.schema import Distribution as Section
+from tfface.training import processes
+
+_BATCH, _MODEL = "batch", "model"
+
+
+class OneDevice:
+    """No distribution: Keras' default device.
+
+    Attributes:
+        description: for the line about the model, or "".
+        num_devices: that share a batch.
+        center_shards: parts that the class centers are divided into.
+        part: which rows of each batch this process makes; None if no batch is shared.
+    """
+
+    description = ""
+    num_devices = 1
+    center_shards = 1
+    part: BatchPart | None = None
+
+    def scope(self) -> AbstractContextManager:
+        """The context that models are built and trained in."""
+        return nullcontext()
+
+    def alone(self, embedder: keras.Model) -> "Alone":
+        """Returns the embedder for this process to use alone."""
+        return Alone(embedder)
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raises InputError: a batch can't be divided among the devices."""
+        if batch_size % self.num_devices:
+            raise InputError(
+                f"data.batch_size: a batch has {batch_size} images, which {self.num_devices} "
+                "devices can't share evenly; it is that of all devices together, so give a "
+                f"multiple of {self.num_devices}"
+            )
+
+
+class Alone:
+    """An embedder that one process uses without the others.
+
+    Attributes:
+        model: keras.Model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Within the block, `model` has the weights of now and may be used."""
+        yield
+
+
+class Mirrored(OneDevice):
+    """Every GPU of this machine, on TensorFlow."""
+
+    def __init__(self):
+        from tfface.training.mirrored import mirrored_strategy
+
+        self._strategy = mirrored_strategy()
+        self.num_devices = self._strategy.num_replicas_in_sync
+        self.part = BatchPart()
+        self.description = f", data_parallel on {_num(self.num_devices, 'device')}"
+
+    def scope(self) -> AbstractContextManager:
+        return self._strategy.scope()
+
+
+class OnJax(OneDevice):
+    """Every device of every process, on JAX.
+
+    Raises InputError: `model_devices` doesn't divide their number, or processes have more devices
+        than others.
+    """
+
+    def __init__(self, section: Section):
+        import jax
+
+        devices = keras.distribution.list_devices()
+        self.num_devices = len(devices)
+        if len(devices) != jax.local_device_count() * processes.count():
+            raise InputError(
+                f"process {processes.number()} has {jax.local_device_count()} of {len(devices)} "
+                f"devices: each of {processes.count()} processes must have as many"
+            )
+        self.part = BatchPart(processes.number(), processes.count())
+        self.description = f", {section.mode} on {_num(len(devices), 'device')}"
+        if processes.count() > 1:
+            self.description += f" of {processes.count()} processes"
+        if section.mode == "data_parallel":
+            self._keras = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
+            return
+        self.center_shards = section.model_devices or len(devices)
+        if len(devices) % self.center_shards:
+            raise InputError(
+                f"training.distribution.model_devices: {self.center_shards} doesn't divide the "
+                f"{len(devices)} devices there are"
+            )
+        self.description += f", class centers in {_num(self.center_shards, 'part')}"
+        self._keras = _CentersDivided(devices, self.center_shards)
+
+    def scope(self) -> AbstractContextManager:
+        return self._keras.scope()
+
+    def alone(self, embedder: keras.Model) -> Alone:
+        return _Copy(embedder)
+
+
+class _CentersDivided(keras.distribution.ModelParallel):
+    """The class centers divided over some devices, each batch over all.
+
+    Keras' own ModelParallel gives all rows of a batch to each of the devices that share a
+    variable, which would then all compute the same embeddings.
+    """
+
+    def __init__(self, devices: list[str], num_parts: int):
+        mesh = keras.distribution.DeviceMesh(
+            (len(devices) // num_parts, num_parts), (_BATCH, _MODEL), devices
+        )
+        layouts = keras.distribution.LayoutMap(mesh)
+        layouts[".*class_centers"] = (_MODEL, None)
+        layouts[EMBEDDINGS] = (_BATCH, None)
+        layouts[LOGITS] = (_BATCH, _MODEL)
+        layouts[IDENTITIES] = (_BATCH,)
+        super().__init__(layout_map=layouts, batch_dim_name=_BATCH, auto_shard_dataset=False)
+
+    def get_data_layout(self, data_shape) -> "_RowsOverAll":
+        return _RowsOverAll(self.device_mesh)
+
+
+class _RowsOverAll:
+    """A layout that Keras' TensorLayout can't say: the first axis over both axes of the mesh."""
+
+    def __init__(self, mesh: keras.distribution.DeviceMesh):
+        from jax.sharding import NamedSharding, PartitionSpec
+
+        self.backend_layout = NamedSharding(mesh.backend_mesh, PartitionSpec((_BATCH, _MODEL)))
+
+
+class _Copy(Alone):
+    """A copy of the embedder on one device of this process."""
+
+    def __init__(self, embedder: keras.Model):
+        self._embedder = embedder
+        with _no_distribution():
+            super().__init__(keras.models.clone_model(embedder))
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        weights = [fetch(variable) for variable in self._embedder.weights]
+        with _no_distribution():
+            self.model.set_weights(weights)
+            yield
+
+
+def distribute(recipe: Recipe) -> OneDevice:
+    """Returns the devices that a recipe says.
+
+    Raises InputError: this backend or these processes can't train so.
+    """
+    section, backend = recipe.training.distribution, keras.backend.backend()
+    if section is None:
+        if processes.count() > 1:
+            raise InputError(
+                f"{processes.count()} processes train together only by a training.distribution; "
+                "add --set training.distribution.mode=data_parallel"
+            )
+        return OneDevice()
+    is_shared = backend == "jax" and section.mode == "data_parallel"
+    if recipe.model.head.options.get("sampled_centers", 1.0) < 1 and not is_shared:
+        raise InputError(
+            "model.head.sampled_centers: centers that a step draws from all can't be drawn from "
+            "parts of them, nor by each device for itself: use data_parallel with "
+            "KERAS_BACKEND=jax, or sampled_centers: 1"
+        )
+    if backend == "jax":
+        return OnJax(section)
+    if backend == "tensorflow" and section.mode == "data_parallel":
+        return Mirrored()
+    raise InputError(
+        f"training.distribution: {section.mode} doesn't work on the backend {backend}: set "
+        "KERAS_BACKEND=jax"
+    )
+
+
+def fetch(variable: keras.Variable) -> np.ndarray:
+    """Returns the whole value of a variable, in each process.
+
+    No device gets more than one part of it beside its own. All processes must call it.
+    """
+    if processes.count() == 1 or variable.value.is_fully_replicated:
+        return np.asarray(variable)
+    return _gather(variable.value)
+
+
+def put(variable: keras.Variable, array: np.ndarray) -> None:
+    """Gives a variable its value; each device takes its part.
+
+    Args:
+        array: with the variable's shape, or fewer rows: the others become zeros.
+    """
+    array = np.asarray(array, variable.dtype)
+    if missing := math.prod(variable.shape[:1]) - math.prod(array.shape[:1]):
+        array = np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
+    if keras.distribution.distribution() is None:
+        variable.assign(array)
+        return
+    import jax
+
+    variable.assign(
+        jax.make_array_from_callback(
+            array.shape, variable.value.sharding, lambda index: array[index]
+        )
+    )
+
+
+def _gather(value) -> np.ndarray:
+    """Returns a jax.Array whose rows are divided over the model axis of the mesh."""
+    import jax
+    from jax.sharding import PartitionSpec
+
+    mesh = value.sharding.mesh
+
+    def send(own, number):
+        is_sender = jax.lax.axis_index(_MODEL) == number
+        return jax.lax.psum(jax.numpy.where(is_sender, own, 0), _MODEL)
+
+    receive = jax.jit(
+        jax.shard_map(
+            send,
+            mesh=mesh,
+            in_specs=(PartitionSpec(_MODEL), PartitionSpec()),
+            out_specs=PartitionSpec(),
+        )
+    )
+    parts = [receive(value, number) for number in range(mesh.shape[_MODEL])]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+@contextmanager
+def _no_distribution() -> Iterator[None]:
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def _num(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"

@@ -1,0 +1,147 @@
+"""Starting a tool several times on this machine, as processes that train together."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import command
+from tfface.errors import InputError
+
+OPTION = "--local-processes"
+
+# What ends by itself, because it was told the same as the one that ended first, gets this long.
+_GRACE_SECONDS = 3.0
+_POLL_SECONDS = 0.1
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds what a tool needs to train in several processes."""
+    parser.add_argument(
+        OPTION,
+        type=command.positive,
+        metavar="N",
+        help="train in N processes on this machine's CPU, to try it; KERAS_BACKEND=jax",
+    )
+    parser.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="one of several processes, on one machine or several: where process 0 is reached",
+    )
+    parser.add_argument(
+        "--num-processes", type=command.positive, metavar="N", help="how many there are"
+    )
+    parser.add_argument(
+        "--process-id", type=command.natural, metavar="I", help="which this is, from 0"
+    )
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raises InputError: options of several processes that don't go together."""
+    of_one = (options.coordinator, options.num_processes, options.process_id)
+    if None in of_one and any(value is not None for value in of_one):
+        raise InputError("--coordinator, --num-processes and --process-id go together")
+    if options.local_processes and options.coordinator:
+        raise InputError(f"{OPTION} chooses --coordinator by itself: give one of them")
+
+
+def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None:
+    """Runs this tool as several processes, and returns when all have ended well.
+
+    What process 0 says is passed on; the others are heard when they fail. When one is lost, the
+    others are ended.
+
+    Args:
+        arguments: of the tool.
+        how_to_go_on: for the message about a process that was lost.
+    Raises InputError: one was lost. SystemExit: process 0 has failed and has said why.
+    """
+    _, rest = _only_option().parse_known_args(arguments)
+    # Of the same kind as on a cluster: an accelerator can't be shared by processes.
+    environment = {"JAX_PLATFORMS": "cpu", **os.environ}
+    signal.signal(signal.SIGTERM, _end)
+    coordinator = f"127.0.0.1:{_free_port()}"
+    with tempfile.TemporaryFile() as heard:
+        children = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, sys.argv[0], *rest, "--coordinator", coordinator),
+                    *("--num-processes", str(num_processes), "--process-id", str(number)),
+                ],
+                env=environment,
+                stdout=subprocess.DEVNULL if number else None,
+                stderr=heard if number else None,
+            )
+            for number in range(num_processes)
+        ]
+        try:
+            _wait(children, heard, how_to_go_on)
+        except KeyboardInterrupt:
+            # The terminal interrupts all of them; process 0 says what there is to say.
+            _give_time(children)
+            sys.exit(130)
+        finally:
+            _stop(children)
+
+
+def _wait(children: list[subprocess.Popen], heard: BinaryIO, how_to_go_on: str) -> None:
+    while any(child.poll() is None for child in children):
+        lost = next((n for n, child in enumerate(children) if child.poll()), None)
+        if lost is not None:
+            break
+        time.sleep(_POLL_SECONDS)
+    else:
+        lost = next((n for n, child in enumerate(children) if child.poll()), None)
+    if lost is None:
+        return
+    code = children[lost].returncode
+    if code > 0:
+        _give_time(children)
+    if code == children[0].returncode and code > 0:
+        sys.exit(code)
+    _stop(children)
+    if lost:
+        heard.seek(0)
+        sys.stderr.write(heard.read().decode(errors="replace"))
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    raise InputError(
+        f"process {lost} of {len(children)} was lost: it {how}; the others were ended. "
+        f"{how_to_go_on[0].upper()}{how_to_go_on[1:]}"
+    )
+
+
+def _give_time(children: list[subprocess.Popen]) -> None:
+    end = time.monotonic() + _GRACE_SECONDS
+    while any(child.poll() is None for child in children) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
+
+
+def _stop(children: list[subprocess.Popen]) -> None:
+    # At once: one that is asked to end would wait for the others.
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+    for child in children:
+        child.wait()
+
+
+def _only_option() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(OPTION)
+    return parser
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def _end(*_) -> None:
+    sys.exit(128 + signal.SIGTERM)
