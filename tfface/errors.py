@@ -2,8 +2,11 @@
 
 import unicodedata
 
-# What a terminal obeys, what turns the direction of writing, and what only looks like a new line.
-_OBEYED = ("Cc", "Cf", "Zl", "Zp")
+# What a terminal obeys, what turns the direction of writing, what only looks like a new line, and
+# what can't be encoded.
+_OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# But for bytes of files' names that are no text: stderr shows them.
+_BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
 
 
 class InputError(ValueError):
@@ -22,7 +25,7 @@ def _harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        "?" if c not in "\n" and unicodedata.category(c) in _OBEYED else c
+        "?" if c != "\n" and unicodedata.category(c) in _OBEYED and c not in _BYTES else c
         for c in text.replace("\t", " ")
     )
 

@@ -15,6 +15,8 @@ MAX_RECIPE_BYTES = 1 << 17
 _MOST_DEEP = 32
 # Longer than any path may be.
 _MOST_CHARACTERS = 4096
+# Nor may a file's or folder's name be longer.
+_MOST_IN_NAME = 255
 
 # The key that holds the name of a part given in its short form, when an override opens it up.
 SHORT_NAME = ""
@@ -124,6 +126,11 @@ def check_tree(given: dict, what: str) -> None:
             raise InputError(f"{what}: {dotted(place[:8])}...: nested more than {_MOST_DEEP} deep")
         if isinstance(value, str):
             _check_text(value, f"{what}: {dotted(place)}")
+            # The rest may be a path, and what is said to people is none.
+            if place[:1] != ("about",) and max(map(len, value.split("/"))) > _MOST_IN_NAME:
+                raise InputError(
+                    f"{what}: {dotted(place)}: a name of more than {_MOST_IN_NAME} characters"
+                )
         elif isinstance(value, list):
             left += [(inner, (*place, position)) for position, inner in enumerate(value)]
         elif isinstance(value, dict):
