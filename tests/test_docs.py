@@ -126,6 +126,23 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target.partition("#")[0]).exists(), target
 
 
+SECURITY = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", SECURITY)))
+
+
+@pytest.mark.parametrize("named", TESTS)
+def test_tests_behind_promises_are_there(named):
+    path, _, function = named.partition("::")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert f"\ndef {function or 'test_'}" in text
+
+
+def test_every_promise_has_a_test():
+    promises = [line for line in SECURITY.splitlines() if line.startswith("| ")][2:]
+    assert len(promises) > 10
+    assert all("`tests/" in line for line in promises)
+
+
 def commands(page: Path) -> list[str]:
     """The command lines of a page, joined where they go on in the next line."""
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))

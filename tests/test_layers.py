@@ -14,6 +14,8 @@ PACKAGE = ROOT / "tfface"
 LEVELS = {
     "errors": 0,
     "files": 1,
+    "npz_file": 2,
+    "weight_limit": 1,
     "progress": 1,
     "parts": 1,
     "plain_pickle": 1,

@@ -1,12 +1,33 @@
 """The one exception that means: something the user gave is wrong."""
 
+import unicodedata
+
+# What a terminal obeys, what turns the direction of writing, what only looks like a new line, and
+# what can't be encoded.
+_OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# But for bytes of files' names that are no text: stderr shows them.
+_BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
+
 
 class InputError(ValueError):
     """A file, option or recipe that the user gave can't be used.
 
     The message is all that a tool prints (no traceback, exit code 2), so it names what is wrong and
-    what would be right. Several mistakes of one file are several lines, one each.
+    what would be right. Several mistakes of one file are several lines, one each. Whatever file or
+    library it quotes, no character is in it that a terminal obeys: `?` stands for each.
     """
+
+    def __init__(self, message: object = ""):
+        super().__init__(_harmless(str(message)))
+
+
+def _harmless(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        "?" if c != "\n" and unicodedata.category(c) in _OBEYED and c not in _BYTES else c
+        for c in text.replace("\t", " ")
+    )
 
 
 def shown(text: str) -> str:

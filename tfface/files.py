@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 
 
 @contextmanager
@@ -83,6 +83,33 @@ def _lock(handle: int, folder: Path) -> None:
         # Some network file systems have no locks; there the user has to take care.
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
             raise InputError(f"{folder}: can't be locked: {error.strerror}") from error
+
+
+def check_stored(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:
+    """Checks that a zip of arrays is no larger unpacked than it is, as who writes them doesn't
+    compress them.
+
+    Args:
+        num_bytes: the size of the archive's file.
+    Returns: its entries by name.
+    Raises ValueError: an entry is compressed, encrypted, there twice, or claims what isn't there.
+    """
+    entries: dict[str, zipfile.ZipInfo] = {}
+    left = num_bytes
+    for entry in archive.infolist():
+        name = shown(entry.filename)
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise ValueError(f"{name} is compressed or encrypted, which such files never are")
+        if entry.filename in entries:
+            raise ValueError(f"{name} is there twice")
+        left -= entry.file_size
+        # All together, for several entries may claim the same bytes.
+        if left < 0 or entry.compress_size != entry.file_size:
+            raise ValueError(
+                f"{name} claims {entry.file_size:,} bytes in a file of {num_bytes:,} bytes"
+            )
+        entries[entry.filename] = entry
+    return entries
 
 
 def check_writable(path: str | os.PathLike) -> None:

@@ -68,7 +68,7 @@ def test_file_of_another_kind(tmp_path):
 def test_damaged_file(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     path.write_bytes(b"not a weights file")
-    with pytest.raises(InputError, match="does not fit this backbone"):
+    with pytest.raises(InputError, match=r"does not fit this backbone|can't be loaded as a Keras"):
         load_weights(make(), path)
 
 
@@ -80,7 +80,7 @@ def test_keras_file_that_was_damaged_on_its_way(tmp_path, place):
     start = int(place * len(data))
     data[start : start + 64] = bytes(64)
     path.write_bytes(data)
-    with pytest.raises(InputError, match="does not fit this backbone"):
+    with pytest.raises(InputError, match=r"can't be loaded as a Keras model .*CRC"):
         load_weights(make(), path)
 
 

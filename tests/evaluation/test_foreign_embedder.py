@@ -1,14 +1,19 @@
 """Models of other formats: layouts, fixed batches, sizes, and what isn't one of them."""
 
 import os
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
 from onnx import helper, numpy_helper
 
+from tfface.backbones.array_files import read_onnx
 from tfface.errors import InputError
 from tfface.evaluation.embedder import load_embedder
+from tfface.evaluation.embedder_options import EmbedderOptions
+from tfface.evaluation.foreign_embedder import ForeignEmbedder, read_image_input
 from tfface.evaluation.pixel_input import PixelInput, parse_range
 
 HEIGHT, WIDTH, SIZE = 8, 6, 5
@@ -174,3 +179,32 @@ def test_published_models(test_data):
     casia = load_embedder(folder / "mobilefacenet_casia_112x96.onnx")
     assert casia.image_size == (112, 96)
     assert casia.embed(images(3, 112, 96)).shape == (3, 128)
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "link.bin", "sub/../../secret.bin", "/"])
+def test_weights_outside_of_the_models_folder_are_not_read(tmp_path, location):
+    """Neither to embed nor to start a backbone."""
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(WEIGHTS.tobytes())
+    (folder / "link.bin").symlink_to(secret)
+    model = onnx.load(write_onnx(folder / "net.onnx"))
+    [weights] = model.graph.initializer
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    path = str(secret) if location == "/" else location
+    weights.external_data.add(key="location", value=path)
+    (folder / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"net\.onnx: can't be loaded as an ONNX model"):
+        load_embedder(folder / "net.onnx")
+    with pytest.raises(InputError, match=r"net\.onnx: cut short or damaged"):
+        read_onnx(folder / "net.onnx")
+
+
+@pytest.mark.parametrize("shape", [[None, 10**6, 8, 3], [1, 3, 8, 10**6], [10**6, 8, 8, 3]])
+def test_absurd_sizes_are_refused(shape):
+    path = Path("net.onnx")
+    taken = read_image_input(path, shape)
+    with pytest.raises(InputError, match=r"net\.onnx: refused: the model takes \d+ images of "):
+        ForeignEmbedder(np.zeros, path, taken, EmbedderOptions())

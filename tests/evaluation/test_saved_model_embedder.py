@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfface.errors import InputError
 from tfface.evaluation.embedder import load_embedder
@@ -208,3 +209,68 @@ def test_under_jax(tmp_path):
         cwd=tmp_path,
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
     )
+
+
+def net_that(does):
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, HEIGHT, WIDTH, 3), tf.float32, "x")])
+        def embed(self, x):
+            does()
+            return {"embeddings": tf.reduce_mean(x, (1, 2))}
+
+    return Other()
+
+
+@pytest.mark.parametrize(
+    ("does", "operation"),
+    [
+        (lambda: tf.io.write_file("trapped", "x"), "WriteFile"),
+        (lambda: tf.io.read_file("/etc/passwd"), "ReadFile"),
+        (lambda: tf.print("x", output_stream="file://trapped"), "StringFormat"),
+        (lambda: tf.io.matching_files("/*"), "MatchingFiles"),
+        (
+            lambda: tf.raw_ops.SaveV2(
+                prefix="trapped", tensor_names=["a"], shape_and_slices=[""], tensors=[tf.zeros(1)]
+            ),
+            "SaveV2",
+        ),
+        (lambda: tf.py_function(print, [tf.zeros(1)], []), "EagerPyFunc"),
+    ],
+)
+def test_programs_that_do_more_than_compute_are_refused(tmp_path, monkeypatch, does, operation):
+    monkeypatch.chdir(tmp_path)
+    folder = save(tmp_path / "net", net_that(does))
+    with pytest.raises(InputError, match=f"net: refused: a SavedModel is a program, .*{operation}"):
+        load_embedder(folder)
+    assert not list(tmp_path.glob("trapped*"))
+
+
+def test_programs_that_save_by_the_folders_own_functions_are_refused(tmp_path):
+    folder = save(tmp_path / "net", Net((None, HEIGHT, WIDTH, 3)))
+    read = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    library = read.meta_graphs[0].graph_def.library.function
+    saver = next(f.signature.name for f in library if "traced_save" in f.signature.name)
+    other = next(f for f in library if "traced_" not in f.signature.name)
+    node = other.node_def.add(name="more", op="PartitionedCall")
+    node.attr["f"].func.name = saver
+    (folder / "saved_model.pb").write_bytes(read.SerializeToString())
+    with pytest.raises(InputError, match=r"refused: .* calls __inference__traced_save"):
+        load_embedder(folder)
+
+
+def test_a_second_description_beside_is_refused(tmp_path):
+    folder = save(tmp_path / "net", Net((None, HEIGHT, WIDTH, 3)))
+    (folder / "saved_model.pbtxt").write_text("")
+    with pytest.raises(InputError, match=r"refused: it holds saved_model\.pbtxt beside"):
+        load_embedder(folder)
+
+
+def test_constants_that_are_not_there_are_refused(tmp_path):
+    folder = save(tmp_path / "net", net_that(lambda: tf.fill((3, 3), 1.0)))
+    read = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    node = read.meta_graphs[0].graph_def.library.function[0].node_def.add(name="c", op="Const")
+    node.attr["value"].tensor.float_val.append(1.0)
+    node.attr["value"].tensor.tensor_shape.dim.add(size=10**12)
+    (folder / "saved_model.pb").write_bytes(read.SerializeToString())
+    with pytest.raises(InputError, match=r"refused: .* has constants of 1,000,000,000,"):
+        load_embedder(folder)

@@ -331,3 +331,41 @@ def test_damaged_recipes_are_refused_or_read(damage):
         except InputError as error:
             found = str(error).startswith(str(path))
         assert found
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (".".join("a" * 3000) + "=1", "nested more than 32 deep$"),
+        ("about.data=" + "[" * 3000 + "]" * 3000, "line 1: nested more than 32 deep$"),
+        ("about.data=&a [*a]", r"aliases \(\*a\) are not allowed"),
+        ('data.train="a\\0b"', "data.train.* with a character that no file's name can hold$"),
+        ("data.train=" + "a" * 300, "data.train: a name of more than 255 characters$"),
+        ("data.train=" + "a" * 5000, "a text of 5,000 characters; at most 4,096"),
+        ("training.seed=" + "9" * 5000, "a value that can't be read: Exceeds the limit"),
+        ("training.stages." + "9" * 5000 + ".epochs=1", "is not a position in training.stages"),
+        ("about.data=!!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("a\x1b[2J.b=1", r"a\?\[2J"),
+    ],
+)
+def test_hostile_overrides(tmp_path, override, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load(path, TABLES, [override])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000, "line 1: nested more than 32 deep$"),
+        ("data: 1\n" * 20_000, "larger than 131,072 bytes; not a recipe$"),
+        ("\n".join(f"k{i}: 1" for i in range(500)), "and 453 more mistakes$"),
+        ("2020-99-99: 1", "a value that can't be read: month"),
+    ],
+)
+def test_hostile_files(tmp_path, content, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load(path, TABLES)

@@ -118,6 +118,7 @@ def read_onnx(path: Path) -> dict[str, StoredArray]:
             "pip install onnx"
         ) from error
     try:
+        # The package refuses paths of weights in files of their own that lead out of the folder.
         model = onnx.load(path)
     # The package names no errors; protobuf's is a class of its own.
     except Exception as error:

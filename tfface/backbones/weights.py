@@ -6,7 +6,9 @@ from pathlib import Path
 import keras
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.keras_file import load_keras_file
 from tfface.backbones.torch_weights import READERS, load_torch_weights
+from tfface.backbones.weights_h5 import check_weights_h5
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE
 
@@ -41,12 +43,14 @@ def load_weights(network: keras.Model, path: Path) -> None:
     _check_is_file(path)
     try:
         if path.name.endswith(".weights.h5"):
+            with path.open("rb") as file:
+                check_weights_h5(file, path.stat().st_size)
             with warnings.catch_warnings():
                 # Keras only warns of weights that it found no place for.
                 warnings.simplefilter("error", UserWarning)
                 network.load_weights(path)
         elif path.suffix == ".keras":
-            saved = keras.saving.load_model(path, compile=False, safe_mode=True)
+            saved = _load_saved(path)
             if any(layer.name == network.name for layer in saved.layers):
                 saved = saved.get_layer(network.name)
             network.set_weights(saved.get_weights())
@@ -62,6 +66,13 @@ def load_weights(network: keras.Model, path: Path) -> None:
         raise InputError(
             f"model.backbone.weights: {path} does not fit this backbone: {reason[:300]}"
         ) from error
+
+
+def _load_saved(path: Path) -> keras.Model:
+    try:
+        return load_keras_file(path)
+    except InputError as error:
+        raise InputError(f"model.backbone.weights: {error}") from error
 
 
 def _check_is_file(path: Path) -> None:

@@ -12,6 +12,9 @@ from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.fingerprint import fingerprint, hash_files
 from tfface.evaluation.pixel_input import PixelInput
 
+# Pixels that recipes allow an image, each way; and more images than anybody embeds at a time.
+_LARGEST = 2048
+
 
 @dataclass(frozen=True)
 class ImageInput:
@@ -157,6 +160,11 @@ def _image_size(
     path: Path, image_input: ImageInput, given: tuple[int, int] | None
 ) -> tuple[int, int]:
     own = (image_input.height, image_input.width)
+    if max(own[0] or 0, own[1] or 0, image_input.batch or 0) > _LARGEST:
+        raise InputError(
+            f"{path}: refused: the model takes {image_input.batch or 1} images of {own[0]}x{own[1]}"
+            f": at most {_LARGEST} pixels, and images at a time, are plausible"
+        )
     if None in own and given is None:
         raise InputError(f"{path}: the model takes images of any size: say which with --size")
     for name, ours, asked in zip(("high", "wide"), own, given or own, strict=True):

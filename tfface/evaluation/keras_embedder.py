@@ -1,12 +1,12 @@
 """A Keras model as an embedder."""
 
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
+from tfface.backbones.keras_file import load_keras_file
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.fingerprint import fingerprint, hash_arrays, hash_files
@@ -73,8 +73,21 @@ class KerasEmbedder:
             batch = images[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
             filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            embeddings.append(self._embedding.predict_on_batch(filled)[: len(batch)])
+            embeddings.append(self._run(filled)[: len(batch)])
         return np.concatenate(embeddings)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        if self._path is None:
+            return self._embedding.predict_on_batch(images)
+        try:
+            return self._embedding.predict_on_batch(images)
+        # Whatever the backend raises of a network that doesn't fit together, or into the memory.
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "")[:200]
+            raise InputError(
+                f"{self._path}: the model fails on {len(images)} images "
+                f"({type(error).__name__}: {reason})"
+            ) from error
 
 
 class _Embedding(keras.Model):
@@ -108,28 +121,7 @@ def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder |
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     options.check_own(model)
-    return KerasEmbedder(load_keras_model(path), name, options.batch_size, options.flip, path)
-
-
-def load_keras_model(path: str | os.PathLike) -> keras.Model:
-    """Loads a `.keras` file in safe mode: code stored in the file is never run.
-
-    Raises InputError: it isn't a `.keras` file, is damaged, or needs code to be run.
-    """
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    # Keras has no error of its own: a damaged archive, an unknown layer and refused code all
-    # come as what the parts below it raise.
-    except Exception as error:
-        if "safe_mode" in str(error):
-            raise InputError(
-                f"{path}: refused: it holds code (a Lambda layer, for example), and code of a "
-                "model file is never run; build the model from plain layers"
-            ) from error
-        first_line = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{path}: can't be loaded as a Keras model ({type(error).__name__}: {first_line})"
-        ) from error
+    return KerasEmbedder(load_keras_file(path), name, options.batch_size, options.flip, path)
 
 
 def _image_size(model: keras.Model, name: str) -> tuple[int, int]:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.foreign_embedder import ForeignEmbedder, read_image_input
+from tfface.evaluation.saved_model_operations import reason_against
 
 MODEL_FILE = "saved_model.pb"
 SIGNATURE = "serving_default"
@@ -20,14 +23,15 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
     """Returns the embedder of a SavedModel folder; None if `model` is no such folder.
 
     TensorFlow runs it, whatever backend Keras has. A SavedModel is a program, which may read and
-    write files like any other: load none that you wouldn't run.
+    write files like any other, so one that does anything but compute is refused.
 
-    Raises InputError: the folder can't be loaded, has no signature `serving_default`, or that
-        doesn't take images, float32 or uint8, and return one output.
+    Raises InputError: the folder is refused, can't be loaded, has no signature `serving_default`,
+        or that doesn't take images, float32 or uint8, and return one output.
     """
     path = Path(model)
     if not (path / MODEL_FILE).is_file():
         return None
+    _check_operations(path)
     try:
         with _without_warnings():
             loaded = tf.saved_model.load(path)
@@ -49,6 +53,25 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
 
     shape = read_image_input(path, taken.shape.as_list(), is_uint8=taken.dtype == tf.uint8)
     return ForeignEmbedder(run, path, shape, options)
+
+
+def _check_operations(path: Path) -> None:
+    """Raises InputError: it can't be read, or does anything but compute."""
+    # TensorFlow would read these in place of the file that is looked at here.
+    if others := [file.name for file in path.glob("saved_model.*") if file.name != MODEL_FILE]:
+        raise InputError(f"{path}: refused: it holds {others[0]} beside {MODEL_FILE}")
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        saved_model.ParseFromString((path / MODEL_FILE).read_bytes())
+    except (DecodeError, OSError) as error:
+        raise InputError(
+            f"{path}: can't be loaded as a SavedModel ({MODEL_FILE} is damaged: {error})"
+        ) from error
+    if reason := reason_against(saved_model):
+        raise InputError(
+            f"{path}: refused: a SavedModel is a program, and this one {reason}; export the "
+            "network as .onnx or .keras"
+        )
 
 
 @contextmanager

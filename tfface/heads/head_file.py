@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from tfface.errors import InputError
-from tfface.files import DAMAGED_ARCHIVE, replacing
+from tfface.files import replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
+from tfface.npz_file import reading_npz
 from tfface.parts import build, options_model
+from tfface.weight_limit import weights_limited
 
 # What a run folder calls it.
 HEAD_FILE = "head.npz"
@@ -76,25 +77,20 @@ def load_head(path: Path) -> TrainedHead:
 
     Raises InputError: the file can't be read, is damaged, or holds a head of an unknown kind.
     """
-    try:
-        description, weights = _read(path)
-        return _build(description, weights)
-    # What a damaged archive, or one of other content, raises.
-    except DAMAGED_ARCHIVE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: can't be read as the head of a run: {reason}") from error
-
-
-def _read(path: Path) -> tuple[dict, list[np.ndarray]]:
-    with np.load(path, allow_pickle=False) as file:
-        keys = sorted(key for key in file.files if key.startswith(_WEIGHTS))
-        return json.loads(str(file["description"])), [file[key] for key in keys]
+    with reading_npz(path, "can't be read as the head of a run") as file:
+        keys = sorted(key for key in file if key.startswith(_WEIGHTS))
+        weights = [file[key] for key in keys]
+        with weights_limited(sum(array.size for array in weights), path):
+            return _build(json.loads(str(file["description"])), weights)
 
 
 def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> TrainedHead:
     name, num_identities, embedding_size = (
         description[key] for key in ("name", "num_identities", "embedding_size")
     )
+    for size in (num_identities, embedding_size):
+        if type(size) is not int or not 0 < size < 2**31:
+            raise ValueError(f"{str(size)[:20]} is no number of identities or of an embedding")
     if name not in HEADS:
         raise ValueError(f"the kind of head '{name}' is not known; {', '.join(HEADS)} are")
     options = options_model(HEADS[name]).model_validate_json(json.dumps(description["options"]))

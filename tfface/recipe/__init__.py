@@ -15,7 +15,9 @@ from tfface.errors import InputError
 from tfface.parts import Table
 from tfface.recipe.mistakes import mistakes
 from tfface.recipe.schema import Recipe, SourcePart
-from tfface.recipe.yaml_file import apply_override, parse_value, read_yaml
+from tfface.recipe.yaml_file import apply_override, check_tree, parse_value, read_yaml
+
+_MOST_MISTAKES = 50
 
 
 def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str] = ()) -> Recipe:
@@ -31,16 +33,15 @@ def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str]
     given = read_yaml(Path(path))
     for override in overrides:
         apply_override(given, override)
-    try:
-        text = json.dumps(given, default=str)
-    except TypeError as error:
-        raise InputError(f"{path}: all keys must be text: {error}") from error
+    check_tree(given, str(path))
+    text = json.dumps(given, default=str)
     try:
         return Recipe.model_validate_json(text, context=tables)
     except pydantic.ValidationError as error:
-        raise InputError(
-            "\n".join(f"{path}: {line}" for line in mistakes(error, Recipe))
-        ) from error
+        lines = [f"{path}: {line}" for line in mistakes(error, Recipe)]
+        if len(lines) > _MOST_MISTAKES:
+            lines[_MOST_MISTAKES:] = [f"{path}: and {len(lines) - _MOST_MISTAKES:,} more mistakes"]
+        raise InputError("\n".join(lines)) from error
 
 
 def load_source(text: str, sources: Table) -> SourcePart:
@@ -49,6 +50,7 @@ def load_source(text: str, sources: Table) -> SourcePart:
     Raises InputError: one line for each mistake.
     """
     given = parse_value(text)
+    check_tree({"": given}, text[:200])
     try:
         return SourcePart.model_validate_json(
             json.dumps(given, default=str), context={"sources": sources}

@@ -9,7 +9,14 @@ import yaml
 from tfface.errors import InputError
 from tfface.recipe.mistakes import dotted
 
-MAX_RECIPE_BYTES = 1 << 20
+# The longest here have 4 KB. Python's parser of YAML takes a minute for a megabyte of short values.
+MAX_RECIPE_BYTES = 1 << 17
+# Mappings and lists in each other; those of a recipe are 6 deep. Each costs the parser more.
+_MOST_DEEP = 32
+# Longer than any path may be.
+_MOST_CHARACTERS = 4096
+# Nor may a file's or folder's name be longer.
+_MOST_IN_NAME = 255
 
 # The key that holds the name of a part given in its short form, when an override opens it up.
 SHORT_NAME = ""
@@ -53,23 +60,95 @@ def read_yaml(path: Path) -> dict:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read as a UTF-8 text file: {error}") from error
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader)):
-            raise InputError(f"{path}: YAML aliases (*name) are not allowed; write the value out")
-        twice = list(_duplicate_keys(yaml.compose(text, _Loader), ()))
+        node = _compose(text)
+        twice = list(_duplicate_keys(node, ()))
         if twice:
             raise InputError("\n".join(f"{path}: {line}" for line in twice))
-        given = yaml.load(text, _Loader)  # a SafeLoader
-    except InputError:
-        raise
+        given = _construct(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{path}: {where}not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: {where}not valid YAML: {_one_line(error.problem)}") from error
+    except (yaml.YAMLError, _Refused) as error:
+        raise InputError(f"{path}: not valid YAML: {_one_line(error)}") from error
     if not isinstance(given, dict):
         raise InputError(f"{path}: a recipe is a mapping with the keys data, model, training")
     return given
+
+
+class _Refused(Exception):
+    """YAML that recipes have no use for; the message says what."""
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """Raises _Refused, yaml.YAMLError."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(f"aliases (*{event.anchor[:80]}) are not allowed; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_DEEP:
+            line = event.start_mark.line + 1
+            raise _Refused(f"line {line}: nested more than {_MOST_DEEP} deep")
+    return yaml.compose(text, _Loader)
+
+
+def _construct(node: yaml.Node | None) -> Any:
+    """Raises _Refused, yaml.YAMLError."""
+    if node is None:
+        return None
+    loader = _Loader("")  # a SafeLoader
+    try:
+        return loader.construct_document(node)
+    # PyYAML's own constructors of numbers, dates and the like name no errors.
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise _Refused(f"a value that can't be read: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def check_tree(given: dict, what: str) -> None:
+    """Checks what overrides may have put together as well.
+
+    Args:
+        what: the recipe, for the message.
+    Raises InputError: it is nested deeper than a recipe, or a text in it can't be one of a recipe.
+    """
+    left: list[tuple[Any, tuple]] = [(given, ())]
+    while left:
+        value, place = left.pop()
+        if len(place) > _MOST_DEEP:
+            raise InputError(f"{what}: {dotted(place[:8])}...: nested more than {_MOST_DEEP} deep")
+        if isinstance(value, str):
+            _check_text(value, f"{what}: {dotted(place)}")
+            # The rest may be a path, and what is said to people is none.
+            if place[:1] != ("about",) and max(map(len, value.split("/"))) > _MOST_IN_NAME:
+                raise InputError(
+                    f"{what}: {dotted(place)}: a name of more than {_MOST_IN_NAME} characters"
+                )
+        elif isinstance(value, list):
+            left += [(inner, (*place, position)) for position, inner in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise InputError(f"{what}: all keys must be text: {dotted((*place, key))[:80]}")
+                _check_text(key, f"{what}: {dotted(place)}")
+                left.append((inner, (*place, key)))
+
+
+def _check_text(text: str, where: str) -> None:
+    if len(text) > _MOST_CHARACTERS:
+        raise InputError(
+            f"{where}: a text of {len(text):,} characters; at most {_MOST_CHARACTERS:,} are allowed"
+        )
+    # No file's name may hold the first, and no file the others.
+    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+        raise InputError(f"{where}: a text with a character that no file's name can hold")
 
 
 def _duplicate_keys(node: yaml.Node | None, place: tuple):
@@ -97,15 +176,19 @@ def parse_value(text: str) -> Any:
     Raises InputError: it is no YAML.
     """
     try:
-        return yaml.load(text, _Loader)  # a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(f"not valid YAML: {' '.join(str(error).split())}") from error
+        return _construct(_compose(text))
+    except (yaml.YAMLError, _Refused) as error:
+        raise InputError(f"not valid YAML: {_one_line(error)}") from error
 
 
 def apply_override(given: dict, override: str) -> None:
     """Sets one `a.b.0.c=value` in the tree; missing mappings on the way are made."""
     place, equals, text = override.partition("=")
     keys = place.strip().split(".")
+    # For messages.
+    override = override[:200]
+    if len(keys) > _MOST_DEEP:
+        raise InputError(f"--set {override}: nested more than {_MOST_DEEP} deep")
     if not equals or not all(keys):
         raise InputError(f"--set {override}: must be PLACE=VALUE, as in training.stages.0.epochs=2")
     try:
@@ -116,7 +199,7 @@ def apply_override(given: dict, override: str) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(target, list):
-            if not key.isdecimal() or int(key) >= len(target):
+            if not re.fullmatch("[0-9]{1,9}", key) or int(key) >= len(target):
                 raise InputError(
                     f"--set {override}: '{key}' is not a position in {dotted(keys[:depth])}, "
                     f"which has {len(target)} entries (0 to {len(target) - 1})"

@@ -2,17 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import DAMAGED_ARCHIVE, replacing
+from tfface.files import replacing
+from tfface.npz_file import reading_npz
 from tfface.training import processes
 from tfface.training.distribution import fetch, put
+
+_DAMAGED = "not a readable checkpoint"
 
 
 @dataclasses.dataclass
@@ -60,12 +62,12 @@ def load(path: Path, model: keras.Model) -> Progress:
 
     Raises InputError: the file is damaged, or belongs to another model.
     """
-    with _reading(path) as file:
-        progress = Progress(**json.loads(str(file["progress"])))
-        arrays = {key: file[key] for key in file.files if key != "progress"}
+    with reading_npz(path, _DAMAGED) as file:
+        progress = _progress(file)
+        arrays = {key: file[key] for key in file if key != "progress"}
     variables = _variables(model)
-    shapes = {key: _shape(model, variable) for key, variable in variables.items()}
-    if shapes != {key: array.shape for key, array in arrays.items()}:
+    wanted = {key: (_shape(model, v), v.dtype) for key, v in variables.items()}
+    if wanted != {key: (a.shape, a.dtype.name) for key, a in arrays.items()}:
         raise InputError(
             f"{path}: the checkpoint of another model, or of another stage's optimizer"
         )
@@ -84,9 +86,10 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
     Raises InputError: the file is missing or damaged, or belongs to another model.
     """
-    with _reading(path) as file:
-        arrays = [file[key] for key in file.files]
-    if [_shape(model, v) for v in model.weights] != [array.shape for array in arrays]:
+    with reading_npz(path, _DAMAGED) as file:
+        arrays = [file[key] for key in file]
+    wanted = [(_shape(model, v), v.dtype) for v in model.weights]
+    if wanted != [(array.shape, array.dtype.name) for array in arrays]:
         raise InputError(f"{path}: the weights of another model")
     for variable, array in zip(model.weights, arrays, strict=True):
         put(variable, array)
@@ -94,18 +97,20 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
 def stage_of(path: Path) -> int:
     """Returns the stage a checkpoint was written in (its optimizer has to be built first)."""
-    with _reading(path) as file:
-        return int(json.loads(str(file["progress"]))["stage"])
+    with reading_npz(path, _DAMAGED) as file:
+        return _progress(file).stage
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Opens a checkpoint; whatever in it can't be read is an InputError."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            yield file
-    except DAMAGED_ARCHIVE as error:
-        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+def _progress(file: Mapping[str, np.ndarray]) -> Progress:
+    """Raises ValueError, TypeError: it isn't what `save` wrote of it."""
+    progress = Progress(**json.loads(str(file["progress"])))
+    for field in dataclasses.fields(progress):
+        value = getattr(progress, field.name)
+        if field.type is int and not (type(value) is int and 0 <= value < 2**63):
+            raise ValueError(f"{field.name} is no count")
+    if not isinstance(progress.ended_by, str) or not isinstance(progress.best, float | None):
+        raise ValueError("best or ended_by is of another type")
+    return progress
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:

@@ -121,3 +121,19 @@ def test_view_1_folds_hold_both_kinds(folder):
     is_genuine = load_pair_set(folder / "pairs.txt").is_genuine
     for fold in np.array_split(is_genuine, 10):
         assert 2 <= np.count_nonzero(fold) <= 3
+
+
+@pytest.mark.parametrize("name", ["..", "../images/Ann", "/etc", "Ann/.."])
+def test_names_that_lead_elsewhere_are_refused(folder, name):
+    (folder / "pairs.txt").write_text(VIEW_2.replace("Bob", name))
+    with pytest.raises(InputError, match=rf"pairs\.txt, line 3: '{name}' is nobody's name"):
+        load_pair_set(folder / "pairs.txt")
+
+
+def test_numbers_without_end_are_refused(folder):
+    (folder / "pairs.txt").write_text(VIEW_2.replace("Ann\t1\t2", "Ann\t1\t" + "2" * 5000))
+    with pytest.raises(InputError, match=r"line 2: expected the numbers of two images; got '1'"):
+        load_pair_set(folder / "pairs.txt")
+    (folder / "pairs.txt").write_text("9" * 5000)
+    with pytest.raises(InputError, match="line 1: expected a number of folds and of pairs"):
+        load_pair_set(folder / "pairs.txt")

@@ -5,6 +5,7 @@ lines of genuine pairs, "NAME<tab>1<tab>4", and N of impostor pairs, "NAME<tab>2
 Image 4 of NAME is the file NAME/NAME_0004.jpg (or another suffix).
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
 def _read_header(path: Path, lines: list[str]) -> tuple[int | None, int]:
     """Returns the number of folds (None in View 1) and of pairs of each kind in a fold."""
     fields = lines[0].split() if lines else []
-    if len(fields) not in (1, 2) or not all(f.isdecimal() and int(f) for f in fields):
+    if len(fields) not in (1, 2) or not all(_is_number(field) and int(field) for field in fields):
         raise InputError(
             f"{path}, line 1: expected a number of folds and of pairs, as in '10 300', or a number "
             f"of pairs alone; got '{lines[0][:60] if lines else ''}'"
@@ -103,13 +104,22 @@ def _read_pairs(
                 + ("'NAME 1 4' (a genuine pair)" if genuine else "'NAME 1 OTHER 4' (impostors)")
                 + f"; got '{' '.join(fields)[:80]}'"
             )
-        if not (fields[1].isdecimal() and fields[3].isdecimal()):
+        if not (_is_number(fields[1]) and _is_number(fields[3])):
             raise InputError(
                 f"{path}, line {number}: expected the numbers of two images; "
-                f"got '{fields[1]}' and '{fields[3]}'"
+                f"got '{fields[1][:80]}' and '{fields[3][:80]}'"
             )
+        for name in (fields[0], fields[2]):
+            # A name is a folder's, and other folders are nobody's images.
+            if name in (".", "..") or "/" in name or "\0" in name:
+                raise InputError(f"{path}, line {number}: '{name[:80]}' is nobody's name")
         pairs.append([_image(fields[0], fields[1]), _image(fields[2], fields[3])])
     return pairs, is_genuine
+
+
+def _is_number(text: str) -> bool:
+    # Not of any length, which Python wouldn't read.
+    return re.fullmatch("[0-9]{1,9}", text) is not None
 
 
 def _image(name: str, number: str) -> str:
