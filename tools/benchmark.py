@@ -6,6 +6,7 @@ Example:
     python tools/benchmark.py verification --results results/verification_speed.csv
     python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
         --identities 1000 85742 --beside keras tf_keras --results results/step.csv
+    python tools/benchmark.py pipeline recipes/arcface_resnet50_ms1m.yaml --json rates.json
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
@@ -19,12 +20,17 @@ of pairs of templates, beside the same by plain loops.
 step makes steps of a recipe's first stage on drawn numbers, in turns: what it varies, with Keras'
 trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
 memory is that of a process of its own, beyond what the libraries take.
+
+pipeline reads the images of a recipe's training source in turns: each stage with all before it,
+parsing and decoding alone, and plain loaders that do the same work image by image.
 """
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
+
+import benchmark_outputs
 
 import command
 import recipe_options
@@ -119,6 +125,26 @@ def _step(options: argparse.Namespace) -> None:
     _append(options, measured, ("machine", "tensorflow", "keras"))
 
 
+def _pipeline(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
+    from tfface.recipe import load
+    from tfface.training.parts import TABLES
+
+    _check_results(options)
+    benchmark_outputs.check(options)
+    measured = measure_input(
+        load(options.recipe, TABLES, options.set),
+        options.data_dir,
+        num_images=options.images,
+        num_runs=options.runs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(as_text(measured))
+    benchmark_outputs.write(options, rows(measured), "pipeline.png")
+    _append(options, text_rows(measured), ("machine", "tensorflow", "keras", "backend"))
+
+
 def _check_results(options: argparse.Namespace) -> None:
     from tfface.files import check_writable
 
@@ -157,7 +183,10 @@ def _parser() -> argparse.ArgumentParser:
     step = commands.add_parser("step", help="steps of training, by what is varied")
     step.set_defaults(run=_step)
     _add_step(step)
-    for of_command in (convert, search, verification, step):
+    pipeline = commands.add_parser("pipeline", help="the input pipeline, by stages")
+    pipeline.set_defaults(run=_pipeline)
+    _add_pipeline(pipeline)
+    for of_command in (convert, search, verification, step, pipeline):
         of_command.add_argument(
             "--results",
             type=Path,
@@ -291,6 +320,28 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add(parser)
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        metavar="D",
+        help="where relative paths in the recipe start (default: $TFFACE_DATA, else data)",
+    )
+    parser.add_argument(
+        "--images",
+        type=command.positive,
+        default=20_000,
+        metavar="N",
+        help="of a turn, as far as there are so many (default 20000)",
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+    benchmark_outputs.add(parser)
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -309,6 +360,6 @@ def _dimension(text: str) -> int:
 
 if __name__ == "__main__":
     # As train.py; the others are measured as they always were.
-    if sys.argv[1:2] == ["step"]:
+    if sys.argv[1:2] in (["step"], ["pipeline"]):
         command.with_huge_pages()
     command.run(main)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfface.data import cache as image_cache
 from tfface.data import seeding
 from tfface.data.identity_batches import draw_identity_batches
-from tfface.data.images import decode
+from tfface.data.images import decode_all
 from tfface.data.undecodable import find_undecodable
 from tfface.errors import InputError
 
@@ -97,7 +97,7 @@ class Pipeline:
             raise InputError("cache: disk needs a cache folder")
         self._stages = tuple(augment)
         _check_order(self._stages)
-        self._load_size = _load_size(self._stages, image_size)
+        self._load_size = _load_size(self._stages, image_size, source.image_size)
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
@@ -113,7 +113,10 @@ class Pipeline:
         else:
             self.batch_size = self._batch_of_images(batch_size)
         self._pixels: np.ndarray | None = None
-        # Made once: a new function would be compiled anew.
+        # Made once: new functions would be traced and compiled anew in every epoch.
+        self._decode = tf.function(
+            lambda encoded: decode_all(encoded, *self._load_size), autograph=False
+        )
         self._compiled_stages = _compiled(self._stages)
 
     @property
@@ -162,12 +165,8 @@ class Pipeline:
             return
         place = np.empty(self._source.num_images, np.int64)
         place[self._indices] = np.arange(self.num_images)
-        batches = (
-            self._decoded_images(self._indices, None, 0)
-            .batch(batch_size)
-            .prefetch(tf.data.AUTOTUNE)
-        )
-        for indices, images in batches.as_numpy_iterator():
+        batches = self._decoded(self._indices, None, 0, batch_size, False)
+        for indices, images in batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
             yield place[indices], images
 
     def holding(self, features: np.ndarray) -> "Pipeline":
@@ -203,7 +202,9 @@ class Pipeline:
         if self._images_per_identity is None:
             shuffle_seed = key if self._shuffle else None
             if self._cache == "none":
-                return self._decoded(self._indices, shuffle_seed, first)
+                return self._decoded(
+                    self._indices, shuffle_seed, first, self.batch_size, self._drop_remainder
+                )
             places = np.arange(self.num_images)
             if shuffle_seed is not None:
                 places = seeding.permutation(shuffle_seed, self.num_images)
@@ -216,22 +217,23 @@ class Pipeline:
                 key,
             )
             if self._cache == "none":
-                return self._decoded(self._indices[places], None, first)
+                return self._decoded(
+                    self._indices[places], None, first, self.batch_size, self._drop_remainder
+                )
         return self._fetched(places[first:])
 
     def _decoded(
-        self, indices: np.ndarray, shuffle_seed: int | None, first: int
+        self,
+        indices: np.ndarray,
+        shuffle_seed: int | None,
+        first: int,
+        batch_size: int,
+        drop_remainder: bool,
     ) -> tf.data.Dataset:
         """(indices, images) a batch, decoded now."""
-        images = self._decoded_images(indices, shuffle_seed, first)
-        return images.batch(self.batch_size, self._drop_remainder)
-
-    def _decoded_images(
-        self, indices: np.ndarray, shuffle_seed: int | None, first: int
-    ) -> tf.data.Dataset:
-        """(index, image) one by one, decoded now."""
-        return self._source.encoded(indices, shuffle_seed, first).map(
-            lambda index, encoded: (index, decode(encoded, *self._load_size)),
+        encoded = self._source.encoded(indices, shuffle_seed, first)
+        return encoded.batch(batch_size, drop_remainder).map(
+            lambda indices, encoded: (indices, self._decode(encoded)),
             tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -277,8 +279,8 @@ class Pipeline:
         return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
 
     def _augmented(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
-        for number, stage in enumerate(self._compiled_stages):
-            images, labels = stage(images, labels, seeds[number])
+        for stages in self._compiled_stages:
+            images, labels = stages(images, labels, seeds)
         return images, labels
 
     def _batch_of_images(self, batch_size: int) -> int:
@@ -320,28 +322,40 @@ class Pipeline:
 
 
 def _compiled(stages: tuple) -> list:
-    """Compiles each stage alone; the first also makes float32 of the pixels, the last uint8.
+    """Compiles the stages into functions (images uint8, labels, seeds of all) -> (images, labels).
 
-    One program of all stages is up to a third faster, but with some orders (colours before
-    a crop or noise) XLA computes a stage's result several times over and needs six times as long.
-
-    Returns: functions (images, labels, seed) -> (images, labels).
+    One program for each stage, and those that are cheap in that of the next: one program of all
+    stages would spare memory, but with some orders (colours before a crop or noise) XLA computes a
+    stage's result several times over and needs six times as long. Between programs, the images stay
+    uint8 while nothing but whole numbers can be in them; the last program's result is rounded.
     """
+    groups, joins = [], False
+    for number, stage in enumerate(stages):
+        if joins:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+        joins = getattr(stage, "is_cheap", False)
 
-    def compiled(stage, is_last: bool):
-        uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
-
-        def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
-            images = tf.cast(images, tf.float32)
-            if mixes:
-                images, labels = stage(images, labels, seed)
-            else:
-                images = stage(images, labels, seed) if uses_labels else stage(images, seed)
-            return tf.saturate_cast(tf.round(images), tf.uint8) if is_last else images, labels
+    def compiled(numbers: list[int], is_last: bool):
+        def apply(images: tf.Tensor, labels, seeds: tf.Tensor) -> tuple:
+            for number in numbers:
+                stage, seed = stages[number], seeds[number]
+                if not getattr(stage, "takes_uint8", False):
+                    images = tf.cast(images, tf.float32)
+                if _mixes_identities(stage):
+                    images, labels = stage(images, labels, seed)
+                else:
+                    images = (
+                        stage(images, labels, seed) if _uses_labels(stage) else stage(images, seed)
+                    )
+            if is_last and images.dtype != tf.uint8:
+                images = tf.saturate_cast(tf.round(images), tf.uint8)
+            return images, labels
 
         return tf.function(apply, jit_compile=True)
 
-    return [compiled(stage, number == len(stages) - 1) for number, stage in enumerate(stages)]
+    return [compiled(group, group is groups[-1]) for group in groups]
 
 
 def _uses_labels(stage) -> bool:
@@ -364,8 +378,25 @@ def _check_order(stages: tuple) -> None:
         )
 
 
-def _load_size(stages: tuple, image_size: tuple[int, int]) -> tuple[int, int]:
-    sizes = [stage.load_size for stage in stages if hasattr(stage, "load_size")]
-    if len(sizes) > 1:
+def _load_size(
+    stages: tuple, image_size: tuple[int, int], known_size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Returns (height, width) at which images are decoded.
+
+    Args:
+        known_size: that all images of the source have, if that is known.
+    """
+    wanting = [stage for stage in stages if hasattr(stage, "load_size")]
+    if len(wanting) > 1:
         raise InputError("augment: only one stage (random_crop) may load images at its own size")
-    return tuple(sizes[0] if sizes else image_size)
+    if not wanting:
+        return tuple(image_size)
+    load_size = tuple(wanting[0].load_size)
+    if (
+        known_size is not None
+        and wanting[0] is stages[0]
+        and getattr(stages[0], "enlarges", False)
+        and all(0 < known <= wanted for known, wanted in zip(known_size, load_size, strict=True))
+    ):
+        return tuple(known_size)
+    return load_size
