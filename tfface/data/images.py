@@ -56,7 +56,7 @@ def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     takes half as long as decoding.
 
     Args:
-        encoded: string [batch].
+        encoded: string [batch], at least one.
         height, width: > 0, of the result.
     Returns: uint8 [batch, height, width, 3], RGB, 0..255.
     Raises tf.errors.InvalidArgumentError: as `decode`, for any of them.

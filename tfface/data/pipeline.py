@@ -48,6 +48,10 @@ class Pipeline:
     `DatasetSource` describes. In the last bit of a pixel, augmentation may differ between kinds of
     processors.
 
+    Where all images are known to have one size, and a random crop from a larger one comes first,
+    they are decoded (and cached) at their own size, and the crop enlarges what it keeps. Where it
+    isn't known they are enlarged when they are decoded, which in few pixels rounds otherwise.
+
     Cached images are decoded once, when the first epoch is made, and then fetched a batch at a
     time. Augmentation works on whole batches in float32, compiled by XLA; its result is rounded.
 
