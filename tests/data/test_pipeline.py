@@ -201,7 +201,9 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
         small = decode(tf.constant(dataset.read(index).encoded), *SIZE)
         large = np.round(tf.image.resize(small, (20, 20)))
         places = [(y, x) for y in range(5) for x in range(5)]
-        assert any((images[index] == large[y : y + 16, x : x + 16]).all() for y, x in places)
+        differences = [np.abs(images[index] - large[y : y + 16, x : x + 16]) for y, x in places]
+        # Compiled code may join a product and a sum, so that a half is rounded the other way.
+        assert min(difference.max() for difference in differences) <= 1
     # Where the size is not known, or another stage comes first, they are loaded enlarged.
     assert make(folder, augment=[crop])._load_size == (20, 20)
     assert make(dataset, augment=[AUGMENTATIONS["random_flip"](), crop])._load_size == (20, 20)
