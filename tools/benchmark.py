@@ -6,6 +6,8 @@ Example:
     python tools/benchmark.py verification --results results/verification_speed.csv
     python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
         --identities 1000 85742 --beside keras tf_keras --results results/step.csv
+    python tools/benchmark.py pipeline recipes/arcface_resnet50_ms1m.yaml --json rates.json
+    python tools/benchmark.py epoch recipes/mobilenetv2_transfer.yaml --plots epochs
     python tools/benchmark.py scaling --identities 85742 10000000
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
@@ -21,6 +23,12 @@ step makes steps of a recipe's first stage on drawn numbers, in turns: what it v
 trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
 memory is that of a process of its own, beyond what the libraries take.
 
+epoch makes epochs of a recipe's stage, in turns: as the recipe says, and with another cache,
+without augmentation, without prefetch, with batches of other sizes. It says what to change.
+
+pipeline reads the images of a recipe's training source in turns: each stage with all before it,
+parsing and decoding alone, and plain loaders that do the same work image by image.
+
 scaling measures nothing: it computes steps on up to 8 machines of 8 devices, data-parallel and
 model-parallel, from what a device computes and a link sends.
 """
@@ -29,6 +37,8 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+
+import benchmark_outputs
 
 import command
 import recipe_options
@@ -107,10 +117,11 @@ def _verification(options: argparse.Namespace) -> None:
 
 def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows
+    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
     from tfface.training.variants import read_varied
 
     _check_results(options)
+    benchmark_outputs.check(options)
     cases = plan_steps(
         options.recipe,
         options.set,
@@ -119,16 +130,59 @@ def _step(options: argparse.Namespace) -> None:
         beside=options.beside,
         xla=[word == "on" for word in options.xla],
         num_steps=options.steps,
+        trainer=not options.no_trainer,
     )
-    measured = rows(
-        measure_steps(
-            cases,
-            num_rounds=options.runs,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
-        )
+    measured = measure_steps(
+        cases,
+        num_rounds=options.runs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    table = rows(measured)
+    print(as_text(table))
+    benchmark_outputs.write(options, to_json(measured), "step.png")
+    _append(options, table, ("machine", "tensorflow", "keras"))
+
+
+def _epoch(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.epoch import advice, as_text, measure_epochs, plan_epochs, rows, to_json
+
+    _check_results(options)
+    benchmark_outputs.check(options)
+    cases = plan_epochs(
+        options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
+    )
+    measured = measure_epochs(
+        cases,
+        options.data_dir,
+        num_rounds=options.runs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    table = rows(measured)
+    print(as_text(table))
+    print(advice(measured))
+    benchmark_outputs.write(options, to_json(measured), "epoch.png")
+    _append(options, table, ("machine", "tensorflow", "keras"))
+
+
+def _pipeline(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
+    from tfface.recipe import load
+    from tfface.training.parts import TABLES
+
+    _check_results(options)
+    benchmark_outputs.check(options)
+    measured = measure_input(
+        load(options.recipe, TABLES, options.set),
+        options.data_dir,
+        num_images=options.images,
+        num_runs=options.runs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(as_text(measured))
-    _append(options, measured, ("machine", "tensorflow", "keras"))
+    benchmark_outputs.write(options, rows(measured), "pipeline.png")
+    _append(options, text_rows(measured), ("machine", "tensorflow", "keras", "backend"))
 
 
 def _scaling(options: argparse.Namespace) -> None:
@@ -187,7 +241,15 @@ def _parser() -> argparse.ArgumentParser:
     scaling = commands.add_parser("scaling", help="steps on many devices, computed")
     scaling.set_defaults(run=_scaling)
     _add_scaling(scaling)
-    for of_command in (convert, search, verification, step, scaling):
+    pipeline = commands.add_parser("pipeline", help="the input pipeline, by stages")
+    pipeline.set_defaults(run=_pipeline)
+    _add_pipeline(pipeline)
+    epoch = commands.add_parser(
+        "epoch", help="epochs of training, with one thing changed at a time"
+    )
+    epoch.set_defaults(run=_epoch)
+    _add_epoch(epoch)
+    for of_command in (convert, search, verification, step, epoch, pipeline, scaling):
         of_command.add_argument(
             "--results",
             type=Path,
@@ -314,11 +376,69 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "package tf_keras)",
     )
     parser.add_argument(
+        "--no-trainer", action="store_true", help="leave out the steps that `fit` makes"
+    )
+    parser.add_argument(
         "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
     )
     parser.add_argument(
         "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
     )
+
+
+def _add_epoch(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add(parser)
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
+    )
+    parser.add_argument(
+        "--batch-sizes",
+        type=command.positive,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="measure these, too",
+    )
+    parser.add_argument(
+        "--stage",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="position of the stage (default 0)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="epochs of each after the first (default 3)",
+    )
+    benchmark_outputs.add(parser)
+
+
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add(parser)
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        metavar="D",
+        help="where relative paths in the recipe start (default: $TFFACE_DATA, else data)",
+    )
+    parser.add_argument(
+        "--images",
+        type=command.positive,
+        default=20_000,
+        metavar="N",
+        help="of a turn, as far as there are so many (default 20000)",
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+    benchmark_outputs.add(parser)
 
 
 def _add_scaling(parser: argparse.ArgumentParser) -> None:
@@ -369,6 +489,6 @@ def _dimension(text: str) -> int:
 
 if __name__ == "__main__":
     # As train.py; the others are measured as they always were.
-    if sys.argv[1:2] == ["step"]:
+    if sys.argv[1:2] in (["step"], ["epoch"], ["pipeline"]):
         command.with_huge_pages()
     command.run(main)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.training.recipes import TINY
 from tfface.benchmark import plain_step
-from tfface.benchmark.step import _make, as_text, measure_steps, plan_steps, rows
+from tfface.benchmark.step import _make, as_text, measure_steps, plan_steps, rows, to_json
 from tfface.errors import InputError
 from tfface.heads.arcface import ArcFaceHead
 from tfface.training.variants import read_varied
@@ -82,6 +82,10 @@ def test_measures(recipe):
     # The network alone has 2.2 million weights, each with its gradient and momentum.
     assert all(one.peak > 2.2e6 * 4 * 3 for one in measured)
     assert "memory: keras, tiny, 6 identities" in said
+    for figures, one in zip(to_json(measured), measured, strict=True):
+        rates = figures["images_per_second"]
+        assert figures["name"] == one.case.name
+        assert rates["min"] == rates["median"] == rates["max"] == pytest.approx(4 / one.seconds)
     assert as_text([own, trainer, plain]).count("\n") == 3
 
 

@@ -68,6 +68,16 @@ def test_keeps_kind_shape_and_range(stage, images):
     assert found.numpy().max() <= 255
 
 
+def test_uint8_gives_the_same_values(part, stage, images):
+    if not getattr(part, "takes_uint8", False):
+        pytest.skip("the pipeline gives it float32")
+    found = stage(tf.cast(images, tf.uint8), tf.constant([1, 2]))
+    assert found.dtype == tf.uint8
+    np.testing.assert_array_equal(
+        tf.cast(found, tf.float32), stage(tf.round(images), tf.constant([1, 2]))
+    )
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_same_pixels_eagerly_and_in_tf_data(stage, images, compiled):
     apply = tf.function(stage, jit_compile=compiled)

@@ -11,7 +11,13 @@ from PIL import Image
 
 from tests.data.damage import only_input_errors
 from tests.data.small_faces import encoded, pixels
-from tfface.data.images import MOST_PIXELS, decode, decode_batches, undecodable_reason
+from tfface.data.images import (
+    MOST_PIXELS,
+    decode,
+    decode_all,
+    decode_batches,
+    undecodable_reason,
+)
 from tfface.errors import InputError
 
 KINDS = [
@@ -37,6 +43,36 @@ def test_in_tf_data_as_eagerly():
     assert dataset.element_spec == tf.TensorSpec((16, 17, 3), tf.uint8)
     for image, found in zip(data, dataset, strict=True):
         np.testing.assert_array_equal(found, decode(tf.constant(image), 16, 17))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [("JPEG", "RGB", 16), ("PNG", "L", 16), ("JPEG", "L", 16)],
+        [("JPEG", "RGB", 16), ("PNG", "RGBA", 23), ("JPEG", "CMYK", 9)],
+        [("BMP", "P", 16), ("JPEG", "RGB", 16), ("BMP", "RGB", 23), ("PNG", "P", 16)],
+    ],
+    ids=["alike", "other sizes", "BMP"],
+)
+@pytest.mark.parametrize("in_data", [False, True])
+def test_a_batch_is_decoded_as_its_images_are(given, in_data):
+    data = tf.constant(
+        [encoded(i, size, *kind) for i, (*kind, size) in enumerate(given)], tf.string
+    )
+    if in_data:
+        dataset = tf.data.Dataset.from_tensors(data).map(lambda images: decode_all(images, 16, 16))
+        found = next(iter(dataset))
+    else:
+        found = decode_all(data, 16, 16)
+    assert found.shape == (len(given), 16, 16, 3)
+    for image, one in zip(data, found, strict=True):
+        np.testing.assert_array_equal(one, decode(image, 16, 16))
+
+
+def test_a_batch_with_a_damaged_image_fails():
+    for damaged in (b"", b"hello", b"BM", encoded(0, 64)[:-300]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode_all(tf.constant([encoded(1), damaged]), 16, 16)
 
 
 def test_resize_is_pillows_antialiased_bilinear():

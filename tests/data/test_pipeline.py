@@ -180,6 +180,50 @@ def test_crop_loads_larger_images(folder, cache):
         assert any((images[index] == large[y : y + 16, x : x + 16]).all() for y, x in places)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle):
+    assert dataset.image_size == SIZE
+    crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
+    augment = [crop, *stages()]
+    # Without shuffling, record files that are cached are in the order of the indices.
+    options = {"augment": augment, "shuffle": shuffle, "indices": np.arange(NUM_IMAGES)}
+    found = {
+        cache: batches(make(dataset, cache=cache, cache_dir=tmp_path, **options).epoch(1))
+        for cache in ("none", "memory", "disk")
+    }
+    assert_equal(found["memory"], found["disk"])
+    if not shuffle:
+        assert_equal(found["none"], found["memory"])
+    pipeline = make(dataset, augment=[crop], shuffle=False)
+    assert pipeline._load_size == SIZE
+    images, _ = batches(pipeline.epoch(0))[0]
+    for index in range(4):
+        small = decode(tf.constant(dataset.read(index).encoded), *SIZE)
+        large = np.round(tf.image.resize(small, (20, 20)))
+        places = [(y, x) for y in range(5) for x in range(5)]
+        differences = [np.abs(images[index] - large[y : y + 16, x : x + 16]) for y, x in places]
+        # Compiled code may join a product and a sum, so that a half is rounded the other way.
+        assert min(difference.max() for difference in differences) <= 1
+    # Where the size is not known, or another stage comes first, they are loaded enlarged.
+    assert make(folder, augment=[crop])._load_size == (20, 20)
+    assert make(dataset, augment=[AUGMENTATIONS["random_flip"](), crop])._load_size == (20, 20)
+
+
+def test_cheap_stages_share_a_program_and_change_nothing(folder):
+    flip = AUGMENTATIONS["random_flip"]()
+    colour = AUGMENTATIONS["color_jitter"](brightness=0.1, saturation=[0.6, 1.4])
+    pipeline = make(folder, augment=[flip, colour], shuffle=False)
+    assert len(pipeline._compiled_stages) == 1
+    images, _ = batches(make(folder, shuffle=False).epoch(0))[0]
+    seeds = pipeline._stage_seeds(0)[0]
+    expected = tf.cast(images, tf.float32)
+    for stage, seed in zip((flip, colour), seeds, strict=True):
+        expected = stage(expected, tf.constant(seed))
+    found, _ = batches(pipeline.epoch(0))[0]
+    assert np.abs(found.astype(int) - np.round(expected)).max() <= 1
+    assert (found == np.round(expected)).mean() > 0.99
+
+
 def test_one_crop_only(folder):
     crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
     with pytest.raises(InputError, match=r"only one stage .* may load images at its own size"):

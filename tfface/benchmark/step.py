@@ -86,9 +86,12 @@ def plan_steps(
     beside: Sequence[str],
     xla: Sequence[bool],
     num_steps: int,
+    trainer: bool = True,
 ) -> list[Case]:
     """Returns the cases, all of which have been checked.
 
+    Args:
+        trainer: whether the steps that `fit` makes are among them.
     Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
     """
     cases = []
@@ -102,7 +105,8 @@ def plan_steps(
         for num_identities, with_xla in itertools.product(identities, xla):
             is_frozen = recipe.training.stages[0].freeze == "backbone"
             forward = (FORWARD,) if is_frozen and not with_xla else ()
-            for who in (*forward, OWN, TRAINER, *(() if with_xla else beside)):
+            own = (OWN, TRAINER) if trainer else (OWN,)
+            for who in (*forward, *own, *(() if with_xla else beside)):
                 if who == OWN and keras.backend.backend() != "tensorflow":
                     # There `fit` is the only door to a step.
                     continue
@@ -168,6 +172,29 @@ def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
                 "backend": keras.backend.backend()
                 if case.who in (OWN, TRAINER, FORWARD)
                 else "tensorflow",
+            }
+        )
+    return found
+
+
+def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
+    """Returns one object for each case; rates are images a second, ratios to the first."""
+    found = []
+    for one in measured:
+        num_images = one.case.recipe.data.batch_size * one.case.num_steps
+        taken = one.turns.seconds
+        found.append(
+            {
+                "name": one.case.name,
+                "images_per_second": {
+                    "min": num_images / max(taken),
+                    "median": num_images / one.turns.median,
+                    "max": num_images / min(taken),
+                },
+                "step_seconds": one.seconds,
+                "times_first": one.turns.times_first,
+                "share_of_ceiling": one.of_ceiling,
+                "peak_bytes": one.peak,
             }
         )
     return found

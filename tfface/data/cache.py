@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.images import decode
+from tfface.data.images import decode_all
 from tfface.data.undecodable import find_undecodable
 from tfface.errors import InputError
 from tfface.files import replacing
@@ -93,8 +93,8 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
     size = images.shape[1:3]
     decoded = (
         source.encoded(indices)
-        .map(lambda index, encoded: (index, decode(encoded, *size)), tf.data.AUTOTUNE)
         .batch(_BATCH)
+        .map(lambda index, encoded: (index, decode_all(encoded, *size)), tf.data.AUTOTUNE)
         .prefetch(2)
     )
     with progress(total=len(indices), description="decoding", unit="images") as bar:

@@ -1,5 +1,6 @@
 """The only image decoder: encoded bytes in, uint8 RGB pixels out."""
 
+import base64
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +13,11 @@ FORMATS = "JPEG, PNG or BMP"
 
 # A file of a few hundred bytes may claim any size, and gets that much memory: here, 200 MB.
 MOST_PIXELS = 1 << 26
+
+# A PNG, decoded in place of what is decoded by other means.
+_ONE_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 
 
 def decode(encoded: tf.Tensor, height: int, width: int, *, keep_aspect: bool = False) -> tf.Tensor:
@@ -43,14 +49,68 @@ def decode(encoded: tf.Tensor, height: int, width: int, *, keep_aspect: bool = F
     return tf.ensure_shape(image, (height, width, 3))
 
 
+def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Decodes a batch of images, each as `decode` does, in tf.data or eagerly.
+
+    What few images need (BMP, another size) is asked once for the batch: asked for each image, it
+    takes half as long as decoding.
+
+    Args:
+        encoded: string [batch], at least one.
+        height, width: > 0, of the result.
+    Returns: uint8 [batch, height, width, 3], RGB, 0..255.
+    Raises tf.errors.InvalidArgumentError: as `decode`, for any of them.
+    """
+    shape = (height, width, 3)
+    count = tf.size(encoded)
+    is_bmp = _is_bmp(encoded)
+    others = tf.where(is_bmp, _ONE_PIXEL, encoded)
+
+    def decode_next(number: tf.Tensor, images: tf.TensorArray, fits: tf.Tensor) -> tuple:
+        image = _decode_jpeg(others[number])
+        fits &= tf.reduce_all(tf.shape(image) == shape)
+        return number + 1, images.write(number, image), fits
+
+    # The batches are what is done at the same time.
+    _, images, fits = tf.while_loop(
+        lambda number, images, fits: number < count,
+        decode_next,
+        (
+            0,
+            tf.TensorArray(tf.uint8, count, infer_shape=False, element_shape=(None, None, 3)),
+            ~tf.reduce_any(is_bmp),
+        ),
+        parallel_iterations=1,
+    )
+
+    def fitted(number: tf.Tensor) -> tf.Tensor:
+        image = tf.cond(
+            is_bmp[number], lambda: _decode_bmp(encoded[number]), lambda: images.read(number)
+        )
+        return tf.ensure_shape(_resized(image, height, width), shape)
+
+    decoded = tf.cond(
+        fits,
+        images.stack,
+        lambda: tf.map_fn(
+            fitted, tf.range(count), fn_output_signature=tf.TensorSpec(shape, tf.uint8)
+        ),
+    )
+    return tf.ensure_shape(decoded, (encoded.shape[0], *shape))
+
+
 def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one image as `decode` does, but keeps its size: uint8 [its height, its width, 3]."""
-    # decode_jpeg decodes PNG as well, and unlike decode_image it lets us choose the transform.
-    return tf.cond(
-        tf.strings.substr(encoded, 0, 2) == b"BM",
-        lambda: _decode_bmp(encoded),
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-    )
+    return tf.cond(_is_bmp(encoded), lambda: _decode_bmp(encoded), lambda: _decode_jpeg(encoded))
+
+
+def _is_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, 2) == b"BM"
+
+
+def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    # It decodes PNG as well, and unlike decode_image it lets us choose the transform.
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def decode_picture(encoded: bytes) -> np.ndarray:

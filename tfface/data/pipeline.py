@@ -15,7 +15,7 @@ from tfface.data import seeding
 from tfface.data.augment import draws
 from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_batches import draw_identity_batches
-from tfface.data.images import decode
+from tfface.data.images import decode_all
 from tfface.data.undecodable import find_undecodable
 from tfface.errors import InputError
 
@@ -49,6 +49,10 @@ class Pipeline:
     or not; record files are when cached, and else go through the shuffle buffer that
     `DatasetSource` describes. In the last bit of a pixel, augmentation may differ between kinds of
     processors.
+
+    Where all images are known to have one size, and a random crop from a larger one comes first,
+    they are decoded (and cached) at their own size, and the crop enlarges what it keeps. Where it
+    isn't known they are enlarged when they are decoded, which in few pixels rounds otherwise.
 
     Cached images are decoded once, when the first epoch is made, and then fetched a batch at a
     time. Augmentation works on whole batches in float32, compiled by XLA; its result is rounded.
@@ -113,7 +117,7 @@ class Pipeline:
         _check_order(self._stages)
         if part.count > 1:
             _check_no_mixing(self._stages)
-        self._load_size = _load_size(self._stages, image_size)
+        self._load_size = _load_size(self._stages, image_size, source.image_size)
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
@@ -134,7 +138,10 @@ class Pipeline:
         self._rows = part.rows(self.batch_size)
         self._num_rows = self._rows.stop - self._rows.start
         self._pixels: np.ndarray | None = None
-        # Made once: a new function would be compiled anew.
+        # Made once: new functions would be traced and compiled anew in every epoch.
+        self._decode = tf.function(
+            lambda encoded: decode_all(encoded, *self._load_size), autograph=False
+        )
         self._compiled_stages = _compiled(self._stages, part)
 
     @property
@@ -192,12 +199,8 @@ class Pipeline:
             return
         place = np.empty(self._source.num_images, np.int64)
         place[self._indices] = np.arange(self.num_images)
-        batches = (
-            self._decoded_images(self._source.encoded(self._indices))
-            .batch(batch_size)
-            .prefetch(tf.data.AUTOTUNE)
-        )
-        for indices, images in batches.as_numpy_iterator():
+        batches = self._decoded(self._source.encoded(self._indices).batch(batch_size))
+        for indices, images in batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
             yield place[indices], images
 
     def holding(self, features: np.ndarray) -> "Pipeline":
@@ -247,8 +250,8 @@ class Pipeline:
             )
         places = self._of_part(places[first:])
         if self._cache == "none":
-            images = self._decoded_images(self._source.encoded(self._indices[places]))
-            return images.batch(self._num_rows, self._drop_remainder)
+            encoded = self._source.encoded(self._indices[places])
+            return self._decoded(encoded.batch(self._num_rows, self._drop_remainder))
         return self._fetched(places)
 
     def _of_part(self, places: np.ndarray) -> np.ndarray:
@@ -265,11 +268,11 @@ class Pipeline:
         encoded = self._source.encoded(self._indices, shuffle_seed, first)
         if self._fill:
             encoded = encoded.concatenate(encoded.take(1).repeat(self._missing))
+        batches = encoded.batch(self.batch_size, self._drop_remainder)
         if self._part.count > 1:
             rows = self._rows
-            batches = encoded.batch(self.batch_size, drop_remainder=True)
-            encoded = batches.map(lambda index, image: (index[rows], image[rows])).unbatch()
-        return self._decoded_images(encoded).batch(self._num_rows, self._drop_remainder)
+            batches = batches.map(lambda indices, encoded: (indices[rows], encoded[rows]))
+        return self._decoded(batches)
 
     @property
     def _missing(self) -> int:
@@ -283,10 +286,10 @@ class Pipeline:
         weights[: self.num_images] = number / self.num_images
         return weights.reshape(-1, self.batch_size)[:, self._rows]
 
-    def _decoded_images(self, encoded: tf.data.Dataset) -> tf.data.Dataset:
-        """(index, image) one by one, decoded now."""
-        return encoded.map(
-            lambda index, encoded: (index, decode(encoded, *self._load_size)),
+    def _decoded(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """(indices, images) of (indices, encoded) a batch, decoded now."""
+        return batches.map(
+            lambda indices, encoded: (indices, self._decode(encoded)),
             tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -332,8 +335,8 @@ class Pipeline:
         return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
 
     def _augmented(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
-        for number, stage in enumerate(self._compiled_stages):
-            images, labels = stage(images, labels, seeds[number])
+        for stages in self._compiled_stages:
+            images, labels = stages(images, labels, seeds)
         return images, labels
 
     def _batch_of_images(self, batch_size: int) -> int:
@@ -377,29 +380,41 @@ class Pipeline:
 
 
 def _compiled(stages: tuple, part: BatchPart) -> list:
-    """Compiles each stage alone; the first also makes float32 of the pixels, the last uint8.
+    """Compiles the stages into functions (images uint8, labels, seeds of all) -> (images, labels).
 
-    One program of all stages is up to a third faster, but with some orders (colours before
-    a crop or noise) XLA computes a stage's result several times over and needs six times as long.
-
-    Returns: functions (images, labels, seed) -> (images, labels).
+    One program for each stage, and those that are cheap in that of the next: one program of all
+    stages would spare memory, but with some orders (colours before a crop or noise) XLA computes a
+    stage's result several times over and needs six times as long. Between programs, the images stay
+    uint8 while nothing but whole numbers can be in them; the last program's result is rounded.
     """
+    groups, joins = [], False
+    for number, stage in enumerate(stages):
+        if joins:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+        joins = getattr(stage, "is_cheap", False)
 
-    def compiled(stage, is_last: bool):
-        uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
-
-        def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
-            images = tf.cast(images, tf.float32)
-            with draws.for_part(part):
-                if mixes:
-                    images, labels = stage(images, labels, seed)
-                else:
-                    images = stage(images, labels, seed) if uses_labels else stage(images, seed)
-            return tf.saturate_cast(tf.round(images), tf.uint8) if is_last else images, labels
+    def compiled(numbers: list[int], is_last: bool):
+        def apply(images: tf.Tensor, labels, seeds: tf.Tensor) -> tuple:
+            for number in numbers:
+                stage, seed = stages[number], seeds[number]
+                if not getattr(stage, "takes_uint8", False):
+                    images = tf.cast(images, tf.float32)
+                with draws.for_part(part):
+                    if _mixes_identities(stage):
+                        images, labels = stage(images, labels, seed)
+                    elif _uses_labels(stage):
+                        images = stage(images, labels, seed)
+                    else:
+                        images = stage(images, seed)
+            if is_last and images.dtype != tf.uint8:
+                images = tf.saturate_cast(tf.round(images), tf.uint8)
+            return images, labels
 
         return tf.function(apply, jit_compile=True)
 
-    return [compiled(stage, number == len(stages) - 1) for number, stage in enumerate(stages)]
+    return [compiled(group, group is groups[-1]) for group in groups]
 
 
 def _uses_labels(stage) -> bool:
@@ -431,8 +446,25 @@ def _check_no_mixing(stages: tuple) -> None:
         )
 
 
-def _load_size(stages: tuple, image_size: tuple[int, int]) -> tuple[int, int]:
-    sizes = [stage.load_size for stage in stages if hasattr(stage, "load_size")]
-    if len(sizes) > 1:
+def _load_size(
+    stages: tuple, image_size: tuple[int, int], known_size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Returns (height, width) at which images are decoded.
+
+    Args:
+        known_size: that all images of the source have, if that is known.
+    """
+    wanting = [stage for stage in stages if hasattr(stage, "load_size")]
+    if len(wanting) > 1:
         raise InputError("augment: only one stage (random_crop) may load images at its own size")
-    return tuple(sizes[0] if sizes else image_size)
+    if not wanting:
+        return tuple(image_size)
+    load_size = tuple(wanting[0].load_size)
+    if (
+        known_size is not None
+        and wanting[0] is stages[0]
+        and getattr(stages[0], "enlarges", False)
+        and all(0 < known <= wanted for known, wanted in zip(known_size, load_size, strict=True))
+    ):
+        return tuple(known_size)
+    return load_size

@@ -92,6 +92,13 @@ def test_distribution_is_that_of_tf_image(images, options, reference, factor):
     assert 1 / factor < change / expected < factor
 
 
+def test_contrast_that_changes_nothing_is_the_same_as_none(images):
+    options = {"brightness": 0.15, "saturation": 0.4}
+    found = ColorJitter(**options)(images, SEED)
+    with_mean = ColorJitter(**options, contrast=[1.0, 1.0 + 1e-7])(images, SEED)
+    np.testing.assert_allclose(found, with_mean, atol=1e-3)
+
+
 def test_every_image_gets_its_own_numbers():
     grey = tf.fill([100, 4, 4, 3], 128.0)
     shifts = ColorJitter(brightness=0.2)(grey, SEED).numpy()[:, 0, 0, 0] - 128

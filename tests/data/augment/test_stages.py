@@ -40,6 +40,50 @@ def test_crop_cuts_everywhere_alike():
     assert counts.max() < 260
 
 
+@pytest.mark.parametrize("kind", [tf.uint8, tf.float32])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("size", [(112, 112), (56, 90), (101, 128)])
+def test_crop_enlarges_as_tf_image_does(size, kind, compiled):
+    images = np.random.default_rng(0).integers(0, 256, (40, *size, 3))
+    images = tf.cast(images, kind)
+    crop = RandomCrop(128, image_size=(112, 96))
+    found = tf.function(crop, jit_compile=compiled)(images, SEED)
+    assert found.dtype == kind
+    large = tf.round(tf.image.resize(images, (128, 128)))
+    # The places that are drawn do not depend on how large the images are.
+    wanted = crop(large, SEED).numpy()
+    difference = np.abs(tf.cast(found, tf.float32).numpy() - wanted)
+    # Compiled code may join a product and a sum, so that a half is rounded the other way.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+    if size == (112, 112):
+        assert not difference.any()
+
+
+@pytest.mark.parametrize("size", [112, 128])
+def test_crops_are_those_of_tf_image_on_average(size):
+    """Mean, standard deviation and range of each pixel's place, over many crops of one image.
+
+    Read off a plane whose values are the places that they come from: the mean agrees to a pixel,
+    the standard deviation to 15 percent, the least and the most to a pixel.
+    """
+    rows, columns = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    image = np.stack([rows, columns, rows + columns], axis=2).astype(np.float32)
+    large = tf.image.resize(image, (128, 128))
+    theirs = np.stack(
+        [
+            tf.image.stateless_random_crop(large, (112, 112, 3), tf.constant([i, 7]))[::8, ::8]
+            for i in range(800)
+        ]
+    )
+    crop = RandomCrop(128, image_size=(112, 112))
+    ours = crop(tf.repeat(image[None], 800, axis=0), SEED).numpy()[:, ::8, ::8]
+    assert np.abs(ours.mean(axis=0) - theirs.mean(axis=0)).max() < 1
+    assert np.abs(ours.std(axis=0) / theirs.std(axis=0) - 1).max() < 0.15
+    for reduce in (np.min, np.max):
+        assert np.abs(reduce(ours, axis=0) - reduce(theirs, axis=0))[..., :2].max() <= 1
+
+
 def test_crop_from_a_smaller_image():
     with pytest.raises(InputError, match="from_size 96 is smaller than the image size 112 x 112"):
         RandomCrop(96, image_size=(112, 112))

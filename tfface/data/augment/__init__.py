@@ -6,10 +6,15 @@ its keyword-only arguments are given by the program; its objects are called with
     stage(images float32 [batch, height, width, 3] in 0..255, seed int32 [2]) -> the same kind
 
 The seed alone decides what happens, and compiled and eager code draw the same numbers: `draws`
-tells how. The pipeline gives every stage another seed for every batch, compiles each, and rounds to
+tells how. The pipeline gives every stage another seed for every batch, compiles them, and rounds to
 uint8 after the last. What else there is to a stage, it says by its attributes:
 
     load_size         (height, width) of the images that it wants, if others than it returns
+    enlarges          True: where images are smaller than `load_size`, it is given them as they are,
+                      if it is the first stage
+    takes_uint8       True: it is called with uint8 images, too, and then returns such
+    is_cheap          True: to make its result several times costs less than to keep it, so it is
+                      compiled together with the stage after it
     uses_labels       True: it is called with (images, labels int32 [batch], seed)
     mixes_identities  True: it is called so, too, and returns (images, labels): a dict of
                       `identities` (the labels as they were) and `others`, int32 [batch], and

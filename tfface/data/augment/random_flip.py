@@ -13,6 +13,9 @@ class RandomFlip:
         probability: in [0, 1].
     """
 
+    takes_uint8 = True
+    is_cheap = True
+
     def __init__(self, probability: Probability = 0.5):
         self._probability = probability
 

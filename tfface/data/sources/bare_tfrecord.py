@@ -32,6 +32,7 @@ class BareTFRecordSource(ImageSource):
     def __init__(self, path: Path, *, name: str | None = None, files: RecordFiles | None = None):
         self.name = name or Path(path).resolve().stem
         self._records = files or open_files(Path(path))
+        self.record_files = tuple(self._records.files)
         labels = self._records.labels()
         self.identities, self.labels = _identities(labels, self.name)
 

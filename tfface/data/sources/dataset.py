@@ -48,11 +48,13 @@ class DatasetSource(ImageSource):
                 for identity in dataset.identities
             ]
         self.attribute_names = dataset.attributes
+        self.image_size = dataset.image_size
         self._shards = dataset.shards
         self._records = RecordFiles(
             [folder / shard.file for shard in dataset.shards],
             [shard.records for shard in dataset.shards],
         )
+        self.record_files = tuple(self._records.files)
 
     @property
     def num_images(self) -> int:

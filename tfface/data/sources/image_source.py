@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,8 @@ class ImageSource(ABC):
         labels: int32 [num_images].
         attribute_names: what is known of images besides their identity (pose, light, ...).
         is_stream: `encoded` reads from front to back, and so can give no image twice.
+        image_size: (height, width) when all images are known to have it, else None.
+        record_files: the TFRecord files that hold exactly the images; none for other sources.
     """
 
     name: str
@@ -31,6 +34,8 @@ class ImageSource(ABC):
     labels: np.ndarray
     attribute_names: tuple[str, ...] = ()
     is_stream: bool = False
+    image_size: tuple[int, int] | None = None
+    record_files: tuple[Path, ...] = ()
 
     @property
     def num_images(self) -> int:

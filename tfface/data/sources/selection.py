@@ -33,6 +33,7 @@ class Selection(ImageSource):
         self.labels = np.searchsorted(identities, source.labels[images]).astype(np.int32)
         self.attribute_names = source.attribute_names
         self.is_stream = source.is_stream
+        self.image_size = source.image_size
         self.left_out = [*source.left_out, *([left_out] if left_out else [])]
         self._source = source
         self._images = np.asarray(images, np.int64)

@@ -1,0 +1,42 @@
+"""What benchmarks of a recipe leave where they are told to: rows as JSON, and a picture of them."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds --json and --plots to a command's parser."""
+    parser.add_argument("--json", type=Path, metavar="F", help="write the rows to this file")
+    parser.add_argument("--plots", type=Path, metavar="D", help="draw them here")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Finds out before long work whether all of it can be written.
+
+    Raises InputError: something can't.
+    """
+    from tfface.files import check_writable
+
+    for output in (options.json, options.plots and options.plots / "picture.png"):
+        if output:
+            check_writable(output)
+
+
+def write(options: argparse.Namespace, rows: Sequence[dict], picture: str) -> None:
+    """Writes what the options ask for, and prints where it went.
+
+    Args:
+        rows: each with `name` and `images_per_second`: {min, median, max}.
+        picture: the file's name in --plots.
+    Raises InputError: something can't be written.
+    """
+    from tfface.files import write_json
+    from tfface.report.plots.rates import draw_rates
+
+    if options.json:
+        write_json(options.json, rows)
+        print(f"figures: {options.json}")
+    if options.plots:
+        draw_rates(options.plots / picture, rows)
+        print(f"plots: {options.plots / picture}")
