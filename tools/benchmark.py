@@ -384,6 +384,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
     )
+    benchmark_outputs.add(parser)
 
 
 def _add_epoch(parser: argparse.ArgumentParser) -> None:

@@ -335,8 +335,8 @@ class Pipeline:
         return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
 
     def _augmented(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
-        for stages in self._compiled_stages:
-            images, labels = stages(images, labels, seeds)
+        for number, stage in enumerate(self._compiled_stages):
+            images, labels = stage(images, labels, seeds[number])
         return images, labels
 
     def _batch_of_images(self, batch_size: int) -> int:
@@ -380,41 +380,32 @@ class Pipeline:
 
 
 def _compiled(stages: tuple, part: BatchPart) -> list:
-    """Compiles the stages into functions (images uint8, labels, seeds of all) -> (images, labels).
+    """Compiles each stage alone: a function (images, labels, seed) -> (images, labels).
 
-    One program for each stage, and those that are cheap in that of the next: one program of all
-    stages would spare memory, but with some orders (colours before a crop or noise) XLA computes a
-    stage's result several times over and needs six times as long. Between programs, the images stay
-    uint8 while nothing but whole numbers can be in them; the last program's result is rounded.
+    Between them the images are uint8 as long as nothing but whole numbers can be in them, and the
+    last one's result is rounded. In one program of several stages XLA computes what one gives the
+    next, and the random numbers it draws, anew for each pixel that takes them, which costs up to
+    six times as long.
     """
-    groups, joins = [], False
-    for number, stage in enumerate(stages):
-        if joins:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-        joins = getattr(stage, "is_cheap", False)
 
-    def compiled(numbers: list[int], is_last: bool):
-        def apply(images: tf.Tensor, labels, seeds: tf.Tensor) -> tuple:
-            for number in numbers:
-                stage, seed = stages[number], seeds[number]
-                if not getattr(stage, "takes_uint8", False):
-                    images = tf.cast(images, tf.float32)
-                with draws.for_part(part):
-                    if _mixes_identities(stage):
-                        images, labels = stage(images, labels, seed)
-                    elif _uses_labels(stage):
-                        images = stage(images, labels, seed)
-                    else:
-                        images = stage(images, seed)
+    def compiled(stage, is_last: bool):
+        uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
+
+        def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
+            if not getattr(stage, "takes_uint8", False):
+                images = tf.cast(images, tf.float32)
+            with draws.for_part(part):
+                if mixes:
+                    images, labels = stage(images, labels, seed)
+                else:
+                    images = stage(images, labels, seed) if uses_labels else stage(images, seed)
             if is_last and images.dtype != tf.uint8:
                 images = tf.saturate_cast(tf.round(images), tf.uint8)
             return images, labels
 
         return tf.function(apply, jit_compile=True)
 
-    return [compiled(group, group is groups[-1]) for group in groups]
+    return [compiled(stage, number == len(stages) - 1) for number, stage in enumerate(stages)]
 
 
 def _uses_labels(stage) -> bool:

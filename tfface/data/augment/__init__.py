@@ -13,8 +13,6 @@ uint8 after the last. What else there is to a stage, it says by its attributes:
     enlarges          True: where images are smaller than `load_size`, it is given them as they are,
                       if it is the first stage
     takes_uint8       True: it is called with uint8 images, too, and then returns such
-    is_cheap          True: to make its result several times costs less than to keep it, so it is
-                      compiled together with the stage after it
     uses_labels       True: it is called with (images, labels int32 [batch], seed)
     mixes_identities  True: it is called so, too, and returns (images, labels): a dict of
                       `identities` (the labels as they were) and `others`, int32 [batch], and

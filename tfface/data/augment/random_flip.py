@@ -14,7 +14,6 @@ class RandomFlip:
     """
 
     takes_uint8 = True
-    is_cheap = True
 
     def __init__(self, probability: Probability = 0.5):
         self._probability = probability
