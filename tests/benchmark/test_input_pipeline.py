@@ -123,7 +123,7 @@ def test_decoding_alone_decodes_every_image(tmp_path):
     root = write_folder(tmp_path / "faces", {"ann": 4, "bob": 5})
     (root / "ann/1.jpg").write_bytes(b"\xff\xd8 no image")
     with pytest.raises(tf.errors.InvalidArgumentError):
-        input_pipeline._decode_alone(FolderSource(root), 3, 3)
+        list(input_pipeline._decoded_alone(FolderSource(root), 3, 3))
 
 
 @pytest.mark.parametrize("kind", ["folder", "dataset"])

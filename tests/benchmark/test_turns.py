@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tfface.benchmark.turns import forget_peak, in_process, peak_bytes, take_turns
+from tfface.benchmark.turns import Counted, forget_peak, in_process, peak_bytes, take_turns
 
 
 def test_each_has_its_turn_in_every_round():
@@ -13,6 +13,12 @@ def test_each_has_its_turn_in_every_round():
     turns = take_turns({name: lambda name=name: done.append(name) for name in "abc"}, 2)
     assert "".join(done) == "abc" * 3
     assert [len(turns[name].seconds) for name in "abc"] == [2, 2, 2]
+
+
+def test_a_part_of_a_turn_counts():
+    turns = take_turns({"all": lambda: time.sleep(0.01), "part": lambda: Counted(5.0)}, 2)
+    assert turns["part"].seconds == (5.0, 5.0)
+    assert turns["all"].median < 5
 
 
 def test_times_the_first():

@@ -1,7 +1,9 @@
 """How many images a second the input pipeline gives, stage by stage, and beside plain loaders."""
 
+import itertools
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.benchmark import plain_pipeline
-from tfface.benchmark.turns import Turns, take_turns
+from tfface.benchmark.turns import Counted, Turns, take_turns
 from tfface.data import records
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.images import decode_unresized
@@ -24,6 +26,9 @@ from tfface.training.datasets import open_training_part
 
 # What is no stage of the pipeline.
 LIMIT, PLAIN, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
+# Batches that begin a turn and don't count: programs are made, buffers filled, and TensorFlow finds
+# out how many to make at once. Of an epoch of millions of images that is nothing.
+_WARM_UP = 20
 
 
 @dataclass(frozen=True)
@@ -105,22 +110,26 @@ def measure_input(
     things = _before_decoding(source, batch_size, num_batches, recipe.training.seed)
     names = ["decode", *_distinct([name for name, _ in augment])]
     for name, pipeline in zip(names, pipelines, strict=True):
-        things[name] = _exhaust(lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches))
-    things["transfer"] = lambda: _transfer(whole.epoch(0).take(num_batches))
+        things[name] = lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches)
+    things["transfer"] = lambda: _transferred(whole.epoch(0).take(num_batches))
     stages = list(things)
-    things[LIMIT] = lambda: _decode_alone(source, batch_size, num_batches)
+    things[LIMIT] = lambda: _decoded_alone(source, batch_size, num_batches)
     plain_stages = {part.name: part.options for part in recipe.data.augment}
     missing = plain_pipeline.what_is_missing(plain_stages)
     if missing is None:
         plain = (source, recipe.data.image_size, batch_size, plain_stages)
-        things[PLAIN] = _exhaust(lambda: plain_pipeline.plain_batches(*plain).take(num_batches))
+        things[PLAIN] = lambda: plain_pipeline.plain_batches(*plain).take(num_batches)
         if plain_pipeline.torch_is_there():
             loader = plain_pipeline.torch_batches(*plain)
-            things[TORCH] = lambda: _first(loader, num_batches)
-    say(f"{num_runs} rounds of {len(things)} turns of {num_batches * batch_size:,} images")
+            things[TORCH] = lambda: itertools.islice(loader, num_batches)
+    num_warm_up = min(_WARM_UP, num_batches // 4)
+    counted = (num_batches - num_warm_up) * batch_size
+    say(f"{num_runs} rounds of {len(things)} turns of {counted:,} images after the warm-up")
     with whole.naming_bad_images():
-        turns = take_turns(things, num_runs)
-    return Measured(turns, stages, num_batches * batch_size, batch_size, missing)
+        turns = take_turns(
+            {name: _after(num_warm_up, make) for name, make in things.items()}, num_runs
+        )
+    return Measured(turns, stages, counted, batch_size, missing)
 
 
 def rows(measured: Measured) -> list[dict]:
@@ -191,17 +200,17 @@ def as_text(measured: Measured) -> str:
 
 def _before_decoding(
     source: ImageSource, batch_size: int, num_batches: int, seed: int
-) -> dict[str, Callable[[], None]]:
+) -> dict[str, Callable[[], tf.data.Dataset]]:
     """What the pipeline does before it decodes: reading, parsing, and putting into an order."""
     things = {}
     if source.record_files:
-        things["records"] = _exhaust(lambda: _records(source, batch_size, num_batches))
-        things["parse"] = _exhaust(
-            lambda: _records(source, batch_size, num_batches).map(records.parse_encoded)
+        things["records"] = lambda: _records(source, batch_size, num_batches)
+        things["parse"] = lambda: _records(source, batch_size, num_batches).map(
+            records.parse_encoded
         )
     everything = np.arange(source.num_images)
-    things["shuffle and batch"] = _exhaust(
-        lambda: source.encoded(everything, seed).batch(batch_size).take(num_batches)
+    things["shuffle and batch"] = lambda: (
+        source.encoded(everything, seed).batch(batch_size).take(num_batches)
     )
     return things
 
@@ -213,32 +222,38 @@ def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.
     )
 
 
-def _decode_alone(source: ImageSource, batch_size: int, num_batches: int) -> None:
-    """Parses and decodes as fast as TensorFlow can, and keeps nothing."""
+def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
+    """Parses and decodes as fast as TensorFlow can, and keeps nothing: one image of each batch."""
     if source.record_files:
         encoded = _records(source, batch_size, num_batches).map(records.parse_encoded).unbatch()
     else:
         encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
-    count = num_batches * batch_size
-    decoded = encoded.take(count).map(decode_unresized, tf.data.AUTOTUNE)
-    # All but one are dropped where they are made: handing them over would take as long.
-    for _ in decoded.skip(count - 1):
-        pass
+    decoded = encoded.take(num_batches * batch_size).map(decode_unresized, tf.data.AUTOTUNE)
+    # The others are dropped where they are made: handing them over would take as long.
+    return decoded.shard(batch_size, batch_size - 1)
 
 
-def _exhaust(make: Callable[[], tf.data.Dataset]) -> Callable[[], None]:
-    def run() -> None:
-        for _ in make():
+def _after(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], Counted]:
+    """Returns what takes all batches, of which those after the first count."""
+
+    def run() -> Counted:
+        batches = iter(make())
+        for _ in range(num_warm_up):
+            next(batches)
+        start = time.perf_counter()
+        for _ in batches:
             pass
+        return Counted(time.perf_counter() - start)
 
     return run
 
 
-def _transfer(batches: tf.data.Dataset) -> None:
+def _transferred(batches: tf.data.Dataset) -> Iterator:
     """Brings every batch to where a model is trained."""
     images = None
     for images, _ in batches:
         images = to_device(images)
+        yield images
     # It has arrived when a value of it is back.
     keras.ops.convert_to_numpy(images[:1, :1, :1])
 
@@ -250,11 +265,6 @@ def to_device(images: tf.Tensor):
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     with tf.device(devices[0].name):
         return tf.identity(images)
-
-
-def _first(batches: Iterable, count: int) -> None:
-    for _, _ in zip(range(count), batches, strict=False):
-        pass
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
