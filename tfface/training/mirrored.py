@@ -1,8 +1,12 @@
 """Several GPUs of one machine on TensorFlow: Keras has no distribution of its own there."""
 
+import functools
+
 import tensorflow as tf
 
 
+# A second one in a process would send under the numbers of the first.
+@functools.cache
 def mirrored_strategy() -> tf.distribute.MirroredStrategy:
     """Returns the strategy that trains on every device of this machine.
 
