@@ -76,7 +76,9 @@ def end(*started: subprocess.Popen) -> str:
 
 
 def jax_devices(number: int, *flags: str) -> dict[str, str]:
-    flags = (f"--xla_force_host_platform_device_count={number}", *flags)
+    # Compiling is what takes most of these tests' time: done quickly rather than well.
+    quick = "--xla_backend_optimization_level=0"
+    flags = (f"--xla_force_host_platform_device_count={number}", quick, *flags)
     return {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
 
 
