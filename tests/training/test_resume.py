@@ -1,5 +1,6 @@
 """Interrupted after any epoch, a run with whatever a stage may have goes on to the same model."""
 
+import dataclasses
 import filecmp
 import shutil
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.recipes import load_tiny
+from tfface.errors import InputError
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
 from tfface.training.recognizer import Recognizer
@@ -118,3 +120,18 @@ def test_augmented_copies_of_features(tmp_path, copies):
     )
     train(recipe, tmp_path / "run", tmp_path)
     assert_resumes(recipe, tmp_path, after=[3])
+
+
+def test_a_checkpoint_of_a_stage_that_is_not_there(tmp_path, monkeypatch):
+    recipe = load_tiny(tmp_path)
+
+    def of_a_later_stage(path, model, progress):
+        save(path, model, dataclasses.replace(progress, stage=7))
+        raise KeyboardInterrupt
+
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", of_a_later_stage)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "run", tmp_path)
+    with pytest.raises(InputError, match=r"latest\.npz: is of stage 8, and the recipe has 2"):
+        train(recipe, tmp_path / "run", tmp_path, resume=True)

@@ -117,6 +117,11 @@ def _run_stages(
     resume = resume and run.latest.exists()
     progress = Progress()
     first_stage = checkpoint.stage_of(run.latest) if resume else 0
+    if first_stage >= len(recipe.training.stages):
+        raise InputError(
+            f"{run.latest}: is of stage {first_stage + 1}, and the recipe has "
+            f"{len(recipe.training.stages)}; choose another --run-dir or delete this one"
+        )
     features = None
     if recipe.data.cache == "features":
         features = FeatureCache(recognizer, data, recipe.data.augmented_copies)
