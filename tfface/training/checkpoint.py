@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import replacing
-from tfface.npz_file import reading_npz
 from tfface.training import processes
 from tfface.training.distribution import fetch, put
+from tfface.training.sealed_arrays import reading_sealed, write_sealed
 
 _DAMAGED = "not a readable checkpoint"
 
@@ -62,7 +61,7 @@ def load(path: Path, model: keras.Model) -> Progress:
 
     Raises InputError: the file is damaged, or belongs to another model.
     """
-    with reading_npz(path, _DAMAGED) as file:
+    with reading_sealed(path, _DAMAGED) as file:
         progress = _progress(file)
         arrays = {key: file[key] for key in file if key != "progress"}
     variables = _variables(model)
@@ -86,7 +85,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
     Raises InputError: the file is missing or damaged, or belongs to another model.
     """
-    with reading_npz(path, _DAMAGED) as file:
+    with reading_sealed(path, _DAMAGED) as file:
         arrays = [file[key] for key in file]
     wanted = [(_shape(model, v), v.dtype) for v in model.weights]
     if wanted != [(array.shape, array.dtype.name) for array in arrays]:
@@ -97,7 +96,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
 def stage_of(path: Path) -> int:
     """Returns the stage a checkpoint was written in (its optimizer has to be built first)."""
-    with reading_npz(path, _DAMAGED) as file:
+    with reading_sealed(path, _DAMAGED) as file:
         return _progress(file).stage
 
 
@@ -115,8 +114,7 @@ def _progress(file: Mapping[str, np.ndarray]) -> Progress:
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
     if processes.is_writer():
-        with replacing(path) as temporary:
-            np.savez(temporary, **arrays)
+        write_sealed(path, arrays)
     processes.wait(path.name)
 
 

@@ -15,7 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import DAMAGED_ARCHIVE, replacing
+from tfface.files import replacing
+from tfface.npz_file import reading_npz
 
 _SEAL = 64
 _BLOCK = 1 << 22
@@ -30,31 +31,33 @@ def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(temporary, **arrays)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.comment = b"0" * _SEAL
-        with temporary.open("r+b") as file:
-            seal = _digest(file, temporary.stat().st_size - _SEAL)
-            file.seek(-_SEAL, 2)
-            file.write(seal)
+        seal(temporary)
+
+
+def seal(path: Path) -> None:
+    """Makes the last bytes of a file the checksum of those before them."""
+    with path.open("r+b") as file:
+        digest = _digest(file, path.stat().st_size - _SEAL)
+        file.seek(-_SEAL, 2)
+        file.write(digest)
 
 
 @contextmanager
-def reading_sealed(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Opens such a file once all of it has been found as it was written.
+def reading_sealed(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarray]]:
+    """Opens such a file, as `reading_npz` does, once all of it is found as it was written.
 
-    Raises InputError: it is missing, or not as it was written.
+    Raises InputError: it is missing or not as it was written; or what `reading_npz` raises.
     """
     try:
         with Path(path).open("rb") as file:
-            file.seek(0, 2)
-            size = file.tell() - _SEAL
-            if size <= 0 or _seal(file) != _digest(file, size):
-                raise InputError(f"{path}: is damaged: its bytes are not those of its checksum")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                yield arrays
-    except InputError:
-        raise
-    except DAMAGED_ARCHIVE as error:
-        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+            size = file.seek(0, 2) - _SEAL
+            is_whole = size > 0 and _seal(file) == _digest(file, size)
+    except OSError as error:
+        raise InputError(f"{path}: {otherwise}: {error.strerror or error}") from error
+    if not is_whole:
+        raise InputError(f"{path}: {otherwise}: its bytes are not those of its checksum")
+    with reading_npz(path, otherwise) as arrays:
+        yield arrays
 
 
 def _seal(file: BinaryIO) -> bytes:
