@@ -222,7 +222,7 @@ def test_whole_paths_below_the_folder_are_fine(folder, monkeypatch):
         ([HEADER + ",fold", LINES[0] + ",x"], "line 2: expected the number of a fold; got 'x'"),
         ([HEADER + ",fold", LINES[0] + ","], "line 2: expected the number of a fold; got ''"),
         ([HEADER, '"ann'], "line 2: not CSV: unexpected end of data"),
-        ([HEADER, "a\0,b,1"], "line 2: 'a\0' is not below the folder"),
+        ([HEADER, "a\0,b,1"], r"line 2: 'a\?' is not below the folder"),
         ([HEADER, "a" * 200_000 + ",b,1"], "line 2: not CSV: field larger than"),
     ],
 )
