@@ -389,12 +389,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
 
 def _add_epoch(parser: argparse.ArgumentParser) -> None:
     recipe_options.add(parser)
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=command.DATA_DIR,
-        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
-    )
+    recipe_options.add_data_dir(parser)
     parser.add_argument(
         "--batch-sizes",
         type=command.positive,
@@ -422,13 +417,7 @@ def _add_epoch(parser: argparse.ArgumentParser) -> None:
 
 def _add_pipeline(parser: argparse.ArgumentParser) -> None:
     recipe_options.add(parser)
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=command.DATA_DIR,
-        metavar="D",
-        help="where relative paths in the recipe start (default: $TFFACE_DATA, else data)",
-    )
+    recipe_options.add_data_dir(parser)
     parser.add_argument(
         "--images",
         type=command.positive,

@@ -93,12 +93,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="train each variant with so many seeds: training.seed and those after it (default 1)",
     )
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=command.DATA_DIR,
-        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
-    )
+    recipe_options.add_data_dir(parser)
     parser.add_argument(
         "--output",
         type=Path,

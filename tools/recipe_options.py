@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import command
+
 
 def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
     """Adds the recipe and --set to a tool's parser.
@@ -17,6 +19,16 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
         default=[],
         metavar="PLACE=VALUE",
         help=f"replace one value of the recipe{for_whom}; may be given several times",
+    )
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Adds --data-dir to a tool's parser."""
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=command.DATA_DIR,
+        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
     )
 
 

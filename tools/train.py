@@ -45,12 +45,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     recipe_options.add(parser)
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=command.DATA_DIR,
-        help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
-    )
+    recipe_options.add_data_dir(parser)
     parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     local_processes.add(parser)

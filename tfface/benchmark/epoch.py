@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from tfface.benchmark.turns import forget_peak, in_process, peak_bytes
+from tfface.benchmark.turns import forget_peak, images_per_second, in_process, peak_bytes
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align
@@ -214,15 +214,12 @@ def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
     """Returns one object for each case; rates are images a second, fractions in [0, 1]."""
     found = []
     for one in measured:
-        rates = sorted(one.num_images / epoch.seconds for epoch in one.steady)
         found.append(
             {
                 "name": one.case.name,
-                "images_per_second": {
-                    "min": rates[0],
-                    "median": statistics.median(rates),
-                    "max": rates[-1],
-                },
+                "images_per_second": images_per_second(
+                    one.num_images, [epoch.seconds for epoch in one.steady]
+                ),
                 "num_images": one.num_images,
                 "batch_size": one.case.recipe.data.batch_size,
                 "first_epoch_seconds": one.first.seconds,

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.benchmark import plain_pipeline
-from tfface.benchmark.turns import Counted, Turns, take_turns
+from tfface.benchmark.turns import Counted, Turns, images_per_second, take_turns
 from tfface.data import records
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.images import decode_unresized
@@ -141,15 +141,10 @@ def rows(measured: Measured) -> list[dict]:
     """
     found = []
     for name, turns in measured.turns.items():
-        rates = [measured.num_images / seconds for seconds in turns.seconds]
         found.append(
             {
                 "name": name,
-                "images_per_second": {
-                    "min": min(rates),
-                    "median": statistics.median(rates),
-                    "max": max(rates),
-                },
+                "images_per_second": images_per_second(measured.num_images, turns.seconds),
                 "share_of_limit": measured.times(name, LIMIT),
                 "times_plain": None if measured.missing else measured.times(name, PLAIN),
             }

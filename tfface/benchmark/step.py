@@ -12,7 +12,14 @@ import tensorflow as tf
 
 from tfface.benchmark.flops import ceiling_flops_per_second, step_flops
 from tfface.benchmark.plain_step import plain_step
-from tfface.benchmark.turns import Turns, forget_peak, in_process, peak_bytes, take_turns
+from tfface.benchmark.turns import (
+    Turns,
+    forget_peak,
+    images_per_second,
+    in_process,
+    peak_bytes,
+    take_turns,
+)
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align
@@ -182,15 +189,10 @@ def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
     found = []
     for one in measured:
         num_images = one.case.recipe.data.batch_size * one.case.num_steps
-        taken = one.turns.seconds
         found.append(
             {
                 "name": one.case.name,
-                "images_per_second": {
-                    "min": num_images / max(taken),
-                    "median": num_images / one.turns.median,
-                    "max": num_images / min(taken),
-                },
+                "images_per_second": images_per_second(num_images, one.turns.seconds),
                 "step_seconds": one.seconds,
                 "times_first": one.turns.times_first,
                 "share_of_ceiling": one.of_ceiling,

@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -72,6 +72,12 @@ def take_turns(things: Mapping[str, Callable[[], object]], num_rounds: int) -> d
         )
         for place, name in enumerate(things)
     }
+
+
+def images_per_second(num_images: int, seconds: Sequence[float]) -> dict[str, float]:
+    """Returns the least, the median and the greatest rate of turns of so many images each."""
+    rates = [num_images / one for one in seconds]
+    return {"min": min(rates), "median": statistics.median(rates), "max": max(rates)}
 
 
 def in_process(function: Callable[..., Result], *arguments: Any) -> Result:
