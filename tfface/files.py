@@ -38,6 +38,16 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes what `replacing` leaves in a folder when its process is killed.
+
+    Nobody may be writing there.
+    """
+    if folder.is_dir():
+        for path in folder.glob(".*.partial*"):
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Writes figures as JSON to be read by people as well.
 

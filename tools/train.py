@@ -9,6 +9,7 @@ Several devices, processes and machines: docs/SCALING.md.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import command
 import local_processes
 import recipe_options
 
-_GO_ON = "the same command with --resume goes on after the last finished epoch"
+_GO_ON = "the same command with --resume goes on from the newest checkpoint"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface import recipe
     from tfface.training import processes
+    from tfface.training.interruption import Interruption
     from tfface.training.parts import TABLES
     from tfface.training.run import train
 
@@ -37,7 +39,16 @@ def main(arguments: list[str] | None = None) -> None:
     if options.coordinator is not None:
         processes.join(options.coordinator, options.num_processes, options.process_id)
     with command.interruptible(_GO_ON), processes.together(_GO_ON):
-        print(train(loaded, run_dir, options.data_dir, resume=options.resume))
+        try:
+            print(train(loaded, run_dir, options.data_dir, resume=options.resume))
+        except Interruption as interruption:
+            print(f"{interruption}: the run has ended before its time; to go on with it:")
+            print(_resume_command(sys.argv[1:] if arguments is None else arguments))
+
+
+def _resume_command(arguments: list[str]) -> str:
+    rest = [argument for argument in arguments if argument != "--resume"]
+    return shlex.join(["python", sys.argv[0], *rest, "--resume"])
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -47,7 +58,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     recipe_options.add(parser)
     recipe_options.add_data_dir(parser)
     parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run, exactly"
+    )
     local_processes.add(parser)
     return parser.parse_args(arguments)
 

@@ -1,6 +1,7 @@
 """The training tool: its lines and exit codes."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 import train as tool
 
-from tests.training.recipes import TINY
+from tests.training.recipes import TINY, newest_checkpoint
 from tfface.errors import InputError
+from tfface.training.checkpoint import read_progress
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,8 +102,9 @@ def test_run_folder_that_can_not_be_written(recipe):
     assert "can't be made" in lines[0]
 
 
-def test_interrupted_by_the_keyboard(recipe):
-    """While it trains: exit code 130 and one line that says how to go on; going on works."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_by_a_signal_with_a_checkpoint(recipe, number):
+    """While it trains: exit code 0 and, last of all, the command that goes on."""
     arguments = [
         recipe,
         "--run-dir",
@@ -120,20 +123,23 @@ def test_interrupted_by_the_keyboard(recipe):
     for line in process.stdout:
         if "all 2/5000" in line:
             break
-    process.send_signal(signal.SIGINT)
-    try:
-        _, error = process.communicate(timeout=20)
-    except subprocess.TimeoutExpired:
-        # Python loses an interruption that comes while an object is being deleted: press again.
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-        error = "".join(error.splitlines(keepends=True)[-1:])
-    assert process.returncode == 130
-    assert error.splitlines() == [
-        "interrupted; the same command with --resume goes on after the last finished epoch"
-    ]
+    process.send_signal(number)
+    said, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    *_, why, how = said.splitlines()
+    assert why == f"{number.name}: the run has ended before its time; to go on with it:"
+    assert how.startswith("python ")
+    assert how.endswith(" --resume")
     assert not list(recipe.parent.rglob("*.partial*"))
-    assert (recipe.parent / "run" / "checkpoints" / "latest.npz").is_file()
+    before = read_progress(newest_checkpoint(recipe.parent / "run"))
+    assert before.total_steps > 6
+    again = [sys.executable, *shlex.split(how)[1:]]
+    process = subprocess.Popen(again, stdout=subprocess.PIPE, text=True)
+    resumed = next(line for line in process.stdout if line.startswith("resuming"))
+    process.kill()
+    process.communicate()
+    assert resumed.startswith("resuming after ")
+    assert str(before.step or before.total_epochs) in resumed
 
 
 def test_no_recipe(tmp_path):

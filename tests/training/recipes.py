@@ -31,3 +31,8 @@ def load_tiny(folder: Path, *overrides: str) -> recipe.Recipe:
     path = folder / "tiny.yaml"
     path.write_text(TINY, encoding="utf-8")
     return recipe.load(path, TABLES, overrides)
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """Returns the file that a resumed run would go on from."""
+    return max((run / "checkpoints").glob("checkpoint-*.npz"))

@@ -9,6 +9,7 @@ from tfface.errors import InputError
 from tfface.training import checkpoint, stages
 from tfface.training.checkpoint import Progress
 from tfface.training.recognizer import build_recognizer
+from tfface.training.sealed_arrays import write_sealed
 
 
 def make(tmp_path, *overrides):
@@ -33,29 +34,31 @@ def test_going_on_is_as_if_nothing_had_happened(tmp_path):
     """Also for dropout's random seeds and the optimizer's moments."""
     first = make(tmp_path)
     train_a_step(first)
-    progress = Progress(stage=0, epoch=1, total_epochs=1, total_steps=1, best=0.5)
-    checkpoint.save(tmp_path / "latest.npz", first, progress)
+    progress = Progress(
+        stage=0, epoch=1, total_epochs=1, total_steps=1, best=0.5, metrics=[0.1], left_out=[(0, 2)]
+    )
+    write_sealed(tmp_path / "file.npz", checkpoint.arrays_of(first, progress))
     train_a_step(first)
 
     second = make(tmp_path)
-    assert checkpoint.stage_of(tmp_path / "latest.npz") == 0
-    assert checkpoint.load(tmp_path / "latest.npz", second) == progress
+    assert checkpoint.read_progress(tmp_path / "file.npz") == progress
+    assert checkpoint.load(tmp_path / "file.npz", second) == progress
     train_a_step(second)
     for one, other in zip(state(first), state(second), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_checkpoint_of_another_model(tmp_path):
-    checkpoint.save(tmp_path / "latest.npz", make(tmp_path), Progress())
+    write_sealed(tmp_path / "file.npz", checkpoint.arrays_of(make(tmp_path), Progress()))
     with pytest.raises(InputError, match="the checkpoint of another model"):
-        checkpoint.load(tmp_path / "latest.npz", make(tmp_path, "model.embedding_size=4"))
+        checkpoint.load(tmp_path / "file.npz", make(tmp_path, "model.embedding_size=4"))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_truncated_checkpoint(tmp_path, share):
-    path = tmp_path / "latest.npz"
+    path = tmp_path / "file.npz"
     recognizer = make(tmp_path)
-    checkpoint.save(path, recognizer, Progress())
+    write_sealed(path, checkpoint.arrays_of(recognizer, Progress()))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="not a readable checkpoint"):

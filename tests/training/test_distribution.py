@@ -161,9 +161,12 @@ class TestAsOnOneDevice:
             figures(run, *names), figures(four_devices / "one", *names), rtol=TOLERANCE
         )
 
-    @pytest.mark.parametrize("file", ["checkpoints/latest.npz", "checkpoints/best.npz", "head.npz"])
-    def test_files(self, where, name, file, four_devices, request):
+    @pytest.mark.parametrize(
+        "pattern", ["checkpoints/checkpoint-*.npz", "checkpoints/kept-*.npz", "head.npz"]
+    )
+    def test_files(self, where, name, pattern, four_devices, request):
         run = request.getfixturevalue(where) / name
+        file = max(run.glob(pattern)).relative_to(run)
         found, expected = arrays(run / file), arrays(four_devices / "one" / file)
         assert [*found] == [*expected]
         for key, array in expected.items():
@@ -275,7 +278,7 @@ class TestLostProcess:
         assert parent.returncode == 2, error
         assert error.splitlines()[-1] == (
             "error: process 1 of 2 was lost: it was killed by signal 9; the others were ended. The "
-            "same command with --resume goes on after the last finished epoch"
+            "same command with --resume goes on from the newest checkpoint"
         )
         assert "Traceback" not in error
         shutil.copytree(run, tmp_path / "alone")

@@ -11,7 +11,7 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.report.metrics_log import epoch_records, read_metrics
-from tfface.training import checkpoint
+from tfface.training.checkpoints import Checkpoints
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 
@@ -19,17 +19,18 @@ from tfface.training.run import train
 @pytest.fixture
 def copies(monkeypatch):
     """Copies the run folder after every epoch, as `after_1` and so on beside it."""
-    save = checkpoint.save
+    save = Checkpoints.save
 
-    def save_and_copy(path, model, progress):
-        save(path, model, progress)
-        folder = path.parent.parent
+    def save_and_copy(self, model, progress):
+        save(self, model, progress)
+        self.wait()
+        folder = self._folder.parent
         if folder.name == "run":
             copy = folder.parent / f"after_{progress.total_epochs}"
             # A second time where the next stage begins.
             shutil.copytree(folder, copy, dirs_exist_ok=True)
 
-    monkeypatch.setattr(checkpoint, "save", save_and_copy)
+    monkeypatch.setattr(Checkpoints, "save", save_and_copy)
 
 
 def records(run) -> list[dict]:
@@ -81,7 +82,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     assert "ended_by" not in first
     assert second["ended_by"] == "end_on_gap"
     assert [record["stage"] for record in records(run)][:3] == ["head", "head", "all"]
-    best = "checkpoints/best.npz"
+    best = "checkpoints/kept-0-1.npz"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
 
@@ -95,17 +96,17 @@ def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatc
         "training.stages.1.early_stopping={monitor: val_loss, patience: 3}",
     )
     run = train(recipe, tmp_path / "run", tmp_path)
-    save = checkpoint.save
+    save = Checkpoints.save
 
-    def interrupted(path, model, progress):
+    def interrupted(self, model, progress):
         if progress.stage == 1 and progress.epoch == 1:
             raise KeyboardInterrupt
-        save(path, model, progress)
+        save(self, model, progress)
 
-    monkeypatch.setattr(checkpoint, "save", interrupted)
+    monkeypatch.setattr(Checkpoints, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "after_4", tmp_path)
-    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(Checkpoints, "save", save)
     assert_resumes(recipe, tmp_path, after=[4])
     assert len(records(run)) == 5
 
@@ -125,13 +126,13 @@ def test_augmented_copies_of_features(tmp_path, copies):
 def test_a_checkpoint_of_a_stage_that_is_not_there(tmp_path, monkeypatch):
     recipe = load_tiny(tmp_path)
 
-    def of_a_later_stage(path, model, progress):
-        save(path, model, dataclasses.replace(progress, stage=7))
+    def of_a_later_stage(self, model, progress):
+        save(self, model, dataclasses.replace(progress, stage=7))
         raise KeyboardInterrupt
 
-    save = checkpoint.save
-    monkeypatch.setattr(checkpoint, "save", of_a_later_stage)
+    save = Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", of_a_later_stage)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "run", tmp_path)
-    with pytest.raises(InputError, match=r"latest\.npz: is of stage 8, and the recipe has 2"):
+    with pytest.raises(InputError, match=r"kept-0\.npz: is of stage 8, and the recipe has 2"):
         train(recipe, tmp_path / "run", tmp_path, resume=True)

@@ -186,6 +186,17 @@ class Pipeline:
         batches = batches.with_options(options)
         return batches.prefetch(tf.data.AUTOTUNE) if self.prefetch else batches
 
+    def file_names(self, epoch: int, step: int) -> list[str]:
+        """Returns which images the whole batch at place `step` of an epoch holds."""
+        first = step * self.batch_size
+        if self._is_streamed:
+            key = self._order_key(epoch) if self._shuffle else None
+            stream = self._source.encoded(self._indices, key, first).take(self.batch_size)
+            indices = [int(index) for index, _ in stream.as_numpy_iterator()]
+        else:
+            indices = self._indices[self._places(epoch)[first : first + self.batch_size]]
+        return [self._source.filename(index) for index in indices]
+
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields every image once, as it is before augmentation, in any order.
 
@@ -232,27 +243,37 @@ class Pipeline:
 
     def _batches(self, epoch: int, first: int) -> tf.data.Dataset:
         """(indices, images) a batch, from the image at place `first` of the epoch on."""
-        key = seeding.fold(self._seed, epoch, _ORDER)
-        if self._images_per_identity is None:
-            shuffle_seed = key if self._shuffle else None
-            if self._cache == "none" and self._source.is_stream:
-                return self._decoded_stream(shuffle_seed, first)
-            places = np.arange(self.num_images)
-            if shuffle_seed is not None:
-                places = seeding.permutation(shuffle_seed, self.num_images)
-        else:
-            places = draw_identity_batches(
-                self._identities,
-                self.batch_size // self._images_per_identity,
-                self._images_per_identity,
-                self.steps_per_epoch,
-                key,
-            )
-        places = self._of_part(places[first:])
+        if self._is_streamed:
+            return self._decoded_stream(self._order_key(epoch) if self._shuffle else None, first)
+        places = self._of_part(self._places(epoch)[first:])
         if self._cache == "none":
             encoded = self._source.encoded(self._indices[places])
             return self._decoded(encoded.batch(self._num_rows, self._drop_remainder))
         return self._fetched(places)
+
+    @property
+    def _is_streamed(self) -> bool:
+        """Whether images come from front to back through a buffer, not by their places."""
+        return (
+            self._images_per_identity is None and self._cache == "none" and self._source.is_stream
+        )
+
+    def _order_key(self, epoch: int) -> int:
+        return seeding.fold(self._seed, epoch, _ORDER)
+
+    def _places(self, epoch: int) -> np.ndarray:
+        """Returns the places in `indices` of an epoch's images, in their order."""
+        if self._images_per_identity is not None:
+            return draw_identity_batches(
+                self._identities,
+                self.batch_size // self._images_per_identity,
+                self._images_per_identity,
+                self.steps_per_epoch,
+                self._order_key(epoch),
+            )
+        if self._shuffle:
+            return seeding.permutation(self._order_key(epoch), self.num_images)
+        return np.arange(self.num_images)
 
     def _of_part(self, places: np.ndarray) -> np.ndarray:
         """Returns which of an epoch's images, from the begin of a batch on, are made here."""

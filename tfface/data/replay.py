@@ -20,8 +20,8 @@ class Replay:
         self._features[len(self._labels)] = features
         self._labels.append(labels)
 
-    def epoch(self) -> tf.data.Dataset:
-        """Returns all batches: (features, labels)."""
+    def epoch(self, first_step: int = 0) -> tf.data.Dataset:
+        """Returns the batches from number `first_step` on: (features, labels)."""
         features = self._features
 
         def fetch(step: tf.Tensor, labels):
@@ -32,6 +32,7 @@ class Replay:
         labels = tf.nest.map_structure(lambda *batches: np.stack(batches), *self._labels)
         return (
             tf.data.Dataset.from_tensor_slices((np.arange(len(features)), labels))
+            .skip(first_step)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
             .prefetch(tf.data.AUTOTUNE)
         )

@@ -310,9 +310,37 @@ class Distribution(Section):
         return self
 
 
+class Checkpoints(Section):
+    """When a run writes checkpoints, beside those after every epoch.
+
+    every_steps: also after so many steps.
+    every_minutes: also when the last one is so old; `none` for never.
+    keep: how many are kept; an older one is gone on from where a newer one is damaged.
+    """
+
+    every_steps: Annotated[
+        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = None
+    every_minutes: Annotated[
+        Annotated[float, Field(gt=0)] | None, pydantic.BeforeValidator(_none_means_nothing)
+    ] = 10.0
+    keep: Annotated[int, Field(ge=1)] = 2
+
+
 class Training(Section):
+    """device: `gpu` refuses to train where there is none.
+    deterministic: use only operations whose result doesn't depend on the order in which an
+    accelerator happens to add numbers; slower there.
+    on_nonfinite: what to do when a loss or gradient is infinite or no number: `stop`; `skip` the
+    step, as if its batch had not been; or `restore` the last checkpoint and leave the batch out.
+    """
+
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    device: Literal["any", "gpu"] = "any"
+    deterministic: bool = False
+    on_nonfinite: Literal["stop", "skip", "restore"] = "stop"
+    checkpoints: Checkpoints = Checkpoints()
     distribution: Annotated[Distribution | None, pydantic.BeforeValidator(_none_means_nothing)] = (
         None
     )

@@ -43,8 +43,8 @@ def averaged(recognizer: Recognizer) -> Iterator[None]:
         yield
         return
     weights = _values(recognizer.trainable_variables)
-    take_average(recognizer)
     try:
+        take_average(recognizer)
         yield
     finally:
         _assign(recognizer.trainable_variables, weights)

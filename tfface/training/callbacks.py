@@ -1,57 +1,127 @@
 """What happens at every step: progress bar, the loss of the step, the check that it is finite."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 
-from tfface.errors import InputError
 from tfface.progress import progress as progress_bar
 from tfface.report.metrics_log import MetricsLog
+from tfface.training.checkpoint import Progress
+from tfface.training.distribution import put
 
-LOG_EVERY_STEPS = 10
+LOOK_EVERY_STEPS = 10
+
+
+class NonfiniteStep(Exception):
+    """A step whose loss or gradient is infinite or no number.
+
+    Attributes:
+        step: its position in the epoch, from 0.
+        what: "loss" or "gradient".
+    """
+
+    def __init__(self, step: int, what: str):
+        super().__init__(f"step {step}: {what}")
+        self.step = step
+        self.what = what
 
 
 class Steps(keras.callbacks.Callback):
     """Watches the steps of one epoch.
 
     Args:
-        description: which epoch of which stage, for the progress bar and for errors.
-        first_step: number of steps made before this epoch, in all stages.
-        num_steps: number of steps of this epoch.
+        description: which epoch of which stage, for the progress bar.
+        positions: of the batches that `fit` will see, in the epoch, rising.
+        progress: moved on with each step. Where it begins with metrics of steps made before, these
+            are gone on with.
         log: where step losses go.
-    Raises InputError (out of `fit`): the loss is not finite.
+        after_step: called after each step, when `progress` has been moved on.
+        on_skipped: told of a step that left all as it was, by a NonfiniteStep; None where no step
+            does so.
+    Raises NonfiniteStep (out of `fit`): unless steps are skipped.
     """
 
-    def __init__(self, description: str, first_step: int, num_steps: int, log: MetricsLog):
+    def __init__(
+        self,
+        description: str,
+        positions: Sequence[int],
+        progress: Progress,
+        log: MetricsLog,
+        after_step: Callable[[], None],
+        on_skipped: Callable[[NonfiniteStep], None] | None = None,
+    ):
         super().__init__()
-        self.description = description
-        self.first_step = first_step
-        self.num_steps = num_steps
-        self.log = log
+        self._description = description
+        self._positions = positions
+        self._progress = progress
+        self._log = log
+        self._after_step = after_step
+        self._on_skipped = on_skipped
+        self._steps_before = progress.total_steps - progress.step
+        self._first_fitted = 0
+        self._num_nonfinite = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar = progress_bar(total=self.num_steps, description=self.description, unit="steps")
+        if self._progress.metrics:
+            variables = self.model.metrics_variables
+            for variable, value in zip(variables, self._progress.metrics, strict=True):
+                put(variable, value)
+            self._first_fitted = int(self.model.nonfinite.steps)
+            self._num_nonfinite = int(self.model.nonfinite.number)
+        self._bar = progress_bar(
+            total=len(self._positions), description=self._description, unit="steps"
+        )
 
     def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
+        self._bar.update()
+        position = self._positions[batch]
         # Fetching a loss waits for the device, so it is not done at every step.
-        if (batch + 1) % LOG_EVERY_STEPS == 0 or batch + 1 == self.num_steps:
-            loss = float(logs["step_loss"])
-            if not math.isfinite(float(logs["loss"])) or not math.isfinite(loss):
-                self.bar.close()
-                raise InputError(self._not_finite(batch + 1, float(logs["loss"])))
-            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
-            self.log.step(self.first_step + batch + 1, loss)
+        if (position + 1) % LOOK_EVERY_STEPS == 0 or batch + 1 == len(self._positions):
+            self._look(position, logs)
+        self._progress.step = position + 1
+        self._progress.total_steps = self._steps_before + position + 1
+        self._after_step()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
+        self._bar.close()
 
-    def _not_finite(self, step: int, loss: float) -> str:
-        first = max(1, step - LOG_EVERY_STEPS + 1)
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        return (
-            f"{self.description}: the loss became {loss} between steps {first} and {step} of this "
-            f"epoch, at learning rate {rate:.3g}; training stopped and the checkpoint of the last "
-            "finished epoch is kept. Lower the learning rate, add warmup_epochs, or use precision "
-            "float32"
-        )
+    def look_for_nonfinite(self) -> None:
+        """Finds out now whether all steps until now were finite, the last one's gradient included.
+
+        Raises NonfiniteStep: one was not.
+        """
+        sync(self.model)
+        if int(self.model.nonfinite.number) > self._num_nonfinite:
+            self._found(int(self.model.nonfinite.number))
+        if self._on_skipped is None and not self.model.weights_are_finite():
+            raise NonfiniteStep(self._progress.step - 1, "gradient")
+
+    def _look(self, position: int, logs: dict) -> None:
+        number = int(logs["nonfinite"])
+        if number > self._num_nonfinite:
+            self._found(number)
+        loss = float(logs["step_loss"])
+        if math.isfinite(loss):
+            self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+        self._log.step(self._steps_before + position + 1, loss)
+
+    def _found(self, number: int) -> None:
+        sync(self.model)
+        self._num_nonfinite = number
+        first, by_weights = self.model.nonfinite.take_first()
+        place = first - 1 - self._first_fitted
+        if by_weights and place > 0:
+            error = NonfiniteStep(self._positions[place - 1], "gradient")
+        else:
+            error = NonfiniteStep(self._positions[place], "loss")
+        if self._on_skipped is None:
+            self._bar.close()
+            raise error
+        self._on_skipped(error)
+
+
+def sync(model: keras.Model) -> None:
+    """Lets a model that is in `fit` have the values of now in its variables."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on after the epoch it last finished."""
+"""Checkpoints: all that a run needs to go on after the step it was written at."""
 
 import dataclasses
 import json
@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.training import processes
 from tfface.training.distribution import fetch, put
-from tfface.training.sealed_arrays import reading_sealed, write_sealed
+from tfface.training.sealed_arrays import reading_sealed
 
 _DAMAGED = "not a readable checkpoint"
 
@@ -24,40 +23,46 @@ class Progress:
         stage: position of the stage in the recipe.
         epoch: epochs finished in this stage.
         total_epochs: epochs finished in all stages; the data order and augmentation follow it.
-        total_steps: optimizer steps made in all stages.
+        step: steps made in the epoch that is not finished yet.
+        total_steps: steps made in all stages.
+        metrics: values of the metrics' variables after `step`; empty where it is 0.
         best: best value of the stage's early-stopping monitor so far.
         epochs_since_best: epochs finished after the one that gave `best`.
         kept_epoch: the epoch of this stage whose weights it would end with; 0 are those it began
             with.
         ended_by: the key of the recipe that has ended the stage, or "".
+        left_out: (epoch, counted in all stages from 0; step) of batches that the run goes without,
+            because they made the loss infinite or no number.
+        batch_size: by which steps are counted.
     """
 
     stage: int = 0
     epoch: int = 0
     total_epochs: int = 0
+    step: int = 0
     total_steps: int = 0
+    metrics: list[float] = dataclasses.field(default_factory=list)
     best: float | None = None
     epochs_since_best: int = 0
     kept_epoch: int = 0
     ended_by: str = ""
+    left_out: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    batch_size: int = 0
 
     def end(self, by: str) -> None:
         """No further epoch belongs to this stage."""
         self.ended_by = by
 
 
-def save(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Writes model, optimizer and progress to one `.npz` file, whole or not at all.
-
-    Of several processes one writes, and all must call it; so with `save_weights`.
-    """
+def arrays_of(model: keras.Model, progress: Progress) -> dict[str, np.ndarray]:
+    """Returns model, optimizer and progress as they are now; all processes must call it."""
     variables = _variables(model)
     arrays = dict(zip(variables, values(model, variables.values()), strict=True))
-    _write(path, progress=np.array(json.dumps(dataclasses.asdict(progress))), **arrays)
+    return {"progress": np.array(json.dumps(dataclasses.asdict(progress))), **arrays}
 
 
 def load(path: Path, model: keras.Model) -> Progress:
-    """Fills a compiled model and its optimizer from a file that `save` wrote.
+    """Fills a compiled model and its optimizer from a file that holds what `arrays_of` returned.
 
     Raises InputError: the file is damaged, or belongs to another model.
     """
@@ -75,13 +80,13 @@ def load(path: Path, model: keras.Model) -> Progress:
     return progress
 
 
-def save_weights(path: Path, model: keras.Model) -> None:
-    """Writes the weights alone, which Keras' own file takes several times as long for."""
-    _write(path, **{f"{i:05d}": value for i, value in enumerate(values(model, model.weights))})
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the weights alone as they are now; all processes must call it."""
+    return {f"{i:05d}": value for i, value in enumerate(values(model, model.weights))}
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
-    """Fills a model with the weights that `save_weights` wrote.
+    """Fills a model with the weights in a file that holds what `weights_of` returned.
 
     Raises InputError: the file is missing or damaged, or belongs to another model.
     """
@@ -94,14 +99,23 @@ def load_weights(path: Path, model: keras.Model) -> None:
         put(variable, array)
 
 
-def stage_of(path: Path) -> int:
-    """Returns the stage a checkpoint was written in (its optimizer has to be built first)."""
+def read_progress(path: Path) -> Progress:
+    """Returns where a run stood (the optimizer of its stage has to be built before `load`).
+
+    Raises InputError: the file is missing or damaged.
+    """
     with reading_sealed(path, _DAMAGED) as file:
-        return _progress(file).stage
+        return _progress(file)
+
+
+def check_weights(path: Path) -> None:
+    """Raises InputError: the file that `load_weights` would read is missing or damaged."""
+    with reading_sealed(path, _DAMAGED):
+        pass
 
 
 def _progress(file: Mapping[str, np.ndarray]) -> Progress:
-    """Raises ValueError, TypeError: it isn't what `save` wrote of it."""
+    """Raises ValueError, TypeError: it isn't what `arrays_of` returned of it."""
     progress = Progress(**json.loads(str(file["progress"])))
     for field in dataclasses.fields(progress):
         value = getattr(progress, field.name)
@@ -109,13 +123,10 @@ def _progress(file: Mapping[str, np.ndarray]) -> Progress:
             raise ValueError(f"{field.name} is no count")
     if not isinstance(progress.ended_by, str) or not isinstance(progress.best, float | None):
         raise ValueError("best or ended_by is of another type")
+    if not all(isinstance(value, float) for value in progress.metrics):
+        raise ValueError("metrics are no numbers")
+    progress.left_out = [(int(epoch), int(step)) for epoch, step in progress.left_out]
     return progress
-
-
-def _write(path: Path, **arrays: np.ndarray) -> None:
-    if processes.is_writer():
-        write_sealed(path, arrays)
-    processes.wait(path.name)
 
 
 def values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.ndarray]:

@@ -28,6 +28,7 @@ from tfface.evaluation.verification import check_pair_set
 from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourcePart
+from tfface.training.data_record import describe_source
 
 # Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
 MOST_GENUINE_PAIRS = 1000
@@ -46,6 +47,7 @@ class RunData:
             is found out at once.
         description: one line on all that.
         test_images: images of the identities to be classified after training, or None.
+        sources: what `describe_source` says of the sources, by their places in the recipe.
     """
 
     identities: list[str]
@@ -55,6 +57,7 @@ class RunData:
     test_sets: list[PairSet]
     description: str
     test_images: ImageSource | None = None
+    sources: dict[str, dict] = dataclasses.field(default_factory=dict)
 
 
 def load_data(
@@ -89,6 +92,9 @@ def load_data(
         raise InputError(f"{error}{_hint(recipe)}") from error
     excluded = _excluded(recipe, source, data_dir)
     data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part)
+    data.sources["data.train"] = describe_source(source)
+    if validation_source is not None:
+        data.sources["data.validation"] = describe_source(validation_source)
     if test_images is not None:
         data.test_images = _of_identities(test_images, source, excluded, data.identities)
         data.description += f", {data.test_images.num_images:,} images to test"

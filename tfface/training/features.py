@@ -77,14 +77,17 @@ class Features:
         self.steps_per_epoch = pipeline.steps_per_epoch
         self.naming_bad_images = pipeline.naming_bad_images
 
-    def epoch(self, epoch: int):
+    def epoch(self, epoch: int, first_step: int = 0):
         """Returns (features float32 [batch, ...], labels) as Pipeline.epoch does (images, labels).
 
         The first call computes the features.
         """
         if self._holding is None:
             self._holding = self._pipeline.holding(self._features())
-        return self._holding.epoch(epoch)
+        return self._holding.epoch(epoch, first_step)
+
+    def file_names(self, epoch: int, step: int) -> list[str]:
+        return (self._holding or self._pipeline).file_names(epoch, step)
 
     def _features(self) -> np.ndarray:
         features = np.empty((self._pipeline.num_images, *self._extractor.shape), np.float32)
@@ -111,11 +114,17 @@ class AugmentedFeatures:
         self.steps_per_epoch = pipeline.steps_per_epoch
         self.naming_bad_images = pipeline.naming_bad_images
 
-    def epoch(self, epoch: int):
-        number = (epoch - self._first_epoch) % len(self._copies)
+    def epoch(self, epoch: int, first_step: int = 0):
+        number = self._number(epoch)
         if self._copies[number] is None:
             self._copies[number] = self._replay(self._first_epoch + number)
-        return self._copies[number].epoch()
+        return self._copies[number].epoch(first_step)
+
+    def file_names(self, epoch: int, step: int) -> list[str]:
+        return self._pipeline.file_names(self._first_epoch + self._number(epoch), step)
+
+    def _number(self, epoch: int) -> int:
+        return (epoch - self._first_epoch) % len(self._copies)
 
     def _replay(self, epoch: int) -> Replay:
         size = (self.steps_per_epoch, self.batch_size)

@@ -140,6 +140,21 @@ def agree(figures: Mapping[str, float]) -> dict[str, float]:
     )
 
 
+def any_of(*flags: bool) -> tuple[bool, ...]:
+    """Returns for each flag whether it is true in any process.
+
+    Args:
+        flags: as many in all processes.
+    """
+    if count() == 1:
+        return flags
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    gathered = multihost_utils.process_allgather(np.array(flags, np.int32))
+    return tuple(bool(flag) for flag in np.asarray(gathered).any(axis=0))
+
+
 def wait(what: str) -> None:
     """Returns when all processes have come here.
 

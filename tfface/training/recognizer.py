@@ -1,5 +1,6 @@
 """The one model of tfface: backbone and neck make embeddings, the head makes the loss."""
 
+import math
 from pathlib import Path
 
 import keras
@@ -17,6 +18,7 @@ from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
+from tfface.training.nonfinite import Nonfinite
 from tfface.training.pooling import average_to
 
 
@@ -42,6 +44,7 @@ class Recognizer(keras.Model):
         self._mean_loss = MeanLoss()
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
+        self.nonfinite = Nonfinite()
         speed_up_batch_norms(embedder)
         self.build(embedder.input_shape)
 
@@ -54,7 +57,10 @@ class Recognizer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_found(y_pred, y, training)
         self.accuracy.update_state(found, sample_weight)
-        self.step_loss.update_state(ops.mean(losses))
+        loss = ops.mean(losses)
+        self.step_loss.update_state(loss)
+        if training:
+            self.nonfinite.update_state(loss, self._reached_last())
         return self._mean_loss(losses, losses, sample_weight)
 
     def losses_and_found(self, embeddings, labels, training: bool):
@@ -86,6 +92,14 @@ class Recognizer(keras.Model):
         )
         shares = labels["shares"]
         return shares * losses + (1 - shares) * others, found
+
+    def weights_are_finite(self) -> bool:
+        """Whether no gradient until now was infinite or no number."""
+        return bool(ops.all(ops.isfinite(self._reached_last())))
+
+    def _reached_last(self) -> keras.Variable:
+        """A small weight of the first layer, to which every gradient comes that isn't a number."""
+        return min(self.trainable_variables[:2], key=lambda variable: math.prod(variable.shape))
 
     @property
     def backbone(self) -> keras.Model:

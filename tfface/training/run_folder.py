@@ -1,8 +1,11 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
 import importlib.metadata
+import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -10,10 +13,14 @@ import yaml
 
 from tfface import __version__
 from tfface.errors import InputError
-from tfface.files import replacing, write_json
+from tfface.files import locked, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump
-from tfface.training import processes
+from tfface.training import data_record, processes
+from tfface.training.checkpoints import Checkpoints
+
+# Of the environment, what the last bits of a result depend on.
+_EXACT_WITH = ("machine", "backend", "devices", "processes", "tensorflow", "keras", "jax", "numpy")
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
@@ -35,18 +42,19 @@ class RunFolder:
         self.model = path / "model.keras"
         self.head = path / HEAD_FILE
         self.identities = path / "identities.csv"
-        self.latest = path / "checkpoints" / "latest.npz"
-        self.best = path / "checkpoints" / "best.npz"
+        self.data = path / "data.json"
+        self.checkpoints = path / "checkpoints"
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
         made = (self.report, self.model, self.head)
         return all(file.is_file() for file in made) and self._same_recipe(recipe)
 
-    def start(self, recipe: Recipe, *, resume: bool) -> None:
-        """Makes the folder and writes recipe and environment into it.
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, and keeps other processes out of it for the block.
 
-        Raises InputError: it can't be written, or holds a run that this one would overwrite.
+        Raises InputError: it can't be made, or another process has it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -55,37 +63,76 @@ class RunFolder:
                 f"--run-dir {self.path}: can't be made: {error.strerror}; give a folder that "
                 "you may write"
             ) from error
+        with locked(self.path):
+            yield
+
+    def start(self, recipe: Recipe, *, resume: bool) -> None:
+        """Writes recipe and environment into the folder.
+
+        Raises InputError: it can't be written, or holds a run that this one would overwrite.
+        """
         if reason := self.reason_against(recipe):
             raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
-        if self.latest.exists() and not resume:
+        if self._has_begun() and not resume:
             raise InputError(
                 f"{self.path}: holds an unfinished run; go on with it by --resume, or choose "
                 "another --run-dir"
             )
+        remove_partial(self.path)
+        if self._has_begun():
+            self._say_what_differs()
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
         write_json(self.environment, environment())
 
+    def check_data(self, sources: dict[str, dict]) -> None:
+        """Compares the data with what the run began with; a run that begins notes it.
+
+        Raises InputError: it is other data.
+        """
+        if self._has_begun():
+            data_record.check_same(self.data, sources)
+        data_record.write(self.data, sources)
+
     def reason_against(self, recipe: Recipe) -> str:
         """Returns why no run of this recipe can go on here, "" where it can."""
-        if not (self.latest.exists() or self.report.exists()):
+        if not (self._has_begun() or self.report.exists()):
             return ""
         if not self.recipe.is_file():
             return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
         return "" if self._same_recipe(recipe) else "holds a run of another recipe"
 
+    def _has_begun(self) -> bool:
+        return Checkpoints(self.checkpoints).exist()
+
     def _same_recipe(self, recipe: Recipe) -> bool:
         if not self.recipe.is_file():
             return False
         written, wanted = self.recipe.read_bytes(), dump(recipe).encode()
-        return written == wanted or _undistributed(written) == _undistributed(wanted)
+        return written == wanted or _what_is_trained(written) == _what_is_trained(wanted)
+
+    def _say_what_differs(self) -> None:
+        """Tells that a run goes on elsewhere than it began, where results differ in last bits."""
+        now = environment()
+        try:
+            before = json.loads(self.environment.read_text(encoding="utf-8"))
+            changed = [key for key in _EXACT_WITH if before[key] != now[key]]
+        except (OSError, ValueError, KeyError, TypeError):
+            # Nothing depends on the file but this message.
+            print("warning: environment.json is gone or damaged", flush=True)
+            return
+        if changed:
+            what = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
+            print(f"going on elsewhere: {what}; not exact to the last bit any more", flush=True)
 
 
-def _undistributed(text: bytes) -> object:
-    """A recipe without its distribution, by which what is trained stays the same."""
+def _what_is_trained(text: bytes) -> object:
+    """A recipe without what may change in the middle of a run."""
     try:
         recipe = yaml.safe_load(text)
-        recipe["training"].pop("distribution", None)
+        for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
+            recipe["training"].pop(key, None)
+        recipe["data"].pop("batch_size")
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         # No recipe that this version wrote.
         return text

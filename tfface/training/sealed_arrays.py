@@ -6,6 +6,7 @@ of all bytes before it in hexadecimal, so that no byte can change, appear or be 
 """
 
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ def seal(path: Path) -> None:
         digest = _digest(file, path.stat().st_size - _SEAL)
         file.seek(-_SEAL, 2)
         file.write(digest)
+        file.flush()
+        # A machine that loses its power may else have the name without the bytes.
+        os.fsync(file.fileno())
 
 
 @contextmanager

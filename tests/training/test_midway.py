@@ -1,0 +1,375 @@
+"""Stopped within an epoch, a run goes on as if it hadn't been, or says why it can't."""
+
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from tests.training.recipes import load_tiny, newest_checkpoint
+from tests.training.test_resume import records
+from tfface.errors import InputError
+from tfface.files import locked
+from tfface.report.metrics_log import read_metrics
+from tfface.training.callbacks import Steps
+from tfface.training.checkpoint import read_progress
+from tfface.training.checkpoints import Checkpoints
+from tfface.training.interruption import Interruption, Interruptions
+from tfface.training.loop import Loop
+from tfface.training.run import train
+from tfface.training.sealed_arrays import seal
+
+OFTEN = "training.checkpoints.every_steps=1"
+
+
+def weights(run) -> list[np.ndarray]:
+    with np.load(newest_checkpoint(run)) as file:
+        return [file[key] for key in file if key != "progress"]
+
+
+def assert_same_run(one, other) -> None:
+    for a, b in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert records(one) == records(other)
+    steps = [
+        [r for r in read_metrics(run / "metrics.jsonl") if "epoch" not in r] for r in (one, other)
+    ]
+    assert steps[0] == steps[1]
+
+
+@pytest.fixture
+def each_checkpoint(monkeypatch):
+    """Copies the run folder at every checkpoint, as `at_STAGE_STEPS_SINCE_EPOCH` beside it."""
+    save = Checkpoints.save
+
+    def save_and_copy(self, model, progress):
+        save(self, model, progress)
+        self.wait()
+        run = self._folder.parent
+        if run.name == "run":
+            name = f"at_{progress.stage}_{progress.total_steps}_{progress.step}"
+            shutil.copytree(run, run.parent / name, dirs_exist_ok=True)
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_copy)
+
+
+KINDS = {
+    "plain": [],
+    "features": ["data.cache=features", "data.augment=[]"],
+    "copies": ["data.cache=features", "data.augmented_copies=2", "training.stages.0.epochs=3"],
+    "float16": ["training.precision=mixed_float16"],
+    "ema": [
+        "training.stages.1.ema=0.7",
+        "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
+    ],
+    "sampled": ["model.head.sampled_centers=0.5"],
+    "skipping": ["training.on_nonfinite=skip"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_every_step(tmp_path, each_checkpoint, kind):
+    recipe = load_tiny(tmp_path, OFTEN, *KINDS[kind])
+    run = train(recipe, tmp_path / "run", tmp_path)
+    copies = sorted(tmp_path.glob("at_*_[12]"))
+    assert len(copies) >= 6
+    # Of each stage one, from after one step and from after two.
+    for copy in (copies[0], copies[-1]):
+        train(recipe, copy, tmp_path, resume=True)
+        assert_same_run(copy, run)
+
+
+def test_a_signal_between_steps(tmp_path, monkeypatch):
+    recipe = load_tiny(tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path)
+    after_step = Loop._after_step
+
+    def with_a_signal(self, learner, steps):
+        if self._progress.total_steps == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        after_step(self, learner, steps)
+
+    monkeypatch.setattr(Loop, "_after_step", with_a_signal)
+    with pytest.raises(Interruption, match="SIGTERM"):
+        train(recipe, tmp_path / "other", tmp_path)
+    assert read_progress(newest_checkpoint(tmp_path / "other")).step == 2
+    monkeypatch.undo()
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_in_validation(tmp_path, monkeypatch):
+    """The steps of the epoch are not lost, though it isn't finished."""
+    recipe = load_tiny(tmp_path, "training.stages.1.ema=0.5")
+    run = train(recipe, tmp_path / "run", tmp_path)
+    figures = Loop._figures
+
+    def with_a_signal(self, learner):
+        if self._progress.total_epochs == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return figures(self, learner)
+
+    monkeypatch.setattr(Loop, "_figures", with_a_signal)
+    with pytest.raises(Interruption, match="SIGINT"):
+        train(recipe, tmp_path / "other", tmp_path)
+    progress = read_progress(newest_checkpoint(tmp_path / "other"))
+    assert (progress.epoch, progress.step) == (0, 3)
+    monkeypatch.undo()
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+
+
+def test_a_second_interrupt_ends_at_once():
+    with Interruptions() as interruptions, interruptions.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruptions.requested == "SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class TestDamagedCheckpoints:
+    def test_the_one_before_is_gone_on_from(self, tmp_path, each_checkpoint, capsys):
+        recipe = load_tiny(tmp_path, OFTEN)
+        run = train(recipe, tmp_path / "run", tmp_path)
+        copy = tmp_path / "at_1_8_2"
+        newest = newest_checkpoint(copy)
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+        train(recipe, copy, tmp_path, resume=True)
+        said = capsys.readouterr().out
+        assert f"warning: {newest}: not a readable checkpoint: its bytes are not those of" in said
+        assert "going on from the checkpoint before it\n" in said
+        assert "resuming after step 1 of epoch 3\n" in said
+        assert_same_run(copy, run)
+
+    def test_all(self, tmp_path, each_checkpoint):
+        recipe = load_tiny(tmp_path, OFTEN)
+        train(recipe, tmp_path / "run", tmp_path)
+        copy = tmp_path / "at_1_8_2"
+        for file in (copy / "checkpoints").glob("checkpoint-*"):
+            file.write_bytes(file.read_bytes()[:-1])
+        with pytest.raises(InputError, match="not a readable checkpoint.*it is the last one"):
+            train(recipe, copy, tmp_path, resume=True)
+
+    def test_only_so_many_are_kept(self, tmp_path):
+        overrides = [OFTEN, "training.checkpoints.keep=3"]
+        stopping = "training.stages.1.early_stopping={monitor: val_loss, patience: 2}"
+        run = train(load_tiny(tmp_path, *overrides, stopping), tmp_path / "run", tmp_path)
+        assert len(list((run / "checkpoints").glob("checkpoint-*"))) == 3
+        kept = {path.name for path in (run / "checkpoints").glob("kept-*")}
+        assert kept <= {"kept-1-0.npz", "kept-1-1.npz", "kept-1-2.npz"}
+        assert kept
+
+
+class TestNonfinite:
+    """The third batch of the second stage has a loss that is not a number."""
+
+    @pytest.fixture(autouse=True)
+    def bad_batch(self, monkeypatch):
+        from tfface.data.pipeline import Pipeline
+
+        epoch = Pipeline.epoch
+
+        def with_a_bad_batch(self, number, first_step=0):
+            batches = epoch(self, number, first_step)
+            if number != 1 or self._augment_is_off:
+                return batches
+            return batches.enumerate(first_step).map(
+                lambda step, batch: (batch[0], _label_out_of_range(step, batch[1]))
+            )
+
+        monkeypatch.setattr(
+            Pipeline, "_augment_is_off", property(lambda self: not self._stages), raising=False
+        )
+        monkeypatch.setattr(Pipeline, "epoch", with_a_bad_batch)
+
+    def recipe(self, folder, how, *more):
+        return load_tiny(
+            folder, f"training.on_nonfinite={how}", "training.checkpoints.every_steps=1", *more
+        )
+
+    def test_stop(self, tmp_path):
+        recipe = self.recipe(tmp_path, "stop")
+        with pytest.raises(
+            InputError,
+            match=r"all 1/2: the loss of step 2 is infinite or no number, at learning rate 0\.05; "
+            r"its images: 00000\d/000\d\.jpg, .*\. Training stopped, and the last checkpoint is "
+            r"kept.*--resume --set training\.on_nonfinite=restore",
+        ):
+            train(recipe, tmp_path / "run", tmp_path)
+        kept = newest_checkpoint(tmp_path / "run")
+        assert read_progress(kept).total_steps == 4
+        assert all(np.isfinite(array).all() for array in weights(tmp_path / "run"))
+        # What the message says.
+        train(self.recipe(tmp_path, "restore"), tmp_path / "run", tmp_path, resume=True)
+
+    @pytest.mark.parametrize("how", ["skip", "restore"])
+    def test_goes_on(self, tmp_path, how, capsys):
+        run = train(self.recipe(tmp_path, how), tmp_path / "run", tmp_path)
+        said = capsys.readouterr().out
+        assert said.count("warning: all 1/2: the loss of step 2 is infinite or no number") == 1
+        end = {"skip": "; the step was skipped\n", "restore": " without this batch\n"}[how]
+        assert end in said
+        assert all(np.isfinite(array).all() for array in weights(run))
+        assert [r["step"] for r in records(run)] == [3, 6, 9]
+        assert all(np.isfinite(r["loss"]) for r in records(run))
+
+    def test_skipping_leaves_all_as_it_was(self, tmp_path):
+        """Skipped or left out, the other steps are the same, but for the count of steps."""
+        overrides = ["model.neck.dropout=0", "training.stages.1.optimizer.momentum=0.5"]
+        runs = [
+            train(self.recipe(tmp_path, how, *overrides), tmp_path / how, tmp_path)
+            for how in ("skip", "restore")
+        ]
+        models = [np.load(newest_checkpoint(run)) for run in runs]
+        for key in models[0]:
+            if key.startswith("model/"):
+                np.testing.assert_array_equal(models[0][key], models[1][key])
+
+
+def _label_out_of_range(step, labels):
+    """Labels for which the head gives no number, in the second batch."""
+    import tensorflow as tf
+
+    return tf.where(step == 1, -2_000_000_000, labels)
+
+
+class TestChangedOnTheWay:
+    def stopped(self, folder, monkeypatch, *overrides) -> None:
+        after_step = Loop._after_step
+
+        def stop(self, learner, steps):
+            if self._progress.total_steps == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            after_step(self, learner, steps)
+
+        monkeypatch.setattr(Loop, "_after_step", stop)
+        with pytest.raises(Interruption):
+            train(load_tiny(folder, *overrides), folder / "run", folder)
+        monkeypatch.undo()
+
+    def test_another_batch_size(self, tmp_path, monkeypatch, capsys):
+        self.stopped(tmp_path, monkeypatch)
+        run = train(
+            load_tiny(tmp_path, "data.batch_size=4"), tmp_path / "run", tmp_path, resume=True
+        )
+        said = capsys.readouterr().out
+        assert "batches of 4 images in place of 8: the learning rate is as the recipe says" in said
+        assert "resuming after step 4 of epoch 2\n" in said
+        assert [record["step"] for record in records(run)] == [3, 12, 18]
+
+    def test_other_data(self, tmp_path, monkeypatch):
+        faces = tmp_path / "faces"
+        _draw_faces(faces, 6, 5)
+        override = "data.train={source: folder, path: faces}"
+        self.stopped(tmp_path, monkeypatch, override)
+        (faces / "2" / "1.png").unlink()
+        with pytest.raises(
+            InputError,
+            match=r"data\.train: has 29 images of 6 identities, and the run began with 30",
+        ):
+            train(load_tiny(tmp_path, override), tmp_path / "run", tmp_path, resume=True)
+
+    def test_other_times(self, tmp_path, monkeypatch, capsys):
+        faces = tmp_path / "faces"
+        _draw_faces(faces, 6, 5)
+        override = "data.train={source: folder, path: faces}"
+        self.stopped(tmp_path, monkeypatch, override)
+        os.utime(faces / "2" / "1.png", (0, 0))
+        train(load_tiny(tmp_path, override), tmp_path / "run", tmp_path, resume=True)
+        assert (
+            "warning: data.train: has the images that the run began with" in capsys.readouterr().out
+        )
+
+    def test_elsewhere(self, tmp_path, monkeypatch, capsys):
+        self.stopped(tmp_path, monkeypatch)
+        file = tmp_path / "run" / "environment.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"keras": "3.0"}))
+        train(load_tiny(tmp_path), tmp_path / "run", tmp_path, resume=True)
+        assert "going on elsewhere: keras 3.0 -> 3." in capsys.readouterr().out
+
+
+def test_another_process_has_the_folder(tmp_path):
+    recipe = load_tiny(tmp_path)
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(InputError, match="run: another process is writing it; wait for its end"),
+    ):
+        train(recipe, tmp_path / "run", tmp_path)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    """What was written before stays, and is gone on from."""
+    import resource
+
+    recipe = load_tiny(tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path)
+    after_step = Loop._after_step
+
+    def fill(self, learner, steps):
+        if self._progress.total_steps == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+        after_step(self, learner, steps)
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(Loop, "_after_step", fill)
+    try:
+        with pytest.raises(
+            InputError, match=r"can't be written: File too large; the checkpoint before it is kept"
+        ):
+            train(load_tiny(tmp_path, OFTEN), tmp_path / "other", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    monkeypatch.undo()
+    assert read_progress(newest_checkpoint(tmp_path / "other")).total_steps == 4
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+
+
+def test_full_memory(tmp_path, monkeypatch):
+    def full(self, *args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(Steps, "on_train_batch_end", full)
+    with pytest.raises(
+        InputError,
+        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), or "
+        r"data\.image_size \(now 32x32\), or training\.precision .*sampled_centers",
+    ):
+        train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+
+
+def test_no_gpu(tmp_path):
+    with pytest.raises(
+        InputError, match=r"asks for a GPU, and the backend \w+ finds only cpu:0; .*device=any"
+    ):
+        train(load_tiny(tmp_path, "training.device=gpu"), tmp_path / "run", tmp_path)
+
+
+def _draw_faces(folder, num_identities: int, num_images: int) -> None:
+    from PIL import Image
+
+    for identity in range(num_identities):
+        (folder / str(identity)).mkdir(parents=True)
+        for image in range(num_images):
+            picture = Image.new("RGB", (32, 32), (40 * identity, 20 * image, 90))
+            picture.save(folder / str(identity) / f"{image}.png")
+
+
+def test_every_byte_of_a_small_checkpoint(tmp_path):
+    """A flipped bit or a cut anywhere is found, also where it would not matter."""
+    run = train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+    path = newest_checkpoint(run)
+    content = path.read_bytes()
+    for place in range(0, len(content), 97):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(InputError, match="not a readable checkpoint"):
+            read_progress(path)
+        path.write_bytes(content[:place])
+        with pytest.raises(InputError, match="not a readable checkpoint"):
+            read_progress(path)
+    path.write_bytes(content)
+    seal(path)
+    assert path.read_bytes() == content
+    assert read_progress(path).total_steps == 9

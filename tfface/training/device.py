@@ -1,0 +1,66 @@
+"""What a recipe wants of the device, and what to do when its memory is full."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+from tfface.errors import InputError
+from tfface.recipe import Recipe
+
+_XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+
+
+def prepare_device(recipe: Recipe) -> None:
+    """Makes the device ready as a recipe wants it; to be called before anything is computed.
+
+    Raises InputError: the recipe asks for a GPU and there is none.
+    """
+    if recipe.training.deterministic:
+        _make_deterministic()
+    devices = keras.distribution.list_devices()
+    if recipe.training.device == "gpu" and not any(name.startswith("gpu") for name in devices):
+        raise InputError(
+            f"training.device: the recipe asks for a GPU, and the backend "
+            f"{keras.backend.backend()} finds only {', '.join(devices)}; check its driver and "
+            "that this backend's package is the one for GPUs, or train here by --set "
+            "training.device=any"
+        )
+
+
+@contextmanager
+def explaining_full_memory(recipe: Recipe) -> Iterator[None]:
+    """Says what to reduce when a device's memory does not suffice in the block.
+
+    Raises InputError: it did not.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Each backend has an error of its own; this is the word in all of them.
+        is_full = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+        if not is_full and type(error).__name__ != "ResourceExhaustedError":
+            raise
+        data, size = recipe.data, "x".join(map(str, recipe.data.image_size))
+        ways = [f"data.batch_size (now {data.batch_size})", f"data.image_size (now {size})"]
+        if recipe.training.precision == "float32":
+            ways.append("training.precision (mixed_bfloat16 takes less)")
+        if recipe.model.head.options.get("sampled_centers", 0) == 1:
+            ways.append("model.head.sampled_centers (with many identities: 0.1)")
+        raise InputError(
+            f"out of memory in a training step: reduce {', or '.join(ways)}; --resume then goes on"
+        ) from error
+
+
+def _make_deterministic() -> None:
+    """Operations whose result doesn't depend on the order in which numbers are added."""
+    if keras.backend.backend() == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        if _XLA_DETERMINISTIC not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} {_XLA_DETERMINISTIC}".strip()
+        return
+    if keras.backend.backend() == "tensorflow":
+        from tfface.kernels.determinism import make_tensorflow_deterministic
+
+        make_tensorflow_deterministic()
