@@ -23,6 +23,10 @@ step makes steps of a recipe's first stage on drawn numbers, in turns: what it v
 trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
 memory is that of a process of its own, beyond what the libraries take.
 
+checkpoint makes steps without and with a checkpoint that is written beside them.
+
+memory trains a recipe as it is and looks at its memory and open files after every epoch.
+
 epoch makes epochs of a recipe's stage, in turns: as the recipe says, and with another cache,
 without augmentation, without prefetch, with batches of other sizes. It says what to change.
 
@@ -39,9 +43,9 @@ import tempfile
 from pathlib import Path
 
 import benchmark_outputs
+import benchmark_recipe
 
 import command
-import recipe_options
 from tfface.errors import InputError
 
 # Of scaling; tfface.benchmark.scaling.Rates has the defaults and where they are from.
@@ -62,20 +66,20 @@ def _convert(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.conversion import as_text, measure_conversion
 
-    _check_results(options)
+    benchmark_outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_conversion(
             options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
         )
     print(as_text(rows))
-    _append(options, rows, ("machine", "tensorflow"))
+    benchmark_outputs.append(options, rows, ("machine", "tensorflow"))
 
 
 def _search(options: argparse.Namespace) -> None:
     from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
     from tfface.benchmark.search import as_text, measure_search
 
-    _check_results(options)
+    benchmark_outputs.check_results(options)
     drawn = DrawnEmbeddings(
         size=options.gallery_size,
         dimension=options.dimension,
@@ -96,13 +100,13 @@ def _search(options: argparse.Namespace) -> None:
     )
     print(as_text(rows))
     command.import_tensorflow_quietly()
-    _append(options, rows, ("machine", "faiss-cpu"))
+    benchmark_outputs.append(options, rows, ("machine", "faiss-cpu"))
 
 
 def _verification(options: argparse.Namespace) -> None:
     from tfface.benchmark.verification import as_text, measure_verification
 
-    _check_results(options)
+    benchmark_outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_verification(
             options.pairs,
@@ -112,83 +116,13 @@ def _verification(options: argparse.Namespace) -> None:
         )
     print(as_text(rows))
     command.import_tensorflow_quietly()
-    _append(options, rows, ("machine",))
-
-
-def _step(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
-    from tfface.training.variants import read_varied
-
-    _check_results(options)
-    benchmark_outputs.check(options)
-    cases = plan_steps(
-        options.recipe,
-        options.set,
-        [read_varied(argument) for argument in options.vary],
-        options.identities,
-        beside=options.beside,
-        xla=[word == "on" for word in options.xla],
-        num_steps=options.steps,
-        trainer=not options.no_trainer,
-    )
-    measured = measure_steps(
-        cases,
-        num_rounds=options.runs,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    table = rows(measured)
-    print(as_text(table))
-    benchmark_outputs.write(options, to_json(measured), "step.png")
-    _append(options, table, ("machine", "tensorflow", "keras"))
-
-
-def _epoch(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    from tfface.benchmark.epoch import advice, as_text, measure_epochs, plan_epochs, rows, to_json
-
-    _check_results(options)
-    benchmark_outputs.check(options)
-    cases = plan_epochs(
-        options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
-    )
-    measured = measure_epochs(
-        cases,
-        options.data_dir,
-        num_rounds=options.runs,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    table = rows(measured)
-    print(as_text(table))
-    print(advice(measured))
-    benchmark_outputs.write(options, to_json(measured), "epoch.png")
-    _append(options, table, ("machine", "tensorflow", "keras"))
-
-
-def _pipeline(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
-    from tfface.recipe import load
-    from tfface.training.parts import TABLES
-
-    _check_results(options)
-    benchmark_outputs.check(options)
-    measured = measure_input(
-        load(options.recipe, TABLES, options.set),
-        options.data_dir,
-        num_images=options.images,
-        num_runs=options.runs,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    print(as_text(measured))
-    benchmark_outputs.write(options, rows(measured), "pipeline.png")
-    _append(options, text_rows(measured), ("machine", "tensorflow", "keras", "backend"))
+    benchmark_outputs.append(options, rows, ("machine",))
 
 
 def _scaling(options: argparse.Namespace) -> None:
     from tfface.benchmark.scaling import Network, Rates, as_text, compute_steps, rows
 
-    _check_results(options)
+    benchmark_outputs.check_results(options)
     given = {key: getattr(options, key) for key in SCALING_RATES}
     steps = compute_steps(
         options.identities,
@@ -197,28 +131,7 @@ def _scaling(options: argparse.Namespace) -> None:
     )
     print("Computed, not measured:")
     print(as_text(steps))
-    _append(options, rows(steps), ())
-
-
-def _check_results(options: argparse.Namespace) -> None:
-    from tfface.files import check_writable
-
-    if options.results:
-        check_writable(options.results)
-
-
-def _append(
-    options: argparse.Namespace, rows: list[dict[str, str]], known: tuple[str, ...]
-) -> None:
-    """Adds rows to --results, each with what is known of the circumstances."""
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
-
-    if options.results:
-        circumstances = {key: environment()[key] for key in known}
-        for row in rows:
-            append_row(options.results, row | circumstances)
-        print(options.results)
+    benchmark_outputs.append(options, rows(steps), ())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -235,27 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     verification = commands.add_parser("verification", help="figures of verification")
     verification.set_defaults(run=_verification)
     _add_verification(verification)
-    step = commands.add_parser("step", help="steps of training, by what is varied")
-    step.set_defaults(run=_step)
-    _add_step(step)
     scaling = commands.add_parser("scaling", help="steps on many devices, computed")
     scaling.set_defaults(run=_scaling)
     _add_scaling(scaling)
-    pipeline = commands.add_parser("pipeline", help="the input pipeline, by stages")
-    pipeline.set_defaults(run=_pipeline)
-    _add_pipeline(pipeline)
-    epoch = commands.add_parser(
-        "epoch", help="epochs of training, with one thing changed at a time"
-    )
-    epoch.set_defaults(run=_epoch)
-    _add_epoch(epoch)
-    for of_command in (convert, search, verification, step, epoch, pipeline, scaling):
-        of_command.add_argument(
-            "--results",
-            type=Path,
-            metavar="CSV",
-            help="add a row for each measurement to this file",
-        )
+    benchmark_recipe.add(commands)
+    for of_command in commands.choices.values():
+        benchmark_outputs.add_results(of_command)
     return parser
 
 
@@ -351,84 +249,6 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
         metavar="D",
         help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
     )
-
-
-def _add_step(parser: argparse.ArgumentParser) -> None:
-    recipe_options.add(parser)
-    recipe_options.add_vary(parser)
-    parser.add_argument(
-        "--identities",
-        type=command.positive,
-        nargs="+",
-        default=[1000],
-        metavar="N",
-        help="that the head tells apart (default 1000)",
-    )
-    parser.add_argument(
-        "--xla", nargs="+", choices=("off", "on"), default=["off"], help="(default off)"
-    )
-    parser.add_argument(
-        "--beside",
-        nargs="+",
-        choices=("keras", "tf_keras"),
-        default=[],
-        help="also the same in plain Keras 3, and in the Keras of TensorFlow 2.1 to 2.15 (the "
-        "package tf_keras)",
-    )
-    parser.add_argument(
-        "--no-trainer", action="store_true", help="leave out the steps that `fit` makes"
-    )
-    parser.add_argument(
-        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
-    )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
-    )
-    benchmark_outputs.add(parser)
-
-
-def _add_epoch(parser: argparse.ArgumentParser) -> None:
-    recipe_options.add(parser)
-    recipe_options.add_data_dir(parser)
-    parser.add_argument(
-        "--batch-sizes",
-        type=command.positive,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="measure these, too",
-    )
-    parser.add_argument(
-        "--stage",
-        type=command.natural,
-        default=0,
-        metavar="N",
-        help="position of the stage (default 0)",
-    )
-    parser.add_argument(
-        "--runs",
-        type=command.positive,
-        default=3,
-        metavar="N",
-        help="epochs of each after the first (default 3)",
-    )
-    benchmark_outputs.add(parser)
-
-
-def _add_pipeline(parser: argparse.ArgumentParser) -> None:
-    recipe_options.add(parser)
-    recipe_options.add_data_dir(parser)
-    parser.add_argument(
-        "--images",
-        type=command.positive,
-        default=20_000,
-        metavar="N",
-        help="of a turn, as far as there are so many (default 20000)",
-    )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
-    )
-    benchmark_outputs.add(parser)
 
 
 def _add_scaling(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ def main(plan: dict) -> None:
     from tfface.training.run import train
 
     # Every loss, not every tenth.
-    callbacks.LOG_EVERY_STEPS = 1
+    callbacks.LOOK_EVERY_STEPS = 1
     if plan.get("coordinator"):
         processes.join(plan["coordinator"], plan["num_processes"], plan["process_id"])
     leave, folder = processes.leave, Path(plan["folder"])

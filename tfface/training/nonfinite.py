@@ -31,9 +31,9 @@ class Nonfinite(keras.metrics.Metric):
             loss: of the step.
             weights: by which it was made; some that every gradient reaches.
         """
-        state = (self.steps + 1, self.number, self.first, self.by_weights)
+        steps, *others = map(ops.convert_to_tensor, self.variables)
         bad = ops.logical_not(ops.isfinite(loss))
-        self.set(noted(state, bad, ops.logical_not(_are_finite([weights]))))
+        self.set(noted((steps + 1, *others), bad, ops.logical_not(_are_finite([weights]))))
 
     def set(self, state) -> None:
         """Assigns (steps, number, first, by_weights)."""
@@ -107,8 +107,9 @@ def _assigning(model: keras.Model, step):
         left = {id(variable) for variable in (*nonfinite.variables, model.optimizer.iterations)}
         everything = (*model.variables, *model.metrics_variables, *model.optimizer.variables)
         state = {id(v): v for v in everything if id(v) not in left}.values()
-        before = [ops.convert_to_tensor(variable) for variable in state]
-        number = ops.convert_to_tensor(nonfinite.number)
+        # A tensor of a variable may be the variable itself.
+        before = [ops.copy(variable) for variable in state]
+        number = ops.copy(nonfinite.number)
         logs = step(data)
         bad_loss = nonfinite.number > number
         bad_update = ops.logical_not(_are_finite(model.trainable_variables))
@@ -126,4 +127,5 @@ def _assigning(model: keras.Model, step):
 
 
 def _are_finite(values):
-    return ops.all(ops.stack([ops.all(ops.isfinite(value)) for value in values]))
+    tensors = [ops.convert_to_tensor(value) for value in values]
+    return ops.all(ops.stack([ops.all(ops.isfinite(tensor)) for tensor in tensors]))

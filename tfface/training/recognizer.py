@@ -95,7 +95,7 @@ class Recognizer(keras.Model):
 
     def weights_are_finite(self) -> bool:
         """Whether no gradient until now was infinite or no number."""
-        return bool(ops.all(ops.isfinite(self._reached_last())))
+        return bool(ops.all(ops.isfinite(ops.convert_to_tensor(self._reached_last()))))
 
     def _reached_last(self) -> keras.Variable:
         """A small weight of the first layer, to which every gradient comes that isn't a number."""

@@ -1,0 +1,149 @@
+"""What a checkpoint costs the steps beside which it is written."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfface.errors import InputError
+from tfface.recipe import Recipe
+from tfface.report.verification_table import align
+from tfface.training import stages
+from tfface.training.callbacks import sync
+from tfface.training.checkpoint import Progress
+from tfface.training.checkpoints import Checkpoints
+from tfface.training.recognizer import Recognizer, build_recognizer
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rounds of equal steps, without a checkpoint and with one.
+
+    Attributes:
+        num_identities: that the head tells apart.
+        batch_size: images of a step.
+        step_seconds: of one step without, the median.
+        num_bytes: of a checkpoint.
+        waited_seconds: that `fit` stood still to copy everything, the median.
+        cost_seconds: by how much longer the steps took with a checkpoint, the median of the rounds.
+    """
+
+    num_identities: int
+    batch_size: int
+    step_seconds: float
+    num_bytes: int
+    waited_seconds: float
+    cost_seconds: float
+
+
+def measure_checkpoints(
+    recipe: Recipe,
+    num_identities: int,
+    *,
+    num_steps: int,
+    num_rounds: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Measured:
+    """Measures the steps of a recipe's first stage, on drawn numbers, in turns.
+
+    Args:
+        num_steps: of a turn; they must last longer than the writing.
+        num_rounds: > 0; of a turn without and one with a checkpoint each.
+        say: is told what is being done.
+    Raises InputError: the recipe asks for published weights, or the steps end before the writing.
+    """
+    if recipe.model.backbone.weights != "none":
+        raise InputError(
+            "checkpoint measures random weights, of which all steps are as long: add "
+            "--set model.backbone.weights=none"
+        )
+    keras.utils.set_random_seed(0)
+    size = recipe.data.image_size
+    recognizer = build_recognizer(recipe.model, size, num_identities, Path(), steps_per_epoch=1)
+    stages.prepare(recognizer, recipe.training.stages[0], num_steps)
+    batches = _batches(recipe, num_identities).repeat(num_steps)
+    say("warm-up")
+    recognizer.fit(batches, shuffle=False, verbose=0)
+    with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
+        checkpoints = Checkpoints(Path(folder), keep=1)
+        without, waited, costs = [], [], []
+        for number in range(num_rounds):
+            say(f"round {number + 1} of {num_rounds}")
+            without.append(_seconds(recognizer, batches, lambda: None))
+            waits: list[float] = []
+            begun = time.perf_counter()
+
+            def save(waits=waits) -> None:
+                start = time.perf_counter()
+                sync(recognizer)
+                checkpoints.save(recognizer, Progress())
+                waits.append(time.perf_counter() - start)
+
+            with_one = _seconds(recognizer, batches, save)
+            checkpoints.wait()
+            if time.perf_counter() - begun > with_one + 0.1:
+                raise InputError(
+                    f"--steps {num_steps}: they end before the checkpoint is written; give more"
+                )
+            waited += waits
+            costs.append(with_one - without[-1])
+        num_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
+    return Measured(
+        num_identities,
+        recipe.data.batch_size,
+        statistics.median(without) / num_steps,
+        num_bytes,
+        statistics.median(waited),
+        statistics.median(costs),
+    )
+
+
+def rows(measured: Measured) -> list[dict[str, str]]:
+    """Returns a row of text; `share` is the cost of one checkpoint a minute."""
+    return [
+        {
+            "identities": f"{measured.num_identities:,}",
+            "batch": str(measured.batch_size),
+            "step s": f"{measured.step_seconds:.2f}",
+            "checkpoint MiB": f"{measured.num_bytes / _MIB:,.0f}",
+            "steps wait s": f"{measured.waited_seconds:.2f}",
+            "cost s": f"{measured.cost_seconds:.2f}",
+            "share, one a minute": f"{100 * measured.cost_seconds / 60:.1f}%",
+            "backend": keras.backend.backend(),
+        }
+    ]
+
+
+def as_text(measured: Sequence[dict[str, str]]) -> str:
+    """Returns the rows as a table."""
+    return align(list(measured[0]), [list(row.values()) for row in measured])
+
+
+def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[], None]) -> float:
+    """Of all steps, with what is to be done after the first of them."""
+
+    class AfterTheFirst(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["loss"])
+            if batch == 0:
+                first()
+
+    start = time.perf_counter()
+    recognizer.fit(batches, shuffle=False, verbose=0, callbacks=[AfterTheFirst()])
+    return time.perf_counter() - start
+
+
+def _batches(recipe: Recipe, num_identities: int) -> tf.data.Dataset:
+    generator = np.random.default_rng(0)
+    shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
+    images = generator.integers(0, 256, shape, dtype=np.uint8)
+    labels = generator.integers(0, num_identities, len(images), dtype=np.int32)
+    return tf.data.Dataset.from_tensors((images, labels))

@@ -1,0 +1,246 @@
+"""The benchmarks of a recipe's training: its steps, epochs, checkpoints and input pipeline."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import benchmark_outputs
+
+import command
+import recipe_options
+
+
+def add(commands) -> None:
+    """Adds the commands to those of `benchmark.py`.
+
+    Args:
+        commands: what `add_subparsers` returned.
+    """
+    for name, run, add_options, says in (
+        ("step", _step, _add_step, "steps of training, by what is varied"),
+        ("checkpoint", _checkpoint, _add_checkpoint, "what checkpoints cost the steps"),
+        ("memory", _memory, _add_memory, "the memory of a run, epoch by epoch"),
+        ("epoch", _epoch, _add_epoch, "epochs of training, with one thing changed at a time"),
+        ("pipeline", _pipeline, _add_pipeline, "the input pipeline, by stages"),
+    ):
+        parser = commands.add_parser(name, help=says, description=f"Measures {says}.")
+        parser.set_defaults(run=run)
+        recipe_options.add(parser)
+        add_options(parser)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _step(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
+    from tfface.training.variants import read_varied
+
+    benchmark_outputs.check_results(options)
+    benchmark_outputs.check(options)
+    cases = plan_steps(
+        options.recipe,
+        options.set,
+        [read_varied(argument) for argument in options.vary],
+        options.identities,
+        beside=options.beside,
+        xla=[word == "on" for word in options.xla],
+        num_steps=options.steps,
+        trainer=not options.no_trainer,
+    )
+    measured = measure_steps(
+        cases,
+        num_rounds=options.runs,
+        say=_say,
+    )
+    table = rows(measured)
+    print(as_text(table))
+    benchmark_outputs.write(options, to_json(measured), "step.png")
+    benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
+
+
+def _checkpoint(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.checkpointing import as_text, measure_checkpoints, rows
+    from tfface.recipe import load
+    from tfface.training.parts import TABLES
+
+    benchmark_outputs.check_results(options)
+    measured = measure_checkpoints(
+        load(options.recipe, TABLES, options.set),
+        options.identities,
+        num_steps=options.steps,
+        num_rounds=options.runs,
+        say=_say,
+    )
+    print(as_text(rows(measured)))
+    benchmark_outputs.append(options, rows(measured), ("machine", "tensorflow", "keras"))
+
+
+def _memory(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.long_run import as_text, measure_long_run, rows, to_json
+    from tfface.files import check_writable, write_json
+    from tfface.recipe import load
+    from tfface.report.plots.long_run import draw_long_run
+    from tfface.training.parts import TABLES
+
+    benchmark_outputs.check_results(options)
+    for output in (options.json, options.plot):
+        if output:
+            check_writable(output)
+    samples = measure_long_run(
+        load(options.recipe, TABLES, options.set), options.data_dir, say=_say
+    )
+    print(as_text(rows(samples)))
+    if options.json:
+        write_json(options.json, to_json(samples))
+        print(f"figures: {options.json}")
+    if options.plot:
+        draw_long_run(options.plot, to_json(samples))
+        print(f"plot: {options.plot}")
+    known = ("machine", "tensorflow", "keras", "backend")
+    benchmark_outputs.append(options, rows(samples), known)
+
+
+def _epoch(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.epoch import advice, as_text, measure_epochs, plan_epochs, rows, to_json
+
+    benchmark_outputs.check_results(options)
+    benchmark_outputs.check(options)
+    cases = plan_epochs(
+        options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
+    )
+    measured = measure_epochs(
+        cases,
+        options.data_dir,
+        num_rounds=options.runs,
+        say=_say,
+    )
+    table = rows(measured)
+    print(as_text(table))
+    print(advice(measured))
+    benchmark_outputs.write(options, to_json(measured), "epoch.png")
+    benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
+
+
+def _pipeline(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
+    from tfface.recipe import load
+    from tfface.training.parts import TABLES
+
+    benchmark_outputs.check_results(options)
+    benchmark_outputs.check(options)
+    measured = measure_input(
+        load(options.recipe, TABLES, options.set),
+        options.data_dir,
+        num_images=options.images,
+        num_runs=options.runs,
+        say=_say,
+    )
+    print(as_text(measured))
+    benchmark_outputs.write(options, rows(measured), "pipeline.png")
+    benchmark_outputs.append(
+        options, text_rows(measured), ("machine", "tensorflow", "keras", "backend")
+    )
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add_vary(parser)
+    parser.add_argument(
+        "--identities",
+        type=command.positive,
+        nargs="+",
+        default=[1000],
+        metavar="N",
+        help="that the head tells apart (default 1000)",
+    )
+    parser.add_argument(
+        "--xla", nargs="+", choices=("off", "on"), default=["off"], help="(default off)"
+    )
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        choices=("keras", "tf_keras"),
+        default=[],
+        help="also the same in plain Keras 3, and in the Keras of TensorFlow 2.1 to 2.15 (the "
+        "package tf_keras)",
+    )
+    parser.add_argument(
+        "--no-trainer", action="store_true", help="leave out the steps that `fit` makes"
+    )
+    parser.add_argument(
+        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+    benchmark_outputs.add(parser)
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--identities",
+        type=command.positive,
+        default=1000,
+        metavar="N",
+        help="that the head tells apart (default 1000)",
+    )
+    parser.add_argument(
+        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add_data_dir(parser)
+    parser.add_argument("--json", type=Path, metavar="F", help="write each epoch's to this file")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them here")
+
+
+def _add_epoch(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add_data_dir(parser)
+    parser.add_argument(
+        "--batch-sizes",
+        type=command.positive,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="measure these, too",
+    )
+    parser.add_argument(
+        "--stage",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="position of the stage (default 0)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="epochs of each after the first (default 3)",
+    )
+    benchmark_outputs.add(parser)
+
+
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+    recipe_options.add_data_dir(parser)
+    parser.add_argument(
+        "--images",
+        type=command.positive,
+        default=20_000,
+        metavar="N",
+        help="of a turn, as far as there are so many (default 20000)",
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+    benchmark_outputs.add(parser)
