@@ -16,7 +16,8 @@ from tests.backbones.test_array_files import safetensors
 from tests.evaluation.test_foreign_embedder import write_onnx, write_tflite
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
-from tfface.training.checkpoint import save_weights
+from tfface.training.checkpoint import weights_of
+from tfface.training.sealed_arrays import write_sealed
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"
@@ -55,7 +56,7 @@ def write_samples(folder: Path) -> None:
     network.save(folder / "plain.keras")
     network.save_weights(folder / "plain.weights.h5")
     network_with_code().save(folder / "code.keras")
-    save_weights(folder / "checkpoint.npz", network)
+    write_sealed(folder / "checkpoint.npz", weights_of(network))
     head = HEADS["arcface"](num_identities=5)
     head.build((None, 8))
     options = {"margin": 0.5, "scale": 64.0}
