@@ -1,6 +1,7 @@
 """Starting a tool several times on this machine, as processes that train together."""
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ OPTION = "--local-processes"
 
 # What ends by itself, because it was told the same as the one that ended first, gets this long.
 _GRACE_SECONDS = 3.0
+# The variable of the environment by which processes know what was typed.
+_GIVEN = "TFFACE_LOCAL_PROCESSES_OF"
 _POLL_SECONDS = 0.1
 
 
@@ -60,12 +63,13 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
     Args:
         arguments: of the tool.
         how_to_go_on: for the message about a process that was lost.
-    Raises InputError: one was lost. SystemExit: process 0 has failed and has said why.
+    Raises InputError: one was lost. SystemExit: process 0 has failed and has said why, or they were
+        asked to end and have ended.
     """
     _, rest = _only_option().parse_known_args(arguments)
     # Of the same kind as on a cluster: an accelerator can't be shared by processes.
-    environment = {"JAX_PLATFORMS": "cpu", **os.environ}
-    signal.signal(signal.SIGTERM, _end)
+    environment = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
+    signal.signal(signal.SIGTERM, _interrupt)
     coordinator = f"127.0.0.1:{_free_port()}"
     with tempfile.TemporaryFile() as heard:
         children = [
@@ -82,12 +86,20 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         ]
         try:
             _wait(children, heard, how_to_go_on)
-        except KeyboardInterrupt:
-            # The terminal interrupts all of them; process 0 says what there is to say.
-            _give_time(children)
-            sys.exit(130)
+        except KeyboardInterrupt as interruption:
+            # The terminal interrupts all of them, SIGTERM only this one.
+            if isinstance(interruption, _Terminated):
+                for child in children:
+                    child.terminate()
+            # They write a checkpoint, and process 0 says what there is to say.
+            sys.exit(max(child.wait() for child in children))
         finally:
             _stop(children)
+
+
+def typed(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments of the command that the user gave, of which this process is a part."""
+    return json.loads(os.environ.get(_GIVEN, "null")) or [*arguments]
 
 
 def _wait(children: list[subprocess.Popen], heard: BinaryIO, how_to_go_on: str) -> None:
@@ -143,5 +155,9 @@ def _free_port() -> int:
         return listening.getsockname()[1]
 
 
-def _end(*_) -> None:
-    sys.exit(128 + signal.SIGTERM)
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+def _interrupt(*_) -> None:
+    raise _Terminated

@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _resume_command(arguments: list[str]) -> str:
-    rest = [argument for argument in arguments if argument != "--resume"]
+    typed = local_processes.typed(arguments)
+    rest = [argument for argument in typed if argument != "--resume"]
     return shlex.join(["python", sys.argv[0], *rest, "--resume"])
 
 

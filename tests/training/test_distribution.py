@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 import train as tool
 
-from tests.training.recipes import load_tiny
+from tests.training.recipes import load_tiny, newest_checkpoint
 from tfface.errors import InputError
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import processes
+from tfface.training.checkpoint import read_progress
 from tfface.training.distribution import OneDevice, distribute, put
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,6 +263,27 @@ class TestLostProcess:
         overrides = [word for override in NINE for word in ("--set", override)]
         tool = str(ROOT / "tools" / "train.py")
         return [sys.executable, tool, str(recipe), "--run-dir", str(run), *overrides, *more]
+
+    def test_asked_to_end_they_write_a_checkpoint(self, tmp_path):
+        run = tmp_path / "run"
+        many = ("--set", "training.stages.1.epochs=500", "--set", DATA, "--local-processes", "2")
+        parent = subprocess.Popen(
+            self.command(tmp_path, run, *many),
+            env=os.environ | jax_devices(1),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for line in parent.stdout:
+            if "all 2/500" in line:
+                break
+        parent.terminate()
+        said, error = parent.communicate(timeout=120)
+        assert parent.returncode == 0, error
+        *_, why, how = said.splitlines()
+        assert why == "SIGTERM: the run has ended before its time; to go on with it:"
+        assert how.endswith("--local-processes 2 --resume")
+        assert read_progress(newest_checkpoint(run)).total_steps > 4
 
     def test_others_end_and_the_run_goes_on(self, tmp_path, four_devices):
         run = tmp_path / "run"
