@@ -369,6 +369,11 @@ class TestRefused:
             distribute(load_tiny(tmp_path, MODEL))
 
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
+    def test_skipped_steps_on_several_devices(self, tmp_path):
+        with pytest.raises(InputError, match="each device would decide for itself: use restore"):
+            distribute(load_tiny(tmp_path, DATA, "training.on_nonfinite=skip"))
+
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_several_processes_on_tensorflow(self):
         with pytest.raises(InputError, match="set KERAS_BACKEND=jax"):
             processes.join("127.0.0.1:1", 2, 0)

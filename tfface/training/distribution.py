@@ -202,6 +202,12 @@ def distribute(recipe: Recipe) -> OneDevice:
     if backend == "jax":
         return OnJax(section)
     if backend == "tensorflow" and section.mode == "data_parallel":
+        if recipe.training.on_nonfinite == "skip":
+            raise InputError(
+                "training.on_nonfinite: skip doesn't work with training.distribution on the "
+                "backend tensorflow, where each device would decide for itself: use restore, or "
+                "KERAS_BACKEND=jax"
+            )
         return Mirrored()
     raise InputError(
         f"training.distribution: {section.mode} doesn't work on the backend {backend}: set "
