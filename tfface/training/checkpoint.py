@@ -54,11 +54,24 @@ class Progress:
         self.ended_by = by
 
 
-def arrays_of(model: keras.Model, progress: Progress) -> dict[str, np.ndarray]:
-    """Returns model, optimizer and progress as they are now; all processes must call it."""
-    variables = _variables(model)
-    arrays = dict(zip(variables, values(model, variables.values()), strict=True))
-    return {"progress": np.array(json.dumps(dataclasses.asdict(progress))), **arrays}
+def arrays_of(
+    model: keras.Model, progress: Progress, reused: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Returns model, optimizer and progress as they are now; all processes must call it.
+
+    Args:
+        reused: what an earlier call returned, to be overwritten: new memory takes ten times as long
+            to fill.
+    """
+    arrays = {"progress": np.array(json.dumps(dataclasses.asdict(progress)))}
+    for key, variable in _variables(model).items():
+        value = _value(model, variable)
+        array = (reused or {}).get(key)
+        if array is None or array.shape != value.shape or array.dtype != value.dtype:
+            array = np.empty_like(value)
+        np.copyto(array, value)
+        arrays[key] = array
+    return arrays
 
 
 def load(path: Path, model: keras.Model) -> Progress:
@@ -134,7 +147,13 @@ def values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.n
 
     All processes must call it.
     """
-    return [fetch(v)[: _shape(model, v)[0]] if len(v.shape) else fetch(v) for v in variables]
+    return [np.array(_value(model, variable)) for variable in variables]
+
+
+def _value(model: keras.Model, variable: keras.Variable) -> np.ndarray:
+    """The value as a run on one device has it; to be copied before anything changes it."""
+    value = fetch(variable)
+    return value[: _shape(model, variable)[0]] if value.ndim else value
 
 
 def _shape(model: keras.Model, variable: keras.Variable) -> tuple[int, ...]:

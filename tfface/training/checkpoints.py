@@ -27,7 +27,7 @@ class Checkpoints:
     """The checkpoints in one folder. Of several processes one writes; all must call each method.
 
     Files are written by a thread of its own from a copy in memory, so a step waits for the copying
-    alone. What goes wrong in it is raised by the next call.
+    alone. What goes wrong in it is raised by the next call. The memory of the copy is kept.
 
     Args:
         folder: made when it is needed.
@@ -39,6 +39,7 @@ class Checkpoints:
         self._keep = keep
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future | None = None
+        self._copy: dict = {}
         self._number = max(map(_number, self._files()), default=0)
 
     def exist(self) -> bool:
@@ -55,7 +56,10 @@ class Checkpoints:
             f"checkpoint-{self._number:06d}-stage-{progress.stage}-step-{progress.total_steps}"
             f"-kept-{progress.kept_epoch}.npz"
         )
-        arrays = checkpoint.arrays_of(model, progress)
+        # What the writer had is written by now.
+        self.wait()
+        self._copy = checkpoint.arrays_of(model, progress, self._copy)
+        arrays = self._copy
         self._start(lambda: self._write(self._folder / name, arrays))
 
     def keep_weights(self, model: keras.Model, progress: Progress) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from tfface.data.batch_part import BatchPart
 from tfface.errors import InputError
 from tfface.heads.layouts import EMBEDDINGS, IDENTITIES, LOGITS
+from tfface.kernels.reading import view
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Distribution as Section
 from tfface.training import processes
@@ -216,12 +217,12 @@ def distribute(recipe: Recipe) -> OneDevice:
 
 
 def fetch(variable: keras.Variable) -> np.ndarray:
-    """Returns the whole value of a variable, in each process.
+    """Returns the whole value of a variable, in each process; to be read before that changes.
 
     No device gets more than one part of it beside its own. All processes must call it.
     """
     if processes.count() == 1 or variable.value.is_fully_replicated:
-        return np.asarray(variable)
+        return view(variable)
     return _gather(variable.value)
 
 

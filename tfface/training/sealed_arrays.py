@@ -28,22 +28,57 @@ def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     Raises InputError: the disk is full, or the folder can't be written.
     """
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
-        with zipfile.ZipFile(temporary, "a") as archive:
+    with replacing(path) as temporary, temporary.open("r+b") as file:
+        hashed = _Hashed(file)
+        with zipfile.ZipFile(hashed, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
             archive.comment = b"0" * _SEAL
-        seal(temporary)
+        _write_seal(file, hashed.digest())
 
 
 def seal(path: Path) -> None:
     """Makes the last bytes of a file the checksum of those before them."""
     with path.open("r+b") as file:
-        digest = _digest(file, path.stat().st_size - _SEAL)
-        file.seek(-_SEAL, 2)
-        file.write(digest)
-        file.flush()
-        # A machine that loses its power may else have the name without the bytes.
-        os.fsync(file.fileno())
+        _write_seal(file, _digest(file, path.stat().st_size - _SEAL))
+
+
+class _Hashed:
+    """A file that is written from front to back, and hashed but for its last `_SEAL` bytes.
+
+    Reading it again for that takes as long as writing it.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._hash = hashlib.sha256()
+        # Not hashed yet: the end may be in it.
+        self._tail = b""
+
+    def write(self, data: bytes | memoryview) -> int:
+        number = self._file.write(data)
+        if len(data) < _SEAL:
+            data = self._tail + bytes(data)
+        else:
+            self._hash.update(self._tail)
+        self._hash.update(memoryview(data)[:-_SEAL])
+        self._tail = bytes(data[-_SEAL:])
+        return number
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def digest(self) -> bytes:
+        return self._hash.hexdigest().encode()
+
+
+def _write_seal(file: BinaryIO, digest: bytes) -> None:
+    file.seek(-_SEAL, 2)
+    file.write(digest)
+    file.flush()
+    # A machine that loses its power may else have the name without the bytes.
+    os.fsync(file.fileno())
 
 
 @contextmanager
