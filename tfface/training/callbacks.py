@@ -9,6 +9,7 @@ from tfface.progress import progress as progress_bar
 from tfface.report.metrics_log import MetricsLog
 from tfface.training.checkpoint import Progress
 from tfface.training.distribution import put
+from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS
 
 LOOK_EVERY_STEPS = 10
 
@@ -109,12 +110,12 @@ class Steps(keras.callbacks.Callback):
     def _found(self, number: int) -> None:
         sync(self.model)
         self._num_nonfinite = number
-        first, by_weights = self.model.nonfinite.take_first()
+        first, cause = self.model.nonfinite.take_first()
         place = first - 1 - self._first_fitted
-        if by_weights and place > 0:
-            error = NonfiniteStep(self._positions[place - 1], "gradient")
-        else:
-            error = NonfiniteStep(self._positions[place], "loss")
+        if cause == GRADIENT_BEFORE and place > 0:
+            place -= 1
+        what = "loss" if cause == LOSS else "gradient"
+        error = NonfiniteStep(self._positions[place], what)
         if self._on_skipped is None:
             self._bar.close()
             raise error

@@ -6,6 +6,10 @@ import functools
 import keras
 from keras import ops
 
+# Why a step is not finite: its loss; the gradient of the step before, which has spoilt the weights;
+# or its own gradient, which `skip_nonfinite` sees.
+LOSS, GRADIENT_BEFORE, GRADIENT = 0, 1, 2
+
 
 class Nonfinite(keras.metrics.Metric):
     """How many steps since the epoch began had a loss that is infinite or no number.
@@ -13,13 +17,13 @@ class Nonfinite(keras.metrics.Metric):
     Attributes:
         steps: seen so far.
         first: the first such step, from 1; 0 for none.
-        by_weights: 1 if the weights had become so by the step before it: its gradient was.
+        cause: of that: LOSS, GRADIENT_BEFORE or GRADIENT.
     """
 
     def __init__(self, name: str = "nonfinite"):
         super().__init__(name=name, dtype="float32")
-        names = ("steps", "number", "first", "by_weights")
-        self.steps, self.number, self.first, self.by_weights = (
+        names = ("steps", "number", "first", "cause")
+        self.steps, self.number, self.first, self.cause = (
             self.add_variable((), initializer="zeros", aggregation="mean", name=name)
             for name in names
         )
@@ -33,32 +37,33 @@ class Nonfinite(keras.metrics.Metric):
         """
         steps, *others = map(ops.convert_to_tensor, self.variables)
         bad = ops.logical_not(ops.isfinite(loss))
-        self.set(noted((steps + 1, *others), bad, ops.logical_not(_are_finite([weights]))))
+        cause = ops.where(_are_finite([weights]), LOSS, GRADIENT_BEFORE)
+        self.set(noted((steps + 1, *others), bad, cause))
 
     def set(self, state) -> None:
-        """Assigns (steps, number, first, by_weights)."""
+        """Assigns (steps, number, first, cause)."""
         for variable, value in zip(self.variables, state, strict=True):
             variable.assign(value)
 
     def result(self):
         return ops.convert_to_tensor(self.number)
 
-    def take_first(self) -> tuple[int, bool]:
-        """Returns `first` and `by_weights`, and forgets them so that the next can be found."""
-        found = int(self.first), bool(int(self.by_weights))
+    def take_first(self) -> tuple[int, int]:
+        """Returns `first` and `cause`, and forgets them so that the next can be found."""
+        found = int(self.first), int(self.cause)
         self.first.assign(0)
         return found
 
 
-def noted(state, bad, by_weights):
-    """Returns (steps, number, first, by_weights) after the step, if it is `bad`."""
-    steps, number, first, before = state
+def noted(state, bad, cause):
+    """Returns (steps, number, first, cause) with the step noted, if it is `bad`."""
+    steps, number, first, cause_before = state
     is_first = ops.logical_and(bad, ops.equal(first, 0))
     return (
         steps,
         number + ops.cast(bad, "float32"),
         ops.where(is_first, steps, first),
-        ops.where(is_first, ops.cast(by_weights, "float32"), before),
+        ops.where(is_first, ops.cast(cause, "float32"), cause_before),
     )
 
 
@@ -91,7 +96,7 @@ def _functional(model: keras.Model, step):
         kept = keras.tree.map_structure(lambda new, old: ops.where(good, new, old), after, state)
         trainable, others, optimizer, metrics = (list(part) for part in kept)
         only_update = ops.logical_and(bad_update, ops.logical_not(bad_loss))
-        metrics[own] = noted(after[3][own], only_update, False)
+        metrics[own] = noted(after[3][own], only_update, GRADIENT)
         count = [id(v) for v in model.optimizer.variables].index(id(model.optimizer.iterations))
         optimizer[count] = after[2][count]
         return logs, (trainable, others, optimizer, metrics)
@@ -118,7 +123,7 @@ def _assigning(model: keras.Model, step):
             for variable, value in zip(state, before, strict=True):
                 variable.assign(value)
             only_update = ops.logical_not(bad_loss)
-            nonfinite.set(noted(tuple(nonfinite.variables), only_update, False))
+            nonfinite.set(noted(tuple(nonfinite.variables), only_update, GRADIENT))
 
         ops.cond(ops.logical_or(bad_loss, bad_update), go_back, lambda: None)
         return logs
