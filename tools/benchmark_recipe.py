@@ -118,6 +118,7 @@ def _epoch(options: argparse.Namespace) -> None:
         cases,
         options.data_dir,
         num_rounds=options.runs,
+        memory=not options.no_memory,
         say=_say,
     )
     table = rows(measured)
@@ -214,6 +215,7 @@ def _add_epoch(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="measure these, too",
     )
+    parser.add_argument("--no-memory", action="store_true", help="leave out the peak of memory")
     parser.add_argument(
         "--stage",
         type=command.natural,

@@ -74,7 +74,8 @@ class Measured:
         first: the epoch that decodes, fills caches and compiles.
         steady: those after it.
         times_first: how many times as long as the first case's in the same round, the median.
-        peak: bytes of memory beyond what the libraries take, in a process of its own.
+        peak: bytes of memory beyond what the libraries take, in a process of its own; None if not
+            measured.
     """
 
     case: Case
@@ -82,7 +83,7 @@ class Measured:
     first: Epoch
     steady: tuple[Epoch, ...]
     times_first: float
-    peak: int
+    peak: int | None
 
     @property
     def seconds(self) -> float:
@@ -148,12 +149,14 @@ def measure_epochs(
     data_dir: Path,
     *,
     num_rounds: int,
+    memory: bool = True,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Measured]:
     """Measures all cases in turns, and each one's memory in a process of its own.
 
     Args:
         num_rounds: > 0; steady epochs of each case.
+        memory: False leaves that out, which takes two epochs more of each.
         say: is told what is being done.
     Raises InputError: the data is missing or unusable.
     """
@@ -172,7 +175,8 @@ def measure_epochs(
         del runs
     measured = []
     for place, case in enumerate(cases):
-        say(f"memory: {case.name}")
+        if memory:
+            say(f"memory: {case.name}")
         measured.append(
             Measured(
                 case,
@@ -183,7 +187,7 @@ def measure_epochs(
                     epochs[place].seconds / num_images[place] / (epochs[0].seconds / num_images[0])
                     for epochs in rounds
                 ),
-                in_process(_memory, case, data_dir),
+                in_process(_memory, case, data_dir) if memory else None,
             )
         )
     return measured
@@ -203,7 +207,7 @@ def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
             "images/s": f"{one.num_images / one.seconds:,.1f}",
             "waits for data": f"{100 * one.data_wait_fraction:.0f}%",
             "processors": f"{100 * one.processor_fraction:.0f}%",
-            "peak MiB": f"{one.peak / _MIB:,.0f}",
+            "peak MiB": "" if one.peak is None else f"{one.peak / _MIB:,.0f}",
             "backend": keras.backend.backend(),
         }
         for one in measured
