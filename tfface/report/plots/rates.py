@@ -43,7 +43,7 @@ def draw_rates(path: Path, rows: Sequence[Mapping]) -> None:
         axes.text(
             1.02,
             place,
-            f"{rate:,.0f}",
+            f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}",
             transform=axes.get_yaxis_transform(),
             va="center",
             fontsize=8.5,
