@@ -278,6 +278,23 @@ class TestLayers:
         )
         assert list(one["dense"]) == ["kernel", "bias"]
 
+    def test_weights_without_a_name_are_told_by_their_place(self):
+        """Some of keras.applications' networks have such."""
+
+        class Scale(keras.layers.Layer):
+            def build(self, input_shape):
+                self.scale = self.add_weight(shape=input_shape[1:])
+
+            def call(self, inputs):
+                return inputs * self.scale
+
+        def model():
+            images = keras.Input((8,))
+            return keras.Model(images, Scale(name="scale")(images), name="backbone")
+
+        (one, _), (other, _) = parts_of(model()), parts_of(model())
+        assert list(one["scale"]) == list(other["scale"]) == ["weight_0"]
+
 
 class TestSources:
     def test_of_another_backbone(self, tmp_path):

@@ -105,11 +105,17 @@ def _layers_in(model: keras.Layer) -> list[keras.Layer]:
 def _by_name(layers: Sequence[keras.Layer]) -> Variables:
     return {
         shown(name): {
-            shown(variable.path.rpartition(f"{layer.name}/")[2]): variable
-            for variable in layer.weights
+            _stable_name(layer, place): variable for place, variable in enumerate(layer.weights)
         }
         for name, layer in zip(_stable_names(layers), layers, strict=True)
     }
+
+
+def _stable_name(layer: keras.Layer, place: int) -> str:
+    """Returns the name of a layer's weight, which may be one of a layer in it."""
+    name = layer.weights[place].path.rpartition(f"{layer.name}/")[2]
+    # One without a name has from Keras how many variables the process had made before.
+    return f"weight_{place}" if re.fullmatch(r"variable(_\d+)?", name) else shown(name)
 
 
 def _stable_names(layers: Sequence[keras.Layer]) -> list[str]:
