@@ -13,7 +13,7 @@ from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
 from tfface.training import checkpoint
 from tfface.training.init_from import read_init
-from tfface.training.matched_layers import parts_of
+from tfface.training.matched_layers import fitting, parts_of
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
 from tfface.training.run import train
 
@@ -277,6 +277,16 @@ class TestLayers:
             list(one) == list(other) == ["input_layer", "dense", "dense_1", "layer_normalization"]
         )
         assert list(one["dense"]) == ["kernel", "bias"]
+
+    def test_without_weights_make_another_network_too(self):
+        """As the scaling of pixels does that an EfficientNet has with its published weights."""
+
+        def model(*layers):
+            return keras.Sequential([keras.Input((8,)), *layers], name="backbone")
+
+        dense, scaling = (keras.layers.Dense(4, name="dense"), keras.layers.Rescaling(2.0))
+        (here, _), (there, _) = parts_of(model(dense)), parts_of(model(scaling, dense))
+        assert fitting(here, there) == (["dense"], ["rescaling isn't here"])
 
     def test_weights_without_a_name_are_told_by_their_place(self):
         """Some of keras.applications' networks have such."""

@@ -120,7 +120,7 @@ class Init:
         return (
             f"{self.path}: nothing of its backbone fits this one: it is {there} there and {here} "
             f"here ({misfit}); set model.backbone to what was trained there, with its options, or "
-            f"give a run with this {here}"
+            f"give a run of {here}"
         )
 
 
