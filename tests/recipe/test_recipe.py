@@ -133,6 +133,8 @@ class TestGoodRecipes:
             ("data.images_per_identity=none", ("data", "images_per_identity"), None),
             ("data.train=synthetic", ("data", "train", "num_identities"), 200),
             ("evaluation.verification=[a.bin]", ("evaluation", "verification"), ["a.bin"]),
+            ("model.init_from=none", ("model", "init_from"), None),
+            ("model.init_from=runs/a", ("model", "init_from"), {"path": "runs/a", "parts": "all"}),
         ],
     )
     def test_overrides(self, tmp_path, override, place, value):
@@ -140,6 +142,11 @@ class TestGoodRecipes:
         for key in place:
             found = found[key]
         assert found == value
+
+    def test_what_a_run_starts_from(self, tmp_path):
+        overrides = ["model.init_from=runs/a", "model.init_from.parts=backbone"]
+        start = read(tmp_path, GOOD, *overrides).model.init_from
+        assert (start.path, start.parts) == (Path("runs/a"), "backbone")
 
     def test_an_override_opens_a_short_form(self, tmp_path):
         text = GOOD.replace("{name: arcface, margin: 0.3}", "arcface")
@@ -196,6 +203,24 @@ class TestMistakes:
     def test_each_is_one_line(self, tmp_path, old, new, line):
         found = lines_of(tmp_path, GOOD.replace(old, new, 1))
         assert any(each.startswith(line) for each in found), found
+
+    @pytest.mark.parametrize(
+        ("given", "line"),
+        [
+            ("3", "model.init_from: must be a path, {path: PATH, parts: PARTS}, or 'none'"),
+            ("{path: a, part: all}", "model.init_from.part: unknown key; did you mean 'parts'?"),
+            ("{parts: all}", "model.init_from.path: missing; it must be given"),
+            ("{path: 3}", "model.init_from.path: 3 is not allowed; must be"),
+            (
+                "{path: a, parts: head}",
+                'model.init_from.parts: "head" is not allowed; must be '
+                "'backbone', 'embedder' or 'all'",
+            ),
+        ],
+    )
+    def test_what_a_run_starts_from(self, tmp_path, given, line):
+        [found] = lines_of(tmp_path, GOOD, f"model.init_from={given}")
+        assert found.startswith(line)
 
     def test_no_stages(self, tmp_path):
         assert lines_of(tmp_path, GOOD, "training.stages=[]") == [

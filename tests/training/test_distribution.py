@@ -20,6 +20,7 @@ import train as tool
 
 from tests.training.recipes import load_tiny, newest_checkpoint
 from tfface.errors import InputError
+from tfface.heads.head_file import load_head
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import processes
 from tfface.training.checkpoint import read_progress
@@ -50,6 +51,11 @@ SAMPLED = (
     *NINE[:-2],
     "model.head.sampled_centers=0.5",
     "training.stages=[{name: all, epochs: 2, optimizer: {name: sgd, learning_rate: 0.002}}]",
+)
+# Too small a rate to change any weight.
+STILL = (
+    "training.stages=[{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 1e-12, "
+    "momentum: 0}}]"
 )
 DATA = "training.distribution.mode=data_parallel"
 MODEL = "training.distribution.mode=model_parallel"
@@ -110,12 +116,21 @@ def two_processes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("two_processes")
     plan = {
         "folder": str(folder),
-        "runs": {"pairs": (*PAIRS, DATA), "data": (*NINE, DATA), "model": (*NINE, MODEL)},
+        "runs": {
+            "pairs": (*PAIRS, DATA),
+            "data": (*NINE, DATA),
+            "model": (*NINE, MODEL),
+            # Not after the run before it, whose files process 0 may still be writing.
+            "started": (*NINE, MODEL, "model.init_from=data", STILL),
+        },
         "coordinator": f"127.0.0.1:{free_port()}",
         "num_processes": 2,
     }
     said = end(*(start({**plan, "process_id": i}, **jax_devices(2)) for i in range(2)))
     assert "model_parallel on 4 devices of 2 processes, class centers in 4 parts" in said
+    assert (
+        "init_from data: 10 weights of the backbone, 5 of the neck; class centers of 9 of" in said
+    )
     return folder
 
 
@@ -198,6 +213,19 @@ def test_pairs_are_judged_alike(four_devices, two_processes):
         figures(four_devices / "one_pairs", *names),
         rtol=TOLERANCE,
     )
+
+
+def test_processes_start_from_another_run(two_processes):
+    """Nine class centers, of which each device has three places."""
+    old, new = (
+        [
+            *keras.saving.load_model(two_processes / run / "model.keras").trainable_weights,
+            load_head(two_processes / run / "head.npz").head.class_centers,
+        ]
+        for run in ("data", "started")
+    )
+    for one, other in zip(old, new, strict=True):
+        np.testing.assert_allclose(np.asarray(other), np.asarray(one), atol=1e-6)
 
 
 def test_the_same_centers_are_sampled(four_devices):

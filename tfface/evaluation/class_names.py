@@ -8,12 +8,13 @@ from pathlib import Path
 from tfface.errors import InputError
 
 
-def read_class_names(path: Path) -> list[str]:
+def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
     """Reads the names of classes; position = label.
 
     Args:
         path: a text file with a name on each line, or a CSV file with the columns `label` (0, 1, 2,
             ... in order) and `name`, as the identities.csv of a run folder and of a dataset is.
+        distinct: False where two may have one name, as identities of two sources may.
     Raises InputError: the file can't be read, or names fewer than two classes, or one twice.
     """
     try:
@@ -31,7 +32,8 @@ def read_class_names(path: Path) -> list[str]:
         raise InputError(f"{path}: class {names.index('')} has no name")
     if len(names) < 2:
         raise InputError(f"{path}: names {len(names)} classes, and there must be two at least")
-    check_distinct(names, f"{path}: two classes")
+    if distinct:
+        check_distinct(names, f"{path}: two classes")
     return names
 
 

@@ -211,9 +211,32 @@ class Neck(Section):
     batch_norm: bool = False
 
 
+class InitFrom(Section):
+    """What another run has learned, to start from; in YAML also its path alone.
+
+    path: a run folder, or a `.keras` file.
+    parts: `all` is the embedder and, of a run folder, what its head has for each identity.
+    """
+
+    path: Path
+    parts: Literal["backbone", "embedder", "all"] = "all"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"path": given}
+        if not isinstance(given, dict):
+            raise PydanticCustomError(
+                "validation", "must be a path, {path: PATH, parts: PARTS}, or 'none'"
+            )
+        return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
+
+
 class Model(Section):
     """embedding_size: width of the embedding; `none` takes what the neck gives as it is.
     pixels: the pixel contract, by default the backbone's own.
+    init_from: with it, the backbone's `weights` are not loaded.
     """
 
     backbone: BackbonePart
@@ -225,6 +248,7 @@ class Model(Section):
     pixels: (
         Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"] | None
     ) = None
+    init_from: Annotated[InitFrom | None, pydantic.BeforeValidator(_none_means_nothing)] = None
 
 
 class EarlyStopping(Section):

@@ -18,6 +18,7 @@ from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
+from tfface.training.init_from import read_init
 from tfface.training.nonfinite import Nonfinite
 from tfface.training.pooling import average_to
 
@@ -140,6 +141,8 @@ def build_recognizer(
 ) -> Recognizer:
     """Builds the model that a recipe's `model` section describes, with its starting weights.
 
+    Those of `init_from` are filled in later: `init_from.read_init`.
+
     Args:
         steps_per_epoch: of the training, for what a head counts in epochs.
         center_shards: into how many parts the head's class centers are to be divided.
@@ -166,28 +169,37 @@ def build_recognizer(
 
 def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
     """Builds the embedder as it is before training: the baseline that a training must beat."""
+    start = read_init(recipe.model, data_dir)
     keras.utils.set_random_seed(recipe.training.seed)
-    return build_embedder(recipe.model, recipe.data.image_size, data_dir)
+    embedder = build_embedder(recipe.model, recipe.data.image_size, data_dir)
+    if start is not None:
+        print(start.fill(embedder), flush=True)
+    return embedder
 
 
 def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
-    """Builds images -> embeddings from plain Keras layers: the saved file needs no tfface."""
+    """Builds images -> embeddings from plain Keras layers: the saved file needs no tfface.
+
+    It has its starting weights, but for those of `init_from` (`init_from.read_init`).
+    """
     part = recipe.backbone
+    # What init_from fills need not be fetched before.
+    weights = "none" if recipe.init_from is not None else part.weights
     backbone = build(
         BACKBONES[part.name],
         part.options,
         data_dir,
         image_size=image_size,
-        weights="imagenet" if part.weights == "imagenet" else None,
+        weights="imagenet" if weights == "imagenet" else None,
     )
     images = keras.Input((*image_size, 3), name="images")
     features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
     embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
-    if part.weights not in ("imagenet", "none"):
-        checkpoint = data_dir / part.weights
-    elif part.weights == "imagenet" and backbone.imagenet_url is not None:
+    if weights not in ("imagenet", "none"):
+        checkpoint = data_dir / weights
+    elif weights == "imagenet" and backbone.imagenet_url is not None:
         checkpoint = download(backbone.imagenet_url)
     if checkpoint is not None:
         loaded = start_from(checkpoint, backbone, embedder)

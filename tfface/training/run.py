@@ -26,6 +26,7 @@ from tfface.training import checkpoint, processes
 from tfface.training.datasets import RunData, load_data
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import OneDevice, distribute
+from tfface.training.init_from import read_init
 from tfface.training.interruption import Interruptions
 from tfface.training.loop import Loop
 from tfface.training.recognizer import Recognizer, build_recognizer
@@ -72,6 +73,8 @@ def _train(
 
     # ------------------------------------------------------------------------------------- data
     print(f"run: {run.path}", flush=True)
+    # A checkpoint has all of it, and what it came from may be gone.
+    start = None if resume and run.has_begun() else read_init(recipe.model, data_dir)
     data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
     distribution.check_batch(data.train.batch_size)
     print(f"data: {data.description}", flush=True)
@@ -94,6 +97,10 @@ def _train(
             ),
         )
         print(f"model: {_describe_model(recipe, recognizer)}{distribution.description}", flush=True)
+        if start is not None:
+            print(start.fill(recognizer.embedder, recognizer.head, data.identities), flush=True)
+            # It is as large as the model.
+            del start
         if data.test_images is not None:
             _check_classifies(recognizer)
 
@@ -210,9 +217,12 @@ def _with_precision(policy: str, make):
 
 def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
     height, width = recipe.data.image_size
-    part = recipe.model.backbone
+    part, init_from = recipe.model.backbone, recipe.model.init_from
+    weights = part.weights if part.weights != "none" else "random weights"
+    if init_from is not None:
+        weights = f"init_from {init_from.path}"
     return (
-        f"{part.name} ({part.weights if part.weights != 'none' else 'random weights'}), "
+        f"{part.name} ({weights}), "
         f"{height}x{width} pixels -> embedding of {recognizer.embedder.output_shape[-1]} -> "
         f"{_describe_head(recipe)}, {recognizer.count_params():,} parameters, "
         f"{recipe.training.precision}, backend {keras.backend.backend()}"

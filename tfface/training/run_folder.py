@@ -73,13 +73,13 @@ class RunFolder:
         """
         if reason := self.reason_against(recipe):
             raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
-        if self._has_begun() and not resume:
+        if self.has_begun() and not resume:
             raise InputError(
                 f"{self.path}: holds an unfinished run; go on with it by --resume, or choose "
                 "another --run-dir"
             )
         remove_partial(self.path)
-        if self._has_begun():
+        if self.has_begun():
             self._say_what_differs()
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
@@ -90,19 +90,20 @@ class RunFolder:
 
         Raises InputError: it is other data.
         """
-        if self._has_begun():
+        if self.has_begun():
             data_record.check_same(self.data, sources)
         data_record.write(self.data, sources)
 
     def reason_against(self, recipe: Recipe) -> str:
         """Returns why no run of this recipe can go on here, "" where it can."""
-        if not (self._has_begun() or self.report.exists()):
+        if not (self.has_begun() or self.report.exists()):
             return ""
         if not self.recipe.is_file():
             return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
         return "" if self._same_recipe(recipe) else "holds a run of another recipe"
 
-    def _has_begun(self) -> bool:
+    def has_begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
         return Checkpoints(self.checkpoints).exist()
 
     def _same_recipe(self, recipe: Recipe) -> bool:
