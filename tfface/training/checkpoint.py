@@ -26,6 +26,7 @@ class Progress:
         step: steps made in the epoch that is not finished yet.
         total_steps: steps made in all stages.
         metrics: values of the metrics' variables after `step`; empty where it is 0.
+        learning_rate: with which the epoch began.
         best: best value of the stage's early-stopping monitor so far.
         epochs_since_best: epochs finished after the one that gave `best`.
         kept_epoch: the epoch of this stage whose weights it would end with; 0 are those it began
@@ -42,6 +43,7 @@ class Progress:
     step: int = 0
     total_steps: int = 0
     metrics: list[float] = dataclasses.field(default_factory=list)
+    learning_rate: float = 0.0
     best: float | None = None
     epochs_since_best: int = 0
     kept_epoch: int = 0
@@ -136,8 +138,8 @@ def _progress(file: Mapping[str, np.ndarray]) -> Progress:
             raise ValueError(f"{field.name} is no count")
     if not isinstance(progress.ended_by, str) or not isinstance(progress.best, float | None):
         raise ValueError("best or ended_by is of another type")
-    if not all(isinstance(value, float) for value in progress.metrics):
-        raise ValueError("metrics are no numbers")
+    if not all(isinstance(value, float) for value in (*progress.metrics, progress.learning_rate)):
+        raise ValueError("metrics or learning_rate are no numbers")
     progress.left_out = [(int(epoch), int(step)) for epoch, step in progress.left_out]
     return progress
 

@@ -197,7 +197,8 @@ class Loop:
         progress, steps_per_epoch = self._progress, learner.train.steps_per_epoch
         title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
         positions = self._positions(learner)
-        rate = float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
+        if progress.step == 0:
+            progress.learning_rate = self._learning_rate()
         batches = self._batches(learner, positions)
         started = time.perf_counter()
         try:
@@ -229,7 +230,7 @@ class Loop:
                     **figures,
                     **_gap(stage, figures),
                     **({"ended_by": progress.ended_by} if progress.ended_by else {}),
-                    "learning_rate": rate,
+                    "learning_rate": progress.learning_rate,
                     "epoch_seconds": round(seconds, 3),
                     "images_per_second": round(
                         len(positions) * learner.train.batch_size / seconds, 1
@@ -339,6 +340,9 @@ class Loop:
         results = learner.model.get_metrics_result()
         return {name: float(results[name]) for name in ("loss", "accuracy")}
 
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
+
     def _leave_out(self, error: NonfiniteStep, stage: Stage, learner: Learner) -> None:
         """Goes back to the last checkpoint, from where the run does without that batch.
 
@@ -375,10 +379,9 @@ class Loop:
     def _describe(self, error: NonfiniteStep, title: str, learner: Learner) -> str:
         files = learner.train.file_names(self._progress.total_epochs, error.step)
         more = f", and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
-        rate = float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
         return (
             f"{title}: the {error.what} of step {error.step + 1} is infinite or no number, at "
-            f"learning rate {rate:.3g}; its images: {', '.join(files[:_SHOWN_FILES])}{more}"
+            f"learning rate {self._learning_rate():.3g}; its images: {', '.join(files[:_SHOWN_FILES])}{more}"
         )
 
 
