@@ -12,6 +12,7 @@ from tfface.training.distribution import put
 from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS
 
 LOOK_EVERY_STEPS = 10
+_SHOWN_FILES = 8
 
 
 class NonfiniteStep(Exception):
@@ -26,6 +27,18 @@ class NonfiniteStep(Exception):
         super().__init__(f"step {step}: {what}")
         self.step = step
         self.what = what
+
+    def describe(self, learning_rate: float, files: Sequence[str]) -> str:
+        """Returns what happened, in words.
+
+        Args:
+            files: the names of the batch's images.
+        """
+        more = f", and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
+        return (
+            f"the {self.what} of step {self.step + 1} is infinite or no number, at learning rate "
+            f"{learning_rate:.3g}; its images: {', '.join(files[:_SHOWN_FILES])}{more}"
+        )
 
 
 class Steps(keras.callbacks.Callback):

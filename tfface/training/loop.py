@@ -31,7 +31,6 @@ from tfface.training.run_folder import RunFolder
 
 # Of a recipe whose batches are so often useless, something else is wrong.
 _MOST_LEFT_OUT = 10
-_SHOWN_FILES = 8
 
 
 class Loop:
@@ -378,11 +377,7 @@ class Loop:
 
     def _describe(self, error: NonfiniteStep, title: str, learner: Learner) -> str:
         files = learner.train.file_names(self._progress.total_epochs, error.step)
-        more = f", and {len(files) - _SHOWN_FILES} more" if len(files) > _SHOWN_FILES else ""
-        return (
-            f"{title}: the {error.what} of step {error.step + 1} is infinite or no number, at "
-            f"learning rate {self._learning_rate():.3g}; its images: {', '.join(files[:_SHOWN_FILES])}{more}"
-        )
+        return f"{title}: {error.describe(self._learning_rate(), files)}"
 
 
 def _metrics(model: keras.Model) -> list[float]:
