@@ -4,7 +4,6 @@ A run may end at any moment and goes on from its newest checkpoint as if it hadn
 all that training changes, and what a batch holds is a function of (seed, epoch, step).
 """
 
-import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +21,7 @@ from tfface.training.checkpoint import Progress, values
 from tfface.training.checkpoints import Checkpoints
 from tfface.training.datasets import RunData
 from tfface.training.distribution import OneDevice
+from tfface.training.epoch_figures import check_finite, say_epoch
 from tfface.training.feature_cache import FeatureCache
 from tfface.training.interruption import Interruption, Interruptions
 from tfface.training.learner import Learner, on_images
@@ -207,7 +207,7 @@ class Loop:
             seconds = time.perf_counter() - started
             with averaged(self._recognizer):
                 figures = self._figures(learner) | learner.validate()
-            _check_finite(figures, title)
+            check_finite(figures, title)
         except Interruption:
             # All steps are made, but validation isn't.
             if progress.step == steps_per_epoch:
@@ -227,7 +227,7 @@ class Loop:
                     "stage": stage.name,
                     "step": progress.total_steps,
                     **figures,
-                    **_gap(stage, figures),
+                    **stage_end.gap_figure(stage, figures),
                     **({"ended_by": progress.ended_by} if progress.ended_by else {}),
                     "learning_rate": progress.learning_rate,
                     "epoch_seconds": round(seconds, 3),
@@ -237,7 +237,7 @@ class Loop:
                 }
             )
             self._save()
-            _say_epoch(title, stage, figures, seconds, keep, progress)
+            say_epoch(title, stage, figures, seconds, keep, progress)
             self._end_if_asked()
 
     def _positions(self, learner: Learner) -> list[int]:
@@ -382,35 +382,3 @@ class Loop:
 
 def _metrics(model: keras.Model) -> list[float]:
     return [float(value) for value in values(model, model.metrics_variables)]
-
-
-def _check_finite(figures: dict[str, float], title: str) -> None:
-    for name, value in figures.items():
-        if not math.isfinite(value):
-            raise InputError(
-                f"{title}: {name} became {value}; training stopped and the last checkpoint is "
-                "kept. Lower the learning rate, or use precision float32"
-            )
-
-
-def _gap(stage: Stage, figures: dict[str, float]) -> dict[str, float]:
-    return {"accuracy_gap": stage_end.gap(figures)} if stage.end_on_gap is not None else {}
-
-
-def _say_epoch(
-    title: str,
-    stage: Stage,
-    figures: dict[str, float],
-    seconds: float,
-    keep: bool,
-    progress: Progress,
-) -> None:
-    shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    best = " (best)" if keep and stage.early_stopping is not None else ""
-    print(f"  {title}: {shown}, {seconds:.1f} s{best}", flush=True)
-    if progress.ended_by == "end_on_gap":
-        print(
-            f"  training accuracy is {stage_end.gap(figures):.4f} above validation accuracy, more "
-            f"than {stage.end_on_gap.threshold:g}: the stage ends",
-            flush=True,
-        )

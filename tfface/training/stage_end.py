@@ -14,6 +14,11 @@ def gap(figures: dict[str, float]) -> float:
     return figures["accuracy"] - figures["val_accuracy"]
 
 
+def gap_figure(stage: Stage, figures: dict[str, float]) -> dict[str, float]:
+    """Returns the gap by its name in the log, where the stage looks at it."""
+    return {"accuracy_gap": gap(figures)} if stage.end_on_gap is not None else {}
+
+
 def judge(progress: Progress, stage: Stage, figures: dict[str, float]) -> bool:
     """Notes an epoch's figures in `progress`; returns whether the stage may end with its weights.
 
