@@ -96,9 +96,12 @@ class Loop:
                         self._begin(number, stage)
                     self._train_stage(stage)
             finally:
+                # One of several may have failed alone, and the others don't come then.
                 if alone:
                     with self._interruptions.deferred():
                         self._checkpoints.wait()
+        if not alone:
+            self._checkpoints.wait()
 
     def _keeps_weights(self, number: int) -> bool:
         all_stages = self._recipe.training.stages
