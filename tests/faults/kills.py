@@ -48,8 +48,6 @@ training:
     - {name: head, freeze: backbone, epochs: 4, optimizer: adam}
     - {name: all, epochs: 6, optimizer: {name: sgd, learning_rate: 0.05, weight_decay: 5e-4},
        warmup_epochs: 1, schedule: cosine}
-evaluation:
-  verification: [synthetic]
 """
 
 
@@ -264,7 +262,7 @@ class Outcome:
 def kill(kind: Kind, folder: Path, num_kills: int, seed: int) -> Outcome:
     """Kills a tool so often, at moments drawn by the seed, letting it go on each time.
 
-    Up to 4 times in a row; then it may end, and is compared.
+    Up to 5 times in a row; then it may end, and is compared.
     """
     numbers = random.Random(f"{kind.name} {seed}")
     folder.mkdir(parents=True)
@@ -275,7 +273,7 @@ def kill(kind: Kind, folder: Path, num_kills: int, seed: int) -> Outcome:
     outcome = Outcome(kind.name, collections.Counter(), 0, [])
     while outcome.kills.total() < num_kills:
         output = folder / f"killed_{outcome.num_ends}"
-        for _ in range(min(4, num_kills - outcome.kills.total())):
+        for _ in range(min(5, num_kills - outcome.kills.total())):
             moment = numbers.choice(kind.moments)
             if not _killed(kind, folder, output, moment, seconds, numbers):
                 break

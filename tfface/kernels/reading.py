@@ -10,6 +10,9 @@ def view(variable: keras.Variable) -> np.ndarray:
     On a CPU it is the variable's own memory: for as long as it is held, TensorFlow would copy the
     variable before it changes it.
     """
-    if keras.backend.backend() == "tensorflow":
-        return np.asarray(memoryview(variable.value.read_value().cpu()))
-    return np.asarray(variable)
+    if keras.backend.backend() != "tensorflow":
+        return np.asarray(variable)
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        return np.asarray(memoryview(tf.identity(variable.value)))
