@@ -27,6 +27,7 @@ REFERENCE = (ROOT / "docs" / "RECIPES.md").read_text(encoding="utf-8")
 DEFAULTS = {
     "training.stages.N.schedule": "`constant`",
     "model.neck": "see below",
+    "training.checkpoints": "see below",
     "model.pixels": "the backbone's",
 }
 
