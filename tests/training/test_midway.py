@@ -132,6 +132,20 @@ def test_a_second_interrupt_ends_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch):
+    def fail(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Steps, "on_train_batch_end", fail)
+    with pytest.raises(KeyboardInterrupt):
+        train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+    assert newest_checkpoint(tmp_path / "run").name.endswith("-stage-0-step-0-kept-0.npz")
+    monkeypatch.undo()
+    recipe = load_tiny(tmp_path, "training.seed=7", "model.embedding_size=4")
+    run = train(recipe, tmp_path / "run", tmp_path, resume=True)
+    assert_same_run(run, train(recipe, tmp_path / "other", tmp_path))
+
+
 class TestDamagedCheckpoints:
     def test_the_one_before_is_gone_on_from(self, tmp_path, each_checkpoint, capsys):
         recipe = load_tiny(tmp_path, OFTEN)

@@ -19,7 +19,7 @@ from tfface.training import checkpoint, processes
 from tfface.training.checkpoint import Progress
 from tfface.training.sealed_arrays import write_sealed
 
-_NAME = re.compile(r"checkpoint-(\d+)-stage-(\d+)-step-\d+-kept-(\d+)\.npz")
+_NAME = re.compile(r"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+)\.npz")
 _KEPT_NAME = re.compile(r"kept-(\d+)-(\d+)\.npz")
 
 
@@ -43,8 +43,18 @@ class Checkpoints:
         self._number = max(map(_number, self._files()), default=0)
 
     def exist(self) -> bool:
-        """Whether there is one, whole or not."""
-        return bool(self._files())
+        """Whether there is one, whole or not, that a step was made for.
+
+        One of the very beginning is worth nothing: a new run makes the same.
+        """
+        return any(_NAME.fullmatch(path.name).group(2, 3) != ("0", "0") for path in self._files())
+
+    def clear(self) -> None:
+        """Removes all, of a run that begins anew."""
+        if processes.is_writer() and self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if _NAME.fullmatch(path.name) or _KEPT_NAME.fullmatch(path.name):
+                    path.unlink()
 
     def save(self, model: keras.Model, progress: Progress) -> None:
         """Writes model, optimizer and progress as they are now, and removes the oldest.
@@ -158,7 +168,7 @@ class Checkpoints:
         files = self._files()
         for old in files[: -self._keep]:
             old.unlink()
-        wanted = {_NAME.fullmatch(file.name).group(2, 3) for file in files[-self._keep :]}
+        wanted = {_NAME.fullmatch(file.name).group(2, 4) for file in files[-self._keep :]}
         for kept in self._folder.iterdir():
             match = _KEPT_NAME.fullmatch(kept.name)
             if match and match.groups() not in wanted:

@@ -73,7 +73,11 @@ class Loop:
             written.
         """
         all_stages = self._recipe.training.stages
-        found = self._checkpoints.newest(self._keeps_weights) if resume else None
+        found = None
+        if resume and self._checkpoints.exist():
+            found = self._checkpoints.newest(self._keeps_weights)
+        else:
+            self._checkpoints.clear()
         first = found[1].stage if found else 0
         if first >= len(all_stages):
             raise InputError(
