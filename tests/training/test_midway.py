@@ -8,6 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training.recipes import load_tiny, newest_checkpoint
 from tests.training.test_resume import records
@@ -194,7 +195,7 @@ class TestNonfinite:
                 return batches
             # All of one identity, which no other batch is.
             return batches.enumerate(first_step).map(
-                lambda step, batch: (batch[0], batch[1] if step != 1 else batch[1] * 0)
+                lambda step, batch: (batch[0], batch[1] * tf.cast(step != 1, tf.int32))
             )
 
         def bad_for_it(self, embeddings, labels, training):
