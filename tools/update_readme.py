@@ -1,4 +1,4 @@
-"""Make the tables of README.md anew from results/*.csv.
+"""Make the tables of README.md and docs/ anew from results/*.csv.
 
 Example:
     python tools/update_readme.py
@@ -19,11 +19,14 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.report.results import fill_tables
 
     root = Path(__file__).resolve().parent.parent
-    readme = root / "README.md"
-    text = fill_tables(readme.read_text(encoding="utf-8"), root)
-    with replacing(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    print(readme)
+    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        before = page.read_text(encoding="utf-8")
+        text = fill_tables(before, root)
+        if text == before:
+            continue
+        with replacing(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        print(page)
 
 
 if __name__ == "__main__":

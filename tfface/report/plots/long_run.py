@@ -20,8 +20,8 @@ def draw_long_run(path: Path, rows: Sequence[Mapping[str, int]]) -> None:
     epochs = [row["epoch"] for row in rows]
     above.plot(epochs, [row["resident_bytes"] / 2**20 for row in rows], color=BLUE)
     below.plot(epochs, [row["num_files"] for row in rows], color=BLUE)
-    dress(above, "", "resident memory, MiB", "")
-    dress(below, "epoch", "open files", "")
+    dress(above, "resident memory, MiB", "", "")
+    dress(below, "open files", "epoch", "")
     for axes in (above, below):
         axes.set_ylim(bottom=0)
     save(figure, path)
