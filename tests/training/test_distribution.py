@@ -294,7 +294,7 @@ class TestLostProcess:
 
     def test_asked_to_end_they_write_a_checkpoint(self, tmp_path):
         run = tmp_path / "run"
-        many = ("--set", "training.stages.1.epochs=500", "--set", DATA, "--local-processes", "2")
+        many = ("--set", "training.stages.0.epochs=500", "--set", DATA, "--local-processes", "2")
         parent = subprocess.Popen(
             self.command(tmp_path, run, *many),
             env=os.environ | jax_devices(1),

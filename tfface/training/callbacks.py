@@ -8,7 +8,7 @@ import keras
 from tfface.progress import progress as progress_bar
 from tfface.report.metrics_log import MetricsLog
 from tfface.training.checkpoint import Progress
-from tfface.training.distribution import put
+from tfface.training.distribution import fetch, put
 from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS
 
 LOOK_EVERY_STEPS = 10
@@ -81,8 +81,8 @@ class Steps(keras.callbacks.Callback):
             variables = self.model.metrics_variables
             for variable, value in zip(variables, self._progress.metrics, strict=True):
                 put(variable, value)
-            self._first_fitted = int(self.model.nonfinite.steps)
-            self._num_nonfinite = int(self.model.nonfinite.number)
+            self._first_fitted = int(fetch(self.model.nonfinite.steps))
+            self._num_nonfinite = int(fetch(self.model.nonfinite.number))
         self._bar = progress_bar(
             total=len(self._positions), description=self._description, unit="steps"
         )
@@ -106,8 +106,8 @@ class Steps(keras.callbacks.Callback):
         Raises NonfiniteStep: one was not.
         """
         sync(self.model)
-        if int(self.model.nonfinite.number) > self._num_nonfinite:
-            self._found(int(self.model.nonfinite.number))
+        if int(fetch(self.model.nonfinite.number)) > self._num_nonfinite:
+            self._found(int(fetch(self.model.nonfinite.number)))
         if self._on_skipped is None and not self.model.weights_are_finite():
             raise NonfiniteStep(self._progress.step - 1, "gradient")
 

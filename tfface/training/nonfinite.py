@@ -6,6 +6,8 @@ import functools
 import keras
 from keras import ops
 
+from tfface.training.distribution import fetch
+
 # Why a step is not finite: its loss; the gradient of the step before, which has spoilt the weights;
 # or its own gradient, which `skip_nonfinite` sees.
 LOSS, GRADIENT_BEFORE, GRADIENT = 0, 1, 2
@@ -50,7 +52,7 @@ class Nonfinite(keras.metrics.Metric):
 
     def take_first(self) -> tuple[int, int]:
         """Returns `first` and `cause`, and forgets them so that the next can be found."""
-        found = int(self.first), int(self.cause)
+        found = int(fetch(self.first)), int(fetch(self.cause))
         self.first.assign(0)
         return found
 
