@@ -86,7 +86,7 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
             "epochs": f"{last.epoch:,}",
             f"MiB after {first.epoch:,}": f"{first.resident_bytes / _MIB:,.0f}",
             "MiB at the end": f"{last.resident_bytes / _MIB:,.0f}",
-            "MiB an epoch": f"{slope:+.3f}",
+            "MiB an epoch": f"{round(slope, 3) + 0.0:+.3f}",
             "files": f"{first.num_files} -> {last.num_files}",
             "threads": f"{first.num_threads} -> {last.num_threads}",
         }
