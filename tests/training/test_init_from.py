@@ -11,7 +11,7 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
-from tfface.training import checkpoint
+from tfface.training.checkpoints import Checkpoints
 from tfface.training.init_from import read_init
 from tfface.training.matched_layers import fitting, parts_of
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
@@ -410,13 +410,14 @@ class TestRuns:
         stages = "training.stages=[{name: all, epochs: 2, optimizer: sgd}]"
         recipe = load_tiny(tmp_path, FROM, stages)
         whole = train(recipe, tmp_path / "whole", tmp_path)
-        save = checkpoint.save
+        save = Checkpoints.save
 
-        def save_and_stop(path, model, progress):
-            save(path, model, progress)
-            raise KeyboardInterrupt
+        def save_and_stop(self, model, progress):
+            save(self, model, progress)
+            if progress.epoch:
+                raise KeyboardInterrupt
 
-        monkeypatch.setattr(checkpoint, "save", save_and_stop)
+        monkeypatch.setattr(Checkpoints, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / "stopped", tmp_path)
         monkeypatch.undo()
