@@ -249,7 +249,8 @@ class TestNonfinite:
         with np.load(newest_checkpoint(runs[0])) as one, np.load(newest_checkpoint(runs[1])) as two:
             for key in one:
                 if key.startswith("model/"):
-                    np.testing.assert_array_equal(one[key], two[key])
+                    # On JAX they are two programs, which round in other places.
+                    np.testing.assert_allclose(one[key], two[key], rtol=1e-6)
 
 
 class TestChangedOnTheWay:
