@@ -60,6 +60,7 @@ class Kind:
         summary: what is the same whether it was killed or not, of the output.
         moments: when it is killed; the keys of MOMENTS.
         environment: beside the usual one.
+        done_by: a file of the output with which all is done, where the tool refuses to do it again.
     """
 
     name: str
@@ -67,6 +68,10 @@ class Kind:
     summary: Callable[[Path], object]
     moments: tuple[str, ...]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    done_by: str = ""
+
+    def is_done(self, output: Path) -> bool:
+        return bool(self.done_by) and (output / self.done_by).exists()
 
 
 @dataclasses.dataclass
@@ -238,7 +243,13 @@ KINDS = {
         _training("mixed_float16", "training.precision=mixed_float16"),
         _training("ArcFace on JAX", backend="jax"),
         Kind("conversion", _convert, _folder_summary, ("any time", "write")),
-        Kind("gallery", _build_gallery, _folder_summary, ("any time", "write")),
+        Kind(
+            "gallery",
+            _build_gallery,
+            _folder_summary,
+            ("any time", "write"),
+            done_by="gallery.json",
+        ),
     )
 }
 
@@ -278,6 +289,8 @@ def kill(kind: Kind, folder: Path, num_kills: int, seed: int) -> Outcome:
             if not _killed(kind, folder, output, moment, seconds, numbers):
                 break
             outcome.kills[moment] += 1
+            if kind.is_done(output):
+                break
         _finish(kind, folder, output)
         found = kind.summary(output)
         outcome.num_ends += 1
@@ -315,6 +328,8 @@ def _killed(kind, folder, output, moment, seconds, numbers) -> bool:
 
 
 def _finish(kind: Kind, folder: Path, output: Path) -> None:
+    if kind.is_done(output):
+        return
     said = folder / "said.txt"
     if _start(kind, folder, output, said).wait():
         raise RuntimeError(f"{kind.name} failed:\n{said.read_text()}")
