@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from tfface.benchmark.step import drawn_batch
 from tfface.errors import InputError
 from tfface.recipe import Recipe
 from tfface.report.verification_table import align
@@ -69,7 +69,8 @@ def measure_checkpoints(
     size = recipe.data.image_size
     recognizer = build_recognizer(recipe.model, size, num_identities, Path(), steps_per_epoch=1)
     stages.prepare(recognizer, recipe.training.stages[0], num_steps)
-    batches = _batches(recipe, num_identities).repeat(num_steps)
+    batch = drawn_batch(recipe, num_identities)
+    batches = tf.data.Dataset.from_tensors(batch).repeat(num_steps)
     say("warm-up")
     recognizer.fit(batches, shuffle=False, verbose=0)
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
@@ -139,11 +140,3 @@ def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[
     start = time.perf_counter()
     recognizer.fit(batches, shuffle=False, verbose=0, callbacks=[AfterTheFirst()])
     return time.perf_counter() - start
-
-
-def _batches(recipe: Recipe, num_identities: int) -> tf.data.Dataset:
-    generator = np.random.default_rng(0)
-    shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
-    images = generator.integers(0, 256, shape, dtype=np.uint8)
-    labels = generator.integers(0, num_identities, len(images), dtype=np.int32)
-    return tf.data.Dataset.from_tensors((images, labels))

@@ -210,7 +210,7 @@ def as_text(measured: Sequence[dict[str, str]]) -> str:
 def _make(case: Case) -> tuple[Callable[[], object], float | None]:
     """Returns what makes the case's steps, and how many operations one of ours has."""
     recipe = case.recipe
-    batch = _batch(recipe, case.num_identities)
+    batch = drawn_batch(recipe, case.num_identities)
     keras.utils.set_random_seed(0)
     if case.who in BESIDE:
         step = plain_step(case.who, recipe, case.num_identities, batch)
@@ -258,7 +258,8 @@ def _repeated(step: Callable[[], float], times: int) -> Callable[[], None]:
     return run
 
 
-def _batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a batch as the recipe wants it, of drawn pixels and labels."""
     generator = np.random.default_rng(0)
     shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
     images = generator.integers(0, 256, shape, dtype=np.uint8)

@@ -77,6 +77,7 @@ class Checkpoints:
 
         Raises InputError: what was to be written before couldn't be.
         """
+        self.wait()
         path, arrays = self._kept(progress), checkpoint.weights_of(model)
         self._start(lambda: write_sealed(path, arrays))
 
@@ -125,13 +126,6 @@ class Checkpoints:
             )
         return None
 
-    def load(self, path: Path, model: keras.Model) -> Progress:
-        """Fills a compiled model and its optimizer.
-
-        Raises InputError: the file is damaged, or belongs to another model.
-        """
-        return checkpoint.load(path, model)
-
     def take_kept_weights(self, model: keras.Model, progress: Progress) -> None:
         """Fills the model with the weights that the stage ends with.
 
@@ -157,7 +151,7 @@ class Checkpoints:
         return sorted(found, key=_number)
 
     def _start(self, write: Callable[[], None]) -> None:
-        self.wait()
+        """Lets the writer write, when what it had is written."""
         if processes.is_writer():
             self._pending = self._writer.submit(write)
 

@@ -14,7 +14,7 @@ from tfface.errors import InputError
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Stage
 from tfface.report.metrics_log import MetricsLog, NoLog
-from tfface.training import processes, stage_end, stages
+from tfface.training import checkpoint, processes, stage_end, stages
 from tfface.training.averaging import averaged, take_average
 from tfface.training.callbacks import LOOK_EVERY_STEPS, NonfiniteStep, Steps, sync
 from tfface.training.checkpoint import Progress, values
@@ -126,7 +126,7 @@ class Loop:
             self._save()
 
     def _go_on(self, path: Path) -> None:
-        self._progress = self._checkpoints.load(path, self._recognizer)
+        self._progress = checkpoint.load(path, self._recognizer)
         self._count_by_batch_size()
         where = f"epoch {self._progress.total_epochs}"
         if self._progress.step:
@@ -289,8 +289,8 @@ class Loop:
         progress.total_steps += learner.train.steps_per_epoch - progress.step
         progress.step = learner.train.steps_per_epoch
         progress.metrics = _metrics(model)
-        if self._interruptions.requested and processes.count() == 1:
-            self._save_and_end()
+        if processes.count() == 1:
+            self._interruptions.check()
 
     def _after_step(self, learner: Learner, steps: Steps) -> None:
         """Writes a checkpoint if it is time, or if a signal has come."""
@@ -370,7 +370,7 @@ class Loop:
             ) from error
         self._checkpoints.wait()
         path, _ = self._checkpoints.newest(self._keeps_weights)
-        self._progress = self._checkpoints.load(path, self._recognizer)
+        self._progress = checkpoint.load(path, self._recognizer)
         self._progress.left_out = left_out
         print(
             f"  warning: {what}; going on from step {self._progress.step} of epoch "
