@@ -6,6 +6,7 @@ they make undisturbed, bit for bit.
 
 import argparse
 import collections
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -60,6 +61,7 @@ class Kind:
         summary: what is the same whether it was killed or not, of the output.
         moments: when it is killed; the keys of MOMENTS.
         environment: beside the usual one.
+        num_writes: files that one run of it writes, at least.
         done_by: a file of the output with which all is done, where the tool refuses to do it again.
     """
 
@@ -68,6 +70,7 @@ class Kind:
     summary: Callable[[Path], object]
     moments: tuple[str, ...]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    num_writes: int = 8
     done_by: str = ""
 
     def is_done(self, output: Path) -> bool:
@@ -80,13 +83,17 @@ class Watched:
 
     Attributes:
         seconds: that an undisturbed one takes.
+        num_writes: files that an undisturbed one writes, at least.
+        left: names of the unfinished files of those killed before it.
     """
 
     process: subprocess.Popen
     output: Path
     said: Path
     seconds: float
+    num_writes: int
     random: random.Random
+    left: set[str]
     begun: float = dataclasses.field(default_factory=time.monotonic)
 
     def wait_for(self, condition: Callable[[], bool]) -> bool:
@@ -116,17 +123,22 @@ def _in_training(tool: Watched) -> bool:
 def _in_a_write(tool: Watched) -> bool:
     """While there is a file that has not got its name yet."""
     seen: set[str] = set()
-    wanted = tool.random.randint(1, 8)
+    wanted = tool.random.randint(1, tool.num_writes)
 
     def is_there() -> bool:
-        for folder in (tool.output, tool.output / "checkpoints"):
-            try:
-                seen.update(name for name in os.listdir(folder) if ".partial" in name)
-            except FileNotFoundError:
-                continue
+        seen.update(_unfinished(tool.output) - tool.left)
         return len(seen) >= wanted
 
     return tool.wait_for(is_there)
+
+
+def _unfinished(output: Path) -> set[str]:
+    """Names of its files that have not got their own name yet."""
+    found: set[str] = set()
+    for folder in (output, output / "checkpoints"):
+        with contextlib.suppress(FileNotFoundError):
+            found.update(name for name in os.listdir(folder) if ".partial" in name)
+    return found
 
 
 def _between_stages(tool: Watched) -> bool:
@@ -160,7 +172,8 @@ def _train(*overrides: str) -> Callable[[Path, Path], list[str]]:
 
 def _convert(inputs: Path, output: Path) -> list[str]:
     _draw_faces(inputs / "faces")
-    return ["tools/convert_tfrecord.py", str(inputs / "faces"), "--output", str(output)]
+    arguments = [str(inputs / "faces"), "--output", str(output), "--shards", "4"]
+    return ["tools/convert_tfrecord.py", *arguments]
 
 
 def _build_gallery(inputs: Path, output: Path) -> list[str]:
@@ -242,12 +255,13 @@ KINDS = {
         _training("mixed_bfloat16", "training.precision=mixed_bfloat16"),
         _training("mixed_float16", "training.precision=mixed_float16"),
         _training("ArcFace on JAX", backend="jax"),
-        Kind("conversion", _convert, _folder_summary, ("any time", "write")),
+        Kind("conversion", _convert, _folder_summary, ("any time", "write"), num_writes=4),
         Kind(
             "gallery",
             _build_gallery,
             _folder_summary,
             ("any time", "write"),
+            num_writes=3,
             done_by="gallery.json",
         ),
     )
@@ -317,8 +331,10 @@ def _start(kind: Kind, folder: Path, output: Path, said: Path) -> subprocess.Pop
 
 def _killed(kind, folder, output, moment, seconds, numbers) -> bool:
     said = folder / "said.txt"
+    left = _unfinished(output)
     process = _start(kind, folder, output, said)
-    if not MOMENTS[moment](Watched(process, output, said, seconds, numbers)):
+    tool = Watched(process, output, said, seconds, kind.num_writes, numbers, left)
+    if not MOMENTS[moment](tool):
         if process.returncode != 0:
             raise RuntimeError(f"{kind.name} failed by itself:\n{said.read_text()}")
         return False
@@ -333,6 +349,15 @@ def _finish(kind: Kind, folder: Path, output: Path) -> None:
     said = folder / "said.txt"
     if _start(kind, folder, output, said).wait():
         raise RuntimeError(f"{kind.name} failed:\n{said.read_text()}")
+
+
+def _all(outcomes: list[Outcome]) -> Outcome:
+    return Outcome(
+        "all",
+        sum((outcome.kills for outcome in outcomes), collections.Counter()),
+        sum(outcome.num_ends for outcome in outcomes),
+        [difference for outcome in outcomes for difference in outcome.differences],
+    )
 
 
 def main() -> None:
@@ -356,17 +381,27 @@ def main() -> None:
         for job in jobs:
             outcomes.append(job.result())
             print(outcomes[-1], flush=True)
-    total = sum(outcome.kills.total() for outcome in outcomes)
-    lost = [difference for outcome in outcomes for difference in outcome.differences]
-    print(f"{total} kills, {sum(o.num_ends for o in outcomes)} ends compared, {len(lost)} differ")
+    total = _all(outcomes)
+    print(
+        f"{total.kills.total()} kills, {total.num_ends} ends compared, "
+        f"{len(total.differences)} differ"
+    )
     if options.results:
         with options.results.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["what is killed", *MOMENTS, "kills", "ends compared", "that differ"])
-            for o in outcomes:
-                counts = [o.kills[moment] for moment in MOMENTS]
-                table.writerow([o.kind, *counts, o.kills.total(), o.num_ends, len(o.differences)])
-    sys.exit(1 if lost else 0)
+            for outcome in [*outcomes, total]:
+                counts = [outcome.kills[moment] for moment in MOMENTS]
+                table.writerow(
+                    [
+                        outcome.kind,
+                        *counts,
+                        outcome.kills.total(),
+                        outcome.num_ends,
+                        len(outcome.differences),
+                    ]
+                )
+    sys.exit(1 if total.differences else 0)
 
 
 if __name__ == "__main__":
