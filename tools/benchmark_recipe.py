@@ -35,6 +35,7 @@ def _say(line: str) -> None:
 
 def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
+    from tfface import onednn
     from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
     from tfface.training.variants import read_varied
 
@@ -47,6 +48,7 @@ def _step(options: argparse.Namespace) -> None:
         options.identities,
         beside=options.beside,
         xla=[word == "on" for word in options.xla],
+        with_onednn=[word == "on" for word in options.onednn] or [onednn.is_on()],
         num_steps=options.steps,
         trainer=not options.no_trainer,
     )
@@ -162,6 +164,13 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--xla", nargs="+", choices=("off", "on"), default=["off"], help="(default off)"
+    )
+    parser.add_argument(
+        "--onednn",
+        nargs="+",
+        choices=("off", "on"),
+        default=[],
+        help="whether TensorFlow takes oneDNN's operations (default: as training does)",
     )
     parser.add_argument(
         "--beside",

@@ -26,7 +26,9 @@ def recipe(tmp_path):
     return path
 
 
-def plan(recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,)):
+def plan(
+    recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,), with_onednn=(True,)
+):
     return plan_steps(
         recipe,
         overrides,
@@ -34,6 +36,7 @@ def plan(recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,)):
         identities,
         beside=beside,
         xla=xla,
+        with_onednn=with_onednn,
         num_steps=1,
     )
 
@@ -67,10 +70,14 @@ def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
 
 
 def test_measures(recipe):
-    cases = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
+    with_onednn = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
+    [without, *_] = plan(recipe, *PLAIN, "data.batch_size=4", with_onednn=[False])
+    cases = [*with_onednn, without]
     said = []
     measured = measure_steps(cases, num_rounds=1, say=said.append)
-    own, trainer, plain = rows(measured)
+    own, trainer, plain, elsewhere = rows(measured)
+    assert [row["oneDNN"] for row in (own, elsewhere)] == ["yes", "no"]
+    assert elsewhere["of ceiling"].endswith("%")
     assert [row["step of"] for row in (own, trainer, plain)] == [
         "tfface",
         "tfface, in fit",

@@ -1,11 +1,8 @@
 """Measuring in turns."""
 
-import os
 import time
 
-import pytest
-
-from tfface.benchmark.turns import Counted, forget_peak, in_process, peak_bytes, take_turns
+from tfface.benchmark.turns import Counted, take_turns
 
 
 def test_each_has_its_turn_in_every_round():
@@ -26,18 +23,3 @@ def test_times_the_first():
     assert turns["short"].times_first == 1
     assert 2 < turns["long"].times_first < 4
     assert 0.05 < turns["long"].median < 0.2
-
-
-def test_peak_memory():
-    forget_peak()
-    before = peak_bytes()
-    held = bytearray(64 << 20)
-    assert len(held) == 64 << 20
-    assert peak_bytes() - before > 60 << 20
-
-
-def test_a_process_of_its_own(capfd):
-    assert in_process(os.getpid) != os.getpid()
-    with pytest.raises(ValueError, match="invalid literal"):
-        in_process(int, "x")
-    assert capfd.readouterr().err == ""

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import keras
 
-from tfface.benchmark.turns import forget_peak, images_per_second, in_process, peak_bytes
+from tfface.benchmark.own_process import forget_peak, in_process, peak_bytes
+from tfface.benchmark.turns import images_per_second
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align

@@ -44,7 +44,10 @@ def plain_step(
     centers = tf.Variable(tf.random.uniform([size, num_identities], -limit, limit))
     optimizer_options = recipe.training.stages[0].optimizer.options
     optimizer = keras.optimizers.SGD(
-        optimizer_options["learning_rate"], momentum=optimizer_options["momentum"]
+        optimizer_options["learning_rate"],
+        momentum=optimizer_options["momentum"],
+        nesterov=optimizer_options["nesterov"],
+        weight_decay=optimizer_options["weight_decay"] or None,
     )
     # Keras 3 wraps TensorFlow's variables.
     variables = [v if isinstance(v, tf.Variable) else v.value for v in embedder.trainable_variables]

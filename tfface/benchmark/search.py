@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
-from tfface.benchmark.turns import forget_peak, peak_bytes
+from tfface.benchmark.own_process import forget_peak, peak_bytes
 from tfface.evaluation.face_index import FaceIndex
 from tfface.metrics.identification import found_share
 from tfface.progress import progress

@@ -1,5 +1,6 @@
 """How long a step of training takes, by what is varied, and beside plain Keras."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Sequence
@@ -10,16 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfface import onednn
 from tfface.benchmark.flops import ceiling_flops_per_second, step_flops
+from tfface.benchmark.own_process import OwnProcess, forget_peak, peak_bytes
 from tfface.benchmark.plain_step import plain_step
-from tfface.benchmark.turns import (
-    Turns,
-    forget_peak,
-    images_per_second,
-    in_process,
-    peak_bytes,
-    take_turns,
-)
+from tfface.benchmark.turns import Turns, images_per_second, take_turns
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align
@@ -46,6 +42,7 @@ class Case:
         recipe: whose first stage is measured.
         num_identities: that the head tells apart.
         xla: whether the whole step is compiled by XLA.
+        onednn: whether TensorFlow takes oneDNN's operations.
         num_steps: of a turn.
     """
 
@@ -54,12 +51,14 @@ class Case:
     recipe: Recipe
     num_identities: int
     xla: bool
+    onednn: bool
     num_steps: int
 
     @property
     def name(self) -> str:
         xla = ", XLA" if self.xla else ""
-        return f"{self.who}, {self.variant}, {self.num_identities:,} identities{xla}"
+        without = "" if self.onednn else ", without oneDNN"
+        return f"{self.who}, {self.variant}, {self.num_identities:,} identities{xla}{without}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,7 @@ def plan_steps(
     *,
     beside: Sequence[str],
     xla: Sequence[bool],
+    with_onednn: Sequence[bool],
     num_steps: int,
     trainer: bool = True,
 ) -> list[Case]:
@@ -109,7 +109,9 @@ def plan_steps(
                 "step measures random weights, of which all steps are as long: add "
                 "--set model.backbone.weights=none"
             )
-        for num_identities, with_xla in itertools.product(identities, xla):
+        for num_identities, with_xla, takes_onednn in itertools.product(
+            identities, xla, with_onednn
+        ):
             is_frozen = recipe.training.stages[0].freeze == "backbone"
             forward = (FORWARD,) if is_frozen and not with_xla else ()
             own = (OWN, TRAINER) if trainer else (OWN,)
@@ -124,6 +126,7 @@ def plan_steps(
                         recipe=recipe,
                         num_identities=num_identities,
                         xla=with_xla,
+                        onednn=takes_onednn,
                         num_steps=num_steps,
                     )
                 )
@@ -142,18 +145,25 @@ def measure_steps(
     say("a product of matrices, as the ceiling")
     ceiling = ceiling_flops_per_second()
     things, flops = {}, {}
-    for case in cases:
-        say(f"building: {case.name}")
-        things[case.name], flops[case.name] = _make(case)
-    say(f"{num_rounds} rounds of {len(cases)} turns")
-    turns = take_turns(things, num_rounds)
-    del things
+    with contextlib.ExitStack() as processes:
+        for case in cases:
+            say(f"building: {case.name}")
+            if case.onednn == onednn.is_on():
+                things[case.name], flops[case.name] = _make(case)
+            else:
+                process = processes.enter_context(OwnProcess(onednn.variables(case.onednn)))
+                things[case.name], flops[case.name] = process.run, process.keep(_make, case)
+        say(f"{num_rounds} rounds of {len(cases)} turns")
+        turns = take_turns(things, num_rounds)
+        del things
     measured = []
     for case in cases:
         say(f"memory: {case.name}")
         taken, num_flops = turns[case.name], flops[case.name]
         share = num_flops and num_flops * case.num_steps / taken.median / ceiling
-        measured.append(Measured(case, taken, share, in_process(_memory, case)))
+        with OwnProcess(onednn.variables(case.onednn)) as process:
+            peak = process.call(_memory, case)
+        measured.append(Measured(case, taken, share, peak))
     return measured
 
 
@@ -171,6 +181,7 @@ def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
                 "batch": str(batch),
                 "precision": case.recipe.training.precision,
                 "XLA": "yes" if case.xla else "no",
+                "oneDNN": "yes" if case.onednn else "no",
                 "ms": f"{1000 * one.seconds:,.0f}",
                 "times the first": f"{one.turns.times_first:.2f}",
                 "images/s": f"{batch / one.seconds:,.1f}",

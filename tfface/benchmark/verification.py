@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.benchmark import plain_verification as plain
-from tfface.benchmark.turns import in_process, peak_bytes
+from tfface.benchmark.own_process import in_process, peak_bytes
 from tfface.data.number_lines import read_number_lines
 from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES

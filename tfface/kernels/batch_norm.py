@@ -5,6 +5,8 @@ import functools
 import keras
 from keras import ops
 
+from tfface import onednn
+
 
 def speed_up_batch_norms(model: keras.Model) -> None:
     """Lets the batch norms of a model, and of those in it, take the faster way on a CPU.
@@ -38,12 +40,19 @@ def _is_plain(layer: keras.layers.BatchNormalization) -> bool:
 def _call(layer: keras.layers.BatchNormalization, inputs, training=None, mask=None):
     if not (training and layer.trainable) or mask is not None:
         return keras.layers.BatchNormalization.call(layer, inputs, training=training, mask=mask)
-    values = ops.reshape(ops.cast(inputs, "float32"), (-1, inputs.shape[-1]))
-    num_channels = inputs.shape[-1]
+    values, num_channels = ops.cast(inputs, "float32"), inputs.shape[-1]
     # Plus nothing, a variable becomes a tensor, which is what custom gradients are given for.
     gamma = layer.gamma + 0.0 if layer.scale else ops.ones(num_channels)
     beta = layer.beta + 0.0 if layer.center else ops.zeros(num_channels)
-    outputs, mean, variance = normalise(values, gamma, beta, epsilon=layer.epsilon)
+    if onednn.is_on():
+        from tfface.kernels import tensorflow_batch_norm
+
+        normalise_images = tensorflow_batch_norm.normalise_images
+        values = values if len(inputs.shape) == 4 else ops.reshape(values, (-1, 1, 1, num_channels))
+        outputs, mean, variance = normalise_images(values, gamma, beta, epsilon=layer.epsilon)
+    else:
+        values = ops.reshape(values, (-1, num_channels))
+        outputs, mean, variance = normalise(values, gamma, beta, epsilon=layer.epsilon)
     for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         value = ops.stop_gradient(value)
         moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import yaml
 
-from tfface import __version__
+from tfface import __version__, onednn
 from tfface.errors import InputError
 from tfface.files import locked, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
@@ -20,7 +20,17 @@ from tfface.training import data_record, processes
 from tfface.training.checkpoints import Checkpoints
 
 # Of the environment, what the last bits of a result depend on.
-_EXACT_WITH = ("machine", "backend", "devices", "processes", "tensorflow", "keras", "jax", "numpy")
+_EXACT_WITH = (
+    "machine",
+    "backend",
+    "devices",
+    "processes",
+    "oneDNN",
+    "tensorflow",
+    "keras",
+    "jax",
+    "numpy",
+)
 
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
@@ -155,5 +165,6 @@ def environment() -> dict[str, object]:
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
         "processes": processes.count(),
+        "oneDNN": onednn.is_on(),
         **versions,
     }
