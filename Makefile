@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Files of tests side by side: most of a test is a process that starts, on one core.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: quickstart test check clean
 
@@ -15,8 +17,8 @@ runs/quickstart/report.html: | .venv/installed
 	@$(BIN)/python tools/train.py recipes/quickstart.yaml
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
+	$(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -10,6 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+# Before any test imports TensorFlow, as the tools do.
+import tfface  # noqa: E402, F401
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:

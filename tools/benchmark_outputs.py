@@ -1,7 +1,7 @@
 """What benchmarks leave where they are told to: rows, in a table or as JSON, and pictures."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -23,22 +23,27 @@ def check(options: argparse.Namespace) -> None:
             check_writable(output)
 
 
-def write(options: argparse.Namespace, rows: Sequence[dict], picture: str) -> None:
+def write(
+    options: argparse.Namespace,
+    rows: Sequence[dict],
+    picture: str,
+    draw: Callable[[Path, Sequence[dict]], None],
+) -> None:
     """Writes what the options ask for, and prints where it went.
 
     Args:
-        rows: each with `name` and `images_per_second`: {min, median, max}.
+        rows: of any JSON values.
         picture: the file's name in --plots.
+        draw: draws the rows into a file.
     Raises InputError: something can't be written.
     """
     from tfface.files import write_json
-    from tfface.report.plots.rates import draw_rates
 
     if options.json:
         write_json(options.json, rows)
         print(f"figures: {options.json}")
     if options.plots:
-        draw_rates(options.plots / picture, rows)
+        draw(options.plots / picture, rows)
         print(f"plots: {options.plots / picture}")
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import benchmark_outputs
 
@@ -37,6 +36,7 @@ def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface import onednn
     from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
+    from tfface.report.plots.rates import draw_rates
     from tfface.training.variants import read_varied
 
     benchmark_outputs.check_results(options)
@@ -59,7 +59,7 @@ def _step(options: argparse.Namespace) -> None:
     )
     table = rows(measured)
     print(as_text(table))
-    benchmark_outputs.write(options, to_json(measured), "step.png")
+    benchmark_outputs.write(options, to_json(measured), "step.png", draw_rates)
     benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
 
 
@@ -84,25 +84,17 @@ def _checkpoint(options: argparse.Namespace) -> None:
 def _memory(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.long_run import as_text, measure_long_run, rows, to_json
-    from tfface.files import check_writable, write_json
     from tfface.recipe import load
     from tfface.report.plots.long_run import draw_long_run
     from tfface.training.parts import TABLES
 
     benchmark_outputs.check_results(options)
-    for output in (options.json, options.plot):
-        if output:
-            check_writable(output)
+    benchmark_outputs.check(options)
     samples = measure_long_run(
         load(options.recipe, TABLES, options.set), options.data_dir, say=_say
     )
     print(as_text(rows(samples)))
-    if options.json:
-        write_json(options.json, to_json(samples))
-        print(f"figures: {options.json}")
-    if options.plot:
-        draw_long_run(options.plot, to_json(samples))
-        print(f"plot: {options.plot}")
+    benchmark_outputs.write(options, to_json(samples), "memory.png", draw_long_run)
     known = ("machine", "tensorflow", "keras", "backend")
     benchmark_outputs.append(options, rows(samples), known)
 
@@ -110,6 +102,7 @@ def _memory(options: argparse.Namespace) -> None:
 def _epoch(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.epoch import advice, as_text, measure_epochs, plan_epochs, rows, to_json
+    from tfface.report.plots.rates import draw_rates
 
     benchmark_outputs.check_results(options)
     benchmark_outputs.check(options)
@@ -126,7 +119,7 @@ def _epoch(options: argparse.Namespace) -> None:
     table = rows(measured)
     print(as_text(table))
     print(advice(measured))
-    benchmark_outputs.write(options, to_json(measured), "epoch.png")
+    benchmark_outputs.write(options, to_json(measured), "epoch.png", draw_rates)
     benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
 
 
@@ -134,6 +127,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
     from tfface.recipe import load
+    from tfface.report.plots.rates import draw_rates
     from tfface.training.parts import TABLES
 
     benchmark_outputs.check_results(options)
@@ -146,7 +140,7 @@ def _pipeline(options: argparse.Namespace) -> None:
         say=_say,
     )
     print(as_text(measured))
-    benchmark_outputs.write(options, rows(measured), "pipeline.png")
+    benchmark_outputs.write(options, rows(measured), "pipeline.png", draw_rates)
     benchmark_outputs.append(
         options, text_rows(measured), ("machine", "tensorflow", "keras", "backend")
     )
@@ -210,8 +204,7 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def _add_memory(parser: argparse.ArgumentParser) -> None:
     recipe_options.add_data_dir(parser)
-    parser.add_argument("--json", type=Path, metavar="F", help="write each epoch's to this file")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them here")
+    benchmark_outputs.add(parser)
 
 
 def _add_epoch(parser: argparse.ArgumentParser) -> None:

@@ -41,6 +41,14 @@ def test_keras_file_of_a_model_on_top_of_it(tmp_path):
     assert same(saved, loaded)
 
 
+def test_keras_file_of_a_layer(tmp_path):
+    layer = keras.layers.Dense(3)
+    layer.build((None, 4))
+    keras.saving.save_model(layer, tmp_path / "layer.keras")
+    with pytest.raises(InputError, match=r"holds a single layer \(Dense\), not a network"):
+        load_weights(make(), tmp_path / "layer.keras")
+
+
 def test_weights_that_can_not_be_downloaded(monkeypatch, recwarn):
     """One clear error, and nothing about published weights being of another image size."""
 

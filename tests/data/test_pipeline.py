@@ -195,7 +195,7 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
     if not shuffle:
         assert_equal(found["none"], found["memory"])
     pipeline = make(dataset, augment=[crop], shuffle=False)
-    assert pipeline._load_size == SIZE
+    assert pipeline._augmentation.load_size == SIZE
     images, _ = batches(pipeline.epoch(0))[0]
     for index in range(4):
         small = decode(tf.constant(dataset.read(index).encoded), *SIZE)
@@ -205,8 +205,9 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
         # Compiled code may join a product and a sum, so that a half is rounded the other way.
         assert min(difference.max() for difference in differences) <= 1
     # Where the size is not known, or another stage comes first, they are loaded enlarged.
-    assert make(folder, augment=[crop])._load_size == (20, 20)
-    assert make(dataset, augment=[AUGMENTATIONS["random_flip"](), crop])._load_size == (20, 20)
+    assert make(folder, augment=[crop])._augmentation.load_size == (20, 20)
+    flip = AUGMENTATIONS["random_flip"]()
+    assert make(dataset, augment=[flip, crop])._augmentation.load_size == (20, 20)
 
 
 def test_bytes_between_stages_change_nothing(folder):
@@ -214,7 +215,7 @@ def test_bytes_between_stages_change_nothing(folder):
     colour = AUGMENTATIONS["color_jitter"](brightness=0.1, saturation=[0.6, 1.4])
     pipeline = make(folder, augment=[flip, colour], shuffle=False)
     images, _ = batches(make(folder, shuffle=False).epoch(0))[0]
-    seeds = pipeline._stage_seeds(0)[0]
+    seeds = pipeline._augmentation.seeds(0, 1)[0]
     expected = tf.cast(images, tf.float32)
     for stage, seed in zip((flip, colour), seeds, strict=True):
         expected = stage(expected, tf.constant(seed))

@@ -191,7 +191,7 @@ class TestNonfinite:
 
         def with_a_bad_batch(self, number, first_step=0):
             batches = epoch(self, number, first_step)
-            if number != 1 or not self._stages:
+            if number != 1 or not self._augmentation.stages:
                 return batches
             # All of one identity, which no other batch is.
             return batches.enumerate(first_step).map(

@@ -70,9 +70,15 @@ def load_weights(network: keras.Model, path: Path) -> None:
 
 def _load_saved(path: Path) -> keras.Model:
     try:
-        return load_keras_file(path)
+        saved = load_keras_file(path)
     except InputError as error:
         raise InputError(f"model.backbone.weights: {error}") from error
+    if not isinstance(saved, keras.Model):
+        raise InputError(
+            f"model.backbone.weights: {path} holds a single layer ({type(saved).__name__}), not a "
+            "network"
+        )
+    return saved
 
 
 def _check_is_file(path: Path) -> None:

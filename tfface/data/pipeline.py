@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfface.data import cache as image_cache
 from tfface.data import seeding
-from tfface.data.augment import draws
+from tfface.data.batch_augmentation import BatchAugmentation
 from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_batches import draw_identity_batches
 from tfface.data.images import decode_all
@@ -20,9 +20,6 @@ from tfface.data.undecodable import find_undecodable
 from tfface.errors import InputError
 
 _log = logging.getLogger(__name__)
-
-# The first number after (seed, epoch) in the keys of the random numbers.
-_ORDER, _AUGMENT = 0, 1
 
 # What reading or decoding may raise: a damaged image, a file that has gone or may not be read, a
 # damaged record file. Others (no memory left, for one) say nothing about the images.
@@ -113,11 +110,9 @@ class Pipeline:
             raise InputError("there are no images to make batches of")
         if cache == "disk" and cache_dir is None:
             raise InputError("cache: disk needs a cache folder")
-        self._stages = tuple(augment)
-        _check_order(self._stages)
-        if part.count > 1:
-            _check_no_mixing(self._stages)
-        self._load_size = _load_size(self._stages, image_size, source.image_size)
+        self._augmentation = BatchAugmentation(
+            augment, image_size, known_size=source.image_size, seed=seed, part=part
+        )
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
@@ -140,9 +135,8 @@ class Pipeline:
         self._pixels: np.ndarray | None = None
         # Made once: new functions would be traced and compiled anew in every epoch.
         self._decode = tf.function(
-            lambda encoded: decode_all(encoded, *self._load_size), autograph=False
+            lambda encoded: decode_all(encoded, *self._augmentation.load_size), autograph=False
         )
-        self._compiled_stages = _compiled(self._stages, part)
 
     @property
     def num_images(self) -> int:
@@ -165,10 +159,11 @@ class Pipeline:
         batches = self._batches(epoch, first_step * self.batch_size).map(
             lambda indices, images: (images, tf.gather(labels, indices))
         )
-        if self._stages:
-            seeds = tf.data.Dataset.from_tensor_slices(self._stage_seeds(epoch)[first_step:])
+        if self._augmentation.stages:
+            seeds = self._augmentation.seeds(epoch, self.steps_per_epoch)[first_step:]
+            seeds = tf.data.Dataset.from_tensor_slices(seeds)
             batches = tf.data.Dataset.zip(batches, seeds).map(
-                lambda batch, seeds: self._augmented(*batch, seeds),
+                lambda batch, seeds: self._augmentation(*batch, seeds),
                 tf.data.AUTOTUNE,
                 deterministic=True,
             )
@@ -222,7 +217,7 @@ class Pipeline:
         """
         other = copy.copy(self)
         other._pixels, other._cache = features, "memory"
-        other._stages, other._compiled_stages = (), []
+        other._augmentation = BatchAugmentation((), self._augmentation.image_size)
         return other
 
     @contextmanager
@@ -259,7 +254,7 @@ class Pipeline:
         )
 
     def _order_key(self, epoch: int) -> int:
-        return seeding.fold(self._seed, epoch, _ORDER)
+        return seeding.fold(self._seed, epoch, seeding.ORDER)
 
     def _places(self, epoch: int) -> np.ndarray:
         """Returns the places in `indices` of an epoch's images, in their order."""
@@ -336,29 +331,16 @@ class Pipeline:
         if self._pixels is None:
             if self._cache == "memory":
                 self._pixels = image_cache.decode_into_memory(
-                    self._source, self._indices, self._load_size
+                    self._source, self._indices, self._augmentation.load_size
                 )
             else:
                 # A plain array: a memmap would make a memmap of every batch.
                 self._pixels = np.asarray(
                     image_cache.decode_into_file(
-                        self._source, self._indices, self._load_size, self._cache_dir
+                        self._source, self._indices, self._augmentation.load_size, self._cache_dir
                     )
                 )
         return self._pixels
-
-    def _stage_seeds(self, epoch: int) -> np.ndarray:
-        """Returns int32 [steps, stages, 2]; a step's row depends on nothing but its number."""
-        keys = [
-            seeding.words(seeding.fold(self._seed, epoch, _AUGMENT, stage), self.steps_per_epoch)
-            for stage in range(len(self._stages))
-        ]
-        return np.stack(keys, axis=1).view(np.int32).reshape(self.steps_per_epoch, -1, 2)
-
-    def _augmented(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
-        for number, stage in enumerate(self._compiled_stages):
-            images, labels = stage(images, labels, seeds[number])
-        return images, labels
 
     def _batch_of_images(self, batch_size: int) -> int:
         if self._fill:
@@ -398,85 +380,3 @@ class Pipeline:
                 "images_per_identity needs images in any order, and record files are read from "
                 "front to back: use cache: memory or cache: disk"
             )
-
-
-def _compiled(stages: tuple, part: BatchPart) -> list:
-    """Compiles each stage alone: a function (images, labels, seed) -> (images, labels).
-
-    Between them the images are uint8 as long as nothing but whole numbers can be in them, and the
-    last one's result is rounded. In one program of several stages XLA computes what one gives the
-    next, and the random numbers it draws, anew for each pixel that takes them, which costs up to
-    six times as long.
-    """
-
-    def compiled(stage, is_last: bool):
-        uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
-
-        def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
-            if not getattr(stage, "takes_uint8", False):
-                images = tf.cast(images, tf.float32)
-            with draws.for_part(part):
-                if mixes:
-                    images, labels = stage(images, labels, seed)
-                else:
-                    images = stage(images, labels, seed) if uses_labels else stage(images, seed)
-            if is_last and images.dtype != tf.uint8:
-                images = tf.saturate_cast(tf.round(images), tf.uint8)
-            return images, labels
-
-        return tf.function(apply, jit_compile=True)
-
-    return [compiled(stage, number == len(stages) - 1) for number, stage in enumerate(stages)]
-
-
-def _uses_labels(stage) -> bool:
-    return getattr(stage, "uses_labels", False) or _mixes_identities(stage)
-
-
-def _mixes_identities(stage) -> bool:
-    return getattr(stage, "mixes_identities", False)
-
-
-def _check_order(stages: tuple) -> None:
-    """Raises InputError when a stage needs labels that another one before it has mixed."""
-    mixing = [number for number, stage in enumerate(stages) if _mixes_identities(stage)]
-    if len(mixing) > 1:
-        raise InputError("augment: only one stage (mixup or cutmix) may mix identities")
-    if mixing and any(_uses_labels(stage) for stage in stages[mixing[0] + 1 :]):
-        raise InputError(
-            "augment: one_class_cutmix must come before the stage (mixup or cutmix) that mixes "
-            "identities"
-        )
-
-
-def _check_no_mixing(stages: tuple) -> None:
-    """Raises InputError when a stage takes pieces of other images, which may not be here."""
-    if any(_uses_labels(stage) for stage in stages):
-        raise InputError(
-            "data.augment: mixup, cutmix and one_class_cutmix mix the images of a whole batch, of "
-            "which each of several processes has a part; leave them out, or train with one process"
-        )
-
-
-def _load_size(
-    stages: tuple, image_size: tuple[int, int], known_size: tuple[int, int] | None
-) -> tuple[int, int]:
-    """Returns (height, width) at which images are decoded.
-
-    Args:
-        known_size: that all images of the source have, if that is known.
-    """
-    wanting = [stage for stage in stages if hasattr(stage, "load_size")]
-    if len(wanting) > 1:
-        raise InputError("augment: only one stage (random_crop) may load images at its own size")
-    if not wanting:
-        return tuple(image_size)
-    load_size = tuple(wanting[0].load_size)
-    if (
-        known_size is not None
-        and wanting[0] is stages[0]
-        and getattr(stages[0], "enlarges", False)
-        and all(0 < known <= wanted for known, wanted in zip(known_size, load_size, strict=True))
-    ):
-        return tuple(known_size)
-    return load_size

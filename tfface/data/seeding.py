@@ -6,6 +6,9 @@ while it may change how `permutation` or `integers` use them.
 
 import numpy as np
 
+# The first number after (seed, epoch) in the keys of a pipeline's random numbers.
+ORDER, AUGMENT = 0, 1
+
 
 def fold(*values: int) -> int:
     """Mixes whole numbers in [0, 2**64) into one such number; any change of them changes it."""
