@@ -144,6 +144,12 @@ def measure_steps(
     """
     say("a product of matrices, as the ceiling")
     ceiling = ceiling_flops_per_second()
+    peaks = []
+    # Before there is anything here that takes memory, too.
+    for case in cases:
+        say(f"memory: {case.name}")
+        with OwnProcess(onednn.variables(case.onednn)) as process:
+            peaks.append(process.call(_memory, case))
     things, flops = {}, {}
     with contextlib.ExitStack() as processes:
         for case in cases:
@@ -155,14 +161,10 @@ def measure_steps(
                 things[case.name], flops[case.name] = process.run, process.keep(_make, case)
         say(f"{num_rounds} rounds of {len(cases)} turns")
         turns = take_turns(things, num_rounds)
-        del things
     measured = []
-    for case in cases:
-        say(f"memory: {case.name}")
+    for case, peak in zip(cases, peaks, strict=True):
         taken, num_flops = turns[case.name], flops[case.name]
         share = num_flops and num_flops * case.num_steps / taken.median / ceiling
-        with OwnProcess(onednn.variables(case.onednn)) as process:
-            peak = process.call(_memory, case)
         measured.append(Measured(case, taken, share, peak))
     return measured
 

@@ -21,6 +21,7 @@ from tfface.npz_file import reading_npz
 
 _SEAL = 64
 _BLOCK = 1 << 22
+_PART = 1 << 20
 
 
 def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -33,7 +34,7 @@ def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         with zipfile.ZipFile(hashed, "w") as archive:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
+                    _write_array(entry, array)
             archive.comment = b"0" * _SEAL
         _write_seal(file, hashed.digest())
 
@@ -42,6 +43,17 @@ def seal(path: Path) -> None:
     """Makes the last bytes of a file the checksum of those before them."""
     with path.open("r+b") as file:
         _write_seal(file, _digest(file, path.stat().st_size - _SEAL))
+
+
+def _write_array(file: BinaryIO, array: np.ndarray) -> None:
+    """Does what `numpy.lib.format.write_array` does, without its copy of each part."""
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(file, header)
+    data = array.reshape(-1).view(np.uint8).data
+    # Parts that stay in the processor's cache while they are summed up and written.
+    for start in range(0, len(data), _PART):
+        file.write(data[start : start + _PART])
 
 
 class _Hashed:
