@@ -25,8 +25,8 @@ from tfface.training.sealed_arrays import write_sealed
 
 _NAME = re.compile(r"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+)\.npz")
 _KEPT_NAME = re.compile(r"kept-(\d+)-(\d+)\.npz")
-# A tenth of a processor that steps keep busy: enough to be done before the next checkpoint.
-_NICENESS = 10
+# The least: the writer has the time that steps leave, and all of it when the next save waits.
+_NICENESS = 19
 
 
 class Checkpoints:
