@@ -13,7 +13,7 @@ def test_measures(tmp_path):
     # Weights and Adam's moments, and the zip around each array.
     assert 4 * 3 * 589 < measured.num_bytes < 100_000
     table = as_text(rows(measured))
-    assert "share, one a minute" in table
+    assert "share at one a minute" in table
 
 
 def test_published_weights_are_not_loaded(tmp_path):

@@ -117,7 +117,7 @@ def rows(measured: Measured) -> list[dict[str, str]]:
             "checkpoint MiB": f"{measured.num_bytes / _MIB:,.0f}",
             "steps wait s": f"{measured.waited_seconds:.2f}",
             "cost s": f"{measured.cost_seconds:.2f}",
-            "share, one a minute": f"{100 * measured.cost_seconds / 60:.1f}%",
+            "share at one a minute": f"{100 * measured.cost_seconds / 60:.1f}%",
             "backend": keras.backend.backend(),
         }
     ]
