@@ -5,7 +5,7 @@ as `tf_keras`: a network of keras.applications, the recipe's neck, arcface-tf2's
 normalises all class centers in every step, and Keras' own SGD.
 """
 
-import importlib
+import importlib.util
 import math
 from collections.abc import Callable
 
@@ -28,15 +28,10 @@ def plain_step(
     """Builds a step of training and returns what makes it, and gives its loss.
 
     Args:
-        library: "keras" or "tf_keras".
+        library: "keras" or "tf_keras", checked as the recipe is, by `check_plain_step`.
         batch: images uint8 [batch, height, width, 3], labels int32 [batch].
-    Raises InputError: the library is not installed, or the recipe has parts that this doesn't.
     """
-    _check(recipe)
-    try:
-        keras = importlib.import_module(library)
-    except ImportError as error:
-        raise InputError(f"--beside {library}: {library} is not installed here") from error
+    keras = importlib.import_module(library)
     embedder = _embedder(keras, recipe)
     options = recipe.model.head.options
     size = embedder.output_shape[-1]
@@ -68,7 +63,10 @@ def plain_step(
     return lambda: float(step(*tensors))
 
 
-def _check(recipe: Recipe) -> None:
+def check_plain_step(library: str, recipe: Recipe) -> None:
+    """Raises InputError: the library is not installed, or the recipe has parts that it hasn't."""
+    if importlib.util.find_spec(library) is None:
+        raise InputError(f"--beside {library}: {library} is not installed here")
     model, stage = recipe.model, recipe.training.stages[0]
     reasons = {
         f"model.backbone {model.backbone.name}": model.backbone.name not in NETWORKS,

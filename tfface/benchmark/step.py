@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfface import onednn
 from tfface.benchmark.flops import ceiling_flops_per_second, step_flops
 from tfface.benchmark.own_process import OwnProcess, forget_peak, peak_bytes
-from tfface.benchmark.plain_step import plain_step
+from tfface.benchmark.plain_step import check_plain_step, plain_step
 from tfface.benchmark.turns import Turns, images_per_second, take_turns
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
@@ -109,6 +109,8 @@ def plan_steps(
                 "step measures random weights, of which all steps are as long: add "
                 "--set model.backbone.weights=none"
             )
+        for library in beside:
+            check_plain_step(library, recipe)
         for num_identities, with_xla, takes_onednn in itertools.product(
             identities, xla, with_onednn
         ):
