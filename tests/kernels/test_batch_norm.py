@@ -6,9 +6,16 @@ import pytest
 from keras import ops
 
 from tests.contracts.gradients import gradient
+from tfface import onednn
 from tfface.kernels.batch_norm import normalise, speed_up_batch_norms
 
 IMAGES = (10 * np.random.default_rng(0).normal(size=(3, 4, 5, 6)) + 3).astype("float32")
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["with oneDNN", "without"])
+def either_form(monkeypatch, request):
+    """There is one form for each, and either gives the same whatever TensorFlow takes."""
+    monkeypatch.setattr(onednn, "is_on", lambda: request.param)
 
 
 def make(fast: bool, **options) -> keras.Model:
@@ -37,6 +44,18 @@ def test_training(options):
         outputs = [ops.convert_to_numpy(model(IMAGES, training=True)) for model in (plain, fast)]
         assert_same(*outputs)
     for one, other in zip(plain.get_weights(), fast.get_weights(), strict=True):
+        assert_same(one, other)
+
+
+def test_vectors():
+    vectors = IMAGES.reshape(-1, 6)
+    norms = []
+    for fast in (False, True):
+        norms.append(keras.Sequential([keras.Input((6,)), keras.layers.BatchNormalization()]))
+        if fast:
+            speed_up_batch_norms(norms[-1])
+    assert_same(*[ops.convert_to_numpy(norm(vectors, training=True)) for norm in norms])
+    for one, other in zip(*[norm.get_weights() for norm in norms], strict=True):
         assert_same(one, other)
 
 
