@@ -103,18 +103,18 @@ def typed(arguments: Sequence[str]) -> list[str]:
 
 
 def _wait(children: list[subprocess.Popen], heard: BinaryIO, how_to_go_on: str) -> None:
-    while any(child.poll() is None for child in children):
-        lost = next((n for n, child in enumerate(children) if child.poll()), None)
+    while True:
+        have_ended = all(child.poll() is not None for child in children)
+        lost = _lost(children)
         if lost is not None:
             break
+        if have_ended:
+            return
         time.sleep(_POLL_SECONDS)
-    else:
-        lost = next((n for n, child in enumerate(children) if child.poll()), None)
-    if lost is None:
-        return
-    code = children[lost].returncode
-    if code > 0:
+    if children[lost].returncode > 0:
         _give_time(children)
+        lost = _lost(children)
+    code = children[lost].returncode
     if code == children[0].returncode and code > 0:
         sys.exit(code)
     _stop(children)
@@ -126,6 +126,13 @@ def _wait(children: list[subprocess.Popen], heard: BinaryIO, how_to_go_on: str) 
         f"process {lost} of {len(children)} was lost: it {how}; the others were ended. "
         f"{how_to_go_on[0].upper()}{how_to_go_on[1:]}"
     )
+
+
+def _lost(children: list[subprocess.Popen]) -> int | None:
+    """Returns which of them has failed; one that was killed before those that failed for it."""
+    codes = [child.poll() for child in children]
+    failed = [number for number, code in enumerate(codes) if code]
+    return min(failed, key=lambda number: (codes[number] > 0, number), default=None)
 
 
 def _give_time(children: list[subprocess.Popen]) -> None:
