@@ -3,6 +3,7 @@
 from keras import ops
 
 from tfface.heads.layouts import EMBEDDINGS, LOGITS, lay_out
+from tfface.kernels import centers as passes
 
 
 def cosines_to(embeddings, centers):
@@ -24,7 +25,7 @@ def cosines_to(embeddings, centers):
 def _cosines(embeddings, centers):
     embeddings = lay_out(embeddings, EMBEDDINGS)
     # Scaling the product's columns costs a fraction of normalising the centers themselves.
-    inverse = ops.rsqrt(ops.maximum(ops.sum(ops.square(centers), axis=-1), 1e-24))
+    inverse = 1.0 / ops.maximum(passes.lengths(centers), 1e-12)
     # The large matrix as it lies in memory: the other way round takes twice as long on a CPU.
     products = ops.transpose(ops.matmul(centers, ops.transpose(embeddings)))
     cosines = lay_out(products * inverse, LOGITS)
@@ -37,7 +38,7 @@ def _cosines(embeddings, centers):
         of_embeddings = lay_out(ops.matmul(scaled, centers), EMBEDDINGS)
         # What would only make a center longer is taken out: its length changes no cosine.
         along = ops.sum(scaled * cosines, axis=0) * inverse
-        of_centers = ops.matmul(ops.transpose(scaled), embeddings) - along[:, None] * centers
+        of_centers = passes.gradient(scaled, embeddings, along, centers)
         return of_embeddings, of_centers
 
     return cosines, gradients

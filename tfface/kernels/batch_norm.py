@@ -6,29 +6,22 @@ import keras
 from keras import ops
 
 from tfface import onednn
+from tfface.kernels.placing import is_on_tensorflow_cpu
 
 
 def speed_up_batch_norms(model: keras.Model) -> None:
     """Lets the batch norms of a model, and of those in it, take the faster way on a CPU.
 
     Weights, what is saved and, but for rounding, all values stay the same. Where a norm is frozen
-    or the model is not in training, Keras' own way is taken: there it is the faster one. On JAX,
-    and on TensorFlow with an accelerator, nothing is done: the compiler fuses what Keras writes.
+    or the model is not in training, Keras' own way is taken: there it is the faster one. Elsewhere
+    than on a CPU with TensorFlow nothing is done.
     """
-    if not _on_tensorflow_cpu():
+    if not is_on_tensorflow_cpu():
         return
     for layer in model._flatten_layers():
         # Not of its subclasses, which may do something else.
         if type(layer) is keras.layers.BatchNormalization and _is_plain(layer):
             layer.call = functools.partial(_call, layer)
-
-
-def _on_tensorflow_cpu() -> bool:
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_logical_devices("GPU")
 
 
 def _is_plain(layer: keras.layers.BatchNormalization) -> bool:

@@ -2,16 +2,31 @@
 
 Keras writes an update as a dozen operations, each of which reads and writes arrays as large as the
 weights; these do it in one or two passes. The formulas are the same, and so are the moments.
+
+Weight decay is applied here, where there is a gradient, and not before all updates as in Keras: by
+then nobody else holds the weights, and TensorFlow need not copy what it is to change.
 """
 
 import keras
 import tensorflow as tf
 
 
-class SGD(keras.optimizers.SGD):
+class _DecayLast:
+    def _apply_weight_decay(self, variables):
+        """Leaves it to `update_step`."""
+
     def update_step(self, gradient, variable, learning_rate):
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            rate, decay = (tf.cast(x, variable.dtype) for x in (learning_rate, self.weight_decay))
+            with tf.control_dependencies([gradient]):
+                variable.assign(variable * (1 - rate * decay))
+        self._update(gradient, variable, learning_rate)
+
+
+class SGD(_DecayLast, keras.optimizers.SGD):
+    def _update(self, gradient, variable, learning_rate):
         if isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate)
+            keras.optimizers.SGD.update_step(self, gradient, variable, learning_rate)
             return
         rate = tf.cast(learning_rate, variable.dtype)
         gradient = tf.cast(gradient, variable.dtype)
@@ -28,10 +43,10 @@ class SGD(keras.optimizers.SGD):
         )
 
 
-class _Adam:
-    def update_step(self, gradient, variable, learning_rate):
+class _Adam(_DecayLast):
+    def _update(self, gradient, variable, learning_rate):
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
-            super().update_step(gradient, variable, learning_rate)
+            keras.optimizers.Adam.update_step(self, gradient, variable, learning_rate)
             return
         place = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
