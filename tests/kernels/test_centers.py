@@ -18,11 +18,13 @@ def test_lengths():
 
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_gradient(batch_size):
-    weights = RNG.normal(size=(batch_size, 300)).astype("float32")
+    scaled = RNG.normal(size=(batch_size, 300)).astype("float32")
     embeddings = RNG.normal(size=(batch_size, 16)).astype("float32")
-    factors = RNG.normal(size=300).astype("float32")
-    given = [ops.convert_to_tensor(a) for a in (weights, embeddings, factors, CENTERS)]
-    found = ops.convert_to_numpy(centers.gradient(*given))
+    cosines = RNG.uniform(-1, 1, size=(batch_size, 300)).astype("float32")
+    inverse = RNG.uniform(0.5, 2, size=300).astype("float32")
+    arguments = scaled, embeddings, cosines, inverse, CENTERS
+    found = ops.convert_to_numpy(centers.gradient(*map(ops.convert_to_tensor, arguments)))
     assert found.dtype == np.float32
-    wanted = weights.T.astype("float64") @ embeddings - factors[:, None] * CENTERS
+    along = (scaled.astype("float64") * cosines).sum(axis=0) * inverse
+    wanted = scaled.T.astype("float64") @ embeddings - along[:, None] * CENTERS
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)

@@ -36,9 +36,7 @@ def _cosines(embeddings, centers):
             (upstream,) = arguments
         scaled = lay_out(upstream, LOGITS) * inverse
         of_embeddings = lay_out(ops.matmul(scaled, centers), EMBEDDINGS)
-        # What would only make a center longer is taken out: its length changes no cosine.
-        along = ops.sum(scaled * cosines, axis=0) * inverse
-        of_centers = passes.gradient(scaled, embeddings, along, centers)
+        of_centers = passes.gradient(scaled, embeddings, cosines, inverse, centers)
         return of_embeddings, of_centers
 
     return cosines, gradients

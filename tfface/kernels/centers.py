@@ -18,17 +18,25 @@ def lengths(centers):
     return ops.sqrt(ops.sum(ops.square(centers), axis=-1))
 
 
-def gradient(weights, embeddings, factors, centers):
-    """Returns transpose(weights) @ embeddings - factors * centers, of the shape of `centers`.
+def gradient(scaled, embeddings, cosines, inverse, centers):
+    """Returns the gradient of what cosines make, by the centers, in the centers' shape.
+
+    With u the gradients by the cosines, w a center of length l, and s = u / l:
+
+        transpose(s) @ embeddings - (sum over the batch of s * cosines) / l * w
+
+    The second term takes out what would only make a center longer: that changes no cosine.
 
     Args:
-        weights: float32 [batch, num_centers].
-        embeddings: float32 [batch, embedding_size].
-        factors: float32 [num_centers].
+        scaled: s, float32 [batch, num_centers].
+        embeddings: float32 [batch, embedding_size], of length 1.
+        cosines: float32 [batch, num_centers].
+        inverse: 1 / l, float32 [num_centers].
         centers: float32 [num_centers, embedding_size].
     """
     if is_on_tensorflow_cpu():
         from tfface.kernels import tensorflow_centers
 
-        return tensorflow_centers.gradient(weights, embeddings, factors, centers)
-    return ops.matmul(ops.transpose(weights), embeddings) - factors[:, None] * centers
+        return tensorflow_centers.gradient(scaled, embeddings, cosines, inverse, centers)
+    along = ops.sum(scaled * cosines, axis=0) * inverse
+    return ops.matmul(ops.transpose(scaled), embeddings) - along[:, None] * centers

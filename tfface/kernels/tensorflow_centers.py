@@ -11,10 +11,15 @@ def lengths(centers: tf.Tensor) -> tf.Tensor:
 
 
 def gradient(
-    weights: tf.Tensor, embeddings: tf.Tensor, factors: tf.Tensor, centers: tf.Tensor
+    scaled: tf.Tensor,
+    embeddings: tf.Tensor,
+    cosines: tf.Tensor,
+    inverse: tf.Tensor,
+    centers: tf.Tensor,
 ) -> tf.Tensor:
     @tf.function(jit_compile=True, autograph=False)
-    def compiled(weights, embeddings, factors, centers):
-        return tf.matmul(weights, embeddings, transpose_a=True) - factors[:, None] * centers
+    def compiled(scaled, embeddings, cosines, inverse, centers):
+        along = tf.reduce_sum(scaled * cosines, axis=0) * inverse
+        return tf.matmul(scaled, embeddings, transpose_a=True) - along[:, None] * centers
 
-    return compiled(weights, embeddings, factors, centers)
+    return compiled(scaled, embeddings, cosines, inverse, centers)
