@@ -294,6 +294,13 @@ class TestMistakes:
         [found] = lines_of(tmp_path, GOOD, *(f"{key}={value}" for key, value in given.items()))
         assert found.startswith(line)
 
+    def test_augmentation_that_no_step_can_do(self, tmp_path):
+        on_device = "data.augment_on=device"
+        [line] = lines_of(tmp_path, GOOD, on_device, "data.augment=[]")
+        assert line.startswith("data.augment_on: there is no data.augment")
+        [line] = lines_of(tmp_path, GOOD, on_device, "training.distribution.mode=data_parallel")
+        assert line.startswith("data.augment_on: device is for a run on one device")
+
     def test_parts_that_do_not_fit_are_reported_together(self, tmp_path):
         gap = "training.stages.0.end_on_gap={threshold: 0.1}"
         overrides = [gap, "data.validation=none", "data.cache=features", "data.augment=[]"]

@@ -292,7 +292,7 @@ class _Run:
             features = FeatureCache(recognizer, data, recipe.data.augmented_copies)
             self._learner = features.learner(0)
         else:
-            self._learner = on_images(recognizer, data)
+            self._learner = on_images(recognizer, data, augment_on=recipe.data.augment_on)
         self._number = 0
         self._waiting = Waiting(self._learner.model)
         train = self._learner.train

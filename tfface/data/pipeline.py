@@ -113,6 +113,7 @@ class Pipeline:
         self._augmentation = BatchAugmentation(
             augment, image_size, known_size=source.image_size, seed=seed, part=part
         )
+        self._augments = True
         self._cache = cache
         self._cache_dir = cache_dir
         self._seed = seed
@@ -162,10 +163,9 @@ class Pipeline:
         if self._augmentation.stages:
             seeds = self._augmentation.seeds(epoch, self.steps_per_epoch)[first_step:]
             seeds = tf.data.Dataset.from_tensor_slices(seeds)
+            make = self._augmentation if self._augments else _not_yet_augmented
             batches = tf.data.Dataset.zip(batches, seeds).map(
-                lambda batch, seeds: self._augmentation(*batch, seeds),
-                tf.data.AUTOTUNE,
-                deterministic=True,
+                lambda batch, seeds: make(*batch, seeds), tf.data.AUTOTUNE, deterministic=True
             )
         if self._fill:
             weights = tf.data.Dataset.from_tensor_slices(self._weights()[first_step:])
@@ -219,6 +219,14 @@ class Pipeline:
         other._pixels, other._cache = features, "memory"
         other._augmentation = BatchAugmentation((), self._augmentation.image_size)
         return other
+
+    def augmented_later(self) -> tuple["Pipeline", BatchAugmentation]:
+        """Returns the same batches as ((images, seeds), labels), and what makes of these three the
+        batches of now; for pipelines with augmentation and without `fill`.
+        """
+        other = copy.copy(self)
+        other._augments = False
+        return other, self._augmentation
 
     @contextmanager
     def naming_bad_images(self) -> Iterator[None]:
@@ -380,3 +388,7 @@ class Pipeline:
                 "images_per_identity needs images in any order, and record files are read from "
                 "front to back: use cache: memory or cache: disk"
             )
+
+
+def _not_yet_augmented(images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
+    return (images, seeds), labels

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from tfface.kernels.drawing import places_of_largest
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -37,5 +39,4 @@ def draw_identities(wanted, share: float, num_identities: int, seed: keras.rando
     numbers = keras.random.uniform((num_identities,), seed=seed)
     ahead = ops.full((wanted.shape[0],), 2.0)
     numbers = ops.scatter_update(numbers, ops.expand_dims(wanted, -1), ahead)
-    _, drawn = ops.top_k(numbers, num_drawn, sorted=False)
-    return ops.sort(ops.cast(drawn, "int32"))
+    return places_of_largest(numbers, num_drawn)

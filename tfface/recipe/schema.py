@@ -1,7 +1,6 @@
 """What a recipe may say: its sections, their keys, types, ranges and defaults."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from tfface.parts import STRICT, options_model
+from tfface.recipe.misfits import misfits
 from tfface.recipe.mistakes import unknown
 from tfface.recipe.yaml_file import SHORT_NAME
 
@@ -166,6 +166,7 @@ ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
 class Data(Section):
     """exclude: a list of identities of `train` that are left out, as `identity_list` reads it.
     images_per_identity: batches hold so many images of each of their identities.
+    augment_on: `host` augments beside the step before, `device` in the step.
     augmented_copies: epochs whose augmented images `cache: features` embeds, before they are used
     again.
     """
@@ -176,6 +177,7 @@ class Data(Section):
     image_size: ImageSize = (112, 112)
     cache: Literal["none", "memory", "disk", "features"] = "none"
     augment: list[AugmentationPart] = []
+    augment_on: Literal["host", "device"] = "host"
     augmented_copies: Annotated[
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = None
@@ -399,58 +401,7 @@ class Recipe(Section):
 
     @pydantic.model_validator(mode="after")
     def _parts_fit_together(self) -> "Recipe":
-        lines = [*_unmeasured(self), *_uncachable(self)]
+        lines = [*misfits(self)]
         if lines:
             raise PydanticCustomError("recipe", "{lines}", {"lines": lines})
         return self
-
-
-def _unmeasured(recipe: Recipe) -> Iterator[str]:
-    """Yields what stages watch that this validation doesn't measure."""
-    validation = recipe.data.validation
-    known = ["loss"]
-    if validation is not None:
-        by_pairs = validation.source is None and validation.by == "identity"
-        known += (
-            ["val_verification_accuracy", "val_verification_auc"]
-            if by_pairs
-            else ["val_loss", "val_accuracy"]
-        )
-    for number, stage in enumerate(recipe.training.stages):
-        place = f"training.stages.{number}"
-        if stage.early_stopping is not None and stage.early_stopping.monitor not in known:
-            yield (
-                f"{place}.early_stopping.monitor: '{stage.early_stopping.monitor}' is not measured "
-                f"with this data.validation; measured are: {', '.join(known)}"
-            )
-        if stage.end_on_gap is not None and "val_accuracy" not in known:
-            yield (
-                f"{place}.end_on_gap: the accuracy of validation is not measured with this "
-                "data.validation; validate by image or by a source"
-            )
-
-
-def _uncachable(recipe: Recipe) -> Iterator[str]:
-    """Yields why the features can't be cached as the recipe says."""
-    data = recipe.data
-    if data.cache != "features":
-        if data.augmented_copies is not None:
-            yield "data.augmented_copies: only data.cache: features makes copies; leave it out"
-        return
-    if recipe.training.distribution is not None:
-        yield (
-            "data.cache: features are computed on one device, and don't go with "
-            "training.distribution; use cache: memory"
-        )
-    if all(stage.freeze != "backbone" for stage in recipe.training.stages):
-        yield (
-            "data.cache: features stay the same only while the backbone is frozen, and no stage "
-            "has freeze: backbone; use cache: memory"
-        )
-    if data.augment and data.augmented_copies is None:
-        yield (
-            "data.cache: augmented images have other features in each epoch; say after how many "
-            "epochs they come again (data.augmented_copies: 5), or leave out data.augment"
-        )
-    if not data.augment and data.augmented_copies is not None:
-        yield "data.augmented_copies: without data.augment all copies are the same; leave it out"

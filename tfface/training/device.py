@@ -15,8 +15,13 @@ _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 def prepare_device(recipe: Recipe) -> None:
     """Makes the device ready as a recipe wants it; to be called before anything is computed.
 
-    Raises InputError: the recipe asks for a GPU and there is none.
+    Raises InputError: the recipe asks for a GPU and there is none, or for what the backend can't.
     """
+    if recipe.data.augment_on == "device" and keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"data.augment_on: device works with KERAS_BACKEND=tensorflow only, and the backend is "
+            f"{keras.backend.backend()}: use data.augment_on: host"
+        )
     if recipe.training.deterministic:
         _make_deterministic()
     devices = keras.distribution.list_devices()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from tfface.data.pipeline import Pipeline
 from tfface.evaluation.keras_embedder import KerasEmbedder
@@ -30,13 +30,20 @@ class Learner:
 
 
 def on_images(
-    recognizer: Recognizer, data: RunData, distribution: OneDevice | None = None
+    recognizer: Recognizer,
+    data: RunData,
+    distribution: OneDevice | None = None,
+    augment_on: Literal["host", "device"] = "host",
 ) -> Learner:
     """The whole recognizer on images.
 
     Args:
         distribution: the devices that the recognizer is on; by default one.
+        augment_on: `device` lets the recognizer augment its images; on TensorFlow.
     """
+    train, recognizer.augmentation = data.train, None
+    if augment_on == "device":
+        train, recognizer.augmentation = train.augmented_later()
     if data.validation_pairs is not None:
         alone = (distribution or OneDevice()).alone(recognizer.embedder)
         embedder = KerasEmbedder(alone.model, "validation")
@@ -53,7 +60,7 @@ def on_images(
 
     else:
         validate = dict
-    return Learner(recognizer, data.train, validate)
+    return Learner(recognizer, train, validate)
 
 
 def image_figures(model: Recognizer, batches: Pipeline) -> dict[str, float]:

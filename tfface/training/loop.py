@@ -178,7 +178,9 @@ class Loop:
             learner = self._features.learner(self._progress.total_epochs - self._progress.epoch)
             print(f"  {self._features.description}", flush=True)
         else:
-            learner = on_images(self._recognizer, self._data, self._distribution)
+            learner = on_images(
+                self._recognizer, self._data, self._distribution, self._recipe.data.augment_on
+            )
             if self._features is not None:
                 self._features.forget()
         if self._skips:

@@ -32,7 +32,12 @@ class Recognizer(keras.Model):
     Args:
         embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
         head: Head.
+    Attributes:
+        augmentation: for batches that are ((images, seeds), labels), the function of these three
+            that makes (images, labels) of them within a step of training; on TensorFlow.
     """
+
+    augmentation = None
 
     def __init__(self, embedder: keras.Model, head: Head):
         super().__init__(name="recognizer")
@@ -54,6 +59,12 @@ class Recognizer(keras.Model):
 
     def call(self, images, training=None):
         return self.embedder(images, training=training)
+
+    def train_step(self, *given):
+        if self.augmentation is None:
+            return super().train_step(*given)
+        [((images, seeds), labels)] = given
+        return super().train_step(self.augmentation(images, labels, seeds))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_found(y_pred, y, training)

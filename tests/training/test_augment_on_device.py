@@ -1,0 +1,38 @@
+"""Images augmented in the step of training are those that the input pipeline would have made."""
+
+import keras
+import pytest
+
+from tests.training.recipes import load_tiny
+from tests.training.test_midway import assert_same_run
+from tfface.errors import InputError
+from tfface.training.device import prepare_device
+from tfface.training.run import train
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="augments on the device on TensorFlow only"
+)
+
+STAGES = {
+    "geometry and colours": "[{random_crop: {from_size: 36}}, random_flip, {color_jitter: {}}]",
+    "mixed identities": "[random_flip, mixup]",
+}
+
+
+@pytest.mark.parametrize("stages", STAGES.values(), ids=STAGES)
+def test_same_run(tmp_path, stages):
+    runs = []
+    for place in ("host", "device"):
+        recipe = load_tiny(tmp_path, f"data.augment={stages}", f"data.augment_on={place}")
+        runs.append(train(recipe, tmp_path / place, tmp_path))
+    assert_same_run(*runs)
+
+
+def test_another_backend(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError) as raised:
+        prepare_device(load_tiny(tmp_path, "data.augment_on=device"))
+    assert str(raised.value) == (
+        "data.augment_on: device works with KERAS_BACKEND=tensorflow only, and the backend is jax: "
+        "use data.augment_on: host"
+    )
