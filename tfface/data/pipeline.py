@@ -150,6 +150,10 @@ class Pipeline:
             return max(whole, 1)
         return whole + (rest > 0 and not self._drop_remainder)
 
+    @property
+    def is_augmented(self) -> bool:
+        return bool(self._augmentation.stages)
+
     def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """Returns the batches of one epoch, from batch `first_step` on.
 
@@ -160,7 +164,7 @@ class Pipeline:
         batches = self._batches(epoch, first_step * self.batch_size).map(
             lambda indices, images: (images, tf.gather(labels, indices))
         )
-        if self._augmentation.stages:
+        if self.is_augmented:
             seeds = self._augmentation.seeds(epoch, self.steps_per_epoch)[first_step:]
             seeds = tf.data.Dataset.from_tensor_slices(seeds)
             make = self._augmentation if self._augments else _not_yet_augmented

@@ -69,11 +69,7 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
 
 def _not_augmented_on_device(recipe: Recipe) -> Iterator[str]:
     """Yields why a step can't augment its images."""
-    if recipe.data.augment_on == "host":
-        return
-    if not recipe.data.augment:
-        yield "data.augment_on: there is no data.augment to do there; leave it out"
-    if recipe.training.distribution is not None:
+    if recipe.data.augment_on == "device" and recipe.training.distribution is not None:
         yield (
             "data.augment_on: device is for a run on one device; with training.distribution use "
             "data.augment_on: host"

@@ -42,7 +42,7 @@ def on_images(
         augment_on: `device` lets the recognizer augment its images; on TensorFlow.
     """
     train, recognizer.augmentation = data.train, None
-    if augment_on == "device":
+    if augment_on == "device" and train.is_augmented:
         train, recognizer.augmentation = train.augmented_later()
     if data.validation_pairs is not None:
         alone = (distribution or OneDevice()).alone(recognizer.embedder)
