@@ -9,6 +9,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfface.kernels.placing import is_on_tensorflow_cpu
+
 # Rows that are changed together: what is taken of them stays in a processor's cache meanwhile,
 # which is several times as fast as taking all rows, changing all, and putting all back.
 _BLOCK_BYTES = 1 << 20
@@ -53,7 +55,7 @@ def _in_blocks(change: Callable, rows: tf.Tensor, values: tf.Tensor) -> None:
     """Calls `change` with some rows and their values after the others, so that all are changed."""
     num_rows, width = values.shape
     block = max(1, _BLOCK_BYTES // (width * values.dtype.size))
-    if num_rows is None or num_rows <= block or tf.config.list_logical_devices("GPU"):
+    if num_rows is None or num_rows <= block or not is_on_tensorflow_cpu():
         change(rows, values)
         return
 
