@@ -277,6 +277,15 @@ class TestChangedOnTheWay:
         assert "resuming after step 4 of epoch 2\n" in said
         assert [record["step"] for record in records(run)] == [3, 12, 18]
 
+    @pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="augments on the device on TensorFlow only"
+    )
+    def test_augmentation_elsewhere(self, tmp_path, monkeypatch):
+        self.stopped(tmp_path, monkeypatch)
+        changed = load_tiny(tmp_path, "data.augment_on=device")
+        run = train(changed, tmp_path / "run", tmp_path, resume=True)
+        assert_same_run(run, train(load_tiny(tmp_path), tmp_path / "whole", tmp_path))
+
     def test_other_data(self, tmp_path, monkeypatch):
         faces = tmp_path / "faces"
         _draw_faces(faces, 6, 5)

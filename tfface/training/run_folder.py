@@ -143,6 +143,7 @@ def _what_is_trained(text: bytes) -> object:
         recipe = yaml.safe_load(text)
         for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
             recipe["training"].pop(key, None)
+        recipe["data"].pop("augment_on", None)
         recipe["data"].pop("batch_size")
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         # No recipe that this version wrote.
