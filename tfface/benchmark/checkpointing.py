@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfface.benchmark.step import drawn_batch
+from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe
 from tfface.report.verification_table import align
@@ -70,7 +71,7 @@ def measure_checkpoints(
     recognizer = build_recognizer(recipe.model, size, num_identities, Path(), steps_per_epoch=1)
     stages.prepare(recognizer, recipe.training.stages[0], num_steps)
     batch = drawn_batch(recipe, num_identities)
-    batches = tf.data.Dataset.from_tensors(batch).repeat(num_steps)
+    batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(num_steps))
     say("warm-up")
     recognizer.fit(batches, shuffle=False, verbose=0)
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:

@@ -19,6 +19,7 @@ from tfface.data.images import decode_unresized
 from tfface.data.pipeline import Pipeline
 from tfface.data.record_files import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.untuned import untuned
 from tfface.parts import build
 from tfface.recipe import Recipe
 from tfface.report.verification_table import align
@@ -204,7 +205,7 @@ def _before_decoding(
             records.parse_encoded
         )
     everything = np.arange(source.num_images)
-    things["shuffle and batch"] = lambda: (
+    things["shuffle and batch"] = lambda: untuned(
         source.encoded(everything, seed).batch(batch_size).take(num_batches)
     )
     return things
@@ -212,9 +213,8 @@ def _before_decoding(
 
 def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
     files = [str(file) for file in source.record_files]
-    return (
-        tf.data.TFRecordDataset(files, buffer_size=READ_BUFFER).batch(batch_size).take(num_batches)
-    )
+    read = tf.data.TFRecordDataset(files, buffer_size=READ_BUFFER)
+    return untuned(read.batch(batch_size).take(num_batches))
 
 
 def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
@@ -225,7 +225,7 @@ def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf
         encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
     decoded = encoded.take(num_batches * batch_size).map(decode_unresized, tf.data.AUTOTUNE)
     # The others are dropped where they are made: handing them over would take as long.
-    return decoded.shard(batch_size, batch_size - 1)
+    return untuned(decoded.shard(batch_size, batch_size - 1))
 
 
 def _after(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], Counted]:

@@ -16,6 +16,7 @@ from tfface.benchmark.flops import ceiling_flops_per_second, step_flops
 from tfface.benchmark.own_process import OwnProcess, forget_peak, peak_bytes
 from tfface.benchmark.plain_step import check_plain_step, plain_step
 from tfface.benchmark.turns import Turns, images_per_second, take_turns
+from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.report.verification_table import align
@@ -241,7 +242,7 @@ def _make(case: Case) -> tuple[Callable[[], object], float | None]:
     flops = step_flops(recognizer, recipe.data.batch_size)
     if case.who == OWN:
         return _repeated(_bare_step(recognizer, batch, case.xla), case.num_steps), flops
-    batches = tf.data.Dataset.from_tensors(batch).repeat(case.num_steps)
+    batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(case.num_steps))
     return functools.partial(recognizer.fit, batches, shuffle=False, verbose=0), flops
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfface.data.images import decode_all
 from tfface.data.undecodable import find_undecodable
+from tfface.data.untuned import arrays
 from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.progress import progress
@@ -99,7 +100,7 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
     )
     with progress(total=len(indices), description="decoding", unit="images") as bar:
         try:
-            for batch, pixels in decoded.as_numpy_iterator():
+            for batch, pixels in arrays(decoded):
                 images[place[batch]] = pixels
                 bar.update(len(batch))
         except tf.errors.OpError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.untuned import arrays
 from tfface.errors import InputError
 
 FORMATS = "JPEG, PNG or BMP"
@@ -193,7 +194,7 @@ def decode_batches(
     )
     start = 0
     try:
-        for batch in dataset.as_numpy_iterator():
+        for batch in arrays(dataset):
             yield batch
             start += len(batch)
     except tf.errors.InvalidArgumentError:

@@ -17,6 +17,7 @@ from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_batches import draw_identity_batches
 from tfface.data.images import decode_all
 from tfface.data.undecodable import find_undecodable
+from tfface.data.untuned import arrays, untuned
 from tfface.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -182,8 +183,8 @@ class Pipeline:
         # tf.distribute would look for files to deal out to processes, and warn that it can't.
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        batches = batches.with_options(options)
-        return batches.prefetch(tf.data.AUTOTUNE) if self.prefetch else batches
+        batches = untuned(batches.with_options(options))
+        return batches.prefetch(2) if self.prefetch else batches
 
     def file_names(self, epoch: int, step: int) -> list[str]:
         """Returns which images the whole batch at place `step` of an epoch holds."""
@@ -191,7 +192,7 @@ class Pipeline:
         if self._is_streamed:
             key = self._order_key(epoch) if self._shuffle else None
             stream = self._source.encoded(self._indices, key, first).take(self.batch_size)
-            indices = [int(index) for index, _ in stream.as_numpy_iterator()]
+            indices = [int(index) for index, _ in arrays(stream)]
         else:
             indices = self._indices[self._places(epoch)[first : first + self.batch_size]]
         return [self._source.filename(index) for index in indices]
@@ -210,7 +211,7 @@ class Pipeline:
         place = np.empty(self._source.num_images, np.int64)
         place[self._indices] = np.arange(self.num_images)
         batches = self._decoded(self._source.encoded(self._indices).batch(batch_size))
-        for indices, images in batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+        for indices, images in arrays(batches.prefetch(2)):
             yield place[indices], images
 
     def holding(self, features: np.ndarray) -> "Pipeline":

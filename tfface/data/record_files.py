@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfface.data import records
 from tfface.data.records import Record
+from tfface.data.untuned import arrays
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -180,7 +181,7 @@ class _Lazy(Sequence):
 
 def _parse_file(file: Path, parse: Callable) -> Iterator[np.ndarray]:
     dataset = tf.data.TFRecordDataset(str(file), buffer_size=READ_BUFFER).batch(_BATCH)
-    return dataset.map(parse).as_numpy_iterator()
+    return arrays(dataset.map(parse))
 
 
 def _plain(error: tf.errors.OpError) -> str:

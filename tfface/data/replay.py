@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.untuned import untuned
+
 
 class Replay:
     """Batches that were given once, in their order.
@@ -30,9 +32,9 @@ class Replay:
             return tf.ensure_shape(batch, features.shape[1:]), labels
 
         labels = tf.nest.map_structure(lambda *batches: np.stack(batches), *self._labels)
-        return (
+        return untuned(
             tf.data.Dataset.from_tensor_slices((np.arange(len(features)), labels))
             .skip(first_step)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
+            .prefetch(2)
         )

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.images import decode, oversize_reason, undecodable_reason
+from tfface.data.untuned import arrays
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -29,7 +30,7 @@ def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
     failed = np.zeros(source.num_images, bool)
     failed[indices] = True
     with progress(total=len(indices), description="checking", unit="images") as bar:
-        for passed, _ in good.as_numpy_iterator():
+        for passed, _ in arrays(good):
             failed[passed] = False
             bar.update(len(passed))
     found = []
@@ -78,7 +79,7 @@ def find_undecodable_images(images: Sequence[bytes], names: Sequence[str]) -> li
     )
     failed = np.ones(len(images), bool)
     with progress(total=len(images), description="checking", unit="images") as bar:
-        for passed, _ in good.as_numpy_iterator():
+        for passed, _ in arrays(good):
             failed[passed] = False
             bar.update(len(passed))
     for index in np.flatnonzero(failed):
