@@ -1,5 +1,7 @@
 """The batches of an epoch, kept to be given again."""
 
+from functools import cached_property
+
 import numpy as np
 import tensorflow as tf
 
@@ -24,6 +26,11 @@ class Replay:
 
     def epoch(self, first_step: int = 0) -> tf.data.Dataset:
         """Returns the batches from number `first_step` on: (features, labels)."""
+        return self._batches.skip(first_step) if first_step else self._batches
+
+    @cached_property
+    def _batches(self) -> tf.data.Dataset:
+        """All of them; made once, because making it takes as long as ten small steps."""
         features = self._features
 
         def fetch(step: tf.Tensor, labels):
@@ -34,7 +41,6 @@ class Replay:
         labels = tf.nest.map_structure(lambda *batches: np.stack(batches), *self._labels)
         return untuned(
             tf.data.Dataset.from_tensor_slices((np.arange(len(features)), labels))
-            .skip(first_step)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
             .prefetch(2)
         )

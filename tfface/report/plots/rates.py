@@ -50,9 +50,13 @@ def draw_rates(path: Path, rows: Sequence[Mapping]) -> None:
         )
     axes.set_yticks(places, names)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    dress(axes, "images a second: median, least and most", "", "")
-    if middle.max() > 30 * middle.min():
+    wide = middle.max() > 30 * middle.min()
+    title = "images a second: median, least and most"
+    dress(axes, f"{title} (logarithmic)" if wide else title, "", "")
+    if wide:
         axes.set_xscale("log")
+        # Not right at the shortest bar, as by default: then that one can't be seen.
+        axes.set_xlim(left=10 ** np.floor(np.log10(low.min())))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.xaxis.set_major_formatter(FuncFormatter(whole))
