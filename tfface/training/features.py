@@ -57,13 +57,7 @@ class Extractor:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 [n, ...] of uint8 images [n, height, width, 3]."""
-        features = np.empty((len(images), *self.shape), np.float32)
-        for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH]
-            filled = np.pad(batch, ((0, _BATCH - len(batch)), (0, 0), (0, 0), (0, 0)))
-            values = self._frozen.predict_on_batch(filled)[: len(batch)]
-            features[start : start + _BATCH] = values
-        return features
+        return _outputs(self._frozen, images)
 
 
 class Features:
@@ -154,14 +148,23 @@ class PairFeatures:
             pairs = self._pair_set
             self._features = embed_images(self, pairs.images, pairs.image_names, what=pairs.name)
         straight, mirrored = (
-            tail.predict(features, batch_size=_BATCH, verbose=0)
-            for features in np.swapaxes(self._features, 0, 1)
+            _outputs(tail, features) for features in np.swapaxes(self._features, 0, 1)
         )
         return verify_embeddings(straight + mirrored, self._pair_set)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 [n, 2, ...]: of each image, and of it mirrored."""
         return np.stack([self._extractor(images), self._extractor(images[:, :, ::-1])], axis=1)
+
+
+def _outputs(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Returns what a model makes of inputs [n, ...], in inference mode, in batches of one size."""
+    outputs = np.empty((len(inputs), *model.output_shape[1:]), np.float32)
+    for start in range(0, len(inputs), _BATCH):
+        batch = inputs[start : start + _BATCH]
+        filled = np.pad(batch, [(0, _BATCH - len(batch))] + [(0, 0)] * (batch.ndim - 1))
+        outputs[start : start + _BATCH] = model.predict_on_batch(filled)[: len(batch)]
+    return outputs
 
 
 def _bar(total: int):
