@@ -161,10 +161,7 @@ class Pipeline:
         An image that can't be read or decoded ends the iteration with an error of TensorFlow (when
         cached: this call with InputError); `naming_bad_images` then tells which it is.
         """
-        labels = self._labels
-        batches = self._batches(epoch, first_step * self.batch_size).map(
-            lambda indices, images: (images, tf.gather(labels, indices))
-        )
+        batches = self._batches(epoch, first_step * self.batch_size)
         if self.is_augmented:
             seeds = self._augmentation.seeds(epoch, self.steps_per_epoch)[first_step:]
             seeds = tf.data.Dataset.from_tensor_slices(seeds)
@@ -250,13 +247,15 @@ class Pipeline:
         return find_undecodable(self._source, self._indices)
 
     def _batches(self, epoch: int, first: int) -> tf.data.Dataset:
-        """(indices, images) a batch, from the image at place `first` of the epoch on."""
+        """(images, labels) a batch, from the image at place `first` of the epoch on."""
         if self._is_streamed:
-            return self._decoded_stream(self._order_key(epoch) if self._shuffle else None, first)
+            key = self._order_key(epoch) if self._shuffle else None
+            return self._labelled(self._decoded_stream(key, first))
         places = self._of_part(self._places(epoch)[first:])
         if self._cache == "none":
             encoded = self._source.encoded(self._indices[places])
-            return self._decoded(encoded.batch(self._num_rows, self._drop_remainder))
+            batches = encoded.batch(self._num_rows, self._drop_remainder)
+            return self._labelled(self._decoded(batches))
         return self._fetched(places)
 
     @property
@@ -323,19 +322,22 @@ class Pipeline:
             deterministic=True,
         )
 
+    def _labelled(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """(images, labels) of (indices, images) a batch."""
+        labels = self._labels
+        return batches.map(lambda indices, images: (images, tf.gather(labels, indices)))
+
     def _fetched(self, places: np.ndarray) -> tf.data.Dataset:
-        """(indices, images) a batch, out of the decoded images."""
+        """(images, labels) a batch, out of the decoded images."""
         pixels = self._decoded_once()
-        indices = tf.constant(self._indices)
 
-        def fetch(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def fetch(places: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images = tf.numpy_function(lambda wanted: pixels[wanted], [places], pixels.dtype)
-            return tf.gather(indices, places), tf.ensure_shape(
-                images, (places.shape[0], *pixels.shape[1:])
-            )
+            return tf.ensure_shape(images, (places.shape[0], *pixels.shape[1:])), labels
 
+        labels = self._labels.numpy()[self._indices[places]]
         return (
-            tf.data.Dataset.from_tensor_slices(places)
+            tf.data.Dataset.from_tensor_slices((places, labels))
             .batch(self._num_rows, self._drop_remainder)
             .map(fetch, tf.data.AUTOTUNE, deterministic=True)
         )
