@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfface import recipe
+from tfface.files import replacing
 from tfface.training.parts import TABLES
 
 TINY = """
@@ -29,7 +30,9 @@ training:
 def load_tiny(folder: Path, *overrides: str) -> recipe.Recipe:
     """Writes the recipe into `folder` and loads it."""
     path = folder / "tiny.yaml"
-    path.write_text(TINY, encoding="utf-8")
+    # Several processes may do so at once, and none must read what another has half written.
+    with replacing(path) as temporary:
+        temporary.write_text(TINY, encoding="utf-8")
     return recipe.load(path, TABLES, overrides)
 
 
