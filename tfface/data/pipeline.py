@@ -187,8 +187,7 @@ class Pipeline:
         """Returns which images the whole batch at place `step` of an epoch holds."""
         first = step * self.batch_size
         if self._is_streamed:
-            key = self._order_key(epoch) if self._shuffle else None
-            stream = self._source.encoded(self._indices, key, first).take(self.batch_size)
+            stream = self._stream(epoch, first).take(self.batch_size)
             indices = [int(index) for index, _ in arrays(stream)]
         else:
             indices = self._indices[self._places(epoch)[first : first + self.batch_size]]
@@ -249,8 +248,7 @@ class Pipeline:
     def _batches(self, epoch: int, first: int) -> tf.data.Dataset:
         """(images, labels) a batch, from the image at place `first` of the epoch on."""
         if self._is_streamed:
-            key = self._order_key(epoch) if self._shuffle else None
-            return self._labelled(self._decoded_stream(key, first))
+            return self._labelled(self._decoded_stream(epoch, first))
         places = self._of_part(self._places(epoch)[first:])
         if self._cache == "none":
             encoded = self._source.encoded(self._indices[places])
@@ -291,9 +289,14 @@ class Pipeline:
         whole = len(places) - len(places) % self.batch_size
         return places[:whole].reshape(-1, self.batch_size)[:, self._rows].ravel()
 
-    def _decoded_stream(self, shuffle_seed: int | None, first: int) -> tf.data.Dataset:
-        """(indices, images) a batch of a source that is read from front to back, decoded now."""
-        encoded = self._source.encoded(self._indices, shuffle_seed, first)
+    def _stream(self, epoch: int, first: int) -> tf.data.Dataset:
+        """(index, encoded) of each image of a source that is read from front to back."""
+        key = self._order_key(epoch) if self._shuffle else None
+        return self._source.encoded(self._indices, key, first)
+
+    def _decoded_stream(self, epoch: int, first: int) -> tf.data.Dataset:
+        """(indices, images) a batch of such a source, decoded now."""
+        encoded = self._stream(epoch, first)
         if self._fill:
             encoded = encoded.concatenate(encoded.take(1).repeat(self._missing))
         batches = encoded.batch(self.batch_size, self._drop_remainder)
