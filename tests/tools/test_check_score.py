@@ -1,17 +1,13 @@
 """tools/check_score.py prints one line."""
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import check_score
 import pytest
 
 from tests.evaluation.colour_run import write_image, write_run
+from tests.tools.running import run_tool
 from tfface.errors import InputError
-
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_score.py"
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +35,13 @@ def test_one_line(folder, capsys, what, line):
     assert capsys.readouterr().out == line
 
 
-def test_help_is_quick_and_shows_an_example():
-    start = time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, str(TOOL), "--help"], capture_output=True, text=True, check=False
-    )
-    assert time.perf_counter() - start < 3  # a busy machine is given time
-    assert result.returncode == 0
-    assert "top-1: 0.8533 (512 of 600 images)" in result.stdout
+def test_as_a_process(folder):
+    done = run_tool(Path(check_score.__file__), folder / "none.csv", "--data", folder / "data")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"error: {folder / 'none.csv'}: can't be read: No such file or directory"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,11 @@ def content(folder):
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
 
 
-def test_help_is_quick_and_shows_an_example():
-    start = time.perf_counter()
-    help_text = run("--help")
-    assert time.perf_counter() - start < 3  # a busy machine is given time
-    assert help_text.returncode == 0
-    assert "python tools/convert_tfrecord.py lfw=data/lfw/images" in help_text.stdout
-    for name in RECOGNISED_BY:
-        assert name in help_text.stdout
+def test_help_names_every_source(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        convert_tfrecord.main(["--help"])
+    printed = capsys.readouterr().out
+    assert [name for name in RECOGNISED_BY if name not in printed] == []
 
 
 def test_says_what_it_did(tmp_path, capsys):

@@ -2,18 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import gallery
 import pytest
 
 from tests.evaluation.people import face, write_people
+from tests.tools.running import run_tool
 from tfface.errors import InputError
-
-TOOL = Path(gallery.__file__)
 
 
 @pytest.fixture
@@ -34,16 +30,12 @@ def said(capsys, *arguments) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("command", [[], ["build"], ["add"], ["remove"], ["query"], ["list"]])
-def test_help_is_quick(command):
-    start = time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, str(TOOL), *command, "--help"], capture_output=True, text=True, check=False
-    )
-    assert time.perf_counter() - start < 3  # a busy machine is given time
-    assert result.returncode == 0
-    if not command:
-        assert "python tools/gallery.py build runs/my_run data/staff --gallery" in result.stdout
+def test_as_a_process(tmp_path):
+    done = run_tool(Path(gallery.__file__), "list", "--gallery", tmp_path / "gone")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {tmp_path / 'gone'}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_query(folder, tmp_path, capsys):

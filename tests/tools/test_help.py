@@ -1,0 +1,78 @@
+"""Every tool answers `--help` with an example, before it imports anything slow."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+SLOW_IMPORTS = ["tensorflow", "keras", "jax", "matplotlib", "cv2", "mtcnn", "faiss", "onnxruntime"]
+COMMANDS = {
+    "align_faces": [],
+    "benchmark": [
+        *("convert", "search", "scaling", "verification", "step", "checkpoint", "memory"),
+        *("pipeline", "epoch"),
+    ],
+    "check_score": [],
+    "compare": [],
+    "convert_tfrecord": [],
+    "eval_classification": [],
+    "eval_identification": [],
+    "eval_verification": [],
+    "gallery": ["build", "add", "remove", "query", "list"],
+    "inspect_dataset": [],
+    "make_cutmix": [],
+    "make_pairs": [],
+    "make_remove_background": [],
+    "train": [],
+    "update_readme": [],
+}
+HELPS = [(tool, command) for tool, commands in COMMANDS.items() for command in ("", *commands)]
+# All in one process, which has not imported anything yet.
+PROGRAM = """
+import contextlib, importlib, io, json, sys
+found = []
+for tool, command in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as written:
+        try:
+            importlib.import_module(tool).main([*command.split(), "--help"])
+            code = None
+        except SystemExit as end:
+            code = end.code
+    slow = [module for module in json.loads(sys.argv[2]) if module in sys.modules]
+    found.append((code, written.getvalue(), slow))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[tuple[str, str], tuple[int | None, str, list[str]]]:
+    """(tool, command) -> exit code, what was printed, and slow modules imported until then."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(HELPS), json.dumps(SLOW_IMPORTS)],
+        cwd=TOOLS,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(HELPS, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize(("tool", "command"), HELPS)
+def test_help(helps, tool, command):
+    code, printed, slow = helps[tool, command]
+    assert code == 0
+    assert slow == []
+    assert printed.startswith("usage: ")
+    if not command:
+        assert f"python tools/{tool}.py" in printed
+        commands = printed.partition("\noptions:")[2]
+        assert re.findall(r"^    ([a-z]+)(?: |$)", commands, re.MULTILINE) == COMMANDS[tool]
+
+
+def test_every_tool_and_command_is_asked():
+    tools = {path.stem for path in TOOLS.glob("*.py") if "__main__" in path.read_text()}
+    assert tools == set(COMMANDS)
