@@ -14,7 +14,7 @@ COMMANDS = {
     "align_faces": [],
     "benchmark": [
         *("convert", "search", "scaling", "verification", "step", "checkpoint", "memory"),
-        *("pipeline", "epoch"),
+        *("epoch", "pipeline"),
     ],
     "check_score": [],
     "compare": [],
