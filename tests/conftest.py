@@ -10,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+# Hypothesis' profile is loaded here, for tests that state no number of examples of their own.
+
 # Before any test imports TensorFlow, as the tools do.
 import tfface  # noqa: E402, F401
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backbones.made_weights import made_values
 from tests.backbones.pth_files import dictionary, plain, tensor, write
+from tests.property_tests import examples
 from tfface.backbones.torch_file import read_torch_file
 from tfface.errors import InputError
 
@@ -39,7 +40,7 @@ def test_files_of_pytorch(path):
     assert all(array.load().dtype == np.float32 for array in arrays.values())
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(data=st.data())
 def test_any_view_of_a_storage(data, tmp_path_factory):
     items = np.arange(120, dtype="<i4")
@@ -181,7 +182,7 @@ def test_cut_short_anywhere(tmp_path, path):
             read_torch_file(tmp_path / "net.pth")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(source=st.sampled_from(WRITTEN_BY_PYTORCH), data=st.data())
 def test_damaged_anywhere(tmp_path_factory, source, data):
     whole = bytearray(source.read_bytes())

@@ -1,9 +1,10 @@
 """Batches of identities: what each holds, and that a key decides it."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.identity_batches import draw_identity_batches
 
 
@@ -19,7 +20,7 @@ def batches(labels, num_identities, images_per_identity, num_batches, key=1):
     st.integers(1, 9),
     st.integers(0, 2**63),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_what_a_batch_holds(counts, num_identities, per_identity, num_batches, key):
     num_identities = min(num_identities, len(counts))
     labels = np.repeat(np.arange(len(counts)) * 7, counts)

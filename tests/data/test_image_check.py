@@ -4,12 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.damage import damaged
 from tests.data.small_faces import encoded, pixels
+from tests.property_tests import examples
 from tfface.data.image_check import check_images
 from tfface.data.images import undecodable_reason
 
@@ -58,7 +59,7 @@ def test_all_kinds_pass(name):
     assert bad == {}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.sampled_from(sorted(IMAGES)).flatmap(lambda name: damaged(IMAGES[name])))
 def test_it_fails_when_the_decoder_does(image):
     decodes = undecodable_reason(image) is None

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data import number_lines
 from tfface.data.number_lines import line_number, read_number_lines
 from tfface.errors import InputError
@@ -12,9 +13,7 @@ from tfface.errors import InputError
 NUMBER = st.one_of(st.integers(0, 99), st.integers(0, 999_999_999))
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.lists(NUMBER, min_size=3, max_size=3), max_size=40),
     block_bytes=st.sampled_from([1, 7, 64, 1 << 19]),

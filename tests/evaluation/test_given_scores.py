@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.evaluation.given_scores import GivenScores
 
@@ -14,7 +15,7 @@ def softmax(logits):
     return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(arrays(np.float32, (4, 5), elements=st.floats(-30, 30, width=16)))
 def test_probabilities_of_logits(logits):
     found = GivenScores("m", 5, "logits").probabilities(logits)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.evaluation import same_people
 from tfface.evaluation.same_people import (
@@ -65,7 +66,7 @@ class TestCenters:
 
 class TestSimilarPairs:
     @given(st.integers(0, 10**6), st.booleans(), st.integers(1, 8))
-    @settings(max_examples=60, deadline=None)
+    @examples(60)
     def test_as_by_a_loop(self, seed, within_source, block):
         rng = np.random.default_rng(seed)
         vectors = unit(seed, 17, 3)

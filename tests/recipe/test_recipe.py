@@ -10,6 +10,7 @@ import yaml
 from hypothesis import strategies
 from pydantic import Field
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.recipe import dump, load
 
@@ -340,7 +341,7 @@ class TestMistakes:
             read(tmp_path, "#" * (2 << 20))
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
+@examples(300)
 @hypothesis.given(
     strategies.lists(
         strategies.tuples(strategies.integers(0, len(GOOD) - 1), strategies.text(max_size=3)),

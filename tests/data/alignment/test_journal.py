@@ -1,9 +1,10 @@
 """A journal is read as far as it was written."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.alignment.journal import Entry, open_journal, stamp, start_writing
 from tfface.errors import InputError
 
@@ -34,9 +35,7 @@ def test_a_new_folder(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_cut_anywhere_it_goes_on(tmp_path_factory, data):
     output = tmp_path_factory.mktemp("x") / "out"

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.augment.cutmix import CutMix
 from tfface.data.augment.mixing import BetaShares, any_partner, partner_of_same_identity
 from tfface.data.augment.mixup import MixUp
@@ -33,7 +34,7 @@ def test_shares_have_the_moments_of_their_distribution(alpha):
 
 
 @given(st.integers(1, 40), st.integers(0, 2**31 - 1))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_everybody_is_somebodys_partner(count, seed):
     partners = any_partner(count, tf.constant([seed, 1])).numpy()
     assert sorted(partners) == list(range(count))
@@ -41,7 +42,7 @@ def test_everybody_is_somebodys_partner(count, seed):
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(0, 2**31 - 1))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_partners_of_the_same_identity(labels, seed):
     labels = np.array(labels, np.int32)
     partners = partner_of_same_identity(tf.constant(labels), tf.constant([seed, 1])).numpy()

@@ -4,12 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.pair_sets.bcolz_files import write_bcolz
 from tests.data.small_faces import pixels
+from tests.property_tests import examples
 from tfface.data.pair_sets import load_pair_set
 
 FILES = ["meta/sizes", "meta/storage", "data/__0.blp", "data/__1.blp", "../tiny_list.npy"]
@@ -23,7 +24,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data(), name=st.sampled_from(FILES))
 def test_only_input_errors(folder, data, name):
     path, kept = folder / name, folder / "kept"

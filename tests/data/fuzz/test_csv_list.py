@@ -3,11 +3,12 @@
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import write_folder
+from tests.property_tests import examples
 from tfface.data.sources.csv_list import CsvSource
 
 WHOLE = b'path,identity,pose\nann/0.jpg,ann,left\nann/../ann/1.jpg,"b, c",right\n'
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
 
 
 @given(data=st.data(), suffix=st.sampled_from([".csv", ".tsv"]))
-@settings(max_examples=250, deadline=None)
+@examples(250)
 def test_damaged_table(folder, data, suffix):
     whole = WHOLE if suffix == ".csv" else WHOLE.replace(b",", b"\t")
     table = folder / f"table{suffix}"

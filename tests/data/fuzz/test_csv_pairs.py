@@ -1,10 +1,11 @@
 """Lists of pairs that are damaged in all ways."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
+from tests.property_tests import examples
 from tfface.data.pair_sets import load_pair_set
 
 FILES = [
@@ -22,7 +23,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.sampled_from(FILES).flatmap(damaged) | st.binary(max_size=200))
 def test_only_input_errors(folder, data):
     (folder / "pairs.csv").write_bytes(data)

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
+from tests.property_tests import examples
 from tfface.data.dataset_folder import Identity
 from tfface.data.identity_list import read_identity_list
 
@@ -16,7 +17,7 @@ WHOLE = b'name,source,reason\nann,a,"same as\tx"\n"dora 2",b,\nbob,,y\n'
 
 
 @hypothesis.given(data=damaged(WHOLE), suffix=st.sampled_from([".csv", ".txt"]))
-@hypothesis.settings(max_examples=150, deadline=None)
+@examples(150)
 def test_lists(data, suffix):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"list{suffix}")

@@ -5,13 +5,14 @@ import pytest
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
+from tests.property_tests import examples
 from tfface.data.image_header import read_header
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])
 def test_headers(format):
     @hypothesis.given(damaged(encoded(0, 16, format)))
-    @hypothesis.settings(max_examples=100, deadline=None)
+    @examples(100)
     def check(data):
         with only_input_errors():
             header = read_header(data)

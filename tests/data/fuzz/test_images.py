@@ -4,11 +4,12 @@ import re
 
 import pytest
 import tensorflow as tf
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
+from tests.property_tests import examples
 from tfface.data.images import decode, decode_batches, undecodable_reason
 from tfface.errors import InputError
 
@@ -26,7 +27,7 @@ FILES = [
 damaged_images = st.sampled_from(FILES).flatmap(damaged) | st.binary(max_size=100)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(damaged_images)
 @example(b"\x89PNG")
 @example(b"\xff\xd8\xff\xc0\x00")
@@ -38,7 +39,7 @@ def test_an_image_or_a_reason(data):
             assert decode(tf.constant(data), 8, 8).shape == (8, 8, 3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(damaged_images | st.sampled_from(FILES[:8]), min_size=1, max_size=6))
 def test_batches_or_the_first_that_fails(images):
     reasons = [undecodable_reason(image) for image in images]

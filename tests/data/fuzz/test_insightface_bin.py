@@ -4,11 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
+from tests.property_tests import examples
 from tfface.data.pair_sets import load_pair_set
 
 IMAGES = [encoded(seed, 8) for seed in range(4)]
@@ -25,9 +26,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("bin") / "damaged.bin"
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(FILES).flatmap(damaged))
 def test_only_input_errors(path, data):
     path.write_bytes(data)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.data.broken_datasets import make_dataset, shard
 from tests.data.damage import damaged, only_input_errors
+from tests.property_tests import examples
 from tfface.data.inspection import inspect_dataset
 
 
@@ -22,7 +23,7 @@ def test_shards(dataset):
     whole = file.read_bytes()
 
     @hypothesis.given(damaged(whole))
-    @hypothesis.settings(max_examples=100, deadline=None)
+    @examples(100)
     def check(data):
         file.write_bytes(data)
         with only_input_errors():
@@ -35,7 +36,7 @@ def test_shards(dataset):
 
 
 @hypothesis.given(st.data())
-@hypothesis.settings(max_examples=60, deadline=None)
+@examples(60)
 def test_tables(data):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "data-00000-of-00001.tfrecord").touch()

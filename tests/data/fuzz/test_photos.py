@@ -4,12 +4,13 @@ import io
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import pixels
+from tests.property_tests import examples
 from tfface.data.alignment.photos import count_pixels, read_photo
 
 
@@ -22,7 +23,7 @@ def whole(format: str) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data())
 def test_damaged_photos(tmp_path_factory, format, data):
     path = tmp_path_factory.mktemp("photos") / "photo.jpg"

@@ -1,11 +1,12 @@
 """Damaged record and index files: images or one clear error, and no more than that."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.recordio_writer import MAGIC, insightface_records, write
+from tests.property_tests import examples
 from tfface.data.sources.recordio import RecordIOSource
 
 
@@ -26,7 +27,7 @@ def read_all(rec):
 
 
 @given(st.data(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_damaged_records(rec, data, with_index):
     copy = rec.parent / "damaged/train.rec"
     copy.parent.mkdir(exist_ok=True)
@@ -38,7 +39,7 @@ def test_damaged_records(rec, data, with_index):
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_damaged_index(rec, data):
     copy = rec.parent / "index/train.rec"
     copy.parent.mkdir(exist_ok=True)

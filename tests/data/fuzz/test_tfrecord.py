@@ -4,12 +4,13 @@ import shutil
 
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import write_folder
 from tests.data.sources.test_bare_tfrecord import path_record, write
+from tests.property_tests import examples
 from tfface.data import records
 from tfface.data.convert import convert
 from tfface.data.records import Record
@@ -41,7 +42,7 @@ def dataset(tmp_path_factory):
 
 @pytest.mark.parametrize("file", ["dataset.json", "identities.csv", "data-00000-of-00002.tfrecord"])
 @given(data=st.data())
-@settings(max_examples=90, deadline=None)
+@examples(90)
 def test_damaged_dataset(dataset, file, data):
     copy = dataset.parent / f"damaged-{file}"
     shutil.copytree(dataset, copy, dirs_exist_ok=True)
@@ -56,7 +57,7 @@ def test_damaged_dataset(dataset, file, data):
 
 @pytest.mark.parametrize("form", ["images", "paths"])
 @given(data=st.data())
-@settings(max_examples=65, deadline=None)
+@examples(65)
 def test_damaged_record_file(dataset, form, data):
     folder = dataset.parent / form
     if not folder.exists():
@@ -73,7 +74,7 @@ def test_damaged_record_file(dataset, form, data):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_damaged_records_in_sound_frames(dataset, data):
     """The frame's checksums are right, so that what is inside is looked at."""
     folder = dataset.parent / "frames"

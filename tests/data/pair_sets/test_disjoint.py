@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.pair_sets.disjoint import DisjointFolds
 from tfface.errors import InputError
 
@@ -20,7 +21,7 @@ def brute_force(labels, first, second, genuine):
     }
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data())
 def test_what_holds_of_all_pairs(data):
     labels = np.array(data.draw(st.lists(st.integers(0, 6), min_size=4, max_size=24)))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.pair_sets import make_pairs, num_possible_pairs, without_repeats
 from tfface.errors import InputError
 
@@ -14,7 +15,7 @@ def brute_force_possible(labels):
     return sum(kinds), len(kinds) - sum(kinds)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.integers(0, 6), min_size=4, max_size=30),
     st.integers(1, 3),

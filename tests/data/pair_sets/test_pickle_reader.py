@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.pair_sets import pickle_reader
 from tfface.data.pair_sets.pickle_reader import Array, PickleError, read_pickle
 
@@ -97,7 +98,7 @@ def test_other_instructions_and_types_are_refused():
         read_pickle(b"\x80\x02U\x01aK\x01\x85R.")
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.data())
 def test_damage_is_an_error_of_ours(data):
     whole = pickle.dumps(([b"abc", np.arange(9, dtype=np.uint8)], [True]), protocol=2)

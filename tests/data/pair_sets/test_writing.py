@@ -5,9 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.pair_sets import PairSet, load_pair_set, writing
 from tfface.errors import InputError
 
@@ -53,9 +54,7 @@ def shown(pair_set):
     ]
 
 
-in_one_folder = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+in_one_folder = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @in_one_folder
