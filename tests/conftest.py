@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 # Hypothesis' profile is loaded here, for tests that state no number of examples of their own.
+import tests.property_tests  # noqa: E402, F401
 
 # Before any test imports TensorFlow, as the tools do.
 import tfface  # noqa: E402, F401
