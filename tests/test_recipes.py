@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.contracts.test_backbones import GOLDEN_COUNTS
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training import stages
@@ -24,8 +25,12 @@ def path(request) -> Path:
     keras.backend.clear_session()
 
 
-def on_synthetic_faces(path: Path) -> recipes.Recipe:
-    """The recipe with what it says itself about running it on drawn faces, only fewer of them."""
+def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
+    """The recipe with what it says itself about running it on drawn faces, only fewer of them.
+
+    Args:
+        more: further overrides.
+    """
     words = shlex.split(recipes.load(path, TABLES).about.synthetic)
     overrides = [
         text for flag, text in zip(words[::2], words[1::2], strict=True) if flag == "--set"
@@ -45,6 +50,7 @@ def on_synthetic_faces(path: Path) -> recipes.Recipe:
             "data.batch_size=4",
             "evaluation.verification=[]",
             "evaluation.classification=none",
+            *more,
         ],
     )
 
@@ -68,8 +74,27 @@ def test_what_k_face_adds_is_the_only_difference():
     assert with_k_face.data.model_copy(update=changed) == without.data
 
 
-def test_every_stage_makes_a_step_on_drawn_faces(path, tmp_path):
-    recipe = on_synthetic_faces(path)
+# The networks are tested by themselves (tests/contracts); building the large ones takes most of the
+# time here.
+SMALL_BACKBONE = "model.backbone={name: plain_cnn, channels: [4, 8]}"
+_OWN_BY_DEFAULT = 5_000_000
+
+
+def with_its_network_if_small(path: Path):
+    """A recipe with another network, and with its own, which is in the slow tier if it's large."""
+    backbone = recipes.load(path, TABLES).model.backbone.name
+    is_small = sum(GOLDEN_COUNTS[backbone]) <= _OWN_BY_DEFAULT
+    own = pytest.param(path, [], id=path.stem, marks=[] if is_small else pytest.mark.slow)
+    if is_small:
+        return [own]
+    return [own, pytest.param(path, [SMALL_BACKBONE], id=f"{path.stem}-small_backbone")]
+
+
+@pytest.mark.parametrize(
+    ("path", "overrides"), [case for path in RECIPES for case in with_its_network_if_small(path)]
+)
+def test_every_stage_makes_a_step_on_drawn_faces(path, overrides, tmp_path):
+    recipe = on_synthetic_faces(path, *overrides)
     data = load_data(recipe, tmp_path, tmp_path)
     recognizer = build_recognizer(
         recipe.model, recipe.data.image_size, len(data.identities), tmp_path

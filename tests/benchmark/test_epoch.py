@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import types
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training.recipes import TINY
+from tfface.benchmark import epoch
 from tfface.benchmark.epoch import (
     Case,
     Epoch,
@@ -88,24 +90,43 @@ def test_measures(recipe, tmp_path):
         assert one["steady_epoch_seconds"] > 0
 
 
-def test_waiting_is_for_batches_alone():
+@pytest.fixture
+def model():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    return model
+
+
+def test_waiting_for_batches(model):
     def slow():
         for _ in range(3):
-            time.sleep(0.2)
+            time.sleep(0.1)
             yield np.zeros((2, 1), "float32"), np.zeros((2, 1), "float32")
 
     spec = tf.TensorSpec((2, 1))
     batches = tf.data.Dataset.from_generator(slow, output_signature=(spec, spec))
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(loss="mse")
     waiting = Waiting(model)
     history = model.fit(batches, verbose=0, shuffle=False, callbacks=[waiting]).history
-    assert 0.3 < waiting.seconds < 3
+    # While a step is computed, the next batch is on its way.
+    assert waiting.seconds >= 0.1
     assert np.isfinite(history["loss"][0])
-    before = waiting.seconds
+
+
+def test_waiting_is_not_for_steps(model, monkeypatch):
+    """By a clock that only steps move."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(epoch.time, "perf_counter", lambda: clock.now)
+
+    class Step(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            clock.now += 7
+
     ready = tf.data.Dataset.from_tensors((np.zeros((2, 1)), np.zeros((2, 1)))).repeat(3)
-    model.fit(ready, verbose=0, shuffle=False, callbacks=[waiting])
-    assert waiting.seconds - before < 0.3
+    waiting = Waiting(model)
+    # In this order: what a step takes comes before the moment from which waiting is counted.
+    model.fit(ready, verbose=0, shuffle=False, callbacks=[Step(), waiting])
+    assert clock.now == 21
+    assert waiting.seconds == 0
 
 
 def measured_as(seconds: dict[str, float], waited: float, recipe) -> list[Measured]:

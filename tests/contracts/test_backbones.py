@@ -85,7 +85,20 @@ def without_values(name: str):
     return keras.StatelessScope(initialize_variables=False) if is_large(name) else nullcontext()
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+# Larger networks are in the slow tier, as are most on JAX, which compiles each shape's drawing anew.
+_LARGEST_BY_DEFAULT = 30_000_000
+_ON_JAX_BY_DEFAULT = ("plain_cnn", "mobilenet_v2")
+
+
+def in_its_tier(name: str):
+    if keras.backend.backend() == "jax":
+        by_default = name in _ON_JAX_BY_DEFAULT
+    else:
+        by_default = sum(GOLDEN_COUNTS.get(name, (0,))) <= _LARGEST_BY_DEFAULT
+    return pytest.param(name, marks=[] if by_default else pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[in_its_tier(name) for name in BACKBONES])
 def built(request) -> tuple[str, Backbone]:
     """Each backbone of the table, at the smallest size, built once for all tests."""
     name = request.param
