@@ -94,7 +94,9 @@ def test_run_folder_that_can_not_be_written(recipe):
     assert "can't be made" in lines[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.faults), signal.SIGTERM]
+)
 def test_ends_by_a_signal_with_a_checkpoint(recipe, number):
     """While it trains: exit code 0 and, last of all, the command that goes on."""
     arguments = [

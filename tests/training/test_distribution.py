@@ -161,6 +161,7 @@ DISTRIBUTED = [
 ]
 
 
+@pytest.mark.distributed
 @pytest.mark.parametrize(("where", "name"), DISTRIBUTED)
 class TestAsOnOneDevice:
     def test_losses_of_20_steps(self, where, name, four_devices, request):
@@ -206,6 +207,7 @@ class TestAsOnOneDevice:
         assert environment["processes"] == (2 if where == "two_processes" else 1)
 
 
+@pytest.mark.distributed
 def test_pairs_are_judged_alike(four_devices, two_processes):
     names = ("loss", "val_verification_accuracy", "val_verification_auc")
     np.testing.assert_allclose(
@@ -215,6 +217,7 @@ def test_pairs_are_judged_alike(four_devices, two_processes):
     )
 
 
+@pytest.mark.distributed
 def test_processes_start_from_another_run(two_processes):
     """Nine class centers, of which each device has three places."""
     old, new = (
@@ -228,6 +231,7 @@ def test_processes_start_from_another_run(two_processes):
         np.testing.assert_allclose(np.asarray(other), np.asarray(one), atol=1e-6)
 
 
+@pytest.mark.distributed
 def test_the_same_centers_are_sampled(four_devices):
     expected = losses(four_devices / "one_sampled")
     assert len(expected) == 10
@@ -235,6 +239,7 @@ def test_the_same_centers_are_sampled(four_devices):
     assert expected[0] != losses(four_devices / "one")[0]
 
 
+@pytest.mark.distributed
 def test_no_device_has_all_class_centers(four_devices):
     """In the program of a device there is no array of their size, in whatever order of axes."""
     files = [
@@ -252,6 +257,7 @@ def test_no_device_has_all_class_centers(four_devices):
     assert any(whole[0] in text for text in files if text not in in_parts)
 
 
+@pytest.mark.distributed
 class TestTensorFlow:
     @pytest.fixture(scope="class")
     def two_devices(self, tmp_path_factory) -> tuple[Path, str]:
@@ -284,6 +290,7 @@ class TestTensorFlow:
         assert (folder / "norms" / "report.html").is_file()
 
 
+@pytest.mark.distributed
 class TestLostProcess:
     def command(self, folder: Path, run: Path, *more: str) -> list[str]:
         recipe = folder / "tiny.yaml"
