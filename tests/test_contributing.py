@@ -1,0 +1,71 @@
+"""The example in CONTRIBUTING.md works as it is written there."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TABLE = "AUGMENTATIONS = {\n"
+
+
+def blocks() -> dict[str, str]:
+    """The code blocks of the example, by the file that the line above them names."""
+    return dict(re.findall(r"`([\w./]+)`:\n\n```\w*\n(.*?)```", CONTRIBUTING, re.DOTALL))
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """The example changes these; the rest is only read."""
+    changed = ("tfface", "tests", "docs")
+    for name in changed:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.iterdir():
+        if path.name not in changed and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def run(*command: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_example_passes_the_contract_and_the_docs_tests(tmp_path):
+    folder = copy_of_the_project(tmp_path)
+    added = blocks()
+    table, reference = "tfface/data/augment/__init__.py", "docs/RECIPES.md"
+    imported, entry = added.pop(table).split("\n\n")
+    row = added.pop(reference)
+    new = sorted(added)
+    assert new == ["tests/data/augment/test_random_gamma.py", "tfface/data/augment/random_gamma.py"]
+
+    for path, text in added.items():
+        assert not (ROOT / path).exists(), f"{path} is there already: take another example"
+        (folder / path).write_text(text, encoding="utf-8")
+    text = (folder / table).read_text(encoding="utf-8")
+    assert TABLE in text
+    text = text.replace(TABLE, f"{imported}\n\n{TABLE}{entry}")
+    (folder / table).write_text(text, encoding="utf-8")
+    with (folder / reference).open("a", encoding="utf-8") as file:
+        file.write(row)
+
+    run("ruff", "check", *new, folder=folder)
+    run("ruff", "format", "--check", *new, folder=folder)
+    tests = [
+        "tests/data/augment/test_random_gamma.py",
+        "tests/contracts/test_augmentations.py",
+        "tests/test_docs.py",
+    ]
+    wanted = "random_gamma or no_part_is_described"
+    printed = run("pytest", *tests, "-k", wanted, "-v", "-p", "no:cacheprovider", folder=folder)
+    passed = re.findall(r"^tests/(\S+)::(\w+).* PASSED", printed, re.MULTILINE)
+    # Its own tests, what every augmentation must do, and the reference.
+    assert {path for path, _ in passed} == {path.removeprefix("tests/") for path in tests}
+    assert ("test_docs.py", "test_no_part_is_described_that_is_not_there") in passed
+    assert ("test_docs.py", "test_every_part_is_described_with_its_options") in passed
+    assert ("contracts/test_augmentations.py", "test_the_seed_alone_decides") in passed
