@@ -85,7 +85,7 @@ def without_values(name: str):
     return keras.StatelessScope(initialize_variables=False) if is_large(name) else nullcontext()
 
 
-# Larger networks are in the slow tier, as are most on JAX, which compiles each shape's drawing anew.
+# Larger networks are in the slow tier, and so are most on JAX, which compiles for each shape.
 _LARGEST_BY_DEFAULT = 30_000_000
 _ON_JAX_BY_DEFAULT = ("plain_cnn", "mobilenet_v2")
 

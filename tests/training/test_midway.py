@@ -62,6 +62,10 @@ def each_checkpoint(monkeypatch):
 
 KINDS = {
     "plain": [],
+    "sampled": ["model.head.sampled_centers=0.5"],
+}
+# In the default tier, tests/training/test_resume.py resumes runs with cached features and averages.
+MORE_KINDS = {
     "features": ["data.cache=features", "data.augment=[]"],
     "copies": ["data.cache=features", "data.augmented_copies=2", "training.stages.0.epochs=3"],
     "float16": ["training.precision=mixed_float16"],
@@ -69,14 +73,15 @@ KINDS = {
         "training.stages.1.ema=0.7",
         "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
     ],
-    "sampled": ["model.head.sampled_centers=0.5"],
     "skipping": ["training.on_nonfinite=skip"],
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [*KINDS, *(pytest.param(kind, marks=pytest.mark.slow) for kind in MORE_KINDS)]
+)
 def test_from_every_step(tmp_path, each_checkpoint, kind):
-    recipe = load_tiny(tmp_path, OFTEN, *KINDS[kind])
+    recipe = load_tiny(tmp_path, OFTEN, *(KINDS | MORE_KINDS)[kind])
     run = train(recipe, tmp_path / "run", tmp_path)
     copies = sorted(tmp_path.glob("at_*_[12]"))
     assert len(copies) >= 6
@@ -185,7 +190,8 @@ class TestDamagedCheckpoints:
 class TestNonfinite:
     """The second batch of the second stage has a loss, or a gradient, that is not a number."""
 
-    @pytest.fixture(params=["loss", "gradient"])
+    # tests/training/test_run.py has a loss that isn't finite, in the default tier.
+    @pytest.fixture(params=[pytest.param("loss", marks=pytest.mark.slow), "gradient"])
     def what(self, monkeypatch, request):
         epoch, losses = Pipeline.epoch, Recognizer.losses_and_found
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.report.page_parser import read_page
-from tests.training.recipes import load_tiny, newest_checkpoint
+from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tfface import recipe as recipes
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
@@ -121,21 +121,22 @@ class TestRunningAgain:
         with pytest.raises(InputError, match=r"holds a run whose recipe\.yaml is gone"):
             train(load_tiny(folder), tmp_path / "run", folder, resume=True)
 
-    @pytest.mark.parametrize("damage", ["gone", "cut"])
-    def test_without_the_best_weights_a_run_can_not_go_on(self, tmp_path, damage):
-        stopping = "training.stages.1.early_stopping={monitor: val_loss, patience: 1}"
-        recipe = load_tiny(tmp_path, stopping, "training.checkpoints.keep=1")
+    def test_without_the_best_weights_a_run_can_not_go_on(self, tmp_path):
+        stopping = "training.stages.0.early_stopping={monitor: val_loss, patience: 1}"
+        recipe = load_tiny(tmp_path, *ONE_STAGE, stopping, "training.checkpoints.keep=1")
         run = train(recipe, tmp_path / "run", tmp_path)
         (run / "report.html").unlink()
         (kept,) = (run / "checkpoints").glob("kept-*.npz")
         content = kept.read_bytes()
-        kept.unlink()
-        if damage == "cut":
-            kept.write_bytes(content[: len(content) // 2])
-        with pytest.raises(
-            InputError, match=r"kept-1-\d\.npz: not a readable .*it is the last one"
-        ):
-            train(recipe, run, tmp_path, resume=True)
+        for damage in ("gone", "cut"):
+            kept.unlink()
+            if damage == "cut":
+                kept.write_bytes(content[: len(content) // 2])
+            with pytest.raises(
+                InputError, match=r"kept-0-\d\.npz: not a readable .*it is the last one"
+            ):
+                train(recipe, run, tmp_path, resume=True)
+            kept.write_bytes(content)
 
     def test_another_recipe_is_not_run_over_it(self, finished):
         folder, run = finished
@@ -149,7 +150,8 @@ class TestRunningAgain:
                 tmp_path / "run",
                 tmp_path,
             )
-        assert train(load_tiny(tmp_path), tmp_path / "run", tmp_path) == tmp_path / "run"
+        recipe = load_tiny(tmp_path, *ONE_STAGE)
+        assert train(recipe, tmp_path / "run", tmp_path) == tmp_path / "run"
 
     def test_the_same_recipe_gives_the_same_model(self, finished):
         folder, run = finished
@@ -190,19 +192,21 @@ def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkey
 class TestValidation:
     def test_by_identity_validates_on_pairs_of_unseen_people(self, tmp_path):
         overrides = [
+            *ONE_STAGE,
             "data.validation={fraction: 0.4, by: identity}",
-            "training.stages.1.early_stopping={monitor: val_verification_auc, patience: 1}",
+            "training.stages.0.early_stopping={monitor: val_verification_auc, patience: 1}",
         ]
         run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
         with (run / "identities.csv").open(encoding="utf-8") as file:
             assert len(list(csv.DictReader(file))) == 4
         record = epoch_records(read_metrics(run / "metrics.jsonl"))[0]
         assert 0 <= record["val_verification_auc"] <= 1
-        assert list((run / "checkpoints").glob("kept-1-*.npz"))
+        assert list((run / "checkpoints").glob("kept-0-*.npz"))
 
     def test_with_a_source_of_its_own(self, tmp_path):
         source = "{source: synthetic, num_identities: 6, images_per_identity: 2, size: 32, seed: 0}"
-        run = train(load_tiny(tmp_path, f"data.validation={source}"), tmp_path / "run", tmp_path)
+        recipe = load_tiny(tmp_path, *ONE_STAGE, f"data.validation={source}")
+        run = train(recipe, tmp_path / "run", tmp_path)
         assert "val_accuracy" in epoch_records(read_metrics(run / "metrics.jsonl"))[0]
 
     def test_a_source_of_other_people_is_refused(self, tmp_path):
@@ -225,7 +229,8 @@ class TestValidation:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(tmp_path, precision):
-    run = train(load_tiny(tmp_path, f"training.precision={precision}"), tmp_path / "run", tmp_path)
+    recipe = load_tiny(tmp_path, *ONE_STAGE, f"training.precision={precision}")
+    run = train(recipe, tmp_path / "run", tmp_path)
     assert keras.config.dtype_policy().name == "float32"
     epochs = epoch_records(read_metrics(run / "metrics.jsonl"))
     assert all(np.isfinite(record["loss"]) for record in epochs)
@@ -239,6 +244,7 @@ class TestClassification:
 
     def parts(self):
         return [
+            *ONE_STAGE,
             f"data.train={{{self.SPLIT}, part: train}}",
             f"data.validation={{{self.SPLIT}, part: validation}}",
             f"evaluation.classification={{{self.SPLIT}, part: test}}",
@@ -282,7 +288,7 @@ class TestClassification:
 
 def test_a_head_without_classes(tmp_path):
     """Images of a person in a batch are told from others; the run can't classify."""
-    recipe = load_tiny(tmp_path, "model.head=triplet")
+    recipe = load_tiny(tmp_path, *ONE_STAGE, "model.head=triplet")
     run = train(recipe, tmp_path / "run", tmp_path)
     assert all(np.isfinite(r["loss"]) for r in epoch_records(read_metrics(run / "metrics.jsonl")))
     classifier = load_classifier(run)
