@@ -13,6 +13,7 @@ from tfface.data.pair_sets import (
     load_pair_set,
     make_pairs,
     num_possible_pairs,
+    split_name,
     without_repeats,
 )
 from tfface.data.pair_sets.pair_set import NUM_FOLDS
@@ -71,16 +72,7 @@ def load_data(
     Raises InputError: data is missing (with what the recipe says about getting it) or unusable.
     """
     try:
-        test_sets = [
-            _load_test_set(argument, data_dir) for argument in recipe.evaluation.verification
-        ]
-        names = [pairs.name for pairs in test_sets]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise InputError(
-                f"evaluation.verification: two sets are called '{twice[0]}'; rename one with "
-                "NAME=PATH"
-            )
+        test_sets = _load_test_sets(recipe.evaluation.verification, data_dir)
         source = _source(recipe.data.train, data_dir)
         validation_source = None
         if recipe.data.validation is not None and recipe.data.validation.source is not None:
@@ -274,14 +266,23 @@ def _source(part: SourcePart, data_dir: Path):
     return build(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
 
 
-def _load_test_set(argument: str, data_dir: Path) -> PairSet:
-    """Loads a pairs argument, its path starting at the data folder."""
-    name, equals, path = argument.rpartition("=")
-    if path != "synthetic":
-        path = str(data_dir / path)
-    pair_set = load_pair_set(f"{name}{equals}{path}")
-    check_pair_set(pair_set)
-    return pair_set
+def _load_test_sets(arguments: list[str], data_dir: Path) -> list[PairSet]:
+    """Loads pairs arguments, their paths starting at the data folder."""
+    located = []
+    for argument in arguments:
+        name, equals, path = argument.rpartition("=")
+        located.append(f"{name}{equals}{path if path == 'synthetic' else data_dir / path}")
+    # Before reading: a set may have thousands of images.
+    names = [split_name(argument)[0] for argument in located]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"evaluation.verification: two sets are called '{name}'; rename one with NAME=PATH"
+            )
+    pair_sets = [load_pair_set(argument) for argument in located]
+    for pair_set in pair_sets:
+        check_pair_set(pair_set)
+    return pair_sets
 
 
 def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
