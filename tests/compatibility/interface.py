@@ -19,6 +19,7 @@ from tfface.errors import InputError
 __all__ = [
     "InputError",
     "__version__",
+    "backend",
     "dataset_content",
     "draw_face",
     "embed",
@@ -36,6 +37,13 @@ def said(tool: str, *arguments: object) -> str:
     with contextlib.redirect_stdout(written):
         importlib.import_module(tool).main([str(argument) for argument in arguments])
     return written.getvalue()
+
+
+def backend() -> str:
+    """Returns what Keras runs on: tensorflow or jax."""
+    import keras
+
+    return keras.backend.backend()
 
 
 def dataset_content(folder: Path) -> dict[str, object]:
