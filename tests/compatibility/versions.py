@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-VERSIONS = sorted(path for path in HERE.iterdir() if path.is_dir() and path.name[0].isdigit())
+# Oldest first.
+VERSIONS = sorted(
+    (path for path in HERE.iterdir() if path.is_dir() and path.name[0].isdigit()),
+    key=lambda path: [int(number) for number in path.name.split(".")],
+)
 
 # Nanoseconds. An alignment knows its photos by the time of their last change, which git does not
 # keep.
