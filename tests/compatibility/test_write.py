@@ -1,6 +1,5 @@
 """The folder of a released version stays what it is."""
 
-import os
 
 import pytest
 
@@ -29,9 +28,7 @@ def test_a_place_on_a_machine_is_found(tmp_path):
         check(tmp_path)
 
 
-@pytest.mark.skipif(
-    not os.environ.get("TFFACE_TEST_ALL"), reason="trains two runs: set TFFACE_TEST_ALL=1"
-)
+@pytest.mark.slow
 def test_a_new_folder_holds_what_the_newest_holds(tmp_path):
     written, newest = write(__version__, tmp_path), VERSIONS[-1]
     names = {path.name for path in written.iterdir()}
