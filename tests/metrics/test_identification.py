@@ -1,11 +1,14 @@
-"""Identification figures against their definitions, query by query, with many ties among them."""
+"""Identification figures against SciPy's ranks and scikit-learn's search, with many ties too."""
 
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
+from sklearn.metrics import roc_curve, top_k_accuracy_score
+from sklearn.neighbors import NearestNeighbors
 
 from tfface.errors import InputError
 from tfface.metrics.identification import (
@@ -37,17 +40,16 @@ def searches(draw):
     return np.array(similarity), identities, right
 
 
-def best_of_each(row: np.ndarray, identities: np.ndarray) -> list[float]:
-    return [row[identities == identity].max() for identity in range(identities.max() + 1)]
+def best_of_each(similarity: np.ndarray, identities: np.ndarray) -> np.ndarray:
+    """Returns how similar each identity is to each query: [num_queries, num_identities]."""
+    of_each = [similarity[:, identities == number] for number in range(identities.max() + 1)]
+    return np.stack([of_one.max(axis=1) for of_one in of_each], axis=1)
 
 
-def slow_ranks(similarity, identities, right) -> list[int]:
-    ranks = []
-    for row, own in zip(similarity, right, strict=True):
-        best = best_of_each(row, identities)
-        others = [value for identity, value in enumerate(best) if identity != own]
-        ranks.append(0 if own == NOBODY else 1 + sum(value >= best[own] for value in others))
-    return ranks
+def expected_ranks(similarity, identities, right) -> np.ndarray:
+    """SciPy's ranks of the identities, of equals the last: ties count against the model."""
+    ranks = rankdata(-best_of_each(similarity, identities), method="max", axis=1)
+    return np.where(right == NOBODY, 0, ranks[np.arange(len(right)), right])
 
 
 def searched(similarity, identities, right, ranks=50):
@@ -70,20 +72,20 @@ def test_rank_counts_the_identities_that_are_as_similar(drawn):
     similarity, identities, right = drawn
     every = np.broadcast_to(identities, similarity.shape)
     ranks = rank_candidates(similarity, every, right, is_cut=False)
-    assert ranks.tolist() == slow_ranks(*drawn)
+    np.testing.assert_array_equal(ranks, expected_ranks(*drawn))
 
 
 @given(searches(), st.integers(1, 5))
 def test_few_candidates_tell_the_first_ranks_for_certain(drawn, ranks):
     similarity, _, right = drawn
-    slow = np.array(slow_ranks(*drawn))
+    expected = expected_ranks(*drawn)
     result = searched(*drawn, ranks=ranks)
-    sure = slow <= ranks
-    np.testing.assert_array_equal(result.rank[sure], slow[sure])
+    sure = expected <= ranks
+    np.testing.assert_array_equal(result.rank[sure], expected[sure])
     assert all(rank == 0 or rank > ranks for rank in result.rank[~sure])
     mated = right != NOBODY
     assert result.cmc == [
-        pytest.approx(np.mean(slow[mated] <= rank))
+        pytest.approx(np.mean(expected[mated] <= rank))
         for rank in range(1, min(ranks, result.num_identities) + 1)
     ]
     assert result.top_similarity.tolist() == similarity.max(axis=1).tolist()
@@ -97,30 +99,57 @@ def test_cmc_ends_at_1_and_never_falls(drawn):
     assert np.all(np.diff(cmc) >= 0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(3, 9), st.sampled_from([1, 4]))
+def test_cmc_is_that_of_a_nearest_neighbor_search(seed, num_identities, images_of_each):
+    """By scikit-learn: names in the order in which a brute-force search finds their images."""
+    rng = np.random.default_rng(seed)
+    people = rng.normal(size=(num_identities, 4))
+    identities = np.repeat(np.arange(num_identities), images_of_each)
+    gallery = people[identities] + rng.normal(size=(len(identities), 4))
+    right = rng.integers(0, num_identities, 20)
+    queries = people[right] + rng.normal(size=(20, 4))
+
+    index = NearestNeighbors(metric="cosine", algorithm="brute").fit(gallery)
+    distance, nearest = index.kneighbors(queries, n_neighbors=len(gallery))
+    names = [list(dict.fromkeys(row)) for row in identities[nearest].tolist()]
+    ranks = [1 + found.index(name) for found, name in zip(names, right, strict=True)]
+
+    by_image = np.empty_like(distance)
+    np.put_along_axis(by_image, nearest, 1 - distance, axis=1)
+    result = searched(by_image, identities, right)
+    assert result.rank.tolist() == ranks
+    # With a score for each identity, and none of them equal, CMC is a classifier's top-k accuracy.
+    scores, labels = best_of_each(by_image, identities), np.arange(num_identities)
+    assert result.cmc[:-1] == [
+        pytest.approx(top_k_accuracy_score(right, scores, k=rank, labels=labels))
+        for rank in range(1, num_identities)
+    ]
+    np.testing.assert_array_equal(result.top_similarity, 1 - distance[:, 0])
+
+
 @given(searches())
-def test_open_set_points_are_the_best_thresholds_that_keep_the_fpir(drawn):
+def test_open_set_points_are_steps_of_a_roc_curve(drawn):
+    """By scikit-learn, of mated against non-mated queries; a wrong name is never accepted."""
     similarity, _, right = drawn
     result = searched(*drawn)
-    mated, first = right != NOBODY, np.array(slow_ranks(*drawn)) == 1
+    mated, first = right != NOBODY, expected_ranks(*drawn) == 1
     top = similarity.max(axis=1)
     if mated.all():
         assert result.tpir_at_fpir == []
         assert result.threshold is None
         return
+    far, tar, _ = roc_curve(mated, np.where(mated & ~first, -9, top), drop_intermediate=False)
     for fpir, point in zip(FPIRS, result.tpir_at_fpir, strict=True):
-        named = top >= point.threshold
+        step = np.searchsorted(far, fpir, side="right") - 1
         assert point.fpir == fpir
-        assert point.measured_fpir == np.mean(named[~mated]) <= fpir
-        assert point.tpir == np.mean((named & first)[mated])
+        assert (point.measured_fpir, point.tpir) == (far[step], tar[step])
         assert point.fnir == 1 - point.tpir
-        assert point.wrong_name == np.mean((named & ~first)[mated])
         assert point.sufficient == (1 / np.count_nonzero(~mated) <= fpir)
-        allowed = [
-            np.mean(((top >= threshold) & first)[mated])
-            for threshold in [*top, np.inf]
-            if np.mean((top >= threshold)[~mated]) <= fpir
-        ]
-        assert point.tpir == max(allowed)
+        named = top >= point.threshold
+        assert point.measured_fpir == np.mean(named[~mated])
+        assert point.tpir == np.mean((named & first)[mated])
+        assert point.wrong_name == np.mean((named & ~first)[mated])
 
 
 def shares(result) -> tuple:
