@@ -37,7 +37,9 @@ def searches(draw):
             max_size=len(right),
         )
     )
-    return np.array(similarity), identities, right
+    # As an exact search gives them, and FAISS.
+    dtype = draw(st.sampled_from(["float64", "float32"]))
+    return np.array(similarity, dtype), identities, right
 
 
 def best_of_each(similarity: np.ndarray, identities: np.ndarray) -> np.ndarray:

@@ -87,7 +87,8 @@ def test_tar_at_far_is_the_last_step_of_the_curve_within_the_far(drawn, asked):
     allowed = max(n for n in range(len(impostor) + 1) if n / len(impostor) <= asked)
     assert point.sufficient == (allowed > 0)
     first_rejected = impostor[allowed] if allowed < len(impostor) else -np.inf
-    accepted = similarity.astype(np.float64) >= point.threshold_cosine
+    # Compared in the type that the similarities have.
+    accepted = similarity >= point.threshold_cosine
     np.testing.assert_array_equal(accepted, similarity > first_rejected)
 
 
@@ -109,10 +110,12 @@ def test_perfect_separation():
     assert (point.tar, point.measured_far, point.threshold_cosine) == (1, 0.5, 0.2)
 
 
-def test_far_0_threshold_lies_above_an_impostor_that_is_the_most_similar_pair():
-    point = tar_at_far(roc(np.array([0.9, 0.8, 0.9]), np.array([True, True, False])), 1e-3)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_far_0_threshold_lies_above_an_impostor_that_is_the_most_similar_pair(dtype):
+    similarity = np.array([0.9, 0.8, 0.9], dtype)
+    point = tar_at_far(roc(similarity, np.array([True, True, False])), 1e-3)
     assert point.tar == point.measured_far == 0
-    assert point.threshold_cosine > 0.9
+    assert not np.any(similarity >= point.threshold_cosine)
     assert not point.sufficient
 
 

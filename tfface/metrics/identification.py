@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.metrics.roc import Roc, tar_at_far
+from tfface.metrics.roc import Roc, just_above, tar_at_far
 
 FPIRS = (1e-1, 1e-2, 1e-3)
 RANKS = (1, 5, 10)
@@ -87,7 +87,7 @@ class IdentificationResult:
         tpir_at_fpir: one point for each of `FPIRS`; none without non-mated queries.
         threshold: the advice; None where there are too few non-mated queries for any.
         rank: int64 [num_queries], 0 where the right identity wasn't found or there is none.
-        top_similarity: float64 [num_queries], of the most similar image.
+        top_similarity: float [num_queries], of the most similar image.
         is_mated: bool [num_queries].
         fpir, tpir: float64, the open set's curve, both rising; empty without non-mated queries.
     """
@@ -196,7 +196,7 @@ def identification(
         query of a stranger has a rank.
     """
     rank = np.asarray(rank, np.int64)
-    top_similarity = np.asarray(top_similarity, np.float64)
+    top_similarity = np.asarray(top_similarity)
     is_mated = np.asarray(is_mated, bool)
     _check(rank, top_similarity, is_mated)
     num_mated = int(np.count_nonzero(is_mated))
@@ -266,7 +266,7 @@ def _open_set(rank: np.ndarray, top_similarity: np.ndarray, is_mated: np.ndarray
     strangers = np.sort(top_similarity[~is_mated])
     right = np.sort(top_similarity[is_mated & (rank == 1)])
     threshold = np.unique(top_similarity)[::-1]
-    threshold = np.concatenate([[np.nextafter(threshold[0], np.inf)], threshold])
+    threshold = np.concatenate([[just_above(threshold[0])], threshold]).astype(np.float64)
     return Roc(
         threshold=threshold,
         false_accepts=_at_or_above(strangers, threshold),

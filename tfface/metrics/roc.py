@@ -79,7 +79,8 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
 
     Raises InputError: lengths differ, a similarity isn't finite, or one kind of pair is missing.
     """
-    similarity = np.asarray(similarity, np.float64)
+    given = np.asarray(similarity)
+    similarity = given.astype(np.float64, copy=False)
     is_genuine = np.asarray(is_genuine, bool)
     check_scores("similarity", similarity, is_genuine)
     num_genuine = int(np.count_nonzero(is_genuine))
@@ -101,7 +102,7 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     of_rarer = np.bincount(np.searchsorted(rising, rarer), minlength=len(rising))
     np.cumsum(of_rarer[::-1], out=rarers[1:])
     others -= rarers
-    threshold[0] = np.nextafter(rising[-1], np.inf)
+    threshold[0] = just_above(given.max())
     threshold[1:] = rising[::-1]
     return Roc(
         threshold,
@@ -110,6 +111,15 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
         num_impostor=num_impostor,
         num_genuine=num_genuine,
     )
+
+
+def just_above(highest: np.number) -> np.number:
+    """Returns the next number that the type of `highest` has.
+
+    One of a finer type would be rounded back to `highest` where similarities are compared with it,
+    and accept what it must not.
+    """
+    return np.nextafter(highest, np.inf)
 
 
 def check_scores(name: str, scores: np.ndarray, is_genuine: np.ndarray) -> None:
