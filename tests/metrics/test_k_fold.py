@@ -1,72 +1,66 @@
-"""Accuracy against the reference protocol as a literal loop."""
+"""Accuracy against the reference protocol, with the folds of scikit-learn."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import KFold
 
 from tfface.errors import InputError
 from tfface.metrics.k_fold import fold_accuracy, judge, k_fold_accuracy, k_fold_thresholds
 
 
-def reference_accuracy(distance, is_genuine, num_folds):
-    """The protocol as its sources write it: loops over folds and thresholds."""
-    thresholds = np.arange(0, 4, 0.01)
-    n = len(distance)
-    sizes = np.full(num_folds, n // num_folds)
-    sizes[: n % num_folds] += 1
-    folds, chosen, start = [], [], 0
-    for size in sizes:
-        test = np.zeros(n, bool)
-        test[start : start + size] = True
-        start += size
-        train = [np.mean((distance[~test] < t) == is_genuine[~test]) for t in thresholds]
-        best = thresholds[np.argmax(train)]
-        chosen.append(best)
-        folds.append(np.mean((distance[test] < best) == is_genuine[test]))
-    return folds, np.mean(chosen)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.integers(23, 60), st.integers(2, 10))
-def test_accuracy_is_the_reference_protocol(seed, num_pairs, num_folds):
-    rng = np.random.default_rng(seed)
+@st.composite
+def pair_sets(draw):
+    """Distances on the grid of thresholds itself, where `<` and `<=` part, labels and folds."""
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    num_pairs = draw(st.integers(20, 60))
     is_genuine = rng.random(num_pairs) < 0.5
-    # On the grid of thresholds itself, where `<` and `<=` part.
+    is_genuine[:2] = True, False
     distance = rng.integers(0, 400, num_pairs) * 0.01
-    distance = np.where(is_genuine, distance / 2, distance)
-    accuracy, threshold = k_fold_accuracy(distance, is_genuine, num_folds)
-    folds, expected = reference_accuracy(distance, is_genuine, num_folds)
-    np.testing.assert_allclose(accuracy.folds, folds, rtol=0, atol=1e-12)
+    distance = np.where(is_genuine, distance / draw(st.sampled_from([1, 2, 9])), distance)
+    return distance, is_genuine, draw(st.integers(2, 10))
+
+
+def expected_folds(distance, is_genuine, num_folds):
+    """The protocol as InsightFace's `verification.py` writes it: (threshold, answers) of each."""
+    thresholds = np.arange(0, 4, 0.01)
+    for training, test in KFold(num_folds).split(distance):
+        accuracy = [np.mean((distance[training] < t) == is_genuine[training]) for t in thresholds]
+        threshold = thresholds[np.argmax(accuracy)]
+        yield threshold, is_genuine[test], distance[test] < threshold
+
+
+@settings(max_examples=40, deadline=None)
+@given(pair_sets())
+def test_accuracy_is_the_reference_protocol(drawn):
+    distance, is_genuine, num_folds = drawn
+    expected, labels, answers = zip(*expected_folds(*drawn), strict=True)
+    folds = [accuracy_score(*fold) for fold in zip(labels, answers, strict=True)]
+
+    thresholds = k_fold_thresholds(*drawn)
+    np.testing.assert_array_equal(thresholds, expected)
+    judged = judge(distance, thresholds)
+    np.testing.assert_array_equal(judged, np.concatenate(answers))
+    accuracy, mean_threshold = k_fold_accuracy(*drawn)
+    assert accuracy.folds == pytest.approx(folds, abs=1e-12)
     assert accuracy.mean == pytest.approx(np.mean(folds), abs=1e-12)
     assert accuracy.std == pytest.approx(np.std(folds), abs=1e-12)
-    assert threshold == pytest.approx(expected, abs=1e-12)
+    assert mean_threshold == pytest.approx(np.mean(expected), abs=1e-12)
+    assert fold_accuracy(judged == is_genuine, num_folds) == accuracy
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 1000), st.integers(20, 60), st.integers(2, 10))
-def test_answers_are_those_of_the_folds(seed, num_pairs, num_folds):
-    rng = np.random.default_rng(seed)
-    is_genuine = np.arange(num_pairs) % 2 == 0
-    distance = rng.integers(0, 40, num_pairs) * 0.1
-    thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
-    is_right = judge(distance, thresholds) == is_genuine
-    accuracy, mean_threshold = k_fold_accuracy(distance, is_genuine, num_folds)
-    assert fold_accuracy(is_right, num_folds) == accuracy
-    assert np.mean(thresholds) == mean_threshold
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 1000), st.integers(20, 60), st.integers(2, 10))
-def test_the_order_of_pairs_within_folds_does_not_matter(seed, num_pairs, num_folds):
-    rng = np.random.default_rng(seed)
-    is_genuine = np.arange(num_pairs) % 2 == 0
-    distance = rng.integers(0, 40, num_pairs) * 0.1
-    order = np.concatenate(
-        [rng.permutation(fold) for fold in np.array_split(np.arange(num_pairs), num_folds)]
-    )
-    shuffled = k_fold_accuracy(distance[order], is_genuine[order], num_folds)
-    assert shuffled == k_fold_accuracy(distance, is_genuine, num_folds)
+@settings(max_examples=40, deadline=None)
+@given(pair_sets(), st.data())
+def test_a_fold_has_no_say_in_its_own_threshold(drawn, data):
+    distance, is_genuine, num_folds = drawn
+    number = data.draw(st.integers(0, num_folds - 1))
+    _, fold = list(KFold(num_folds).split(distance))[number]
+    changed = distance.copy()
+    changed[fold] = data.draw(st.sampled_from([0, 1.5, 4]))
+    before, after = (k_fold_thresholds(d, is_genuine, num_folds) for d in (distance, changed))
+    assert after[number] == before[number]
 
 
 def test_bad_input():
