@@ -1,21 +1,23 @@
-"""Spread over seeds, and differences taken seed by seed."""
+"""Spread over seeds, and differences taken seed by seed, against SciPy's."""
 
-import statistics
-
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tfface.metrics.spread import Difference, paired_difference, spread
 
 FIGURES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
 
+# SciPy's, where figures are equal but for a rounding.
+@pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(FIGURES)
 def test_spread_is_that_of_a_sample(figures):
     found = spread(figures)
-    assert found.mean == pytest.approx(statistics.fmean(figures))
-    assert found.std == pytest.approx(statistics.stdev(figures), abs=1e-12)
+    assert found.mean == pytest.approx(stats.tmean(figures), abs=1e-12)
+    assert found.std == pytest.approx(stats.tstd(figures), abs=1e-12)
     assert (found.lowest, found.highest) == (min(figures), max(figures))
 
 
@@ -28,16 +30,19 @@ def test_one_figure_has_no_spread():
     }
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8))
 def test_differences_seed_by_seed(pairs):
-    first = {seed: pair[0] for seed, pair in enumerate(pairs)}
-    other = {seed: pair[1] for seed, pair in enumerate(pairs)}
-    found = paired_difference(other, first)
-    differences = [b - a for a, b in pairs]
-    assert found.mean == pytest.approx(statistics.fmean(differences), abs=1e-12)
-    error = statistics.stdev(differences) / len(pairs) ** 0.5
-    assert found.standard_error == pytest.approx(error, abs=1e-12)
+    reference, figures = np.transpose(pairs)
+    found = paired_difference(dict(enumerate(figures)), dict(enumerate(reference)))
     assert found.num_seeds == len(pairs)
+    assert found.standard_error == pytest.approx(stats.sem(figures - reference), abs=1e-12)
+    # A t-test of pairs has its interval about the same mean, by the same standard error.
+    test = stats.ttest_rel(figures, reference)
+    half = stats.t.ppf(0.975, test.df) * found.standard_error
+    expected = test.confidence_interval(0.95)
+    assert found.mean - half == pytest.approx(expected.low, abs=1e-12)
+    assert found.mean + half == pytest.approx(expected.high, abs=1e-12)
 
 
 def test_only_shared_seeds_are_compared():
