@@ -1,14 +1,15 @@
-"""Figures of groups against the same pairs by themselves."""
+"""Figures of groups against scikit-learn's of the same pairs by themselves."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from tests.metrics.test_verification import random_set
 from tfface.errors import InputError
 from tfface.metrics.groups import group_figures
-from tfface.metrics.roc import auc, eer, roc
+from tfface.metrics.roc import eer, roc
 from tfface.metrics.verification import verification
 
 
@@ -23,15 +24,20 @@ def test_figures_are_those_of_the_groups_pairs(seed, num_pairs, threshold):
     assert list(figures) == sorted(set(groups))
     for name, of_group in figures.items():
         own = np.array([group == name for group in groups])
-        genuine, impostor = similarity[own & is_genuine], similarity[own & ~is_genuine]
-        assert of_group.num_pairs == np.count_nonzero(own)
-        assert of_group.num_genuine == len(genuine)
+        accepted = similarity[own] >= threshold / 2
+        (rejects, false_accepts), (misses, true_accepts) = confusion_matrix(
+            is_genuine[own], accepted, labels=[False, True]
+        )
+        num_impostor, num_genuine = rejects + false_accepts, misses + true_accepts
+        assert of_group.num_pairs == num_impostor + num_genuine
+        assert of_group.num_genuine == num_genuine
         assert of_group.accuracy == np.mean(is_right[own])
-        assert of_group.far == (np.mean(impostor >= threshold / 2) if len(impostor) else None)
-        assert of_group.tar == (np.mean(genuine >= threshold / 2) if len(genuine) else None)
-        if len(genuine) and len(impostor):
-            curve = roc(similarity[own], is_genuine[own])
-            assert (of_group.eer, of_group.auc) == (eer(curve), auc(curve))
+        assert of_group.far == (false_accepts / num_impostor if num_impostor else None)
+        assert of_group.tar == (true_accepts / num_genuine if num_genuine else None)
+        if num_impostor and num_genuine:
+            expected = roc_auc_score(is_genuine[own], similarity[own])
+            assert of_group.auc == pytest.approx(expected, abs=1e-12)
+            assert of_group.eer == eer(roc(similarity[own], is_genuine[own]))
         else:
             assert of_group.eer is of_group.auc is None
 

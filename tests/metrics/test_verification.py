@@ -4,11 +4,15 @@ import json
 import subprocess
 import sys
 import time
+from statistics import fmean, pvariance
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+from sklearn.metrics.pairwise import paired_cosine_distances
 
 from tfface.errors import InputError
 from tfface.metrics.verification import FARS, d_prime, hardest_pairs, verification
@@ -142,19 +146,35 @@ def test_pairs_can_be_swapped_and_shuffled_within_their_folds(seed):
     assert changed == plain
 
 
+def test_similarities_are_cosines():
+    """scikit-learn's, and the figures are of them."""
+    embeddings, first, second, is_genuine = random_set(6)
+    result = verification(embeddings, first, second, is_genuine, num_replicates=0)
+    expected = 1 - paired_cosine_distances(embeddings[first], embeddings[second])
+    np.testing.assert_allclose(result.similarity, expected, rtol=0, atol=1e-14)
+    assert result.auc == pytest.approx(roc_auc_score(is_genuine, expected), abs=1e-12)
+    assert result.d_prime == pytest.approx(d_prime(expected, is_genuine), rel=1e-12)
+
+
 @given(st.lists(st.integers(-4, 4), min_size=2, max_size=30), st.integers(1, 29))
 def test_d_prime(values, num_genuine):
     similarity = np.array(values) / 4
     is_genuine = np.arange(len(values)) < min(num_genuine, len(values) - 1)
-    genuine, impostor = similarity[is_genuine], similarity[~is_genuine]
-    pooled = (
-        np.mean((genuine - genuine.mean()) ** 2) + np.mean((impostor - impostor.mean()) ** 2)
-    ) / 2
-    if len(set(genuine)) == len(set(impostor)) == 1:
+    genuine, impostor = similarity[is_genuine].tolist(), similarity[~is_genuine].tolist()
+    pooled = (pvariance(genuine) + pvariance(impostor)) / 2
+    if pooled == 0:
         assert d_prime(similarity, is_genuine) is None
     else:
-        expected = abs(genuine.mean() - impostor.mean()) / np.sqrt(pooled)
+        expected = abs(fmean(genuine) - fmean(impostor)) / pooled**0.5
         assert d_prime(similarity, is_genuine) == pytest.approx(expected)
+
+
+def test_d_prime_of_normal_similarities_tells_their_auc():
+    rng = np.random.default_rng(0)
+    is_genuine = np.arange(40_000) % 2 == 0
+    similarity = rng.normal(np.where(is_genuine, 1.5, 0), np.where(is_genuine, 1.2, 0.7))
+    expected = norm.cdf(d_prime(similarity, is_genuine) / np.sqrt(2))
+    assert roc_auc_score(is_genuine, similarity) == pytest.approx(expected, abs=0.005)
 
 
 def test_d_prime_of_equal_similarities():
