@@ -1,5 +1,6 @@
 """PyTorch's checkpoints are read without PyTorch, and whatever else they are is one line."""
 
+import argparse
 import contextlib
 import os
 import pickle
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tests.backbones.made_weights import made_values
 from tests.backbones.pth_files import dictionary, plain, tensor, write
-from tests.property_tests import examples
 from tfface.backbones.torch_file import read_torch_file
 from tfface.errors import InputError
 
@@ -38,6 +39,122 @@ def test_files_of_pytorch(path):
     np.testing.assert_array_equal(arrays["half"].load(), [1, -0.15625])
     np.testing.assert_array_equal(arrays["double"].load(), np.float32([1 / 3]))
     assert all(array.load().dtype == np.float32 for array in arrays.values())
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch itself writes the files here: install it")
+
+
+def made_network(torch):
+    nn = torch.nn
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.PReLU(4), nn.Flatten(), nn.Linear(16, 2)
+    return nn.Sequential(*layers)
+
+
+def of_a_network(torch):
+    state = made_network(torch).state_dict()
+    return state, state
+
+
+def of_parameters(torch):
+    parameters = dict(made_network(torch).named_parameters())
+    return parameters, parameters
+
+
+def of_a_training(torch):
+    """What scripts keep to go on from, after a step by two optimizers."""
+    network, kept = made_network(torch), {"epoch": 3, "best": np.float64(0.5)}
+    for name, made in (("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)):
+        optimizer = made(network.parameters(), lr=0.1)
+        network(torch.randn(3, 3, 4, 4)).sum().backward()
+        optimizer.step()
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+        kept |= {name: optimizer.state_dict(), f"{name}_schedule": schedule.state_dict()}
+    arguments = argparse.Namespace(rate=0.1, device=torch.device("cpu"), out=Path("runs"))
+    kept |= {"random": torch.get_rng_state(), "arguments": arguments, "type": torch.float16}
+    state = torch.nn.DataParallel(network).state_dict()
+    return {**kept, "model": state}, state
+
+
+def of_an_average(torch):
+    """Below a name of the script's own; beside the weights, how many were averaged."""
+    state = torch.optim.swa_utils.AveragedModel(made_network(torch)).state_dict()
+    return {"epoch": 3, "averaged": state}, state
+
+
+def of_views(torch):
+    base = torch.arange(24.0).reshape(2, 3, 4)
+    state = {
+        "turned": base.transpose(0, 2),
+        "repeated": base[:1].expand(5, 3, 4),
+        "part": base[1, ::2, 1:],
+        "shared": base,
+        "nothing": base[2:],
+        "one": torch.tensor(3.0),
+        "channels last": torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+    }
+    return state, state
+
+
+def of_all_types(torch):
+    names = ["double", "float", "half", "bfloat16", "long", "int", "short", "int8", "uint8", "bool"]
+    state = {name: torch.tensor([1, 0, 3]).to(getattr(torch, name)) for name in names}
+    return state, state
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pickle_protocol": 5},
+        {"_use_new_zipfile_serialization": False},
+        {"_use_new_zipfile_serialization": False, "pickle_protocol": 3},
+    ],
+    ids=["zip", "zip, protocol 5", "legacy", "legacy, protocol 3"],
+)
+@pytest.mark.parametrize(
+    "make", [of_a_network, of_parameters, of_a_training, of_an_average, of_views, of_all_types]
+)
+def test_whatever_pytorch_writes(tmp_path, torch, make, options):
+    content, state = make(torch)
+    torch.save(content, tmp_path / "net.pth", **options)
+    arrays = read_torch_file(tmp_path / "net.pth")
+    assert set(arrays) == set(state)
+    for name, values in state.items():
+        expected = values.detach().float().numpy()
+        assert arrays[name].shape == expected.shape
+        np.testing.assert_array_equal(arrays[name].load(), expected, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda torch: made_network(torch), "calls torch.nn.modules.container.Sequential"),
+        (lambda torch: torch.zeros(2), "no state dict in it"),
+        (lambda torch: {"a": torch.zeros(2, dtype=torch.complex64)}, "ComplexFloatStorage"),
+        (lambda torch: {"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "_rebuild_tensor_v3"),
+        (lambda torch: {"a": torch.eye(3).to_sparse()}, "_rebuild_sparse_tensor"),
+        (lambda torch: {"a": np.zeros(2), "b": torch.zeros(2)}, "multiarray._reconstruct"),
+    ],
+    ids=["network", "tensor", "complex", "float8", "sparse", "NumPy"],
+)
+def test_what_pytorch_writes_and_is_no_state_dict(tmp_path, torch, make, message):
+    for zipped in (True, False):
+        torch.save(make(torch), tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
+        with pytest.raises(InputError, match=message):
+            read_torch_file(tmp_path / "net.pth")
+
+
+def test_programs_that_pytorch_writes(tmp_path, torch):
+    network, images = made_network(torch).eval(), torch.zeros(1, 3, 4, 4)
+    torch.jit.trace(network, images).save(tmp_path / "traced.pt")
+    with pytest.raises(InputError, match="a TorchScript, which is a program"):
+        read_torch_file(tmp_path / "traced.pt")
+    torch.export.save(torch.export.export(network, (images,)), tmp_path / "exported.pt2")
+    with pytest.raises(InputError, match=r"no data\.pkl in the zip"):
+        read_torch_file(tmp_path / "exported.pt2")
 
 
 @examples(50)
