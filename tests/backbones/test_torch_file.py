@@ -41,6 +41,20 @@ def test_files_of_pytorch(path):
     assert all(array.load().dtype == np.float32 for array in arrays.values())
 
 
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_the_former_format_by_a_later_protocol(tmp_path, protocol):
+    """`torch.save(..., pickle_protocol=4)`; from 4 on, a frame's size stands before the content."""
+    whole = (HERE / "legacy.pth").read_bytes()
+    beginning = 0x1950A86A20F9469CFC6C
+    _, _, rest = whole.partition(pickle.dumps(beginning, 2))
+    (tmp_path / "net.pth").write_bytes(pickle.dumps(beginning, protocol) + rest)
+    expected, arrays = (
+        read_torch_file(path) for path in (HERE / "legacy.pth", tmp_path / "net.pth")
+    )
+    assert list(arrays) == list(expected)
+    np.testing.assert_array_equal(arrays["0.weight"].load(), expected["0.weight"].load())
+
+
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="PyTorch itself writes the files here: install it")
@@ -110,9 +124,9 @@ def of_all_types(torch):
         {},
         {"pickle_protocol": 5},
         {"_use_new_zipfile_serialization": False},
-        {"_use_new_zipfile_serialization": False, "pickle_protocol": 3},
+        {"_use_new_zipfile_serialization": False, "pickle_protocol": 5},
     ],
-    ids=["zip", "zip, protocol 5", "legacy", "legacy, protocol 3"],
+    ids=["zip", "zip, protocol 5", "legacy", "legacy, protocol 5"],
 )
 @pytest.mark.parametrize(
     "make", [of_a_network, of_parameters, of_a_training, of_an_average, of_views, of_all_types]

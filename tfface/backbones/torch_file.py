@@ -160,7 +160,7 @@ def _read_legacy(path: Path) -> tuple[object, dict[str, _Storage], str]:
         if data[:4] == b"PK\3\4":
             raise ValueError("the end of the zip is missing")
         # A pickle of another kind is refused before it is read.
-        if _LEGACY_MAGIC not in data[:16]:
+        if _LEGACY_MAGIC not in data[:32]:
             raise PickleError("not a file of torch.save")
         vocabulary, types = _vocabulary()
         # The magic number, the version, what the system was, the content, the storages' order.
