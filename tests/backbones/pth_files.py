@@ -17,13 +17,15 @@ def tensor(
     offset: int = 0,
     num_items: int = 3,
     storage: str = "FloatStorage",
+    metadata: dict[str, bool] | None = None,
 ) -> bytes:
     """Returns the instructions that make a tensor, as `torch.save` writes them."""
     described = b"(" + plain("storage") + f"ctorch\n{storage}\n".encode() + plain(key)
     described += plain("cpu") + plain(num_items) + b"tQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"
     place = plain(offset) + plain(shape) + plain(strides)
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + described + place + hooks + b"tR"
+    more = b"" if metadata is None else plain(metadata)
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + described + place + hooks + more + b"tR"
 
 
 def dictionary(items: dict[str, bytes]) -> bytes:

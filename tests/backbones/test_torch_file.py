@@ -147,12 +147,13 @@ def test_whatever_pytorch_writes(tmp_path, torch, make, options):
     [
         (lambda torch: made_network(torch), "calls torch.nn.modules.container.Sequential"),
         (lambda torch: torch.zeros(2), "no state dict in it"),
+        (lambda torch: {"a": torch.tensor([1 + 2j]).conj().imag}, "whose sign is kept apart"),
         (lambda torch: {"a": torch.zeros(2, dtype=torch.complex64)}, "ComplexFloatStorage"),
         (lambda torch: {"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "_rebuild_tensor_v3"),
         (lambda torch: {"a": torch.eye(3).to_sparse()}, "_rebuild_sparse_tensor"),
         (lambda torch: {"a": np.zeros(2), "b": torch.zeros(2)}, "multiarray._reconstruct"),
     ],
-    ids=["network", "tensor", "complex", "float8", "sparse", "NumPy"],
+    ids=["network", "tensor", "negated", "complex", "float8", "sparse", "NumPy"],
 )
 def test_what_pytorch_writes_and_is_no_state_dict(tmp_path, torch, make, message):
     for zipped in (True, False):
@@ -253,6 +254,7 @@ BAD_TENSORS = {
     "no numbers": (tensor(shape=("a",)), "no counts"),
     "fewer strides": (tensor(shape=(1, 3)), "no counts"),
     "dimensions": (tensor(shape=(1,) * 40, strides=(1,) * 40), "40 dimensions"),
+    "negated": (tensor(metadata={"neg": True}), "whose sign is kept apart from its storage"),
     "no such storage": (tensor(key="1"), "cut short or damaged: '1'"),
     "other storage": (tensor(storage="ComplexFloatStorage"), "calls torch.ComplexFloatStorage"),
     "no tensor": (plain("text"), "no state dict in it"),

@@ -277,7 +277,7 @@ def _vocabulary() -> tuple[Vocabulary, dict[str, str]]:
 
 
 def _rebuild_tensor(machine: Machine, arguments: tuple) -> _Tensor:
-    storage, offset, shape, strides, *_ = arguments
+    storage, offset, shape, strides, *more = arguments
     if not isinstance(storage, _StorageName) or not isinstance(shape, tuple | list):
         raise TypeError("a tensor without its storage or shape")
     if not _are_counts((offset, *shape, *strides)) or len(shape) != len(strides):
@@ -285,6 +285,9 @@ def _rebuild_tensor(machine: Machine, arguments: tuple) -> _Tensor:
     # NumPy has no arrays of more dimensions.
     if len(shape) > 32:
         raise ValueError(f"a tensor of {len(shape)} dimensions")
+    # Whether it needs a gradient, its hooks, and in some {"neg": True} or {"conj": True}.
+    if len(more) > 2 and more[2]:
+        raise PickleError("a tensor whose sign is kept apart from its storage")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
