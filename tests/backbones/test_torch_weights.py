@@ -35,7 +35,7 @@ def small_iresnet(blocks=(1, 2, 1, 1), image_size=(32, 32)) -> Backbone:
     return Backbone(network, "raw", neck_modules=NECK)
 
 
-# Our side of `torch_networks.golden_networks`: builder, neck, embedding size.
+# Our side of `torch_networks.GOLDEN_NETWORKS`: builder, neck, embedding size.
 CASES = {
     "iresnet": (small_iresnet, IRESNET_NECK, 16),
     "mobilefacenet": (
@@ -58,6 +58,14 @@ CASES = {
     "vgg13_bn": (vgg13_bn, {}, None),
     "inception_resnet_v1": (inception_resnet_v1, {"batch_norm": True}, 512),
     "vit": (lambda **size: vit_small(16, 2, 32, 2, **size), {}, None),
+}
+# Those that another package than torch has.
+PACKAGES = {
+    "resnet_basic": "torchvision",
+    "resnet_grouped": "torchvision",
+    "vgg13_bn": "torchvision",
+    "inception_resnet_v1": "facenet_pytorch",
+    "vit": "torchvision",
 }
 
 
@@ -112,15 +120,32 @@ def test_outputs_are_those_of_pytorch(name, tmp_path):
     np.testing.assert_allclose(outputs[:, : golden.shape[1]] / scale, golden / scale, atol=1e-4)
 
 
-def test_golden_outputs_are_those_of_pytorch():
-    pytest.importorskip("torch")
-    pytest.importorskip("torchvision")
-    pytest.importorskip("facenet_pytorch")
-    from tests.backbones.torch_networks import golden_networks, run
+@pytest.mark.parametrize("name", CASES)
+def test_pytorch_itself_gives_these_outputs_and_so_does_its_file(name, tmp_path):
+    """As above, where PyTorch is installed: the network is its own, and it writes the file."""
+    needed = ["torch", *([PACKAGES[name]] if name in PACKAGES else [])]
+    torch, *_ = (
+        pytest.importorskip(
+            package, reason=f"{package} has the network to compare with: install it"
+        )
+        for package in needed
+    )
+    from tests.backbones.torch_networks import GOLDEN_NETWORKS, run
 
-    for name, network in golden_networks().items():
-        outputs = run(network, made_images(*SIZES[name]))[:, :16]
-        np.testing.assert_allclose(outputs, GOLDEN[name], atol=2e-5)
+    network, images = GOLDEN_NETWORKS[name](), made_images(*SIZES[name])
+    expected = run(network, images)
+    np.testing.assert_allclose(expected[:, :16], GOLDEN[name], atol=2e-5)
+
+    torch.save({"epoch": 1, "state_dict": network.state_dict()}, tmp_path / "net.pth")
+    build, neck, embedding_size = CASES[name]
+    backbone = build(image_size=SIZES[name])
+    embedder = embedder_of(backbone, neck, embedding_size)
+    line = start_from(tmp_path / "net.pth", backbone, embedder)
+    assert "not used" not in line
+    assert "anew" not in line
+    outputs = keras.ops.convert_to_numpy(embedder(images))
+    scale = max(1, np.abs(expected).max())
+    np.testing.assert_allclose(outputs / scale, expected / scale, atol=1e-4)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ facenet-pytorch.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -220,31 +221,52 @@ class OriginalMobileFaceNet(nn.Module):
 # ---------------------------------------------------------------- golden outputs
 
 
-def golden_networks() -> dict[str, nn.Module]:
-    """Returns small networks of each layout by the names of `made_weights.SIZES`, filled."""
-    from facenet_pytorch import InceptionResnetV1
-    from torchvision import models
-    from torchvision.models import vgg
-    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+def resnet_basic() -> nn.Module:
+    from torchvision.models.resnet import BasicBlock, ResNet
 
-    vgg13 = without(fill(models.VGG(vgg.make_layers(vgg.cfgs["B"], True))), "classifier")
+    return without(fill(ResNet(BasicBlock, [1, 1, 1, 1])), "fc")
+
+
+def resnet_grouped() -> nn.Module:
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    grouped = ResNet(Bottleneck, [1, 1, 1, 1], groups=32, width_per_group=4)
+    return without(fill(grouped), "fc")
+
+
+def vgg13_bn() -> nn.Module:
+    from torchvision.models import vgg
+
+    network = without(fill(vgg.VGG(vgg.make_layers(vgg.cfgs["B"], True))), "classifier")
     # The 7x7 places of one channel would be all that golden.json keeps.
-    vgg13.avgpool = nn.AdaptiveAvgPool2d(1)
-    return {
-        "iresnet": fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
-        "mobilefacenet": fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
-        "mobilefacenet_original": fill(OriginalMobileFaceNet((1, 1, 1, 1), (2, 3), 16)),
-        "mobilefacenet_grouped": fill(InsightfaceMobileFaceNet((1, 1, 1, 1), 2, (2, 2), 16)),
-        "resnet_basic": without(fill(ResNet(BasicBlock, [1, 1, 1, 1])), "fc"),
-        "resnet_grouped": without(
-            fill(ResNet(Bottleneck, [1, 1, 1, 1], groups=32, width_per_group=4)), "fc"
-        ),
-        "vgg13_bn": vgg13,
-        "inception_resnet_v1": without(
-            fill(InceptionResnetV1(classify=True, num_classes=1)), "logits"
-        ),
-        "vit": without(fill(models.VisionTransformer(32, 16, 2, 2, 32, 128)), "heads"),
-    }
+    network.avgpool = nn.AdaptiveAvgPool2d(1)
+    return network
+
+
+def inception_resnet_v1() -> nn.Module:
+    from facenet_pytorch import InceptionResnetV1
+
+    return without(fill(InceptionResnetV1(classify=True, num_classes=1)), "logits")
+
+
+def vit() -> nn.Module:
+    from torchvision.models import VisionTransformer
+
+    return without(fill(VisionTransformer(32, 16, 2, 2, 32, 128)), "heads")
+
+
+# Small networks of each layout by the names of `made_weights.SIZES`, filled.
+GOLDEN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "iresnet": lambda: fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
+    "mobilefacenet": lambda: fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
+    "mobilefacenet_original": lambda: fill(OriginalMobileFaceNet((1, 1, 1, 1), (2, 3), 16)),
+    "mobilefacenet_grouped": lambda: fill(InsightfaceMobileFaceNet((1, 1, 1, 1), 2, (2, 2), 16)),
+    "resnet_basic": resnet_basic,
+    "resnet_grouped": resnet_grouped,
+    "vgg13_bn": vgg13_bn,
+    "inception_resnet_v1": inception_resnet_v1,
+    "vit": vit,
+}
 
 
 def without(network: nn.Module, end: str) -> nn.Module:
@@ -255,8 +277,8 @@ def without(network: nn.Module, end: str) -> nn.Module:
 
 def main() -> None:
     outputs = {
-        name: run(network, made_images(*SIZES[name]))[:, :16].astype(float).round(6).tolist()
-        for name, network in golden_networks().items()
+        name: run(build(), made_images(*SIZES[name]))[:, :16].astype(float).round(6).tolist()
+        for name, build in GOLDEN_NETWORKS.items()
     }
     text = json.dumps(outputs).replace("]], ", "]],\n").replace("], [", "],\n [")
     (HERE / "golden.json").write_text(text + "\n", encoding="utf-8")
