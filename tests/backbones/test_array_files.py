@@ -72,6 +72,22 @@ def test_safetensors(tmp_path):
     np.testing.assert_array_equal(arrays["b"].load(), [1, -2])
 
 
+def test_safetensors_as_its_package_writes_them(tmp_path):
+    package = pytest.importorskip(
+        "safetensors.numpy", reason="safetensors itself writes the file here: install it"
+    )
+    types = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+    values = np.random.default_rng(0).normal(size=(2, 3))
+    arrays = {name: values.astype(name) for name in types}
+    arrays |= {"one": np.array(3, "float32"), "nothing": np.zeros((0, 3), "float32")}
+    package.save_file(arrays, tmp_path / "net.safetensors", metadata={"format": "np"})
+    found = read_safetensors(tmp_path / "net.safetensors")
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        assert found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name].load(), array.astype("float32"), strict=True)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
