@@ -8,10 +8,12 @@ import pytest
 
 from tfface.training.pooling import average_to
 
-
-@pytest.mark.parametrize(
+SIZES = pytest.mark.parametrize(
     ("rows", "columns"), [(1, 1), (3, 3), (4, 5), (7, 7), (7, 8), (13, 14), (20, 33)]
 )
+
+
+@SIZES
 def test_windows_are_those_of_pytorch(rows, columns):
     features = np.random.default_rng(0).normal(size=(2, rows, columns, 3)).astype("float32")
     expected = np.empty((2, 7, 7, 3))
@@ -22,6 +24,16 @@ def test_windows_are_those_of_pytorch(rows, columns):
                 i * rows // 7 : math.ceil((i + 1) * rows / 7),
                 j * columns // 7 : math.ceil((j + 1) * columns / 7),
             ].mean((1, 2))
+    made = keras.ops.convert_to_numpy(average_to(keras.ops.convert_to_tensor(features), 7))
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+
+
+@SIZES
+def test_averages_are_those_of_pytorch_itself(rows, columns):
+    torch = pytest.importorskip("torch", reason="PyTorch has the pooling to compare with")
+    features = np.random.default_rng(0).normal(size=(2, rows, columns, 3)).astype("float32")
+    channels_first = torch.from_numpy(features).permute(0, 3, 1, 2)
+    expected = torch.nn.AdaptiveAvgPool2d(7)(channels_first).permute(0, 2, 3, 1).numpy()
     made = keras.ops.convert_to_numpy(average_to(keras.ops.convert_to_tensor(features), 7))
     np.testing.assert_allclose(made, expected, atol=1e-6)
 
