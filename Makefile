@@ -1,14 +1,19 @@
 # make quickstart   train and evaluate the embedded default
-# make test         the whole test suite, as CI runs it; networks, heads and kernels on JAX too
-# make check        style
+# make check        style, spelling and types
+# make test         the default tier of the tests: what every commit has to pass
+# make test-all     all tests: also large networks, several devices, kills, all fuzz cases
+# make coverage     the default tier, with the lines that it runs
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Files of tests side by side: most of a test is a process that starts, on one core.
+# Files of tests side by side.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+DEFAULT_TIER := -m "not slow and not distributed and not faults and not fuzz"
+# What has a form of its own on each backend.
+ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart check test test-all coverage clean
 
 quickstart: runs/quickstart/report.html
 	@echo "trained and evaluated; the report: $< (delete runs/quickstart to do it again)"
@@ -16,13 +21,17 @@ quickstart: runs/quickstart/report.html
 runs/quickstart/report.html: | .venv/installed
 	@$(BIN)/python tools/train.py recipes/quickstart.yaml
 
-test: .venv/installed-dev
-	$(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
-
 check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+test: .venv/installed-dev
+	$(PYTEST) $(DEFAULT_TIER) --durations=10
+	KERAS_BACKEND=jax $(PYTEST) $(DEFAULT_TIER) $(ON_JAX)
+
+test-all: .venv/installed-dev
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) --durations=25
+	KERAS_BACKEND=jax HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ON_JAX)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"tfface needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}; give another: make PYTHON=python3.12 ...")'

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property_tests import examples
 from tests.backbones.made_weights import made_values
 from tests.backbones.pth_files import dictionary, plain, tensor, write
+from tests.property_tests import examples
 from tfface.backbones.torch_file import read_torch_file
 from tfface.errors import InputError
 

@@ -1,6 +1,5 @@
 """The folder of a released version stays what it is."""
 
-
 import pytest
 
 from tests.compatibility.interface import __version__

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 from scipy.spatial.distance import cdist
 
 from tests.contracts.gradients import gradient
 from tests.heads.reference import central_differences, unit
+from tests.property_tests import examples
 from tfface.heads.triplet import TripletHead
 
 
@@ -34,7 +35,7 @@ def drawn(seed: int, batch: int, num_identities: int):
 
 
 # Few sizes: each is compiled anew.
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 999), st.sampled_from([1, 2, 9]), st.integers(1, 5))
 def test_is_what_the_definition_says(seed, batch, num_identities):
     embeddings, identities = drawn(seed, batch, num_identities)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import norm
 from sklearn import metrics
 
 from tests.metrics.test_roc import where_errors_are_equal
+from tests.property_tests import examples
 from tfface.metrics import bootstrap, bootstrap_figures, bootstrap_weights
 from tfface.metrics.bootstrap import bootstrap_intervals
 from tfface.metrics.bootstrap_figures import PairOrder, replicate_figures
@@ -52,7 +53,7 @@ def all_weights(order, weights):
     return by_pair
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(sets(), st.booleans(), st.sampled_from([3, 10, 2048]))
 def test_replicates_are_what_the_definitions_say(drawn, by_identity, rows_at_a_time):
     similarity, is_genuine, is_right, identities = drawn

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, rankdata
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.answers import Answers, join_answers, read_answers
 from tfface.metrics.calibration import calibration, calibration_error
@@ -30,7 +31,7 @@ def cases(draw):
     return probabilities.astype(draw(st.sampled_from(["float32", "float64"]))), labels
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(cases())
 def test_answers(case):
     """Of equal probabilities the lower class counts as the more probable one."""
@@ -51,7 +52,7 @@ def test_answers(case):
 
 # Classes that are predicted and not shown are meant to be left out of the macro means.
 @pytest.mark.filterwarnings("ignore:y_pred contains classes", "ignore:A single label was found")
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(cases())
 def test_summary(case):
     probabilities, labels = case
@@ -75,7 +76,7 @@ def test_summary(case):
     assert found.log_loss == pytest.approx(log_loss, rel=1e-5)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(cases())
 def test_figures_of_each_class(case):
     probabilities, labels = case
@@ -101,7 +102,7 @@ def test_figures_of_each_class(case):
         assert figures["confusion"].get(name, {}) == confused
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(cases())
 def test_calibration(case):
     """The bins are scikit-learn's, in which an edge belongs to the bin below it."""
@@ -125,7 +126,7 @@ def test_calibration(case):
     assert calibration_error(answers.confidence, answers.is_right) == pytest.approx(expected)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(cases(), st.integers(1, 29))
 def test_batches_and_order_do_not_count(case, cut):
     probabilities, labels = case
@@ -171,7 +172,7 @@ def test_golden_figures():
     assert figures["log_loss"] == pytest.approx(expected)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(1, 10**6), st.floats(0, 1) | st.sampled_from([0.0, 1.0]))
 def test_wilson(num_images, share):
     num_right = round(share * num_images)

@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from tests.metrics.test_verification import random_set
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.groups import group_figures
 from tfface.metrics.roc import eer, roc
 from tfface.metrics.verification import verification
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 1000), st.integers(2, 40), st.integers(-2, 2))
 def test_figures_are_those_of_the_groups_pairs(seed, num_pairs, threshold):
     rng = np.random.default_rng(seed)

@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import roc_curve, top_k_accuracy_score
 from sklearn.neighbors import NearestNeighbors
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.identification import (
     FPIRS,
@@ -101,7 +102,7 @@ def test_cmc_ends_at_1_and_never_falls(drawn):
     assert np.all(np.diff(cmc) >= 0)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 1000), st.integers(3, 9), st.sampled_from([1, 4]))
 def test_cmc_is_that_of_a_nearest_neighbor_search(seed, num_identities, images_of_each):
     """By scikit-learn: names in the order in which a brute-force search finds their images."""

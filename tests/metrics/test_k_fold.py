@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import KFold
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.k_fold import fold_accuracy, judge, k_fold_accuracy, k_fold_thresholds
 
@@ -32,7 +33,7 @@ def expected_folds(distance, is_genuine, num_folds):
         yield threshold, is_genuine[test], distance[test] < threshold
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(pair_sets())
 def test_accuracy_is_the_reference_protocol(drawn):
     distance, is_genuine, num_folds = drawn
@@ -51,7 +52,7 @@ def test_accuracy_is_the_reference_protocol(drawn):
     assert fold_accuracy(judged == is_genuine, num_folds) == accuracy
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(pair_sets(), st.data())
 def test_a_fold_has_no_say_in_its_own_threshold(drawn, data):
     distance, is_genuine, num_folds = drawn

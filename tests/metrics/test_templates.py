@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import paired_cosine_distances
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics import templates as templates_module
 from tfface.metrics.roc import roc, tar_at_far
@@ -39,7 +40,7 @@ def entries(draw):
     return rng.normal(size=(num_images, 5)), images, templates, media, rng.random(num_images) + 0.1
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(entries(), st.integers(1, 20), st.sampled_from([1, 3, 512]))
 def test_pooling_is_the_reference_protocol(drawn, batch_size, images_at_a_time):
     embeddings, images, templates, media, scores = drawn
@@ -57,7 +58,7 @@ def test_pooling_is_the_reference_protocol(drawn, batch_size, images_at_a_time):
             assert pool.embedding_norm == pytest.approx(norms.mean())
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 30),

@@ -8,12 +8,13 @@ from statistics import fmean, pvariance
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import paired_cosine_distances
 
+from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.verification import FARS, d_prime, hardest_pairs, verification
 
@@ -128,7 +129,7 @@ def test_identities():
         verification(embeddings, first, second, is_genuine, identities=identities)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 1000))
 def test_pairs_can_be_swapped_and_shuffled_within_their_folds(seed):
     embeddings, first, second, is_genuine = random_set(seed, num_pairs=60)

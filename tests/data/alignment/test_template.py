@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property_tests import examples
 from tfface.data.alignment.template import LANDMARK_NAMES, similarity_transform, template_points
 
 
@@ -67,7 +68,7 @@ def test_whatever_similarity_moved_the_points_is_undone(angle, scale, shift):
     )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     seed=st.integers(0, 10_000),
     noise=st.floats(0, 30),
