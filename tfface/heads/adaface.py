@@ -16,6 +16,7 @@ from tfface.heads.margin_head import (
     lengths,
 )
 from tfface.heads.margins import adaface_margin
+from tfface.typing import Tensor
 
 # As in the authors' code.
 SHORTEST, LONGEST = 1e-3, 100.0
@@ -74,7 +75,7 @@ class AdaFaceHead(MarginHead):
         self.concentration = concentration
         self.momentum = momentum
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         super().build(embeddings_shape)
         self.mean_length, self.length_deviation = (
             self.add_weight(
@@ -87,7 +88,7 @@ class AdaFaceHead(MarginHead):
             for name, value in (("mean_length", 20.0), ("length_deviation", 100.0))
         )
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         deviations = (_clipped_lengths(embeddings) - self.mean_length) / (
             self.length_deviation + EPSILON
         )
@@ -95,7 +96,7 @@ class AdaFaceHead(MarginHead):
         margin = strength * self.margin
         return adaface_margin(targets, -margin * quality, margin * quality + margin)
 
-    def see(self, targets, embeddings):
+    def see(self, targets: Tensor, embeddings: Tensor) -> None:
         seen = _clipped_lengths(embeddings)
         mean = ops.mean(seen)
         # Of a sample, hence by n - 1.
@@ -105,5 +106,5 @@ class AdaFaceHead(MarginHead):
             weight.assign(self.momentum * weight + (1 - self.momentum) * value)
 
 
-def _clipped_lengths(embeddings):
+def _clipped_lengths(embeddings: Tensor) -> Tensor:
     return ops.clip(ops.stop_gradient(lengths(embeddings)), SHORTEST, LONGEST)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfface.kernels.drawing import places_of_largest
+from tfface.typing import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,17 @@ class Candidates:
             identity after each other.
     """
 
-    identities: keras.KerasTensor
-    centers: keras.KerasTensor
+    identities: Tensor
+    centers: Tensor
 
-    def columns(self, identities):
+    def columns(self, identities: Tensor) -> Tensor:
         """Returns the place of each identity, int32 [batch], among the candidates."""
         return ops.searchsorted(self.identities, ops.cast(identities, "int32"))
 
 
-def draw_identities(wanted, share: float, num_identities: int, seed: keras.random.SeedGenerator):
+def draw_identities(
+    wanted: Tensor, share: float, num_identities: int, seed: keras.random.SeedGenerator
+) -> Tensor:
     """Draws a share of the identities, each equally likely, with some that have to be in it.
 
     Args:

@@ -14,6 +14,7 @@ from tfface.heads.margin_head import (
     WarmupEpochs,
 )
 from tfface.heads.margins import combined_margin
+from tfface.typing import Tensor
 
 
 class CombinedHead(MarginHead):
@@ -65,7 +66,7 @@ class CombinedHead(MarginHead):
         self.m2 = m2
         self.m3 = m3
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         return combined_margin(
             targets,
             1.0 + strength * (self.m1 - 1.0),

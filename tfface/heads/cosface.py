@@ -13,6 +13,7 @@ from tfface.heads.margin_head import (
     WarmupEpochs,
 )
 from tfface.heads.margins import cosface_margin
+from tfface.typing import Tensor
 
 
 class CosFaceHead(MarginHead):
@@ -55,5 +56,5 @@ class CosFaceHead(MarginHead):
         )
         self.margin = margin
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         return cosface_margin(targets, strength * self.margin)

@@ -1,12 +1,15 @@
 """Similarities to all class centers, with a gradient that seldom passes over the centers."""
 
+from collections.abc import Callable
+
 from keras import ops
 
 from tfface.heads.layouts import EMBEDDINGS, LOGITS, lay_out
 from tfface.kernels import centers as passes
+from tfface.typing import Tensor
 
 
-def cosines_to(embeddings, centers):
+def cosines_to(embeddings: Tensor, centers: Tensor) -> Tensor:
     """Returns the cosine of each embedding with each center.
 
     With e a unit embedding and w a center: e . w / |w|. Its gradient is written by hand, because
@@ -22,7 +25,7 @@ def cosines_to(embeddings, centers):
 
 
 @ops.custom_gradient
-def _cosines(embeddings, centers):
+def _cosines(embeddings: Tensor, centers: Tensor) -> tuple[Tensor, Callable]:
     embeddings = lay_out(embeddings, EMBEDDINGS)
     # Scaling the product's columns costs a fraction of normalising the centers themselves.
     inverse = 1.0 / ops.maximum(passes.lengths(centers), 1e-12)
@@ -30,7 +33,7 @@ def _cosines(embeddings, centers):
     products = ops.transpose(ops.matmul(centers, ops.transpose(embeddings)))
     cosines = lay_out(products * inverse, LOGITS)
 
-    def gradients(*arguments, upstream=None):
+    def gradients(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, Tensor]:
         # Backends differ in how they give it.
         if upstream is None:
             (upstream,) = arguments

@@ -15,6 +15,7 @@ from tfface.heads.margin_head import (
     WarmupEpochs,
 )
 from tfface.heads.margins import arcface_margin
+from tfface.typing import Tensor
 
 
 class CurricularFaceHead(MarginHead):
@@ -66,7 +67,7 @@ class CurricularFaceHead(MarginHead):
         self.margin = margin
         self.momentum = momentum
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         super().build(embeddings_shape)
         self.mean_cosine = self.add_weight(
             name="mean_cosine",
@@ -76,12 +77,12 @@ class CurricularFaceHead(MarginHead):
             aggregation="mean",
         )
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         return arcface_margin(targets, strength * self.margin)
 
-    def of_others(self, cosines, with_margin):
+    def of_others(self, cosines: Tensor, with_margin: Tensor) -> Tensor:
         return ops.where(cosines > with_margin, cosines * (self.mean_cosine + cosines), cosines)
 
-    def see(self, targets, embeddings):
+    def see(self, targets: Tensor, embeddings: Tensor) -> None:
         mean = ops.mean(ops.stop_gradient(targets))
         self.mean_cosine.assign(self.momentum * self.mean_cosine + (1 - self.momentum) * mean)

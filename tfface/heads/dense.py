@@ -3,7 +3,9 @@
 from keras import layers, ops
 
 from tfface.errors import InputError
+from tfface.heads.candidates import Candidates
 from tfface.heads.head import Head, LabelSmoothing, is_best, softmax_loss
+from tfface.typing import Tensor
 
 
 class SoftmaxHead(Head):
@@ -19,15 +21,20 @@ class SoftmaxHead(Head):
         self.label_smoothing = label_smoothing
         self.dense = layers.Dense(num_identities, dtype="float32", name="classifier")
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         self.dense.build(embeddings_shape)
 
-    def logits(self, embeddings):
+    def logits(self, embeddings: Tensor) -> Tensor:
         return self.dense(ops.cast(embeddings, "float32"))
 
     def loss_and_accuracy(
-        self, embeddings, identities, training=False, update_state=True, candidates=None
-    ):
+        self,
+        embeddings: Tensor,
+        identities: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        candidates: Candidates | None = None,
+    ) -> tuple[Tensor, Tensor]:
         logits = self.logits(embeddings)
         losses = softmax_loss(logits, identities, self.label_smoothing)
         return losses, is_best(logits, identities)
@@ -52,20 +59,25 @@ class SigmoidHead(Head):
         self.label_smoothing = label_smoothing
         self.dense = layers.Dense(1, dtype="float32", name="classifier")
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         self.dense.build(embeddings_shape)
 
-    def logits(self, embeddings):
+    def logits(self, embeddings: Tensor) -> Tensor:
         return self.dense(ops.cast(embeddings, "float32"))
 
-    def probabilities(self, embeddings):
+    def probabilities(self, embeddings: Tensor) -> Tensor:
         logits = self.logits(embeddings)
         # 1 - sigmoid(x) would round small ones to 0.
         return ops.concatenate([ops.sigmoid(-logits), ops.sigmoid(logits)], axis=-1)
 
     def loss_and_accuracy(
-        self, embeddings, identities, training=False, update_state=True, candidates=None
-    ):
+        self,
+        embeddings: Tensor,
+        identities: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        candidates: Candidates | None = None,
+    ) -> tuple[Tensor, Tensor]:
         logits = self.logits(embeddings)[:, 0]
         is_second = ops.cast(identities, "float32")
         targets = (1 - self.label_smoothing) * is_second + self.label_smoothing / 2

@@ -1,11 +1,14 @@
 """What a head is: what turns embeddings and identities into a loss, and tells who is who."""
 
 import abc
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 from pydantic import Field
+
+from tfface.heads.candidates import Candidates
+from tfface.typing import Tensor
 
 # A logit so low that nothing of a softmax is its.
 NOBODY = -1e9
@@ -20,11 +23,11 @@ class Head(keras.layers.Layer, abc.ABC):
     in float32 under any precision policy.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
 
     @abc.abstractmethod
-    def logits(self, embeddings):
+    def logits(self, embeddings: Tensor) -> Tensor:
         """Returns the scores of all identities, without margin.
 
         Args:
@@ -32,7 +35,7 @@ class Head(keras.layers.Layer, abc.ABC):
         Returns: float32 [batch, num_logits].
         """
 
-    def candidates(self, identities):
+    def candidates(self, identities: Tensor) -> Candidates | None:
         """Returns the `Candidates` that a step of training compares with; None if that is all.
 
         Args:
@@ -47,8 +50,13 @@ class Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def loss_and_accuracy(
-        self, embeddings, identities, training=False, update_state=True, candidates=None
-    ):
+        self,
+        embeddings: Tensor,
+        identities: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        candidates: Candidates | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Returns the loss of each example and whether its identity was found.
 
         Args:
@@ -66,7 +74,7 @@ class Head(keras.layers.Layer, abc.ABC):
     def check_classifies(self) -> None:
         """Raises InputError: the head has no classes."""
 
-    def probabilities(self, embeddings):
+    def probabilities(self, embeddings: Tensor) -> Tensor:
         """Returns how likely each identity is.
 
         Args:
@@ -75,13 +83,16 @@ class Head(keras.layers.Layer, abc.ABC):
         """
         return ops.softmax(self.logits(embeddings), axis=-1)
 
-    def call(self, embeddings):
+    def call(self, embeddings: Tensor) -> Tensor:
         return self.logits(embeddings)
 
 
 def softmax_loss(
-    logits, identities, label_smoothing: float = 0.0, num_identities: int | None = None
-):
+    logits: Tensor,
+    identities: Tensor,
+    label_smoothing: float = 0.0,
+    num_identities: int | None = None,
+) -> Tensor:
     """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch].
 
     Args:
@@ -102,7 +113,7 @@ def softmax_loss(
     return losses + label_smoothing * (targets - mean)
 
 
-def is_best(logits, identities):
+def is_best(logits: Tensor, identities: Tensor) -> Tensor:
     """1.0 where the identity has the highest logit, else 0.0: float32 [batch]."""
     best = ops.argmax(logits, axis=-1)
     return ops.cast(ops.equal(ops.cast(best, identities.dtype), identities), "float32")

@@ -53,7 +53,7 @@ def save_head(
     }
     if weights is None:
         weights = [ops.convert_to_numpy(weight) for weight in head.trainable_weights]
-    arrays = {f"{_WEIGHTS}{i:03d}": array for i, array in enumerate(weights)}
+    arrays: dict[str, Any] = {f"{_WEIGHTS}{i:03d}": array for i, array in enumerate(weights)}
     with replacing(path) as temporary:
         np.savez(temporary, description=np.array(json.dumps(description, default=str)), **arrays)
 

@@ -6,11 +6,13 @@ may choose to send all centers, or all logits, to every device.
 
 import keras
 
+from tfface.typing import Tensor
+
 # [batch, embedding_size], [batch, rows of the class centers] and [batch].
 EMBEDDINGS, LOGITS, IDENTITIES = "head/embeddings", "head/logits", "head/identities"
 
 
-def lay_out(tensor, name: str):
+def lay_out(tensor: Tensor, name: str) -> Tensor:
     """Returns a tensor as the distribution lays it out, if there is one that does.
 
     Args:

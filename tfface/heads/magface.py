@@ -17,6 +17,7 @@ from tfface.heads.margin_head import (
     lengths,
 )
 from tfface.heads.margins import arcface_margin
+from tfface.typing import Tensor
 
 Margin = Annotated[float, Field(ge=0, lt=math.pi / 2)]
 Length = Annotated[float, Field(gt=0)]
@@ -91,14 +92,14 @@ class MagFaceHead(MarginHead):
         self.upper_length = upper_length
         self.regulariser = regulariser
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         slope = (self.upper_margin - self.lower_margin) / (self.upper_length - self.lower_length)
         margins = self.lower_margin + slope * (self._lengths(embeddings) - self.lower_length)
         return arcface_margin(targets, strength * margins)
 
-    def regularised(self, losses, embeddings, strength):
+    def regularised(self, losses: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         a = self._lengths(embeddings)[:, 0]
         return losses + strength * self.regulariser * (1.0 / a + a / self.upper_length**2)
 
-    def _lengths(self, embeddings):
+    def _lengths(self, embeddings: Tensor) -> Tensor:
         return ops.clip(lengths(embeddings), self.lower_length, self.upper_length)

@@ -12,6 +12,7 @@ from tfface.heads.cosines import cosines_to
 from tfface.heads.head import NOBODY, Head, is_best, softmax_loss
 from tfface.heads.layouts import IDENTITIES, LOGITS, lay_out
 from tfface.kernels.rows import take_rows
+from tfface.typing import Tensor
 
 Scale = Annotated[float, Field(gt=0)]
 WarmupEpochs = Annotated[float, Field(ge=0)]
@@ -85,7 +86,7 @@ class MarginHead(Head):
         """Rows of `class_centers` that are somebody's; the first ones."""
         return self.num_identities * self.centers_per_identity
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         places = -(-self.num_identities // self.center_shards) * self.center_shards
         # The length is normalised away; it sets how fast a center turns at a learning rate.
         initializer = initializers.GlorotUniform()
@@ -110,10 +111,10 @@ class MarginHead(Head):
             self.sampling_seed = keras.random.SeedGenerator()
 
     @property
-    def weights_changed_by_rows(self):
+    def weights_changed_by_rows(self) -> list[keras.Variable]:
         return [self.class_centers] if self.sampled_centers < 1 else []
 
-    def candidates(self, identities):
+    def candidates(self, identities: Tensor) -> Candidates | None:
         if self.sampled_centers == 1:
             return None
         drawn = draw_identities(
@@ -126,11 +127,11 @@ class MarginHead(Head):
         rows = ops.reshape(rows + ops.arange(self.centers_per_identity, dtype="int32"), (-1,))
         return Candidates(drawn, take_rows(self.class_centers, rows))
 
-    def cosines(self, embeddings):
+    def cosines(self, embeddings: Tensor) -> Tensor:
         """Returns the similarity to every identity: float32 [batch, num_identities]."""
         return self._cosines(embeddings, self.class_centers)[:, : self.num_identities]
 
-    def _cosines(self, embeddings, centers):
+    def _cosines(self, embeddings: Tensor, centers: Tensor) -> Tensor:
         """The similarity to each identity that the centers are of: float32 [batch, places]."""
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
         cosines = cosines_to(embeddings, centers)
@@ -145,18 +146,23 @@ class MarginHead(Head):
         """The identities, and those that the rows would be for that are nobody's."""
         return self.class_centers.shape[0] // self.centers_per_identity
 
-    def _without_nobody(self, values, lowest: float):
+    def _without_nobody(self, values: Tensor, lowest: float) -> Tensor:
         """Puts `lowest` in the places [batch, places] that are nobody's."""
         if self._num_places == self.num_identities:
             return values
         return ops.where(ops.arange(self._num_places) < self.num_identities, values, lowest)
 
-    def logits(self, embeddings):
+    def logits(self, embeddings: Tensor) -> Tensor:
         return self.scale * self.cosines(embeddings)
 
     def loss_and_accuracy(
-        self, embeddings, identities, training=False, update_state=True, candidates=None
-    ):
+        self,
+        embeddings: Tensor,
+        identities: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        candidates: Candidates | None = None,
+    ) -> tuple[Tensor, Tensor]:
         embeddings = ops.cast(embeddings, "float32")
         if training and candidates is None:
             candidates = self.candidates(identities)
@@ -188,7 +194,7 @@ class MarginHead(Head):
         return self.regularised(losses, embeddings, strength), is_best(cosines, identities)
 
     @abc.abstractmethod
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         """Returns what the cosine to the own center becomes by the margin.
 
         Args:
@@ -198,18 +204,18 @@ class MarginHead(Head):
         Returns: float32 [batch, 1].
         """
 
-    def of_others(self, cosines, with_margin):
+    def of_others(self, cosines: Tensor, with_margin: Tensor) -> Tensor:
         """Returns what the cosines [batch, num_identities] to centers of others become."""
         return cosines
 
-    def regularised(self, losses, embeddings, strength):
+    def regularised(self, losses: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         """Returns the losses [batch] with what a head adds to them."""
         return losses
 
-    def see(self, targets, embeddings):
+    def see(self, targets: Tensor, embeddings: Tensor) -> None:
         """Notes, once in a step of training, what a head keeps of it."""
 
-    def _strength(self):
+    def _strength(self) -> Tensor | float:
         num_steps = self.warmup_epochs * (self.steps_per_epoch or 0)
         if not num_steps:
             return 1.0
@@ -228,11 +234,11 @@ class FirstRows(initializers.Initializer):
         self.initializer = initializer
         self.num_rows = num_rows
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
         rows = self.initializer((self.num_rows, *shape[1:]), dtype=dtype)
         return ops.pad(rows, [(0, shape[0] - self.num_rows)] + [(0, 0)] * (len(shape) - 1))
 
 
-def lengths(embeddings):
+def lengths(embeddings: Tensor) -> Tensor:
     """Returns the lengths of float32 [batch, size] as [batch, 1], with a gradient also at 0."""
     return ops.sqrt(ops.maximum(ops.sum(ops.square(embeddings), axis=-1, keepdims=True), 1e-24))

@@ -10,8 +10,10 @@ import math
 
 from keras import ops
 
+from tfface.typing import Tensor
 
-def arcface_margin(cosines, margin):
+
+def arcface_margin(cosines: Tensor, margin: Tensor | float) -> Tensor:
     """Returns cos(theta + margin) for cosines = cos(theta).
 
     Past theta = pi - margin, where cos(theta + margin) would rise again, cos(theta) - margin *
@@ -27,7 +29,7 @@ def arcface_margin(cosines, margin):
     return ops.where(cosines > -cosine, _shifted(cosines, cosine, sine), continued)
 
 
-def cosface_margin(cosines, margin):
+def cosface_margin(cosines: Tensor, margin: Tensor | float) -> Tensor:
     """Returns cos(theta) - margin.
 
     Args:
@@ -37,7 +39,9 @@ def cosface_margin(cosines, margin):
     return cosines - margin
 
 
-def combined_margin(cosines, factor, shift, offset):
+def combined_margin(
+    cosines: Tensor, factor: Tensor | float, shift: Tensor | float, offset: Tensor | float
+) -> Tensor:
     """Returns psi(factor * theta + shift) - offset for cosines = cos(theta).
 
     psi is the cosine where its argument is within [0, pi] and goes on falling beyond:
@@ -58,7 +62,7 @@ def combined_margin(cosines, factor, shift, offset):
     return signs * ops.cos(angles) - 2.0 * turns - offset
 
 
-def adaface_margin(cosines, shift, offset):
+def adaface_margin(cosines: Tensor, shift: Tensor | float, offset: Tensor | float) -> Tensor:
     """Returns cos(theta + shift) - offset, with theta + shift kept within [0, pi].
 
     Args:
@@ -73,13 +77,13 @@ def adaface_margin(cosines, shift, offset):
     return shifted - offset
 
 
-def _shifted(cosines, cosine, sine):
+def _shifted(cosines: Tensor, cosine: Tensor | float, sine: Tensor | float) -> Tensor:
     """cos(theta + a) from cos(theta), cos(a) and sin(a)."""
     sines = ops.sqrt(ops.clip(1.0 - ops.square(cosines), 1e-12, 1.0))
     return cosines * cosine - sines * sine
 
 
-def _cosine_and_sine(angle):
+def _cosine_and_sine(angle: Tensor | float) -> tuple[Tensor | float, Tensor | float]:
     if isinstance(angle, int | float):
         return math.cos(angle), math.sin(angle)
     return ops.cos(angle), ops.sin(angle)

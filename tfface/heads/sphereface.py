@@ -13,6 +13,7 @@ from tfface.heads.margin_head import (
     WarmupEpochs,
 )
 from tfface.heads.margins import combined_margin
+from tfface.typing import Tensor
 
 
 class SphereFaceHead(MarginHead):
@@ -62,5 +63,5 @@ class SphereFaceHead(MarginHead):
         )
         self.margin = margin
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         return combined_margin(targets, 1.0 + strength * (self.margin - 1.0), 0.0, 0.0)

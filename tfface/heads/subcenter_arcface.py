@@ -14,6 +14,7 @@ from tfface.heads.margin_head import (
     WarmupEpochs,
 )
 from tfface.heads.margins import arcface_margin
+from tfface.typing import Tensor
 
 
 class SubcenterArcFaceHead(MarginHead):
@@ -61,5 +62,5 @@ class SubcenterArcFaceHead(MarginHead):
         )
         self.margin = margin
 
-    def with_margin(self, targets, embeddings, strength):
+    def with_margin(self, targets: Tensor, embeddings: Tensor, strength: Tensor | float) -> Tensor:
         return arcface_margin(targets, strength * self.margin)

@@ -6,7 +6,9 @@ from keras import ops
 from pydantic import Field
 
 from tfface.errors import InputError
+from tfface.heads.candidates import Candidates
 from tfface.heads.head import Head
+from tfface.typing import Tensor
 
 # More than the squared distance of any two unit vectors.
 BEYOND_ALL = 5.0
@@ -38,10 +40,10 @@ class TripletHead(Head):
         super().__init__(name="head")
         self.margin = margin
 
-    def build(self, embeddings_shape):
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         """There are no weights to make."""
 
-    def logits(self, embeddings):
+    def logits(self, embeddings: Tensor) -> Tensor:
         """Raises InputError: always, there are no classes."""
         self.check_classifies()
 
@@ -53,8 +55,13 @@ class TripletHead(Head):
         )
 
     def loss_and_accuracy(
-        self, embeddings, identities, training=False, update_state=True, candidates=None
-    ):
+        self,
+        embeddings: Tensor,
+        identities: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        candidates: Candidates | None = None,
+    ) -> tuple[Tensor, Tensor]:
         embeddings = ops.normalize(ops.cast(embeddings, "float32"), axis=-1)
         distances = 2.0 - 2.0 * ops.matmul(embeddings, ops.transpose(embeddings))
         places = ops.arange(ops.shape(identities)[0])
@@ -76,7 +83,7 @@ class TripletHead(Head):
         return losses, ops.cast(found, "float32")
 
 
-def _semi_hard(distances, is_negative):
+def _semi_hard(distances: Tensor, is_negative: Tensor) -> Tensor:
     """Returns the distance of each row's semi-hard negative, were the column the positive.
 
     That negative comes, in the row's negatives by distance, after those that are nearer than the

@@ -3,9 +3,10 @@
 from keras import ops
 
 from tfface.kernels.placing import is_on_tensorflow_cpu
+from tfface.typing import Tensor
 
 
-def lengths(centers):
+def lengths(centers: Tensor) -> Tensor:
     """Returns the length of each center: float32 [num_centers].
 
     Args:
@@ -18,7 +19,9 @@ def lengths(centers):
     return ops.sqrt(ops.sum(ops.square(centers), axis=-1))
 
 
-def gradient(scaled, embeddings, cosines, inverse, centers):
+def gradient(
+    scaled: Tensor, embeddings: Tensor, cosines: Tensor, inverse: Tensor, centers: Tensor
+) -> Tensor:
     """Returns the gradient of what cosines make, by the centers, in the centers' shape.
 
     With u the gradients by the cosines, w a center of length l, and s = u / l:
