@@ -28,7 +28,7 @@ def options_model(part: Callable) -> type[pydantic.BaseModel]:
 
     Raises TypeError: a parameter has no annotation, so its values couldn't be checked.
     """
-    fields = {}
+    fields: dict[str, Any] = {}
     for parameter in inspect.signature(part, eval_str=True).parameters.values():
         if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             continue

@@ -14,6 +14,7 @@ import mmap
 import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tfface.errors import shown
 
@@ -38,7 +39,7 @@ class Vocabulary:
     file_kind: str
     names: Mapping[str, Callable[["Machine", tuple], object] | None]
     set_state: Callable[[object, object], None]
-    instructions: Mapping[str, Callable[["Machine", object], None]] = field(default_factory=dict)
+    instructions: Mapping[str, "Instruction"] = field(default_factory=dict)
     load_persistent: Callable[[object], object] | None = None
 
 
@@ -66,6 +67,10 @@ class Machine:
         return items
 
 
+# Changes the machine; its argument is what pickletools reads for an instruction of this name.
+Instruction = Callable[[Machine, Any], object]
+
+
 def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
     """Returns the content of a pickle of plain data.
 
@@ -77,9 +82,10 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
     """
     machine = Machine(vocabulary)
     instructions = {**_INSTRUCTIONS, **vocabulary.instructions}
-    position = 0
+    position: int | None = 0
     try:
-        for instruction, argument, position in pickletools.genops(data):
+        # A memory map is a file as well, which the annotations of pickletools don't know.
+        for instruction, argument, position in pickletools.genops(data):  # type: ignore[arg-type]
             if instruction.name == "STOP":
                 return machine.stack.pop()
             if instruction.name not in instructions:
@@ -109,7 +115,7 @@ def _push_latin1(machine: Machine, value: str) -> None:
     machine.stack.append(value.encode("latin-1"))
 
 
-def _push_tuple(size: int) -> Callable[[Machine, object], None]:
+def _push_tuple(size: int) -> Instruction:
     def push(machine: Machine, _: object) -> None:
         if len(machine.stack) < size:
             raise IndexError("nothing left to make a tuple of")
@@ -179,7 +185,7 @@ def _build(machine: Machine, _: object) -> None:
     machine.vocabulary.set_state(target, state)
 
 
-_INSTRUCTIONS: dict[str, Callable[[Machine, object], None]] = {
+_INSTRUCTIONS: dict[str, Instruction] = {
     "PROTO": lambda machine, _: None,
     "FRAME": lambda machine, _: None,
     "NONE": _push,
@@ -258,7 +264,7 @@ def _load_persistent(machine: Machine, _: object) -> None:
 
 
 # For vocabularies of files that hold them.
-DICTIONARIES: dict[str, Callable[[Machine, object], None]] = {
+DICTIONARIES: dict[str, Instruction] = {
     "EMPTY_DICT": lambda machine, _: _push(machine, {}),
     "DICT": _dictionary,
     "SETITEM": _set_item,

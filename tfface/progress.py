@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 def progress(
     iterable: Iterable | None = None, *, total: int | None = None, description: str, unit: str
-):
+) -> tqdm:
     """Returns a tqdm bar over `iterable`, or one to be moved by `update` (a context manager).
 
     Args:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -28,7 +29,9 @@ def weights_limited(num_values: int, where: object) -> Iterator[None]:
     left = max(num_values, _ALWAYS)
     add_weight = keras.Layer.add_weight
 
-    def add_within_limit(layer, shape=None, *arguments, **options):
+    def add_within_limit(
+        layer: keras.Layer, shape: object = None, *arguments: Any, **options: Any
+    ) -> Any:
         nonlocal left
         size = math.prod(_sizes(shape))
         left -= size

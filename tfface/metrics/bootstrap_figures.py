@@ -97,7 +97,7 @@ def replicate_figures(order: PairOrder, weights: Weights, fars: Sequence[float])
 
 def _totals(order: PairOrder, weights: Weights) -> np.ndarray:
     """Returns the weight of genuine, of impostor and of wrongly judged pairs: int64 [3, r]."""
-    totals = np.int64(0)
+    totals: np.ndarray = np.zeros((), np.int64)
     for start in range(0, order.num_pairs, MOST_ROWS):
         stop = min(start + MOST_ROWS, order.num_pairs)
         genuine, impostor = weights(start, stop)
@@ -202,10 +202,10 @@ class _Part:
             eer: float64 [replicates], is changed.
         """
 
-        def false_accepts(corner: np.ndarray, of: np.ndarray) -> np.ndarray:
+        def false_accepts(corner: np.ndarray | int, of: np.ndarray) -> np.ndarray:
             return impostor_before[of] + self.impostor[self._impostor_row[corner], of]
 
-        def difference(corner: np.ndarray, of: np.ndarray) -> np.ndarray:
+        def difference(corner: np.ndarray | int, of: np.ndarray) -> np.ndarray:
             """FAR - FRR times both totals, which never falls."""
             missed = (
                 num_genuine[of] - genuine_before[of] - self.genuine[self._genuine_row[corner], of]
@@ -222,7 +222,7 @@ class _Part:
 
 def _sum_rows(weights: Weights, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the weight of genuine and of impostor pairs of any number of rows: uint32 [1, r]."""
-    sums = np.uint32(0)
+    sums: np.ndarray = np.zeros((), np.uint32)
     for piece in range(start, stop, MOST_ROWS):
         of_piece = weights(piece, min(piece + MOST_ROWS, stop))
         sums = sums + np.stack([_sum(of_kind) for of_kind in of_piece])

@@ -64,7 +64,7 @@ def calibration_error(confidence: np.ndarray, is_right: np.ndarray) -> float:
     return sum(
         one.num_images / len(confidence) * abs(one.accuracy - one.confidence)
         for one in calibration(confidence, is_right)
-        if one.num_images
+        if one.accuracy is not None and one.confidence is not None
     )
 
 

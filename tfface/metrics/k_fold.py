@@ -89,7 +89,9 @@ def fold_accuracy(is_right: np.ndarray, num_folds: int) -> Accuracy:
     Args:
         is_right: bool [num_pairs].
     """
-    folds = [np.count_nonzero(fold) / len(fold) for fold in np.array_split(is_right, num_folds)]
+    folds = [
+        int(np.count_nonzero(fold)) / len(fold) for fold in np.array_split(is_right, num_folds)
+    ]
     return Accuracy(mean=float(np.mean(folds)), std=float(np.std(folds)), folds=folds)
 
 

@@ -63,7 +63,7 @@ class TemplatePool:
         self._weights = weights[order]
         self._num_templates = int(templates.max()) + 1
         self._image_names, self._template_names = image_names, template_names
-        self._sums: np.ndarray | None = None
+        self._sums = np.zeros((self._num_templates, 0))
         self._num_added = 0
         self._norms = 0.0
 
@@ -83,7 +83,7 @@ class TemplatePool:
             image = self._num_added + int(np.argmin(np.isfinite(norms)))
             name = f"image {image}" if self._image_names is None else self._image_names[image]
             raise InputError(f"the embedding of {name} holds NaN or infinity")
-        if self._sums is None:
+        if not self._num_added:
             self._sums = np.zeros((self._num_templates, embeddings.shape[1]))
         end = self._num_added + len(embeddings)
         low, high = np.searchsorted(self._images, [self._num_added, end])
@@ -107,8 +107,8 @@ class TemplatePool:
         """
         norms = np.sqrt(np.einsum("ij,ij->i", self._sums, self._sums))
         if not norms.all():
-            name = int(np.argmin(norms))
-            name = name if self._template_names is None else self._template_names[name]
+            row = int(np.argmin(norms))
+            name = row if self._template_names is None else self._template_names[row]
             raise InputError(f"template {name} has no direction: its embeddings add up to 0")
         templates = np.empty(self._sums.shape, np.float32)
         return np.divide(self._sums, norms[:, None], out=templates, casting="same_kind")
@@ -150,7 +150,7 @@ def pair_similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarr
     order = np.argsort(np.asarray(first).astype(short), kind="stable")
     # Where the pairs of each first template start in that order.
     starts = np.concatenate([[0], np.cumsum(np.bincount(first, minlength=len(templates)))])
-    num_seconds = np.count_nonzero(np.bincount(second))
+    num_seconds = int(np.count_nonzero(np.bincount(second)))
     column = np.empty(len(templates), np.int32)
     low = 0
     while low < len(templates):

@@ -119,8 +119,9 @@ def verification(
     is_genuine = np.asarray(is_genuine, bool)
     unit, norms = normalised(embeddings, names)
     check_pairs(first, second, is_genuine, len(unit), num_folds)
+    of_pairs = None
     if identities is not None:
-        identities = _identities_of_pairs(
+        of_pairs = _identities_of_pairs(
             np.asarray(identities), first, second, is_genuine, len(unit)
         )
 
@@ -142,7 +143,7 @@ def verification(
     if not num_replicates:
         return result
     intervals = bootstrap_intervals(
-        result.similarity, is_genuine, is_right, FARS, identities, num_replicates=num_replicates
+        result.similarity, is_genuine, is_right, FARS, of_pairs, num_replicates=num_replicates
     )
     return result if intervals is None else _with_intervals(result, intervals)
 
@@ -241,7 +242,7 @@ def _with_intervals(result: VerificationResult, intervals: Intervals) -> Verific
     return replace(
         result,
         interval_by=intervals.by,
-        accuracy=replace(result.accuracy, interval=intervals.accuracy),
+        accuracy=result.accuracy and replace(result.accuracy, interval=intervals.accuracy),
         eer_interval=intervals.eer,
         auc_interval=intervals.auc,
         tar_at_far=[

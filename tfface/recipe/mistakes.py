@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pydantic
@@ -44,20 +44,20 @@ def _known_keys(section: Any, place: Sequence) -> list[str]:
     return list(section.model_fields)
 
 
-def _sections_in(annotation: Any):
+def _sections_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
         yield from _sections_in(argument)
 
 
-def unknown(what: str, given: str, known) -> str:
+def unknown(what: str, given: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"unknown {what}; {hint}Known: {listed(known)}"
 
 
-def listed(names) -> str:
+def listed(names: Iterable[object]) -> str:
     return ", ".join(str(name) for name in names)
 
 

@@ -50,7 +50,7 @@ class Part(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check_options(self, info: pydantic.ValidationInfo) -> "Part":
-        table = info.context[f"{self.kind}s"]
+        table = (info.context or {})[f"{self.kind}s"]
         if self.name not in table:
             raise PydanticCustomError(
                 "unknown_part", unknown(f"{self.kind} '{self.name}'", self.name, table)

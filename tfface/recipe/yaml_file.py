@@ -1,6 +1,7 @@
 """Reading recipe files: YAML without its traps, and `--set` overrides."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,15 @@ def _compose(text: str) -> yaml.Node | None:
     depth = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
-            raise _Refused(f"aliases (*{event.anchor[:80]}) are not allowed; write the value out")
+            raise _Refused(
+                f"aliases (*{str(event.anchor)[:80]}) are not allowed; write the value out"
+            )
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_DEEP:
-            line = event.start_mark.line + 1
-            raise _Refused(f"line {line}: nested more than {_MOST_DEEP} deep")
+            mark = event.start_mark
+            where = f"line {mark.line + 1}: " if mark else ""
+            raise _Refused(f"{where}nested more than {_MOST_DEEP} deep")
     return yaml.compose(text, _Loader)
 
 
@@ -151,9 +155,9 @@ def _check_text(text: str, where: str) -> None:
         raise InputError(f"{where}: a text with a character that no file's name can hold")
 
 
-def _duplicate_keys(node: yaml.Node | None, place: tuple):
+def _duplicate_keys(node: yaml.Node | None, place: tuple) -> Iterator[str]:
     if isinstance(node, yaml.MappingNode):
-        lines = {}
+        lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue  # `yaml.load` says that it can't be a key
@@ -196,7 +200,8 @@ def apply_override(given: dict, override: str) -> None:
     except InputError as error:
         raise InputError(f"--set {override}: the value is {error}") from error
     target: Any = given
-    for depth, key in enumerate(keys):
+    for depth, name in enumerate(keys):
+        key: Any = name
         last = depth == len(keys) - 1
         if isinstance(target, list):
             if not re.fullmatch("[0-9]{1,9}", key) or int(key) >= len(target):

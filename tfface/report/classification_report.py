@@ -62,9 +62,9 @@ def classification_section(figures: Mapping) -> str:
 
 def figure_sections(figures: Mapping) -> list[str]:
     """Returns the tables: of all images, of classes, and of what was confused."""
-    rows = page.table(*without_empty_columns(HEADER, table_rows(figures)))
+    table = page.table(*without_empty_columns(HEADER, table_rows(figures)))
     below = [page.note(note) for note in (group_note(figures), _INTERVAL_NOTE) if note]
-    parts = [page.section("Figures", rows, *below)]
+    parts = [page.section("Figures", table, *below)]
     rows = class_rows(figures, _MOST_CLASSES)
     classes = [page.table(*without_empty_columns(CLASS_HEADER, rows))]
     if note := class_note(figures, _MOST_CLASSES):

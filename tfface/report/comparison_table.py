@@ -82,8 +82,8 @@ def result_rows(label: str, figures: Mapping) -> list[dict[str, str]]:
     metric = metric_words(figures["metric"])
     rows = []
     for variant in figures["variants"]:
-        _, mean, std, *cells = _row(variant, figures)
-        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], cells, strict=False))
+        _, mean, std, *others = _row(variant, figures)
+        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], others, strict=False))
         mean = mean if std == _NONE else f"{mean.removesuffix('%')} +- {std}"
         difference = _difference(variant, figures["metric"])
         rows.append(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tfface.errors import InputError
 from tfface.files import replacing
@@ -17,7 +18,7 @@ class NoLog:
     def step(self, step: int, loss: float) -> None:
         """Logs nothing."""
 
-    def epoch(self, record: Mapping[str, object]) -> None:
+    def epoch(self, record: Mapping[str, Any]) -> None:
         """Logs nothing."""
 
 
@@ -64,7 +65,7 @@ class MetricsLog:
         """Logs the loss of one training step."""
         self._write({"step": step, "loss": loss}, "step")
 
-    def epoch(self, record: Mapping[str, object]) -> None:
+    def epoch(self, record: Mapping[str, Any]) -> None:
         """Logs the figures of one epoch: `epoch`, `step` and whatever was measured."""
         missing = {"epoch", "step"} - record.keys()
         if missing:
@@ -87,7 +88,7 @@ class MetricsLog:
     ) -> None:
         self.close()
 
-    def _write(self, record: Mapping[str, object], kind: str) -> None:
+    def _write(self, record: Mapping[str, Any], kind: str) -> None:
         record = {key: _plain(value) for key, value in record.items()}
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
@@ -137,7 +138,7 @@ def _forget(path: Path, after_step: float) -> None:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """Returns what JSON can hold: array scalars as Python's, NaN and infinity as null."""
     if hasattr(value, "item"):
         value = value.item()

@@ -33,10 +33,11 @@ def draw_images_per_identity(
     everything = np.concatenate(list(shown.values()))
     smallest, largest = int(everything.min()), int(everything.max())
     wide = largest > 30 * smallest
-    edges = [smallest]
-    while edges[-1] <= largest:
-        edges.append(edges[-1] + max(1, edges[-1] // 5 if wide else (largest - smallest) // 40))
-    edges = np.array(edges)
+    rising = [smallest]
+    while rising[-1] <= largest:
+        step = rising[-1] // 5 if wide else (largest - smallest) // 40
+        rising.append(rising[-1] + max(1, step))
+    edges = np.array(rising)
     drawn = []
     for number, (name, of_source) in enumerate(shown.items()):
         colour, style = LINES[number % len(LINES)]
@@ -46,7 +47,7 @@ def draw_images_per_identity(
             edges[:-1],
             weights=heights,
             # The bar of n stands about n.
-            bins=edges - 0.5,
+            bins=(edges - 0.5).tolist(),
             histtype="stepfilled" if len(shown) == 1 else "step",
             facecolor=f"{colour}59",
             edgecolor=colour,

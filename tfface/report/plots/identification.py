@@ -119,7 +119,7 @@ def draw_top_similarities(
             continue
         axes.hist(
             values,
-            bins=bins,
+            bins=bins.tolist(),
             weights=np.full(len(values), 1 / of),
             histtype="stepfilled",
             facecolor=f"{colour}59",

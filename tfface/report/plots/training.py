@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ _NOT_CURVES = ("epoch", "step", "stage")
 _NOT_CURVE_ENDINGS = ("_seconds", "_bytes", "_per_second")
 
 
-def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: str = "") -> None:
+def draw_curves(path: Path, epochs: Sequence[Mapping[str, Any]], *, title: str = "") -> None:
     """Draws every figure of the epochs over the epochs: one panel for each and its `val_` twin.
 
     Args:
@@ -54,7 +55,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, object]], *, title: st
     save(figure, path)
 
 
-def _panels(epochs: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
+def _panels(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Returns panel -> keys: loss and accuracy first, the learning rate last."""
     keys = {
         key
@@ -71,7 +72,7 @@ def _panels(epochs: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
     return dict(sorted(panels.items(), key=lambda panel: (rank.get(panel[0], 2), panel[0])))
 
 
-def _mark_stages(axes: Axes, epochs: Sequence[Mapping[str, object]]) -> None:
+def _mark_stages(axes: Axes, epochs: Sequence[Mapping[str, Any]]) -> None:
     stages = [record.get("stage") for record in epochs]
     if len(set(stages)) < 2:
         return
@@ -93,11 +94,11 @@ def _mark_stages(axes: Axes, epochs: Sequence[Mapping[str, object]]) -> None:
     axes.set_xlim(left=epochs[0]["epoch"] - 0.5)
 
 
-def _spread(epochs: Sequence[Mapping[str, object]], key: str) -> float:
+def _spread(epochs: Sequence[Mapping[str, Any]], key: str) -> float:
     values = np.array([_number(record.get(key)) for record in epochs])
     values = values[values > 0]
     return float(values.max() / values.min()) if len(values) else 1.0
 
 
-def _number(value: object) -> float:
+def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)

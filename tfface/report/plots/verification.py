@@ -77,7 +77,7 @@ def draw_similarities(
     ):
         axes.hist(
             values,
-            bins=bins,
+            bins=bins.tolist(),
             weights=np.full(len(values), 1 / len(values)),
             histtype="stepfilled",
             facecolor=colour,
