@@ -352,7 +352,7 @@ def test_sources_with_options_are_written_as_in_a_recipe(faces, tmp_path):
     done = convert([f"{{source: folder, path: '{faces}'}}"], tmp_path / "unnamed")
     assert {identity.source for identity in done.dataset.identities} == {"faces"}
     for text, message in (
-        ("{source: folder, paht: x}", "paht: unknown key; did you mean 'path'"),
+        ("{source: folder, paht: x}", "paht: unknown key; did you mean 'path'"),  # codespell:ignore
         ("{source: foldr, path: x}", "unknown source 'foldr'; did you mean 'folder'"),
         ("x={source: folder", "not valid YAML"),
         ("{path: x}", "needs 'source: NAME' and its options"),

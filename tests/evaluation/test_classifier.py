@@ -134,7 +134,7 @@ class TestWhatIsRefused:
         model = corner_model(tmp_path / "corner.keras")
         (tmp_path / "names.txt").write_text("a\nb\nc\n")
         classifier = load_classifier(model, classes=tmp_path / "names.txt")
-        with pytest.raises(InputError, match=r"gives 2 scores for an image, but 3 classes are nam"):
+        with pytest.raises(InputError, match=r"gives 2 scores for an image, but 3 classes"):
             classifier.scores(images("red"))
 
 

@@ -17,7 +17,7 @@ from tfface.metrics.identification import NOBODY
 from tfface.report.contact_sheet import draw_contact_sheet, framed, side_by_side
 from tfface.report.page import Picture
 from tfface.report.plots.identification import draw_cmc, draw_open_set, draw_top_similarities
-from tfface.report.plots.style import BLUE, GREEN, VERMILLION
+from tfface.report.plots.style import BLUE, GREEN, VERMILION
 
 # Of a sheet.
 _MOST_MISTAKES = 24
@@ -115,7 +115,7 @@ def _mistake(found: Identification, query: int) -> tuple[np.ndarray, str]:
     image, _ = _nearest_of(found, query, found.top[query])
     pictures = [
         framed(decode_picture(queries.images[query]), BLUE),
-        framed(decode_picture(gallery.images[image]), VERMILLION),
+        framed(decode_picture(gallery.images[image]), VERMILION),
     ]
     lines = [
         f"{queries.names[queries.labels[query]]}: {Path(queries.image_names[query]).name}",

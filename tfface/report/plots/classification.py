@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from tfface.report.plots.style import BLUE, GREY, SKY, VERMILLION, dress, percent, save
+from tfface.report.plots.style import BLUE, GREY, SKY, VERMILION, dress, percent, save
 
 # A matrix of more classes is drawn for those that are confused most.
 _MOST_CLASSES = 24
@@ -94,7 +94,7 @@ def draw_reliability(path: Path, bins: Sequence[Mapping], *, ece: float) -> None
     axes.plot(
         [one["confidence"] for one in filled],
         [one["accuracy"] for one in filled],
-        color=VERMILLION,
+        color=VERMILION,
         marker="o",
         markersize=3.5,
         linestyle="none",
@@ -142,7 +142,7 @@ def draw_groups(path: Path, parts: Sequence[tuple[str, Mapping]]) -> None:
 
 def _colour(name: str) -> str:
     if "not seen" in name:
-        return VERMILLION
+        return VERMILION
     return SKY if "seen" in name else BLUE
 
 

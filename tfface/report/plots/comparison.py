@@ -16,13 +16,13 @@ from tfface.report.plots.style import (
     ORANGE,
     PURPLE,
     SKY,
-    VERMILLION,
+    VERMILION,
     dress,
     percent,
     save,
 )
 
-_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _STYLES = ("-", "--", ":", "-.")
 _MARKERS = "os^Dv<>"
 _LONGEST_NAME = 36

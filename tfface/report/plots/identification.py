@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tfface.report.plots.style import BLUE, GREY, LINES, VERMILLION, dress, percent, save
+from tfface.report.plots.style import BLUE, GREY, LINES, VERMILION, dress, percent, save
 
 
 def draw_cmc(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
@@ -111,7 +111,7 @@ def draw_top_similarities(
     bins = np.linspace(everything.min(), max(everything.max(), everything.min() + 1e-6), 61)
     num_known = len(right) + len(wrong)
     for values, of, name, colour, hatch in (
-        (strangers, len(strangers), "strangers", VERMILLION, "////"),
+        (strangers, len(strangers), "strangers", VERMILION, "////"),
         (right, num_known, "known, right name first", BLUE, None),
         (wrong, num_known, "known, wrong name first", GREY, "...."),
     ):

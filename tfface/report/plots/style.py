@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from tfface.files import replacing
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; lines differ in style as well.
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
+BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -17,7 +17,7 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
     "#56B4E9",
 )
 LINES = [
-    (colour, style) for style in ("-", "--", ":") for colour in (BLUE, VERMILLION, GREEN, ORANGE)
+    (colour, style) for style in ("-", "--", ":") for colour in (BLUE, VERMILION, GREEN, ORANGE)
 ] + [(PURPLE, "-"), (SKY, "-")]
 GREY = "#666666"
 

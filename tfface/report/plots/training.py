@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfface.report.plots.style import BLUE, GREY, VERMILLION, dress, save
+from tfface.report.plots.style import BLUE, GREY, VERMILION, dress, save
 
 # What a record of an epoch holds beside curves.
 _NOT_CURVES = ("epoch", "step", "stage")
@@ -36,7 +36,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, Any]], *, title: str =
             axes.plot(
                 x,
                 [_number(record.get(key)) for record in epochs],
-                color=VERMILLION if validation else BLUE,
+                color=VERMILION if validation else BLUE,
                 linestyle="--" if validation else "-",
                 marker="o" if len(epochs) <= 25 else None,
                 markersize=3.5,

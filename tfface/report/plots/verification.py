@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from tfface.report.plots.style import BLUE, LINES, VERMILLION, dress, percent, save
+from tfface.report.plots.style import BLUE, LINES, VERMILION, dress, percent, save
 
 _MOST_POINTS = 4000
 
@@ -72,7 +72,7 @@ def draw_similarities(
     both = np.concatenate([genuine, impostor, [threshold]])
     bins = np.linspace(both.min(), max(both.max(), both.min() + 1e-6), 61)
     for values, name, colour, hatch in (
-        (impostor, "impostor", VERMILLION, "////"),
+        (impostor, "impostor", VERMILION, "////"),
         (genuine, "genuine", BLUE, None),
     ):
         axes.hist(
