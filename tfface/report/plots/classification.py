@@ -43,7 +43,7 @@ def draw_confusion(
     figure = Figure(figsize=(inches + 0.8, inches), layout="constrained")
     axes = figure.add_subplot()
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in zip(*np.nonzero(counts), strict=True):
+    for row, column in np.argwhere(counts).tolist():
         axes.text(
             column,
             row,
