@@ -1,11 +1,11 @@
 """Figures in words, which promise no more than was measured."""
 
 from tests.report.made_figures import figures
+from tfface.report.format import align
 from tfface.report.verification_table import (
     FOOTNOTE,
     GROUP_NOTE,
     HEADER,
-    align,
     as_text,
     group_rows,
     header,

@@ -14,7 +14,7 @@ from tfface.benchmark.step import drawn_batch
 from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe
-from tfface.report.verification_table import align
+from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.callbacks import sync
 from tfface.training.checkpoint import Progress

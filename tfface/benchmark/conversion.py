@@ -15,7 +15,7 @@ from tfface.benchmark.drawn_recordio import (
     write_drawn_recordio,
 )
 from tfface.errors import InputError
-from tfface.report.verification_table import align
+from tfface.report.format import align
 
 _CONVERT = Path(__file__).resolve().parents[2] / "tools" / "convert_tfrecord.py"
 _MIB = 1 << 20

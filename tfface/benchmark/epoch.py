@@ -18,7 +18,7 @@ from tfface.benchmark.own_process import forget_peak, in_process, peak_bytes
 from tfface.benchmark.turns import images_per_second
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
-from tfface.report.verification_table import align
+from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.feature_cache import FeatureCache

@@ -22,7 +22,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.untuned import untuned
 from tfface.parts import build
 from tfface.recipe import Recipe
-from tfface.report.verification_table import align
+from tfface.report.format import align
 from tfface.training.datasets import open_training_part
 
 # What is no stage of the pipeline.

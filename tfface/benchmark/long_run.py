@@ -13,8 +13,8 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.recipe import Recipe
+from tfface.report.format import align
 from tfface.report.metrics_log import epoch_records, read_metrics
-from tfface.report.verification_table import align
 from tfface.training.run_folder import RunFolder
 
 _MIB = 1 << 20

@@ -13,7 +13,7 @@ from tfface.benchmark.own_process import forget_peak, peak_bytes
 from tfface.evaluation.face_index import FaceIndex
 from tfface.metrics.identification import found_share
 from tfface.progress import progress
-from tfface.report.verification_table import align
+from tfface.report.format import align
 
 _NEAREST = 10
 # Queries that are asked one by one.

@@ -19,7 +19,7 @@ from tfface.benchmark.turns import Turns, images_per_second, take_turns
 from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
-from tfface.report.verification_table import align
+from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.features import split
 from tfface.training.parts import TABLES

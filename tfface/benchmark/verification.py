@@ -15,7 +15,7 @@ from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
 from tfface.metrics.templates import TemplatePool, pair_similarities
 from tfface.metrics.verification import figures_of_similarities, verification
-from tfface.report.verification_table import align
+from tfface.report.format import align
 
 _EMBEDDING_SIZE = 512
 # Of LFW: images, people and pairs.

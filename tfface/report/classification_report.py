@@ -11,11 +11,11 @@ from tfface.report.classification_table import (
     class_rows,
     confused,
     group_note,
-    percent,
     sentences,
     table_rows,
     without_empty_columns,
 )
+from tfface.report.format import percent
 
 # A page shows more than a terminal; all is in the JSON file.
 _MOST_CLASSES, _MOST_CONFUSIONS = 100, 20

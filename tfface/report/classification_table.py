@@ -6,7 +6,7 @@ results that were stored.
 
 from collections.abc import Iterator, Mapping
 
-from tfface.report.verification_table import align
+from tfface.report.format import align, percent
 
 # What counts first, as a phone shows only so much of a row.
 HEADER = ["images of", "accuracy", "95% interval", "images", "people", "top-5", "macro recall"]
@@ -167,11 +167,6 @@ def without_empty_columns(
     """Leaves out the columns that are empty in all rows."""
     kept = [place for place in range(len(header)) if any(row[place] for row in rows)]
     return [header[place] for place in kept], [[row[place] for place in kept] for row in rows]
-
-
-def percent(share: float | None) -> str:
-    """Returns a share in per cent, "-" where there is none."""
-    return "-" if share is None else f"{100 * share:.2f}%"
 
 
 def _row(name: str, part: Mapping) -> list[str]:

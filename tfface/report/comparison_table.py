@@ -6,9 +6,8 @@ were stored.
 
 from collections.abc import Mapping
 
-from tfface.report.verification_table import align
+from tfface.report.format import MISSING, align, percent
 
-_NONE = "-"
 DIFFERENCE = "minus the first"
 # Ends of the names of figures that are shares.
 _SHARES = ("accuracy", "eer", "top5", "recall", "f1")
@@ -35,8 +34,8 @@ def run_rows(figures: Mapping) -> tuple[list[str], list[list[str]]]:
             variant["name"],
             str(run["seed"]),
             shown(run["figure"], figures["metric"]) if run["figure"] is not None else "failed",
-            _NONE if run["num_epochs"] is None else f"{run['num_epochs']:,}",
-            _NONE if run["seconds"] is None else f"{run['seconds']:,.0f}",
+            MISSING if run["num_epochs"] is None else f"{run['num_epochs']:,}",
+            MISSING if run["seconds"] is None else f"{run['seconds']:,.0f}",
             run["folder"],
         ]
         for variant in figures["variants"]
@@ -82,9 +81,9 @@ def result_rows(label: str, figures: Mapping) -> list[dict[str, str]]:
     metric = metric_words(figures["metric"])
     rows = []
     for variant in figures["variants"]:
-        _, mean, std, *others = _row(variant, figures)
-        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], others, strict=False))
-        mean = mean if std == _NONE else f"{mean.removesuffix('%')} +- {std}"
+        _, mean, std, *cells = _row(variant, figures)
+        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], cells, strict=False))
+        mean = mean if std == MISSING else f"{mean.removesuffix('%')} +- {std}"
         difference = _difference(variant, figures["metric"])
         rows.append(
             {
@@ -119,8 +118,8 @@ def shown(value: float | None, metric: str, sign: str = "") -> str:
         sign: "+" to show that of a number above 0 as well.
     """
     if value is None:
-        return _NONE
-    return f"{100 * value:{sign}.2f}%" if is_share(metric) else f"{value:{sign}.4f}"
+        return MISSING
+    return percent(value, sign) if is_share(metric) else f"{value:{sign}.4f}"
 
 
 def _row(variant: Mapping, figures: Mapping) -> list[str]:
@@ -143,7 +142,7 @@ def _row(variant: Mapping, figures: Mapping) -> list[str]:
 def _difference(variant: Mapping, metric: str) -> str:
     difference = variant["difference"]
     if difference is None:
-        return _NONE
+        return MISSING
     mean = shown(difference["mean"], metric, "+")
     if difference["standard_error"] is None:
         return mean
@@ -152,6 +151,6 @@ def _difference(variant: Mapping, metric: str) -> str:
 
 def _mean(numbers: list[float]) -> str:
     if not numbers:
-        return _NONE
+        return MISSING
     mean = sum(numbers) / len(numbers)
     return f"{mean:,.0f}" if mean >= 10 or mean == round(mean) else f"{mean:.1f}"

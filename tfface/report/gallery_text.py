@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tfface.report.verification_table import align
+from tfface.report.format import align
 
 
 def content_as_text(names: Sequence[str], model: str) -> str:

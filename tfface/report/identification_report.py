@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfface.report import page
+from tfface.report.format import percent
 from tfface.report.identification_table import (
     FOOTNOTE,
     HEADER,
@@ -76,13 +77,13 @@ def identification_section(figures: Mapping) -> str:
 
 def _tiles(figures: Mapping) -> Sequence[tuple[str, str]]:
     tiles = [
-        ("right name first (rank-1)", _percent(figures["rank1"])),
+        ("right name first (rank-1)", percent(figures["rank1"])),
         ("identities in the gallery", f"{figures['num_identities']:,}"),
         ("queries", f"{figures['num_queries']:,}"),
     ]
     if threshold := figures["threshold"]:
         one_of = round(1 / threshold["fpir"])
-        tiles.insert(1, (f"TPIR, 1 of {one_of:,} strangers named", _percent(threshold["tpir"])))
+        tiles.insert(1, (f"TPIR, 1 of {one_of:,} strangers named", percent(threshold["tpir"])))
     return tiles
 
 
@@ -90,17 +91,13 @@ def _point(point: Mapping) -> list[str]:
     mark = "" if point["sufficient"] else "*"
     return [
         f"{point['fpir']:g}",
-        _percent(point["tpir"]) + mark,
-        _percent(point["fnir"]) + mark,
-        _percent(point["wrong_name"]) + mark,
-        _percent(point["measured_fpir"]),
+        percent(point["tpir"]) + mark,
+        percent(point["fnir"]) + mark,
+        percent(point["wrong_name"]) + mark,
+        percent(point["measured_fpir"]),
         f"{point['threshold']:.4f}",
     ]
 
 
 def _cmc_rows(cmc: Sequence[float], ranks: Sequence[int]) -> list[list[str]]:
-    return [[str(rank), _percent(cmc[rank - 1])] for rank in ranks]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"
+    return [[str(rank), percent(cmc[rank - 1])] for rank in ranks]

@@ -7,7 +7,7 @@ results that were stored.
 import math
 from collections.abc import Mapping
 
-from tfface.report.verification_table import align
+from tfface.report.format import MISSING, align, percent
 
 _RANKS = (1, 5, 10)
 _FPIRS = {1e-1: "1e-1", 1e-2: "1e-2", 1e-3: "1e-3"}
@@ -29,7 +29,7 @@ def table_row(figures: Mapping) -> list[str]:
             f"{figures[key]:,}"
             for key in ("num_gallery", "num_identities", "num_mated", "num_non_mated")
         ),
-        *(_percent(figures[f"rank{rank}"]) for rank in _RANKS),
+        *(percent(figures[f"rank{rank}"]) for rank in _RANKS),
         *(_tpir(points.get(fpir)) for fpir in _FPIRS),
     ]
 
@@ -53,8 +53,8 @@ def sentences(figures: Mapping) -> list[str]:
     index = figures["index"]
     if index["kind"] != "flat":
         said.append(
-            f"{index['kind']} ({index['parameters']}) finds {_percent(index['recall_at_1'])} of "
-            f"the nearest embeddings and {_percent(index['recall_at_10'])} of the 10 nearest."
+            f"{index['kind']} ({index['parameters']}) finds {percent(index['recall_at_1'])} of "
+            f"the nearest embeddings and {percent(index['recall_at_10'])} of the 10 nearest."
         )
     if same := figures["num_same_images"]:
         said.append(
@@ -92,7 +92,7 @@ def _advice(figures: Mapping) -> str:
         return f"no cosine up to 1 lets so few as 1 of {one_of:,} strangers get a name."
     return (
         f"name a face when its cosine >= {cosine:.3f} (squared L2 <= {2 - 2 * cosine:.3f}): then "
-        f"at most 1 of {one_of:,} strangers gets a name, and {_percent(threshold['tpir'])} of the "
+        f"at most 1 of {one_of:,} strangers gets a name, and {percent(threshold['tpir'])} of the "
         "known faces get the right one."
     )
 
@@ -102,9 +102,5 @@ def _rounded_up(cosine: float) -> float:
     return math.ceil(1000 * cosine) / 1000
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"
-
-
 def _tpir(point: Mapping | None) -> str:
-    return "-" if point is None else _percent(point["tpir"]) + "*" * (not point["sufficient"])
+    return MISSING if point is None else percent(point["tpir"]) + "*" * (not point["sufficient"])

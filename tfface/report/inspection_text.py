@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from tfface.report.verification_table import align
+from tfface.report.format import align
 
 _MOST_SIZES, _MOST_VALUES, _MOST_PAIRS = 6, 12, 10
 

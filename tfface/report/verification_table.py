@@ -7,13 +7,14 @@ made from results that were stored.
 import math
 from collections.abc import Mapping
 
+from tfface.report.format import MISSING, align, percent
+
 _SHOWN_FARS = {1e-2: "1e-2", 1e-3: "1e-3", 1e-4: "1e-4"}
 # Shown where a set has pairs enough to tell anything about them; they always are in the JSON file.
 _FINER_FARS = {1e-5: "1e-5", 1e-6: "1e-6"}
 _INTERVAL = "95% CI"
 # From this share of one kind of pairs on, accuracy needs a word of warning.
 _LOPSIDED = 0.6
-_NONE = "-"
 _MOST_COLUMNS = 100
 _MOST_GROUPS = 40
 
@@ -42,7 +43,7 @@ def _cells(name: str, figures: Mapping, sets: Mapping[str, Mapping]) -> dict[str
     """Returns the cells of a set's row by the names of their columns."""
     points = {point["far"]: point for point in figures["tar_at_far"]}
     accuracy = figures["accuracy"]
-    cells = {"set": name, "pairs": f"{figures['num_pairs']:,}", "accuracy": _NONE}
+    cells = {"set": name, "pairs": f"{figures['num_pairs']:,}", "accuracy": MISSING}
     if accuracy:
         cells["accuracy"] = f"{100 * accuracy['mean']:.2f} +- {100 * accuracy['std']:.2f}%"
     if any(_accuracy_interval(of_set) for of_set in sets.values()):
@@ -51,14 +52,14 @@ def _cells(name: str, figures: Mapping, sets: Mapping[str, Mapping]) -> dict[str
     for far, text in (_SHOWN_FARS | finer).items():
         point = points.get(far)
         cells[f"TAR@{text}"] = (
-            _percent(point["tar"]) + "*" * (not point["sufficient"]) if point else _NONE
+            percent(point["tar"]) + "*" * (not point["sufficient"]) if point else MISSING
         )
-    return cells | {"EER": _percent(figures["eer"]), "AUC": f"{figures['auc']:.4f}"}
+    return cells | {"EER": percent(figures["eer"]), "AUC": f"{figures['auc']:.4f}"}
 
 
 def interval_text(interval: list[float] | None) -> str:
     """Returns an interval [low, high] of shares in percent, as 99.04-99.54."""
-    return "-".join(f"{100 * end:.2f}" for end in interval) if interval else _NONE
+    return "-".join(f"{100 * end:.2f}" for end in interval) if interval else MISSING
 
 
 def _accuracy_interval(figures: Mapping) -> list[float] | None:
@@ -73,10 +74,6 @@ def _is_sufficient(far: float, sets: Mapping[str, Mapping]) -> bool:
     )
 
 
-def _percent(share: float | None) -> str:
-    return _NONE if share is None else f"{100 * share:.2f}%"
-
-
 def group_rows(sets: Mapping[str, Mapping]) -> list[list[str]]:
     """Returns one row of text for each group of each set's pairs, under `GROUP_HEADER`.
 
@@ -87,11 +84,11 @@ def group_rows(sets: Mapping[str, Mapping]) -> list[list[str]]:
             f"{name} / {group}",
             f"{figures['num_pairs']:,}",
             f"{figures['num_genuine']:,}",
-            _percent(figures["accuracy"]),
-            _percent(figures["far"]),
-            _percent(figures["tar"]),
-            _percent(figures["eer"]),
-            _NONE if figures["auc"] is None else f"{figures['auc']:.4f}",
+            percent(figures["accuracy"]),
+            percent(figures["far"]),
+            percent(figures["tar"]),
+            percent(figures["eer"]),
+            MISSING if figures["auc"] is None else f"{figures['auc']:.4f}",
         ]
         for name, of_set in sets.items()
         for group, figures in (of_set.get("groups") or {}).items()
@@ -133,7 +130,7 @@ def notes(sets: Mapping[str, Mapping]) -> list[str]:
     for name, of_set in sets.items():
         genuine, pairs = of_set["num_genuine"], of_set["num_pairs"]
         if of_set["accuracy"] and max(genuine, pairs - genuine) > _LOPSIDED * pairs:
-            share = _percent(max(genuine, pairs - genuine) / pairs)
+            share = percent(max(genuine, pairs - genuine) / pairs)
             found.append(
                 f"{name}: {genuine:,} of {pairs:,} pairs are genuine, so an accuracy of {share} is "
                 "had by giving all pairs one answer: look at TAR, EER and AUC"
@@ -174,16 +171,3 @@ def threshold_sentence(name: str, figures: Mapping) -> str:
         else:
             sentences.append(f"no cosine up to 1 gives so few as 1 false accept in {impostors}")
     return f"{name}: {'; '.join(sentences) or 'too few impostor pairs to name a threshold'}."
-
-
-def align(header: list[str], rows: list[list[str]]) -> str:
-    """Returns a table as text: the first column to the left, the others to the right."""
-    table = [header, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    )
