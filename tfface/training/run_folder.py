@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from tfface.errors import InputError
 from tfface.files import locked, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump
+from tfface.report.provenance import machine
 from tfface.training import data_record, processes
 from tfface.training.checkpoints import Checkpoints
 
@@ -162,7 +162,7 @@ def environment() -> dict[str, object]:
     return {
         "tfface": __version__,
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "machine": machine(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
         "processes": processes.count(),

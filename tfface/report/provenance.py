@@ -1,0 +1,107 @@
+"""Where a measured number comes from: code, day, machine, versions and command."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Rows are appended to these files; that does not change what is measured.
+_RESULTS = "results"
+# An absolute path inside an argument, as in NAME=/data/x or {path: /data/x}.
+_ABSOLUTE = re.compile(r"(?<![^\s=,'\"\[{(])/[^\s,'\"\]})]+")
+
+
+def provenance() -> dict[str, str | None]:
+    """Returns the columns that every row of results ends with; None for what is not known.
+
+    Call it before the measurement: afterwards the checkout may hold other code.
+    """
+    return {
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "tensorflow": _version("tensorflow"),
+        "keras": _version("keras"),
+        "command": command_line(sys.orig_argv),
+    }
+
+
+def commit(root: Path = _ROOT) -> str | None:
+    """Returns the short hash of the checked-out commit; None outside a git checkout.
+
+    It ends in "-dirty" if tracked files differ from the commit, those in results/ aside.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    # An installed package may lie in somebody else's checkout.
+    if top is None or Path(top).resolve() != root.resolve():
+        return None
+    found = _git(root, "rev-parse", "--short", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", ".", f":!{_RESULTS}")
+    return f"{found}-dirty" if found and changes else found
+
+
+def machine() -> str:
+    """Returns system, number of processors and their model."""
+    parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} processors"]
+    return ", ".join([*parts, *_cpu_model()])
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Returns a command of Python as it can be typed in a checkout, without paths of this machine.
+
+    A path below the checkout or the working directory becomes relative to it; of any other
+    absolute path the last part stays, as .../lfw.
+
+    Args:
+        words: the interpreter and its arguments, as `sys.orig_argv` has them.
+    """
+    return shlex.join(["python", *map(_portable, words[1:])])
+
+
+def _portable(word: str) -> str:
+    if word.endswith(".py") and Path(word).resolve().is_relative_to(_ROOT):
+        return str(Path(word).resolve().relative_to(_ROOT))
+    if word.startswith("/"):
+        return _relative(word)
+    return _ABSOLUTE.sub(lambda match: _relative(match[0]), word)
+
+
+def _relative(path: str) -> str:
+    for folder in (_ROOT, Path.cwd()):
+        if folder != Path("/") and Path(path).is_relative_to(folder):
+            return str(Path(path).relative_to(folder))
+    return f".../{Path(path).name}"
+
+
+def _cpu_model() -> list[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        # No Linux.
+        return [name for name in [platform.processor()] if name]
+    return re.findall(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)[:1]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Returns what git prints; None if it fails or is not installed."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
