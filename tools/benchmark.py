@@ -42,10 +42,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import benchmark_outputs
 import benchmark_recipe
 
 import command
+import outputs
 from tfface.errors import InputError
 
 # Of scaling; tfface.benchmark.scaling.Rates has the defaults and where they are from.
@@ -66,20 +66,20 @@ def _convert(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.benchmark.conversion import as_text, measure_conversion
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_conversion(
             options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
         )
     print(as_text(rows))
-    benchmark_outputs.append(options, rows, ("machine", "tensorflow"))
+    outputs.append_results(options, rows)
 
 
 def _search(options: argparse.Namespace) -> None:
     from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
     from tfface.benchmark.search import as_text, measure_search
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     drawn = DrawnEmbeddings(
         size=options.gallery_size,
         dimension=options.dimension,
@@ -99,14 +99,14 @@ def _search(options: argparse.Namespace) -> None:
         say=lambda line: print(line, flush=True),
     )
     print(as_text(rows))
-    command.import_tensorflow_quietly()
-    benchmark_outputs.append(options, rows, ("machine", "faiss-cpu"))
+    outputs.append_results(options, rows)
 
 
 def _verification(options: argparse.Namespace) -> None:
-    from tfface.benchmark.verification import as_text, measure_verification
+    from tfface.benchmark.verification import measure_verification
+    from tfface.report.results import text_table
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_verification(
             options.pairs,
@@ -114,15 +114,14 @@ def _verification(options: argparse.Namespace) -> None:
             num_runs=options.runs,
             say=lambda line: print(line, flush=True),
         )
-    print(as_text(rows))
-    command.import_tensorflow_quietly()
-    benchmark_outputs.append(options, rows, ("machine",))
+    print(text_table(rows, without=("baseline",)))
+    outputs.append_results(options, rows)
 
 
 def _scaling(options: argparse.Namespace) -> None:
     from tfface.benchmark.scaling import Network, Rates, as_text, compute_steps, rows
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     given = {key: getattr(options, key) for key in SCALING_RATES}
     steps = compute_steps(
         options.identities,
@@ -131,7 +130,7 @@ def _scaling(options: argparse.Namespace) -> None:
     )
     print("Computed, not measured:")
     print(as_text(steps))
-    benchmark_outputs.append(options, rows(steps), ())
+    outputs.append_results(options, rows(steps))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scaling(scaling)
     benchmark_recipe.add(commands)
     for of_command in commands.choices.values():
-        benchmark_outputs.add_results(of_command)
+        outputs.add_results(of_command, "add a row for each measurement to this file")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks leave where they are told to: rows, in a table or as JSON, and pictures."""
+"""What benchmarks leave where they are told to: rows as JSON, and pictures."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -45,37 +45,3 @@ def write(
     if options.plots:
         draw(options.plots / picture, rows)
         print(f"plots: {options.plots / picture}")
-
-
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Adds --results to a command's parser."""
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="CSV",
-        help="add a row for each measurement to this file",
-    )
-
-
-def check_results(options: argparse.Namespace) -> None:
-    """Raises InputError: rows can't be added to --results."""
-    from tfface.files import check_writable
-
-    if options.results:
-        check_writable(options.results)
-
-
-def append(options: argparse.Namespace, rows: list[dict[str, str]], known: tuple[str, ...]) -> None:
-    """Adds rows to --results, each with what is known of the circumstances.
-
-    Args:
-        known: keys of `environment`.
-    """
-    from tfface.report.results import append_row
-    from tfface.training.run_folder import environment
-
-    if options.results:
-        circumstances = {key: environment()[key] for key in known}
-        for row in rows:
-            append_row(options.results, row | circumstances)
-        print(options.results)

@@ -6,6 +6,7 @@ import sys
 import benchmark_outputs
 
 import command
+import outputs
 import recipe_options
 
 
@@ -35,11 +36,12 @@ def _say(line: str) -> None:
 def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface import onednn
-    from tfface.benchmark.step import as_text, measure_steps, plan_steps, rows, to_json
+    from tfface.benchmark.step import measure_steps, plan_steps, rows, to_json
     from tfface.report.plots.rates import draw_rates
+    from tfface.report.results import text_table
     from tfface.training.variants import read_varied
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     benchmark_outputs.check(options)
     cases = plan_steps(
         options.recipe,
@@ -58,18 +60,19 @@ def _step(options: argparse.Namespace) -> None:
         say=_say,
     )
     table = rows(measured)
-    print(as_text(table))
+    print(text_table(table, without=("baseline",)))
     benchmark_outputs.write(options, to_json(measured), "step.png", draw_rates)
-    benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
+    outputs.append_results(options, table)
 
 
 def _checkpoint(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.checkpointing import as_text, measure_checkpoints, rows
+    from tfface.benchmark.checkpointing import measure_checkpoints, rows
     from tfface.recipe import load
+    from tfface.report.results import text_table
     from tfface.training.parts import TABLES
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     measured = measure_checkpoints(
         load(options.recipe, TABLES, options.set),
         options.identities,
@@ -77,34 +80,35 @@ def _checkpoint(options: argparse.Namespace) -> None:
         num_rounds=options.runs,
         say=_say,
     )
-    print(as_text(rows(measured)))
-    benchmark_outputs.append(options, rows(measured), ("machine", "tensorflow", "keras"))
+    print(text_table(rows(measured)))
+    outputs.append_results(options, rows(measured))
 
 
 def _memory(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.long_run import as_text, measure_long_run, rows, to_json
+    from tfface.benchmark.long_run import measure_long_run, rows, to_json
     from tfface.recipe import load
     from tfface.report.plots.long_run import draw_long_run
+    from tfface.report.results import text_table
     from tfface.training.parts import TABLES
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     benchmark_outputs.check(options)
     samples = measure_long_run(
         load(options.recipe, TABLES, options.set), options.data_dir, say=_say
     )
-    print(as_text(rows(samples)))
+    print(text_table(rows(samples)))
     benchmark_outputs.write(options, to_json(samples), "memory.png", draw_long_run)
-    known = ("machine", "tensorflow", "keras", "backend")
-    benchmark_outputs.append(options, rows(samples), known)
+    outputs.append_results(options, rows(samples))
 
 
 def _epoch(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.epoch import advice, as_text, measure_epochs, plan_epochs, rows, to_json
+    from tfface.benchmark.epoch import advice, measure_epochs, plan_epochs, rows, to_json
     from tfface.report.plots.rates import draw_rates
+    from tfface.report.results import text_table
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     benchmark_outputs.check(options)
     cases = plan_epochs(
         options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
@@ -117,20 +121,20 @@ def _epoch(options: argparse.Namespace) -> None:
         say=_say,
     )
     table = rows(measured)
-    print(as_text(table))
+    print(text_table(table, without=("baseline",)))
     print(advice(measured))
     benchmark_outputs.write(options, to_json(measured), "epoch.png", draw_rates)
-    benchmark_outputs.append(options, table, ("machine", "tensorflow", "keras"))
+    outputs.append_results(options, table)
 
 
 def _pipeline(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, text_rows
+    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, to_json
     from tfface.recipe import load
     from tfface.report.plots.rates import draw_rates
     from tfface.training.parts import TABLES
 
-    benchmark_outputs.check_results(options)
+    outputs.check_results(options)
     benchmark_outputs.check(options)
     measured = measure_input(
         load(options.recipe, TABLES, options.set),
@@ -140,10 +144,8 @@ def _pipeline(options: argparse.Namespace) -> None:
         say=_say,
     )
     print(as_text(measured))
-    benchmark_outputs.write(options, rows(measured), "pipeline.png", draw_rates)
-    benchmark_outputs.append(
-        options, text_rows(measured), ("machine", "tensorflow", "keras", "backend")
-    )
+    benchmark_outputs.write(options, to_json(measured), "pipeline.png", draw_rates)
+    outputs.append_results(options, rows(measured))
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import command
+import outputs
 import recipe_options
 from tfface.errors import InputError
 
@@ -30,7 +31,6 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.report.comparison_report import write_comparison_report
     from tfface.report.page import Picture
     from tfface.report.plots.comparison import draw_comparison
-    from tfface.report.results import append_row
     from tfface.training.comparison import compare, plan
     from tfface.training.run_folder import environment
     from tfface.training.variants import read_varied
@@ -45,8 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
         metric=options.metric,
     )
     json_file = options.json or output / "comparison.json"
-    for path in filter(None, (json_file, output / "report.html", options.results)):
+    for path in (json_file, output / "report.html"):
         check_writable(path)
+    outputs.check_results(options)
     train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
     with command.interruptible("the same command keeps the finished runs and goes on"):
         compare(comparison, output, train)
@@ -56,20 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
     write_json(json_file, figures)
     picture = output / "comparison.png"
     draw_comparison(picture, figures)
-    circumstances = environment()
     write_comparison_report(
         output / "report.html",
         figures,
         pictures=[Picture(picture, "Every run, and how the variants learned.")],
         recipe=dump(comparison.recipe),
-        environment=circumstances,
+        environment=environment(),
     )
-    if options.results:
-        rows = comparison_table.result_rows(options.label or comparison.title, figures)
-        for row in rows:
-            keys = ("machine", "tensorflow", "keras")
-            append_row(options.results, {**row, **{key: circumstances[key] for key in keys}})
-        print(f"results: {options.results}")
+    rows = comparison_table.result_rows(options.label or comparison.title, figures)
+    outputs.append_results(options, rows)
     print(f"figures: {json_file}")
     print(f"picture: {picture}")
     print(f"report: {output / 'report.html'}")
@@ -110,9 +106,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, metavar="F", help="the figures (default: comparison.json in --output)"
     )
-    parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add a row for each variant to this file"
-    )
+    outputs.add_results(parser, "add a row for each variant to this file")
     parser.add_argument("--label", help="what these rows call the comparison (default: the recipe)")
     return parser.parse_args(arguments)
 

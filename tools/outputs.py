@@ -1,7 +1,7 @@
 """What every evaluation leaves where it is told to: JSON, pictures, a page, rows of results."""
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import command
@@ -21,9 +21,7 @@ def add(parser: argparse.ArgumentParser, *, pictures: str) -> None:
         metavar="F",
         help="write figures and pictures as one page, F.html",
     )
-    parser.add_argument(
-        "--results", type=Path, metavar="CSV", help="add the figures that tables show to this file"
-    )
+    add_results(parser, "add the figures that tables show to this file")
     parser.add_argument("--label", help="what tables call the model (default: MODEL)")
 
 
@@ -35,9 +33,10 @@ def check(options: argparse.Namespace) -> None:
     from tfface.files import check_writable
 
     picture = options.plots and options.plots / "picture.png"
-    for output in (options.json, options.results, options.report, picture):
+    for output in (options.json, options.report, picture):
         if output:
             check_writable(output)
+    check_results(options)
 
 
 def write(
@@ -46,7 +45,7 @@ def write(
     *,
     draw: Callable[[Path], object],
     report: Callable[..., None],
-    rows: Iterable[Mapping[str, str]],
+    rows: Sequence[Mapping[str, object]],
 ) -> None:
     """Writes what the options ask for, and prints where it went.
 
@@ -55,11 +54,10 @@ def write(
         draw: draws the pictures into a folder and returns what the page has to know of them.
         report: writes the page to a path, with `pictures` (as `draw` returns them) and
             `environment`.
-        rows: for --results, to which the circumstances are added.
+        rows: for --results.
     Raises InputError: something can't be written.
     """
     from tfface.files import write_json
-    from tfface.report.results import append_row
     from tfface.training.run_folder import environment
 
     if options.json:
@@ -74,8 +72,40 @@ def write(
         print(f"plots: {options.plots}")
     if options.report:
         print(f"report: {options.report}")
+    append_results(options, rows)
+
+
+def add_results(parser: argparse.ArgumentParser, says: str) -> None:
+    """Adds --results to a tool's parser.
+
+    Args:
+        says: what it does.
+    """
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="CSV",
+        help=f"{says}, as plain numbers, with commit, date, machine, versions and command",
+    )
+
+
+def check_results(options: argparse.Namespace) -> None:
+    """Finds out before long work whether rows can be added to --results, and what measures them.
+
+    Raises InputError: they can't.
+    """
+    from tfface.report.provenance import provenance
+    from tfface.report.results import check_appendable
+
     if options.results:
-        circumstances = {key: environment()[key] for key in ("machine", "tensorflow", "keras")}
-        for row in rows:
-            append_row(options.results, {**row, **circumstances})
+        check_appendable(options.results)
+        options.provenance = provenance()
+
+
+def append_results(options: argparse.Namespace, rows: Sequence[Mapping[str, object]]) -> None:
+    """Adds rows to --results, if it is given, and prints where they went."""
+    from tfface.report.results import append_rows
+
+    if options.results:
+        append_rows(options.results, rows, options.provenance)
         print(f"results: {options.results}")

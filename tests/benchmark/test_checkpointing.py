@@ -2,8 +2,9 @@ import benchmark
 import pytest
 
 from tests.training.recipes import load_tiny
-from tfface.benchmark.checkpointing import as_text, measure_checkpoints, rows
+from tfface.benchmark.checkpointing import measure_checkpoints, rows
 from tfface.errors import InputError
+from tfface.report.results import read_rows
 
 
 def test_measures(tmp_path):
@@ -12,8 +13,9 @@ def test_measures(tmp_path):
     assert 0 < measured.waited_seconds < 40 * measured.step_seconds + 1
     # Weights and Adam's moments, and the zip around each array.
     assert 4 * 3 * 589 < measured.num_bytes < 100_000
-    table = as_text(rows(measured))
-    assert "share at one a minute" in table
+    [row] = rows(measured)
+    assert (row["num_identities"], row["step_ms"]) == (6, 1000 * measured.step_seconds)
+    assert row["checkpoint_cost_fraction"] == measured.cost_seconds / 60
 
 
 def test_published_weights_are_not_loaded(tmp_path):
@@ -27,5 +29,10 @@ def test_tool(tmp_path, capsys):
     results = tmp_path / "results.csv"
     arguments = ["checkpoint", str(tmp_path / "tiny.yaml"), "--steps", "40", "--runs", "1"]
     benchmark.main([*arguments, "--results", str(results)])
-    assert "checkpoint MiB" in capsys.readouterr().out
-    assert len(results.read_text(encoding="utf-8").splitlines()) == 2
+    header, table, where = capsys.readouterr().out.splitlines()
+    assert "Checkpoint (MiB)" in header
+    assert table.split()[0] == "1,000"
+    assert where == f"results: {results}"
+    [row] = read_rows(results)
+    assert float(row["step_ms"]) > 0
+    assert row["num_identities"] == "1000"

@@ -28,12 +28,13 @@ def test_drawn_recordio(tmp_path):
 
 def test_measurement(tmp_path):
     [row] = measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=2)
-    assert row["images"] == "582"
-    assert row["identities"] == "9"
-    assert float(row["peak MiB"].replace(",", "")) > 100
+    assert row["num_images"] == 582
+    assert row["num_identities"] == 9
+    assert row["peak_memory_mib"] > 100
+    assert row["relative_time"] == row["conversion_s"] / row["baseline_s"]
     # What it made is gone.
     assert not list(tmp_path.iterdir())
-    text = as_text([row | {"images/s": "10,000", "start s": "0.0"}])
+    text = as_text([row | {"images_per_s": 10_000.0, "startup_s": 0.0}])
     assert text.endswith("at this rate all 5,822,653 images of MS1M take 10 minutes")
 
 

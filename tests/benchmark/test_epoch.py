@@ -82,7 +82,10 @@ def test_measures(recipe, tmp_path):
     assert measured[0].times_first == 1
     assert said[-1] == "memory: without prefetch"
     table, found = rows(measured), to_json(measured)
-    assert [row["epoch"] for row in table] == [one["name"] for one in found]
+    assert [row["variant"] for row in table] == [one["name"] for one in found]
+    assert [row["baseline"] for row in table] == ["as the recipe says"] * 2
+    # Both have the same memory, in MiB here.
+    assert [row["peak_memory_mib"] for row in table] == [one.peak / (1 << 20) for one in measured]
     for one in found:
         rates = one["images_per_second"]
         assert 0 < rates["min"] <= rates["median"] <= rates["max"]

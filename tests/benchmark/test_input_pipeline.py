@@ -21,7 +21,7 @@ from tfface.benchmark.input_pipeline import (
     as_text,
     measure_input,
     rows,
-    text_rows,
+    to_json,
 )
 from tfface.benchmark.turns import Turns
 from tfface.data.convert import convert
@@ -29,6 +29,7 @@ from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 from tfface.recipe import load
+from tfface.report.provenance import PROVENANCE
 from tfface.training.parts import TABLES
 
 STAGES = {
@@ -69,7 +70,7 @@ def test_stages_and_plain_loaders_are_measured(data, recipe):
     ]
     # Batches of 8, and whole ones only.
     assert measured.num_images == 16
-    found = {row["name"]: row for row in rows(measured)}
+    found = {row["name"]: row for row in to_json(measured)}
     assert list(found)[: len(measured.stages) + 2] == [*measured.stages, LIMIT, PLAIN]
     assert (TORCH in found) == plain_pipeline.torch_is_there()
     for row in found.values():
@@ -95,7 +96,7 @@ def test_what_plain_loaders_do_not_do_is_said(data, recipe):
         "transfer",
     ]
     assert PLAIN not in measured.turns
-    assert all(row["times_plain"] is None for row in rows(measured))
+    assert all(row["times_plain"] is None for row in to_json(measured))
     assert "not measured beside plain loaders, which have no random_grayscale" in as_text(measured)
 
 
@@ -107,12 +108,16 @@ def test_figures_come_from_the_turns():
         PLAIN: Turns((8.0, 20.0, 12.0), 8.0),
     }
     measured = Measured(turns, ["parse", "decode"], 100, 10, None)
-    row = rows(measured)[1]
+    row = to_json(measured)[1]
     assert row["images_per_second"] == {"min": 100 / 6, "median": 20.0, "max": 25.0}
     assert row["share_of_limit"] == 0.5
     assert row["times_plain"] == 2.0
     assert measured.costs() == pytest.approx({"parse": 0.01, "decode": 0.04})
-    assert text_rows(measured)[1]["us an image"] == "+40,000.0"
+    row = rows(measured)[1]
+    assert row["stage_cost_us"] == pytest.approx(40_000)
+    assert (row["baseline"], row["speedup"]) == (PLAIN, 2.0)
+    assert (row["images_per_s"], row["images_per_s_max"]) == (20.0, 25.0)
+    assert rows(measured)[2]["stage_cost_us"] is None
     assert as_text(measured).splitlines()[-1] == (
         "decode takes most, 80% of the time; the whole pipeline is 0.50 times as fast as parsing "
         "and decoding alone and 2.00 times as plain tf.image"
@@ -177,8 +182,8 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
     assert is_picture(outputs[1] / "pipeline.png")
     with outputs[2].open(encoding="utf-8") as file:
         results = list(csv.DictReader(file))
-    assert [row["up to"] for row in results] == [row["name"] for row in written]
-    assert {"machine", "tensorflow", "keras", "backend"} <= results[0].keys()
+    assert [row["pipeline_stage"] for row in results] == [row["name"] for row in written]
+    assert [*results[0]][-7:] == ["backend", *PROVENANCE]
     assert "takes most" in capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 import json
 
 import benchmark
+import keras
 import pytest
 
 from tests.training.recipes import load_tiny
@@ -14,17 +15,21 @@ def test_says_what_grows():
     flat = [Sample(epoch, 500 * MIB, 30, 12) for epoch in range(1, 101)]
     [row] = rows(flat)
     assert row == {
-        "epochs": "100",
-        "MiB after 26": "500",
-        "MiB at the end": "500",
-        "MiB an epoch": "+0.000",
-        "files": "30 -> 30",
-        "threads": "12 -> 12",
+        "num_epochs": 100,
+        "warmup_epochs": 26,
+        "memory_after_warmup_mib": 500,
+        "memory_at_end_mib": 500,
+        "memory_growth_per_epoch_mib": 0,
+        "open_files_after_warmup": 30,
+        "open_files_at_end": 30,
+        "threads_after_warmup": 12,
+        "threads_at_end": 12,
+        "backend": keras.backend.backend(),
     }
     leaking = [Sample(epoch, (500 + 2 * epoch) * MIB, 30 + epoch, 12) for epoch in range(1, 101)]
     [row] = rows(leaking)
-    assert row["MiB an epoch"] == "+2.000"
-    assert row["files"] == "56 -> 130"
+    assert row["memory_growth_per_epoch_mib"] == 2
+    assert (row["open_files_after_warmup"], row["open_files_at_end"]) == (56, 130)
 
 
 def test_a_run_and_the_tool(tmp_path, capsys):
@@ -39,7 +44,7 @@ def test_a_run_and_the_tool(tmp_path, capsys):
         str(tmp_path),
     ]
     benchmark.main(["memory", str(tmp_path / "tiny.yaml"), *arguments])
-    assert "MiB an epoch" in capsys.readouterr().out
+    assert "Growth per epoch (MiB)" in capsys.readouterr().out
     samples = json.loads(figures.read_text(encoding="utf-8"))
     assert samples[-1]["epoch"] >= 25
     assert all(sample["resident_bytes"] > 100 * MIB for sample in samples)

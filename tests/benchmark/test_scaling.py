@@ -13,6 +13,7 @@ from tfface.benchmark.scaling import (
     compute_step,
     compute_steps,
 )
+from tfface.report.results import read_rows
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "SCALING.md"
 # Round numbers: a step of one device takes 3 * 4 * 10 / 100 = 1.2 s in the backbone.
@@ -81,7 +82,12 @@ def test_the_tool(capsys, tmp_path):
     assert said[0] == "Computed, not measured:"
     steps = compute_steps([1000], rates=Rates(between_bytes_per_second=1e9))
     assert said[1:-1] == as_text(steps).splitlines()
-    assert len(csv.read_text(encoding="utf-8").splitlines()) == 1 + len(steps)
+    written = read_rows(csv)
+    assert len(written) == len(steps)
+    assert float(written[0]["compute_ms"]) == pytest.approx(
+        1e3 * steps[0].compute_seconds, rel=1e-5
+    )
+    assert written[0]["scaling_efficiency"] == "1"
 
 
 def test_a_rate_that_is_none(capsys):

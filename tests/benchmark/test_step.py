@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from tests.training.recipes import TINY
 from tfface.benchmark import plain_step
-from tfface.benchmark.step import _make, as_text, measure_steps, plan_steps, rows, to_json
+from tfface.benchmark.step import _make, measure_steps, plan_steps, rows, to_json
 from tfface.errors import InputError
 from tfface.heads.arcface import ArcFaceHead
+from tfface.report.results import text_table
 from tfface.training.variants import read_varied
 
 PLAIN = [
@@ -76,15 +77,18 @@ def test_measures(recipe):
     said = []
     measured = measure_steps(cases, num_rounds=1, say=said.append)
     own, trainer, plain, elsewhere = rows(measured)
-    assert [row["oneDNN"] for row in (own, elsewhere)] == ["yes", "no"]
-    assert elsewhere["of ceiling"].endswith("%")
-    assert [row["step of"] for row in (own, trainer, plain)] == [
+    assert [row["onednn"] for row in (own, elsewhere)] == [True, False]
+    assert elsewhere["flops_utilization"] > 0
+    assert plain["flops_utilization"] is None
+    assert [row["implementation"] for row in (own, trainer, plain)] == [
         "tfface",
         "tfface, in fit",
         "keras",
     ]
-    assert own["times the first"] == "1.00"
-    assert own["of ceiling"].endswith("%")
+    assert own["relative_time"] == 1
+    assert {row["baseline"] for row in (own, plain)} == {cases[0].name}
+    assert own["flops_utilization"] > 0
+    assert own["images_per_s"] == pytest.approx(4000 / own["step_ms"])
     assert all(one.seconds > 0 for one in measured)
     # The network alone has 2.2 million weights, each with its gradient and momentum.
     assert all(one.peak > 2.2e6 * 4 * 3 for one in measured)
@@ -93,7 +97,7 @@ def test_measures(recipe):
         rates = figures["images_per_second"]
         assert figures["name"] == one.case.name
         assert rates["min"] == rates["median"] == rates["max"] == pytest.approx(4 / one.seconds)
-    assert as_text([own, trainer, plain]).count("\n") == 3
+    assert text_table([own, trainer, plain]).count("\n") == 3
 
 
 def test_the_plain_head_is_the_same_maths():

@@ -7,7 +7,6 @@ import pytest
 from tfface.benchmark import plain_verification as plain
 from tfface.benchmark.verification import (
     TemplateShape,
-    as_text,
     drawn_embeddings,
     drawn_pair_set,
     measure_verification,
@@ -16,6 +15,7 @@ from tfface.benchmark.verification import (
 from tfface.data.number_lines import read_number_lines
 from tfface.metrics.templates import TemplatePool, pair_similarities
 from tfface.metrics.verification import figures_of_similarities, verification
+from tfface.report.results import text_table
 
 SMALL = TemplateShape(20_000, num_galleries=40, num_probes=120)
 
@@ -67,7 +67,7 @@ def test_measurement(tmp_path, monkeypatch):
     monkeypatch.setattr("tfface.benchmark.verification._IJB_C", SMALL)
     said = []
     rows = measure_verification(20_000, tmp_path, num_runs=1, say=said.append)
-    assert [row["what"] for row in rows] == [
+    assert [row["operation"] for row in rows] == [
         "pair set, without intervals",
         "pair set, with intervals",
         "templates: read the list of pairs",
@@ -82,11 +82,13 @@ def test_measurement(tmp_path, monkeypatch):
         "pairs of templates",
         "pairs of templates, plainly",
     ]
-    assert all(float(row["ms"].replace(",", "")) > 0 for row in rows)
-    assert rows[-1]["plain peak MiB"]
+    assert all(row["time_ms"] > 0 for row in rows)
+    assert all(row["speedup"] == pytest.approx(row["baseline_ms"] / row["time_ms"]) for row in rows)
+    assert rows[-1]["baseline_peak_memory_mib"] > 0
+    assert rows[0]["baseline_peak_memory_mib"] is None
     # What it wrote is gone.
     assert not list(tmp_path.iterdir())
-    assert len(as_text(rows).splitlines()) == 8
+    assert len(text_table(rows).splitlines()) == 8
 
 
 def test_help(capsys):

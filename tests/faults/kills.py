@@ -7,7 +7,6 @@ they make undisturbed, bit for bit.
 import argparse
 import collections
 import contextlib
-import csv
 import dataclasses
 import hashlib
 import os
@@ -25,6 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from tfface.report.metrics_log import read_metrics
+from tfface.report.provenance import provenance
+from tfface.report.results import append_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.001
@@ -157,6 +158,14 @@ MOMENTS = {
     "write": _in_a_write,
     "between stages": _between_stages,
     "evaluation": _in_the_evaluation,
+}
+# Of results.
+_COLUMNS = {
+    "any time": "kills_any_time",
+    "training": "kills_in_training",
+    "write": "kills_in_write",
+    "between stages": "kills_between_stages",
+    "evaluation": "kills_in_evaluation",
 }
 
 
@@ -360,14 +369,29 @@ def _all(outcomes: list[Outcome]) -> Outcome:
     )
 
 
+def rows(outcomes: list[Outcome]) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each outcome."""
+    return [
+        {
+            "workload": outcome.kind,
+            **{column: outcome.kills[moment] for moment, column in _COLUMNS.items()},
+            "num_kills": outcome.kills.total(),
+            "num_compared": outcome.num_ends,
+            "num_different": len(outcome.differences),
+        }
+        for outcome in outcomes
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kills", type=int, default=100, help="of all kinds together")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=2, help="processes that run at once")
-    parser.add_argument("--results", type=Path, help="a CSV to be written")
+    parser.add_argument("--results", type=Path, help="add a row for each kind to this CSV file")
     options = parser.parse_args()
+    measured_by = provenance()
     each = -(-options.kills // len(options.kinds))
     with (
         tempfile.TemporaryDirectory(prefix="tfface-kills-") as folder,
@@ -387,20 +411,7 @@ def main() -> None:
         f"{len(total.differences)} differ"
     )
     if options.results:
-        with options.results.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["what is killed", *MOMENTS, "kills", "ends compared", "that differ"])
-            for outcome in [*outcomes, total]:
-                counts = [outcome.kills[moment] for moment in MOMENTS]
-                table.writerow(
-                    [
-                        outcome.kind,
-                        *counts,
-                        outcome.kills.total(),
-                        outcome.num_ends,
-                        len(outcome.differences),
-                    ]
-                )
+        append_rows(options.results, rows([*outcomes, total]), measured_by)
     sys.exit(1 if total.differences else 0)
 
 

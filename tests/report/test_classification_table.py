@@ -2,7 +2,6 @@
 
 from tests.report.made_classification import figures
 from tfface.report.classification_table import (
-    HEADER,
     as_text,
     class_rows,
     confused,
@@ -81,8 +80,14 @@ def test_what_is_confused():
     assert f"{count} of {of} images of '{label}' were taken for '{predicted}'" in as_text(made)
 
 
-def test_result_rows_have_the_same_columns():
-    for made in (figures(), figures(num_classes=7, num_groups=2, with_people=True)):
-        rows = result_rows("m", "d", made)
-        assert all(list(row) == ["model", "data", *HEADER] for row in rows)
-        assert len(rows) == len(table_rows(made))
+def test_result_rows():
+    [alone] = result_rows("m", "d", figures())
+    assert (alone["model"], alone["dataset"], alone["subset"]) == ("m", "d", "all")
+    made = figures(num_classes=7, num_groups=2, with_people=True)
+    rows = result_rows("m", "d", made)
+    assert all(list(row) == list(alone) for row in rows)
+    assert len(rows) == len(table_rows(made))
+    assert (rows[0]["accuracy_ci_low"], rows[0]["accuracy_ci_high"]) == made["accuracy_interval"]
+    assert rows[0]["top5_accuracy"] == made["top5"]
+    seen = next(row for row in rows if row["subset"] == "people seen in training")
+    assert seen["num_identities"] == made["seen"]["num_people"]

@@ -69,14 +69,22 @@ def test_words(metric, words, value):
 
 
 def test_rows_of_results():
-    rows = tables.result_rows("mine", figures())
+    made = figures(failed=["adamw"])
+    rows = tables.result_rows("mine", made)
     assert [row["variant"] for row in rows] == ["sgd", "adam", "adamw"]
-    assert rows[0]["mean +- sd"].count("%") == 1
-    assert "+-" in rows[0]["mean +- sd"]
-    assert rows[0]["minus the first"] == "-"
+    assert [row["num_runs"] for row in rows] == [3, 3, 0]
+    assert [row["num_failed_runs"] for row in rows] == [0, 0, 3]
+    assert rows[0]["metric"] == "test_accuracy"
+    found = made["variants"][1]["figure"]
+    assert (rows[1]["metric_mean"], rows[1]["metric_std"]) == (found["mean"], found["std"])
+    assert rows[1]["metric_min"] < rows[1]["metric_mean"] < rows[1]["metric_max"]
+    assert rows[0]["difference_mean"] is None
+    assert rows[1]["difference_std_error"] > 0
+    assert rows[1]["run_s"] == 13.5
+    assert rows[2]["metric_mean"] is rows[2]["num_epochs"] is None
     [alone] = tables.result_rows("mine", figures(("a",), 1))
-    assert "+-" not in alone["mean +- sd"]
-    assert list(alone) == list(rows[0])
+    assert alone["metric_std"] is alone["metric_min"] is None
+    assert all(list(row) == list(alone) for row in rows)
 
 
 def test_page(tmp_path):

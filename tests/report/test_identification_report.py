@@ -54,10 +54,14 @@ def test_what_has_to_be_known(others, says):
 def test_result_row():
     row = result_row("mine", figures())
     assert row["model"] == "mine"
-    assert row["rank-1"] == "97.00%"
-    assert row["TPIR@1e-3"] == "90.00%*"
-    assert (row["index"], row["name from cosine"]) == ("flat", "0.406")
-    assert result_row("mine", figures(threshold=None))["name from cosine"] == "-"
+    assert row["rank1"] == 0.97
+    assert (row["gallery_size"], row["num_mated_queries"]) == (1234, 1000)
+    assert (row["tpir_at_fpir_1e-3"], row["tpir_at_fpir_1e-3_sufficient"]) == (0.9, False)
+    # 0.40561 rounded down would let a stranger in.
+    assert (row["index"], row["threshold_cosine"]) == ("flat", 0.406)
+    no_strangers = result_row("mine", figures(threshold=None, tpir_at_fpir=[]))
+    assert no_strangers["threshold_cosine"] is no_strangers["tpir_at_fpir_1e-1"] is None
+    assert list(no_strangers) == list(row)
 
 
 def test_page(tmp_path):

@@ -93,7 +93,7 @@ def test_all_of_it(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python3", "tools/benchmark.py", "step"])
     monkeypatch.setattr(module, "_version", {"keras": "3.15.1"}.get)
     found = provenance()
-    assert list(found) == ["commit", "date", "machine", "tensorflow", "keras", "command"]
+    assert tuple(found) == module.PROVENANCE
     assert datetime.date.fromisoformat(found["date"])
     assert (found["tensorflow"], found["keras"]) == (None, "3.15.1")
     assert found["command"] == "python tools/benchmark.py step"

@@ -82,11 +82,21 @@ def test_intervals_have_a_column_where_there_are_any():
     )
 
 
-def test_a_row_of_results_keeps_its_columns():
-    for of_set in (figures(), with_interval(), of_templates()):
-        row = result_row("model", "set", of_set)
-        assert list(row) == ["model", *HEADER]
-    assert row["accuracy"] == "-"
+def test_rows_of_results():
+    plain, with_ci, templates = (
+        result_row("model", "set", of_set)
+        for of_set in (figures(), with_interval(), of_templates())
+    )
+    assert list(plain) == list(with_ci) == list(templates)
+    assert (plain["accuracy_mean"], plain["accuracy_std"]) == (0.993, 0.0041)
+    assert (plain["tar_at_far_1e-4"], plain["tar_at_far_1e-4_sufficient"]) == (0.5, False)
+    assert plain["tar_at_far_1e-3_sufficient"] is True
+    assert plain["accuracy_ci_low"] is None
+    assert (with_ci["accuracy_ci_low"], with_ci["accuracy_ci_high"]) == (0.9904, 0.9951)
+    assert templates["accuracy_mean"] is None
+    assert templates["num_pairs"] == 15_658_489
+    none = result_row("model", "set", figures() | {"tar_at_far": []})
+    assert none["tar_at_far_1e-2"] is none["tar_at_far_1e-2_sufficient"] is None
 
 
 def test_finer_rates_are_shown_where_there_are_pairs_enough():

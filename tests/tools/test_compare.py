@@ -48,7 +48,8 @@ def test_a_failure_is_told_and_the_others_are_compared(recipe, tmp_path, capsys,
     with (tmp_path / "r.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["comparison"], row["variant"]) for row in rows] == [("mine", "3"), ("mine", "7")]
-    assert rows[1]["mean +- sd"] == "7.55 +- 0.07%"
+    assert (rows[1]["metric_mean"], rows[1]["num_failed_runs"]) == ("0.0755", "0")
+    assert float(rows[1]["metric_std"]) == pytest.approx(0.0007, abs=5e-5)
 
 
 def test_mistakes_are_found_before_anything_runs(recipe, tmp_path):

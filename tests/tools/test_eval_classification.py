@@ -13,6 +13,7 @@ from tests.tools.running import run_tool
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
+from tfface.report.results import read_rows
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_classification.py"
 run = partial(run_tool, TOOL)
@@ -91,11 +92,12 @@ def test_all_outputs(experiment, tmp_path, capsys):
     text = read_page(tmp_path / "report.html")
     assert "run on test" in text
     assert "is cold\nsaid warm" in text
-    rows = (tmp_path / "results.csv").read_text().splitlines()
-    assert rows[0].startswith("model,data,images of,accuracy,95% interval,images,people")
+    rows = read_rows(tmp_path / "results.csv")
     # All, seen, unseen; and each of the four groups with its part.
-    assert len(rows) == 1 + 3 + 8
-    assert rows[1].startswith("tiny,test,all,75.00%,")
+    assert len(rows) == 3 + 8
+    assert [rows[0][key] for key in ("model", "dataset", "subset", "accuracy")] == [
+        *("tiny", "test", "all", "0.75")
+    ]
 
 
 def test_a_page_alone_leaves_no_pictures(experiment, tmp_path, capsys):

@@ -105,7 +105,7 @@ def test_templates_beside_pairs(lfw, tmp_path, capsys):
     assert lines[2].split()[:4] == ["IJBX", "36", "-", "-"]
     assert "IJBX: too few impostor pairs to name a threshold." in lines
     assert [line.split(",")[1] for line in files["r.csv"].read_text().splitlines()] == [
-        *("set", "lfw", "IJBX")
+        *("pair_set", "lfw", "IJBX")
     ]
 
     # By themselves, under another name, and each image alike.

@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from tfface.benchmark.step import drawn_batch
 from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe
-from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.callbacks import sync
 from tfface.training.checkpoint import Progress
@@ -108,25 +107,20 @@ def measure_checkpoints(
     )
 
 
-def rows(measured: Measured) -> list[dict[str, str]]:
-    """Returns a row of text; `share` is the cost of one checkpoint a minute."""
+def rows(measured: Measured) -> list[dict[str, object]]:
+    """Returns the row of results."""
     return [
         {
-            "identities": f"{measured.num_identities:,}",
-            "batch": str(measured.batch_size),
-            "step s": f"{measured.step_seconds:.2f}",
-            "checkpoint MiB": f"{measured.num_bytes / _MIB:,.0f}",
-            "steps wait s": f"{measured.waited_seconds:.2f}",
-            "cost s": f"{measured.cost_seconds:.2f}",
-            "share at one a minute": f"{100 * measured.cost_seconds / 60:.1f}%",
+            "num_identities": measured.num_identities,
+            "batch_size": measured.batch_size,
+            "step_ms": 1000 * measured.step_seconds,
+            "checkpoint_mib": measured.num_bytes / _MIB,
+            "checkpoint_wait_s": measured.waited_seconds,
+            "checkpoint_cost_s": measured.cost_seconds,
+            "checkpoint_cost_fraction": measured.cost_seconds / 60,
             "backend": keras.backend.backend(),
         }
     ]
-
-
-def as_text(measured: Sequence[dict[str, str]]) -> str:
-    """Returns the rows as a table."""
-    return align(list(measured[0]), [list(row.values()) for row in measured])
 
 
 def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[], None]) -> float:

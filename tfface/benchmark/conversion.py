@@ -15,7 +15,7 @@ from tfface.benchmark.drawn_recordio import (
     write_drawn_recordio,
 )
 from tfface.errors import InputError
-from tfface.report.format import align
+from tfface.report.results import text_table
 
 _CONVERT = Path(__file__).resolve().parents[2] / "tools" / "convert_tfrecord.py"
 _MIB = 1 << 20
@@ -23,7 +23,7 @@ _MIB = 1 << 20
 
 def measure_conversion(
     scales: Sequence[float], folder: Path, *, num_runs: int, num_workers: int | None
-) -> list[dict[str, str]]:
+) -> list[dict[str, object]]:
     """Draws stand-ins of MS1M at `scales` of its size, and converts and copies each in turns.
 
     A conversion is a process of its own. Its time without the start is what it takes beyond the
@@ -34,7 +34,7 @@ def measure_conversion(
         folder: for the files, some 15 KB for each image of the largest scale; they are removed.
         num_runs: of which the medians are taken.
         num_workers: of the conversion; None lets it choose.
-    Returns: one row of text for each scale.
+    Returns: a row of results for each scale.
     """
     rows = []
     for scale in scales:
@@ -48,15 +48,14 @@ def measure_conversion(
     return rows
 
 
-def as_text(rows: Sequence[dict[str, str]]) -> str:
+def as_text(rows: Sequence[dict[str, object]]) -> str:
     """Returns the rows as a table, and what the last of them means for all of MS1M."""
-    header = list(rows[0])
-    table = align(header, [list(row.values()) for row in rows])
-    images, rate = (float(rows[-1][key].replace(",", "")) for key in ("images", "images/s"))
-    start = float(rows[-1]["start s"])
-    seconds = start * MS1M_IMAGES / images + MS1M_IMAGES / rate
+    last = rows[-1]
+    seconds = last["startup_s"] * MS1M_IMAGES / last["num_images"]
+    seconds += MS1M_IMAGES / last["images_per_s"]
     return (
-        f"{table}\nat this rate all {MS1M_IMAGES:,} images of MS1M take {seconds / 60:.0f} minutes"
+        f"{text_table(rows)}\n"
+        f"at this rate all {MS1M_IMAGES:,} images of MS1M take {seconds / 60:.0f} minutes"
     )
 
 
@@ -67,7 +66,7 @@ def _measure(
     num_workers: int | None,
     num_images: int,
     num_identities: int,
-) -> dict[str, str]:
+) -> dict[str, object]:
     num_bytes = (source / "train.rec").stat().st_size
     output, copy = folder / "converted", folder / "copy.rec"
     command = [sys.executable, str(_CONVERT), str(source), "--output", str(output)]
@@ -88,16 +87,17 @@ def _measure(
     start, copied = statistics.median(starting), statistics.median(copying)
     seconds = statistics.median(converting) - start
     return {
-        "images": f"{num_images:,}",
-        "identities": f"{num_identities:,}",
-        "MB": f"{num_bytes / 1e6:,.0f}",
-        "start s": f"{start:.1f}",
-        "seconds": f"{seconds:.1f}",
-        "images/s": f"{num_images / seconds:,.0f}",
-        "MB/s": f"{num_bytes / 1e6 / seconds:.0f}",
-        "peak MiB": f"{max(memory) / _MIB:,.0f}",
-        "cp s": f"{copied:.1f}",
-        "times cp": f"{seconds / copied:.1f}",
+        "num_images": num_images,
+        "num_identities": num_identities,
+        "data_mb": num_bytes / 1e6,
+        "startup_s": start,
+        "conversion_s": seconds,
+        "images_per_s": num_images / seconds,
+        "mb_per_s": num_bytes / 1e6 / seconds,
+        "peak_memory_mib": max(memory) / _MIB,
+        "baseline": "cp",
+        "baseline_s": copied,
+        "relative_time": seconds / copied,
     }
 
 

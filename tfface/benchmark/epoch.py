@@ -18,7 +18,6 @@ from tfface.benchmark.own_process import forget_peak, in_process, peak_bytes
 from tfface.benchmark.turns import images_per_second
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
-from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.feature_cache import FeatureCache
@@ -194,21 +193,22 @@ def measure_epochs(
     return measured
 
 
-def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
-    """Returns one row of text for each case; ratios are to the first, by image."""
+def rows(measured: Sequence[Measured]) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each case; times are relative to the first, by image."""
     return [
         {
-            "epoch": one.case.name,
+            "variant": one.case.name,
             "stage": one.case.recipe.training.stages[one.case.stage].name,
-            "images": f"{one.num_images:,}",
-            "batch": str(one.case.recipe.data.batch_size),
-            "first s": f"{one.first.seconds:,.2f}",
-            "steady s": f"{one.seconds:,.2f}",
-            "times as it is": f"{one.times_first:.2f}",
-            "images/s": f"{one.num_images / one.seconds:,.1f}",
-            "waits for data": f"{100 * one.data_wait_fraction:.0f}%",
-            "processors": f"{100 * one.processor_fraction:.0f}%",
-            "peak MiB": "" if one.peak is None else f"{one.peak / _MIB:,.0f}",
+            "num_images": one.num_images,
+            "batch_size": one.case.recipe.data.batch_size,
+            "first_epoch_s": one.first.seconds,
+            "steady_epoch_s": one.seconds,
+            "baseline": measured[0].case.name,
+            "relative_time": one.times_first,
+            "images_per_s": one.num_images / one.seconds,
+            "data_wait_fraction": one.data_wait_fraction,
+            "cpu_utilization": one.processor_fraction,
+            "peak_memory_mib": None if one.peak is None else one.peak / _MIB,
             "backend": keras.backend.backend(),
         }
         for one in measured
@@ -236,11 +236,6 @@ def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
             }
         )
     return found
-
-
-def as_text(measured: Sequence[dict[str, str]]) -> str:
-    """Returns the rows as a table."""
-    return align(list(measured[0]), [list(row.values()) for row in measured])
 
 
 def advice(measured: Sequence[Measured]) -> str:

@@ -22,7 +22,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.untuned import untuned
 from tfface.parts import build
 from tfface.recipe import Recipe
-from tfface.report.format import align
+from tfface.report.results import text_table
 from tfface.training.datasets import open_training_part
 
 # What is no stage of the pipeline.
@@ -133,8 +133,8 @@ def measure_input(
     return Measured(turns, stages, counted, batch_size, missing)
 
 
-def rows(measured: Measured) -> list[dict]:
-    """Returns the figures, one row for each thing that was measured.
+def to_json(measured: Measured) -> list[dict[str, object]]:
+    """Returns one object for each thing that was measured.
 
     Returns: `name`; `images_per_second`: {min, median, max}; `share_of_limit`: of the images a
         second that parsing and decoding alone give; `times_plain`: of those of the plain loader,
@@ -153,23 +153,25 @@ def rows(measured: Measured) -> list[dict]:
     return found
 
 
-def text_rows(measured: Measured) -> list[dict[str, str]]:
-    """Returns the figures as texts, for a table or a file of results."""
+def rows(measured: Measured) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each thing that was measured."""
     costs = measured.costs()
     found = []
-    for row in rows(measured):
-        name, rates = row["name"], row["images_per_second"]
+    for one in to_json(measured):
+        name, rates = one["name"], one["images_per_second"]
         found.append(
             {
-                "up to": name,
-                "images/s": f"{rates['median']:,.0f}",
-                "min": f"{rates['min']:,.0f}",
-                "max": f"{rates['max']:,.0f}",
-                "us an image": f"{1e6 * costs[name]:+,.1f}" if name in costs else "",
-                "of parse + decode": f"{100 * row['share_of_limit']:.0f}%",
-                "times plain": "" if measured.missing else f"{row['times_plain']:.2f}",
-                "images": f"{measured.num_images:,}",
-                "batch": str(measured.batch_size),
+                "pipeline_stage": name,
+                "images_per_s": rates["median"],
+                "images_per_s_min": rates["min"],
+                "images_per_s_max": rates["max"],
+                "stage_cost_us": 1e6 * costs[name] if name in costs else None,
+                "relative_to_decode": one["share_of_limit"],
+                "baseline": None if measured.missing else PLAIN,
+                "speedup": one["times_plain"],
+                "num_images": measured.num_images,
+                "batch_size": measured.batch_size,
+                "backend": keras.backend.backend(),
             }
         )
     return found
@@ -177,8 +179,7 @@ def text_rows(measured: Measured) -> list[dict[str, str]]:
 
 def as_text(measured: Measured) -> str:
     """Returns a table, and what it says in a sentence."""
-    table = text_rows(measured)
-    lines = [align(list(table[0]), [list(row.values()) for row in table])]
+    lines = [text_table(rows(measured), without=("baseline", "backend"))]
     costs = measured.costs()
     costliest = max(costs, key=costs.get)
     total = measured.turns[measured.stages[-1]].median / measured.num_images

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from tfface.errors import InputError
 from tfface.recipe import Recipe
-from tfface.report.format import align
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training.run_folder import RunFolder
 
@@ -73,22 +73,24 @@ def measure_long_run(
     return samples
 
 
-def rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
-    """Returns a row of text: what there was after a quarter of the epochs, and at the end.
-
-    `MiB an epoch` is the slope of a line through what is between them.
-    """
+def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
+    """Returns the row of results: what there was after a quarter of the epochs, and at the end."""
     late = _late(samples)
     slope = np.polyfit([s.epoch for s in late], [s.resident_bytes / _MIB for s in late], 1)[0]
     first, last = late[0], late[-1]
     return [
         {
-            "epochs": f"{last.epoch:,}",
-            f"MiB after {first.epoch:,}": f"{first.resident_bytes / _MIB:,.0f}",
-            "MiB at the end": f"{last.resident_bytes / _MIB:,.0f}",
-            "MiB an epoch": f"{round(slope, 3) + 0.0:+.3f}",
-            "files": f"{first.num_files} -> {last.num_files}",
-            "threads": f"{first.num_threads} -> {last.num_threads}",
+            "num_epochs": last.epoch,
+            "warmup_epochs": first.epoch,
+            "memory_after_warmup_mib": first.resident_bytes / _MIB,
+            "memory_at_end_mib": last.resident_bytes / _MIB,
+            # Rounded, as a line through what stays the same has a slope of 1e-16.
+            "memory_growth_per_epoch_mib": round(slope, 3),
+            "open_files_after_warmup": first.num_files,
+            "open_files_at_end": last.num_files,
+            "threads_after_warmup": first.num_threads,
+            "threads_at_end": last.num_threads,
+            "backend": keras.backend.backend(),
         }
     ]
 
@@ -96,11 +98,6 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
 def to_json(samples: Sequence[Sample]) -> list[dict[str, int]]:
     """Returns one object for each epoch."""
     return [vars(sample) for sample in samples]
-
-
-def as_text(measured: Sequence[dict[str, str]]) -> str:
-    """Returns the rows as a table."""
-    return align(list(measured[0]), [list(row.values()) for row in measured])
 
 
 def _late(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -199,6 +199,21 @@ def as_text(steps: Sequence[Step]) -> str:
     return "\n".join(lines)
 
 
-def rows(steps: Iterable[Step]) -> list[dict[str, str]]:
-    """Returns rows for a CSV."""
-    return [{key: f"{value}" for key, value in dataclasses.asdict(step).items()} for step in steps]
+def rows(steps: Iterable[Step]) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each step."""
+    return [
+        {
+            "distribution": step.mode,
+            "num_identities": step.num_identities,
+            "num_machines": step.machines,
+            "devices_per_machine": step.devices,
+            "center_memory_mb": step.kept_bytes / 1e6,
+            "logits_memory_mb": step.logit_bytes / 1e6,
+            "communication_mb": step.sent_bytes / 1e6,
+            "compute_ms": 1e3 * step.compute_seconds,
+            "communication_ms": 1e3 * step.sending_seconds,
+            "step_ms": 1e3 * step.seconds,
+            "scaling_efficiency": step.efficiency,
+        }
+        for step in steps
+    ]

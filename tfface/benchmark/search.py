@@ -13,7 +13,7 @@ from tfface.benchmark.own_process import forget_peak, peak_bytes
 from tfface.evaluation.face_index import FaceIndex
 from tfface.metrics.identification import found_share
 from tfface.progress import progress
-from tfface.report.format import align
+from tfface.report.results import text_table
 
 _NEAREST = 10
 # Queries that are asked one by one.
@@ -39,7 +39,7 @@ def measure_search(
     *,
     num_threads: int | None = None,
     say: Callable[[str], None],
-) -> list[dict[str, str]]:
+) -> list[dict[str, object]]:
     """Builds and searches one index after the other; only one is in memory at any time.
 
     Args:
@@ -48,7 +48,7 @@ def measure_search(
             it.
         num_threads: that "all" are; None for one per processor.
         say: is told in a line what is done.
-    Returns: a row of text for each kind, and for hnsw and ivf one for each effort of a search.
+    Returns: a row of results for each kind, and for hnsw and ivf one for each effort of a search.
         Building does not count the time to draw embeddings; memory is that of the index, and the
         most that the whole process had meanwhile.
     """
@@ -76,21 +76,21 @@ def measure_search(
                     nearest = measured.similarity
                 rows.append(
                     {
-                        "embeddings": f"{drawn.size:,}",
-                        "numbers": f"{drawn.dimension}",
+                        "gallery_size": drawn.size,
+                        "embedding_size": drawn.dimension,
                         "index": kind,
-                        "parameters": index.parameters or "-",
-                        "build s": f"{build_seconds:.1f}",
-                        "index MiB": f"{num_bytes / _MIB:,.0f}",
-                        "peak MiB": f"{measured.peak_bytes / _MIB:,.0f}",
-                        "queries/s 1 thread": _rate(measured.rate_one_thread),
-                        f"queries/s {threads} threads": _rate(measured.rate_all_threads),
-                        "one query ms": f"{measured.milliseconds:.2f}",
-                        "recall@1": _percent(found_share(measured.similarity, nearest, 1)),
-                        "recall@10": _percent(
-                            found_share(measured.similarity, nearest, nearest.shape[1])
-                        ),
-                        "rank-1": _percent(np.mean(owners[measured.numbers[:, 0]] == asked)),
+                        "index_parameters": index.parameters or None,
+                        "build_s": build_seconds,
+                        "index_mib": num_bytes / _MIB,
+                        "peak_memory_mib": measured.peak_bytes / _MIB,
+                        "queries_per_s_1_thread": measured.rate_one_thread,
+                        "num_threads": threads,
+                        "queries_per_s": measured.rate_all_threads,
+                        "query_ms": measured.milliseconds,
+                        "recall_at_1": found_share(measured.similarity, nearest, 1),
+                        "recall_at_10": found_share(measured.similarity, nearest, nearest.shape[1]),
+                        "rank1": np.mean(owners[measured.numbers[:, 0]] == asked),
+                        "faiss": faiss.__version__,
                     }
                 )
             # Before the next one is built.
@@ -100,11 +100,10 @@ def measure_search(
     return rows
 
 
-def as_text(rows: Sequence[dict[str, str]]) -> str:
+def as_text(rows: Sequence[dict[str, object]]) -> str:
     """Returns the rows as a table."""
     # The kinds to the left, what is the same for all not at all.
-    header = [key for key in rows[0] if key not in ("embeddings", "numbers")]
-    return align(header, [[row[key] for key in header] for row in rows])
+    return text_table(rows, without=("gallery_size", "embedding_size", "faiss"))
 
 
 def _efforts(index: FaceIndex) -> list[int | None]:
@@ -181,11 +180,3 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"

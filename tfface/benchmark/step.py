@@ -19,7 +19,6 @@ from tfface.benchmark.turns import Turns, images_per_second, take_turns
 from tfface.data.untuned import untuned
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
-from tfface.report.format import align
 from tfface.training import stages
 from tfface.training.features import split
 from tfface.training.parts import TABLES
@@ -172,26 +171,27 @@ def measure_steps(
     return measured
 
 
-def rows(measured: Sequence[Measured]) -> list[dict[str, str]]:
-    """Returns one row of text for each case; ratios are to the first."""
+def rows(measured: Sequence[Measured]) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each case; times are relative to the first."""
     found = []
     for one in measured:
         case = one.case
         batch = case.recipe.data.batch_size
         found.append(
             {
-                "step of": case.who,
+                "implementation": case.who,
                 "variant": case.variant,
-                "identities": f"{case.num_identities:,}",
-                "batch": str(batch),
+                "num_identities": case.num_identities,
+                "batch_size": batch,
                 "precision": case.recipe.training.precision,
-                "XLA": "yes" if case.xla else "no",
-                "oneDNN": "yes" if case.onednn else "no",
-                "ms": f"{1000 * one.seconds:,.0f}",
-                "times the first": f"{one.turns.times_first:.2f}",
-                "images/s": f"{batch / one.seconds:,.1f}",
-                "of ceiling": "" if one.of_ceiling is None else f"{100 * one.of_ceiling:.0f}%",
-                "peak MiB": f"{one.peak / _MIB:,.0f}",
+                "xla": case.xla,
+                "onednn": case.onednn,
+                "step_ms": 1000 * one.seconds,
+                "baseline": measured[0].case.name,
+                "relative_time": one.turns.times_first,
+                "images_per_s": batch / one.seconds,
+                "flops_utilization": one.of_ceiling,
+                "peak_memory_mib": one.peak / _MIB,
                 "backend": keras.backend.backend()
                 if case.who in (OWN, TRAINER, FORWARD)
                 else "tensorflow",
@@ -216,11 +216,6 @@ def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
             }
         )
     return found
-
-
-def as_text(measured: Sequence[dict[str, str]]) -> str:
-    """Returns the rows as a table."""
-    return align(list(measured[0]), [list(row.values()) for row in measured])
 
 
 def _make(case: Case) -> tuple[Callable[[], object], float | None]:

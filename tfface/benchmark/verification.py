@@ -1,7 +1,7 @@
 """How fast and in how much memory verification figures are made, beside plain loops."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
 from tfface.metrics.templates import TemplatePool, pair_similarities
 from tfface.metrics.verification import figures_of_similarities, verification
-from tfface.report.format import align
 
 _EMBEDDING_SIZE = 512
 # Of LFW: images, people and pairs.
@@ -65,7 +64,7 @@ _IJB_C = TemplateShape(15_658_489, num_galleries=3531, num_probes=19_593)
 
 def measure_verification(
     num_pairs: int, folder: Path, *, num_runs: int, say: Callable[[str], None] = lambda line: None
-) -> list[dict[str, str]]:
+) -> list[dict[str, object]]:
     """Draws embeddings, and makes all figures of 6,000 pairs and of many pairs of templates.
 
     Each measurement, and its plain counterpart, is a process of its own; the best of its runs
@@ -76,7 +75,7 @@ def measure_verification(
         folder: for the list of pairs, 13 bytes for each; it is removed.
         num_runs: > 0; of what takes milliseconds, five times as many.
         say: is told what is being done.
-    Returns: one row of text for each measurement.
+    Returns: a row of results for each measurement.
     """
     shape = replace(_IJB_C, num_pairs=num_pairs)
     say("pairs of images")
@@ -106,11 +105,6 @@ def measure_verification(
     return rows + [_row(f"templates: {step}", num_pairs, own, other, step) for step in own.seconds]
 
 
-def as_text(rows: Sequence[dict[str, str]]) -> str:
-    """Returns the rows as a table."""
-    return align(list(rows[0]), [list(row.values()) for row in rows])
-
-
 @dataclass(frozen=True)
 class _Measured:
     """Seconds of each step, and bytes of memory beyond the start."""
@@ -119,17 +113,20 @@ class _Measured:
     peak: int
 
 
-def _row(name: str, num_pairs: int, own: _Measured, other: _Measured, step: str) -> dict[str, str]:
+def _row(
+    name: str, num_pairs: int, own: _Measured, other: _Measured, step: str
+) -> dict[str, object]:
     seconds, plain_seconds = own.seconds[step], other.seconds[step]
-    peaks = [f"{measured.peak / _MIB:,.0f}" if step == "all" else "" for measured in (own, other)]
+    peaks = [measured.peak / _MIB if step == "all" else None for measured in (own, other)]
     return {
-        "what": name,
-        "pairs": f"{num_pairs:,}",
-        "ms": f"{1000 * seconds:,.1f}" if seconds < 1 else f"{1000 * seconds:,.0f}",
-        "plain ms": f"{1000 * plain_seconds:,.0f}",
-        "times": f"{plain_seconds / seconds:,.1f}",
-        "peak MiB": peaks[0],
-        "plain peak MiB": peaks[1],
+        "operation": name,
+        "num_pairs": num_pairs,
+        "time_ms": 1000 * seconds,
+        "baseline": "plain loops",
+        "baseline_ms": 1000 * plain_seconds,
+        "speedup": plain_seconds / seconds,
+        "peak_memory_mib": peaks[0],
+        "baseline_peak_memory_mib": peaks[1],
     }
 
 

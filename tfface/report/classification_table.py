@@ -92,12 +92,28 @@ def as_text(figures: Mapping) -> str:
     return "\n\n".join([*lines, "\n".join(sentences(figures))])
 
 
-def result_rows(model: str, data: str, figures: Mapping) -> list[dict[str, str]]:
-    """Returns the rows of results/classification.csv: one for each part."""
-    return [
-        {"model": model, "data": data, **dict(zip(HEADER, row, strict=True))}
-        for row in table_rows(figures)
-    ]
+def result_rows(model: str, dataset: str, figures: Mapping) -> list[dict[str, object]]:
+    """Returns the rows of results: one for each part."""
+    rows = []
+    for name, part in parts(figures):
+        low, high = part["accuracy_interval"]
+        rows.append(
+            {
+                "model": model,
+                "dataset": dataset,
+                "subset": name,
+                "accuracy": part["accuracy"],
+                "accuracy_ci_low": low,
+                "accuracy_ci_high": high,
+                "num_images": part["num_images"],
+                "num_identities": part["num_people"],
+                "top5_accuracy": part["top5"],
+                "macro_recall": part["macro_recall"],
+                "ece": part["ece"],
+                "log_loss": part["log_loss"],
+            }
+        )
+    return rows
 
 
 def group_note(figures: Mapping, most: int = MOST_GROUPS) -> str:

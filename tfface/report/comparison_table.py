@@ -76,23 +76,29 @@ def failures(figures: Mapping) -> list[str]:
     ]
 
 
-def result_rows(label: str, figures: Mapping) -> list[dict[str, str]]:
-    """Returns the rows of a CSV file of results: one for each variant."""
-    metric = metric_words(figures["metric"])
+def result_rows(label: str, figures: Mapping) -> list[dict[str, object]]:
+    """Returns the rows of results: one for each variant."""
     rows = []
     for variant in figures["variants"]:
-        _, mean, std, *cells = _row(variant, figures)
-        cells = dict(zip(["min", "max", "runs", "epochs", "s per run"], cells, strict=False))
-        mean = mean if std == MISSING else f"{mean.removesuffix('%')} +- {std}"
-        difference = _difference(variant, figures["metric"])
+        found, difference = variant["figure"] or {}, variant["difference"] or {}
+        runs = [run for run in variant["runs"] if not run["failure"]]
+        # Of one run, lowest and highest say nothing.
+        has_spread = found.get("std") is not None
         rows.append(
             {
                 "comparison": label,
                 "variant": variant["name"],
-                "figure": metric,
-                "mean +- sd": mean,
-                **cells,
-                DIFFERENCE: difference,
+                "metric": figures["metric"],
+                "metric_mean": found.get("mean"),
+                "metric_std": found.get("std"),
+                "metric_min": found["lowest"] if has_spread else None,
+                "metric_max": found["highest"] if has_spread else None,
+                "num_runs": len(runs),
+                "num_failed_runs": len(variant["runs"]) - len(runs),
+                "num_epochs": _mean([run["num_epochs"] for run in runs]),
+                "run_s": _mean([run["seconds"] for run in runs]),
+                "difference_mean": difference.get("mean"),
+                "difference_std_error": difference.get("standard_error"),
             }
         )
     return rows
@@ -133,8 +139,8 @@ def _row(variant: Mapping, figures: Mapping) -> list[str]:
         f"{len(runs)} of {len(variant['runs'])}"
         if len(runs) < len(variant["runs"])
         else str(len(runs)),
-        _mean([run["num_epochs"] for run in runs]),
-        _mean([run["seconds"] for run in runs]),
+        _mean_text([run["num_epochs"] for run in runs]),
+        _mean_text([run["seconds"] for run in runs]),
     ]
     return cells + [_difference(variant, metric)] * (len(figures["variants"]) > 1)
 
@@ -149,8 +155,12 @@ def _difference(variant: Mapping, metric: str) -> str:
     return f"{mean.removesuffix('%')} +- {shown(difference['standard_error'], metric)}"
 
 
-def _mean(numbers: list[float]) -> str:
-    if not numbers:
+def _mean(numbers: list[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _mean_text(numbers: list[float]) -> str:
+    mean = _mean(numbers)
+    if mean is None:
         return MISSING
-    mean = sum(numbers) / len(numbers)
     return f"{mean:,.0f}" if mean >= 10 or mean == round(mean) else f"{mean:.1f}"

@@ -64,14 +64,26 @@ def sentences(figures: Mapping) -> list[str]:
     return said
 
 
-def result_row(model: str, figures: Mapping) -> dict[str, str]:
-    """Returns a row of results/identification.csv."""
+def result_row(model: str, figures: Mapping) -> dict[str, object]:
+    """Returns a row of results."""
+    points = {point["fpir"]: point for point in figures["tpir_at_fpir"]}
     threshold = figures["threshold"]
-    return {
+    row = {
         "model": model,
-        **dict(zip(HEADER, table_row(figures), strict=True)),
+        "gallery": figures["gallery"],
+        "gallery_size": figures["num_gallery"],
+        "num_identities": figures["num_identities"],
+        "num_mated_queries": figures["num_mated"],
+        "num_nonmated_queries": figures["num_non_mated"],
+        **{f"rank{rank}": figures[f"rank{rank}"] for rank in _RANKS},
+    }
+    for fpir, text in _FPIRS.items():
+        point = points.get(fpir, {})
+        row[f"tpir_at_fpir_{text}"] = point.get("tpir")
+        row[f"tpir_at_fpir_{text}_sufficient"] = point.get("sufficient")
+    return row | {
         "index": figures["index"]["kind"],
-        "name from cosine": f"{_rounded_up(threshold['cosine']):.3f}" if threshold else "-",
+        "threshold_cosine": _rounded_up(threshold["cosine"]) if threshold else None,
     }
 
 

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# The columns that every row of results ends with.
+PROVENANCE = ("commit", "date", "machine", "tensorflow", "keras", "command")
+
 _ROOT = Path(__file__).resolve().parents[2]
 # Rows are appended to these files; that does not change what is measured.
 _RESULTS = "results"
@@ -19,18 +22,19 @@ _ABSOLUTE = re.compile(r"(?<![^\s=,'\"\[{(])/[^\s,'\"\]})]+")
 
 
 def provenance() -> dict[str, str | None]:
-    """Returns the columns that every row of results ends with; None for what is not known.
+    """Returns the values of PROVENANCE; None for what is not known.
 
     Call it before the measurement: afterwards the checkout may hold other code.
     """
-    return {
-        "commit": commit(),
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "tensorflow": _version("tensorflow"),
-        "keras": _version("keras"),
-        "command": command_line(sys.orig_argv),
-    }
+    values = (
+        commit(),
+        datetime.date.today().isoformat(),
+        machine(),
+        _version("tensorflow"),
+        _version("keras"),
+        command_line(sys.orig_argv),
+    )
+    return dict(zip(PROVENANCE, values, strict=True))
 
 
 def commit(root: Path = _ROOT) -> str | None:

@@ -18,7 +18,7 @@ _LOPSIDED = 0.6
 _MOST_COLUMNS = 100
 _MOST_GROUPS = 40
 
-# The columns of results/verification.csv, and the least that a table has.
+# The least that a table has.
 HEADER = ["set", "pairs", "accuracy", *(f"TAR@{f}" for f in _SHOWN_FARS.values()), "EER", "AUC"]
 GROUP_HEADER = ["set / group", "pairs", "genuine", "accuracy", "FAR", "TAR", "EER", "AUC"]
 GROUP_NOTE = "FAR and TAR of groups are at the set's threshold"
@@ -138,10 +138,25 @@ def notes(sets: Mapping[str, Mapping]) -> list[str]:
     return found
 
 
-def result_row(model: str, set_name: str, figures: Mapping) -> dict[str, str]:
-    """Returns a row of results/verification.csv."""
-    cells = _cells(set_name, figures, {set_name: figures})
-    return {"model": model, **{column: cells[column] for column in HEADER}}
+def result_row(model: str, set_name: str, figures: Mapping) -> dict[str, object]:
+    """Returns a row of results."""
+    points = {point["far"]: point for point in figures["tar_at_far"]}
+    accuracy = figures["accuracy"] or {}
+    low, high = _accuracy_interval(figures) or (None, None)
+    row = {
+        "model": model,
+        "pair_set": set_name,
+        "num_pairs": figures["num_pairs"],
+        "accuracy_mean": accuracy.get("mean"),
+        "accuracy_std": accuracy.get("std"),
+        "accuracy_ci_low": low,
+        "accuracy_ci_high": high,
+    }
+    for far, text in _SHOWN_FARS.items():
+        point = points.get(far, {})
+        row[f"tar_at_far_{text}"] = point.get("tar")
+        row[f"tar_at_far_{text}_sufficient"] = point.get("sufficient")
+    return row | {"eer": figures["eer"], "auc": figures["auc"]}
 
 
 def needs_footnote(sets: Mapping[str, Mapping]) -> bool:
