@@ -50,7 +50,8 @@ def _run(name: str, case: Callable[[], object]) -> None:
     with open("/proc/self/statm") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY_BYTES,) * 2)
-    signal.alarm(SECONDS)
+    # Of the processor: the machine may be busy with other things.
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     started = time.monotonic()
     try:
         outcome = f"gave {type(case()).__name__}"

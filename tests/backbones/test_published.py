@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.contracts.test_backbones import in_its_tier
 from tests.training.recipes import load_tiny
 from tfface.backbones import BACKBONES, published
 from tfface.backbones.torchvision_resnet import resnet_basic
@@ -91,15 +92,17 @@ def test_networks_without_published_weights(name):
         BACKBONES[name](image_size=(112, 112), weights="imagenet")
 
 
-def test_every_address_tells_the_hash():
-    found = 0
-    for build in BACKBONES.values():
-        if "weights" in inspect.signature(build).parameters:
-            continue
-        with keras.StatelessScope(initialize_variables=False):
-            url = build(image_size=(32, 32)).imagenet_url
-        keras.backend.clear_session()
-        assert url.startswith("https://download.pytorch.org/models/")
-        assert len(url.removesuffix(".pth").rpartition("-")[2]) == 8
-        found += 1
-    assert found >= 9
+OF_PYTORCH = [
+    name
+    for name, build in BACKBONES.items()
+    if "weights" not in inspect.signature(build).parameters
+]
+
+
+@pytest.mark.parametrize("name", [in_its_tier(name) for name in OF_PYTORCH])
+def test_every_address_tells_the_hash(name):
+    with keras.StatelessScope(initialize_variables=False):
+        url = BACKBONES[name](image_size=(32, 32)).imagenet_url
+    keras.backend.clear_session()
+    assert url.startswith("https://download.pytorch.org/models/")
+    assert len(url.removesuffix(".pth").rpartition("-")[2]) == 8

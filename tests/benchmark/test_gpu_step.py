@@ -11,6 +11,7 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_step.py"
 
 
+@pytest.mark.slow
 def test_it_runs_and_says_what_it_measured(tmp_path):
     pytest.importorskip("jax", reason="the script is for JAX, which is not installed")
     figures = tmp_path / "gpu.json"

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.data.small_faces import write_folder
 from tests.report.plots.pictures import is_picture
-from tests.tools.running import run_tool
+from tests.tools.running import call_tool
 from tests.training.recipes import TINY
 from tfface.benchmark import input_pipeline, plain_pipeline
 from tfface.benchmark.input_pipeline import (
@@ -188,7 +188,7 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
 
 
 def test_a_bad_recipe_is_one_line(recipe, tmp_path):
-    done = run_tool(tool.__file__, "pipeline", recipe, "--set", "data.batch_sizes=8")
+    done = call_tool(tool.main, "pipeline", recipe, "--set", "data.batch_sizes=8")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "batch_sizes" in done.stderr

@@ -71,6 +71,20 @@ def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
 
 
 def test_measures(recipe):
+    cases = plan(recipe, "data.batch_size=4")
+    measured = measure_steps(cases, num_rounds=1, say=lambda line: None)
+    predictions, step, trainer = rows(measured)
+    assert [row["implementation"] for row in (predictions, step, trainer)] == [
+        "predict",
+        "tfface",
+        "tfface, in fit",
+    ]
+    assert all(one.seconds > 0 and one.peak > 0 for one in measured)
+    assert step["images_per_s"] == pytest.approx(4000 / step["step_ms"])
+
+
+@pytest.mark.slow
+def test_measures_compared_with_keras_and_without_onednn(recipe):
     with_onednn = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
     [without, *_] = plan(recipe, *PLAIN, "data.batch_size=4", with_onednn=[False])
     cases = [*with_onednn, without]

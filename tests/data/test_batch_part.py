@@ -27,7 +27,7 @@ def assert_same(found, expected):
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cache", ["none", "memory"])
 def test_together_they_are_the_whole(source, cache, count):  # noqa: F811
     options = {"cache": cache, "augment": stages()}

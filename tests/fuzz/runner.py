@@ -94,7 +94,8 @@ def _run(case: Callable[[], object], watch: Watch) -> str:
     from tfface.errors import InputError
 
     started = time.monotonic()
-    signal.alarm(SECONDS)
+    # Of the processor: the machine may be busy with other things.
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     watch.is_on = True
     try:
         outcome = f"gave {type(case()).__name__}"
@@ -105,7 +106,7 @@ def _run(case: Callable[[], object], watch: Watch) -> str:
     except BaseException as error:
         outcome = f"TRACEBACK {type(error).__name__} {str(error)[:300]!r}"
     watch.is_on = False
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     seconds = time.monotonic() - started
     if watch.noticed:
         outcome = f"CODE RUN {watch.noticed} {outcome}"

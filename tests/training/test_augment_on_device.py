@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from tests.training.recipes import load_tiny
+from tests.training.recipes import ONE_STAGE, load_tiny
 from tests.training.test_midway import assert_same_run
 from tfface.errors import InputError
 from tfface.training.device import prepare_device
@@ -24,7 +24,8 @@ STAGES = {
 def test_same_run(tmp_path, stages):
     runs = []
     for place in ("host", "device"):
-        recipe = load_tiny(tmp_path, f"data.augment={stages}", f"data.augment_on={place}")
+        how = f"data.augment={stages}", f"data.augment_on={place}"
+        recipe = load_tiny(tmp_path, *ONE_STAGE, *how)
         runs.append(train(recipe, tmp_path / place, tmp_path))
     assert_same_run(*runs)
 

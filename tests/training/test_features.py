@@ -55,8 +55,14 @@ def assert_same(one, other):
         # images are decoded once and dropped.
         ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden: [6]}"],
         ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
-        ["model.neck={pooling: max}", "model.embedding_size=none", "data.validation=none"],
-        ["model.neck={pooling: average_7x7, hidden: [6], dropout: 0.2}"],
+        # Where the cut is with these, test_the_cut_is_behind_all_that_stays_the_same tests, too.
+        pytest.param(
+            ["model.neck={pooling: max}", "model.embedding_size=none", "data.validation=none"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["model.neck={pooling: average_7x7, hidden: [6], dropout: 0.2}"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_without_augmentation(tmp_path, overrides):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.recipes import load_tiny, newest_checkpoint
+from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tests.training.test_resume import records
 from tfface.data.pipeline import Pipeline
 from tfface.errors import InputError
@@ -26,6 +26,8 @@ from tfface.training.run import train
 from tfface.training.sealed_arrays import seal
 
 OFTEN = "training.checkpoints.every_steps=1"
+# Six steps.
+TWO_EPOCHS = (*ONE_STAGE, "training.stages.0.epochs=2")
 
 
 def weights(run) -> list[np.ndarray]:
@@ -92,7 +94,7 @@ def test_from_every_step(tmp_path, each_checkpoint, kind):
 
 
 def test_a_signal_between_steps(tmp_path, monkeypatch):
-    recipe = load_tiny(tmp_path)
+    recipe = load_tiny(tmp_path, *TWO_EPOCHS)
     run = train(recipe, tmp_path / "run", tmp_path)
     after_step = Loop._after_step
 
@@ -112,12 +114,12 @@ def test_a_signal_between_steps(tmp_path, monkeypatch):
 
 def test_a_signal_in_validation(tmp_path, monkeypatch):
     """The steps of the epoch are not lost, though it isn't finished."""
-    recipe = load_tiny(tmp_path, "training.stages.1.ema=0.5")
+    recipe = load_tiny(tmp_path, *TWO_EPOCHS, "training.stages.0.ema=0.5")
     run = train(recipe, tmp_path / "run", tmp_path)
     figures = Loop._figures
 
     def with_a_signal(self, learner):
-        if self._progress.total_epochs == 1:
+        if self._progress.total_epochs == 0:
             os.kill(os.getpid(), signal.SIGINT)
         return figures(self, learner)
 
@@ -144,19 +146,19 @@ def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Steps, "on_train_batch_end", fail)
     with pytest.raises(KeyboardInterrupt):
-        train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+        train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path)
     assert newest_checkpoint(tmp_path / "run").name.endswith("-stage-0-step-0-kept-0.npz")
     monkeypatch.undo()
-    recipe = load_tiny(tmp_path, "training.seed=7", "model.embedding_size=4")
+    recipe = load_tiny(tmp_path, *ONE_STAGE, "training.seed=7", "model.embedding_size=4")
     run = train(recipe, tmp_path / "run", tmp_path, resume=True)
     assert_same_run(run, train(recipe, tmp_path / "other", tmp_path))
 
 
 class TestDamagedCheckpoints:
     def test_the_one_before_is_gone_on_from(self, tmp_path, each_checkpoint, capsys):
-        recipe = load_tiny(tmp_path, OFTEN)
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
         run = train(recipe, tmp_path / "run", tmp_path)
-        copy = tmp_path / "at_1_8_2"
+        copy = tmp_path / "at_0_5_2"
         newest = newest_checkpoint(copy)
         content = bytearray(newest.read_bytes())
         content[len(content) // 2] ^= 1
@@ -165,30 +167,30 @@ class TestDamagedCheckpoints:
         said = capsys.readouterr().out
         assert f"warning: {newest}: not a readable checkpoint: its bytes are not those of" in said
         assert "going on from the checkpoint before it\n" in said
-        assert "resuming after step 1 of epoch 3\n" in said
+        assert "resuming after step 1 of epoch 2\n" in said
         assert_same_run(copy, run)
 
     def test_all(self, tmp_path, each_checkpoint):
-        recipe = load_tiny(tmp_path, OFTEN)
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
         train(recipe, tmp_path / "run", tmp_path)
-        copy = tmp_path / "at_1_8_2"
+        copy = tmp_path / "at_0_5_2"
         for file in (copy / "checkpoints").glob("checkpoint-*"):
             file.write_bytes(file.read_bytes()[:-1])
         with pytest.raises(InputError, match=r"not a readable checkpoint.*it is the last one"):
             train(recipe, copy, tmp_path, resume=True)
 
     def test_only_so_many_are_kept(self, tmp_path):
-        overrides = [OFTEN, "training.checkpoints.keep=3"]
-        stopping = "training.stages.1.early_stopping={monitor: val_loss, patience: 2}"
+        overrides = [*TWO_EPOCHS, OFTEN, "training.checkpoints.keep=3"]
+        stopping = "training.stages.0.early_stopping={monitor: val_loss, patience: 2}"
         run = train(load_tiny(tmp_path, *overrides, stopping), tmp_path / "run", tmp_path)
         assert len(list((run / "checkpoints").glob("checkpoint-*"))) == 3
         kept = {path.name for path in (run / "checkpoints").glob("kept-*")}
-        assert kept <= {"kept-1-0.npz", "kept-1-1.npz", "kept-1-2.npz"}
+        assert kept <= {"kept-0-0.npz", "kept-0-1.npz", "kept-0-2.npz"}
         assert kept
 
 
 class TestNonfinite:
-    """The second batch of the second stage has a loss, or a gradient, that is not a number."""
+    """The second batch of a run has a loss, or a gradient, that is not a number."""
 
     # tests/training/test_run.py has a loss that isn't finite, in the default tier.
     @pytest.fixture(params=[pytest.param("loss", marks=pytest.mark.slow), "gradient"])
@@ -197,7 +199,8 @@ class TestNonfinite:
 
         def with_a_bad_batch(self, number, first_step=0):
             batches = epoch(self, number, first_step)
-            if number != 1 or not self._augmentation.stages:
+            # Validation isn't augmented.
+            if number != 0 or not self._augmentation.stages:
                 return batches
             # All of one identity, which no other batch is.
             return batches.enumerate(first_step).map(
@@ -218,7 +221,8 @@ class TestNonfinite:
         return request.param
 
     def recipe(self, folder, how, *more):
-        return load_tiny(folder, f"training.on_nonfinite={how}", OFTEN, *more)
+        augmented = (*TWO_EPOCHS, "data.augment=[random_flip]")
+        return load_tiny(folder, *augmented, f"training.on_nonfinite={how}", OFTEN, *more)
 
     def test_stop(self, tmp_path, what):
         with pytest.raises(
@@ -228,7 +232,7 @@ class TestNonfinite:
             r"checkpoint is kept.*--resume --set training\.on_nonfinite=restore",
         ):
             train(self.recipe(tmp_path, "stop"), tmp_path / "run", tmp_path)
-        assert read_progress(newest_checkpoint(tmp_path / "run")).total_steps == 4
+        assert read_progress(newest_checkpoint(tmp_path / "run")).total_steps == 1
         assert all(np.isfinite(array).all() for array in weights(tmp_path / "run"))
         # What the message says.
         train(self.recipe(tmp_path, "restore"), tmp_path / "run", tmp_path, resume=True)
@@ -242,12 +246,12 @@ class TestNonfinite:
         end = {"skip": "; the step was skipped\n", "restore": " without this batch\n"}[how]
         assert end in said
         assert all(np.isfinite(array).all() for array in weights(run))
-        assert [r["step"] for r in records(run)] == [3, 6, 9]
+        assert [r["step"] for r in records(run)] == [3, 6]
         assert all(np.isfinite(r["loss"]) for r in records(run))
 
     def test_skipped_is_as_if_left_out(self, tmp_path, what):
         """But for the optimizer's count of steps."""
-        overrides = ["model.neck.dropout=0", "training.stages.1.optimizer.momentum=0.5"]
+        overrides = ["model.neck.dropout=0", "training.stages.0.optimizer.momentum=0.5"]
         runs = [
             train(self.recipe(tmp_path, how, *overrides), tmp_path / how, tmp_path)
             for how in ("skip", "restore")
@@ -270,27 +274,28 @@ class TestChangedOnTheWay:
 
         monkeypatch.setattr(Loop, "_after_step", stop)
         with pytest.raises(Interruption):
-            train(load_tiny(folder, *overrides), folder / "run", folder)
+            train(load_tiny(folder, *TWO_EPOCHS, *overrides), folder / "run", folder)
         monkeypatch.undo()
 
     def test_another_batch_size(self, tmp_path, monkeypatch, capsys):
         self.stopped(tmp_path, monkeypatch)
-        run = train(
-            load_tiny(tmp_path, "data.batch_size=4"), tmp_path / "run", tmp_path, resume=True
-        )
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS, "data.batch_size=4")
+        run = train(recipe, tmp_path / "run", tmp_path, resume=True)
         said = capsys.readouterr().out
         assert "batches of 4 images in place of 8: the learning rate is as the recipe says" in said
         assert "resuming after step 4 of epoch 2\n" in said
-        assert [record["step"] for record in records(run)] == [3, 12, 18]
+        assert [record["step"] for record in records(run)] == [3, 12]
 
     @pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="augments on the device on TensorFlow only"
     )
     def test_augmentation_elsewhere(self, tmp_path, monkeypatch):
-        self.stopped(tmp_path, monkeypatch)
-        changed = load_tiny(tmp_path, "data.augment_on=device")
+        flipped = "data.augment=[random_flip]"
+        self.stopped(tmp_path, monkeypatch, flipped)
+        changed = load_tiny(tmp_path, *TWO_EPOCHS, flipped, "data.augment_on=device")
         run = train(changed, tmp_path / "run", tmp_path, resume=True)
-        assert_same_run(run, train(load_tiny(tmp_path), tmp_path / "whole", tmp_path))
+        whole = load_tiny(tmp_path, *TWO_EPOCHS, flipped)
+        assert_same_run(run, train(whole, tmp_path / "whole", tmp_path))
 
     def test_other_data(self, tmp_path, monkeypatch):
         faces = tmp_path / "faces"
@@ -298,11 +303,12 @@ class TestChangedOnTheWay:
         override = "data.train={source: folder, path: faces}"
         self.stopped(tmp_path, monkeypatch, override)
         (faces / "2" / "1.png").unlink()
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS, override)
         with pytest.raises(
             InputError,
             match=r"data\.train: has 29 images of 6 identities, and the run began with 30",
         ):
-            train(load_tiny(tmp_path, override), tmp_path / "run", tmp_path, resume=True)
+            train(recipe, tmp_path / "run", tmp_path, resume=True)
 
     def test_other_times(self, tmp_path, monkeypatch, capsys):
         faces = tmp_path / "faces"
@@ -310,7 +316,8 @@ class TestChangedOnTheWay:
         override = "data.train={source: folder, path: faces}"
         self.stopped(tmp_path, monkeypatch, override)
         os.utime(faces / "2" / "1.png", (0, 0))
-        train(load_tiny(tmp_path, override), tmp_path / "run", tmp_path, resume=True)
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS, override)
+        train(recipe, tmp_path / "run", tmp_path, resume=True)
         assert (
             "warning: data.train: has the images that the run began with" in capsys.readouterr().out
         )
@@ -319,7 +326,8 @@ class TestChangedOnTheWay:
         self.stopped(tmp_path, monkeypatch)
         file = tmp_path / "run" / "environment.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"keras": "3.0"}))
-        train(load_tiny(tmp_path), tmp_path / "run", tmp_path, resume=True)
+        recipe = load_tiny(tmp_path, *TWO_EPOCHS)
+        train(recipe, tmp_path / "run", tmp_path, resume=True)
         assert "going on elsewhere: keras 3.0 -> 3." in capsys.readouterr().out
 
 
@@ -336,7 +344,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
     """What was written before stays, and is gone on from."""
     import resource
 
-    recipe = load_tiny(tmp_path)
+    recipe = load_tiny(tmp_path, *TWO_EPOCHS)
     run = train(recipe, tmp_path / "run", tmp_path)
     after_step = Loop._after_step
 
@@ -347,11 +355,12 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     monkeypatch.setattr(Loop, "_after_step", fill)
+    often = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
     try:
         with pytest.raises(
             InputError, match=r"can't be written: File too large; the checkpoint before it is kept"
         ):
-            train(load_tiny(tmp_path, OFTEN), tmp_path / "other", tmp_path)
+            train(often, tmp_path / "other", tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     monkeypatch.undo()
@@ -392,7 +401,7 @@ def _draw_faces(folder, num_identities: int, num_images: int) -> None:
 
 def test_every_byte_of_a_small_checkpoint(tmp_path):
     """A flipped bit or a cut anywhere is found, also where it would not matter."""
-    run = train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+    run = train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path)
     path = newest_checkpoint(run)
     content = path.read_bytes()
     for place in range(0, len(content), 97):
@@ -405,4 +414,4 @@ def test_every_byte_of_a_small_checkpoint(tmp_path):
     path.write_bytes(content)
     seal(path)
     assert path.read_bytes() == content
-    assert read_progress(path).total_steps == 9
+    assert read_progress(path).total_steps == 3
