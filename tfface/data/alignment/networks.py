@@ -12,9 +12,11 @@ Networks", 2016, arXiv:1604.02878.
 """
 
 import importlib.util
+import io
 from pathlib import Path
 
 import joblib
+import lz4.frame
 import numpy as np
 import tensorflow as tf
 
@@ -43,7 +45,9 @@ class Network:
     def __init__(self, name: str):
         # Found without importing the package, which would build Keras models.
         package = importlib.util.find_spec("mtcnn").submodule_search_locations[0]
-        self._weights = joblib.load(Path(package, "assets", "weights", f"{name}.lz4"))
+        compressed = Path(package, "assets", "weights", f"{name}.lz4").read_bytes()
+        # Joblib would close the file before lz4 does, about which Python 3.13 prints an error.
+        self._weights = joblib.load(io.BytesIO(lz4.frame.decompress(compressed)))
         self._pooling = _POOLING[name]
         self._is_dense = name != "pnet"
 
