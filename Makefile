@@ -8,10 +8,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Files of tests side by side.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python $(TESTS)
 DEFAULT_TIER := -m "not slow and not distributed and not faults and not fuzz"
 # What has a form of its own on each backend.
 ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
+# Text that ruff doesn't look after.
+TEXTS = $(wildcard *.md *.toml *.txt *.yml Makefile .pre-commit-config.yaml) \
+	$(shell find .github benchmarks docs recipes results tests/*.md -name '*.md' -o -name '*.y*ml' -o -name '*.csv' -o -name '*.txt')
 
 .PHONY: quickstart check test test-all coverage clean
 
@@ -24,6 +28,10 @@ runs/quickstart/report.html: | .venv/installed
 check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+	@$(BIN)/end-of-file-fixer $(TEXTS)
+	@$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
 test: .venv/installed-dev
 	$(PYTEST) $(DEFAULT_TIER) --durations=10
@@ -32,6 +40,12 @@ test: .venv/installed-dev
 test-all: .venv/installed-dev
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) --durations=25
 	KERAS_BACKEND=jax HYPOTHESIS_PROFILE=nightly $(PYTEST) $(ON_JAX)
+
+# The report is printed when a test fails, too.
+coverage: .venv/installed-dev
+	rm -rf build/coverage
+	$(BIN)/coverage run $(TESTS) $(DEFAULT_TIER); status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report && exit $$status
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"tfface needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}; give another: make PYTHON=python3.12 ...")'
