@@ -35,6 +35,16 @@ def run(*command: str, folder: Path) -> str:
     return done.stdout
 
 
+def test_what_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"^(?:\| `)?make ([a-z-]+)\b", CONTRIBUTING, re.MULTILINE)) <= targets
+    modules = re.findall(r"python -m (tests\.[\w.]+)", CONTRIBUTING)
+    paths = re.findall(r"`((?:tests|tfface|docs)/[\w./]+)`", CONTRIBUTING)
+    for path in [*paths, *(f"{module.replace('.', '/')}.py" for module in modules)]:
+        assert (ROOT / path).exists() or "random_gamma" in path, path
+
+
 def test_the_example_passes_the_contract_and_the_docs_tests(tmp_path):
     folder = copy_of_the_project(tmp_path)
     added = blocks()
