@@ -77,7 +77,7 @@ def test_what_k_face_adds_is_the_only_difference():
 # The networks are tested by themselves (tests/contracts); building the large ones takes most of the
 # time here.
 SMALL_BACKBONE = "model.backbone={name: plain_cnn, channels: [4, 8]}"
-_OWN_BY_DEFAULT = 5_000_000
+_OWN_BY_DEFAULT = 2_000_000
 
 
 def with_its_network_if_small(path: Path):

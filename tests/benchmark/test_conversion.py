@@ -26,6 +26,7 @@ def test_drawn_recordio(tmp_path):
     assert (tmp_path / "drawn/property").read_text() == "7,112,112"
 
 
+@pytest.mark.slow
 def test_measurement(tmp_path):
     [row] = measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=2)
     assert row["num_images"] == 582

@@ -32,6 +32,7 @@ def test_says_what_grows():
     assert (row["open_files_after_warmup"], row["open_files_at_end"]) == (56, 130)
 
 
+@pytest.mark.slow
 def test_a_run_and_the_tool(tmp_path, capsys):
     load_tiny(tmp_path)
     figures = tmp_path / "memory.json"

@@ -70,6 +70,7 @@ def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
     run()
 
 
+@pytest.mark.slow
 def test_measures(recipe):
     cases = plan(recipe, "data.batch_size=4")
     measured = measure_steps(cases, num_rounds=1, say=lambda line: None)

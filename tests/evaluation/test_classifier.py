@@ -138,6 +138,7 @@ class TestWhatIsRefused:
             classifier.scores(images("red"))
 
 
+@pytest.mark.slow
 def test_jax_backend_gives_the_same(tmp_path):
     pytest.importorskip("jax")
     run = write_run(tmp_path / "run", head="arcface")

@@ -192,6 +192,7 @@ def test_what_is_no_sound_saved_model(tmp_path):
         load_embedder(tmp_path / "folder")
 
 
+@pytest.mark.slow
 def test_under_jax(tmp_path):
     pytest.importorskip("jax")
     save(tmp_path / "net", Net((None, HEIGHT, WIDTH, 3)))

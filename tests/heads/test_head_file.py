@@ -97,6 +97,7 @@ def test_code_in_it_is_never_run(tmp_path, monkeypatch):
     assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.slow
 def test_jax_backend_gives_the_same(tmp_path):
     pytest.importorskip("jax")
     embeddings = np.random.default_rng(1).normal(size=(3, 8)).astype("float32")

@@ -13,7 +13,7 @@ SLOW_IMPORTS = ["tensorflow", "keras", "jax", "matplotlib", "cv2", "mtcnn", "fai
 COMMANDS = {
     "align_faces": [],
     "benchmark": [
-        *("convert", "search", "scaling", "verification", "step", "checkpoint", "memory"),
+        *("convert", "search", "verification", "scaling", "step", "checkpoint", "memory"),
         *("epoch", "pipeline"),
     ],
     "check_score": [],

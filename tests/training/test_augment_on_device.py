@@ -20,7 +20,13 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("stages", STAGES.values(), ids=STAGES)
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param(stages, id=name, marks=[] if name == "mixed identities" else pytest.mark.slow)
+        for name, stages in STAGES.items()
+    ],
+)
 def test_same_run(tmp_path, stages):
     runs = []
     for place in ("host", "device"):

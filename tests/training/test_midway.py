@@ -62,12 +62,10 @@ def each_checkpoint(monkeypatch):
     monkeypatch.setattr(Checkpoints, "save", save_and_copy)
 
 
-KINDS = {
-    "plain": [],
-    "sampled": ["model.head.sampled_centers=0.5"],
-}
-# In the default tier, tests/training/test_resume.py resumes runs with cached features and averages.
+KINDS = {"plain": []}
+# By default, tests/training/test_resume.py resumes a run with cached features and averages.
 MORE_KINDS = {
+    "sampled": ["model.head.sampled_centers=0.5"],
     "features": ["data.cache=features", "data.augment=[]"],
     "copies": ["data.cache=features", "data.augmented_copies=2", "training.stages.0.epochs=3"],
     "float16": ["training.precision=mixed_float16"],
@@ -286,6 +284,7 @@ class TestChangedOnTheWay:
         assert "resuming after step 4 of epoch 2\n" in said
         assert [record["step"] for record in records(run)] == [3, 12]
 
+    @pytest.mark.slow
     @pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="augments on the device on TensorFlow only"
     )

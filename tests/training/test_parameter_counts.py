@@ -35,17 +35,21 @@ IRESNET = [
         ("resnet18", CLASSIFIER, 224, 1000, 11_689_512),
         ("resnet34", CLASSIFIER, 224, 1000, 21_797_672),
         ("resnet50_torchvision", CLASSIFIER, 224, 1000, 25_557_032),
-        ("resnet101_torchvision", CLASSIFIER, 224, 1000, 44_549_160),
-        ("resnet152", CLASSIFIER, 224, 1000, 60_192_808),
-        ("wide_resnet101_2", CLASSIFIER, 224, 1000, 126_886_696),
-        ("resnext101_32x8d", CLASSIFIER, 224, 1000, 88_791_336),
-        ("vgg13_bn", VGG, 224, 1000, 133_053_736),
-        ("vgg13_bn", VGG, 256, 100, 129_366_436),
-        ("vit_b16", CLASSIFIER, 224, 1000, 86_567_656),
+        pytest.param(
+            "resnet101_torchvision", CLASSIFIER, 224, 1000, 44_549_160, marks=pytest.mark.slow
+        ),
+        pytest.param("resnet152", CLASSIFIER, 224, 1000, 60_192_808, marks=pytest.mark.slow),
+        pytest.param(
+            "wide_resnet101_2", CLASSIFIER, 224, 1000, 126_886_696, marks=pytest.mark.slow
+        ),
+        pytest.param("resnext101_32x8d", CLASSIFIER, 224, 1000, 88_791_336, marks=pytest.mark.slow),
+        pytest.param("vgg13_bn", VGG, 224, 1000, 133_053_736, marks=pytest.mark.slow),
+        pytest.param("vgg13_bn", VGG, 256, 100, 129_366_436, marks=pytest.mark.slow),
+        pytest.param("vit_b16", CLASSIFIER, 224, 1000, 86_567_656, marks=pytest.mark.slow),
         ("iresnet18", IRESNET, 112, None, 24_025_600),
-        ("iresnet34", IRESNET, 112, None, 34_139_328),
-        ("iresnet50", IRESNET, 112, None, 43_590_848),
-        ("iresnet100", IRESNET, 112, None, 65_156_160),
+        pytest.param("iresnet34", IRESNET, 112, None, 34_139_328, marks=pytest.mark.slow),
+        pytest.param("iresnet50", IRESNET, 112, None, 43_590_848, marks=pytest.mark.slow),
+        pytest.param("iresnet100", IRESNET, 112, None, 65_156_160, marks=pytest.mark.slow),
         ("mobilefacenet", MOBILEFACENET, 112, None, 2_059_520),
     ],
 )

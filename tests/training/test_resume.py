@@ -111,6 +111,7 @@ def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatc
     assert len(records(run)) == 5
 
 
+@pytest.mark.slow
 def test_augmented_copies_of_features(tmp_path, copies):
     recipe = load_tiny(
         tmp_path,

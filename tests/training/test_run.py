@@ -159,7 +159,7 @@ class TestRunningAgain:
         assert same_model(run, again)
 
 
-@pytest.mark.parametrize("stop_after", [1, 2])
+@pytest.mark.parametrize("stop_after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkeypatch, stop_after):
     folder, run = finished
     save = Checkpoints.save
