@@ -1,0 +1,48 @@
+"""Every file of converted datasets, byte for byte."""
+
+from pathlib import Path
+
+from tests.golden import inputs, internals, summaries
+
+_DATA = Path("datasets")
+
+
+def of_folders() -> dict:
+    """Folders of pictures: one in several files, two joined, and a list with attributes."""
+    faces, others = _DATA / "faces", _DATA / "others"
+    inputs.write_people(faces, range(9), range(5))
+    inputs.write_people(faces, [9], range(1))
+    inputs.write_people(others, range(7, 12), range(3))
+    inputs.write(_DATA / "exclude.csv", "name,source\nperson08,others\nperson02,faces\n")
+    rows = [
+        f"faces/person{person:02d}/{number}.png,p{person},C{number},L{person % 2}"
+        for person in range(9)
+        for number in range(5)
+    ]
+    inputs.write(_DATA / "list.csv", "path,identity,pose,light\n" + "\n".join(rows) + "\n")
+    return {
+        "values": {
+            "one": _convert("one", faces, "--shards", 3),
+            "joined": _convert(
+                *("joined", faces, others, "--shards", 2, "--seed", 7),
+                *("--min-images", 2, "--exclude", _DATA / "exclude.csv"),
+            ),
+            "list": _convert("list", _DATA / "list.csv"),
+        }
+    }
+
+
+def of_fixtures(test_data: Path) -> dict:
+    """Real faces in record files and in the folders of K-Face."""
+    return {
+        "values": {
+            name: _convert(name, test_data / "fixtures" / name)
+            for name in ("faces_rec", "flat_rec", "kface_shaped")
+        }
+    }
+
+
+def _convert(name: str, *arguments: object) -> dict[str, str]:
+    output = _DATA / "converted" / name
+    internals.run_tool("convert_tfrecord", *arguments, "--output", output)
+    return summaries.sha256_of_files(output)

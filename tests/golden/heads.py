@@ -1,0 +1,83 @@
+"""Losses, logits and gradients of every head, on fixed embeddings and with fixed weights."""
+
+import tensorflow as tf
+from keras import ops
+
+from tests.golden import inputs, internals, summaries
+
+_BATCH, _SIZE = 6, 8
+_IDENTITIES = [0, 3, 1, 4, 4, 2]
+_STEPS_PER_EPOCH = 2
+
+
+def of_all() -> dict:
+    """Pins of all heads; one that is added to the package's table is in it."""
+    return {"values": {name: _pin(name) for name in internals.head_names()}}
+
+
+def _pin(name: str) -> dict:
+    known = internals.head_options(name)
+    pinned = {"defaults": _Example(name).everything()}
+    if "label_smoothing" in known:
+        pinned["label smoothing"] = _Example(name, label_smoothing=0.1).losses(training=False)
+    if "warmup_epochs" in known:
+        # Of as many steps as the head has seen.
+        pinned["warm-up finished"] = _Example(name, warmup_epochs=1.0).losses(training=True)
+    if "sampled_centers" in known:
+        # Of five identities that are all, and yet they are drawn.
+        all_drawn = _Example(name, warmup_epochs=1.0, sampled_centers=0.99)
+        pinned["all centers sampled"] = all_drawn.losses(training=True)
+    return pinned
+
+
+class _Example:
+    """A head that has seen two steps of training, and a batch."""
+
+    def __init__(self, name: str, **options):
+        num_identities = 2 if name == "sigmoid" else 5
+        self.head = internals.build_head(name, options, num_identities, _SIZE, _STEPS_PER_EPOCH)
+        for place, weight in enumerate(self.head.trainable_weights):
+            weight.assign(inputs.uniform(place, weight.shape))
+        self.identities = tf.constant(_IDENTITIES) % num_identities
+        for step in range(_STEPS_PER_EPOCH):
+            internals.head_losses(self.head, _embeddings(step), self.identities, training=True)
+        self.embeddings = _embeddings(_STEPS_PER_EPOCH)
+
+    def everything(self) -> dict:
+        pinned = {
+            way: self.losses(training=way == "training") for way in ("evaluation", "training")
+        }
+        if internals.has_classes(self.head):
+            pinned["logits"] = summaries.of_array(ops.convert_to_numpy(self.head(self.embeddings)))
+        # What it has counted and averaged in three steps.
+        pinned["state"] = [
+            float(weight)
+            for weight in self.head.non_trainable_weights
+            if "seed_generator" not in weight.path
+        ]
+        return pinned
+
+    def losses(self, *, training: bool) -> dict:
+        """Losses, what was found, and the gradients of the mean loss."""
+        weights = [weight.value for weight in self.head.trainable_weights]
+        with tf.GradientTape() as tape:
+            tape.watch(self.embeddings)
+            losses, found = internals.head_losses(
+                self.head, self.embeddings, self.identities, training=training
+            )
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, [self.embeddings, *weights])
+        return {
+            "losses": [float(value) for value in losses],
+            "found": [int(value) for value in found],
+            "gradients": [
+                # With sampled centers it is one of rows.
+                summaries.of_array(tf.convert_to_tensor(gradient).numpy())
+                for gradient in gradients
+            ],
+        }
+
+
+def _embeddings(step: int) -> tf.Tensor:
+    # Of lengths about 13, to which AdaFace and MagFace give margins between their ends.
+    return tf.constant(inputs.uniform(100 + step, (_BATCH, _SIZE), -8, 8))
