@@ -20,7 +20,11 @@ from tfface.recipe.schema import Part, Recipe, Section
 from tfface.training.parts import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "tests").rglob("*.md")),
+]
 REFERENCE = (ROOT / "docs" / "RECIPES.md").read_text(encoding="utf-8")
 
 # Filled in before the schema sees them.
