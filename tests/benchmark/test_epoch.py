@@ -66,6 +66,7 @@ def test_a_cache_of_features_is_left_out_or_given_up(recipe):
     assert "cache: features" not in [case.name for case in plan_epochs(recipe, [], stage=1)]
 
 
+@pytest.mark.slow
 def test_measures(recipe, tmp_path):
     base, *_, direct = plan_epochs(recipe, [FLIP, "data.cache=none"])
     cases = [base, direct]

@@ -68,12 +68,22 @@ def state_of(head: Head) -> dict[str, np.ndarray]:
     return {w.name: ops.convert_to_numpy(w) for w in head.non_trainable_weights}
 
 
+# A linear head, a margin, one with a state, and one without classes; the others are in the slow tier.
+_ON_JAX_BY_DEFAULT = ("softmax", "arcface", "curricularface", "triplet")
+
+
+def in_their_tiers(names):
+    on_jax = keras.backend.backend() == "jax"
+    is_slow = {name: on_jax and name not in _ON_JAX_BY_DEFAULT for name in names}
+    return [pytest.param(n, marks=pytest.mark.slow if is_slow[n] else []) for n in names]
+
+
 def test_the_tables_of_this_test_know_all_heads():
     assert set(NEUTRAL) == {name for name, head in HEADS.items() if issubclass(head, MarginHead)}
     assert {*WITHOUT_CLASSES, *LOOKS_AT_THE_BATCH, *LENGTH_COUNTS} <= set(HEADS)
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", in_their_tiers(HEADS))
 class TestEveryHead:
     def test_shapes_and_ranges(self, name):
         embeddings, identities = example(name)
@@ -196,7 +206,7 @@ class TestEveryHead:
         )
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
+@pytest.mark.parametrize("name", in_their_tiers(NEUTRAL))
 class TestMarginHeads:
     def test_no_margin_is_scaled_softmax_in_value_and_gradient(self, name):
         embeddings, identities = example(name)
@@ -282,7 +292,7 @@ class TestMarginHeads:
             )
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
+@pytest.mark.parametrize("name", in_their_tiers(NEUTRAL))
 class TestSampledCenters:
     def test_a_sample_of_all_is_the_full_head_in_value_and_gradients(self, name):
         embeddings, identities = example(name)

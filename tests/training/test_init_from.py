@@ -405,6 +405,7 @@ class TestRuns:
         head = load_head(new / "head.npz").head
         np.testing.assert_allclose(values(head.weights)[0][:6], centers(old), atol=1e-6)
 
+    @pytest.mark.slow
     def test_goes_on_without_it(self, tmp_path, monkeypatch, capsys):
         make_run(tmp_path, SIX)
         stages = "training.stages=[{name: all, epochs: 2, optimizer: sgd}]"
