@@ -68,7 +68,7 @@ def state_of(head: Head) -> dict[str, np.ndarray]:
     return {w.name: ops.convert_to_numpy(w) for w in head.non_trainable_weights}
 
 
-# A linear head, a margin, one with a state, and one without classes; the others are in the slow tier.
+# A linear one, a margin, one with a state, one without classes; the others are in the slow tier.
 _ON_JAX_BY_DEFAULT = ("softmax", "arcface", "curricularface", "triplet")
 
 
