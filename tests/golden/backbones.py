@@ -1,4 +1,4 @@
-"""What every backbone makes of two fixed pictures, with weights that no initializer has drawn."""
+"""Pins parameter counts and outputs of every backbone for fixed weights and images."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.golden import inputs, internals, summaries
 
-# More than 30 million parameters each; pinned apart, as they take most of the time.
+# More than 30 million parameters each: in the slow tier.
 LARGE = (
     "iresnet50",
     "iresnet100",
@@ -20,21 +20,22 @@ LARGE = (
     "vit_b16",
     "wide_resnet101_2",
 )
-_LARGE_FROM = 30_000_000
-# Where it can't be 32 pixels.
+_MAX_PARAMETERS = 30_000_000
+# Image sizes of networks that do not take 32 pixels.
 _SIZES = {"inception_resnet_v1": 75}
-_NUM_OUTPUTS = 6
-# From where the factors of norms are drawn, up to 1 above: where differences from layer to layer
-# neither die out nor grow to all there is. Networks that gate their channels react most.
-_FACTORS_FROM = {"efficientnet_b": 0.55, "efficientnet_v2": 0.25, "": 0.5}
+_NUM_ENTRIES = 6
+# The scale factors (gamma) of norms are drawn from [low, low + 1]. With these lows, by prefix, a
+# change of the input or of an early layer neither dies out on its way to the output nor is
+# amplified without bound, as networks with squeeze-and-excitation easily do.
+_LOWEST_GAMMA = {"efficientnet_b": 0.55, "efficientnet_v2": 0.25, "": 0.5}
 
 
-def of_small() -> dict:
-    """Pins of all that are not large; a backbone that is added to the package's table is in it."""
+def small() -> dict:
+    """Pins all others; a new backbone is included as soon as it is in the package's table."""
     return _pin([name for name in internals.backbone_names() if name not in LARGE])
 
 
-def of_large() -> dict:
+def large() -> dict:
     return _pin(LARGE)
 
 
@@ -44,41 +45,39 @@ def _pin(names) -> dict:
 
 def _pin_one(name: str) -> dict:
     size = _SIZES.get(name, inputs.SIZE)
-    pictures = inputs.uniform(0, (2, size, size, 3), 0, 255)
-    # No variable of the network gets a value of its own, which takes most of the time.
+    images = inputs.uniform(0, (2, size, size, 3), 0, 255)
+    # Variables get no values of their own: initializing them takes longer than all the rest.
     with keras.StatelessScope(initialize_variables=False):
-        network, as_expected = internals.build_backbone(name, size)
+        network, preprocess = internals.build_backbone(name, size)
         places = {id(variable): place for place, variable in enumerate(network.variables)}
-        low = next(low for prefix, low in _FACTORS_FROM.items() if name.startswith(prefix))
+        low = next(low for prefix, low in _LOWEST_GAMMA.items() if name.startswith(prefix))
         trainable, others = (
             [_values_for(variable, places[id(variable)], low) for variable in variables]
             for variables in (network.trainable_variables, network.non_trainable_variables)
         )
-        outputs, _ = network.stateless_call(trainable, others, as_expected(pictures))
-    # Or Keras would give them values later.
+        outputs, _ = network.stateless_call(trainable, others, preprocess(images))
+    # Else Keras would initialize them later.
     keras.backend.clear_session(free_memory=False)
     outputs = keras.ops.convert_to_numpy(outputs)
     parameters = summaries.num_parameters(network.weights)
-    if (parameters > _LARGE_FROM) != (name in LARGE):
+    if (parameters > _MAX_PARAMETERS) != (name in LARGE):
         raise ValueError(f"{name}: has {parameters:,} parameters; LARGE in backbones.py is wrong")
     return {
         "parameters": parameters,
         "trainable": summaries.num_parameters(network.trainable_weights),
-        "output": summaries.of_array(outputs, _NUM_OUTPUTS),
+        "output": summaries.of_array(outputs, _NUM_ENTRIES),
     }
 
 
 def _values_for(variable: keras.Variable, place: int, low: float) -> np.ndarray:
-    """Returns values for the variable at this place of its network.
-
-    They depend on its shape and on what Keras calls it.
+    """Returns values that depend on a variable's place in its network, shape and Keras name.
 
     Args:
-        low: the lowest factor of a norm.
+        low: lowest value of a gamma.
     """
     shape = variable.shape
     if variable.dtype != "float32":
-        # The state of random numbers, of which inference draws none.
+        # The state of a random generator, which inference does not use.
         return np.zeros(shape, variable.dtype)
     if variable.name == "gamma":
         return inputs.uniform(place, shape, low, low + 1)
@@ -87,7 +86,7 @@ def _values_for(variable: keras.Variable, place: int, low: float) -> np.ndarray:
     lengths = [length for length in shape if length > 1]
     if len(lengths) < 2:
         return inputs.uniform(place, shape, -0.2, 0.2)
-    # As He et al. start networks: a sum of so many products, half of which ReLU leaves.
+    # The variance of He initialization.
     fan_in = math.prod(lengths[:2] if "depthwise" in variable.path else lengths[:-1])
     bound = math.sqrt(6 / fan_in)
     return inputs.uniform(place, shape, -bound, bound)

@@ -1,19 +1,16 @@
-"""What differs between pinned values and those of now."""
+"""Compares JSON values, numbers within a tolerance."""
 
 import math
 from typing import NamedTuple
-
-# Of `summaries.of_array`; a dict with these keys is judged by the size of what it describes.
-_OF_ARRAY = {"shape", "mean", "l2", "projection", "entries"}
 
 
 class Tolerance(NamedTuple):
     """How far a number may be from the pinned one.
 
     Attributes:
-        relative: share of the pinned number; of an array, share of its length, and of the root mean
-            square of its entries, by which mean, projection and single entries are judged.
-        absolute: added to that, but not for arrays.
+        relative: as a share of the pinned number. The numbers of an array's summary
+            (`summaries.of_array`) may differ by this share of its root mean square, and no more.
+        absolute: added to that.
     """
 
     relative: float
@@ -21,12 +18,13 @@ class Tolerance(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Two values that are not the same, and how far apart numbers are.
+    """Two values that are not equal.
 
     Attributes:
-        path: where in the JSON.
-        distance, allowed: 0 and 0 where it's no matter of numbers; a difference of which the
-            distance is not allowed counts.
+        path: place in the JSON value.
+        pinned, found: the two values.
+        distance: between two numbers; infinite for anything else.
+        allowed: the distance that the tolerance allows.
     """
 
     path: str
@@ -36,26 +34,26 @@ class Difference(NamedTuple):
     allowed: float = 0.0
 
     @property
-    def counts(self) -> bool:
+    def is_significant(self) -> bool:
+        """Whether the values differ by more than allowed."""
+        # Not `>`: a NaN is significant.
         return not self.distance <= self.allowed
 
     def __str__(self) -> str:
-        text = f"{self.path}: {_short(self.pinned)} -> {_short(self.found)}"
+        text = f"{self.path}: {_shortened(self.pinned)} -> {_shortened(self.found)}"
         if math.isinf(self.distance):
             return text
-        return f"{text} (apart by {self.distance:.1e}, allowed {self.allowed:.1e})"
+        return f"{text} (distance {self.distance:.1e}, allowed {self.allowed:.1e})"
 
 
 def differences(pinned, found, tolerance: Tolerance, path: str = "") -> list[Difference]:
-    """Returns all that differs, also by less than is allowed.
+    """Returns all differences between two JSON values, significant or not.
 
-    Args:
-        pinned, found: as JSON gives them. Whole numbers, text and the kinds of values have to be
-            the same.
+    Integers, text and types must be equal; `1` and `1.0` are not.
     """
     if isinstance(pinned, dict) and isinstance(found, dict):
-        if pinned.keys() == found.keys() == _OF_ARRAY and pinned["shape"] == found["shape"]:
-            return _of_array(pinned, found, tolerance, path)
+        if "rms" in pinned:
+            tolerance = Tolerance(0.0, tolerance.relative * pinned["rms"])
         return [
             difference
             for key in sorted(pinned.keys() | found.keys())
@@ -67,45 +65,22 @@ def differences(pinned, found, tolerance: Tolerance, path: str = "") -> list[Dif
             for place, pair in enumerate(zip(pinned, found, strict=True))
             for difference in differences(*pair, tolerance, f"{path}/{place}")
         ]
+    if type(pinned) is type(found) and pinned == found:
+        return []
     if isinstance(pinned, float) and isinstance(found, float):
-        return _of_numbers(
-            pinned, found, tolerance.absolute + tolerance.relative * abs(pinned), path
-        )
-    same = type(pinned) is type(found) and pinned == found
-    return [] if same else [Difference(path, pinned, found)]
+        allowed = tolerance.absolute + tolerance.relative * abs(pinned)
+        return [Difference(path, pinned, found, abs(pinned - found), allowed)]
+    return [Difference(path, pinned, found)]
 
 
 def _of_key(pinned: dict, found: dict, key: str, tolerance: Tolerance, path: str):
     if key not in found:
-        return [Difference(path, pinned[key], "nothing")]
+        return [Difference(path, pinned[key], "missing")]
     if key not in pinned:
-        return [Difference(path, "nothing", found[key])]
+        return [Difference(path, "missing", found[key])]
     return differences(pinned[key], found[key], tolerance, path)
 
 
-def _of_array(pinned: dict, found: dict, tolerance: Tolerance, path: str) -> list[Difference]:
-    root_mean_square = pinned["l2"] / math.sqrt(max(math.prod(pinned["shape"]), 1))
-    # The projection is onto a direction of length 1, and so of the size of an entry.
-    of_entry = Tolerance(0.0, tolerance.relative * root_mean_square)
-    allowed = {
-        "l2": Tolerance(tolerance.relative, 0.0),
-        "mean": of_entry,
-        "projection": of_entry,
-        "entries": of_entry,
-    }
-    return [
-        difference
-        for key, most in allowed.items()
-        for difference in differences(pinned[key], found[key], most, f"{path}/{key}")
-    ]
-
-
-def _of_numbers(pinned: float, found: float, allowed: float, path: str) -> list[Difference]:
-    if pinned == found:
-        return []
-    return [Difference(path, pinned, found, abs(pinned - found), allowed)]
-
-
-def _short(value: object) -> str:
+def _shortened(value: object) -> str:
     text = f"{value:.9g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

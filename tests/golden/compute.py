@@ -1,7 +1,7 @@
-"""Computes pins, all in one process that is started for it: `computed`.
+"""Computes pins, all of them in one new process.
 
-What TensorFlow reads when it is imported is then the same from wherever pins are computed, and
-nothing that ran before in the process changes them.
+TensorFlow reads its settings when it is imported; in a new process they are the same whether pytest
+or `update.py` asks, and nothing that ran before can change a result.
 """
 
 import importlib
@@ -15,56 +15,63 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.golden.environment import FORCED, ONE_THREAD, fingerprint
+from tests.golden.golden_files import rounded
 from tests.golden.pins import PINS
-from tests.golden.values import rounded
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = "results.json"
 
 
 class Computed(NamedTuple):
-    """Attributes:
-    fingerprint: of the environment that it was computed in.
-    results: of each pin what its function returned, or {"error": a traceback}.
+    """The outcome of a computation.
+
+    Attributes:
+        fingerprint: of the environment.
+        results: by pin, what its function returned, or {"error": traceback}.
     """
 
     fingerprint: dict[str, str]
     results: dict[str, dict]
 
 
-def computed(names: Iterable[str], folder: Path, test_data: Path | None) -> Computed:
-    """Computes pins in a process of its own.
+def compute(names: Iterable[str], folder: Path, test_data: Path | None) -> Computed:
+    """Computes pins in a new process.
 
     Args:
-        folder: an empty one, to work in.
-        test_data: for the pins that need it.
-    Raises RuntimeError: the process ended without results; the message has the end of its output.
+        folder: empty working folder.
+        test_data: the folder of real faces, for the pins that need it.
+    Raises RuntimeError: the process failed; the message holds the end of its output.
     """
     arguments = [str(folder.resolve()), str(test_data.resolve()) if test_data else "", *names]
-    ended = subprocess.run(
+    # A user's keras.json could set another float type or image layout.
+    keras_home = {"KERAS_HOME": str(folder.resolve() / "keras")}
+    process = subprocess.run(
         [sys.executable, "-m", "tests.golden.compute", *arguments],
         cwd=_ROOT,
-        env={**ONE_THREAD, **os.environ, **FORCED},
+        env={**ONE_THREAD, **os.environ, **FORCED, **keras_home},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    if ended.returncode:
-        raise RuntimeError(f"computing pins ended with {ended.returncode}:\n{ended.stdout[-4000:]}")
+    if process.returncode:
+        raise RuntimeError(
+            f"the process that computes pins ended with {process.returncode}:\n"
+            f"{process.stdout[-4000:]}"
+        )
     return Computed(**json.loads((folder / _RESULTS).read_text()))
 
 
 def _main(folder: str, test_data: str, *names: str) -> None:
-    # Before anything imports TensorFlow, as the tools do; these are found beside each other.
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
+    # It sets what TensorFlow reads at import, so it comes first, as in the tools.
     importlib.import_module("tfface")
     os.chdir(folder)
-    results = {name: _compute(name, test_data) for name in names}
+    results = {name: _compute_one(name, test_data) for name in names}
     Path(_RESULTS).write_text(json.dumps(Computed(fingerprint(), results)._asdict()))
 
 
-def _compute(name: str, test_data: str) -> dict:
+def _compute_one(name: str, test_data: str) -> dict:
     pin = PINS[name]
     try:
         function = getattr(importlib.import_module(f"tests.golden.{pin.module}"), pin.function)
@@ -74,7 +81,7 @@ def _compute(name: str, test_data: str) -> dict:
             result = function(pin.argument) if pin.argument else function()
         return {**result, "values": rounded(result["values"])}
     except Exception:
-        # The other pins can still be computed; who asked for this one is told.
+        # The other pins are still computed; the test of this one fails with the traceback.
         return {"error": traceback.format_exc()}
 
 

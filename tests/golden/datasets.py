@@ -1,4 +1,4 @@
-"""Every file of converted datasets, byte for byte."""
+"""Pins every file of converted datasets, byte for byte."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from tests.golden import inputs, internals, summaries
 _DATA = Path("datasets")
 
 
-def of_folders() -> dict:
-    """Folders of pictures: one in several files, two joined, and a list with attributes."""
+def folders() -> dict:
+    """Pins a folder in several shards, two merged folders, and a CSV list with attributes."""
     faces, others = _DATA / "faces", _DATA / "others"
     inputs.write_people(faces, range(9), range(5))
     inputs.write_people(faces, [9], range(1))
@@ -22,9 +22,9 @@ def of_folders() -> dict:
     inputs.write(_DATA / "list.csv", "path,identity,pose,light\n" + "\n".join(rows) + "\n")
     return {
         "values": {
-            "one": _convert("one", faces, "--shards", 3),
-            "joined": _convert(
-                *("joined", faces, others, "--shards", 2, "--seed", 7),
+            "shards": _convert("shards", faces, "--shards", 3),
+            "merged": _convert(
+                *("merged", faces, others, "--shards", 2, "--seed", 7),
                 *("--min-images", 2, "--exclude", _DATA / "exclude.csv"),
             ),
             "list": _convert("list", _DATA / "list.csv"),
@@ -32,8 +32,8 @@ def of_folders() -> dict:
     }
 
 
-def of_fixtures(test_data: Path) -> dict:
-    """Real faces in record files and in the folders of K-Face."""
+def fixtures(test_data: Path) -> dict:
+    """Pins real faces in record files and in K-Face's layout."""
     return {
         "values": {
             name: _convert(name, test_data / "fixtures" / name)

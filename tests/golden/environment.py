@@ -1,18 +1,18 @@
-"""What the last bits of a result depend on: hashes are only compared where it is the same."""
+"""Describes what the last bits of a result depend on; equal hashes need equal environments."""
 
 import importlib.metadata
 import os
 import platform
 from pathlib import Path
 
-# One thread, so that hashes do not depend on how many cores there are.
+# With one thread, hashes do not depend on the number of cores.
 ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-# Which change what a processor computes with, or in which order.
+# Settings that change instructions or the order of operations.
 _VARIABLES = (
     *ONE_THREAD,
     "TF_ENABLE_ONEDNN_OPTS",
@@ -21,15 +21,15 @@ _VARIABLES = (
     "TF_XLA_FLAGS",
     "NPY_DISABLE_CPU_FEATURES",
 )
-# The pins are those of TensorFlow on a processor, whatever else is there.
+# Pins are computed by TensorFlow on the CPU.
 FORCED = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
-# Of a processor's flags, those of instructions that numerical code chooses between.
+# Prefixes of the CPU flags that numerical libraries look at.
 _INSTRUCTIONS = ("sse", "ssse", "avx", "fma", "f16c", "amx", "asimd", "sve")
 
 
 def fingerprint() -> dict[str, str]:
-    """Returns a small description of this machine, its libraries and this process's settings."""
+    """Returns a description of this machine, its libraries and the settings of this process."""
     processor = _processor()
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     flags = processor.get("flags", processor.get("Features", "")).split()
@@ -49,7 +49,7 @@ def fingerprint() -> dict[str, str]:
 
 
 def _processor() -> dict[str, str]:
-    """What Linux says of the first processor; empty elsewhere."""
+    """Returns the entry of the first CPU in /proc/cpuinfo; empty on other systems."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""What every evaluation tool says of fixed pictures, with models that no training has made."""
+"""Pins the output of the evaluation tools for fixed images and models with fixed weights."""
 
 import contextlib
 import csv
@@ -18,8 +18,8 @@ _MODEL = _DATA / "model.keras"
 _CLASSES = ("cold", "mild", "warm")
 
 
-def of_verification() -> dict:
-    """Pairs of every format, templates, and the drawn set with the least of models."""
+def verification() -> dict:
+    """Pins pair sets in several formats, templates, and the synthetic set with raw pixels."""
     _make_people()
     _make_embedder()
     _make_templates(_DATA / "templates")
@@ -28,7 +28,7 @@ def of_verification() -> dict:
     internals.run_tool("make_pairs", _PEOPLE, "--output", _DATA / "made.csv")
     made, as_bin = _DATA / "made.csv", f"bin={_DATA / 'made.bin'}"
     lfw_list = [_DATA / "pairs.txt", "--images", _DATA / "lfw_images"]
-    # Without a look at whether these are faces, which they aren't.
+    # Without the check that images are aligned faces: these are no faces.
     verify = functools.partial(_json, "eval_verification", _MODEL, "--no-check")
     return {
         "values": {
@@ -36,31 +36,31 @@ def of_verification() -> dict:
             "list": verify("--pairs", *lfw_list),
             "no flip": verify("--pairs", made, "--no-flip"),
             "templates": verify("--templates", _DATA / "templates"),
-            "drawn": _json("eval_verification", "pixels", "--pairs", "synthetic"),
+            "synthetic": _json("eval_verification", "pixels", "--pairs", "synthetic"),
         }
     }
 
 
-def of_verification_of_fixtures(test_data: Path) -> dict:
-    """Real faces in the formats that others write."""
+def verification_fixtures(test_data: Path) -> dict:
+    """Pins real faces in formats that other programs wrote."""
     fixtures = test_data / "fixtures"
     pairs = [fixtures / name for name in ("pairs_numpy_arrays.bin", "pairs_python2.bin")]
     bcolz = fixtures / "bcolz_pairs" / "tiny"
-    # All of its pairs are genuine, so that it can't be evaluated.
-    made = _DATA / "fixture_pairs"
+    # Its pairs are all genuine, so it can be converted but not evaluated.
+    converted = _DATA / "fixture_pairs"
     internals.run_tool(
-        "make_pairs", fixtures / "insightface_small_lfw.bin", "--output", made / "lfw.csv"
+        "make_pairs", fixtures / "insightface_small_lfw.bin", "--output", converted / "lfw.csv"
     )
     return {
         "values": {
             **_json("eval_verification", "pixels", "--pairs", *pairs, f"bcolz={bcolz}"),
-            "files": summaries.sha256_of_files(made),
+            "files": summaries.sha256_of_files(converted),
         }
     }
 
 
-def of_identification() -> dict:
-    """Galleries and queries, with strangers, each way that they can be searched."""
+def identification() -> dict:
+    """Pins open-set identification with each kind of gallery and search."""
     _make_people()
     _make_embedder()
     gallery, door = _DATA / "gallery", _DATA / "door"
@@ -81,13 +81,13 @@ def of_identification() -> dict:
     }
 
 
-def of_classification() -> dict:
-    """Figures of classes and groups, of people seen in training and others, and the score."""
+def classification() -> dict:
+    """Pins metrics of classes, groups, seen and unseen people, and the score."""
     classifier = _make_classifier()
     test = _DATA / "classes_test"
     _make_classes(test, people=range(3, 9))
     _make_classes(_DATA / "classes_seen", people=range(6))
-    told_apart = ["--person", "subfolder", "--seen", _DATA / "classes_seen"]
+    seen = ["--person", "subfolder", "--seen", _DATA / "classes_seen"]
     classify = functools.partial(_json, "eval_classification", *classifier, "--data", test)
     predictions = "".join(
         f"{path.relative_to(test).as_posix()},{_CLASSES[place % 3]}\n"
@@ -96,20 +96,22 @@ def of_classification() -> dict:
     inputs.write(_DATA / "predictions.csv", "path,label\n" + predictions)
     return {
         "values": {
-            "people": classify(*told_apart, "--group-by", "subfolder"),
+            "people": classify(*seen, "--group-by", "subfolder"),
             "flip": classify("--flip"),
-            "score": _said("check_score", *classifier, "--data", test),
-            "score of predictions": _said("check_score", _DATA / "predictions.csv", "--data", test),
+            "score": _printed("check_score", *classifier, "--data", test),
+            "score of predictions": _printed(
+                "check_score", _DATA / "predictions.csv", "--data", test
+            ),
         }
     }
 
 
-def of_inspection() -> dict:
-    """What is in a dataset, who is in it twice, and who is in a verification set."""
+def inspection() -> dict:
+    """Pins the report on a dataset with duplicates, and with people of a verification set."""
     _make_people()
     first, second = _DATA / "first", _DATA / "second"
     inputs.write_people(first, range(12), range(4))
-    # Two people under other names, and one picture twice.
+    # Two people come under other names, and one image comes twice.
     for name, person in {"ann": 3, "bob": 7, "cat": 41, "dan": 42}.items():
         for number in range(4):
             inputs.write_face(second / name / f"{number}.png", person, number + 2)
@@ -125,11 +127,11 @@ def of_inspection() -> dict:
     return {"values": {"report": json.loads((output / "report.json").read_text()), **tables}}
 
 
-def of_pairs() -> dict:
-    """The files of pairs that are made of labelled faces, byte for byte."""
+def pairs() -> dict:
+    """Pins the files of pair sets made from labeled faces, byte for byte."""
     _make_people()
     made = _DATA / "pairs"
-    options = ["--pairs", 80, "--folds", 5, "--seed", 3]
+    options = ["--pairs", 80, "--folds", 5, "--seed", 3, "--no-images"]
     internals.run_tool("make_pairs", _PEOPLE, "--output", made / "all.bin")
     internals.run_tool("make_pairs", _PEOPLE, "--output", made / "some.csv", *options)
     internals.run_tool("make_pairs", made / "all.bin", "--output", made / "again.csv")
@@ -137,14 +139,14 @@ def of_pairs() -> dict:
 
 
 def _json(tool: str, *arguments: object) -> dict:
-    """Returns the figures that a tool writes with --json."""
+    """Returns what a tool writes with --json."""
     path = _DATA / "figures.json"
     internals.run_tool(tool, *arguments, "--json", path)
     return json.loads(path.read_text())
 
 
 def _table(path: Path) -> list[dict]:
-    """Returns the rows of a CSV file, without what is said in sentences."""
+    """Returns the rows of a CSV file, without the column of prose."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
@@ -154,7 +156,7 @@ def _table(path: Path) -> list[dict]:
     return rows
 
 
-def _said(tool: str, *arguments: object) -> list[str]:
+def _printed(tool: str, *arguments: object) -> list[str]:
     """Returns the lines that a tool prints."""
     with contextlib.redirect_stdout(io.StringIO()) as text:
         internals.run_tool(tool, *arguments)
@@ -173,7 +175,7 @@ def _pairs() -> Path:
 
 
 def _linear_model(kernel: np.ndarray) -> keras.Model:
-    """Colours of cells of 4x4 pixels, times a matrix: sees colours, and left and right."""
+    """Returns a linear model of 8x8 mean colors: it tells colors apart, and left from right."""
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -195,8 +197,8 @@ def _make_embedder() -> None:
 
 @functools.cache
 def _make_classifier() -> tuple:
-    """Returns a model that knows the patterns of the classes, and how to use it."""
-    patterns = [inputs.picture((_class_seed(name), 1.0))[::4, ::4].ravel() for name in _CLASSES]
+    """Writes a model that matches the patterns of the classes; returns its arguments for tools."""
+    patterns = [inputs.image((_class_seed(name), 1.0))[::4, ::4].ravel() for name in _CLASSES]
     kernel = (np.stack(patterns, axis=1) / np.float32(127.5) - 1) / 30
     path, names = _DATA / "classifier.keras", _DATA / "classes.txt"
     inputs.write(names, "\n".join(_CLASSES) + "\n")
@@ -209,18 +211,18 @@ def _class_seed(name: str) -> int:
 
 
 def _make_classes(folder: Path, people: range) -> None:
-    """Writes CLASS/PERSON/NUMBER.png; what is of the class is hard to see."""
+    """Writes CLASS/PERSON/NUMBER.png, with a weak pattern of the class."""
     for name in _CLASSES:
         for person in people:
             for number in range(3):
                 own = 10_000 + 100 * person + 10 * number + _CLASSES.index(name)
-                pixels = inputs.picture((_class_seed(name), 0.1), (person, 0.3), (own, 0.9))
+                pixels = inputs.image((_class_seed(name), 0.1), (person, 0.3), (own, 0.9))
                 path = folder / name / f"person{person}" / f"{number}.png"
                 inputs.write(path, inputs.png(pixels))
 
 
 def _lfw_list(folds: int, people_in_each: int) -> str:
-    """Returns a list like LFW's pairs.txt, and writes its images."""
+    """Writes images and returns a list of pairs as in LFW's pairs.txt."""
     lines = [f"{folds}\t{people_in_each}"]
     for fold in range(folds):
         people = range(200 + people_in_each * fold, 200 + people_in_each * (fold + 1))
@@ -234,7 +236,7 @@ def _lfw_list(folds: int, people_in_each: int) -> str:
 
 
 def _make_templates(folder: Path) -> None:
-    """Writes two templates of each person as IJB-C has them: an image and a video, and an image."""
+    """Writes a template set like IJB-C, with two templates of each person."""
     entries, people = [], range(8)
     for person in people:
         for number, (template, medium) in enumerate([(1, 1), (1, 2), (1, 2), (2, 1)]):

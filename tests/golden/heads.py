@@ -1,4 +1,4 @@
-"""Losses, logits and gradients of every head, on fixed embeddings and with fixed weights."""
+"""Pins losses, logits and gradients of every head for fixed weights and embeddings."""
 
 import tensorflow as tf
 from keras import ops
@@ -10,8 +10,8 @@ _IDENTITIES = [0, 3, 1, 4, 4, 2]
 _STEPS_PER_EPOCH = 2
 
 
-def of_all() -> dict:
-    """Pins of all heads; one that is added to the package's table is in it."""
+def every() -> dict:
+    """Pins all heads; a new head is included as soon as it is in the package's table."""
     return {"values": {name: _pin(name) for name in internals.head_names()}}
 
 
@@ -21,17 +21,17 @@ def _pin(name: str) -> dict:
     if "label_smoothing" in known:
         pinned["label smoothing"] = _Example(name, label_smoothing=0.1).losses(training=False)
     if "warmup_epochs" in known:
-        # Of as many steps as the head has seen.
+        # As many steps as the head has seen.
         pinned["warm-up finished"] = _Example(name, warmup_epochs=1.0).losses(training=True)
     if "sampled_centers" in known:
-        # Of five identities that are all, and yet they are drawn.
+        # Rounded, these are all five identities, but they go through sampling.
         all_drawn = _Example(name, warmup_epochs=1.0, sampled_centers=0.99)
         pinned["all centers sampled"] = all_drawn.losses(training=True)
     return pinned
 
 
 class _Example:
-    """A head that has seen two steps of training, and a batch."""
+    """A head after two training steps, and a batch."""
 
     def __init__(self, name: str, **options):
         num_identities = 2 if name == "sigmoid" else 5
@@ -49,7 +49,7 @@ class _Example:
         }
         if internals.has_classes(self.head):
             pinned["logits"] = summaries.of_array(ops.convert_to_numpy(self.head(self.embeddings)))
-        # What it has counted and averaged in three steps.
+        # Counters and moving averages after three steps.
         pinned["state"] = [
             float(weight)
             for weight in self.head.non_trainable_weights
@@ -58,7 +58,7 @@ class _Example:
         return pinned
 
     def losses(self, *, training: bool) -> dict:
-        """Losses, what was found, and the gradients of the mean loss."""
+        """Returns losses, top-1 hits, and gradients of the mean loss."""
         weights = [weight.value for weight in self.head.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch(self.embeddings)
@@ -71,7 +71,7 @@ class _Example:
             "losses": [float(value) for value in losses],
             "found": [int(value) for value in found],
             "gradients": [
-                # With sampled centers it is one of rows.
+                # With sampled centers, the gradient is sparse.
                 summaries.of_array(tf.convert_to_tensor(gradient).numpy())
                 for gradient in gradients
             ],
@@ -79,5 +79,5 @@ class _Example:
 
 
 def _embeddings(step: int) -> tf.Tensor:
-    # Of lengths about 13, to which AdaFace and MagFace give margins between their ends.
+    # Of norm 13 or so, where the margins of AdaFace and MagFace are not clipped.
     return tf.constant(inputs.uniform(100 + step, (_BATCH, _SIZE), -8, 8))

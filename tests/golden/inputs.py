@@ -1,8 +1,8 @@
-"""What the pins are computed from: numbers, pictures and folders, the same bits on every machine.
+"""Inputs with the same bits on every machine: numbers, images and folders of images.
 
-Drawn with `RandomState`, whose numbers NumPy promises never to change, and only whole or uniform
-ones, which need no function whose last bit a processor or library decides. Pictures are PNGs that
-are not compressed, so no encoder has a say either.
+NumPy guarantees the draws of `RandomState`. Only integers and uniform floats are drawn: other
+distributions use functions whose last bit depends on the machine. Images are uncompressed PNGs, so
+they do not depend on an encoder.
 """
 
 import math
@@ -15,24 +15,24 @@ import numpy as np
 
 SIZE = 32
 _CELLS = 8
-# A prime number: large arrays repeat so many draws, but no two of their rows are alike.
-_MOST_DRAWN = 65_521
+# Larger arrays repeat this many draws. A prime number, so that no two rows are equal.
+_MAX_DRAWS = 65_521
 
 
 def uniform(seed: int, shape: tuple[int, ...], low: float = -1.0, high: float = 1.0) -> np.ndarray:
-    """float32 numbers between `low` and `high`."""
-    drawn = np.random.RandomState(seed).uniform(low, high, min(math.prod(shape), _MOST_DRAWN))
+    """Returns float32 numbers from `low` to `high`."""
+    drawn = np.random.RandomState(seed).uniform(low, high, min(math.prod(shape), _MAX_DRAWS))
     return np.resize(drawn.astype("float32"), shape)
 
 
-def picture(*parts: tuple[int, float]) -> np.ndarray:
-    """A picture of coloured squares, uint8 [32, 32, 3], RGB.
+def image(*patterns: tuple[int, float]) -> np.ndarray:
+    """Returns an image of colored squares: uint8 [32, 32, 3], RGB.
 
     Args:
-        parts: (seed, weight) of the random patterns it is the sum of.
+        patterns: (seed, weight) of each random pattern to be summed.
     """
     cells = np.full((_CELLS, _CELLS, 3), 128.0)
-    for seed, weight in parts:
+    for seed, weight in patterns:
         pattern = np.random.RandomState(seed).randint(-128, 128, cells.shape)
         cells += np.rint(weight * pattern)
     cells = np.clip(cells, 0, 255).astype(np.uint8)
@@ -40,15 +40,15 @@ def picture(*parts: tuple[int, float]) -> np.ndarray:
 
 
 def face(person: int, number: int) -> np.ndarray:
-    """Picture `number` of a person: what all of them have in common, and what this one has."""
-    return picture((person, 0.5), (1000 * (person + 1) + number, 0.9))
+    """Returns image `number` of a person: a pattern of the person and one of the image."""
+    return image((person, 0.5), (1000 * (person + 1) + number, 0.9))
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """The PNG file of a picture, uint8 [height, width, 3], of less than 64 KB."""
+    """Encodes uint8 [height, width, 3] as PNG; less than 64 KB of pixels."""
     height, width, _ = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    # zlib's own stored blocks may be cut in another place by another version.
+    # One stored block; versions of zlib may split stored blocks differently.
     stored = b"\x78\x01\x01" + struct.pack("<HH", len(rows), len(rows) ^ 0xFFFF) + rows
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
@@ -66,7 +66,7 @@ def write_face(path: Path, person: int, number: int) -> None:
 
 
 def write_people(folder: Path, people: Iterable[int], numbers: Iterable[int]) -> None:
-    """Writes pictures of people as `PERSON/NUMBER.png`."""
+    """Writes images of people as `PERSON/NUMBER.png`."""
     numbers = list(numbers)
     for person in people:
         for number in numbers:
@@ -74,6 +74,6 @@ def write_people(folder: Path, people: Iterable[int], numbers: Iterable[int]) ->
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Writes a file, and the folders that it lies in."""
+    """Writes a file and makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)

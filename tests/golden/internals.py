@@ -1,6 +1,7 @@
-"""All that the pins use of the package's inside: a module or name that moves is changed here.
+"""The only file of the golden tests that imports from the package.
 
-The rest goes through what is meant to stay: recipes, the tools' `main`, run folders, Keras.
+When a refactoring moves or renames something, this file follows and the pins must still hold.
+Everything else goes through stable interfaces: recipes, the tools' `main`, run folders and Keras.
 """
 
 import importlib
@@ -22,17 +23,20 @@ from tfface.training.run import train
 
 
 def run_tool(name: str, *arguments: object) -> None:
-    """Calls `tools/NAME.py` as a shell would."""
+    """Runs `tools/NAME.py` in this process."""
     importlib.import_module(name).main([str(argument) for argument in arguments])
 
 
 def run_recipe(path: Path, run_dir: Path, data_dir: Path, *, resume: bool = False) -> None:
-    """Trains a recipe file. Raises KeyboardInterrupt: SIGTERM came, and a checkpoint is written."""
+    """Trains a recipe file.
+
+    Raises KeyboardInterrupt: SIGTERM was received, and a checkpoint was written.
+    """
     train(recipe.load(path, TABLES, []), run_dir, data_dir, resume=resume)
 
 
 def head_weights(run_dir: Path) -> list[np.ndarray]:
-    """The trained weights of a run's head, in the order in which it made them."""
+    """Returns the trained weights of a run's head, in their order of creation."""
     with np.load(run_dir / HEAD_FILE) as file:
         return [file[key] for key in sorted(file.files) if key.startswith("weights/")]
 
@@ -42,7 +46,7 @@ def backbone_names() -> list[str]:
 
 
 def build_backbone(name: str, size: int) -> tuple[keras.Model, Callable]:
-    """A network, and what makes of images [batch, size, size, 3] in 0..255 what it expects."""
+    """Returns a network and its preprocessing of images [batch, size, size, 3] in 0..255."""
     backbone = BACKBONES[name](image_size=(size, size))
     return backbone.network, PIXELS[backbone.pixels]
 
@@ -54,7 +58,7 @@ def head_names() -> list[str]:
 def build_head(
     name: str, options: dict, num_identities: int, embedding_size: int, steps_per_epoch: int
 ) -> keras.layers.Layer:
-    """A head with its weights made."""
+    """Returns a built head."""
     head = build(
         HEADS[name],
         options,
@@ -67,15 +71,15 @@ def build_head(
 
 
 def head_options(name: str) -> set[str]:
-    """The options that a recipe may give to a head."""
+    """Returns the options of a head in a recipe."""
     return set(options_model(HEADS[name]).model_fields)
 
 
 def head_losses(head: keras.layers.Layer, embeddings, identities, *, training: bool):
-    """The loss of each example, and whether its identity was found: two float32 [batch]."""
+    """Returns loss and top-1 hit of each example: two float32 [batch]."""
     return head.loss_and_accuracy(embeddings, identities, training=training)
 
 
 def has_classes(head: keras.layers.Layer) -> bool:
-    """Whether it gives logits."""
+    """Returns whether a head gives logits."""
     return not isinstance(head, TripletHead)

@@ -1,11 +1,11 @@
-"""The list of all pins: what each is computed by, and how closely it has to hold."""
+"""The table of all pins: which function computes each, and how closely it must match."""
 
 from typing import NamedTuple
 
 from tests.golden.comparison import Tolerance
 
-# README.md says how far values were seen to move between processors' instructions, libraries and
-# numbers of threads, and what mistakes change them by.
+# README.md says how far values move between instruction sets, libraries and numbers of threads, and
+# how far mistakes move them.
 _TRAINING = Tolerance(relative=3e-4, absolute=3e-4)
 _EVALUATION = Tolerance(relative=1e-5, absolute=1e-5)
 _FORWARD = Tolerance(relative=2e-4, absolute=0)
@@ -14,16 +14,16 @@ _EXACT = Tolerance(relative=0, absolute=0)
 
 
 class Pin(NamedTuple):
-    """What is pinned in one file.
+    """One pin.
 
     Attributes:
-        module, function: in this package; it returns {"values": ...}, as JSON has it, and, where
-            hashes by environment are pinned as well, "sha256".
-        tolerance: how far numbers may be from those in the file.
-        argument: of the function, if any.
-        file: in `values/`; None for the pin's own name.
-        is_slow: for the tier of slow tests.
-        needs_test_data: the function takes the folder that $TFFACE_TEST_DATA names.
+        module, function: in this package. The function returns a dict with `values`, a JSON value,
+            and, for trained recipes, `sha256`: hashes that are compared in known environments.
+        tolerance: how far numbers may be from the pinned ones.
+        argument: argument of the function, if it takes one.
+        file: name of the file in `values/`; None means the pin's own name.
+        is_slow: whether its test is in the slow tier.
+        needs_test_data: whether the function takes the folder in $TFFACE_TEST_DATA.
     """
 
     module: str
@@ -35,7 +35,6 @@ class Pin(NamedTuple):
     needs_test_data: bool = False
 
 
-# Trained recipes, of which hashes are pinned as well.
 RECIPES = (
     "recipe_arcface",
     "recipe_features",
@@ -50,23 +49,24 @@ PINS = {
     **{
         name: Pin("recipes", "trained", _TRAINING, name.removeprefix("recipe_")) for name in RECIPES
     },
-    # Has to come to the very same, so it has the same file.
+    # It must end with the same weights as the run that was not interrupted: it shares the file.
     RESUMED: Pin("recipes", "resumed", _TRAINING, "arcface", file="recipe_arcface"),
-    "verification": Pin("evaluation", "of_verification", _EVALUATION),
+    "verification": Pin("evaluation", "verification", _EVALUATION),
     "verification_fixtures": Pin(
-        "evaluation", "of_verification_of_fixtures", _EVALUATION, needs_test_data=True
+        "evaluation", "verification_fixtures", _EVALUATION, needs_test_data=True
     ),
-    "identification": Pin("evaluation", "of_identification", _EVALUATION),
-    "classification": Pin("evaluation", "of_classification", _EVALUATION),
-    "inspection": Pin("evaluation", "of_inspection", _EVALUATION),
-    "pairs": Pin("evaluation", "of_pairs", _EXACT),
-    "datasets": Pin("datasets", "of_folders", _EXACT),
-    "datasets_fixtures": Pin("datasets", "of_fixtures", _EXACT, needs_test_data=True),
-    "backbones": Pin("backbones", "of_small", _FORWARD),
-    "backbones_large": Pin("backbones", "of_large", _FORWARD, is_slow=True),
-    "heads": Pin("heads", "of_all", _LOSS),
+    "identification": Pin("evaluation", "identification", _EVALUATION),
+    "classification": Pin("evaluation", "classification", _EVALUATION),
+    "inspection": Pin("evaluation", "inspection", _EVALUATION),
+    "pairs": Pin("evaluation", "pairs", _EXACT),
+    "datasets": Pin("datasets", "folders", _EXACT),
+    "datasets_fixtures": Pin("datasets", "fixtures", _EXACT, needs_test_data=True),
+    "backbones": Pin("backbones", "small", _FORWARD),
+    "backbones_large": Pin("backbones", "large", _FORWARD, is_slow=True),
+    "heads": Pin("heads", "every", _LOSS),
 }
 
 
 def file_of(name: str) -> str:
+    """The file of a pin in `values/`, without suffix."""
     return PINS[name].file or name

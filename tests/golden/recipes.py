@@ -1,4 +1,4 @@
-"""Trains the recipes of `recipes/`: hashes and summaries of weights, metrics of every epoch."""
+"""Trains the recipes in `recipes/` and pins their weights and the metrics of every epoch."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ _TIMES = ("seconds", "per_second")
 
 @functools.cache
 def trained(name: str) -> dict:
-    """Returns what a recipe's run has come to."""
+    """Trains a recipe."""
     run = Path("runs") / name
     _make_data()
     internals.run_recipe(FOLDER / f"{name}.yaml", run, _DATA)
@@ -28,9 +28,9 @@ def trained(name: str) -> dict:
 
 
 def resumed(name: str) -> dict:
-    """As `trained`, of a run that SIGTERM ended within an epoch and that was gone on with.
+    """Trains a recipe, interrupted by SIGTERM in the middle of an epoch and resumed.
 
-    Raises RuntimeError: it was not ended there, so that nothing would be tested.
+    Raises RuntimeError: the run was not interrupted there.
     """
     first, *_, last = trained(name)["values"]["epochs"]
     recipe, run = FOLDER / f"{name}.yaml", Path("runs") / f"{name}-resumed"
@@ -39,19 +39,19 @@ def resumed(name: str) -> dict:
         try:
             internals.run_recipe(recipe, run, _DATA)
         except KeyboardInterrupt:
-            print(f"ended after {before.number} steps")
+            print(f"interrupted after {before.number} steps")
     with _counting_steps() as after:
         internals.run_recipe(recipe, run, _DATA, resume=True)
     if before.number % steps_per_epoch == 0 or before.number + after.number != num_steps:
         raise RuntimeError(
-            f"{before.number} steps and {after.number} more, of {num_steps}: the run was not ended "
-            "within an epoch and gone on with from there"
+            f"{before.number} steps before and {after.number} after the interruption: expected "
+            f"{num_steps} in all, and the interruption within an epoch of {steps_per_epoch} steps"
         )
     return _describe(run)
 
 
 class _Steps(keras.callbacks.Callback):
-    """Counts the steps of a run; within one of them it sends SIGTERM to its own process."""
+    """Counts training steps, and sends SIGTERM to this process during one of them."""
 
     def __init__(self, signal_at: int | None):
         super().__init__()
@@ -66,7 +66,7 @@ class _Steps(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def _counting_steps(signal_at: int | None = None) -> Iterator[_Steps]:
-    """Within the block every `fit` has this callback, too."""
+    """Adds the callback to every `fit` in the block."""
     fit, steps = keras.Model.fit, _Steps(signal_at)
 
     def counted(self, *args, callbacks=(), **kwargs):
@@ -78,7 +78,7 @@ def _counting_steps(signal_at: int | None = None) -> Iterator[_Steps]:
 
 @functools.cache
 def _make_data() -> None:
-    """Converts drawn faces to record files, and makes pairs of people."""
+    """Writes synthetic faces as records, and a verification set."""
     faces = "faces={source: synthetic, num_identities: 8, images_per_identity: 12, size: 32}"
     internals.run_tool(
         "convert_tfrecord", "--source", faces, "--shards", 3, "--output", _DATA / "faces"
@@ -106,7 +106,7 @@ def _describe(run: Path) -> dict:
 
 
 def _epochs(run: Path) -> list[dict]:
-    """The metrics of every epoch, without how long it took."""
+    """Returns the metrics of every epoch, without times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [
         {key: value for key, value in line.items() if not key.endswith(_TIMES)}

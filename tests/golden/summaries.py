@@ -1,4 +1,4 @@
-"""Arrays and files in a few numbers."""
+"""Describes arrays and files by a few numbers or a hash."""
 
 import hashlib
 import math
@@ -11,29 +11,31 @@ from tests.golden import inputs
 
 
 def of_array(array: np.ndarray, num_entries: int = 0) -> dict:
-    """Returns mean, length, and the projection onto a fixed direction, which sees every entry.
+    """Returns mean and root mean square of the entries, and their projection on a fixed vector.
 
-    A sign, an order or a single row that is another changes the projection by about the root mean
-    square of what has changed.
+    The vector has length 1, so the projection is about as large as an entry. It changes when
+    entries change their sign or order, which mean and root mean square may not show.
 
     Args:
-        num_entries: so many entries come along, spread evenly over the array.
+        num_entries: number of entries to return as well, spread evenly over the array.
     """
     values = np.asarray(array, np.float64).ravel()
-    direction = inputs.uniform(values.size, values.shape).astype(np.float64)
-    direction /= np.linalg.norm(direction)
-    places = np.linspace(0, values.size - 1, num_entries).astype(int)
-    return {
-        "shape": list(array.shape),
+    vector = inputs.uniform(values.size, values.shape).astype(np.float64)
+    vector /= np.linalg.norm(vector)
+    summary = {
+        "shape": "x".join(map(str, array.shape)),
         "mean": float(values.mean()),
-        "l2": float(np.linalg.norm(values)),
-        "projection": float(values @ direction),
-        "entries": values[places].tolist(),
+        "rms": math.sqrt(np.mean(values**2)),
+        "projection": float(values @ vector),
     }
+    if num_entries:
+        places = np.linspace(0, values.size - 1, num_entries).astype(int)
+        summary["entries"] = values[places].tolist()
+    return summary
 
 
 def sha256_of_arrays(arrays: Iterable[np.ndarray]) -> str:
-    """The hash of shapes, types and all bits."""
+    """Returns a hash of shapes, dtypes and bits."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())
@@ -42,7 +44,7 @@ def sha256_of_arrays(arrays: Iterable[np.ndarray]) -> str:
 
 
 def sha256_of_files(folder: Path) -> dict[str, str]:
-    """The hash of every file at any depth below a folder that is not hidden, by its path."""
+    """Returns the hash of each file in a folder and its subfolders, except hidden files."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""The comparison itself: what counts as another value, and what a rewriting keeps."""
+"""Tests of the comparison, of updates and of the inputs."""
 
 import copy
 import io
@@ -10,13 +10,13 @@ from PIL import Image
 
 from tests.golden import inputs, summaries
 from tests.golden.comparison import Tolerance, differences
-from tests.golden.values import Pinned, renewed, rounded
+from tests.golden.golden_files import Golden, rounded, updated
 
 TOLERANCE = Tolerance(relative=1e-3, absolute=1e-4)
 
 
-def counting(pinned, found, tolerance=TOLERANCE) -> list[str]:
-    return [d.path for d in differences(pinned, found, tolerance) if d.counts]
+def significant(pinned, found, tolerance=TOLERANCE) -> list[str]:
+    return [d.path for d in differences(pinned, found, tolerance) if d.is_significant]
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def counting(pinned, found, tolerance=TOLERANCE) -> list[str]:
         ({"a": [1, None, "x", True, 2.0]}, {"a": [1, None, "x", True, 2.0005]}),
     ],
 )
-def test_the_same_as_far_as_is_allowed(pinned, found):
-    assert counting(pinned, found) == []
+def test_within_the_tolerance(pinned, found):
+    assert significant(pinned, found) == []
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_the_same_as_far_as_is_allowed(pinned, found):
         ({"a": {"b": 1.0}}, {"a": {"b": -1.0}}, "/a/b"),
     ],
 )
-def test_what_is_another_value(pinned, found, where):
-    assert counting(pinned, found) == [where]
+def test_beyond_the_tolerance(pinned, found, where):
+    assert significant(pinned, found) == [where]
 
 
 class TestArrays:
     ARRAY = np.random.default_rng(0).normal(1e-3, 1, (20, 30)).astype("float32")
 
-    def counting(self, other: np.ndarray) -> list[str]:
-        return counting(summaries.of_array(self.ARRAY), summaries.of_array(other))
+    def significant(self, other: np.ndarray) -> list[str]:
+        return significant(summaries.of_array(self.ARRAY), summaries.of_array(other))
 
     def test_rounding(self):
         noise = np.random.default_rng(1).normal(1, 1e-4, self.ARRAY.shape)
-        assert self.counting(self.ARRAY * noise) == []
+        assert self.significant(self.ARRAY * noise) == []
 
     @pytest.mark.parametrize(
         "change",
@@ -76,43 +76,43 @@ class TestArrays:
         ids=["sign", "rows", "columns", "next row", "one entry", "size", "shape"],
     )
     def test_mistakes(self, change):
-        assert self.counting(change(self.ARRAY))
+        assert self.significant(change(self.ARRAY))
 
-    def test_zeros_stay_zeros(self):
+    def test_zeros_must_stay_zeros(self):
         zeros = summaries.of_array(np.zeros(5, "float32"))
-        assert counting(zeros, zeros) == []
-        assert counting(zeros, summaries.of_array(np.full(5, 1e-9, "float32")))
+        assert significant(zeros, zeros) == []
+        assert significant(zeros, summaries.of_array(np.full(5, 1e-9, "float32")))
 
 
-class TestRewriting:
-    BEFORE = Pinned({"loss": 1.0, "epochs": 2}, {"here": {"head": "a"}, "there": {"head": "b"}})
+class TestUpdates:
+    BEFORE = Golden({"loss": 1.0, "epochs": 2}, {"here": {"head": "a"}, "there": {"head": "b"}})
 
-    def renewed(self, environment: str, loss: float, epochs: int = 2) -> Pinned:
+    def updated(self, environment: str, loss: float, epochs: int = 2) -> Golden:
         result = {"values": {"loss": loss, "epochs": epochs}, "sha256": {"head": "new"}}
-        return renewed(self.BEFORE, result, environment, TOLERANCE)[0]
+        return updated(self.BEFORE, result, environment, TOLERANCE)[0]
 
-    def test_values_that_are_near_enough_stay(self):
-        after = self.renewed("elsewhere", 1.0001)
+    def test_values_within_the_tolerance_are_kept(self):
+        after = self.updated("elsewhere", 1.0001)
         assert after.values == self.BEFORE.values
         assert after.sha256 == {**self.BEFORE.sha256, "elsewhere": {"head": "new"}}
 
     def test_the_hash_of_an_environment_is_replaced(self):
-        after = self.renewed("here", 1.0001)
+        after = self.updated("here", 1.0001)
         assert after.sha256 == {"here": {"head": "new"}, "there": {"head": "b"}}
 
     @pytest.mark.parametrize(("loss", "epochs"), [(1.1, 2), (1.0, 3)])
-    def test_other_values_leave_no_hash_of_before(self, loss, epochs):
-        after = self.renewed("here", loss, epochs)
-        assert after == Pinned({"loss": loss, "epochs": epochs}, {"here": {"head": "new"}})
+    def test_other_values_drop_the_hashes_of_other_environments(self, loss, epochs):
+        after = self.updated("here", loss, epochs)
+        assert after == Golden({"loss": loss, "epochs": epochs}, {"here": {"head": "new"}})
 
     def test_a_new_pin(self):
         result = {"values": [1], "sha256": {"head": "new"}}
-        assert renewed(None, result, "here", TOLERANCE) == (
-            Pinned([1], {"here": {"head": "new"}}),
+        assert updated(None, result, "here", TOLERANCE) == (
+            Golden([1], {"here": {"head": "new"}}),
             [],
         )
 
-    def test_numbers_are_kept_to_more_digits_than_float32_has(self):
+    def test_rounding_keeps_float32(self):
         value = float(np.float32(1 / 3))
         before = {"a": [value, 1, None, "x", True]}
         after = rounded(copy.deepcopy(before))
@@ -120,14 +120,14 @@ class TestRewriting:
         assert after["a"][1:] == before["a"][1:]
 
 
-def test_the_pictures_are_files_that_others_read():
+def test_pillow_reads_the_images():
     pixels = inputs.face(3, 5)
     read = Image.open(io.BytesIO(inputs.png(pixels)))
     assert read.format == "PNG"
     np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
-def test_large_arrays_have_no_two_rows_alike():
+def test_large_arrays_have_no_equal_rows():
     array = inputs.uniform(0, (512, 512))
     assert len(np.unique(array, axis=0)) == 512
     assert array.min() < -0.99
