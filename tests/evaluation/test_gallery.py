@@ -141,6 +141,7 @@ def test_other_models_are_refused(folder, people):
         add_to_gallery(other, people, folder)
 
 
+@pytest.mark.faults
 def test_writers_killed_at_every_line_lose_nothing(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "tests.evaluation.kill_writers", str(tmp_path)],

@@ -87,6 +87,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
 
 
+@pytest.mark.slow
 def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatch):
     """The weights that the stage before ends with are not those that this stage has kept since."""
     recipe = load_tiny(

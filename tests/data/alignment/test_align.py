@@ -334,6 +334,7 @@ def test_the_contact_sheet_of_many_photos_is_a_sample(tmp_path, monkeypatch):
     assert drawn["captions"][3].endswith("\ncan't be read: the file is empty")
 
 
+@pytest.mark.faults
 def test_killed_and_resumed(tmp_path):
     source = write_photos(tmp_path / "in", [f"p{n % 7}/{n}.jpg" for n in range(60)])
     (source / "p0/broken.jpg").write_bytes(b"no")
