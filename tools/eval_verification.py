@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.pairs and not options.templates:
         raise InputError("nothing to evaluate on: give --pairs, --templates, or both")
     command.import_tensorflow_quietly()
-    from tfface.data.pair_sets import load_pair_set, split_name
+    from tfface.data.pair_sets import check_names, load_pair_set, split_name
     from tfface.data.template_sets import load_template_set
     from tfface.evaluation.template_verification import check_template_set, verify_templates
     from tfface.evaluation.verification import check_pair_set, verify
@@ -34,12 +34,12 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.report.verification_report import write_verification_report
 
     outputs.check(options)
+    check_names([split_name(given)[0] for given in (*options.pairs, *options.templates)])
     embedder = model_options.load(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
     template_sets = [
         load_template_set(Path(folder), name) for name, folder in map(split_name, options.templates)
     ]
-    _check_names([given.name for given in (*pair_sets, *template_sets)])
     for pair_set in pair_sets:
         check_pair_set(pair_set)
     for template_set in template_sets:
@@ -122,12 +122,6 @@ def _warnings(options: argparse.Namespace, embedder, pair_sets: list) -> list[st
             what = (pair_set.images, pair_set.image_names, pair_set.name)
             found.append(alignment_warning(*what))
     return [warning for warning in found if warning]
-
-
-def _check_names(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two sets are called '{name}'; rename one with NAME=PATH")
 
 
 if __name__ == "__main__":

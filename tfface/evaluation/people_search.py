@@ -8,7 +8,7 @@ import numpy as np
 from tfface.data import seeding
 from tfface.data.dataset_folder import Identity
 from tfface.data.inspection import Inspection
-from tfface.data.pair_sets import PairSet
+from tfface.data.pair_sets import PairSet, check_names
 from tfface.errors import InputError
 from tfface.evaluation import same_people
 from tfface.evaluation.embedder import Embedder
@@ -80,10 +80,7 @@ def check_search(
     Raises InputError: two verification sets have one name; or there are none, and all identities
         are of one source and those are not compared.
     """
-    names = [pair_set.name for pair_set in pair_sets]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"--against: two sets are called '{name}'; rename one with NAME=SET")
+    check_names([pair_set.name for pair_set in pair_sets], "--against")
     sources = {identity.source for identity in identities}
     if not pair_sets and not within_source and len(sources) < 2:
         raise InputError(

@@ -10,6 +10,7 @@ from tfface.data.batch_part import WHOLE, BatchPart
 from tfface.data.identity_list import read_identity_list
 from tfface.data.pair_sets import (
     PairSet,
+    check_names,
     load_pair_set,
     make_pairs,
     num_possible_pairs,
@@ -273,15 +274,11 @@ def _load_test_sets(arguments: list[str], data_dir: Path) -> list[PairSet]:
         name, equals, path = argument.rpartition("=")
         located.append(f"{name}{equals}{path if path == 'synthetic' else data_dir / path}")
     # Before reading: a set may have thousands of images.
-    names = [split_name(argument)[0] for argument in located]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(
-                f"evaluation.verification: two sets are called '{name}'; rename one with NAME=PATH"
-            )
-    pair_sets = [load_pair_set(argument) for argument in located]
-    for pair_set in pair_sets:
-        check_pair_set(pair_set)
+    check_names([split_name(argument)[0] for argument in located], "evaluation.verification")
+    pair_sets = []
+    for argument in located:
+        pair_sets.append(load_pair_set(argument))
+        check_pair_set(pair_sets[-1])
     return pair_sets
 
 

@@ -9,6 +9,7 @@ To add a format: one module, and one line in `FORMATS`. A module has
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,7 @@ from tfface.errors import InputError
 __all__ = [
     "FORMATS",
     "PairSet",
+    "check_names",
     "find_format",
     "load_pair_set",
     "make_pairs",
@@ -67,6 +69,18 @@ def find_format(argument: str | os.PathLike) -> tuple[ModuleType | None, str]:
     """Returns the module for a --pairs argument, None if no format matches, and its source."""
     _, source = split_name(os.fspath(argument))
     return next((module for module in FORMATS.values() if module.matches(source)), None), source
+
+
+def check_names(names: Sequence[str], location: str = "") -> None:
+    """Raises InputError if two sets have one name.
+
+    Args:
+        location: the option or recipe key with the sets, for the message.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            prefix = f"{location}: " if location else ""
+            raise InputError(f"{prefix}two sets are called '{name}'; rename one with NAME=PATH")
 
 
 def split_name(argument: str) -> tuple[str, str]:
