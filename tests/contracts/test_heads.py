@@ -72,10 +72,9 @@ def state_of(head: Head) -> dict[str, np.ndarray]:
 _ON_JAX_BY_DEFAULT = ("softmax", "arcface", "curricularface", "triplet")
 
 
-def in_their_tiers(names):
-    on_jax = keras.backend.backend() == "jax"
-    is_slow = {name: on_jax and name not in _ON_JAX_BY_DEFAULT for name in names}
-    return [pytest.param(n, marks=pytest.mark.slow if is_slow[n] else []) for n in names]
+def in_its_tier(name: str):
+    by_default = keras.backend.backend() != "jax" or name in _ON_JAX_BY_DEFAULT
+    return pytest.param(name, marks=[] if by_default else pytest.mark.slow)
 
 
 def test_the_tables_of_this_test_know_all_heads():
@@ -83,7 +82,7 @@ def test_the_tables_of_this_test_know_all_heads():
     assert {*WITHOUT_CLASSES, *LOOKS_AT_THE_BATCH, *LENGTH_COUNTS} <= set(HEADS)
 
 
-@pytest.mark.parametrize("name", in_their_tiers(HEADS))
+@pytest.mark.parametrize("name", [in_its_tier(name) for name in HEADS])
 class TestEveryHead:
     def test_shapes_and_ranges(self, name):
         embeddings, identities = example(name)
@@ -206,7 +205,7 @@ class TestEveryHead:
         )
 
 
-@pytest.mark.parametrize("name", in_their_tiers(NEUTRAL))
+@pytest.mark.parametrize("name", [in_its_tier(name) for name in NEUTRAL])
 class TestMarginHeads:
     def test_no_margin_is_scaled_softmax_in_value_and_gradient(self, name):
         embeddings, identities = example(name)
@@ -292,7 +291,7 @@ class TestMarginHeads:
             )
 
 
-@pytest.mark.parametrize("name", in_their_tiers(NEUTRAL))
+@pytest.mark.parametrize("name", [in_its_tier(name) for name in NEUTRAL])
 class TestSampledCenters:
     def test_a_sample_of_all_is_the_full_head_in_value_and_gradients(self, name):
         embeddings, identities = example(name)

@@ -62,9 +62,10 @@ def each_checkpoint(monkeypatch):
     monkeypatch.setattr(Checkpoints, "save", save_and_copy)
 
 
-KINDS = {"plain": []}
-# By default, tests/training/test_resume.py resumes a run with cached features and averages.
-MORE_KINDS = {
+# All but "plain" are slow: tests/training/test_resume.py resumes a run with cached features and
+# averages by default.
+KINDS = {
+    "plain": [],
     "sampled": ["model.head.sampled_centers=0.5"],
     "features": ["data.cache=features", "data.augment=[]"],
     "copies": ["data.cache=features", "data.augmented_copies=2", "training.stages.0.epochs=3"],
@@ -77,11 +78,13 @@ MORE_KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [*KINDS, *(pytest.param(kind, marks=pytest.mark.slow) for kind in MORE_KINDS)]
-)
+def in_its_tier(kind: str):
+    return pytest.param(kind, marks=[] if kind == "plain" else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("kind", [in_its_tier(kind) for kind in KINDS])
 def test_from_every_step(tmp_path, each_checkpoint, kind):
-    recipe = load_tiny(tmp_path, OFTEN, *(KINDS | MORE_KINDS)[kind])
+    recipe = load_tiny(tmp_path, OFTEN, *KINDS[kind])
     run = train(recipe, tmp_path / "run", tmp_path)
     copies = sorted(tmp_path.glob("at_*_[12]"))
     assert len(copies) >= 6
