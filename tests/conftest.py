@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-# Hypothesis' profile is loaded here, for tests that state no number of examples of their own.
+# Loads the Hypothesis profile: the number of examples in tests that do not set their own.
 import tests.property_tests  # noqa: E402, F401
 
 # Before any test imports TensorFlow, as the tools do.

@@ -1,4 +1,4 @@
-"""What every evaluation leaves where it is told to: JSON, pictures, a page, rows of results."""
+"""The output options that tools share: JSON, plots, an HTML report, rows of results."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
