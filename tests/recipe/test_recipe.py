@@ -300,6 +300,11 @@ class TestMistakes:
         [line] = lines_of(tmp_path, GOOD, "data.augment_on=device", several)
         assert line.startswith("data.augment_on: device is for a run on one device")
 
+    def test_regularizing_an_embedding_layer_that_is_not_there(self, tmp_path):
+        given = ["model.neck.embedding_l2=5e-4", "model.embedding_size=none"]
+        [line] = lines_of(tmp_path, GOOD, *given)
+        assert line.startswith("model.neck.embedding_l2: with model.embedding_size: none there is")
+
     def test_parts_that_do_not_fit_are_reported_together(self, tmp_path):
         gap = "training.stages.0.end_on_gap={threshold: 0.1}"
         overrides = [gap, "data.validation=none", "data.cache=features", "data.augment=[]"]

@@ -94,6 +94,29 @@ def test_the_saved_embedder_loads_without_tfface(tmp_path):
     assert {type(layer).__module__.partition(".")[0] for layer in loaded.layers} == {"keras"}
 
 
+def test_embedding_l2_is_added_to_loss_and_gradient_of_training(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype="uint8")
+    labels = np.arange(6)
+    losses, val_losses, kernels = [], [], []
+    for override in ([], ["model.neck.embedding_l2=0.1"]):
+        recognizer = make(tmp_path, *override)
+        kernel = recognizer.embedder.get_layer("embedding").kernel
+        before = keras.ops.convert_to_numpy(kernel)
+        recognizer.compile(optimizer=keras.optimizers.SGD(0.5))
+        val_losses.append(recognizer.test_on_batch(images, labels, return_dict=True)["loss"])
+        losses.append(recognizer.train_on_batch(images, labels, return_dict=True)["loss"])
+        kernels.append(keras.ops.convert_to_numpy(kernel))
+    assert val_losses[0] == val_losses[1]
+    np.testing.assert_allclose(losses[1] - losses[0], 0.1 * np.sum(before**2), rtol=1e-4)
+    np.testing.assert_allclose(kernels[1] - kernels[0], -0.5 * 2 * 0.1 * before, atol=1e-6)
+
+
+def test_a_model_trained_with_embedding_l2_loads_without_tfface(tmp_path):
+    make(tmp_path, "model.neck.embedding_l2=0.1").embedder.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded(np.zeros((1, 32, 32, 3), "uint8")).shape == (1, 8)
+
+
 def test_it_can_learn_a_few_images_by_heart(tmp_path):
     recognizer = make(tmp_path, "model.neck.dropout=0")
     recognizer.compile(optimizer=keras.optimizers.Adam(1e-2))

@@ -14,6 +14,7 @@ def misfits(recipe: Recipe) -> Iterator[str]:
     yield from _unmeasured(recipe)
     yield from _uncachable(recipe)
     yield from _not_augmented_on_device(recipe)
+    yield from _without_embedding_layer(recipe)
 
 
 def _unmeasured(recipe: Recipe) -> Iterator[str]:
@@ -73,4 +74,13 @@ def _not_augmented_on_device(recipe: Recipe) -> Iterator[str]:
         yield (
             "data.augment_on: device is for a run on one device; with training.distribution use "
             "data.augment_on: host"
+        )
+
+
+def _without_embedding_layer(recipe: Recipe) -> Iterator[str]:
+    """Yields what is said of the layer that makes the embedding where there is none."""
+    if recipe.model.neck.embedding_l2 and recipe.model.embedding_size is None:
+        yield (
+            "model.neck.embedding_l2: with model.embedding_size: none there is no embedding layer "
+            "to regularize; leave it out"
         )

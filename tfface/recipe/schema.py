@@ -203,6 +203,8 @@ class Neck(Section):
     dropout: after each hidden layer, or after pooling where there is none.
     embedding_bias: of the embedding's dense layer; by default where no batch norm follows, which
         would take it out again.
+    embedding_l2: L2 regularization of that layer's kernel: the sum of its squared weights times
+        this is added to the training loss.
     """
 
     pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
@@ -210,6 +212,7 @@ class Neck(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hidden: list[Annotated[int, Field(ge=1)]] = []
     embedding_bias: bool | None = None
+    embedding_l2: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_norm: bool = False
 
 

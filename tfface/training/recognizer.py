@@ -68,6 +68,9 @@ class Recognizer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_found(y_pred, y, training)
+        if training and self.losses:
+            # To each example, so that a device's share of the mean has its share of these.
+            losses = losses + ops.sum(ops.stack(self.losses))
         self.accuracy.update_state(found, sample_weight)
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
@@ -240,7 +243,10 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
             features = layers.Dropout(neck.dropout, name=f"neck_hidden_dropout_{number}")(features)
     if embedding_size is not None:
         use_bias = not neck.batch_norm if neck.embedding_bias is None else neck.embedding_bias
-        features = layers.Dense(embedding_size, use_bias=use_bias, name="embedding")(features)
+        regularizer = keras.regularizers.L2(neck.embedding_l2) if neck.embedding_l2 else None
+        features = layers.Dense(
+            embedding_size, use_bias=use_bias, kernel_regularizer=regularizer, name="embedding"
+        )(features)
     if neck.batch_norm:
         features = _batch_norm("neck_batch_norm", epsilon)(features)
     return layers.Activation("linear", dtype="float32", name="embeddings")(features)
