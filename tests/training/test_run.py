@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import keras
@@ -142,6 +143,17 @@ class TestRunningAgain:
         folder, run = finished
         with pytest.raises(InputError, match="holds a run of another recipe"):
             train(load_tiny(folder, "training.seed=6"), run, folder)
+
+    def test_a_recipe_of_an_earlier_version_lacks_later_keys(self, finished):
+        folder, run = finished
+        written = (run / "recipe.yaml").read_text()
+        before = re.sub(r" +embedding_l2: .*\n", "", written)
+        assert before != written
+        (run / "recipe.yaml").write_text(before)
+        try:
+            assert train(load_tiny(folder), run, folder) == run
+        finally:
+            (run / "recipe.yaml").write_text(written)
 
     def test_a_run_that_never_began_does_not_stand_in_the_way(self, tmp_path):
         with pytest.raises(InputError, match="no such folder"):

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import yaml
 
 from tfface import __version__, onednn
 from tfface.errors import InputError
 from tfface.files import locked, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
-from tfface.recipe import Recipe, dump
+from tfface.recipe import Recipe, dump, load
 from tfface.report.provenance import machine
 from tfface.training import data_record, processes
 from tfface.training.checkpoints import Checkpoints
+from tfface.training.parts import TABLES
 
 # Of the environment, what the last bits of a result depend on.
 _EXACT_WITH = (
@@ -117,10 +117,12 @@ class RunFolder:
         return Checkpoints(self.checkpoints).exist()
 
     def _same_recipe(self, recipe: Recipe) -> bool:
-        if not self.recipe.is_file():
+        try:
+            # As today's recipe: an earlier version's lacks the keys that were added since.
+            written = load(self.recipe, TABLES)
+        except InputError:
             return False
-        written, wanted = self.recipe.read_bytes(), dump(recipe).encode()
-        return written == wanted or _what_is_trained(written) == _what_is_trained(wanted)
+        return _what_is_trained(written) == _what_is_trained(recipe)
 
     def _say_what_differs(self) -> None:
         """Tells that a run goes on elsewhere than it began, where results differ in last bits."""
@@ -137,18 +139,14 @@ class RunFolder:
             print(f"going on elsewhere: {what}; not exact to the last bit any more", flush=True)
 
 
-def _what_is_trained(text: bytes) -> object:
+def _what_is_trained(recipe: Recipe) -> dict:
     """A recipe without what may change in the middle of a run."""
-    try:
-        recipe = yaml.safe_load(text)
-        for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
-            recipe["training"].pop(key, None)
-        recipe["data"].pop("augment_on", None)
-        recipe["data"].pop("batch_size")
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        # No recipe that this version wrote.
-        return text
-    return recipe
+    content = recipe.model_dump(mode="json", exclude={"about"})
+    for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
+        del content["training"][key]
+    for key in ("augment_on", "batch_size"):
+        del content["data"][key]
+    return content
 
 
 def environment() -> dict[str, object]:
