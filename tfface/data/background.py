@@ -105,7 +105,7 @@ def remove_background(
         decoded; or the method isn't installed.
     """
     source = opened.source
-    check_output(opened.path, output)
+    check_output(opened.paths, output)
     find = _method(options)
     how = {
         "made by": "make_remove_background",

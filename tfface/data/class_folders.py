@@ -42,13 +42,14 @@ def image_stems(source: ImageSource) -> list[str]:
     return list(_told_apart(stems))
 
 
-def check_output(source: Path | None, output: Path) -> None:
-    """Raises InputError: `output` lies in the folder that images are read from."""
-    if source is not None and source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise InputError(
-            f"{output}: lies in {source}, where its images would be taken for those of a person: "
-            "choose an output folder elsewhere"
-        )
+def check_output(sources: Iterable[Path], output: Path) -> None:
+    """Raises InputError: `output` lies in a folder that images are read from."""
+    for source in sources:
+        if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+            raise InputError(
+                f"{output}: lies in {source}, where its images would be taken for those of a "
+                "person: choose an output folder elsewhere"
+            )
 
 
 def _told_apart(names: Iterable[str]) -> Iterator[str]:

@@ -236,10 +236,10 @@ def _check_apart(opened: Sequence[OpenedSource]) -> None:
         raise InputError(
             f"two sources have the same name ({', '.join(names)}): name them, as in a=PATH b=PATH"
         )
-    paths = [path for _, _, path in opened if path is not None]
-    for inner, outer in itertools.permutations(paths, 2):
-        if inner.resolve().is_relative_to(outer.resolve()):
-            raise InputError(
-                f"{inner}: is or lies in another source, {outer}, so its images would be there "
-                "twice: give it once"
-            )
+    for one, other in itertools.permutations(opened, 2):
+        for inner, outer in itertools.product(one.paths, other.paths):
+            if inner.resolve().is_relative_to(outer.resolve()):
+                raise InputError(
+                    f"{inner}: is or lies in another source, {outer}, so its images would be there "
+                    "twice: give it once"
+                )

@@ -104,7 +104,7 @@ def make_cutmix(
         images; an image can't be decoded; or an original's name is one that new images have.
     """
     source = opened.source
-    check_output(opened.path, output)
+    check_output(opened.paths, output)
     how = {
         "made by": "make_cutmix",
         "per class": options.per_class,

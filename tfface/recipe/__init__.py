@@ -44,20 +44,23 @@ def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str]
         raise InputError("\n".join(lines)) from error
 
 
-def load_source(text: str, sources: Table) -> SourcePart:
+def load_source(text: str, sources: Table, place: str | None = None) -> SourcePart:
     """Reads one source as a recipe may say it, `{source: NAME, option: value}`, from `text`.
 
+    Args:
+        place: where the text stands, which errors begin with; by default they begin with the text.
     Raises InputError: one line for each mistake.
     """
     given = parse_value(text)
-    check_tree({"": given}, text[:200])
+    place = place or text
+    check_tree({"": given}, place[:200])
     try:
         return SourcePart.model_validate_json(
             json.dumps(given, default=str), context={"sources": sources}
         )
     except pydantic.ValidationError as error:
         lines = [line.removeprefix("the recipe: ") for line in mistakes(error, SourcePart)]
-        raise InputError("\n".join(f"{text}: {line}" for line in lines)) from error
+        raise InputError("\n".join(f"{place}: {line}" for line in lines)) from error
 
 
 def dump(recipe: Recipe) -> str:

@@ -15,12 +15,12 @@ def faces(tmp_path):
 
 
 def test_formats_are_the_sources_that_are_somewhere():
-    assert set(FORMATS) == set(SOURCES) - {"synthetic", "split"}
+    assert set(FORMATS) == set(SOURCES) - {"synthetic", "split", "union"}
 
 
 def test_paths_and_names(faces, tmp_path):
-    format, source, path = open_source(str(faces))
-    assert (format, source.name, path) == ("folder", "faces", faces)
+    format, source, paths = open_source(str(faces))
+    assert (format, source.name, paths) == ("folder", "faces", [faces])
     assert open_source(f"mine={faces}").source.identities[0] == ("ann", "mine")
     assert open_source(str(faces), "folder").source.num_images == 3
     # A path may hold the sign.
@@ -30,16 +30,16 @@ def test_paths_and_names(faces, tmp_path):
 
 
 def test_options(faces):
-    format, source, path = open_source(f"mine={{source: folder, path: '{faces}'}}")
-    assert (format, source.name, path) == ("folder", "mine", faces)
-    format, source, path = open_source("{synthetic: {num_identities: 3, size: 32}}")
-    assert (format, source.num_identities, path) == ("synthetic", 3, None)
+    format, source, paths = open_source(f"mine={{source: folder, path: '{faces}'}}")
+    assert (format, source.name, paths) == ("folder", "mine", [faces])
+    format, source, paths = open_source("{synthetic: {num_identities: 3, size: 32}}")
+    assert (format, source.num_identities, paths) == ("synthetic", 3, [])
 
 
 def test_sets_of_tensorflow_datasets(tmp_path):
     folder = prepare_people(tmp_path / "prepared")
     opened = open_source(f"tiny={folder}")
-    assert (opened.format, opened.path) == ("tfds", folder)
+    assert (opened.format, opened.paths) == ("tfds", [folder])
     assert opened.source.identities[0] == ("ann", "tiny")
     options = f"{{source: tfds, dataset: tiny_people, data_dir: '{tmp_path}/prepared'}}"
     assert open_source(options).source.num_images == 12

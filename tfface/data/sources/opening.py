@@ -4,28 +4,35 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.nested import paths_in
 from tfface.errors import InputError
 from tfface.parts import build
 from tfface.recipe import load_source
 
-# What --format may say besides "auto"; drawn faces and parts have no path alone.
+
+def _first_option(source: Callable) -> inspect.Parameter:
+    return next(iter(inspect.signature(source, eval_str=True).parameters.values()))
+
+
+# What --format may say besides "auto": sources that a path, or the name of a set, is enough for.
 FORMATS = tuple(
     name
     for name, source in SOURCES.items()
-    if next(iter(inspect.signature(source).parameters.values())).default is inspect.Parameter.empty
+    if _first_option(source).default is inspect.Parameter.empty
+    and _first_option(source).annotation in (Path, str)
 )
 
 
 class OpenedSource(NamedTuple):
-    """A source, the name of its format, and where it is (None: nowhere on this machine's disk)."""
+    """A source, the name of its format, and where it is (drawn faces: nowhere)."""
 
     format: str
     source: ImageSource
-    path: Path | None
+    paths: list[Path]
 
 
 def open_source(argument: str, format: str = "auto") -> OpenedSource:
@@ -43,7 +50,7 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     if rest.startswith("{"):
         part = load_source(rest, SOURCES)
         source = build(SOURCES[part.name], part.options, Path(), name=name)
-        return OpenedSource(part.name, source, _path_in(part.options))
+        return OpenedSource(part.name, source, paths_in(part.options))
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
     path = Path(rest)
@@ -52,7 +59,7 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     if format == "auto":
         format = recognised(path)
     source = SOURCES[format](path if _takes_a_path(SOURCES[format]) else rest, name=name)
-    return OpenedSource(format, source, path if path.exists() else None)
+    return OpenedSource(format, source, [path] if path.exists() else [])
 
 
 def _split(argument: str) -> tuple[str | None, str]:
@@ -63,17 +70,8 @@ def _split(argument: str) -> tuple[str | None, str]:
     return None, argument
 
 
-def _path_in(options: dict[str, Any]) -> Path | None:
-    """Returns the option `path`, or that of the source that a split is of."""
-    given = options.get("path")
-    if given is None:
-        return _path_in(options["of"]) if "of" in options else None
-    return Path(given)
-
-
 def _takes_a_path(source: Callable) -> bool:
-    first = next(iter(inspect.signature(source, eval_str=True).parameters.values()))
-    return first.annotation is Path
+    return _first_option(source).annotation is Path
 
 
 def recognised(path: Path) -> str:

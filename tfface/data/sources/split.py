@@ -1,6 +1,5 @@
 """A part of the images of another source: its training, validation or test images."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,11 +8,10 @@ from pydantic import Field
 
 from tfface.data import seeding, sources
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.nested import open_nested, read_nested
 from tfface.data.sources.selection import Selection
 from tfface.data.split import most_of_each, split_into_parts
 from tfface.errors import InputError
-from tfface.parts import build
-from tfface.recipe import load_source
 
 PARTS = ("train", "validation", "test")
 _FRACTIONS = (0.7, 0.2, 0.1)
@@ -125,9 +123,7 @@ def _open(
             "that is split"
         )
     if of is not None:
-        given = load_source(json.dumps(of, default=str), sources.SOURCES)
-        table_entry = sources.SOURCES[given.name]
-        return build(table_entry, given.options, paths_start, name=name, paths_start=paths_start)
+        return open_nested(read_nested(of, "source split: of"), paths_start, name)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     return sources.SOURCES[recognised(path)](path, name=name)
