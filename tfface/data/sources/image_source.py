@@ -1,6 +1,7 @@
 """What sources share; the package's docstring lists all that a source has."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tfface.data.dataset_folder import Identity
 from tfface.data.records import Record, attribute_value
 from tfface.errors import InputError
 
-# Read together by one call out of the graph.
+# Read, or given their numbers, together.
 _BLOCK = 64
 
 
@@ -102,10 +103,28 @@ def ordered_indices(
 ) -> tf.data.Dataset:
     """The order of `encoded` for a source that can read any image at once.
 
-    Returns: tf.data of int64 []: `indices`, in a seeded order unless `shuffle_seed` is None, but
-        the first `first` of it.
+    Returns: tf.data of int64 []: `ordered`, but the first `first` of it.
     """
+    return tf.data.Dataset.from_tensor_slices(ordered(indices, shuffle_seed)[first:])
+
+
+def ordered(indices: np.ndarray, shuffle_seed: int | None) -> np.ndarray:
+    """Returns `indices`, in a seeded order unless `shuffle_seed` is None: int64 [n]."""
     order = np.asarray(indices, np.int64)
     if shuffle_seed is not None:
         order = order[seeding.permutation(shuffle_seed, len(order))]
-    return tf.data.Dataset.from_tensor_slices(order[first:])
+    return order
+
+
+def renumbered(
+    dataset: tf.data.Dataset, numbers_of: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.data.Dataset:
+    """Gives the images of another source the indices that they have here.
+
+    Args:
+        dataset: as `encoded` gives it.
+        numbers_of: int64 [n] indices there -> int64 [n] here.
+    """
+    # One by one it would take longer than reading small images.
+    blocks = dataset.batch(_BLOCK)
+    return blocks.map(lambda indices, encoded: (numbers_of(indices), encoded)).unbatch()

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.records import Record
-from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.image_source import ImageSource, renumbered
 
 
 class Selection(ImageSource):
@@ -60,4 +60,4 @@ class Selection(ImageSource):
         places[self._images] = np.arange(self.num_images)
         there = self._source.encoded(self._images[indices], shuffle_seed, first)
         table = tf.constant(places)
-        return there.map(lambda index, image: (table[index], image))
+        return renumbered(there, lambda indices: tf.gather(table, indices))
