@@ -17,7 +17,8 @@ A SOURCE is PATH or NAME=PATH. What a path holds is seen by itself, or said by -
   tfrecord  a converted dataset, or arcface-tf2's .tfrecord files
   tfds      the name of a set of tensorflow-datasets, or a folder that it prepared
 With options a source is written as in a recipe: NAME={source: kface, path: PATH, crop: box}.
-Several sources are joined; people of the same name in two of them stay two identities.
+Several sources are merged; people of the same name in two of them stay two identities. In a
+union they are one: 'NAME={source: union, of: [{source: folder, path: A}, {source: csv, path: B}]}'.
 """
 
 _EXAMPLE = """\
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
                 f"  {source.name} ({source.format}): {source.num_images:,} images of "
                 f"{source.num_identities:,} identities"
             )
+    for note in done.notes:
+        print(f"  {note}")
     print(options.output)
 
 

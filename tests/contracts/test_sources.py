@@ -94,6 +94,27 @@ def _split_of_csv(folder):
     }
 
 
+def _write_union(folder):
+    write_folder(folder / "photos", {"ann": 3, "bob": 2})
+    write_folder(folder / "more", {"cleo": 5, "bob": 2})
+    return {"of": [{"source": "folder", "path": name} for name in ("photos", "more")]}
+
+
+def _union_of_streams(folder):
+    """Two streams, beside a source with attributes."""
+    for name, counts in {"a": {"ann": 2, "bob": 1}, "b": {"bob": 3}}.items():
+        write_folder(folder / name, counts)
+        convert([str(folder / name)], folder / f"{name}_records", num_shards=1)
+    write_folder(folder / "photos", {"cleo/home": 3, "cleo/work": 2, "ann/home": 1})
+    return {
+        "of": [
+            {"source": "tfrecord", "path": "a_records"},
+            {"source": "folder", "path": "photos"},
+            {"source": "tfrecord", "path": "b_records"},
+        ]
+    }
+
+
 # Writes what the source reads below a folder, and returns the source's options. A key is that of
 # `SOURCES`, and after a comma, where a source reads several things, which it is.
 MAKERS = {
@@ -109,6 +130,8 @@ MAKERS = {
     "synthetic": lambda _: {"num_identities": 3, "images_per_identity": 4, "size": 32},
     "split": _write_split,
     "split, of": _split_of_csv,
+    "union": _write_union,
+    "union, streams": _union_of_streams,
 }
 
 

@@ -38,6 +38,7 @@ class Pool:
         labels: int32 [all images]: the position in `identities`.
         is_chosen: bool [all images].
         left_out: (why, identities, images) for each reason to leave some out.
+        notes: of all sources.
     """
 
     def __init__(self, arguments: Sequence[str], format: str = "auto"):
@@ -67,6 +68,7 @@ class Pool:
         )
         self.is_chosen = np.ones(len(self.labels), bool)
         self.left_out = [entry for source in self.sources for entry in source.left_out]
+        self.notes = [note for source in self.sources for note in source.notes]
 
     @property
     def images_per_identity(self) -> np.ndarray:

@@ -39,10 +39,11 @@ _MOST_NAMED = 20
 
 
 class Conversion(NamedTuple):
-    """The dataset as written, and whether the output held this very dataset already."""
+    """The dataset as written, whether the output held it already, and the sources' notes."""
 
     dataset: DatasetFolder
     was_finished: bool
+    notes: list[str]
 
 
 def convert(
@@ -109,7 +110,7 @@ def convert(
     plan = planned() if on_bad_image == "error" else None
     with locked(output):
         if _is_finished(output, settings):
-            return Conversion(dataset_folder.read(output), was_finished=True)
+            return Conversion(dataset_folder.read(output), was_finished=True, notes=pool.notes)
         _begin(output, settings)
         if plan is None:
             _leave_out_bad_images(pool, output, num_workers)
@@ -131,7 +132,7 @@ def convert(
         writer.remove_notes()
         for note in output.glob(_CHECKED_FILE.format("*")):
             note.unlink()
-    return Conversion(dataset, was_finished=False)
+    return Conversion(dataset, was_finished=False, notes=pool.notes)
 
 
 def _begin(output: Path, settings: dict[str, Any]) -> None:

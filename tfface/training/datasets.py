@@ -1,6 +1,7 @@
 """The data of a run: its source, the split, and the pipelines made from them."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ class RunData:
         description: one line on all that.
         test_images: images of the identities to be classified after training, or None.
         sources: what `describe_source` says of the sources, by their places in the recipe.
+        notes: what sources have to say to the user.
     """
 
     identities: list[str]
@@ -60,6 +62,7 @@ class RunData:
     description: str
     test_images: ImageSource | None = None
     sources: dict[str, dict] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def load_data(
@@ -88,6 +91,13 @@ def load_data(
     data.sources["data.train"] = describe_source(source)
     if validation_source is not None:
         data.sources["data.validation"] = describe_source(validation_source)
+    data.notes = _notes(
+        {
+            "data.train": source,
+            "data.validation": validation_source,
+            "evaluation.classification": test_images,
+        }
+    )
     if test_images is not None:
         data.test_images = _of_identities(test_images, source, excluded, data.identities)
         data.description += f", {data.test_images.num_images:,} images to test"
@@ -265,6 +275,18 @@ def _of_identities(
 
 def _source(part: SourcePart, data_dir: Path):
     return build(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
+
+
+def _notes(opened: Mapping[str, ImageSource | None]) -> list[str]:
+    """Returns the notes of sources, by their places in the recipe, each once.
+
+    Parts of a split have those of what is split.
+    """
+    place_of: dict[str, str] = {}
+    for place, source in opened.items():
+        for note in source.notes if source is not None else ():
+            place_of.setdefault(note, place)
+    return [f"{place}: {note}" for note, place in place_of.items()]
 
 
 def _load_test_sets(arguments: list[str], data_dir: Path) -> list[PairSet]:

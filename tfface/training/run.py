@@ -78,6 +78,8 @@ def _train(
     data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
     distribution.check_batch(data.train.batch_size)
     print(f"data: {data.description}", flush=True)
+    for note in data.notes:
+        print(f"  {note}", flush=True)
     if processes.is_writer():
         run.check_data(data.sources)
         _write_identities(run.identities, data.identities)

@@ -26,6 +26,7 @@ from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
+from tfface.data.sources.union import UnionSource
 
 SOURCES = {
     "folder": FolderSource,
@@ -36,6 +37,7 @@ SOURCES = {
     "tfds": open_tfds,
     "synthetic": SyntheticSource,
     "split": open_split,
+    "union": UnionSource,
 }
 
 # The first that says yes of a path is its format when none is given.

@@ -51,6 +51,11 @@ class ImageSource(ABC):
         """(why, identities, images) for what the source holds but was told to leave out."""
         return []
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """Lines that the user should see once, when the source begins to be used."""
+        return []
+
     @property
     @abstractmethod
     def fingerprint(self) -> str:
@@ -66,6 +71,10 @@ class ImageSource(ABC):
 
         Raises InputError: it can't be read.
         """
+
+    def origins(self, images: np.ndarray) -> list[tuple["ImageSource", np.ndarray]]:
+        """Returns where images are: for each source that is made of no other, the images there."""
+        return [(self, images)]
 
     def attribute(self, name: str) -> np.ndarray:
         """Returns what an attribute is of every image: text, object [num_images], "" for unknown.

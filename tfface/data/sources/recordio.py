@@ -39,6 +39,8 @@ class RecordIOSource(ImageSource):
         empty_identities: what to do when the files speak of identities without images: `error`, or
             `skip` to leave them out, which `left_out` then tells.
         name: what to call this source in `Identity.source`; by default the folder's name.
+    Attributes:
+        path: the `.rec` file.
     Raises InputError: a file is missing or damaged, the files contradict each other, a label is no
         identity, a record holds no image, an identity has none.
     """
@@ -52,6 +54,7 @@ class RecordIOSource(ImageSource):
         name: str | None = None,
     ):
         path = _find_rec(Path(path))
+        self.path = path
         self.name = name or path.resolve().parent.name
         self._file = RecordIOFile(path)
         self._options = (label, empty_identities)

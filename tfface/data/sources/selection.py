@@ -35,6 +35,7 @@ class Selection(ImageSource):
         self.is_stream = source.is_stream
         self.image_size = source.image_size
         self.left_out = [*source.left_out, *([left_out] if left_out else [])]
+        self.notes = source.notes
         self._source = source
         self._images = np.asarray(images, np.int64)
 
@@ -49,6 +50,9 @@ class Selection(ImageSource):
 
     def read(self, index: int) -> Record:
         return self._source.read(int(self._images[index]))
+
+    def origins(self, images: np.ndarray) -> list[tuple[ImageSource, np.ndarray]]:
+        return self._source.origins(self._images[images])
 
     def _attribute_values(self, name: str) -> np.ndarray:
         return self._source.attribute(name)[self._images]

@@ -1,0 +1,296 @@
+"""Several sources as one: identities of the same name are one identity."""
+
+import hashlib
+import itertools
+import os
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+from tfface.data import seeding
+from tfface.data.dataset_folder import Identity
+from tfface.data.records import Record, attribute_features
+from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.image_source import ImageSource, ordered, renumbered
+from tfface.data.sources.nested import open_nested, paths_in, read_nested
+from tfface.data.sources.recordio import RecordIOSource
+from tfface.errors import InputError
+from tfface.files import printable
+
+# The attribute that says which member an image is from.
+SOURCE = "source"
+_MOST_NAMED = 5
+
+
+class UnionSource(ImageSource):
+    """All images of several sources, its members.
+
+    The identities are those of the first member in its order, then those of the second that are
+    new by name, and so on. The images of a member follow those of the one before it.
+
+    An image has the attributes that any member has, "" where its own has none of that name, and
+    the attribute `source`, its member's name, unless a member has one called that itself. A member
+    is called what it calls itself, with folders above it where two call themselves the same.
+
+    Args:
+        of: the members, each as a recipe says a source, with its options.
+        name: what to call the source in `Identity.source`; by default the members' names with `+`.
+        paths_start: where relative paths in `of` start.
+    Raises InputError: a member can't be opened, or has two identities of one name; two members
+        hold the same images.
+    """
+
+    def __init__(
+        self,
+        of: Annotated[list[dict[str, Any]], Field(min_length=2)],
+        *,
+        name: str | None = None,
+        paths_start: Path = Path(),
+    ):
+        parts = [
+            read_nested(given, f"source union: of.{number}") for number, given in enumerate(of)
+        ]
+        members = [open_nested(part, paths_start) for part in parts]
+        for number, member in enumerate(members):
+            _check_names_differ(number, member)
+        _check_apart(members)
+        self._members = members
+        self._names = _names(members, [paths_in(part.options) for part in parts], paths_start)
+        self._starts = np.cumsum([0] + [member.num_images for member in members])
+        self.name = name or "+".join(self._names)
+        labels: dict[str, int] = {}
+        for member in members:
+            for identity in member.identities:
+                labels.setdefault(identity.name, len(labels))
+        self._label_of = labels
+        self.identities = [Identity(identity, self.name) for identity in labels]
+        attributes = [name for member in members for name in member.attribute_names]
+        self._adds_source = SOURCE not in attributes
+        self.attribute_names = tuple(
+            dict.fromkeys([*attributes, SOURCE] if self._adds_source else attributes)
+        )
+        self.is_stream = any(member.is_stream for member in members)
+        sizes = {member.image_size for member in members}
+        self.image_size = sizes.pop() if len(sizes) == 1 else None
+
+    @property
+    def num_images(self) -> int:
+        # Known before the labels are.
+        return int(self._starts[-1])
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return np.concatenate(
+            [
+                np.array([self._label_of[name] for name in names], np.int32)[member.labels]
+                for names, member in zip(self._member_identities, self._members, strict=True)
+            ]
+        )
+
+    @cached_property
+    def left_out(self) -> list[tuple[str, int, int]]:
+        return [
+            (f"{why} (in {name})", num_identities, num_images)
+            for name, member in zip(self._names, self._members, strict=True)
+            for why, num_identities, num_images in member.left_out
+        ]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What each member gives, and whose names are in one member alone."""
+        lines = [
+            f"{name}: {member.num_images:,} images of {member.num_identities:,} identities"
+            for name, member in zip(self._names, self._members, strict=True)
+        ]
+        times = Counter(itertools.chain.from_iterable(self._member_identities))
+        strangers = []
+        for name, identities in zip(self._names, self._member_identities, strict=True):
+            alone = [identity for identity in identities if times[identity] == 1]
+            if len(alone) == len(identities):
+                strangers.append(f"'{name}' ({_listed(alone)})")
+            elif alone:
+                verb = "is" if len(alone) == 1 else "are"
+                lines.append(
+                    f"{len(alone):,} of {len(times):,} identities {verb} only in '{name}': "
+                    f"{_listed(alone)}"
+                )
+        if strangers:
+            lines.append(
+                f"warning: no identity of {' or of '.join(strangers)} is in another source of the "
+                "union, which joins by name: see whether names or folders differ by mistake"
+            )
+        lines += [
+            f"{name}: {note}"
+            for name, member in zip(self._names, self._members, strict=True)
+            for note in member.notes
+        ]
+        return [printable(line) for line in lines]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the members' names and fingerprints."""
+        fingerprints = [member.fingerprint for member in self._members]
+        content = repr(list(zip(self._names, fingerprints, strict=True)))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def filename(self, index: int) -> str:
+        number, there = self._locate(index)
+        return f"{self._names[number]}/{self._members[number].filename(there)}"
+
+    def read(self, index: int) -> Record:
+        number, there = self._locate(index)
+        name, record = self._names[number], self._members[number].read(there)
+        attributes = dict(record.attributes)
+        if self._adds_source:
+            attributes |= attribute_features({SOURCE: name})
+        return Record(record.encoded, f"{name}/{record.filename}", attributes)
+
+    def origins(self, images: np.ndarray) -> list[tuple[ImageSource, np.ndarray]]:
+        members = self._member_of(images)
+        return [
+            origin
+            for number, member in enumerate(self._members)
+            for origin in member.origins(images[members == number] - self._starts[number])
+        ]
+
+    def _attribute_values(self, name: str) -> np.ndarray:
+        if name == SOURCE and self._adds_source:
+            return np.repeat(np.array(self._names, object), np.diff(self._starts))
+        return np.concatenate(
+            [
+                member.attribute(name)
+                if name in member.attribute_names
+                else np.full(member.num_images, "", object)
+                for member in self._members
+            ]
+        )
+
+    def encoded(
+        self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
+    ) -> tf.data.Dataset:
+        """As in `tfface.data.sources`; images of a member that is a stream come as it gives them.
+
+        Which member is next is decided by the order of all images. Each reads its own by itself.
+        """
+        order = ordered(indices, shuffle_seed)
+        turns = self._member_of(order)
+        used = np.unique(turns[first:])
+        if not len(used):
+            return self._encoded_of(0, order[:0], None, 0)
+        datasets = [
+            self._encoded_of(
+                number,
+                order[turns == number],
+                shuffle_seed,
+                int(np.count_nonzero(turns[:first] == number)),
+            )
+            for number in used.tolist()
+        ]
+        choices = tf.data.Dataset.from_tensor_slices(np.searchsorted(used, turns[first:]))
+        return tf.data.Dataset.choose_from_datasets(datasets, choices)
+
+    def _encoded_of(
+        self, number: int, order: np.ndarray, shuffle_seed: int | None, first: int
+    ) -> tf.data.Dataset:
+        """(index, encoded) of one member's images, already in the order wanted of them."""
+        member, start = self._members[number], int(self._starts[number])
+        # A stream takes no order and must shuffle by itself.
+        seed = None
+        if shuffle_seed is not None and member.is_stream:
+            seed = seeding.fold(shuffle_seed, number)
+        return renumbered(member.encoded(order - start, seed, first), lambda there: there + start)
+
+    @property
+    def _member_identities(self) -> list[list[str]]:
+        return [[identity.name for identity in member.identities] for member in self._members]
+
+    def _member_of(self, images: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self._starts, images, side="right") - 1
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Returns the number of an image's member, and the image's number there."""
+        number = int(self._member_of(np.int64(index)))
+        return number, index - int(self._starts[number])
+
+
+def _names(
+    members: Sequence[ImageSource], paths: Sequence[list[Path]], paths_start: Path
+) -> list[str]:
+    """Returns what to call each member; all are different.
+
+    Args:
+        paths: of each member.
+    """
+    names = [member.name for member in members]
+    if _differ(names):
+        return names
+    if all(len(found) == 1 for found in paths):
+        # As much of the ends of the paths as it takes.
+        folders = [(paths_start / path).resolve().parts[1:] for [path] in paths]
+        for depth in range(2, max(map(len, folders)) + 1):
+            ends = ["/".join(parts[-depth:]) for parts in folders]
+            if _differ(ends):
+                return ends
+    return [f"{name}-{number}" for number, name in enumerate(names, 1)]
+
+
+def _differ(names: Sequence[str]) -> bool:
+    return len(set(names)) == len(names)
+
+
+def _check_names_differ(number: int, member: ImageSource) -> None:
+    """Raises InputError: two identities of a member have one name."""
+    times = Counter(identity.name for identity in member.identities)
+    name, most = times.most_common(1)[0]
+    if most > 1:
+        raise InputError(
+            f"source union: of.{number}: {member.name} has {most} identities called "
+            f"'{printable(name)}', and a union joins by name: convert it again with one identity "
+            "for each name"
+        )
+
+
+def _check_apart(members: Sequence[ImageSource]) -> None:
+    """Raises InputError: two members have images in common."""
+    origins = [member.origins(np.arange(member.num_images)) for member in members]
+    for (one, these), (other, those) in itertools.combinations(enumerate(origins), 2):
+        if any(_share_images(this, that) for this, that in itertools.product(these, those)):
+            raise InputError(
+                f"source union: of.{one} ({members[one].name}) and of.{other} "
+                f"({members[other].name}) have images in common: give each image once"
+            )
+
+
+def _share_images(
+    one: tuple[ImageSource, np.ndarray], other: tuple[ImageSource, np.ndarray]
+) -> bool:
+    """Whether two sources, of which some images are taken, have some of these in common."""
+    (first, these), (second, those) = one, other
+    if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
+        roots = first.root.resolve(), second.root.resolve()
+        # Else all their paths are different, and there may be very many.
+        if not any(a.is_relative_to(b) for a, b in itertools.permutations(roots)):
+            return False
+        paths, others = (
+            {os.path.join(root, source.filename(index)) for index in images.tolist()}
+            for root, (source, images) in zip(roots, (one, other), strict=True)
+        )
+        return not paths.isdisjoint(others)
+    if first.fingerprint == second.fingerprint:
+        return bool(len(np.intersect1d(these, those)))
+    return not _record_files(first).isdisjoint(_record_files(second))
+
+
+def _record_files(source: ImageSource) -> set[Path]:
+    files = [source.path] if isinstance(source, RecordIOSource) else source.record_files
+    return {file.resolve() for file in files}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
