@@ -351,3 +351,18 @@ def test_a_member_with_two_people_of_one_name(folder, tmp_path):
     merged = {"source": "tfrecord", "path": str(tmp_path / "merged")}
     with pytest.raises(InputError, match=r"of\.1: merged has 2 identities called 'bob', and a uni"):
         UnionSource([OF[0], merged], paths_start=folder)
+
+
+def test_real_sources_of_two_formats(test_data, tmp_path):
+    paths = {"recordio": "faces_rec", "kface": "kface_shaped"}
+    of = [{"source": k, "path": str(test_data / "fixtures" / v)} for k, v in paths.items()]
+    done = convert([f"both={json.dumps({'source': 'union', 'of': of})}"], tmp_path / "out")
+    members = [open_source(entry["path"]).source for entry in of]
+    assert done.dataset.num_images == sum(member.num_images for member in members)
+    assert len(done.dataset.identities) == sum(member.num_identities for member in members)
+    converted = DatasetSource(tmp_path / "out")
+    assert set(members[1].attribute_names) | {"source"} == set(converted.attribute_names)
+    places, number = np.unique(converted.attribute("source"), return_counts=True)
+    assert dict(zip(places, number, strict=True)) == {
+        member.name: member.num_images for member in members
+    }

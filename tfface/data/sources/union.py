@@ -215,7 +215,7 @@ class UnionSource(ImageSource):
 
     def _locate(self, index: int) -> tuple[int, int]:
         """Returns the number of an image's member, and the image's number there."""
-        number = int(self._member_of(np.int64(index)))
+        number = int(self._member_of(np.array(index)))
         return number, index - int(self._starts[number])
 
 
