@@ -81,8 +81,9 @@ def test_a_result_or_one_clear_line(outcomes, kind):
     texts = outcomes[kind]
     wrong = {case: text for case, text in enumerate(texts) if not text.startswith(FINE)}
     assert not wrong
-    # Damage that nobody notices, or a reader that refuses everything, would test nothing.
-    assert {text.split()[0] for text in texts} == {"gave", "InputError"}
+    # Damage that nobody notices would test nothing. That whole files are read, and not refused, was
+    # seen before the first case; of forty damaged ones it may be none.
+    assert "InputError" in {text.split()[0] for text in texts}
 
 
 def test_no_code_was_run(outcomes, folder):

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -330,6 +331,10 @@ class TestLostProcess:
         for line in parent.stdout:
             if "all 1/5" in line:
                 break
+        # It is written beside the training.
+        while not [*(run / "checkpoints").glob("checkpoint-*.npz")]:
+            assert parent.poll() is None
+            time.sleep(0.05)
         os.kill(child_of(parent.pid, "--process-id\x001"), signal.SIGKILL)
         _, error = parent.communicate(timeout=30)
         assert parent.returncode == 2, error
