@@ -14,6 +14,7 @@ PACKAGE = ROOT / "tfface"
 LEVELS = {
     "errors": 0,
     "onednn": 0,
+    "parent_process": 0,
     "typing": 0,
     "files": 1,
     "npz_file": 2,

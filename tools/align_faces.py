@@ -65,6 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
         f"{'already aligned' if plan.is_finished else 'aligned'} {done.num_faces:,} faces of "
         f"{done.num_photos:,} photos; {without}, see {options.output / REPORT}"
     )
+    if not done.num_faces:
+        raise InputError(
+            f"{options.source}: no face was aligned; {options.output / REPORT} says of each photo "
+            "why"
+        )
     print(options.output)
 
 

@@ -148,6 +148,9 @@ def warn(text: str) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Calls a tool's `main` and exits: 0 when it returns, 2 with one line when the input is bad."""
+    from tfface.parent_process import end_with_parent
+
+    end_with_parent()
     try:
         main()
     except InputError as error:

@@ -58,7 +58,7 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
     """Runs this tool as several processes, and returns when all have ended well.
 
     What process 0 says is passed on; the others are heard when they fail. When one is lost, the
-    others are ended.
+    others are ended. When this process is killed, they end as by SIGTERM.
 
     Args:
         arguments: of the tool.
@@ -66,10 +66,16 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
     Raises InputError: one was lost. SystemExit: process 0 has failed and has said why, or they were
         asked to end and have ended.
     """
+    from tfface.parent_process import named_in
+
     _, rest = _only_option().parse_known_args(arguments)
     # Of the same kind as on a cluster: an accelerator can't be shared by processes.
-    environment = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
+    of_children = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
+    environment = named_in(of_children)
     signal.signal(signal.SIGTERM, _interrupt)
+    # Else nohup has started this process, to outlive its terminal.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
     coordinator = f"127.0.0.1:{_free_port()}"
     with tempfile.TemporaryFile() as heard:
         children = [
@@ -87,10 +93,10 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         try:
             _wait(children, heard, how_to_go_on)
         except KeyboardInterrupt as interruption:
-            # The terminal interrupts all of them, SIGTERM only this one.
+            # Ctrl-C reaches all of them, other signals may have reached only this one.
             if isinstance(interruption, _Terminated):
                 for child in children:
-                    child.terminate()
+                    child.send_signal(interruption.number)
             # They write a checkpoint, and process 0 says what there is to say.
             sys.exit(max(child.wait() for child in children))
         finally:
@@ -163,8 +169,12 @@ def _free_port() -> int:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM has come."""
+    """SIGTERM or SIGHUP has come."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
 
 
-def _interrupt(*_) -> None:
-    raise _Terminated
+def _interrupt(number: int, frame) -> None:
+    raise _Terminated(number)

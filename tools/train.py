@@ -38,12 +38,17 @@ def main(arguments: list[str] | None = None) -> None:
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
     if options.coordinator is not None:
         processes.join(options.coordinator, options.num_processes, options.process_id)
+    exit_code = 0
     with command.interruptible(_GO_ON), processes.together(_GO_ON):
         try:
             print(train(loaded, run_dir, options.data_dir, resume=options.resume))
         except Interruption as interruption:
+            # All processes have written their checkpoint: they part as after a whole run.
+            exit_code = interruption.exit_code
             print(f"{interruption}: the run has ended before its time; to go on with it:")
             print(_resume_command(sys.argv[1:] if arguments is None else arguments))
+    if exit_code:
+        sys.exit(exit_code)
 
 
 def _resume_command(arguments: list[str]) -> str:

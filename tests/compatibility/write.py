@@ -134,7 +134,7 @@ def _write_runs(folder: Path) -> None:
     common = (folder / "recipe.yaml", "--data-dir", folder, "--run-dir")
     finished, interrupted = folder / "finished_run", folder / "interrupted_run"
     said("train", *common, finished)
-    with _interrupting(INTERRUPTED_AFTER):
+    with _interrupting(INTERRUPTED_AFTER), pytest.raises(SystemExit, match="143"):
         said("train", *common, interrupted)
     epochs = (interrupted / "metrics.jsonl").read_text().count('"epoch"')
     if epochs != 3 or (interrupted / "model.keras").exists():

@@ -41,6 +41,22 @@ def test_real_photos(test_data, tmp_path):
     assert "other options (size 112x96, not 112x112): choose another output" in other.stderr
 
 
+def test_no_face_at_all_is_no_success(tmp_path):
+    """Whoever goes on with the next command would have no faces."""
+    pytest.importorskip("mtcnn")
+    output = tmp_path / "faces"
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (64, 64), "grey").save(tmp_path / "photos" / "grey.png")
+    for word in ("aligned", "already aligned"):
+        done = call_tool(align_faces.main, tmp_path / "photos", output)
+        assert done.returncode == 2
+        assert done.stdout.startswith(f"{word} 0 faces of 1 photos; 1 without a face")
+        assert done.stderr == (
+            f"error: {tmp_path / 'photos'}: no face was aligned; {output / 'report.csv'} says of "
+            "each photo why\n"
+        )
+
+
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     result = call_tool(align_faces.main, tmp_path / "gone", tmp_path / "out")
     assert result.returncode == 2

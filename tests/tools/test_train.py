@@ -94,11 +94,22 @@ def test_run_folder_that_can_not_be_written(recipe):
     assert "can't be made" in lines[0]
 
 
+def restore_signals() -> None:
+    """Else a shell's background job ignores SIGINT, and what nohup started SIGHUP."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.faults), signal.SIGTERM]
+    ("number", "exit_code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.faults),
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.faults),
+    ],
 )
-def test_ends_by_a_signal_with_a_checkpoint(recipe, number):
-    """While it trains: exit code 0 and, last of all, the command that goes on."""
+def test_ends_by_a_signal_with_a_checkpoint(recipe, number, exit_code):
+    """While it trains: the signal's exit code and, last of all, the command that goes on."""
     arguments = [
         recipe,
         "--run-dir",
@@ -111,15 +122,14 @@ def test_ends_by_a_signal_with_a_checkpoint(recipe, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job ignores SIGINT, and its children would too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=restore_signals,
     )
     for line in process.stdout:
         if "all 2/5000" in line:
             break
     process.send_signal(number)
     said, error = process.communicate(timeout=60)
-    assert process.returncode == 0, error
+    assert process.returncode == exit_code, error
     *_, why, how = said.splitlines()
     assert why == f"{number.name}: the run has ended before its time; to go on with it:"
     assert how.startswith("python ")

@@ -12,11 +12,14 @@ from tfface.training.comparison import compare, plan
 from tfface.training.variants import read_varied
 
 # Writes what a finished run leaves, and the accuracy that the recipe's batch size stands for; it
-# fails for a batch size of 3, with 4 it is killed, with 5 it measures nothing.
+# fails for a batch size of 3, with 4 it is killed, with 5 it measures nothing, with 9 it is asked
+# to end and does.
 TRAINER = """
 import json, os, pathlib, signal, sys, yaml
 recipe, run = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[3])
 assert sys.argv[2:5:2] == ["--run-dir", "--resume"]
+# So that it ends when the comparison is killed.
+assert os.environ["TFFACE_PARENT_PROCESS"] == str(os.getppid())
 given = yaml.safe_load(recipe.read_text())
 size, seed = given["data"]["batch_size"], given["training"]["seed"]
 print("run:", run)
@@ -25,6 +28,9 @@ if size == 3:
     sys.exit(2)
 if size == 4:
     os.kill(os.getpid(), signal.SIGKILL)
+if size == 9:
+    print("the command that goes on")
+    sys.exit(143)
 run.mkdir(parents=True, exist_ok=True)
 (run / "recipe.yaml").write_text(recipe.read_text())
 accuracy = None if size == 5 else size / 100 + seed / 1000
@@ -91,6 +97,7 @@ def test_finished_runs_are_kept(recipe):
     [
         (3, "^the data are gone$"),
         (4, "^the process was ended by SIGKILL, which the system does when memory runs out$"),
+        (9, "^the process was ended by SIGTERM$"),
         (5, "^has measured no val_accuracy$"),
     ],
 )

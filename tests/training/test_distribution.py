@@ -315,10 +315,29 @@ class TestLostProcess:
                 break
         parent.terminate()
         said, error = parent.communicate(timeout=120)
-        assert parent.returncode == 0, error
+        assert parent.returncode == 143, error
         *_, why, how = said.splitlines()
         assert why == "SIGTERM: the run has ended before its time; to go on with it:"
         assert how.endswith("--local-processes 2 --resume")
+        assert read_progress(newest_checkpoint(run)).total_steps > 4
+
+    def test_children_of_a_killed_parent_end_with_a_checkpoint(self, tmp_path):
+        run = tmp_path / "run"
+        many = ("--set", "training.stages.0.epochs=500", "--set", DATA, "--local-processes", "2")
+        parent = subprocess.Popen(
+            self.command(tmp_path, run, *many),
+            env=os.environ | jax_devices(1),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in parent.stdout:
+            if "all 2/500" in line:
+                break
+        parent.kill()
+        # Process 0 has the pipe open as long as it runs.
+        said = parent.stdout.read()
+        parent.wait()
+        assert "SIGTERM: the run has ended before its time; to go on with it:" in said
         assert read_progress(newest_checkpoint(run)).total_steps > 4
 
     def test_others_end_and_the_run_goes_on(self, tmp_path, four_devices):

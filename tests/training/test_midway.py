@@ -133,6 +133,38 @@ def test_a_signal_in_validation(tmp_path, monkeypatch):
     assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
 
 
+def test_a_terminal_that_is_closed(monkeypatch):
+    """SIGHUP; nohup has it ignored, and so does a run that nohup starts."""
+    monkeypatch.setattr(os, "isatty", lambda stream: False)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    kept = os.dup(1)
+    controller, terminal = os.openpty()
+    try:
+        os.dup2(terminal, 1)
+        with Interruptions() as interruptions, interruptions.deferred():
+            os.kill(os.getpid(), signal.SIGHUP)
+        said_to = os.fstat(1).st_rdev
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Interruptions():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        os.dup2(kept, 1)
+        for handle in (kept, controller, terminal):
+            os.close(handle)
+        signal.signal(signal.SIGHUP, before)
+    assert interruptions.requested == "SIGHUP"
+    assert said_to == os.stat(os.devnull).st_rdev
+    with pytest.raises(Interruption, match="SIGHUP") as raised:
+        interruptions.check()
+    assert raised.value.exit_code == 129
+
+
+def test_who_has_not_heard_the_signal_itself_ends_as_by_sigterm():
+    """Of several processes one may have been asked alone."""
+    assert (str(Interruption("")), Interruption("").exit_code) == ("SIGTERM", 143)
+    assert Interruption("SIGINT").exit_code == 130
+
+
 def test_a_second_interrupt_ends_at_once():
     with Interruptions() as interruptions, interruptions.deferred():
         os.kill(os.getpid(), signal.SIGINT)
@@ -141,7 +173,7 @@ def test_a_second_interrupt_ends_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch):
+def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch, capsys):
     def fail(self, *args, **kwargs):
         raise KeyboardInterrupt
 
@@ -151,7 +183,11 @@ def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch):
     assert newest_checkpoint(tmp_path / "run").name.endswith("-stage-0-step-0-kept-0.npz")
     monkeypatch.undo()
     recipe = load_tiny(tmp_path, *ONE_STAGE, "training.seed=7", "model.embedding_size=4")
+    capsys.readouterr()
     run = train(recipe, tmp_path / "run", tmp_path, resume=True)
+    assert capsys.readouterr().out.startswith(
+        f"--resume: {run} holds no checkpoint; the run starts anew\n"
+    )
     assert_same_run(run, train(recipe, tmp_path / "other", tmp_path))
 
 

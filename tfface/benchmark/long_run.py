@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.parent_process import end_with_parent
 from tfface.recipe import Recipe
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training.run_folder import RunFolder
@@ -107,6 +108,7 @@ def _late(samples: Sequence[Sample]) -> Sequence[Sample]:
 def _train(recipe: Recipe, run_dir: Path, data_dir: Path) -> None:
     from tfface.training.run import train
 
+    end_with_parent(multiprocessing.parent_process().pid)
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         train(recipe, run_dir, data_dir)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from tfface.errors import InputError
+from tfface.parent_process import end_with_parent
 
 Result = TypeVar("Result")
 
@@ -30,7 +31,8 @@ class OwnProcess:
     def __enter__(self) -> "OwnProcess":
         self._heard = self._end.enter_context(tempfile.TemporaryFile())
         with _stderr_into(self._heard), _with_variables(self._environment):
-            self._pool = self._end.enter_context(multiprocessing.get_context("spawn").Pool(1))
+            pool = multiprocessing.get_context("spawn").Pool(1, end_with_parent, (os.getpid(),))
+            self._pool = self._end.enter_context(pool)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -14,6 +14,7 @@ from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.files import locked, replacing
 from tfface.metrics.spread import paired_difference, spread
+from tfface.parent_process import named_in
 from tfface.progress import progress
 from tfface.recipe import Recipe
 from tfface.training.parts import TABLES
@@ -25,6 +26,8 @@ from tfface.training.variants import Variant, Varied, make_variants
 # together with this process.
 _SECONDS_TO_STOP = (5, 20)
 _LONGEST_REASON = 300
+# Exit codes of the training tool.
+_ENDED_BY_SIGNAL = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
 
 @dataclass
@@ -264,7 +267,7 @@ def _run(run: PlannedRun, train: Sequence[str], bar: tqdm) -> str:
             text=True,
             errors="replace",
             # So that its last line is the last that it said.
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=named_in({**os.environ, "PYTHONUNBUFFERED": "1"}),
         ) as process,
     ):
         try:
@@ -292,8 +295,10 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _reason(code: int, lines: Sequence[str]) -> str:
-    if code < 0:
-        name = signal.Signals(-code).name
+    # The tool ends so after a checkpoint, a process without a handler at once.
+    by_signal = code - 128 if code in _ENDED_BY_SIGNAL else -code
+    if by_signal > 0:
+        name = signal.Signals(by_signal).name
         hint = ", which the system does when memory runs out" if name == "SIGKILL" else ""
         return f"the process was ended by {name}{hint}"
     errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]

@@ -91,6 +91,8 @@ class RunFolder:
         remove_partial(self.path)
         if self.has_begun():
             self._say_what_differs()
+        elif resume:
+            print(f"--resume: {self.path} holds no checkpoint; the run starts anew", flush=True)
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
         write_json(self.environment, environment())

@@ -1,0 +1,42 @@
+"""Processes that end with the one that started them, also where that one is killed.
+
+The parent gives `named_in` the environment of the child, and the child calls `end_with_parent`,
+which all tools do.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+
+# Whose process number is the parent's.
+_VARIABLE = "TFFACE_PARENT_PROCESS"
+_POLL_SECONDS = 1.0
+
+
+def named_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment of a child that is to end with this process."""
+    return {**environment, _VARIABLE: str(os.getpid())}
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Sends this process SIGTERM as soon as its parent is gone; a run then writes a checkpoint.
+
+    Args:
+        parent: the process number of who started this one; by default what the environment says,
+            and nothing happens where that says nothing.
+    """
+    # Children of this process have another parent.
+    given = os.environ.pop(_VARIABLE, None)
+    if parent is None:
+        if given is None:
+            return
+        parent = int(given)
+    threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
