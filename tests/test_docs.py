@@ -185,3 +185,9 @@ def help_of(tool: str, words: list[str]) -> str:
 
 def test_there_are_commands_to_check():
     assert len(COMMANDS) > 8
+
+
+def test_pages_with_commands_say_how_to_activate_the_environment():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        assert "python tools/" not in text or "source .venv/bin/activate" in text, page

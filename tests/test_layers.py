@@ -15,6 +15,7 @@ LEVELS = {
     "errors": 0,
     "onednn": 0,
     "parent_process": 0,
+    "paths": 0,
     "typing": 0,
     "files": 1,
     "npz_file": 2,

@@ -15,6 +15,8 @@ from typing import Any
 
 import pydantic
 
+from tfface.paths import expanded
+
 Table = Mapping[str, Callable]
 
 # Types are not converted silently: `epochs: "3"`, or `true` for a number, is a mistake.
@@ -48,7 +50,7 @@ def build(part: Callable, options: Mapping[str, Any], data_dir: Path, **given: A
             parameter of `part` that is not in it and has no default is a TypeError.
     """
     resolved = {
-        name: data_dir / value if isinstance(value, Path) else value
+        name: data_dir / expanded(value) if isinstance(value, Path) else value
         for name, value in options.items()
     }
     wanted = [

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 import command
 from tfface.errors import InputError
@@ -79,8 +78,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", type=Path, metavar="SRC", help="a folder of photos, or a photo")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    parser.add_argument(
+        "source", type=command.path, metavar="SRC", help="a folder of photos, or a photo"
+    )
+    parser.add_argument("output", type=command.path, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--size",
         type=command.image_size,

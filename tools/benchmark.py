@@ -177,7 +177,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--work-dir",
-        type=Path,
+        type=command.path,
         metavar="D",
         help="where the files go meanwhile, 15 KB for each image (default: the system's)",
     )
@@ -244,7 +244,7 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--work-dir",
-        type=Path,
+        type=command.path,
         metavar="D",
         help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
     )

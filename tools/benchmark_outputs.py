@@ -4,11 +4,15 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import command
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds --json and --plots to a command's parser."""
-    parser.add_argument("--json", type=Path, metavar="F", help="write the rows to this file")
-    parser.add_argument("--plots", type=Path, metavar="D", help="draw them here")
+    parser.add_argument(
+        "--json", type=command.path, metavar="F", help="write the rows to this file"
+    )
+    parser.add_argument("--plots", type=command.path, metavar="D", help="draw them here")
 
 
 def check(options: argparse.Namespace) -> None:

@@ -13,15 +13,67 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+_ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_ROOT))
+
+
+def _how_to_get_the_environment():
+    activate = os.path.join(os.path.relpath(str(_ROOT)), ".venv", "bin", "activate")
+    if os.path.exists(activate):
+        return "activate the environment first: source " + activate
+    return (
+        "make the environment with 'make quickstart' (or install requirements.txt into one of "
+        "Python 3.11 to 3.13), and activate it: source .venv/bin/activate"
+    )
+
+
+# An older Python understands this file as far as here, and none of the modules that follow.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.stderr.write(
+        "error: tfface needs Python 3.11 to 3.13, and {} is {}.{}; {}\n".format(
+            sys.executable, *sys.version_info[:2], _how_to_get_the_environment()
+        )
+    )
+    sys.exit(2)
+
+
+def _open_closed_streams() -> None:
+    """Lets what the starter has closed lead nowhere.
+
+    Else the next files that are opened would be what libraries write their notes to.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is taken.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+_open_closed_streams()
 
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tfface.errors import InputError
 
+
+def path(text: str) -> Path:
+    """An option's path."""
+    from tfface.paths import expanded
+
+    return expanded(text)
+
+
+def path_text(text: str) -> str:
+    """What an option says that takes a path or a word."""
+    return str(path(text)) if text.startswith("~") else text
+
+
 # Where the relative paths of recipes start, unless --data-dir says otherwise.
-DATA_DIR = Path(os.environ.get("TFFACE_DATA", "data"))
+DATA_DIR = path(os.environ.get("TFFACE_DATA", "data"))
 
 
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -86,8 +138,14 @@ def _backend() -> str:
     if backend not in _BACKENDS:
         raise InputError(f"KERAS_BACKEND={backend}: must be one of {', '.join(_BACKENDS)}")
     if importlib.util.find_spec(backend) is None:
+        if backend == "tensorflow":
+            raise InputError(_not_installed(backend))
         raise InputError(f"KERAS_BACKEND={backend}: {backend} is not installed here")
     return backend
+
+
+def _not_installed(package: str) -> str:
+    return f"{package} is not installed for {sys.executable}; {_how_to_get_the_environment()}"
 
 
 @contextmanager
@@ -155,6 +213,13 @@ def run(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        # A module of our own that is missing is a mistake in the program.
+        if not package or package == "tfface" or (_ROOT / "tools" / f"{package}.py").exists():
+            raise
+        print(f"error: {_not_installed(package)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as interruption:
         # A tool may say how to go on.

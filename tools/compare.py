@@ -92,7 +92,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     recipe_options.add_data_dir(parser)
     parser.add_argument(
         "--output",
-        type=Path,
+        type=command.path,
         metavar="D",
         help="runs, figures, picture and page (default: comparisons/NAME-OF-THE-RECIPE)",
     )
@@ -104,7 +104,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "the recipe measures)",
     )
     parser.add_argument(
-        "--json", type=Path, metavar="F", help="the figures (default: comparison.json in --output)"
+        "--json",
+        type=command.path,
+        metavar="F",
+        help="the figures (default: comparison.json in --output)",
     )
     outputs.add_results(parser, "add a row for each variant to this file")
     parser.add_argument("--label", help="what these rows call the comparison (default: the recipe)")

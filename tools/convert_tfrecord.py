@@ -1,7 +1,6 @@
 """Converts face images of any source into a dataset folder of record files."""
 
 import argparse
-from pathlib import Path
 
 import command
 
@@ -85,7 +84,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="SOURCE",
         help="the same; may be given several times",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="D", help="folder to write")
+    parser.add_argument(
+        "--output", type=command.path, required=True, metavar="D", help="folder to write"
+    )
     parser.add_argument(
         "--format",
         default="auto",
@@ -105,14 +106,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--identities",
-        type=Path,
+        type=command.path,
         metavar="FILE",
         help="only these people: a text file with a name first on each line, such as LFW's "
         "peopleDevTrain.txt, or a CSV file with the columns name and source",
     )
     parser.add_argument(
         "--exclude",
-        type=Path,
+        type=command.path,
         metavar="FILE",
         help="not these people: such a file, or the exclude.csv of tools/inspect_dataset.py",
     )

@@ -98,7 +98,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--images",
-        type=Path,
+        type=command.path,
         metavar="DIR",
         help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "
         "the folder X_images before that)",

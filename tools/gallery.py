@@ -95,7 +95,7 @@ def _open_faces(options: argparse.Namespace):
 
     if options.name is not None:
         return faces_of_files(
-            list_images([Path(source) for source in options.source]), options.name
+            list_images([command.path(source) for source in options.source]), options.name
         )
     if len(options.source) > 1:
         raise InputError(
@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
             "--gallery",
             # Other tools call what they write so.
             *(["--output"] if name == "build" else []),
-            type=Path,
+            type=command.path,
             required=True,
             metavar="G",
             help="the gallery's folder" + (", a new one" if name == "build" else ""),
@@ -197,7 +197,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE", help="images, or folders of images"
+        "images", nargs="+", type=command.path, metavar="IMAGE", help="images, or folders of images"
     )
     parser.add_argument(
         "--top",
@@ -213,7 +213,9 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         help="name nobody whose cosine is less; eval_identification.py advises one (default: name "
         "whoever is most alike)",
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write the answers to this file")
+    parser.add_argument(
+        "--json", type=command.path, metavar="F", help="write the answers to this file"
+    )
 
 
 def _cosine(text: str) -> float:

@@ -112,10 +112,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "dataset", type=Path, metavar="D", help="a folder that tools/convert_tfrecord.py wrote"
+        "dataset",
+        type=command.path,
+        metavar="D",
+        help="a folder that tools/convert_tfrecord.py wrote",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder to write (default: D-inspection)"
+        "--output", type=command.path, metavar="DIR", help="folder to write (default: D-inspection)"
     )
     parser.add_argument(
         "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
@@ -133,6 +136,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     people = parser.add_argument_group("options: same people")
     people.add_argument(
         "--model",
+        type=command.path_text,
         metavar="M",
         help="a run folder, a .keras, .onnx or .tflite file, or the word pixels",
     )
@@ -146,7 +150,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     people.add_argument(
         "--images",
-        type=Path,
+        type=command.path,
         metavar="DIR",
         help="images of a pairs.txt (default: the folder images beside it)",
     )

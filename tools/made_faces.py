@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import command
@@ -18,7 +17,7 @@ def add(parser: argparse.ArgumentParser, *, of_format: str) -> None:
         of_format: which images --output-format is about.
     """
     parser.add_argument("source", metavar="SRC", help="people, as convert_tfrecord takes them")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    parser.add_argument("output", type=command.path, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--output-format",
         choices=("jpeg", "png"),

@@ -1,7 +1,6 @@
 """Makes a verification set of labelled faces, or writes one in another format."""
 
 import argparse
-from pathlib import Path
 
 import command
 
@@ -67,7 +66,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="DATASET",
         help="a SOURCE as convert_tfrecord takes it, or a set of pairs",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="F", help="X.bin or X.csv")
+    parser.add_argument(
+        "--output", type=command.path, required=True, metavar="F", help="X.bin or X.csv"
+    )
     parser.add_argument(
         "--format",
         default="auto",
@@ -75,7 +76,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--images",
-        type=Path,
+        type=command.path,
         metavar="DIR",
         help="images of a list of pairs (default: the folder images beside it)",
     )

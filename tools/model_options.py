@@ -12,6 +12,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
     parser.add_argument(
         "model",
+        type=command.path_text,
         metavar="MODEL",
         help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
         ".tflite file, a recipe (the network it starts from), or the word pixels (the least of "
@@ -27,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--cache",
-        type=Path,
+        type=command.path,
         metavar="DIR",
         help="keep embeddings here, by model and image, and compute only what is new",
     )
@@ -60,6 +61,7 @@ def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     """
     parser.add_argument(
         "model",
+        type=command.path_text,
         metavar="MODEL",
         help="a run folder; or with --classes any other model that gives a score for each class"
         + more,
@@ -68,7 +70,7 @@ def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     _add_input(group)
     group.add_argument(
         "--classes",
-        type=Path,
+        type=command.path,
         metavar="F",
         help="what the classes of a model are that is no run folder: a text file with a name on "
         "each line, or a CSV like the identities.csv of a run folder",
@@ -119,7 +121,7 @@ def _add_input(group) -> None:
 def _add_data_dir(group) -> None:
     group.add_argument(
         "--data-dir",
-        type=Path,
+        type=command.path,
         default=command.DATA_DIR,
         help="where a recipe's relative paths start (default: $TFFACE_DATA or data)",
     )

@@ -13,11 +13,13 @@ def add(parser: argparse.ArgumentParser, *, pictures: str) -> None:
     Args:
         pictures: what --plots draws.
     """
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to this file")
-    parser.add_argument("--plots", type=Path, metavar="D", help=f"draw {pictures} here")
+    parser.add_argument(
+        "--json", type=command.path, metavar="F", help="write all figures to this file"
+    )
+    parser.add_argument("--plots", type=command.path, metavar="D", help=f"draw {pictures} here")
     parser.add_argument(
         "--report",
-        type=Path,
+        type=command.path,
         metavar="F",
         help="write figures and pictures as one page, F.html",
     )
@@ -83,7 +85,7 @@ def add_results(parser: argparse.ArgumentParser, says: str) -> None:
     """
     parser.add_argument(
         "--results",
-        type=Path,
+        type=command.path,
         metavar="CSV",
         help=f"{says}, as plain numbers, with commit, date, machine, versions and command",
     )

@@ -1,7 +1,6 @@
 """What the tools that take a recipe share: which one, and how it is changed on the command line."""
 
 import argparse
-from pathlib import Path
 
 import command
 
@@ -12,7 +11,7 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
     Args:
         for_whom: what --set is for, where that is not one run; begins with a space.
     """
-    parser.add_argument("recipe", type=Path, help="a YAML file, see recipes/")
+    parser.add_argument("recipe", type=command.path, help="a YAML file, see recipes/")
     parser.add_argument(
         "--set",
         action="append",
@@ -26,7 +25,7 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     """Adds --data-dir to a tool's parser."""
     parser.add_argument(
         "--data-dir",
-        type=Path,
+        type=command.path,
         default=command.DATA_DIR,
         help="where the recipe's relative paths start (default: $TFFACE_DATA or data)",
     )

@@ -63,7 +63,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     recipe_options.add(parser)
     recipe_options.add_data_dir(parser)
-    parser.add_argument("--run-dir", type=Path, help="default: runs/NAME-OF-THE-RECIPE")
+    parser.add_argument("--run-dir", type=command.path, help="default: runs/NAME-OF-THE-RECIPE")
     parser.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run, exactly"
     )

@@ -1,6 +1,8 @@
 """What all tools share: a stderr with nothing but their own lines, and how they end."""
 
 import argparse
+import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,108 @@ def test_an_unusable_backend(monkeypatch, backend, message):
 def test_how_a_tool_ends(error, code, said):
     done = run(f"def main():\n    raise {error}\ncommand.run(main)")
     assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_python_without_the_packages():
+    done = run(
+        "def main():\n    import packageless.module\n"
+        "sys.modules['packageless'] = None\ncommand.run(main)"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: packageless is not installed for {sys.executable}; {environment_advice()}\n"
+    )
+
+
+def test_a_python_without_tensorflow(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^tensorflow is not installed for .*; "):
+        command.import_tensorflow_quietly()
+
+
+def test_a_missing_module_of_our_own_is_no_missing_package():
+    done = run("def main():\n    import tfface.gone\ncommand.run(main)")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'tfface.gone'\n")
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS.glob("*.py")), ids=lambda path: path.stem)
+def test_an_older_python_is_told_which_is_needed(tool):
+    """Before it comes to what it can't understand: annotations such as `list[str] | None`."""
+    tree = ast.parse(tool.read_text(encoding="utf-8"), feature_version=(3, 8))
+    body = [*tree.body]
+    # Up to its own check, this file does without them.
+    if tool.stem == "command":
+        checked = next(i for i, node in enumerate(body) if "version_info" in ast.unparse(node))
+        [advice] = [node for node in body[:checked] if isinstance(node, ast.FunctionDef)]
+        assert advice.returns is None
+        assert advice.args.args == []
+        return
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    defined = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assert imports[-1].lineno < defined[0].lineno
+
+
+def test_no_tool_goes_on_with_an_older_python():
+    names = sorted(path.stem for path in TOOLS.glob("*.py"))
+    code = (
+        f"import importlib, sys; sys.path.insert(0, {str(TOOLS)!r}); sys.version_info = (3, 8, 1)\n"
+        f"for name in {names}:\n"
+        "    try:\n        importlib.import_module(name)\n        print('imported', name)\n"
+        "    except SystemExit as end:\n        print(end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2"] * len(names)
+    assert set(done.stderr.splitlines()) == {
+        f"error: tfface needs Python 3.11 to 3.13, and {sys.executable} is 3.8; "
+        f"{environment_advice()}"
+    }
+
+
+def environment_advice() -> str:
+    activate = os.path.join(os.path.relpath(TOOLS.parent), ".venv", "bin", "activate")
+    if os.path.exists(activate):
+        return f"activate the environment first: source {activate}"
+    return (
+        "make the environment with 'make quickstart' (or install requirements.txt into one of "
+        "Python 3.11 to 3.13), and activate it: source .venv/bin/activate"
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_starter_has_closed(tmp_path, closed):
+    """As some schedulers do. What is opened later must not be taken for one of them."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(TOOLS)!r}); import command\n"
+        f"file = open({str(tmp_path / 'file')!r}, 'w')\n"
+        "command.import_tensorflow_quietly(); command.warn('a'); print('b', flush=True)\n"
+        "assert sys.stdin.read() == ''\n"
+        "import os; os.write(2, b'note')\n"
+        "def main():\n    raise command.InputError('c')\n"
+        "command.run(main)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ("" if ">&-" in closed.split() else "b\n")
+    assert done.stderr == ("" if "2>&-" in closed else "warning: a\nnoteerror: c\n")
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_the_home_folder_in_every_option(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert command.path("~/runs") == Path("/home/ann/runs")
+    assert command.path_text("~/r.onnx") == "/home/ann/r.onnx"
+    assert command.path_text("pixels") == "pixels"
+    assert command.path_text("./model/") == "./model/"
+    for tool in TOOLS.glob("*.py"):
+        assert "type=Path" not in tool.read_text(encoding="utf-8"), "use command.path"
 
 
 def test_options_with_numbers():

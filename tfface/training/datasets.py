@@ -29,6 +29,7 @@ from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.verification import check_pair_set
 from tfface.parts import build
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourcePart
 from tfface.training.data_record import describe_source
@@ -121,7 +122,7 @@ def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
     if recipe.data.exclude is None:
         return np.zeros(source.num_identities, bool)
     try:
-        excluded = read_identity_list(data_dir / recipe.data.exclude, source.identities)
+        excluded = read_identity_list(data_dir / expanded(recipe.data.exclude), source.identities)
     except InputError as error:
         raise InputError(f"data.exclude: {error}") from error
     if excluded.all():
@@ -294,7 +295,9 @@ def _load_test_sets(arguments: list[str], data_dir: Path) -> list[PairSet]:
     located = []
     for argument in arguments:
         name, equals, path = argument.rpartition("=")
-        located.append(f"{name}{equals}{path if path == 'synthetic' else data_dir / path}")
+        located.append(
+            f"{name}{equals}{path if path == 'synthetic' else data_dir / expanded(path)}"
+        )
     # Before reading: a set may have thousands of images.
     check_names([split_name(argument)[0] for argument in located], "evaluation.verification")
     pair_sets = []

@@ -19,6 +19,7 @@ from tfface.errors import InputError
 from tfface.evaluation.class_names import read_class_names
 from tfface.heads import HEADS, Head
 from tfface.heads.head_file import load_head
+from tfface.paths import expanded
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.training.matched_identities import Learned, fill_identities, misfit, of_identities
 from tfface.training.matched_layers import (
@@ -138,7 +139,7 @@ def read_init(recipe: ModelRecipe, data_dir: Path) -> Init | None:
     if recipe.init_from is None:
         return None
     try:
-        return _read(recipe, data_dir / recipe.init_from.path)
+        return _read(recipe, data_dir / expanded(recipe.init_from.path))
     except InputError as error:
         raise InputError(f"model.init_from: {error}") from error
 

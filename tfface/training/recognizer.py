@@ -15,6 +15,7 @@ from tfface.heads import HEADS, Head
 from tfface.heads.margin_head import MarginHead
 from tfface.kernels.batch_norm import speed_up_batch_norms
 from tfface.parts import build
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck
@@ -212,7 +213,7 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
     if weights not in ("imagenet", "none"):
-        checkpoint = data_dir / weights
+        checkpoint = data_dir / expanded(weights)
     elif weights == "imagenet" and backbone.imagenet_url is not None:
         checkpoint = download(backbone.imagenet_url)
     if checkpoint is not None:

@@ -23,6 +23,7 @@ from tfface.data.pair_sets import (
 from tfface.data.pair_sets.labelled import make_pairs, num_possible_pairs, without_repeats
 from tfface.data.pair_sets.pair_set import PairSet
 from tfface.errors import InputError
+from tfface.paths import expanded
 
 __all__ = [
     "FORMATS",
@@ -87,5 +88,5 @@ def split_name(argument: str) -> tuple[str, str]:
     """Returns name and source of `name=source` or of `source`; a path may itself hold a `=`."""
     given = re.fullmatch(r"([\w.-]+)=(.+)", argument)
     if given and not Path(argument).exists():
-        return given[1], given[2]
-    return Path(argument).stem, argument
+        return given[1], str(expanded(given[2]))
+    return Path(argument).stem, str(expanded(argument))

@@ -9,6 +9,7 @@ from typing import Any
 from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.parts import build
+from tfface.paths import expanded
 from tfface.recipe import load_source
 from tfface.recipe.schema import SourcePart
 
@@ -38,7 +39,7 @@ def open_nested(part: SourcePart, paths_start: Path, name: str | None = None) ->
 def paths_in(options: Mapping[str, Any]) -> list[Path]:
     """Returns the option `path`, or those of the sources in the option `of`."""
     if options.get("path") is not None:
-        return [Path(options["path"])]
+        return [expanded(options["path"])]
     of = options.get("of") or []
     nested = of if isinstance(of, list) else [of]
     return [path for given in nested for path in paths_in(read_nested(given, "of").options)]

@@ -11,6 +11,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.nested import paths_in
 from tfface.errors import InputError
 from tfface.parts import build
+from tfface.paths import expanded
 from tfface.recipe import load_source
 
 
@@ -53,7 +54,7 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
         return OpenedSource(part.name, source, paths_in(part.options))
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
-    path = Path(rest)
+    path = expanded(rest)
     if (format == "auto" or _takes_a_path(SOURCES[format])) and not path.exists():
         raise InputError(f"{rest}: no such file or folder")
     if format == "auto":

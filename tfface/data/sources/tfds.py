@@ -20,6 +20,7 @@ from tfface.data.records import Record, attribute_features
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
+from tfface.paths import expanded
 from tfface.progress import progress
 
 # tensorflow_datasets itself is imported where it is needed: it is slow to import.
@@ -58,7 +59,7 @@ def open_tfds(
         paths_start: where a relative path starts.
     Raises InputError: there is no such dataset, or it isn't prepared; as the sources do.
     """
-    folder = (paths_start or Path()) / Path(dataset).expanduser()
+    folder = (paths_start or Path()) / expanded(dataset)
     if (folder / _INFO_FILE).is_file():
         with _errors_of_tfds(str(folder)) as tfds:
             builder = tfds.builder_from_directory(folder)
