@@ -199,8 +199,21 @@ def test_all_undecodable_images_are_named(faces, tmp_path):
     )
     with pytest.raises(InputError, match=message):
         convert([str(faces)], tmp_path / "out", num_shards=4)
-    assert not (tmp_path / "out/dataset.json").exists()
-    assert not list((tmp_path / "out").glob(".*partial*"))
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("way", ["skip", "repair", "remove"])
+def test_what_the_message_about_undecodable_images_advises(faces, tmp_path, way):
+    (faces / "bob/2.jpg").write_bytes(encoded(0)[:-100])
+    with pytest.raises(InputError, match="no dataset was made: repair or remove them, or give --o"):
+        convert([str(faces)], tmp_path / "out", num_shards=4)
+    if way == "repair":
+        (faces / "bob/2.jpg").write_bytes(encoded(0))
+    if way == "remove":
+        (faces / "bob/2.jpg").unlink()
+    how = {"on_bad_image": "skip"} if way == "skip" else {}
+    done = convert([str(faces)], tmp_path / "out", num_shards=4, **how)
+    assert sum(shard.records for shard in done.dataset.shards) == 20 - (way != "repair")
 
 
 def test_an_unreadable_image_ends_the_others(faces, tmp_path, monkeypatch):

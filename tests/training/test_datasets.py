@@ -1,12 +1,18 @@
 """Which images a run trains on and is judged by, and under which labels."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.data.small_faces import write_folder
 from tests.training.recipes import load_tiny
+from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training.datasets import load_data
+from tfface.training.parts import TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
 
 COUNTS = {"ann": 4, "bob": 5, "cleo": 6, "dora": 7, "emil": 8}
 EXCLUDE = "data.exclude=exclude.csv"
@@ -121,3 +127,28 @@ def test_wrong_lists(faces, content, message):
         (faces / "exclude.csv").write_text(content)
     with pytest.raises(InputError, match=message):
         load(faces, "none", EXCLUDE)
+
+
+class TestWhereToGetTheData:
+    """What the recipe says of it is said where its own data are missing, and nowhere else."""
+
+    RECIPE = ROOT / "recipes" / "celebrity_simple_cnn.yaml"
+
+    def mistake(self, folder, *overrides) -> str:
+        recipe = recipes.load(self.RECIPE, TABLES, overrides)
+        with pytest.raises(InputError, match=r"\S") as caught:
+            load_data(recipe, folder, folder)
+        return str(caught.value)
+
+    def test_the_recipes_own_data_are_missing(self, tmp_path):
+        said = self.mistake(tmp_path)
+        assert "\n  The data of this recipe: The celebrity face image dataset of Kaggle" in said
+
+    def test_data_of_ones_own_are_missing(self, tmp_path):
+        own = ["data.train={source: folder, path: my_photos}", "data.validation=none"]
+        said = self.mistake(tmp_path, *own, "evaluation.classification=none")
+        assert said == f"{tmp_path / 'my_photos'}: no such folder"
+
+    def test_data_that_are_there_are_wrong(self, tmp_path):
+        write_folder(tmp_path / "celebrity_faces", {"ann": 1, "bob": 1})
+        assert "Kaggle" not in self.mistake(tmp_path)

@@ -17,7 +17,7 @@ from tfface.errors import InputError
 from tfface.files import locked
 from tfface.report.metrics_log import read_metrics
 from tfface.training.callbacks import Steps
-from tfface.training.checkpoint import read_progress
+from tfface.training.checkpoint import Progress, read_progress
 from tfface.training.checkpoints import Checkpoints
 from tfface.training.interruption import Interruption, Interruptions
 from tfface.training.loop import Loop
@@ -407,6 +407,14 @@ def test_a_full_disk(tmp_path, monkeypatch):
     assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
 
 
+def test_a_full_disk_before_the_first_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    checkpoints.keep_weights(keras.Sequential([keras.Input((1,))]), Progress())
+    with pytest.raises(InputError, match=r"; there is no checkpoint before it: make room there"):
+        checkpoints.wait()
+
+
 def test_full_memory(tmp_path, monkeypatch):
     def full(self, *args, **kwargs):
         raise MemoryError
@@ -414,8 +422,8 @@ def test_full_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Steps, "on_train_batch_end", full)
     with pytest.raises(
         InputError,
-        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), or "
-        r"data\.image_size \(now 32x32\), or training\.precision .*sampled_centers",
+        match=r"out of memory: reduce data\.batch_size \(now 8\), and go on with --resume; or in a "
+        r"new run data\.image_size \(now 32x32\), or training\.precision .*sampled_centers",
     ):
         train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
 

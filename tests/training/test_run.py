@@ -341,7 +341,7 @@ class TestStopping:
             return evaluate(self, *args, **kwargs) | {"loss": float("nan")}
 
         monkeypatch.setattr(Recognizer, "evaluate", not_finite)
-        with pytest.raises(InputError, match="head 1/1: val_loss became nan; training stopped"):
+        with pytest.raises(InputError, match=r"head 1/1: val_loss became nan\. Training stopped b"):
             train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
         assert read_progress(newest_checkpoint(tmp_path / "run")).total_steps == 0
 

@@ -116,7 +116,7 @@ def convert(
             _leave_out_bad_images(pool, output, num_workers)
             plan = planned()
         writer = ShardWriter(plan, output, size, quality)
-        done = _write_shards(plan, writer, num_workers)
+        done = _write_shards(plan, writer, output, num_workers)
         sizes = {shard.image_size for shard in done}
         dataset = DatasetFolder(
             identities=plan.identities,
@@ -206,8 +206,13 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
     pool.drop_images(bad, f"can't be decoded, see {REJECTED_FILE}")
 
 
-def _write_shards(plan: Plan, writer: ShardWriter, num_workers: int) -> list[WrittenShard]:
-    """Writes what is not yet there."""
+def _write_shards(
+    plan: Plan, writer: ShardWriter, output: Path, num_workers: int
+) -> list[WrittenShard]:
+    """Writes what is not yet there.
+
+    Raises InputError: images can't be decoded; the output is empty again then.
+    """
     undecodable: list[tuple[str, str]] = []
     done: dict[int, WrittenShard] = {}
     with image_workers(num_workers, len(plan.order), "converting") as (submit, advance):
@@ -229,6 +234,9 @@ def _write_shards(plan: Plan, writer: ShardWriter, num_workers: int) -> list[Wri
         lines = [f"{name}: {reason}" for name, reason in undecodable[:_MOST_NAMED]]
         if len(undecodable) > _MOST_NAMED:
             lines.append(f"and {len(undecodable) - _MOST_NAMED} more images")
+        # Each way to go on gives another dataset, of other shards.
+        writer.remove_all()
+        (output / _PLAN_FILE).unlink()
         lines.append("no dataset was made: repair or remove them, or give --on-bad-image skip")
         raise InputError("\n".join(lines))
     return [done[number] for number in range(plan.num_shards)]

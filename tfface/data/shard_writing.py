@@ -96,6 +96,12 @@ class ShardWriter:
             return None
         return WrittenShard(shard, tuple(size) if size else None)
 
+    def remove_all(self) -> None:
+        """Removes the shards that are written and their notes."""
+        for number in range(self._plan.num_shards):
+            (self._output / self._file(number)).unlink(missing_ok=True)
+        self.remove_notes()
+
     def remove_notes(self) -> None:
         """Removes the notes of all shards, once dataset.json says the same."""
         for number in range(self._plan.num_shards):

@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +56,12 @@ class Checkpoints:
         """
         return any(_NAME.fullmatch(path.name).group(2, 3) != ("0", "0") for path in self._files())
 
+    def will_exist(self) -> bool:
+        """Likewise, when what is being written is on the disk."""
+        if self._pending is not None:
+            futures.wait([self._pending])
+        return self.exist()
+
     def clear(self) -> None:
         """Removes all, of a run that begins anew."""
         if processes.is_writer() and self._folder.is_dir():
@@ -97,10 +104,12 @@ class Checkpoints:
             try:
                 pending.result()
             except InputError as error:
-                raise InputError(
-                    f"{error}; the checkpoint before it is kept: make room there, and go on with "
-                    "--resume"
-                ) from error
+                how = (
+                    "the checkpoint before it is kept: make room there, and go on with --resume"
+                    if self.exist()
+                    else "there is no checkpoint before it: make room there, and start anew"
+                )
+                raise InputError(f"{error}; {how}") from error
         processes.wait("checkpoints")
 
     def newest(self, keeps_weights: Callable[[int], bool]) -> tuple[Path, Progress] | None:

@@ -86,7 +86,7 @@ def load_data(
         if recipe.evaluation.classification is not None:
             test_images = _source(recipe.evaluation.classification, data_dir)
     except InputError as error:
-        raise InputError(f"{error}{_hint(recipe)}") from error
+        raise InputError(f"{error}{_hint(recipe, data_dir)}") from error
     excluded = _excluded(recipe, source, data_dir)
     data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part)
     data.sources["data.train"] = describe_source(source)
@@ -335,11 +335,32 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
     )
 
 
-def _hint(recipe: Recipe) -> str:
-    """What the recipe says about getting its data, under an error about data."""
+def _hint(recipe: Recipe, data_dir: Path) -> str:
+    """What the recipe says about getting its data, under an error about data.
+
+    Nothing where its data are there, or where it has been told to take other data than it speaks
+    of.
+    """
+    about, missing = recipe.about.data, _missing(recipe, data_dir)
+    if not any(path in about or "data/" not in about for path in missing):
+        return ""
     lines = []
     if recipe.about.data:
         lines.append("The data of this recipe: " + " ".join(recipe.about.data.split()))
     if recipe.about.synthetic:
         lines.append(f"The same recipe on drawn faces: add {recipe.about.synthetic}")
     return "".join(f"\n  {line}" for line in lines)
+
+
+def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
+    """Returns the paths of the recipe's data at which there is nothing."""
+    validation, evaluation = recipe.data.validation, recipe.evaluation
+    parts = [recipe.data.train, validation and validation.source, evaluation.classification]
+    options = [part.options for part in parts if part is not None]
+    # Of a source that is split, its own options.
+    options += [own["of"] for own in options if isinstance(own.get("of"), dict)]
+    paths = [str(own["path"]) for own in options if own.get("path") is not None]
+    paths += [given.rpartition("=")[2] for given in evaluation.verification]
+    return [
+        path for path in paths if path != "synthetic" and not (data_dir / expanded(path)).exists()
+    ]

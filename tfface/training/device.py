@@ -48,13 +48,14 @@ def explaining_full_memory(recipe: Recipe) -> Iterator[None]:
         if not is_full and type(error).__name__ != "ResourceExhaustedError":
             raise
         data, size = recipe.data, "x".join(map(str, recipe.data.image_size))
-        ways = [f"data.batch_size (now {data.batch_size})", f"data.image_size (now {size})"]
+        ways = [f"data.image_size (now {size})"]
         if recipe.training.precision == "float32":
             ways.append("training.precision (mixed_bfloat16 takes less)")
         if recipe.model.head.options.get("sampled_centers", 0) == 1:
             ways.append("model.head.sampled_centers (with many identities: 0.1)")
         raise InputError(
-            f"out of memory in a training step: reduce {', or '.join(ways)}; --resume then goes on"
+            f"out of memory: reduce data.batch_size (now {data.batch_size}), and go on with "
+            f"--resume; or in a new run {', or '.join(ways)}"
         ) from error
 
 

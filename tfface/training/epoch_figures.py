@@ -8,13 +8,17 @@ from tfface.training import stage_end
 from tfface.training.checkpoint import Progress
 
 
-def check_finite(figures: dict[str, float], title: str) -> None:
-    """Raises InputError: a figure is infinite or no number."""
+def check_finite(figures: dict[str, float], title: str, stopped: str) -> None:
+    """Raises InputError: a figure is infinite or no number.
+
+    Args:
+        stopped: a sentence on what the run leaves.
+    """
     for name, value in figures.items():
         if not math.isfinite(value):
             raise InputError(
-                f"{title}: {name} became {value}; training stopped and the last checkpoint is "
-                "kept. Lower the learning rate, or use precision float32"
+                f"{title}: {name} became {value}. {stopped}. Lower the learning rate, or use "
+                "precision float32"
             )
 
 

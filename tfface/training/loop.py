@@ -216,7 +216,7 @@ class Loop:
             seconds = time.perf_counter() - started
             with averaged(self._recognizer):
                 figures = self._figures(learner) | learner.validate()
-            check_finite(figures, title)
+            check_finite(figures, title, self._stopped())
         except Interruption:
             # All steps are made, but validation isn't.
             if progress.step == steps_per_epoch:
@@ -360,15 +360,15 @@ class Loop:
         what = self._describe(error, title, learner)
         if self._recipe.training.on_nonfinite != "restore":
             raise InputError(
-                f"{what}. Training stopped, and the last checkpoint is kept. Lower the learning "
-                "rate, add warmup_epochs or clip_norm, or use precision float32 in a new run; or "
-                "go on without this batch by --resume --set training.on_nonfinite=restore"
+                f"{what}. {self._stopped()}. Lower the learning rate, add warmup_epochs or "
+                "clip_norm, or use precision float32 in a new run; or go on without this batch by "
+                "--resume --set training.on_nonfinite=restore"
             ) from error
         left_out = [*self._progress.left_out, (self._progress.total_epochs, error.step)]
         if len(left_out) > _MOST_LEFT_OUT:
             raise InputError(
-                f"{what}. {_MOST_LEFT_OUT} batches have been left out before it: training stopped, "
-                "and the last checkpoint is kept. Lower the learning rate, or use precision float32"
+                f"{what}. {_MOST_LEFT_OUT} batches have been left out before it. "
+                f"{self._stopped()}. Lower the learning rate, or use precision float32"
             ) from error
         self._checkpoints.wait()
         path, _ = self._checkpoints.newest(self._keeps_weights)
@@ -379,6 +379,11 @@ class Loop:
             f"{self._progress.total_epochs + 1} without this batch",
             flush=True,
         )
+
+    def _stopped(self) -> str:
+        if self._checkpoints.will_exist():
+            return "Training stopped, and the last checkpoint is kept"
+        return "Training stopped before the first checkpoint"
 
     def _say_skipped(self, error: NonfiniteStep, stage_title: str, learner: Learner) -> None:
         what = self._describe(error, stage_title, learner)
