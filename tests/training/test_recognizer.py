@@ -7,12 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from tests.training.recipes import load_tiny
+from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.training import stages
 from tfface.training.parts import TABLES
-from tfface.training.recognizer import build_recognizer
+from tfface.training.recognizer import build_recognizer, check_batch_norms
+from tfface.training.run import train
 
 
 def make(tmp_path, *overrides, image_size=(32, 32), num_identities=6):
@@ -139,3 +140,41 @@ def test_weights_that_do_not_exist(tmp_path):
 def test_a_backbone_without_published_weights(tmp_path):
     with pytest.raises(InputError, match="plain_cnn has no 'imagenet' weights"):
         make(tmp_path, "model.backbone.weights=imagenet")
+
+
+class TestOneImageInABatch:
+    def check(self, folder, *overrides, num_images=1) -> None:
+        recipe = load_tiny(folder, *overrides)
+        recognizer = build_recognizer(recipe.model, recipe.data.image_size, 6, folder)
+        check_batch_norms(recognizer.embedder, recipe.training, num_images)
+
+    def test_a_norm_on_vectors(self, tmp_path):
+        with pytest.raises(
+            InputError, match=r"^data\.batch_size: neck_batch_norm is a batch norm on"
+        ):
+            self.check(tmp_path)
+        self.check(tmp_path, num_images=2)
+        self.check(tmp_path, "model.neck.batch_norm=false")
+
+    def test_a_norm_on_a_feature_map_of_one_place(self, tmp_path):
+        """32 pixels are one place after five halvings."""
+        own = ("model.neck={input_batch_norm: true, batch_norm: false}",)
+        self.check(tmp_path, *own)
+        five = "model.backbone={name: plain_cnn, channels: [4, 4, 4, 4, 4]}"
+        with pytest.raises(InputError, match="neck_input_batch_norm"):
+            self.check(tmp_path, *own, five)
+
+    def test_in_the_backbone(self, tmp_path):
+        own = (
+            "model.backbone={name: mobilenet_v2}",
+            "model.neck.batch_norm=false",
+            "training.stages=[{name: a, freeze: backbone, epochs: 1, optimizer: adam}]",
+        )
+        self.check(tmp_path, *own)
+        with pytest.raises(InputError, match=r"block_\d+_\w+ is a batch norm on vectors"):
+            self.check(tmp_path, *own, "training.stages.0.freeze=none")
+
+    def test_a_run_refuses_it(self, tmp_path):
+        recipe = load_tiny(tmp_path, *ONE_STAGE, "data.batch_size=1")
+        with pytest.raises(InputError, match="makes the same of every image"):
+            train(recipe, tmp_path / "run", tmp_path)

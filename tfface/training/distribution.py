@@ -52,6 +52,10 @@ class OneDevice:
         """Returns the embedder for this process to use alone."""
         return Alone(embedder)
 
+    def rows_of_norms(self, batch_size: int) -> int:
+        """Returns how many images of a batch a batch norm takes its statistics of."""
+        return batch_size
+
     def check_batch(self, batch_size: int) -> None:
         """Raises InputError: a batch can't be divided among the devices."""
         if batch_size % self.num_devices:
@@ -88,6 +92,9 @@ class Mirrored(OneDevice):
         self.num_devices = self._strategy.num_replicas_in_sync
         self.part = BatchPart()
         self.description = f", data_parallel on {_num(self.num_devices, 'device')}"
+
+    def rows_of_norms(self, batch_size: int) -> int:
+        return batch_size // self.num_devices
 
     def scope(self) -> AbstractContextManager:
         return self._strategy.scope()

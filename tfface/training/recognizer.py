@@ -18,7 +18,7 @@ from tfface.parts import build
 from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
-from tfface.recipe.schema import Neck
+from tfface.recipe.schema import Neck, Training
 from tfface.training.init_from import read_init
 from tfface.training.nonfinite import Nonfinite
 from tfface.training.pooling import average_to
@@ -180,6 +180,36 @@ def build_recognizer(
             )
         head.center_shards = center_shards
     return Recognizer(embedder, head)
+
+
+def check_batch_norms(embedder: keras.Model, training: Training, num_images: int) -> None:
+    """Finds batch norms that would make the same of every image.
+
+    The norm of a single value is its beta, whatever the value: nothing behind it is learned.
+
+    Args:
+        embedder: as `build_embedder` makes it.
+        training: a recipe's `training` section.
+        num_images: of which a batch norm takes its statistics.
+    Raises InputError: there is one.
+    """
+    if num_images > 1:
+        return
+    backbone = embedder.get_layer("backbone")
+    learning = [layer for layer in embedder.layers if layer is not backbone]
+    # Otherwise its batch norms are as in inference in every stage.
+    if any(stage.freeze == "none" for stage in training.stages):
+        learning += backbone._flatten_layers()
+    for layer in learning:
+        if not isinstance(layer, layers.BatchNormalization):
+            continue
+        # One value of each channel: a vector, or a feature map of a single place.
+        if all(size == 1 for size in layer.input.shape[1:-1]):
+            raise InputError(
+                f"data.batch_size: {layer.name} is a batch norm on vectors, which makes the same "
+                "of every image when a device has one image of a batch: give two or more to each, "
+                "or leave the batch norm out (model.neck.batch_norm: false)"
+            )
 
 
 def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:

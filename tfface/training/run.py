@@ -29,7 +29,7 @@ from tfface.training.distribution import OneDevice, distribute
 from tfface.training.init_from import read_init
 from tfface.training.interruption import Interruptions
 from tfface.training.loop import Loop
-from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_folder import RunFolder, environment
 
 
@@ -99,6 +99,8 @@ def _train(
             ),
         )
         print(f"model: {_describe_model(recipe, recognizer)}{distribution.description}", flush=True)
+        num_images = distribution.rows_of_norms(data.train.batch_size)
+        check_batch_norms(recognizer.embedder, recipe.training, num_images)
         if start is not None:
             print(start.fill(recognizer.embedder, recognizer.head, data.identities), flush=True)
             # It is as large as the model.
