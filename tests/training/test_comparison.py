@@ -150,7 +150,9 @@ def test_a_figure_that_is_not_measured(recipe):
 
 def test_another_recipe_in_the_folder(recipe):
     run(recipe)
-    with pytest.raises(InputError, match="holds a run of another recipe; give another --output"):
+    with pytest.raises(
+        InputError, match=r"holds a run of another recipe \(.* here\); give another --o"
+    ):
         plan(
             recipe,
             [read_varied(SIZES.format("6,7"))],

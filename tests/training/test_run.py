@@ -141,8 +141,28 @@ class TestRunningAgain:
 
     def test_another_recipe_is_not_run_over_it(self, finished):
         folder, run = finished
-        with pytest.raises(InputError, match="holds a run of another recipe"):
+        with pytest.raises(
+            InputError,
+            match=r"holds a run of another recipe \(training\.seed: 5 there and 6 here\); choose",
+        ):
             train(load_tiny(folder, "training.seed=6"), run, folder)
+        several = (
+            "data.validation=none",
+            "model.neck.hidden=[4, 3]",
+            "training.stages.1.epochs=3",
+            "data.image_size=40",
+        )
+        with pytest.raises(InputError, match="another recipe") as raised:
+            train(load_tiny(folder, *several), run, folder, resume=True)
+        told = str(raised.value).partition("(")[2].rpartition(")")[0].split("; ")
+        assert told == [
+            "data.validation.fraction: 0.2 there and nothing here",
+            'data.validation.by: "image" there and nothing here',
+            "data.image_size.0: 32 there and 40 here",
+            "data.image_size.1: 32 there and 40 here",
+            "model.neck.hidden: [] there and nothing here",
+            "and 4 more",
+        ]
 
     def test_a_recipe_of_an_earlier_version_lacks_later_keys(self, finished):
         folder, run = finished

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from tfface import __version__, onednn
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 from tfface.files import locked, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
@@ -32,6 +32,8 @@ _EXACT_WITH = (
     "numpy",
 )
 
+# Of recipes, that are told.
+_MOST_DIFFERENCES = 5
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
 
@@ -112,7 +114,12 @@ class RunFolder:
             return ""
         if not self.recipe.is_file():
             return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
-        return "" if self._same_recipe(recipe) else "holds a run of another recipe"
+        if self._same_recipe(recipe):
+            return ""
+        before, now = (
+            _what_is_trained(text) for text in (self.recipe.read_bytes(), dump(recipe).encode())
+        )
+        return f"holds a run of another recipe{_differences(before, now)}"
 
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to go on from."""
@@ -149,6 +156,42 @@ def _what_is_trained(recipe: Recipe) -> dict:
     for key in ("augment_on", "batch_size"):
         del content["data"][key]
     return content
+
+
+def _differences(before: object, now: object) -> str:
+    """Returns where two recipes differ, key by key, to follow a word on that they do."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return ""
+    flat_before, flat_now = _flat(before), _flat(now)
+    different = [
+        f"{key}: {_shown(flat_before, key)} there and {_shown(flat_now, key)} here"
+        for key in {**flat_before, **flat_now}
+        if _shown(flat_before, key) != _shown(flat_now, key)
+    ]
+    told = different[:_MOST_DIFFERENCES]
+    if more := len(different) - len(told):
+        told.append(f"and {more} more")
+    return f" ({'; '.join(told)})"
+
+
+def _flat(tree: object, place: str = "") -> dict[str, object]:
+    """Returns dotted key -> value of all that is no mapping or list, or is an empty one."""
+    if isinstance(tree, dict) and tree:
+        inner = tree.items()
+    elif isinstance(tree, list) and tree:
+        inner = enumerate(tree)
+    else:
+        return {place: tree}
+    found = {}
+    for key, value in inner:
+        found |= _flat(value, f"{place}.{key}" if place else str(key))
+    return found
+
+
+def _shown(values: dict[str, object], key: str) -> str:
+    if key not in values:
+        return "nothing"
+    return shown(json.dumps(values[key], ensure_ascii=False, default=str))
 
 
 def environment() -> dict[str, object]:

@@ -122,8 +122,9 @@ def test_all_such_lines_are_named(table):
     ("content", "why"),
     [
         ("", "expected a first line with the columns' names"),
-        ("file,identity\n", "has no column 'path'; its columns are: file, identity"),
-        ("path,who\n", "has no column 'identity'; its columns are: path, who"),
+        ("file,identity\n", "has no column 'path'; its columns are: file, identity; say w"),
+        ("file,identity\n", r".*; say which it is, as in \{source: csv, .*path_column: file\}$"),
+        ("path,who\n", "has no column 'identity'; .*identity_column: path"),
         ("path,identity,path\n", "two columns are called 'path'"),
         (",path,identity\n", "column 1 has no name"),
         ("path,identity\n".encode("utf-16"), "line 1: holds a zero byte"),
@@ -138,7 +139,7 @@ def test_headers_that_are_refused(table, content, why):
 def test_options_that_are_refused(table, tmp_path):
     with pytest.raises(InputError, match="gone: no such folder"):
         CsvSource(table("path,identity\n"), images=tmp_path / "gone")
-    with pytest.raises(InputError, match="'path' can't be the path and the identity at once"):
+    with pytest.raises(InputError, match="'path' can't be path_column and identity_column at once"):
         CsvSource(table("path,identity\n"), identity_column="path")
     with pytest.raises(InputError, match=r"gone\.csv: can't be read: No such file"):
         CsvSource(tmp_path / "gone.csv")

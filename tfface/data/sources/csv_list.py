@@ -50,7 +50,8 @@ class CsvSource(ImageFiles):
         root = Path(images) if images is not None else path.parent
         rows = _rows(path)
         header = next(rows, (1, []))[1]
-        path_place, identity_place = _places(path, header, path_column, identity_column)
+        wanted = {"path_column": path_column, "identity_column": identity_column}
+        path_place, identity_place = _places(path, header, wanted)
         others = [
             place for place in range(len(header)) if place not in (path_place, identity_place)
         ]
@@ -109,8 +110,12 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
-def _places(path: Path, header: list[str], *wanted: str) -> list[int]:
-    """Returns where the columns of `wanted` are."""
+def _places(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
+    """Returns where the columns are that options name.
+
+    Args:
+        wanted: option -> column.
+    """
     if not any(header):
         raise InputError(f"{path}: expected a first line with the columns' names")
     for place, column in enumerate(header):
@@ -121,14 +126,16 @@ def _places(path: Path, header: list[str], *wanted: str) -> list[int]:
             )
         if header.index(column) != place:
             raise InputError(f"{path}: two columns are called '{column}'")
-    for column in wanted:
+    for option, column in wanted.items():
         if column not in header:
             raise InputError(
-                f"{path}: has no column '{column}'; its columns are: {', '.join(header)}"
+                f"{path}: has no column '{column}'; its columns are: {', '.join(header)}; say "
+                f"which it is, as in {{source: csv, path: {path}, {option}: {header[0]}}}"
             )
-    if wanted[0] == wanted[1]:
-        raise InputError(f"{path}: '{wanted[0]}' can't be the path and the identity at once")
-    return [header.index(column) for column in wanted]
+    if len(set(wanted.values())) < len(wanted):
+        [column] = set(wanted.values())
+        raise InputError(f"{path}: '{column}' can't be path_column and identity_column at once")
+    return [header.index(column) for column in wanted.values()]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
