@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import command
+from tfface.progress import said
 
 
 def call_tool(main: Callable[[list[str]], None], *arguments: object) -> subprocess.CompletedProcess:
@@ -17,6 +18,8 @@ def call_tool(main: Callable[[list[str]], None], *arguments: object) -> subproce
     has one test that runs it by `run_tool` instead.
     """
     words = [str(argument) for argument in arguments]
+    # A process would only begin, and have nothing to say of its progress for a minute.
+    said()
     with (
         contextlib.redirect_stdout(io.StringIO()) as stdout,
         contextlib.redirect_stderr(io.StringIO()) as stderr,

@@ -15,7 +15,7 @@ from tfface.errors import InputError
 from tfface.files import locked, replacing
 from tfface.metrics.spread import paired_difference, spread
 from tfface.parent_process import named_in
-from tfface.progress import progress
+from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
 from tfface.training.parts import TABLES
 from tfface.training.run_figures import RunFigures, figure_names, read_run, validation_figures
@@ -251,7 +251,7 @@ def _read_figures(run: PlannedRun, metric: str) -> None:
         run.failure = f"has measured no {metric}"
 
 
-def _run(run: PlannedRun, train: Sequence[str], bar: tqdm) -> str:
+def _run(run: PlannedRun, train: Sequence[str], bar: tqdm | Lines) -> str:
     """Trains in a process of its own; returns why that failed, or ""."""
     with replacing(run.recipe_file) as temporary:
         temporary.write_text(recipes.dump(run.recipe), encoding="utf-8")

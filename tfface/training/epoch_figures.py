@@ -3,6 +3,7 @@
 import math
 
 from tfface.errors import InputError
+from tfface.progress import said
 from tfface.recipe.schema import Stage
 from tfface.training import stage_end
 from tfface.training.checkpoint import Progress
@@ -38,6 +39,7 @@ def say_epoch(
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     best = " (best)" if keep and stage.early_stopping is not None else ""
     print(f"  {title}: {shown}, {seconds:.1f} s{best}", flush=True)
+    said()
     if progress.ended_by == "end_on_gap":
         print(
             f"  training accuracy is {stage_end.gap(figures):.4f} above validation accuracy, more "

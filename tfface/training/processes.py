@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 import keras
 
 from tfface.errors import InputError
+from tfface.progress import silence
 
 # After so long without a sign of life a process counts as lost; JAX itself would wait for 100.
 _HEARTBEAT_SECONDS = 30
@@ -238,7 +239,7 @@ def _stdout_unheard() -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing), silence():
         yield
 
 
