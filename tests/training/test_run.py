@@ -17,6 +17,7 @@ from tfface.errors import InputError
 from tfface.evaluation.classification import classify
 from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
+from tfface.progress import Lines
 from tfface.report.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
 from tfface.training.checkpoint import read_progress
@@ -420,3 +421,12 @@ def test_the_loss_of_a_mixed_image_is_that_of_both(tmp_path):
     wanted = shares * np.asarray(alone) + (1 - shares) * np.asarray(other)
     np.testing.assert_allclose(np.asarray(losses), wanted, rtol=1e-6)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(found_alone))
+
+
+def test_validation_counts_its_steps(tmp_path, monkeypatch):
+    """It may take minutes, too."""
+    seen = []
+    monkeypatch.setattr(Lines, "update", lambda self, number=1: seen.append(self._description))
+    train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path)
+    assert seen.count("validating") == 1
+    assert seen.count("all 1/1") == 3

@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
+import keras
+
 from tfface.data.pipeline import Pipeline
 from tfface.evaluation.keras_embedder import KerasEmbedder
 from tfface.evaluation.verification import verify
 from tfface.metrics.verification import VerificationResult
+from tfface.progress import progress
 from tfface.training import processes
 from tfface.training.datasets import RunData
 from tfface.training.distribution import OneDevice
@@ -64,9 +67,21 @@ def on_images(
 
 
 def image_figures(model: Recognizer, batches: Pipeline) -> dict[str, float]:
-    with batches.naming_bad_images():
-        figures = model.evaluate(batches.epoch(0), verbose=0, return_dict=True)
+    bar = progress(total=batches.steps_per_epoch, description="validating", unit="steps")
+    with batches.naming_bad_images(), bar:
+        figures = model.evaluate(
+            batches.epoch(0), verbose=0, return_dict=True, callbacks=[_Counting(bar)]
+        )
     return {f"val_{name}": figures[name] for name in ("loss", "accuracy")}
+
+
+class _Counting(keras.callbacks.Callback):
+    def __init__(self, bar):
+        super().__init__()
+        self._bar = bar
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._bar.update()
 
 
 def pair_figures(result: VerificationResult) -> dict[str, float]:
