@@ -63,12 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _warnings(options: argparse.Namespace, sets: list) -> list[str]:
-    from tfface.evaluation.alignment_check import alignment_warning
-
-    if not options.check or options.model == "pixels":
-        return []
-    found = (alignment_warning(faces.images, faces.image_names, faces.name) for faces in sets)
-    return [warning for warning in found if warning]
+    return model_options.alignment_warnings(
+        options, [(faces.images, faces.image_names, faces.name) for faces in sets]
+    )
 
 
 def _open_sets(options: argparse.Namespace):

@@ -110,17 +110,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _warnings(options: argparse.Namespace, embedder, pair_sets: list) -> list[str]:
     """Returns what may be wrong with how the model is used, in lines."""
     from tfface.data.pair_sets import FORMATS, find_format
-    from tfface.evaluation.alignment_check import alignment_warning
     from tfface.evaluation.pixel_check import pixel_warning
 
     if options.model == "pixels":
         return []
     found = [pixel_warning(embedder, pair_sets[0])]
-    for argument, pair_set in zip(options.pairs, pair_sets, strict=True):
-        module, _ = find_format(argument)
-        if module is not FORMATS["synthetic"]:
-            what = (pair_set.images, pair_set.image_names, pair_set.name)
-            found.append(alignment_warning(*what))
+    found += model_options.alignment_warnings(
+        options,
+        [
+            (pair_set.images, pair_set.image_names, pair_set.name)
+            for argument, pair_set in zip(options.pairs, pair_sets, strict=True)
+            if find_format(argument)[0] is not FORMATS["synthetic"]
+        ],
+    )
     return [warning for warning in found if warning]
 
 

@@ -108,12 +108,9 @@ def _open_faces(options: argparse.Namespace):
 
 
 def _warn_of_unaligned(faces, options: argparse.Namespace) -> None:
-    from tfface.evaluation.alignment_check import alignment_warning
-
-    if options.check and options.model != "pixels":
-        warning = alignment_warning(faces.images, faces.image_names, faces.name)
-        if warning:
-            command.warn(warning)
+    given = (faces.images, faces.image_names, faces.name)
+    for warning in model_options.alignment_warnings(options, [given]):
+        command.warn(warning)
 
 
 def _say_added(change, options: argparse.Namespace) -> None:

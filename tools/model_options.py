@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import command
@@ -51,6 +52,25 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         help="don't look at samples of the images first, to warn where faces look unaligned or "
         "pixels of another kind suit the model clearly better",
     )
+
+
+def alignment_warnings(options: argparse.Namespace, sets: Iterable[tuple]) -> list[str]:
+    """Returns lines on images whose faces look unaligned, as `add_check` lets them be looked for.
+
+    None where the model is a run that was trained on such images.
+
+    Args:
+        sets: as `alignment_warning` takes them: images, their names, and what to call them.
+    """
+    from tfface.evaluation.alignment_check import alignment_warning
+    from tfface.training.trained_on import was_trained_on_unaligned
+
+    if not options.check or options.model == "pixels":
+        return []
+    found = [warning for one in sets if (warning := alignment_warning(*one))]
+    if found and was_trained_on_unaligned(Path(options.model), options.data_dir):
+        return []
+    return found
 
 
 def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:

@@ -1,15 +1,22 @@
 """Who was in the images that a run was trained on."""
 
+import argparse
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
+import model_options
 from tests.data.small_faces import encoded
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
+from tfface.data.synthetic import render_faces
 from tfface.errors import InputError
 from tfface.training.datasets import load_data, open_training_part
 from tfface.training.parts import TABLES
-from tfface.training.trained_on import people_trained_on
+from tfface.training.trained_on import people_trained_on, was_trained_on_unaligned
 
 PEOPLE = {"glasses": ["ann", "bob", "cleo"], "none": ["bob", "dora"]}
 
@@ -91,3 +98,44 @@ def test_data_that_can_not_be_opened(tmp_path):
     (run / "recipe.yaml").unlink()
     with pytest.raises(InputError, match=r"recipe\.yaml"):
         people_trained_on(run, tmp_path, "subfolder")
+
+
+class TestUnaligned:
+    """Whoever trained on photos as they are knows that they are not aligned."""
+
+    def write_run(self, folder, size: int) -> Path:
+        """A run on drawn faces, aligned, in pictures of so many pixels."""
+        for number, face in enumerate(render_faces(range(16), [0] * 16, 112)):
+            picture = Image.new("RGB", (size, size), "grey")
+            picture.paste(Image.fromarray(face), (size - 112, size - 112))
+            file = folder / "faces" / f"person{number % 4}" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file)
+        own = ("data.train={source: folder, path: faces}", "data.validation=none")
+        (folder / "run").mkdir()
+        text = recipes.dump(load_tiny(folder, *own))
+        (folder / "run" / "recipe.yaml").write_text(text)
+        return folder / "run"
+
+    def warnings(self, model: Path, data_dir: Path) -> list[str]:
+        photos = [np.asarray(Image.new("RGB", (64, 64), (n, n, n))) for n in range(16)]
+        encoded = [tf.io.encode_png(photo).numpy() for photo in photos]
+        options = argparse.Namespace(check=True, model=str(model), data_dir=data_dir)
+        return model_options.alignment_warnings(options, [(encoded, [*"abcdefghijklmnop"], "set")])
+
+    def test_nothing_is_said_of_what_a_run_was_trained_on(self, tmp_path):
+        run = self.write_run(tmp_path, 224)
+        assert was_trained_on_unaligned(run, tmp_path)
+        assert self.warnings(run, tmp_path) == []
+        # Where its images are is not known.
+        assert not was_trained_on_unaligned(run, tmp_path / "elsewhere")
+        assert len(self.warnings(run, tmp_path / "elsewhere")) == 1
+
+    def test_but_where_it_was_trained_on_aligned_faces(self, tmp_path):
+        run = self.write_run(tmp_path, 112)
+        assert not was_trained_on_unaligned(run, tmp_path)
+        [line] = self.warnings(run, tmp_path)
+        assert line.startswith("set looks unaligned: ")
+
+    def test_nor_of_a_model_that_is_no_run(self, tmp_path):
+        assert not was_trained_on_unaligned(tmp_path / "model.onnx", tmp_path)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from tfface import recipe as recipes
+from tfface.data.source_images import SourceFilenames, SourceImages
 from tfface.errors import InputError
+from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.class_names import read_class_names
 from tfface.evaluation.seen_people import SeenPeople, people_in
 from tfface.training.datasets import open_training_part
@@ -29,3 +31,23 @@ def people_trained_on(run_dir: Path, data_dir: Path, attribute: str) -> SeenPeop
             f"{run.recipe}: its data.train has not the classes any more that the run was trained on"
         )
     return people_in(source, attribute, indices, where=f"data.train of {run_dir}")
+
+
+def was_trained_on_unaligned(model: Path, data_dir: Path) -> bool:
+    """Whether a model was trained on images whose faces look unaligned, as far as that is known.
+
+    Args:
+        model: a run folder, whose recipe says where the images are; of any other model, and of
+            images that are gone, nothing is known.
+        data_dir: where the recipe's relative paths start.
+    """
+    run = RunFolder(model)
+    if not run.recipe.is_file():
+        return False
+    try:
+        recipe = recipes.load(run.recipe, TABLES)
+        source, indices, _ = open_training_part(recipe, data_dir)
+        images, names = SourceImages(source, indices), SourceFilenames(source, indices)
+        return alignment_warning(images, names, "") is not None
+    except InputError:
+        return False
