@@ -1,6 +1,7 @@
 """The documentation names all there is, and nothing that isn't there."""
 
 import contextlib
+import csv
 import importlib
 import inspect
 import io
@@ -191,3 +192,17 @@ def test_pages_with_commands_say_how_to_activate_the_environment():
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = page.read_text(encoding="utf-8")
         assert "python tools/" not in text or "source .venv/bin/activate" in text, page
+
+
+def test_the_quickstart_has_one_figure():
+    """That of results/: a recipe's head and a page's example are typed by hand."""
+    with (ROOT / "results" / "verification_synthetic.csv").open(encoding="utf-8") as file:
+        [row] = [row for row in csv.DictReader(file) if row["model"] == "quickstart"]
+    figure = " +- ".join(
+        f"{100 * float(row[column]):.2f}" for column in ("accuracy_mean", "accuracy_std")
+    )
+    head = (ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8")
+    assert f"# Measured:  {figure} % on 3,000 pairs of unseen people" in head
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\nsynthetic  3,000  {figure}%" in readme
+    assert f"\n| quickstart | {figure}% |" in readme
