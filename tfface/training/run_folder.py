@@ -114,24 +114,29 @@ class RunFolder:
             return ""
         if not self.recipe.is_file():
             return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
-        if self._same_recipe(recipe):
-            return ""
-        before, now = (
-            _what_is_trained(text) for text in (self.recipe.read_bytes(), dump(recipe).encode())
-        )
-        return f"holds a run of another recipe{_differences(before, now)}"
+        written = self._written_recipe()
+        if written is None:
+            return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
+        before, now = _what_is_trained(written), _what_is_trained(recipe)
+        return "" if before == now else f"holds a run of another recipe{_differences(before, now)}"
 
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to go on from."""
         return Checkpoints(self.checkpoints).exist()
 
     def _same_recipe(self, recipe: Recipe) -> bool:
+        written = self._written_recipe()
+        return written is not None and _what_is_trained(written) == _what_is_trained(recipe)
+
+    def _written_recipe(self) -> Recipe | None:
+        """Returns the run's recipe as today's: one of an earlier version gets later keys' defaults.
+
+        None where it can't be read as that.
+        """
         try:
-            # As today's recipe: an earlier version's lacks the keys that were added since.
-            written = load(self.recipe, TABLES)
+            return load(self.recipe, TABLES)
         except InputError:
-            return False
-        return _what_is_trained(written) == _what_is_trained(recipe)
+            return None
 
     def _say_what_differs(self) -> None:
         """Tells that a run goes on elsewhere than it began, where results differ in last bits."""
@@ -158,10 +163,8 @@ def _what_is_trained(recipe: Recipe) -> dict:
     return content
 
 
-def _differences(before: object, now: object) -> str:
+def _differences(before: dict, now: dict) -> str:
     """Returns where two recipes differ, key by key, to follow a word on that they do."""
-    if not (isinstance(before, dict) and isinstance(now, dict)):
-        return ""
     flat_before, flat_now = _flat(before), _flat(now)
     different = [
         f"{key}: {_shown(flat_before, key)} there and {_shown(flat_now, key)} here"
