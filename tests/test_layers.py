@@ -18,6 +18,7 @@ LEVELS = {
     "paths": 0,
     "typing": 0,
     "files": 1,
+    "names": 1,
     "npz_file": 2,
     "weight_limit": 1,
     "progress": 1,

@@ -1,0 +1,37 @@
+"""Names of people and classes, whoever gave them: what a name is, and how a table holds it."""
+
+import re
+import unicodedata
+
+from tfface.errors import InputError, shown
+
+# Control characters, what turns the direction of writing, and what only looks like a new line.
+_CONTROLS = ("Cc", "Cf", "Zl", "Zp")
+# But for the two that Persian and the languages of India are written with.
+_JOINERS = "\u200c\u200d"
+# Spreadsheets run a cell that begins so as a formula. Quotes in front are counted, so that
+# `safe_cell` can be undone; the last four are the wide forms of the first four.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def clean_name(name: str) -> str:
+    """Returns a name in its one form: NFC, without blanks around it.
+
+    Raises InputError: nothing is left of it, or it holds control characters.
+    """
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    if not cleaned:
+        raise InputError(f"'{shown(name)}' is no name: it is empty")
+    if any(unicodedata.category(c) in _CONTROLS and c not in _JOINERS for c in cleaned):
+        raise InputError(f"'{shown(name)}' is no name: it holds control characters, shown as ?")
+    return cleaned
+
+
+def safe_cell(text: str) -> str:
+    """Returns text for a cell of a CSV: a quote in front keeps a spreadsheet from running it."""
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def cell_text(cell: str) -> str:
+    """Returns the text that `safe_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
