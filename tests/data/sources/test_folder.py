@@ -80,7 +80,7 @@ def test_a_contact_sheet_is_no_image_of_anybody(tmp_path):
     (tmp_path / "contact_sheet.png").write_bytes(encoded(0, format="PNG"))
     assert FolderSource(tmp_path).num_images == 1
     (tmp_path / "ann/contact_sheet.png").write_bytes(encoded(0, format="PNG"))
-    assert FolderSource(tmp_path).num_images == 2
+    assert FolderSource(tmp_path).num_images == 1
 
 
 def test_an_identity_without_images(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tfface.errors import InputError
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
 # Files that end otherwise are no photos. What a file is, its first bytes say, not its name.
 EXTENSIONS = {
@@ -39,7 +40,8 @@ _UPRIGHT = {
 def list_photos(folder: Path) -> list[str]:
     """Returns the photos below a folder, at any depth: their paths in it, in the order of bytes.
 
-    Hidden files and folders, and files that are no photos, are passed over; links are followed.
+    Hidden files and folders, files that are no photos, and contact sheets that our tools draw, are
+    passed over; links are followed.
     Photos in formats that can't be read are listed too.
 
     Raises InputError: a folder can't be listed, or links to one that it lies in.
@@ -117,6 +119,8 @@ def _photos_below(folder: bytes, parents: tuple[str, ...]) -> Iterator[bytes]:
     for entry in entries:
         if entry.is_dir():
             yield from _photos_below(entry.path, (*parents, real))
+        elif os.fsdecode(entry.name) == CONTACT_SHEET_FILE:
+            continue
         elif _extension(os.fsdecode(entry.name)) in EXTENSIONS | _OTHER_EXTENSIONS:
             yield entry.path
 

@@ -27,10 +27,10 @@ class FolderSource(ImageFiles):
     """One sub-folder per identity, named as you like, with its images at any depth below it.
 
     Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
-    .jpeg, .png or .bmp, in any case. Hidden files and folders, files that are no images, and a
-    contact sheet directly in `path`, are passed over; symbolic links are followed. No image is left
-    out in silence: any other one directly in `path`, one of another format, and an identity without
-    images are errors.
+    .jpeg, .png or .bmp, in any case. Hidden files and folders, files that are no images, and the
+    contact sheets that our tools draw, are passed over; symbolic links are followed. No image is
+    left out in silence: any other one directly in `path`, one of another format, and an identity
+    without images are errors.
 
     Where images lie in sub-folders of their identity's folder, the attribute `subfolder` says in
     which; of deeper ones, the uppermost. It is "" for images that lie in none.
@@ -69,7 +69,7 @@ def _identity_folders(path: Path) -> list[bytes]:
     for entry in visible_entries(os.fsencode(path)):
         if entry.is_dir():
             folders.append(entry.path)
-        elif os.fsdecode(entry.name) != CONTACT_SHEET_FILE and _is_image(entry):
+        elif _is_image(entry):
             images.append(os.fsdecode(entry.name))
     if images:
         raise InputError(
@@ -114,6 +114,9 @@ def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
 
 
 def _is_image(entry: os.DirEntry) -> bool:
+    # It shows many people, and lies beside their images.
+    if os.fsdecode(entry.name) == CONTACT_SHEET_FILE:
+        return False
     extension = os.fsdecode(os.path.splitext(entry.name)[1]).lower()
     if extension in _OTHER_IMAGE_EXTENSIONS:
         raise InputError(
