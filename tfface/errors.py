@@ -18,10 +18,11 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object = ""):
-        super().__init__(_harmless(str(message)))
+        super().__init__(harmless(str(message)))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Returns text with ? for each character that a terminal obeys, but for the ends of lines."""
     if text.isprintable():
         return text
     return "".join(

@@ -8,7 +8,7 @@ Example:
 
 The folder holds a FAISS index, the names, and which model embedded the faces; it refuses any other.
 A command that is killed leaves it as it was before, or as it is after. Models want aligned faces,
-as tools/align_faces.py makes them.
+as tools/align_faces.py makes them; what looks unaligned is warned of.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def _build(options: argparse.Namespace) -> None:
     from tfface.evaluation.gallery import build_gallery
 
     faces, embedder = _open_faces(options), model_options.load(options)
-    _warn_of_unaligned(faces, options)
+    _warn_of_unaligned(faces, options, each=options.name is not None)
     _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)
 
 
@@ -41,7 +41,7 @@ def _add(options: argparse.Namespace) -> None:
 
     check_gallery(options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
-    _warn_of_unaligned(faces, options)
+    _warn_of_unaligned(faces, options, each=options.name is not None)
     _say_added(add_to_gallery(embedder, faces, options.gallery), options)
 
 
@@ -76,6 +76,7 @@ def _query(options: argparse.Namespace) -> None:
     gallery = read_gallery(options.gallery)
     embedder = model_options.load(options)
     galleries.check_model(embedder, gallery, options.gallery)
+    _warn_of_unaligned(faces, options, each=True)
     vectors = embed_faces(embedder, faces)
     answers = galleries.answers(
         list(faces.image_names),
@@ -92,8 +93,13 @@ def _open_faces(options: argparse.Namespace):
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.gallery import faces_of_files, list_images
     from tfface.evaluation.named_faces import named_faces
+    from tfface.names import clean_name
 
     if options.name is not None:
+        try:
+            clean_name(options.name)
+        except InputError as error:
+            raise InputError(f"--name: {error}") from error
         return faces_of_files(
             list_images([command.path(source) for source in options.source]), options.name
         )
@@ -107,9 +113,9 @@ def _open_faces(options: argparse.Namespace):
     return named_faces(open_source(source).source)
 
 
-def _warn_of_unaligned(faces, options: argparse.Namespace) -> None:
+def _warn_of_unaligned(faces, options: argparse.Namespace, *, each: bool) -> None:
     given = (faces.images, faces.image_names, faces.name)
-    for warning in model_options.alignment_warnings(options, [given]):
+    for warning in model_options.alignment_warnings(options, [given], each=each):
         command.warn(warning)
 
 
@@ -122,6 +128,11 @@ def _say_added(change, options: argparse.Namespace) -> None:
         print(
             f"left out {_images(len(change.conflicts))}, in the gallery under another name: for "
             f"example {image} of {name} is {known_image} of {known_name}"
+        )
+    for name, other in change.alike:
+        command.warn(
+            f"{options.gallery}: '{name}' and '{other}' are two people there, and differ by upper "
+            "and lower case alone"
         )
     _say_content(change, options)
 
@@ -152,8 +163,8 @@ def _parser() -> argparse.ArgumentParser:
         of_command.set_defaults(run=run)
         if name in ("build", "add", "query"):
             model_options.add(of_command)
-        if name in ("build", "add"):
             model_options.add_check(of_command)
+        if name in ("build", "add"):
             _add_sources(of_command)
         of_command.add_argument(
             "--gallery",

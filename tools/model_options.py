@@ -54,20 +54,23 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def alignment_warnings(options: argparse.Namespace, sets: Iterable[tuple]) -> list[str]:
+def alignment_warnings(
+    options: argparse.Namespace, sets: Iterable[tuple], *, each: bool = False
+) -> list[str]:
     """Returns lines on images whose faces look unaligned, as `add_check` lets them be looked for.
 
     None where the model is a run that was trained on such images.
 
     Args:
         sets: as `alignment_warning` takes them: images, their names, and what to call them.
+        each: judge each image by itself, as `alignment_warning` does.
     """
     from tfface.evaluation.alignment_check import alignment_warning
     from tfface.training.trained_on import was_trained_on_unaligned
 
     if not options.check or options.model == "pixels":
         return []
-    found = [warning for one in sets if (warning := alignment_warning(*one))]
+    found = [warning for one in sets if (warning := alignment_warning(*one, each=each))]
     if found and was_trained_on_unaligned(Path(options.model), options.data_dir):
         return []
     return found

@@ -117,6 +117,49 @@ def test_images_that_are_there_already_are_left_out(folder, people, tmp_path):
     assert added.conflicts == [("c.png", "zed", "person02/1.png", "person02")]
 
 
+def test_one_name_in_two_spellings_is_one_person(folder):
+    for name, image in (("Jose\u0301", face(20, 0)), ("José ", face(20, 1))):
+        change = add_to_gallery(PixelEmbedder(), faces_of_one(name, [image], ["1.png"]), folder)
+    assert change.num_names == 7
+    assert {row.name for row in read_gallery(folder).faces} >= {"José"}
+    assert remove_from_gallery(["Jose\u0301"], folder).num_changed == 2
+
+
+def test_names_that_differ_by_case_alone_are_told(folder):
+    for number, (name, alike) in enumerate(
+        [("Ann", []), ("ANN", [("ANN", "Ann")]), ("Ann", []), ("bob", [])]
+    ):
+        faces = faces_of_one(name, [face(20, number)], [f"{number}.png"])
+        assert add_to_gallery(PixelEmbedder(), faces, folder).alike == alike
+
+
+def test_names_that_spreadsheets_would_run_come_back(folder):
+    names = ["=1+1", "'=1+1", "-Ann", "@bob", "+49", "'s-Gravenhage"]
+    for number, name in enumerate(names):
+        faces = faces_of_one(name, [face(20, number)], [f"={number}.png"])
+        add_to_gallery(PixelEmbedder(), faces, folder)
+    assert [row.name for row in read_gallery(folder).faces[18:]] == names
+    assert read_gallery(folder).faces[18].image == "=0.png"
+    (table,) = folder.glob("faces-*.csv")
+    for line in table.read_text().splitlines()[19:]:
+        assert line[0] not in "=+-@"
+
+
+@pytest.mark.parametrize("name", ["", " \t", "a\nb", "a\x1b[2Jb"])
+def test_names_that_are_none(name):
+    with pytest.raises(InputError, match="is no name: it"):
+        faces_of_one(name, [face(20, 0)], ["1.png"])
+
+
+def test_a_contact_sheet_is_no_face(tmp_path):
+    (tmp_path / "faces").mkdir()
+    for name in ("contact_sheet.png", "ann.png"):
+        (tmp_path / "faces" / name).write_bytes(face(1, 0))
+    assert list_images([tmp_path / "faces"]) == [tmp_path / "faces" / "ann.png"]
+    with pytest.raises(InputError, match=r"contact_sheet\.png: a tool's sheet of many pictures"):
+        list_images([tmp_path / "faces" / "contact_sheet.png"])
+
+
 def test_an_emptied_gallery_can_be_filled(folder, people):
     emptied = remove_from_gallery([f"person0{n}" for n in range(6)], folder)
     assert (emptied.num_changed, emptied.num_images) == (18, 0)

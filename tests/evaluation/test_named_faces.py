@@ -6,6 +6,7 @@ import pytest
 from tests.data.small_faces import write_folder
 from tests.evaluation.people import read_people, write_people
 from tfface.data.convert import convert
+from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.evaluation.named_faces import (
@@ -87,6 +88,23 @@ def test_people_of_one_name_in_two_sources_are_two(tmp_path):
     convert([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "both", num_shards=1)
     faces = named_faces(open_source(str(tmp_path / "both")).source)
     assert faces.names == ["a/0", "a/1", "b/0", "b/1"]
+
+
+def test_one_name_in_two_spellings_is_one_person(tmp_path):
+    write_folder(tmp_path / "a", {"Jose\u0301": 2, "José": 1, "zed ": 1})
+    faces = named_faces(FolderSource(tmp_path / "a"))
+    assert faces.names == ["José", "zed"]
+    assert sorted(faces.labels.tolist()) == [0, 0, 0, 1]
+    assert {faces.image_names[i].split("/")[0] for i in np.flatnonzero(faces.labels == 0)} == {
+        "Jose\u0301",
+        "José",
+    }
+
+
+def test_names_with_control_characters_are_refused(tmp_path):
+    write_folder(tmp_path, {"a\x1b[2Jb": 1})
+    with pytest.raises(InputError, match=r"'a\?\[2Jb' is no name: it holds control characters"):
+        named_faces(FolderSource(tmp_path))
 
 
 def test_faces_of_one():

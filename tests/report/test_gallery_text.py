@@ -9,6 +9,23 @@ def test_content():
     assert lines[3] == "3 images of 2 people, embedded by faces"
 
 
+def test_names_are_harmless_to_a_terminal():
+    lines = content_as_text(["bob\x1b[31m\nann 99", "ann"], "faces").splitlines()
+    assert [line.split() for line in lines[1:3]] == [["ann", "1"], ["bob?[31m?ann", "99", "1"]]
+    answer = {"image": "a\x1b[2J.jpg", "name": "b\rc", "candidates": []}
+    assert "a?[2J.jpg   b?c" in answers_as_text([answer], 0.5)
+
+
+def test_a_person_called_nobody_is_told_from_no_one():
+    candidates = [{"name": "nobody", "cosine": 0.6}]
+    asked = [
+        {"image": "1.jpg", "name": "nobody", "candidates": candidates},
+        {"image": "2.jpg", "name": None, "candidates": candidates},
+    ]
+    lines = [line.split() for line in answers_as_text(asked, 0.5).splitlines()]
+    assert [line[1] for line in lines[1:]] == ["'nobody'", "nobody"]
+
+
 def test_answers():
     candidates = [{"name": "ann", "cosine": 0.61234}, {"name": "bob", "cosine": 0.2}]
     asked = [

@@ -5,10 +5,13 @@ import os
 from pathlib import Path
 
 import gallery
+import keras
 import pytest
+from PIL import Image
 
 from tests.evaluation.people import face, write_people
 from tests.tools.running import run_tool
+from tfface.data.synthetic import render_faces
 from tfface.errors import InputError
 
 
@@ -110,6 +113,54 @@ def test_names_that_are_no_text(tmp_path, capsys):
     assert said(capsys, "remove", r"\udcfe", "--gallery", tmp_path / "g")[0].startswith("removed 2")
 
 
+@pytest.fixture
+def drawn(tmp_path):
+    """A network that embeds 64 pixels, and drawn faces: aligned ones, and photos with them."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    # The detector finds the faces of these.
+    for person, picture in enumerate(render_faces(range(3), [0] * 3, 112)):
+        folder = tmp_path / "aligned" / f"person{person}"
+        folder.mkdir(parents=True)
+        aligned = Image.fromarray(picture)
+        aligned.save(folder / "0.png")
+        photo = Image.new("RGB", (400, 300), "grey")
+        photo.paste(aligned, (30, 90))
+        photo.save(photos / f"{person}.png")
+    image = keras.Input((64, 64, 3))
+    pooled = keras.layers.AveragePooling2D(16)(image)
+    keras.Model(image, keras.layers.Flatten()(pooled)).save(tmp_path / "m.keras")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["query", "add"])
+def test_photos_that_are_not_aligned_are_warned_of(drawn, capsys, command):
+    model, built = drawn / "m.keras", drawn / "g"
+    said(capsys, "build", model, drawn / "aligned", "--gallery", built)
+    name = ["--name", "Ann"] if command == "add" else []
+    arguments = [command, model, drawn / "photos" / "1.png", *name, "--gallery", built]
+    gallery.main([*map(str, arguments), "--no-check"])
+    assert capsys.readouterr().err == ""
+    arguments[2] = drawn / "photos" / "2.png"
+    gallery.main([*map(str, arguments)])
+    assert capsys.readouterr().err.startswith(
+        f"warning: {drawn / 'photos' / '2.png'} looks unaligned: "
+    )
+    arguments[2] = drawn / "aligned" / "person0"
+    gallery.main([*map(str, arguments)])
+    assert capsys.readouterr().err == ""
+
+
+def test_names_that_differ_by_case_alone_are_warned_of(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(face(60, 0))
+    add = ["add", "pixels", str(tmp_path / "a.png"), "--name", "PERSON01", "--gallery", str(folder)]
+    gallery.main(add)
+    assert capsys.readouterr().err == (
+        f"warning: {folder}: 'PERSON01' and 'person01' are two people there, and differ by upper "
+        "and lower case alone\n"
+    )
+
+
 def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
     staff = write_people(tmp_path / "staff", {1: range(2)})
     lines = said(capsys, "build", "pixels", staff, "--output", tmp_path / "g", "--index", "hnsw")
@@ -127,6 +178,14 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
         (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such file"),
         (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (
+            ["add", "pixels", "STAFF", "--name", "", "--gallery", "G"],
+            "--name: '' is no name: it is",
+        ),
+        (
+            ["build", "pixels", "STAFF", "--name", "a\x07", "--gallery", "new"],
+            r"--name: 'a\?' is no",
+        ),
         (["remove", "Eve", "--gallery", "G"], "nobody is called 'Eve'"),
         (["query", "pixels", "STAFF", "--gallery", "STAFF"], "no gallery: expected a folder"),
         (["query", "none", "STAFF", "--gallery", "G"], "none: no such model"),

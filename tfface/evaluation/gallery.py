@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ from tfface.evaluation.gallery_folder import (
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.named_faces import NamedFaces, faces_of_one
 from tfface.metrics.identification import NOBODY, num_candidates
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,15 @@ class Change:
         num_known: images that were left out because they are in it already, under the same name.
         conflicts: (image, name, image in the gallery, its name) of those left out because they are
             in it under another name.
+        alike: (name, other name) of people who are now in it and whose names differ by upper and
+            lower case alone, where the change brought the first.
         num_images, num_names: after the change.
     """
 
     num_changed: int
     num_known: int
     conflicts: list[tuple[str, str, str, str]]
+    alike: list[tuple[str, str]]
     num_images: int
     num_names: int
 
@@ -76,7 +81,7 @@ def build_gallery(
             faces=_rows(faces),
         )
         write_gallery(folder, gallery)
-        return _change(gallery, len(faces), *left_out)
+        return _change(gallery, len(faces), *left_out, alike=_alike(gallery, 0))
 
 
 def add_to_gallery(embedder: Embedder, faces: NamedFaces, folder: Path) -> Change:
@@ -89,6 +94,7 @@ def add_to_gallery(embedder: Embedder, faces: NamedFaces, folder: Path) -> Chang
         check_model(embedder, gallery, folder)
         known = {face.sha256: face for face in gallery.faces}
         faces, left_out = _without_known(faces, known)
+        num_before = len(gallery.faces)
         if len(faces):
             vectors = embed_faces(embedder, faces)
             if len(gallery.index):
@@ -97,7 +103,7 @@ def add_to_gallery(embedder: Embedder, faces: NamedFaces, folder: Path) -> Chang
                 gallery = replace(gallery, index=FaceIndex.of(vectors, gallery.index.kind))
             gallery = replace(gallery, faces=gallery.faces + _rows(faces))
             write_gallery(folder, gallery)
-        return _change(gallery, len(faces), *left_out)
+        return _change(gallery, len(faces), *left_out, alike=_alike(gallery, num_before))
 
 
 def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
@@ -107,6 +113,8 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
     """
     with changing_gallery(folder) as gallery:
         known = {face.name for face in gallery.faces}
+        # A gallery of an earlier version may hold names that `clean_name` refuses.
+        names = [unicodedata.normalize("NFC", name) for name in names]
         for name in names:
             if name not in known:
                 raise InputError(f"{folder}: nobody is called '{name}'{_nearest(name, known)}")
@@ -119,7 +127,7 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
             faces=[face for face, stays in zip(gallery.faces, stay, strict=True) if stays],
         )
         write_gallery(folder, smaller)
-        return _change(smaller, int(np.count_nonzero(~stay)), 0, [])
+        return _change(smaller, int(np.count_nonzero(~stay)), 0, [], alike=[])
 
 
 def check_model(embedder: Embedder, gallery: Gallery, folder: Path) -> None:
@@ -199,6 +207,8 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
             files += [path / os.fsdecode(name) for name in below]
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
+        elif path.name == CONTACT_SHEET_FILE:
+            raise InputError(f"{path}: a tool's sheet of many pictures, no image of a person")
         elif path.suffix.lower() not in EXTENSIONS:
             raise InputError(f"{path}: not an image that can be read ({FORMATS})")
         else:
@@ -241,13 +251,35 @@ def _rows(faces: NamedFaces) -> list[Face]:
     return [Face(*row) for row in zip(names, faces.image_names, digests, strict=True)]
 
 
+def _alike(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
+    """Returns the names that differ from one before them by case alone, and that one.
+
+    Args:
+        num_before: faces that were in the gallery before the change.
+    """
+    known: dict[str, str] = {}
+    alike = []
+    for name in dict.fromkeys(face.name for face in gallery.faces):
+        other = known.setdefault(name.casefold(), name)
+        if other != name:
+            alike.append((name, other))
+    before = {face.name for face in gallery.faces[:num_before]}
+    return [pair for pair in alike if pair[0] not in before]
+
+
 def _change(
-    gallery: Gallery, num_changed: int, num_known: int, conflicts: list[tuple[str, str, str, str]]
+    gallery: Gallery,
+    num_changed: int,
+    num_known: int,
+    conflicts: list[tuple[str, str, str, str]],
+    *,
+    alike: list[tuple[str, str]],
 ) -> Change:
     return Change(
         num_changed=num_changed,
         num_known=num_known,
         conflicts=conflicts,
+        alike=alike,
         num_images=len(gallery.faces),
         num_names=len({face.name for face in gallery.faces}),
     )

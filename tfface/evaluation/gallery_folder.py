@@ -13,6 +13,7 @@ before the change, or those of after it. The next writer deletes those that it d
 import csv
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from tfface.errors import InputError
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.fingerprint import hash_files
 from tfface.files import locked, replacing, write_json
+from tfface.names import cell_text, safe_cell
 
 MANIFEST = "gallery.json"
 KINDS = ("flat", "hnsw")
@@ -249,7 +251,7 @@ def _write_faces(path: Path, faces: list[Face]) -> None:
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        writer.writerows(faces)
+        writer.writerows(map(safe_cell, face) for face in faces)
 
 
 def _read_faces(path: Path) -> list[Face]:
@@ -258,8 +260,13 @@ def _read_faces(path: Path) -> list[Face]:
             rows = csv.reader(file)
             if next(rows, None) != list(_COLUMNS):
                 raise _damaged(path)
-            return [Face(*row) for row in rows]
+            return [_face(*row) for row in rows]
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except (TypeError, csv.Error) as error:
         raise _damaged(path) from error
+
+
+def _face(name: str, image: str, sha256: str) -> Face:
+    # Earlier versions kept names as they were given.
+    return Face(unicodedata.normalize("NFC", cell_text(name)), cell_text(image), sha256)

@@ -11,6 +11,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.same_people import choose_images
 from tfface.files import printable
+from tfface.names import clean_name
 
 
 @dataclass(frozen=True)
@@ -93,32 +94,46 @@ class LazyImages(_Lazy):
 def named_faces(source: ImageSource) -> NamedFaces:
     """Returns the images of a source with the names of its identities.
 
-    Where two sources of a converted dataset have identities of one name (as numbers are), they are
-    different people, and their names are SOURCE/NAME.
+    Identities of one source whose names `clean_name` makes the same are one person. Where two
+    sources of a converted dataset have identities of one name (as numbers are), they are different
+    people, and their names are SOURCE/NAME.
+
+    Raises InputError: a name is empty, or holds control characters.
     """
-    names = [printable(identity.name) for identity in source.identities]
+    people = [(identity.source, _name(identity.name)) for identity in source.identities]
+    different = list(dict.fromkeys(people))
+    label_of = {person: label for label, person in enumerate(different)}
+    labels = np.array([label_of[person] for person in people], np.int64)
+    names = [name for _, name in different]
     if len(set(names)) < len(names):
-        names = [printable(f"{identity.source}/{identity.name}") for identity in source.identities]
+        names = [_name(f"{source}/{name}") for source, name in different]
     places = np.arange(source.num_images)
     return NamedFaces(
         name=printable(source.name),
         names=names,
-        labels=np.asarray(source.labels, np.int64),
+        labels=labels[np.asarray(source.labels, np.int64)],
         images=LazyImages(lambda index: source.read(index).encoded, places),
         image_names=_Lazy(lambda index: printable(source.filename(index)), places),
     )
 
 
 def faces_of_one(name: str, images: Sequence[bytes], image_names: Sequence[str]) -> NamedFaces:
-    """Returns images of one person."""
+    """Returns images of one person.
+
+    Raises InputError: the name is empty, or holds control characters.
+    """
     places = np.arange(len(images))
     return NamedFaces(
-        name=printable(name),
-        names=[printable(name)],
+        name=_name(name),
+        names=[_name(name)],
         labels=np.zeros(len(images), np.int64),
         images=LazyImages(images.__getitem__, places),
         image_names=_Lazy(lambda index: printable(image_names[index]), places),
     )
+
+
+def _name(name: str) -> str:
+    return printable(clean_name(name))
 
 
 def hold_out(faces: NamedFaces, share: float, seed: int, among: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from tfface.errors import harmless
+
 MISSING = "-"
 
 
@@ -15,8 +17,11 @@ def percent(share: float | None, sign: str = "") -> str:
 
 
 def align(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table as text: the first column to the left, the others to the right."""
-    table = [header, *rows]
+    """Returns a table as text: the first column to the left, the others to the right.
+
+    A cell is on one line, and holds nothing that a terminal obeys: names come from files.
+    """
+    table = [[harmless(cell).replace("\n", "?") for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     return "\n".join(
         "  ".join(

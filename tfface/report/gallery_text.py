@@ -30,7 +30,7 @@ def answers_as_text(answers: Sequence[Mapping], threshold: float | None) -> str:
     """
     rows = []
     for answer in answers:
-        first = [answer["image"], answer["name"] or "nobody"]
+        first = [answer["image"], _named(answer["name"])]
         for candidate in answer["candidates"]:
             rows.append([*first, candidate["name"], f"{candidate['cosine']:.3f}"])
             first = ["", ""]
@@ -40,3 +40,10 @@ def answers_as_text(answers: Sequence[Mapping], threshold: float | None) -> str:
     if threshold is not None:
         return table
     return f"{table}\nwithout --threshold strangers get the name of whoever is most alike, too"
+
+
+def _named(name: str | None) -> str:
+    if name is None:
+        return "nobody"
+    # People may be called so.
+    return f"'{name}'" if name == "nobody" else name
