@@ -115,6 +115,13 @@ def test_fingerprint_differs_where_weights_do(tmp_path):
     net.weights.assign_add(tf.ones_like(net.weights))
     assert load_embedder(save(tmp_path / "after", net)).fingerprint != before
     assert load_embedder(tmp_path / "before").fingerprint == before
+    # The same folder, with its weights elsewhere.
+    (tmp_path / "before/variables").rename(tmp_path / "variables")
+    (tmp_path / "before/variables").symlink_to(tmp_path / "variables")
+    assert load_embedder(tmp_path / "before").fingerprint == before
+    for file in (tmp_path / "after/variables").iterdir():
+        (tmp_path / "variables" / file.name).write_bytes(file.read_bytes())
+    assert load_embedder(tmp_path / "before").fingerprint != before
 
 
 class Two(tf.Module):

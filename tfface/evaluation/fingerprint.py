@@ -1,6 +1,7 @@
 """What tells the embeddings of one model from those of another."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,13 @@ def hash_files(path: Path) -> str:
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    # Through links too: what they lead to is loaded as well.
+    files = sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(path, followlinks=True)
+        for name in names
+        if Path(folder, name).is_file()
+    )
     return fingerprint([(str(file.relative_to(path)), hash_files(file)) for file in files])
 
 
