@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         of_command = commands.add_parser(name, help=says, description=f"{says.capitalize()}.")
         of_command.set_defaults(run=run)
         if name in ("build", "add", "query"):
-            model_options.add(of_command)
+            model_options.add(of_command, has_output=name == "build")
             model_options.add_check(of_command)
         if name in ("build", "add"):
             _add_sources(of_command)

@@ -9,8 +9,12 @@ import command
 from tfface.errors import InputError
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
+def add(parser: argparse.ArgumentParser, *, has_output: bool = False) -> None:
+    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments.
+
+    Args:
+        has_output: --output is another option of this tool.
+    """
     parser.add_argument(
         "model",
         type=command.path_text,
@@ -20,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "baselines)",
     )
     group = parser.add_argument_group("how the model is used")
-    _add_input(group)
+    _add_input(group, has_output=has_output)
     group.add_argument(
         "--no-flip",
         dest="flip",
@@ -114,7 +118,7 @@ def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     _add_data_dir(group)
 
 
-def _add_input(group) -> None:
+def _add_input(group, *, has_output: bool = False) -> None:
     group.add_argument(
         "--input",
         choices=["rgb", "bgr"],
@@ -131,6 +135,13 @@ def _add_input(group) -> None:
         type=command.image_size,
         metavar="HxW",
         help="image size of such a model, where it takes any",
+    )
+    group.add_argument(
+        *([] if has_output else ["--output"]),
+        "--model-output",
+        dest="model_output",
+        metavar="NAME",
+        help="which output of an .onnx or .tflite file is meant, where it has several",
     )
     group.add_argument(
         "--batch-size",
@@ -193,6 +204,7 @@ def load_classifier(options: argparse.Namespace):
             batch_size=options.batch_size,
             pixels=_pixels(options),
             image_size=options.size,
+            output=options.model_output,
         )
 
 
@@ -207,6 +219,7 @@ def _load_file(options: argparse.Namespace):
         flip=options.flip,
         pixels=_pixels(options),
         image_size=options.size,
+        output=options.model_output,
     )
 
 
@@ -218,7 +231,9 @@ def _build(options: argparse.Namespace):
     from tfface.training.parts import TABLES
     from tfface.training.recognizer import build_starting_embedder
 
-    EmbedderOptions(pixels=_pixels(options), image_size=options.size).check_own(options.model)
+    EmbedderOptions(
+        pixels=_pixels(options), image_size=options.size, output=options.model_output
+    ).check_own(options.model)
     loaded = recipe.load(options.model, TABLES, options.set)
     model = build_starting_embedder(loaded, options.data_dir)
     return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)

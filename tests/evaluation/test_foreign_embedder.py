@@ -202,6 +202,112 @@ def test_weights_outside_of_the_models_folder_are_not_read(tmp_path, location):
         read_onnx(folder / "net.onnx")
 
 
+def write_external(path, name):
+    model = onnx.load(write_onnx(path))
+    onnx.save(model, path, save_as_external_data=True, location=name, size_threshold=0)
+    return path.parent / name
+
+
+@pytest.mark.parametrize("name", ["net.onnx.data", "weights of " + 150 * "n", "größer.bin"])
+def test_fingerprint_covers_weights_in_files_of_their_own(tmp_path, name):
+    alone = load_embedder(write_onnx(tmp_path / "net.onnx")).fingerprint
+    weights = write_external(tmp_path / "net.onnx", name)
+    before = load_embedder(tmp_path / "net.onnx")
+    assert before.fingerprint != alone
+    assert load_embedder(tmp_path / "net.onnx").fingerprint == before.fingerprint
+    assert before.with_pixels(before.pixels, flip=True).fingerprint == before.fingerprint
+    weights.write_bytes((2 * WEIGHTS).tobytes())
+    after = load_embedder(tmp_path / "net.onnx")
+    assert not np.allclose(after.embed(images(2)), before.embed(images(2)))
+    assert after.fingerprint != before.fingerprint
+
+
+def write_outputs(path, outputs, *, order=(0, 1)):
+    """An ONNX model of two outputs, the embeddings and their first `size` values each.
+
+    Args:
+        outputs: (name, size) of both.
+        order: in which the file has them.
+    """
+    shapes = {name: ["n", size] for name, size in outputs}
+    nodes = [helper.make_node("Flatten", ["images"], ["flat"])]
+    initial = []
+    for name, size in outputs:
+        nodes.append(helper.make_node("MatMul", ["flat", f"{name} weights"], [name]))
+        initial.append(numpy_helper.from_array(WEIGHTS[:, :size], f"{name} weights"))
+    names = [outputs[place][0] for place in order]
+    graph = helper.make_graph(
+        nodes,
+        "embedder",
+        [helper.make_tensor_value_info("images", 1, ["n", HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info(name, 1, shapes[name]) for name in names],
+        initial,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        # By shape: a quality is one number.
+        [("x", 5), ("quality", 1)],
+        # By name.
+        [("my_embedding", 5), ("logits", 4)],
+        [("features", 5), ("logits", 4)],
+    ],
+)
+def test_the_embedding_is_found_among_several_outputs(tmp_path, outputs, order):
+    embedder = load_embedder(write_outputs(tmp_path / "net.onnx", outputs, order=order))
+    np.testing.assert_allclose(embedder.embed(images(3)), expected(images(3)), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("outputs", [[("x", 5), ("y", 4)], [("embedding", 5), ("embed", 4)]])
+def test_an_unclear_output_has_to_be_named(tmp_path, outputs):
+    path = write_outputs(tmp_path / "net.onnx", outputs)
+    (first, _), (second, _) = outputs
+    with pytest.raises(
+        InputError, match=rf"2 outputs, and .*--model-output: {first} \[\?, 5\], {second} \[\?, 4"
+    ):
+        load_embedder(path)
+    found = {name: load_embedder(path, output=name) for name in (first, second)}
+    assert found[first].embed(images(2)).shape == (2, 5)
+    assert found[second].embed(images(2)).shape == (2, 4)
+    assert found[first].fingerprint != found[second].fingerprint
+    with pytest.raises(InputError, match=r"--model-output z: the model has no such output, it has"):
+        load_embedder(path, output="z")
+
+
+def test_an_output_of_a_model_that_has_one(tmp_path):
+    path = write_onnx(tmp_path / "net.onnx")
+    assert load_embedder(path, output="embeddings").fingerprint == load_embedder(path).fingerprint
+    with pytest.raises(InputError, match="pixels: --model-output chooses among the outputs of an"):
+        load_embedder("pixels", output="embeddings")
+
+
+def test_several_outputs_of_a_tflite(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec((1, HEIGHT, WIDTH, 3))])
+    def embed(given):
+        flat = tf.reshape(given, (-1, len(WEIGHTS)))
+        return {"a": tf.matmul(flat, WEIGHTS[:, :1]), "b": tf.matmul(flat, WEIGHTS)}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([embed.get_concrete_function()])
+    (tmp_path / "net.tflite").write_bytes(converter.convert())
+    found = load_embedder(tmp_path / "net.tflite").embed(images(3))
+    np.testing.assert_allclose(found, expected(images(3)), rtol=1e-4, atol=1e-3)
+
+
+def test_onnx_runtime_prints_nothing_itself(tmp_path, capfd):
+    embedder = load_embedder(
+        write_onnx(tmp_path / "net.onnx", height="h", width="w"), image_size=(9, 9)
+    )
+    with pytest.raises(InputError, match=r"net\.onnx: the model fails on 2 images of 9x9"):
+        embedder.embed(images(1, 9, 9))
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("shape", [[None, 10**6, 8, 3], [1, 3, 8, 10**6], [10**6, 8, 8, 3]])
 def test_absurd_sizes_are_refused(shape):
     path = Path("net.onnx")

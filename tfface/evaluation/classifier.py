@@ -71,6 +71,7 @@ def load_classifier(
     batch_size: int = 64,
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,
+    output: str | None = None,
 ) -> Classifier:
     """Returns the classifier that a tool's MODEL argument means.
 
@@ -82,12 +83,17 @@ def load_classifier(
         scores: what such a model gives, as `GivenScores` has it.
         flip: take the mean of the probabilities of an image and of its mirrored copy.
         batch_size: images classified in one pass.
-        pixels, image_size: as `load_embedder` has them.
+        pixels, image_size, output: as `load_embedder` has them.
     Raises InputError: as `load_embedder`; the run folder can't classify; the classes aren't named,
         or are though the run folder names them.
     """
     embedder = load_embedder(
-        model, batch_size=batch_size, flip=False, pixels=pixels, image_size=image_size
+        model,
+        batch_size=batch_size,
+        flip=False,
+        pixels=pixels,
+        image_size=image_size,
+        output=output,
     )
     path = Path(model)
     if isinstance(embedder, PixelEmbedder):

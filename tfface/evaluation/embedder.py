@@ -72,6 +72,7 @@ def load_embedder(
     flip: bool = True,
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,
+    output: str | None = None,
 ) -> Embedder:
     """Returns the embedder that a tool's MODEL argument means.
 
@@ -81,11 +82,12 @@ def load_embedder(
         flip: sum the embeddings of an image and of its mirrored copy.
         pixels, image_size: of a SavedModel, `.onnx` or `.tflite` file, which doesn't say what it
             takes for pixels, nor always the size.
+        output: of an `.onnx` or `.tflite` file with several, the name of the embedding's.
 
     Raises InputError: no such file, none of the formats, a file that can't be loaded, or options
         that it has no use for.
     """
-    options = EmbedderOptions(batch_size, flip, pixels, image_size)
+    options = EmbedderOptions(batch_size, flip, pixels, image_size, output)
     for load in EMBEDDERS.values():
         if (embedder := load(str(model), options)) is not None:
             return embedder

@@ -53,6 +53,59 @@ def read_image_input(
     )
 
 
+@dataclass(frozen=True)
+class Output:
+    """One of a model's outputs. `shape`: None stands for sizes that are free, or for all of it."""
+
+    name: str
+    shape: Sequence[int | None] | None
+
+    @property
+    def may_be_embedding(self) -> bool:
+        """Whether its shape is [batch, size] with a size above 1, so far as it is known."""
+        if self.shape is None:
+            return True
+        return len(self.shape) == 2 and self.shape[1] != 1
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return self.name
+        return f"{self.name} [{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+
+
+def choose_output(path: Path, outputs: Sequence[Output], asked: str | None) -> int:
+    """Returns which of a model's outputs is the embedding: its place.
+
+    It is the one that is asked for; else the only one whose shape can be that of embeddings, or the
+    only one of these whose name speaks of an embedding or of features.
+
+    Raises InputError: there's no such output, or it is not clear which is meant.
+    """
+    if asked is not None:
+        for place, output in enumerate(outputs):
+            if output.name == asked:
+                return place
+        raise InputError(
+            f"{path}: --model-output {asked}: the model has no such output, it has: "
+            f"{', '.join(map(str, outputs))}"
+        )
+    if len(outputs) == 1:
+        return 0
+    fitting = [place for place, output in enumerate(outputs) if output.may_be_embedding]
+    speaking = [
+        place
+        for place in fitting
+        if any(word in outputs[place].name.lower() for word in ("embed", "feature"))
+    ]
+    for found in (fitting, speaking):
+        if len(found) == 1:
+            return found[0]
+    raise InputError(
+        f"{path}: the model has {len(outputs)} outputs, and it is not clear which is meant: say it "
+        f"with --model-output: {', '.join(map(str, outputs))}"
+    )
+
+
 class ForeignEmbedder:
     """Embeds images with a function of a model file.
 
@@ -61,6 +114,8 @@ class ForeignEmbedder:
         path: of the model; the stem of a file, or the name of a folder, is the name.
         image_input: as `read_image_input` returns it.
         options: how to use the model. What it takes for pixels is the usual where they don't say.
+        output: the name of the output that `run` gives; None where the model has no other.
+        weight_files: files that the model is loaded from beside `path`.
     Attributes: as `Embedder` has them, and
         pixels: what the model is given.
         is_uint8: it takes whole numbers, so there's no other range than 0..255.
@@ -76,6 +131,8 @@ class ForeignEmbedder:
         path: Path,
         image_input: ImageInput,
         options: EmbedderOptions,
+        output: str | None = None,
+        weight_files: Sequence[Path] = (),
     ):
         # "models/today/." has no name of its own until it's resolved.
         self.name = path.resolve().name if path.is_dir() else path.stem
@@ -87,15 +144,24 @@ class ForeignEmbedder:
         self._path = path
         self._input = image_input
         self._options = options
+        self._output = output
+        self._weight_files = sorted(weight_files)
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(hash_files(self._path), self.pixels, self.image_size, self._options.flip)
+        content: object = hash_files(self._path)
+        # What most models don't have must not change what theirs was.
+        if self._output is not None or self._weight_files:
+            weights = [(file.name, hash_files(file)) for file in self._weight_files]
+            content = (content, self._output, weights)
+        return fingerprint(content, self.pixels, self.image_size, self._options.flip)
 
     def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ForeignEmbedder":
         """Returns the same model, given other pixels."""
         options = replace(self._options, pixels=pixels, flip=flip)
-        return ForeignEmbedder(self._run, self._path, self._input, options)
+        return ForeignEmbedder(
+            self._run, self._path, self._input, options, self._output, self._weight_files
+        )
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].

@@ -31,6 +31,7 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
     path = Path(model)
     if not (path / MODEL_FILE).is_file():
         return None
+    options.check_single_output(model)
     _check_operations(path)
     try:
         with _without_warnings():

@@ -7,7 +7,12 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
-from tfface.evaluation.foreign_embedder import ForeignEmbedder, read_image_input
+from tfface.evaluation.foreign_embedder import (
+    ForeignEmbedder,
+    Output,
+    choose_output,
+    read_image_input,
+)
 
 
 def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
@@ -35,9 +40,9 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
     if len(inputs) != 1:
         shapes = [one["shape_signature"].tolist() for one in inputs]
         raise InputError(f"{path}: the model takes {shapes}: expected one input of images")
-    taken, given = inputs[0], outputs[0]
-    # -1 stands for sizes that are free.
-    shape = [size if size > 0 else None for size in taken["shape_signature"].tolist()]
+    known = [Output(one["name"], _sizes(one)) for one in outputs]
+    taken, given = inputs[0], outputs[choose_output(path, known, options.output)]
+    shape = _sizes(taken)
 
     def run(images: np.ndarray) -> np.ndarray:
         if tuple(interpreter.get_input_details()[0]["shape"]) != images.shape:
@@ -49,7 +54,18 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
 
     # A quantized input says itself which numbers its whole numbers stand for.
     is_uint8 = taken["dtype"] == np.uint8 and not taken["quantization"][0]
-    return ForeignEmbedder(run, path, read_image_input(path, shape, is_uint8=is_uint8), options)
+    return ForeignEmbedder(
+        run,
+        path,
+        read_image_input(path, shape, is_uint8=is_uint8),
+        options,
+        given["name"] if len(outputs) > 1 else None,
+    )
+
+
+def _sizes(tensor: dict) -> list[int | None]:
+    # -1 stands for sizes that are free.
+    return [size if size > 0 else None for size in tensor["shape_signature"].tolist()]
 
 
 def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
