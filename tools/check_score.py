@@ -5,7 +5,11 @@ Example:
     python tools/check_score.py predictions.csv --data data/competition_test
 
 prints one line:
-    top-1: 0.8533 (512 of 600 images)
+    top-1: 0.8533 (512 of 600 images); balanced accuracy 0.8410, largest class 0.2017
+
+The first is the score. The others tell what it is worth: the mean over the classes of how many of
+each are right, and what always saying the most frequent class would reach. Images that the run was
+trained on are warned of.
 
 predictions.csv has a line for each image under a line with the columns' names: `path` (or
 `filename`), below the data's folder, and `label`, the name of the class that is said.
@@ -25,16 +29,25 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.classification import answer, match_classes
     from tfface.evaluation.predictions import read_predictions
+    from tfface.metrics.classification import score
 
     if Path(options.model).suffix.lower() == ".csv":
         if options.classes is not None:
             raise InputError("--classes belongs to a model, and MODEL is a list of predictions")
-        is_right = read_predictions(Path(options.model), open_source(options.data).source)
+        source = open_source(options.data).source
+        labels, is_right = source.labels, read_predictions(Path(options.model), source)
     else:
         classifier = model_options.load_classifier(options)
         source = open_source(options.data).source
-        is_right = answer(classifier, source, match_classes(source, classifier.classes)).is_right
-    print(f"top-1: {is_right.mean():.4f} ({is_right.sum():,} of {len(is_right):,} images)")
+        labels = match_classes(source, classifier.classes)
+        is_right = answer(classifier, source, labels).is_right
+        for line in model_options.classification_warnings(options, source):
+            command.warn(line)
+    found = score(labels, is_right)
+    print(
+        f"top-1: {found.accuracy:.4f} ({is_right.sum():,} of {len(is_right):,} images); balanced "
+        f"accuracy {found.balanced:.4f}, largest class {found.majority_share:.4f}"
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = model_options.load_classifier(options)
     source = open_source(options.data).source
     people, remark = _people(options, source)
+    warnings = model_options.classification_warnings(options, source)
+    for warning in warnings:
+        command.warn(warning)
 
     result = classify(classifier, source, group_by=options.group_by, people=people)
     figures = result.to_json()
@@ -47,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             path,
             title=f"{classifier.name} on {source.name}",
             figures=figures,
-            remarks=[remark] if remark else [],
+            remarks=[*warnings, *([remark] if remark else [])],
             **parts,
         ),
         rows=classification_table.result_rows(options.label or options.model, source.name, figures),

@@ -63,9 +63,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _warnings(options: argparse.Namespace, sets: list) -> list[str]:
-    return model_options.alignment_warnings(
+    found = model_options.alignment_warnings(
         options, [(faces.images, faces.image_names, faces.name) for faces in sets]
     )
+    if not options.check or options.model == "pixels":
+        return found
+    with_names = [(faces.images, faces.name) for faces in sets]
+    return [*found, *model_options.warnings_if_known(options, with_names)]
 
 
 def _open_sets(options: argparse.Namespace):

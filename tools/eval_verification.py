@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         check_pair_set(pair_set)
     for template_set in template_sets:
         check_template_set(template_set)
-    warnings = _warnings(options, embedder, pair_sets) if options.check else []
+    warnings = _warnings(options, embedder, pair_sets, template_sets) if options.check else []
     for warning in warnings:
         command.warn(warning)
 
@@ -107,23 +107,34 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return model_options.parse(parser, arguments)
 
 
-def _warnings(options: argparse.Namespace, embedder, pair_sets: list) -> list[str]:
+def _warnings(
+    options: argparse.Namespace, embedder, pair_sets: list, template_sets: list
+) -> list[str]:
     """Returns what may be wrong with how the model is used, in lines."""
     from tfface.data.pair_sets import FORMATS, find_format
     from tfface.evaluation.pixel_check import pixel_warning
 
     if options.model == "pixels":
         return []
-    found = [pixel_warning(embedder, pair_sets[0])]
-    found += model_options.alignment_warnings(
-        options,
-        [
-            (pair_set.images, pair_set.image_names, pair_set.name)
-            for argument, pair_set in zip(options.pairs, pair_sets, strict=True)
-            if find_format(argument)[0] is not FORMATS["synthetic"]
-        ],
-    )
-    return [warning for warning in found if warning]
+    # Templates have no pairs of images that other pixels could be tried with.
+    found = [pixel_warning(embedder, pair_sets[0])] if pair_sets else []
+    to_align = [
+        (pair_set.images, pair_set.image_names, pair_set.name)
+        for argument, pair_set in zip(options.pairs, pair_sets, strict=True)
+        if find_format(argument)[0] is not FORMATS["synthetic"]
+    ]
+    sets = [(pair_set.images, pair_set.name) for pair_set in pair_sets]
+    for template_set in template_sets:
+        images = template_set.images()
+        sets.append((images, template_set.name))
+        # By landmarks, faces are aligned here.
+        if template_set.landmarks is None:
+            to_align.append((images, template_set.image_names, template_set.name))
+    found += model_options.alignment_warnings(options, to_align)
+    return [
+        *(warning for warning in found if warning),
+        *model_options.warnings_if_known(options, sets),
+    ]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import command
@@ -206,6 +206,46 @@ def load_classifier(options: argparse.Namespace):
             image_size=options.size,
             output=options.model_output,
         )
+
+
+def classification_warnings(options: argparse.Namespace, source) -> list[str]:
+    """As `training_images_warnings`, of all images of a source; says where it isn't known, too."""
+    from tfface.data.source_images import SourceImages
+
+    try:
+        images = SourceImages(source, range(source.num_images))
+        return training_images_warnings(options, [(images, source.name)])
+    except InputError as error:
+        return [
+            f"{source.name}: it isn't known whether {options.model} was trained on these images: "
+            f"{error}"
+        ]
+
+
+def warnings_if_known(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
+    """As `training_images_warnings`, but nothing where it can't be found out."""
+    try:
+        return training_images_warnings(options, sets)
+    except InputError:
+        return []
+
+
+def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
+    """Returns lines for the user where MODEL is a run that was trained on images of an evaluation.
+
+    Args:
+        sets: (images, encoded; their name) of each set.
+    Raises InputError: it can't be found out, as the data of the run aren't there any more.
+    """
+    from tfface.training.run_folder import RunFolder
+    from tfface.training.trained_on import read_training_images
+
+    run_dir = Path(options.model)
+    if not RunFolder(run_dir).recipe.is_file():
+        return []
+    trained_on = read_training_images(run_dir, options.data_dir)
+    found = (trained_on.warning(images, what) for images, what in sets)
+    return [line for line in found if line]
 
 
 def _load_file(options: argparse.Namespace):

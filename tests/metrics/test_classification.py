@@ -67,6 +67,7 @@ def test_summary(case):
     shown = np.unique(labels)
     assert found.num_classes == len(shown)
     options = {"labels": shown, "average": "macro", "zero_division": np.nan}
+    assert found.majority_share == np.bincount(labels).max() / len(labels)
     assert found.macro_recall == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
     assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, predicted, **options))
     precision = metrics.precision_score(labels, predicted, **options)

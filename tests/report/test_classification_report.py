@@ -55,7 +55,7 @@ def test_in_a_browser(page, tmp_path):
     rows = {row[0]: row for row in opened.tables[0][1:]}
     for name, part in (("all", made), ("light=L1", made["groups"]["L1"])):
         assert rows[name][1] == f"{100 * part['accuracy']:.2f}%"
-        assert rows[name][3] == str(part["num_images"])
+        assert rows[name][5] == str(part["num_images"])
     classes = {row[0]: row for row in opened.tables[1][1:]}
     for name, of_class in made["per_class"].items():
         assert classes[name][4] == f"{100 * of_class['recall']:.2f}%"

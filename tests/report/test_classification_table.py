@@ -1,6 +1,10 @@
 """Figures of classification in words."""
 
+import numpy as np
+
 from tests.report.made_classification import figures
+from tfface.metrics.answers import read_answers
+from tfface.metrics.classification import classification
 from tfface.report.classification_table import (
     as_text,
     class_rows,
@@ -16,8 +20,8 @@ def test_plain():
     lines = as_text(made).splitlines()
     # Columns that nobody filled are left out.
     assert lines[0].split() == [
-        *("images", "of", "accuracy", "95%", "interval", "images", "macro", "recall"),
-        *("ECE", "log", "loss"),
+        *("images", "of", "accuracy", "balanced", "largest", "class", "95%", "interval"),
+        *("images", "ECE", "log", "loss"),
     ]
     assert lines[1].startswith("all")
     assert f"{100 * made['accuracy']:.2f}%" in lines[1]
@@ -38,10 +42,44 @@ def test_people_and_groups():
     assert names[4:6] == ["light=L0", "light=L0, people seen in training"]
     text = as_text(made)
     unseen = made["unseen"]
-    assert f"Expect {100 * unseen['accuracy']:.2f}% (" in text
-    assert "the accuracy on the 5 who were not in training, and not the" in text
+    assert (
+        f"Of the images of the 5 people who were not in training {100 * unseen['accuracy']:.2f}% ("
+    ) in text
+    assert (
+        f"(balanced accuracy {100 * unseen['macro_recall']:.2f}%, largest class "
+        f"{100 * unseen['majority_share']:.2f}%), and {100 * made['seen']['accuracy']:.2f}% of"
+    ) in text
     assert "recall, not seen" in text
     assert "are of one class" not in text
+
+
+def always(predicted, labels):
+    """Figures of a model that says the same of all images."""
+    scores = np.full((len(labels), 3), 0.01)
+    scores[:, predicted] = 0.98
+    found = classification(read_answers(scores, np.array(labels)), ["ann", "bob", "others"])
+    whole = {"num_people": None, "seen": None, "unseen": None, "unknown": None}
+    return {**found.to_json(), **whole, "group_by": None, "groups": {}, "people": None}
+
+
+def test_accuracy_stands_beside_a_guess():
+    text = as_text(always(2, [2] * 97 + [0, 1, 1]))
+    assert (
+        "97.00% of the images are right; always saying 'others' would be right in 97.00%. The mean "
+        "over the classes is 33.33% (balanced accuracy): the model is no better than that guess."
+    ) in text
+    text = as_text(always(1, [2] * 2 + [1] * 3 + [0] * 1))
+    assert "no better than that guess" in text
+    text = as_text(figures())
+    assert "would be right in 35.00%. The mean" in text
+    assert "no better than that guess" not in text
+
+
+def test_figures_of_before_the_largest_class():
+    made = figures(with_people=True)
+    for part in (made, made["seen"], made["unseen"], made["unknown"]):
+        del part["majority_share"]
+    assert as_text(made).splitlines()[1].split()[3] == "-"
 
 
 def test_new_people_of_one_class():

@@ -77,7 +77,7 @@ def test_all_outputs(experiment, tmp_path, capsys):
     assert figures["per_class"]["cold"]["unseen"] == {"support": 3, "recall": 0}
     assert len(figures["most_wrong"]) == 3
 
-    assert "Expect 50.00% (" in said
+    assert "people who were not in training 50.00% (" in said
     where = f"data.train of {experiment / 'run'}"
     assert f"2 people were seen in training, by the attribute 'subfolder' in {where}." in said
     assert said.splitlines()[-4:] == [

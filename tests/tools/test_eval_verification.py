@@ -39,6 +39,22 @@ def lfw(tmp_path_factory):
     return folder
 
 
+def test_templates_alone(tmp_path, capsys):
+    """With a model whose use is checked."""
+    aligned_here, as_they_are = (
+        write_folder(tmp_path / name, photos=photos) for name, photos in (("a", True), ("b", False))
+    )
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 127.5, -1)(inputs))
+    keras.Model(inputs, keras.layers.Flatten()(x)).save(tmp_path / "m.keras")
+    sets = [str(aligned_here), str(as_they_are)]
+    eval_verification.main([str(tmp_path / "m.keras"), "--templates", *sets])
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()[:3]] == ["set", "a", "b"]
+    assert said.err.startswith("warning: b looks unaligned: no face was found in 24 of 24")
+    assert len(said.err.splitlines()) == 1
+
+
 def test_figures_of_two_sets(lfw, tmp_path, capsys):
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 127.5, -1)(inputs))

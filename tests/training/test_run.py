@@ -287,7 +287,7 @@ class TestClassification:
         run = train(load_tiny(tmp_path, *self.parts()), tmp_path / "run", tmp_path)
         printed = capsys.readouterr().out
         assert "24 images of 6 identities to train, 12 images to validate, 12 images to" in printed
-        assert "macro recall" in printed
+        assert "largest class" in printed
         figures = json.loads((run / "classification.json").read_text(encoding="utf-8"))
         assert figures["num_images"] == 12
         source = open_source(f"{{{self.SPLIT}, part: test}}").source

@@ -24,11 +24,13 @@ class Summary:
         accuracy: share of the images whose most probable class is the right one.
         accuracy_interval: Wilson's 95 % interval of it, as if images were drawn independently. It
             is too narrow where many of them show few people.
+        majority_share: share of the images that are of the most frequent class: what always saying
+            that class would reach.
         top5: share of the images whose right class is among the five most probable ones; None where
             there are fewer than six, of which five are no feat.
         macro_precision, macro_recall, macro_f1: means over the classes that the images are of, each
-            class counting alike. A class that was never predicted has no precision, and is left
-            out of that mean alone.
+            class counting alike; the mean recall is called balanced accuracy, too. A class that was
+            never predicted has no precision, and is left out of that mean alone.
         ece: expected calibration error, see `tfface.metrics.calibration`.
         log_loss: mean negative logarithm of the right class's probability.
     """
@@ -37,6 +39,7 @@ class Summary:
     num_classes: int
     accuracy: float
     accuracy_interval: tuple[float, float]
+    majority_share: float
     top5: float | None
     macro_precision: float | None
     macro_recall: float
@@ -164,12 +167,44 @@ def summarise(answers: Answers, num_classes: int) -> Summary:
         num_classes=int(np.count_nonzero(shown)),
         accuracy=num_right / len(answers),
         accuracy_interval=wilson_interval(num_right, len(answers)),
+        majority_share=float(of_class.support.max() / len(answers)),
         top5=float(np.mean(answers.rank < TOP)) if num_classes > TOP else None,
         macro_precision=float(of_class.precision[predicted].mean()) if predicted.any() else None,
         macro_recall=float(of_class.recall[shown].mean()),
         macro_f1=float(of_class.f1[shown].mean()),
         ece=calibration_error(answers.confidence, answers.is_right),
         log_loss=log_loss(answers.probability),
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy, and what it is worth.
+
+    Attributes:
+        accuracy: share of the images that are right.
+        balanced: the same of each class that occurs, and the mean of these.
+        majority_share: as `Summary` has it.
+    """
+
+    accuracy: float
+    balanced: float
+    majority_share: float
+
+
+def score(labels: np.ndarray, is_right: np.ndarray) -> Score:
+    """Returns the score of answers of which only that is known.
+
+    Args:
+        labels: int [num_images], the right classes; at least one.
+        is_right: bool [num_images].
+    """
+    of_class = np.bincount(labels)
+    right = np.bincount(labels[is_right], minlength=len(of_class))
+    return Score(
+        accuracy=float(is_right.mean()),
+        balanced=float(np.nanmean(_share(right, of_class))),
+        majority_share=float(of_class.max() / len(labels)),
     )
 
 

@@ -87,7 +87,11 @@ _INTERVAL_NOTE = (
 
 
 def _tiles(figures: Mapping) -> list[tuple[str, str]]:
-    tiles = [("accuracy", percent(figures["accuracy"]))]
+    tiles = [
+        ("accuracy", percent(figures["accuracy"])),
+        ("balanced accuracy", percent(figures["macro_recall"])),
+        ("largest class", percent(figures.get("majority_share"))),
+    ]
     for key, words in (("seen", "people seen"), ("unseen", "people not seen")):
         if figures[key]:
             tiles.append((f"accuracy, {words}", percent(figures[key]["accuracy"])))

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from tfface.report.format import align, percent
 
 # What counts first, as a phone shows only so much of a row.
-HEADER = ["images of", "accuracy", "95% interval", "images", "people", "top-5", "macro recall"]
-HEADER += ["ECE", "log loss"]
+HEADER = ["images of", "accuracy", "balanced", "largest class", "95% interval", "images", "people"]
+HEADER += ["top-5", "ECE", "log loss"]
 CLASS_HEADER = ["class", "images", "taken for it", "precision", "recall", "F1"]
 # Where it is known who was in training.
 CLASS_HEADER += ["recall, seen", "recall, not seen"]
@@ -134,13 +134,15 @@ def class_note(figures: Mapping, most: int = MOST_CLASSES) -> str:
 
 def sentences(figures: Mapping) -> list[str]:
     """Returns what a reader should take home."""
-    found = []
+    found = [_beside_a_guess(figures)]
     if figures["seen"] and figures["unseen"]:
         unseen = figures["unseen"]
         found.append(
-            f"Expect {percent(unseen['accuracy'])} ({_interval(unseen)}) on new people: that is "
-            f"the accuracy on the {unseen['num_people']:,} who were not in training, and not the "
-            f"{percent(figures['seen']['accuracy'])} on those who were."
+            f"Of the images of the {unseen['num_people']:,} people who were not in training "
+            f"{percent(unseen['accuracy'])} ({_interval(unseen)}) were right (balanced accuracy "
+            f"{percent(unseen['macro_recall'])}, largest class "
+            f"{percent(unseen.get('majority_share'))}), and "
+            f"{percent(figures['seen']['accuracy'])} of those who were."
         )
         if unseen["num_classes"] == 1:
             found.append(_of_one_class(figures))
@@ -185,16 +187,33 @@ def without_empty_columns(
     return [header[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
+def _beside_a_guess(figures: Mapping) -> str:
+    """What the accuracy is worth beside always saying the most frequent class."""
+    of_class = figures["per_class"]
+    largest = max(of_class, key=lambda name: of_class[name]["support"])
+    share = of_class[largest]["support"] / figures["num_images"]
+    sentence = (
+        f"{percent(figures['accuracy'])} of the images are right; always saying '{largest}' would "
+        f"be right in {percent(share)}. The mean over the classes is "
+        f"{percent(figures['macro_recall'])} (balanced accuracy)"
+    )
+    if figures["accuracy"] <= share:
+        return f"{sentence}: the model is no better than that guess."
+    return f"{sentence}."
+
+
 def _row(name: str, part: Mapping) -> list[str]:
     people = part["num_people"]
     return [
         name,
         percent(part["accuracy"]),
+        percent(part["macro_recall"]),
+        # Figures that were stored before there was one have none.
+        percent(part.get("majority_share")),
         _interval(part),
         f"{part['num_images']:,}",
         "" if people is None else f"{people:,}",
         "" if part["top5"] is None else percent(part["top5"]),
-        percent(part["macro_recall"]),
         f"{part['ece']:.3f}",
         f"{part['log_loss']:.3f}",
     ]
