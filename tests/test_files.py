@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tfface.errors import InputError
-from tfface.files import check_writable, locked, replacing, write_json
+from tfface.files import check_replaceable, check_writable, locked, replacing, write_json
 
 
 def test_replaces_when_the_block_ends(tmp_path):
@@ -53,6 +53,20 @@ def test_what_can_not_be_written(tmp_path):
         replacing(tmp_path / "file" / "new"),
     ):
         pass
+
+
+def test_files_of_others_are_not_to_be_replaced(tmp_path):
+    file = tmp_path / "a.json"
+    check_replaceable(file, (b"ours",), overwrite=False)
+    for content in (b"", b"these are ours"):
+        file.write_bytes(content)
+        check_replaceable(file, (b"ours", b"these"), overwrite=False)
+    file.write_bytes(b"these are others")
+    with pytest.raises(InputError, match=r"a\.json: is there already, .* with --overwrite"):
+        check_replaceable(file, (b"ours", b"these"), overwrite=False)
+    check_replaceable(file, (b"ours", b"these"), overwrite=True)
+    with pytest.raises(InputError, match="is a folder"):
+        check_replaceable(tmp_path, (b"ours",), overwrite=True)
 
 
 def test_a_locked_folder_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,6 +131,30 @@ def check_writable(path: str | os.PathLike) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
     _make_temporary(path).unlink()
+
+
+def check_replaceable(path: str | os.PathLike, marks: Sequence[bytes], *, overwrite: bool) -> None:
+    """As `check_writable`, and finds out whether a file of somebody else lies at `path`.
+
+    Args:
+        marks: bytes that are all in the first 64 KiB of what the program writes there.
+        overwrite: whatever lies there may be replaced.
+    Raises InputError: as `check_writable`; or there is a file without these marks.
+    """
+    check_writable(path)
+    path = Path(path)
+    if overwrite or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(1 << 16)
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if beginning and not all(mark in beginning for mark in marks):
+        raise InputError(
+            f"{path}: is there already, and is not what this tool writes: choose another name, or "
+            "replace it with --overwrite"
+        )
 
 
 def printable(name: str) -> str:

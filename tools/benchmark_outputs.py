@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import command
+import outputs
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--json", type=command.path, metavar="F", help="write the rows to this file"
     )
     parser.add_argument("--plots", type=command.path, metavar="D", help="draw them here")
+    outputs.add_overwrite(parser, "--json")
 
 
 def check(options: argparse.Namespace) -> None:
@@ -20,11 +22,12 @@ def check(options: argparse.Namespace) -> None:
 
     Raises InputError: something can't.
     """
-    from tfface.files import check_writable
+    from tfface.files import check_replaceable, check_writable
 
-    for output in (options.json, options.plots and options.plots / "picture.png"):
-        if output:
-            check_writable(output)
+    if options.plots:
+        check_writable(options.plots / "picture.png")
+    if options.json:
+        check_replaceable(options.json, (b"[\n  {\n",), overwrite=options.overwrite)
 
 
 def write(

@@ -19,15 +19,17 @@ import outputs
 import recipe_options
 from tfface.errors import InputError
 
+# By which comparison.json is known to be one of this tool's.
+_JSON_MARKS = (b'"metric"', b'"places"')
 _TRAIN = Path(__file__).resolve().parent / "train.py"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.files import check_writable, write_json
+    from tfface.files import check_replaceable, write_json
     from tfface.recipe import dump
-    from tfface.report import comparison_table
+    from tfface.report import comparison_table, page
     from tfface.report.comparison_report import write_comparison_report
     from tfface.report.page import Picture
     from tfface.report.plots.comparison import draw_comparison
@@ -45,8 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         metric=options.metric,
     )
     json_file = options.json or output / "comparison.json"
-    for path in (json_file, output / "report.html"):
-        check_writable(path)
+    for path, marks in ((json_file, _JSON_MARKS), (output / "report.html", page.MARKS)):
+        check_replaceable(path, marks, overwrite=options.overwrite)
     outputs.check_results(options)
     train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
     with command.interruptible("the same command keeps the finished runs and goes on"):
@@ -90,6 +92,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="train each variant with so many seeds: training.seed and those after it (default 1)",
     )
     recipe_options.add_data_dir(parser)
+    outputs.add_overwrite(parser, "--json and report.html")
     parser.add_argument(
         "--output",
         type=command.path,

@@ -89,7 +89,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="the images trained on, with the same attribute (default: those of the run folder's "
         "recipe that were not held out)",
     )
-    outputs.add(parser, pictures="confusion, reliability, groups and what was most surely wrong")
+    outputs.add(
+        parser,
+        pictures="confusion, reliability, groups and what was most surely wrong",
+        json_marks=(b'"accuracy_interval"', b'"macro_recall"'),
+    )
     return model_options.parse(parser, arguments)
 
 

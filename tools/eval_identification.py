@@ -143,7 +143,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
         "(default 256): more find more, and take longer",
     )
-    outputs.add(parser, pictures="CMC, open set, similarities and the worst mistakes")
+    outputs.add(
+        parser,
+        pictures="CMC, open set, similarities and the worst mistakes",
+        json_marks=(b'"gallery"', b'"query"'),
+    )
     options = model_options.parse(parser, arguments)
     if (options.query is None) == (options.split is None):
         raise InputError(

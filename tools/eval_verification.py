@@ -103,7 +103,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "
         "the folder X_images before that)",
     )
-    outputs.add(parser, pictures="ROC, similarities and the hardest pairs")
+    outputs.add(
+        parser,
+        pictures="ROC, similarities and the hardest pairs",
+        json_marks=(b'"sets"', b'"num_pairs"'),
+    )
     return model_options.parse(parser, arguments)
 
 

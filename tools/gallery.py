@@ -16,6 +16,7 @@ from pathlib import Path
 
 import command
 import model_options
+import outputs
 from tfface.errors import InputError
 
 
@@ -67,11 +68,12 @@ def _query(options: argparse.Namespace) -> None:
     from tfface.evaluation import gallery as galleries
     from tfface.evaluation.gallery_folder import read_gallery
     from tfface.evaluation.identification import embed_faces
-    from tfface.files import check_writable, write_json
+    from tfface.files import check_replaceable, write_json
     from tfface.report.gallery_text import answers_as_text
 
     if options.json:
-        check_writable(options.json)
+        marks = (b'"threshold"', b'"queries"')
+        check_replaceable(options.json, marks, overwrite=options.overwrite)
     faces = galleries.faces_of_files(galleries.list_images(options.images), "queries")
     gallery = read_gallery(options.gallery)
     embedder = model_options.load(options)
@@ -224,6 +226,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=command.path, metavar="F", help="write the answers to this file"
     )
+    outputs.add_overwrite(parser, "--json")
 
 
 def _cosine(text: str) -> float:

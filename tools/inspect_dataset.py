@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 import command
+import outputs
 from tfface.errors import InputError
 
 _MOST_PROBLEMS = 100
@@ -27,14 +28,21 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.duplicates import find_duplicates
     from tfface.data.inspection import inspect_dataset
     from tfface.data.inspection_folder import REPORT_FILE, write_inspection, write_report
-    from tfface.files import check_writable
+    from tfface.files import check_replaceable
     from tfface.report.inspection_text import as_text
 
     folder = options.dataset
     # The last part of "." or ".." is no name.
     named = folder if folder.name not in ("", "..") else folder.resolve()
     output = options.output or named.with_name(f"{named.name}-inspection")
-    check_writable(output / REPORT_FILE)
+    marks = (b'"dataset"', b'"problems"')
+    check_replaceable(output / REPORT_FILE, marks, overwrite=options.overwrite)
+    is_ours = not output.exists() or (output / REPORT_FILE).exists() or not any(output.iterdir())
+    if not is_ours and not options.overwrite:
+        raise InputError(
+            f"{output}: is not empty, and was not written by this tool: choose another folder, or "
+            "write into it with --overwrite"
+        )
     find_people = _people_finder(options) if options.model else None
 
     inspection = inspect_dataset(folder, num_workers=options.workers)
@@ -120,6 +128,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--output", type=command.path, metavar="DIR", help="folder to write (default: D-inspection)"
     )
+    outputs.add_overwrite(parser, "--output")
     parser.add_argument(
         "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
     )

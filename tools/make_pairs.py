@@ -3,6 +3,7 @@
 import argparse
 
 import command
+import outputs
 
 _DESCRIPTION = """\
 Writes a verification set as an InsightFace .bin or as a .csv, by the name of the output.
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         images_dir=options.images,
         with_images=not options.no_images,
         options=PairOptions(**said) if said else None,
+        overwrite=options.overwrite,
     )
     of = "" if made.num_identities is None else f" of {made.num_identities:,} identities"
     print(f"pairs: {made.num_pairs:,} in {made.num_folds} folds, {made.num_genuine:,} genuine")
@@ -69,6 +71,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--output", type=command.path, required=True, metavar="F", help="X.bin or X.csv"
     )
+    outputs.add_overwrite(parser, "--output")
     parser.add_argument(
         "--format",
         default="auto",

@@ -7,12 +7,16 @@ from pathlib import Path
 import command
 
 
-def add(parser: argparse.ArgumentParser, *, pictures: str) -> None:
+def add(parser: argparse.ArgumentParser, *, pictures: str, json_marks: Sequence[bytes]) -> None:
     """Adds the options to a tool's parser.
 
     Args:
         pictures: what --plots draws.
+        json_marks: by which a file of --json is known to be one of the tool's, as
+            `check_replaceable` takes them.
     """
+    parser.set_defaults(json_marks=json_marks)
+    add_overwrite(parser, "--json and --report")
     parser.add_argument(
         "--json", type=command.path, metavar="F", help="write all figures to this file"
     )
@@ -32,13 +36,28 @@ def check(options: argparse.Namespace) -> None:
 
     Raises InputError: something can't.
     """
-    from tfface.files import check_writable
+    from tfface.files import check_replaceable, check_writable
+    from tfface.report import page
 
-    picture = options.plots and options.plots / "picture.png"
-    for output in (options.json, options.report, picture):
+    if options.plots:
+        check_writable(options.plots / "picture.png")
+    for output, marks in ((options.json, options.json_marks), (options.report, page.MARKS)):
         if output:
-            check_writable(output)
+            check_replaceable(output, marks, overwrite=options.overwrite)
     check_results(options)
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds --overwrite to a tool's parser.
+
+    Args:
+        what: the options that name files to write.
+    """
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help=f"replace files at {what}, whoever wrote them; without it only this tool's own",
+    )
 
 
 def write(

@@ -143,6 +143,8 @@ def pairs() -> dict:
 def _json(tool: str, *arguments: object) -> dict:
     """Returns what a tool writes with --json."""
     path = _DATA / "figures.json"
+    # No tool replaces what another has written.
+    path.unlink(missing_ok=True)
     internals.run_tool(tool, *arguments, "--json", path)
     return json.loads(path.read_text())
 

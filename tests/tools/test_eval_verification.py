@@ -55,6 +55,20 @@ def test_templates_alone(tmp_path, capsys):
     assert len(said.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--json", "--report"])
+def test_files_of_others_are_not_replaced(lfw, tmp_path, option):
+    output = tmp_path / "mine"
+    output.write_text('{\n  "name": "my package"\n}\n')
+    arguments = ["pixels", "--pairs", str(lfw / "pairs.txt"), option, str(output)]
+    with pytest.raises(InputError, match=r"mine: is there already, and is not what this tool wr"):
+        eval_verification.main(arguments)
+    assert "my package" in output.read_text()
+    eval_verification.main([*arguments, "--overwrite"])
+    assert "my package" not in output.read_text()
+    # Its own it replaces.
+    eval_verification.main(arguments)
+
+
 def test_figures_of_two_sets(lfw, tmp_path, capsys):
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 127.5, -1)(inputs))

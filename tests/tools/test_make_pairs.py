@@ -1,6 +1,7 @@
 """tools/make_pairs.py as its users call it."""
 
 import json
+import pickle
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,38 @@ def test_says_what_it_made(faces, tmp_path, capsys):
         "images: 60 of 20 identities",
         str(output),
     ]
+
+
+@pytest.mark.parametrize("name", ["lfw.bin", "pairs.csv"])
+def test_files_of_others_are_not_replaced(faces, tmp_path, capsys, name):
+    output = tmp_path / name
+    # As InsightFace's own lfw.bin begins, and a list that somebody wrote.
+    others = {"lfw.bin": pickle.dumps(([b"x"], [True]), 4), "pairs.csv": b"first,second\na,b\n"}
+    output.write_bytes(others[name])
+    arguments = [str(faces), "--output", str(output), "--pairs", "20"]
+    with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
+        make_pairs.main(arguments)
+    assert output.read_bytes() == others[name]
+    make_pairs.main([*arguments, "--overwrite"])
+    made = output.read_bytes()
+    assert made != others[name]
+    # Its own it replaces.
+    make_pairs.main([*arguments, "--seed", "5"])
+    assert output.read_bytes() != made
+
+
+def test_images_of_others_are_not_replaced(faces, tmp_path, capsys):
+    arguments = [str(faces), "--output", str(tmp_path / "a.csv"), "--pairs", "20"]
+    make_pairs.main(arguments)
+    make_pairs.main(arguments)
+    (tmp_path / "a_images" / "mine.jpg").write_bytes(b"mine")
+    with pytest.raises(
+        InputError, match=r"a_images: would be replaced, and holds .* \(mine\.jpg\)"
+    ):
+        make_pairs.main(arguments)
+    assert (tmp_path / "a_images" / "mine.jpg").read_bytes() == b"mine"
+    make_pairs.main([*arguments, "--overwrite"])
+    assert not (tmp_path / "a_images" / "mine.jpg").exists()
 
 
 def test_the_same_figures_in_every_format(faces, tmp_path, capsys):

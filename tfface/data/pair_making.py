@@ -16,7 +16,7 @@ from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.opening import open_source
 from tfface.data.undecodable import find_undecodable_images
 from tfface.errors import InputError
-from tfface.files import check_writable
+from tfface.files import check_replaceable
 
 MOST_PAIRS = 6000
 _MOST_NAMED = 20
@@ -71,6 +71,7 @@ def make_pair_file(
     images_dir: Path | None = None,
     with_images: bool = True,
     options: PairOptions | None = None,
+    overwrite: bool = False,
 ) -> MadePairs:
     """Writes the verification set that `dataset` is, or pairs made of its images.
 
@@ -85,6 +86,7 @@ def make_pair_file(
         images_dir: of a verification set that is a list.
         with_images: whether a `.csv` gets its images; otherwise it names the source's own files.
         options: of pairs that are made; None for the defaults, and where a set is given.
+        overwrite: replace what lies at `output`, whoever wrote it.
 
     Raises InputError: the dataset, an option or an image is unusable (undecodable images are all
         named, as far as 20), the images don't allow such pairs, or `output` can't be written.
@@ -94,8 +96,11 @@ def make_pair_file(
     as_bin = output.suffix == ".bin"
     if as_bin and not with_images:
         raise InputError(f"{output}: a .bin always holds its images; a .csv can do without")
-    check = check_writable if as_bin or not with_images else writing.check_csv_output
-    check(output)
+    if as_bin or not with_images:
+        marks = writing.BIN_MARKS if as_bin else writing.CSV_MARKS
+        check_replaceable(output, marks, overwrite=overwrite)
+    else:
+        writing.check_csv_output(output, overwrite=overwrite)
 
     if _is_pair_set(dataset, format):
         if options is not None:
@@ -124,7 +129,7 @@ def make_pair_file(
     if as_bin:
         writing.write_bin(pair_set, output)
     elif with_images:
-        writing.write_csv(pair_set, output)
+        writing.write_csv(pair_set, output, overwrite=overwrite)
     else:
         writing.write_csv_list(pair_set, pair_set.image_names, output)
     return MadePairs(

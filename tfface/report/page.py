@@ -88,6 +88,10 @@ pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x
 """
 
 
+# By which a page is known to be one of ours.
+MARKS = (_STYLE[:60].encode(),)
+
+
 def write_page(path: Path, title: str, parts: Iterable[str]) -> None:
     """Writes a page of its title and parts, in order.
 

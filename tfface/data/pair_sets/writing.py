@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import struct
 import tempfile
@@ -13,10 +14,16 @@ import numpy as np
 from tfface.data.pair_sets.folds import fold_numbers
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
-from tfface.files import check_writable, replacing
+from tfface.files import check_replaceable, replacing
 from tfface.progress import progress
 
 _SUFFIXES = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"))
+
+
+# By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
+BIN_MARKS = (b"\x80\x04]B",)
+CSV_MARKS = (b"first", b"second", b"is_genuine", b"fold")
+_OUR_IMAGE = re.compile(r"\d{6,}\.(jpg|png|bmp|img)")
 
 
 def write_bin(pair_set: PairSet, path: Path) -> None:
@@ -58,16 +65,16 @@ def check_bin_folds(num_folds: int) -> None:
         )
 
 
-def write_csv(pair_set: PairSet, path: Path) -> None:
+def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None:
     """Writes X.csv and beside it X_images, a folder of the images, where readers look for them.
 
     Images are named by number; what they were called goes into columns of its own. What X.csv and
     X_images held before is replaced when both are written whole.
 
-    Raises InputError: they can't be written, or there is an X_images that belongs to no X.csv.
+    Raises InputError: they can't be written, or as `check_csv_output`.
     """
     folder = images_folder(path)
-    check_csv_output(path)
+    check_csv_output(path, overwrite=overwrite)
     for leftover in folder.parent.glob(f".{folder.name}-*.partial"):
         shutil.rmtree(leftover)
     try:
@@ -97,16 +104,27 @@ def write_csv(pair_set: PairSet, path: Path) -> None:
         raise InputError(f"{folder}: can't be written: {error.strerror or error}") from error
 
 
-def check_csv_output(path: Path) -> None:
+def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
     """Finds out before long work whether `write_csv` can write to `path`.
 
-    Raises InputError: as `write_csv`.
+    Args:
+        overwrite: replace what lies there, whoever wrote it.
+    Raises InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is
+        not of the kind that is written.
     """
-    check_writable(path)
+    check_replaceable(path, CSV_MARKS, overwrite=overwrite)
     folder = images_folder(path)
-    if os.path.lexists(folder) and not path.exists():
+    if not os.path.lexists(folder) or overwrite:
+        return
+    if not path.exists() or not folder.is_dir():
         raise InputError(
             f"{folder}: is in the way of the images: remove it, or choose another name"
+        )
+    others = [name for name in os.listdir(folder) if not _OUR_IMAGE.fullmatch(name)]
+    if others:
+        raise InputError(
+            f"{folder}: would be replaced, and holds what this tool didn't write ({min(others)}): "
+            "choose another name, or replace it with --overwrite"
         )
 
 
