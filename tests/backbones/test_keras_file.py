@@ -99,6 +99,35 @@ def test_what_layers_make_of_images_is_of_plausible_size(tmp_path):
         load_keras_file(tmp_path / "net.keras")
 
 
+def gate(features):
+    """Many branches of one tensor that are all needed at the end."""
+    branches = [keras.layers.UpSampling2D(8)(features) for _ in range(40)]
+    return keras.layers.Add()(branches)
+
+
+def attend(features):
+    places = keras.layers.Reshape((-1, 3))(features)
+    return keras.layers.MultiHeadAttention(16, 1)(places, places)
+
+
+@pytest.mark.parametrize(
+    ("side", "build", "message"),
+    [
+        (1024, keras.layers.UpSampling2D(8), "makes 201,326,592 numbers of each image; at most"),
+        (2048, keras.layers.Conv2D(40, 3), "makes 167,444,640 numbers of each image; at most"),
+        (300, gate, r"its layers hold 70\d,\d+,\d+ numbers of each image at a time"),
+        (256, attend, r"its layers hold 68,719,\d+,\d+ numbers of each image at a time"),
+    ],
+)
+def test_layers_that_hold_too_much_together_are_refused(tmp_path, side, build, message):
+    inputs = keras.Input((side, side, 3))
+    rows = keras.layers.Reshape((-1, 1))(build(inputs))
+    outputs = keras.layers.Flatten()(keras.layers.MaxPooling1D(rows.shape[1])(rows))
+    keras.Model(inputs, outputs).save(tmp_path / "net.keras")
+    with pytest.raises(InputError, match=f"refused: .*{message}"):
+        load_keras_file(tmp_path / "net.keras")
+
+
 def test_large_images_are_refused(tmp_path):
     inputs = keras.Input((100_000, 100_000, 3))
     keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "net.keras")

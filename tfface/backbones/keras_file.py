@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 
+from tfface.backbones.activation_size import most_at_a_time, output_size
 from tfface.backbones.weights_h5 import check_weights_h5
 from tfface.errors import InputError, shown
 from tfface.files import check_stored
@@ -63,6 +64,10 @@ _LARGEST_IMAGE = 2048
 # What a layer may give, in numbers for each of the image's; 21 is the most here (VGG16, IResNet).
 _MOST_GROWTH = 256
 _ALWAYS_GIVEN = 1 << 20
+# Whatever the image's size: 0.5 GiB of one layer, as of VGG16 for images of 1448 pixels each way,
+# and 1.25 GiB at a time, so that an image and its mirrored copy can be embedded.
+_MOST_GIVEN = 1 << 27
+_MOST_AT_A_TIME = 5 << 26
 
 
 def load_keras_file(path: Path) -> keras.Model:
@@ -182,13 +187,19 @@ def _check_sizes(path: Path, model: keras.Model) -> None:
                 f"{_LARGEST_IMAGE} pixels high and wide"
             )
         largest += prod(sizes)
-    most = max(_ALWAYS_GIVEN, largest * _MOST_GROWTH)
+    most = min(max(_ALWAYS_GIVEN, largest * _MOST_GROWTH), _MOST_GIVEN)
     for layer in (*layers, *getattr(model, "operations", ())):
         for node in layer._inbound_nodes:
             for tensor in node.output_tensors:
-                size = prod(size or 1 for size in tensor.shape[1:])
+                size = output_size(tensor)
                 if size > most:
                     raise InputError(
                         f"{path}: refused: its layer {layer.name} makes {size:,} numbers of each "
                         f"image; at most {most:,} are plausible"
                     )
+    at_a_time = most_at_a_time(model)
+    if at_a_time > _MOST_AT_A_TIME:
+        raise InputError(
+            f"{path}: refused: its layers hold {at_a_time:,} numbers of each image at a time; at "
+            f"most {_MOST_AT_A_TIME:,} are plausible"
+        )

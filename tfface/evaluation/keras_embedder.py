@@ -6,10 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfface.backbones.activation_size import most_at_a_time
 from tfface.backbones.keras_file import load_keras_file
 from tfface.errors import InputError
 from tfface.evaluation.embedder_options import EmbedderOptions
 from tfface.evaluation.fingerprint import fingerprint, hash_arrays, hash_files
+
+# Numbers that the layers hold at a time, 2.5 GiB; VGG16 holds 6.4 million of each image.
+_MOST_AT_A_TIME = 5 << 27
 
 # What a run folder calls its embedder.
 MODEL_FILE = "model.keras"
@@ -25,7 +29,8 @@ class KerasEmbedder:
         model: takes float32 RGB [batch, height, width, 3] of 0..255 (whatever normalisation it
             needs is inside) and returns [batch, embedding_size].
         name: what tables and messages call it.
-        batch_size: images of one pass; their mirrored copies come on top.
+        batch_size: images of one pass; their mirrored copies come on top. Of a model of a file it
+            is less where its layers need too much memory for so many.
         flip: sum the embeddings of the image and of its mirrored copy.
         path: the file that the model was loaded from, if it was.
 
@@ -48,6 +53,10 @@ class KerasEmbedder:
     ):
         self.name = name
         self.batch_size = batch_size
+        if path:
+            # Of a large network, as many images as there may be memory for.
+            of_one = most_at_a_time(model) * (2 if flip else 1)
+            self.batch_size = max(1, min(batch_size, _MOST_AT_A_TIME // max(1, of_one)))
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
         self._path = path
