@@ -6,8 +6,9 @@ file names are looked up in its `Vocabulary`, where inert stand-ins wait; any ot
 other instruction, is refused. Nothing is imported and nothing is called by the file.
 
 Whatever an instruction makes is either cut from the file's own bytes, or an object of a fixed size
-that refers to what is there already: some 70 bytes for one byte of the file, so who reads files of
-others sets a limit to their size.
+that refers to what is there already: some 100 bytes for one byte of the file. So there is a limit
+to how many objects a file may make, by its size, and to its instructions, which take a microsecond
+each.
 """
 
 import mmap
@@ -83,6 +84,8 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
     machine = Machine(vocabulary)
     instructions = {**_INSTRUCTIONS, **vocabulary.instructions}
     position: int | None = 0
+    num_left = _MOST_INSTRUCTIONS
+    num_objects_left = _ALWAYS_MADE + len(data) // _BYTES_OF_AN_OBJECT
     try:
         # A memory map is a file as well, which the annotations of pickletools don't know.
         for instruction, argument, position in pickletools.genops(data):  # type: ignore[arg-type]
@@ -92,6 +95,13 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
                 raise PickleError(
                     f"refused: the pickle uses the instruction {instruction.name} at byte "
                     f"{position}, which no {vocabulary.file_kind} needs"
+                )
+            num_left -= 1
+            num_objects_left -= instruction.name not in _MAKE_NOTHING
+            if num_left < 0 or num_objects_left < 0:
+                raise PickleError(
+                    f"refused: the pickle's {len(data):,} bytes make more objects than the images "
+                    "or tensors of such a file need"
                 )
             instructions[instruction.name](machine, argument)
     # What genops raises on damaged bytes, and the machine on instructions that don't fit together.
@@ -148,6 +158,9 @@ def _list(value: object) -> list:
 
 
 def _put(machine: Machine, key: int) -> None:
+    # As in the binary form; larger numbers can be chosen so that a dictionary mixes them up.
+    if not 0 <= key < 2**32:
+        raise ValueError("a place beyond those that there are")
     machine.memo[key] = machine.stack[-1]
 
 
@@ -254,6 +267,9 @@ def _fill(target: object, items: list) -> None:
         # Python looks into tuples without a limit of depth to tell them apart.
         if not isinstance(key, str | bytes | int | float | None):
             raise TypeError(f"a {type(key).__name__} as a key")
+        # Of larger numbers, very many can be chosen that a dictionary mixes up.
+        if isinstance(key, int) and abs(key) >= 2**63:
+            raise TypeError("a number of more than 64 bits as a key")
         target[key] = value
 
 
@@ -262,6 +278,19 @@ def _load_persistent(machine: Machine, _: object) -> None:
         raise TypeError("an object outside of the pickle")
     machine.stack.append(machine.vocabulary.load_persistent(machine.stack.pop()))
 
+
+# These make no object of their own; all others do.
+_NAMES_OF_THOSE = """
+    PROTO FRAME NONE NEWTRUE NEWFALSE BININT1 EMPTY_TUPLE APPEND APPENDS POP POP_MARK
+    GET BINGET LONG_BINGET BUILD SETITEM SETITEMS
+    """
+_MAKE_NOTHING = frozenset(_NAMES_OF_THOSE.split())
+# As many as three million pairs need, which take half a minute.
+_MOST_INSTRUCTIONS = 20_000_000
+# Those of 100,000 labels that are NumPy's, whatever the file's size; and 12 for each image of 200
+# bytes, which is a small one.
+_ALWAYS_MADE = 2_000_000
+_BYTES_OF_AN_OBJECT = 16
 
 # For vocabularies of files that hold them.
 DICTIONARIES: dict[str, Instruction] = {

@@ -283,6 +283,17 @@ def test_dictionaries_without_end(tmp_path):
             read_torch_file(write(tmp_path / f"{number}.pth", content))
 
 
+def test_numbers_as_keys_that_a_dictionary_mixes_up(tmp_path):
+    """Of numbers with one hash it takes time with the square of how many they are."""
+    ordinary = b"}(K\x00NM\x00\x01NJ\xff\xff\xff\x7fN\x8a\x08" + b"\xff" * 7 + b"\x7fNu"
+    with pytest.raises(InputError, match="no state dict in it"):
+        read_torch_file(write(tmp_path / "ordinary.pth", ordinary))
+    keys = [(number * (2**61 - 1)).to_bytes(12, "little") for number in range(1, 200_000)]
+    content = b"}(" + b"".join(b"\x8a\x0c" + key + b"N" for key in keys) + b"u"
+    with pytest.raises(InputError, match="a number of more than 64 bits as a key"):
+        read_torch_file(write(tmp_path / "mixed.pth", content))
+
+
 def test_other_files(tmp_path):
     path = tmp_path / "net.pth"
     path.write_bytes(b"")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property_tests import examples
+from tfface import plain_pickle
 from tfface.data.pair_sets import pickle_reader
 from tfface.data.pair_sets.pickle_reader import Array, PickleError, read_pickle
 
@@ -171,3 +172,24 @@ def test_a_short_file_cannot_ask_for_much_memory(tmp_path):
         assert "cut short or damaged" in said[name]
     assert "an array of (2147483647,) with 1 bytes" in said["array"]
     assert said["memo"] == said["again"] == "read"
+
+
+@pytest.mark.parametrize("opcode", [b"\x94", b"]", b"(", b"\x85", b"U\x00", b"I7\n"])
+def test_a_file_cannot_make_objects_without_end(opcode):
+    """Each takes some 100 bytes of memory for one byte of the file, or a few."""
+    with pytest.raises(PickleError, match=r"refused: the pickle's [\d,]+ bytes make more objects"):
+        read_pickle(b"\x80\x04]" + opcode * 3_000_000 + b".")
+
+
+def test_a_file_cannot_hold_instructions_without_end(monkeypatch):
+    monkeypatch.setattr(plain_pickle, "_MOST_INSTRUCTIONS", 1000)
+    assert read_pickle(b"\x80\x02" + b"N0" * 490 + b"N.") is None
+    with pytest.raises(PickleError, match=r"refused: the pickle's 1,504 bytes make more objects"):
+        read_pickle(b"\x80\x02" + b"N0" * 750 + b"N.")
+
+
+def test_numbers_of_places_cannot_be_mixed_up():
+    """A dictionary takes time with the square of how many of these it holds."""
+    puts = b"".join(b"p%d\n" % (number * (2**61 - 1)) for number in range(1, 3))
+    with pytest.raises(PickleError, match="a place beyond those that there are"):
+        read_pickle(b"\x80\x02N" + puts + b".")
