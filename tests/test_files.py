@@ -5,7 +5,15 @@ import json
 import pytest
 
 from tfface.errors import InputError
-from tfface.files import check_replaceable, check_writable, locked, replacing, write_json
+from tfface.files import (
+    check_replaceable,
+    check_writable,
+    is_file_name,
+    locked,
+    parse_json,
+    replacing,
+    write_json,
+)
 
 
 def test_replaces_when_the_block_ends(tmp_path):
@@ -67,6 +75,24 @@ def test_files_of_others_are_not_to_be_replaced(tmp_path):
     check_replaceable(file, (b"ours", b"these"), overwrite=True)
     with pytest.raises(InputError, match="is a folder"):
         check_replaceable(tmp_path, (b"ours",), overwrite=True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 300_000, b"\xff", '{"a":' * 100_000])
+def test_what_is_no_json_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"Expecting|nested too deep|codec can't decode"):
+        parse_json(text)
+
+
+@pytest.mark.parametrize("name", ["a", "a b.tfrecord", "é" * 127, "\udcff"])
+def test_names_of_files(name):
+    assert is_file_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/a", "a\0b", "a" * 256, "é" * 128, "\ud800"]
+)
+def test_what_is_no_name_of_a_file(name):
+    assert not is_file_name(name)
 
 
 def test_a_locked_folder_is_refused(tmp_path):

@@ -12,8 +12,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tfface.errors import InputError, shown
+
+# Bytes; no usual file system has longer names.
+_MOST_IN_NAME = 255
 
 
 @contextmanager
@@ -59,6 +63,31 @@ def write_json(path: str | os.PathLike, content: object) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         # What can't be encoded becomes \udcff, which is how JSON itself would say it.
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns what JSON says that anybody may have written.
+
+    Raises ValueError: it is no JSON, or nested deeper than Python reads it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text that a file holds can be the name of another in a folder, and no more."""
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return (
+        name not in ("", ".", "..")
+        and b"/" not in encoded
+        and b"\0" not in encoded
+        and len(encoded) <= _MOST_IN_NAME
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Import it first: it puts the checkout on the path, so that the tools run without
 """
 
 import argparse
+import errno
 import importlib.util
 import os
 import re
@@ -57,7 +58,7 @@ _open_closed_streams()
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 
 
 def path(text: str) -> Path:
@@ -229,3 +230,10 @@ def run(main: Callable[[], None]) -> None:
         # The reader of our output (head, less) has gone; nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # A path that can't be looked up at all; whatever else is wrong with files is said by who
+        # reads or writes them.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {shown(str(error.filename))}...: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

@@ -84,7 +84,10 @@ def test_the_published_layout(dataset, tmp_path):
         ),
         *(
             (lambda d, file=file: edit_shard(d, file=file), "is no file's name")
-            for file in ["../data.tfrecord", "/etc/passwd", "sub/data.tfrecord", "", ".", ".."]
+            for file in [
+                *("../data.tfrecord", "/etc/passwd", "sub/data.tfrecord", "", ".", ".."),
+                *("a\0b", 100_000 * "a"),
+            ]
         ),
         (lambda d: edit_shard(d, file=7), "7 is no text"),
         (lambda d: edit_shard(d, records=-3), "-3 is negative"),

@@ -322,3 +322,9 @@ def test_list_images(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             list_images([tmp_path / path])
+
+
+def test_a_manifest_that_is_nested_deep(folder):
+    (folder / "gallery.json").write_text("[" * 300_000)
+    with pytest.raises(InputError, match=r"gallery\.json: is damaged, and the gallery can't be"):
+        read_gallery(folder)

@@ -70,6 +70,11 @@ def test_an_unusable_backend(monkeypatch, backend, message):
         ("KeyboardInterrupt", 130, "interrupted\n"),
         ("KeyboardInterrupt('interrupted; go on')", 130, "interrupted; go on\n"),
         ("BrokenPipeError", 141, ""),
+        (
+            "OSError(36, 'File name too long', 'a' * 5000)",
+            2,
+            f"error: {'a' * 200}...: File name too long\n",
+        ),
     ],
 )
 def test_how_a_tool_ends(error, code, said):

@@ -1,6 +1,5 @@
 """Files that hold arrays by name: NumPy's .npz, .safetensors, and the weights of an ONNX model."""
 
-import json
 import zipfile
 from math import prod
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from tfface.backbones.stored_array import StoredArray, as_float32
 from tfface.errors import InputError
-from tfface.files import DAMAGED_ARCHIVE
+from tfface.files import DAMAGED_ARCHIVE, parse_json
 
 # safetensors' types -> NumPy's; of BF16 the bits.
 _SAFETENSORS = {
@@ -73,7 +72,7 @@ def read_safetensors(path: Path) -> dict[str, StoredArray]:
             length = int.from_bytes(file.read(8), "little")
             if length > min(size - 8, _MOST_HEADER_BYTES):
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
         start = 8 + length
         return {
             name: _stored_tensor(path, name, entry, start, size)

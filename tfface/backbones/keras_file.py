@@ -7,7 +7,6 @@ aren't what they claim; and networks that want more memory than their file or th
 for.
 """
 
-import json
 import zipfile
 from collections.abc import Iterator
 from math import prod
@@ -18,7 +17,7 @@ import keras
 from tfface.backbones.activation_size import most_at_a_time, output_size
 from tfface.backbones.weights_h5 import check_weights_h5
 from tfface.errors import InputError, shown
-from tfface.files import check_stored
+from tfface.files import check_stored, parse_json
 from tfface.weight_limit import weights_limited
 
 _CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
@@ -111,7 +110,7 @@ def _check_file(path: Path) -> int:
                 raise ValueError(f"it holds no {name}")
         if entries[_CONFIG].file_size > _MOST_CONFIG_BYTES:
             raise ValueError(f"a {_CONFIG} of {entries[_CONFIG].file_size:,} bytes")
-        _check_config(path, json.loads(archive.read(_CONFIG)))
+        _check_config(path, parse_json(archive.read(_CONFIG)))
         # To the end, where its checksum is looked at; of a wrong one Keras would take what it gets.
         with archive.open(_WEIGHTS) as file:
             while file.read(1 << 20):

@@ -28,7 +28,7 @@ from tfface.data.image_check import check_images
 from tfface.data.image_workers import image_workers
 from tfface.data.shard_writing import ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import locked, replacing
+from tfface.files import locked, parse_json, replacing
 
 REJECTED_FILE = "rejected.csv"
 _PLAN_FILE = ".plan.json"
@@ -152,7 +152,7 @@ def _is_finished(output: Path, settings: dict[str, Any]) -> bool:
     if not any(output.iterdir()):
         return False
     try:
-        found = json.loads((output / _PLAN_FILE).read_text())
+        found = parse_json((output / _PLAN_FILE).read_text())
         begun_hash, begun = found["plan"], found["settings"]
         differing = [key for key in settings if begun.get(key) != settings[key]]
     except FileNotFoundError:
@@ -180,7 +180,7 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
         block = blocks[number]
         if note.exists():
             advance(len(block))
-            return json.loads(note.read_text())
+            return parse_json(note.read_text())
         found = []
         for chunk in pool.read_in_chunks(block):
             _, bad = check_images([record.encoded for _, record in chunk])

@@ -13,13 +13,12 @@ folder that has one is complete.
 import csv
 import dataclasses
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.errors import InputError, shown
+from tfface.files import is_file_name, parse_json, replacing
 
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -135,7 +134,7 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
     """
     path = folder / DATASET_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{folder}: not a converted dataset (it has no {DATASET_FILE}); "
@@ -145,7 +144,9 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
         raise InputError(f"{path}: can't be read: {error}") from error
     if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
         version = content.get("format_version") if isinstance(content, dict) else None
-        raise InputError(f"{path}: format_version is {version!r}, and {FORMAT_VERSION} is known")
+        raise InputError(
+            f"{path}: format_version is {shown(repr(version))}, and {FORMAT_VERSION} is known"
+        )
     identities = _read_identities(folder / IDENTITIES_FILE)
     try:
         dataset = _parse(content, *identities)
@@ -211,8 +212,8 @@ def _parse(
         _natural(shard.bytes)
         _text(shard.sha256)
         # Nothing but a name: other files of this machine are nobody's shards.
-        if os.path.basename(_text(shard.file)) != shard.file or shard.file in ("", ".", ".."):
-            raise ValueError(f"'{shard.file}' is no file's name")
+        if not is_file_name(_text(shard.file)):
+            raise ValueError(f"'{shown(shard.file)}' is no file's name")
     if len({shard.file for shard in shards}) < len(shards):
         raise ValueError("a shard is listed twice")
     sources = [SourceSummary(**source) for source in content["sources"]]

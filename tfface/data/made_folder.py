@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import parse_json, replacing
 
 _NAME = ".made.jsonl"
 
@@ -88,7 +88,7 @@ class MadeFolder:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
     except ValueError:
         return None
     return content if isinstance(content, dict) else None

@@ -16,7 +16,7 @@ from tfface.data.image_check import check_images
 from tfface.data.records import Record
 from tfface.data.reencoding import reencoder
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import parse_json, replacing
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ShardWriter:
         file, note = self._output / self._file(number), self._note(number)
         if not (note.exists() and file.exists()):
             return None
-        content = json.loads(note.read_text())
+        content = parse_json(note.read_text())
         shard, size = Shard(**content["shard"]), content["image_size"]
         if file.stat().st_size != shard.bytes:
             return None

@@ -11,7 +11,6 @@ before the change, or those of after it. The next writer deletes those that it d
 """
 
 import csv
-import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from typing import NamedTuple
 from tfface.errors import InputError
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.fingerprint import hash_files
-from tfface.files import locked, replacing, write_json
+from tfface.files import locked, parse_json, replacing, write_json
 from tfface.names import cell_text, safe_cell
 
 MANIFEST = "gallery.json"
@@ -166,7 +165,7 @@ def _described(path: Path) -> dict:
 def _read_manifest(folder: Path) -> dict:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{folder}: no gallery: expected a folder that tools/gallery.py build wrote"

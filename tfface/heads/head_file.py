@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from tfface.files import replacing
+from tfface.files import parse_json, replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
 from tfface.npz_file import reading_npz
@@ -81,7 +81,7 @@ def load_head(path: Path) -> TrainedHead:
         keys = sorted(key for key in file if key.startswith(_WEIGHTS))
         weights = [file[key] for key in keys]
         with weights_limited(sum(array.size for array in weights), path):
-            return _build(json.loads(str(file["description"])), weights)
+            return _build(parse_json(str(file["description"])), weights)
 
 
 def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> TrainedHead:

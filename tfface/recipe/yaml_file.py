@@ -121,7 +121,8 @@ def check_tree(given: dict, what: str) -> None:
 
     Args:
         what: the recipe, for the message.
-    Raises InputError: it is nested deeper than a recipe, or a text in it can't be one of a recipe.
+    Raises InputError: it is nested deeper than a recipe, or a text or number in it can't be one of
+        a recipe.
     """
     left: list[tuple[Any, tuple]] = [(given, ())]
     while left:
@@ -135,6 +136,8 @@ def check_tree(given: dict, what: str) -> None:
                 raise InputError(
                     f"{what}: {dotted(place)}: a name of more than {_MOST_IN_NAME} characters"
                 )
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(f"{what}: {dotted(place)}: a number of more than 64 bits")
         elif isinstance(value, list):
             left += [(inner, (*place, position)) for position, inner in enumerate(value)]
         elif isinstance(value, dict):

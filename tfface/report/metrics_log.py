@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import parse_json, replacing
 from tfface.report.tensorboard_events import TensorBoardEvents, tensorboard_events
 
 
@@ -115,7 +115,7 @@ def read_metrics(path: Path) -> list[dict]:
     records = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             raise InputError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(record, dict) or not isinstance(record.get("step"), int):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.files import parse_json
 from tfface.training.distribution import fetch, put
 from tfface.training.sealed_arrays import reading_sealed
 
@@ -131,7 +132,7 @@ def check_weights(path: Path) -> None:
 
 def _progress(file: Mapping[str, np.ndarray]) -> Progress:
     """Raises ValueError, TypeError: it isn't what `arrays_of` returned of it."""
-    progress = Progress(**json.loads(str(file["progress"])))
+    progress = Progress(**parse_json(str(file["progress"])))
     for field in dataclasses.fields(progress):
         value = getattr(progress, field.name)
         if field.type is int and not (type(value) is int and 0 <= value < 2**63):

@@ -1,14 +1,13 @@
 """What data a run began with, kept in the run folder so that it goes on with the same."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.files import write_json
+from tfface.files import parse_json, write_json
 
 
 def describe_source(source: ImageSource) -> dict[str, object]:
@@ -40,7 +39,7 @@ def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
     if not path.exists():
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = parse_json(path.read_text(encoding="utf-8"))
         for place, now in sources.items():
             _compare(place, before[place], now)
     except InputError:

@@ -1,6 +1,5 @@
 """The figures that a finished run has left in its folder, each under one name."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from tfface.data.pair_sets import split_name
 from tfface.errors import InputError
+from tfface.files import parse_json
 from tfface.recipe import Recipe
 from tfface.recipe.schema import EarlyStopping
 from tfface.report.metrics_log import epoch_records, read_metrics
@@ -113,6 +113,6 @@ def _is_figure(value: object) -> bool:
 
 def _read(path: Path) -> Mapping:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read as the figures of a run: {error}") from error

@@ -1,7 +1,6 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import keras
 
 from tfface import __version__, onednn
 from tfface.errors import InputError, shown
-from tfface.files import locked, remove_partial, replacing, write_json
+from tfface.files import locked, parse_json, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
 from tfface.report.provenance import machine
@@ -142,7 +141,7 @@ class RunFolder:
         """Tells that a run goes on elsewhere than it began, where results differ in last bits."""
         now = environment()
         try:
-            before = json.loads(self.environment.read_text(encoding="utf-8"))
+            before = parse_json(self.environment.read_text(encoding="utf-8"))
             changed = [key for key in _EXACT_WITH if before[key] != now[key]]
         except (OSError, ValueError, KeyError, TypeError):
             # Nothing depends on the file but this message.

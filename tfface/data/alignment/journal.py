@@ -12,7 +12,7 @@ from typing import Any
 
 from tfface.data.alignment.report import Row
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import parse_json, replacing
 
 _NAME = ".alignment.jsonl"
 _VERSION = 1
@@ -126,7 +126,7 @@ def _line(entry: Entry) -> str:
 
 def _parsed_options(line: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         return content["options"] if content["version"] == _VERSION else None
     except (ValueError, KeyError, TypeError):
         return None
@@ -134,7 +134,7 @@ def _parsed_options(line: bytes) -> dict[str, Any] | None:
 
 def _parsed_entry(line: bytes) -> Entry | None:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         return Entry(content["photo"], (content["bytes"], content["changed"]), content["rows"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -12,7 +12,6 @@ pixel / 127.5 - 1. The folder is what bcolz calls a carray; bcolz itself is no l
 """
 
 import hashlib
-import json
 import struct
 import tokenize
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from numcodecs import blosc
 
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
+from tfface.files import parse_json
 from tfface.progress import progress
 
 DESCRIPTION = "a bcolz folder with its _list.npy"
@@ -265,7 +265,7 @@ def _read_list(path: Path) -> np.ndarray:
 
 def _read_json(path: Path) -> dict:
     try:
-        content = json.loads(_read(path, _MOST_META_BYTES))
+        content = parse_json(_read(path, _MOST_META_BYTES))
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
