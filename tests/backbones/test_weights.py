@@ -97,7 +97,11 @@ def test_file_of_another_network(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     other = make(alpha=0.5)
     other.save_weights(path) if suffix == ".weights.h5" else other.save(path)
-    with pytest.raises(InputError, match="does not fit this backbone"):
+    with pytest.raises(
+        InputError,
+        match=r"does not fit this backbone: it is of another network, for it holds 829,536 "
+        r"numbers, and the backbone has 218,544; give weights of the same model\.backbone\.name",
+    ):
         load_weights(make(), path)
 
 

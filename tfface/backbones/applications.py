@@ -1,25 +1,33 @@
 """The networks of keras.applications as backbones."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import keras
+from keras.src.utils import file_utils
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.published import DOWNLOAD_FAILED, not_downloaded
+from tfface.backbones.weights_h5 import check_published_h5
 from tfface.errors import InputError
 
 Alpha = Annotated[float, Field(gt=0, le=2)]
 
 
 def plain(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbone]:
-    """Returns the builder of a network that has no options of its own."""
+    """Returns the builder of a network that has no options of its own.
 
-    def build(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
+    `weights` may also be the path of a file that Keras publishes for the network.
+    """
+
+    def build(*, image_size: tuple[int, int], weights: str | Path | None = None) -> Backbone:
         return Backbone(_build(net, image_size, weights), pixels)
 
+    build.takes_published_file = True
     return build
 
 
@@ -27,14 +35,43 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
     """Returns the builder of a MobileNet: `alpha` scales the number of channels of each layer."""
 
     def build(
-        alpha: Alpha = 1.0, *, image_size: tuple[int, int], weights: str | None = None
+        alpha: Alpha = 1.0, *, image_size: tuple[int, int], weights: str | Path | None = None
     ) -> Backbone:
         return Backbone(_build(net, image_size, weights, alpha=alpha), pixels)
 
+    build.takes_published_file = True
     return build
 
 
+@contextmanager
+def _in_place_of_the_download(path: Path) -> Iterator[None]:
+    """Has Keras take this file for what it would download in the block.
+
+    Some networks are built otherwise for their published weights (EfficientNet scales the pixels
+    once more), so these must come by Keras' own way, for which Keras has no public door (tried with
+    Keras 3.15).
+    """
+    get_file = file_utils.get_file
+    file_utils.get_file = lambda *_, **__: str(path)
+    try:
+        yield
+    finally:
+        file_utils.get_file = get_file
+
+
 def _build(net, image_size, weights, **options) -> keras.Model:
+    if isinstance(weights, Path):
+        check_published_h5(weights)
+        try:
+            with _in_place_of_the_download(weights):
+                return _build(net, image_size, "imagenet", **options)
+        # Keras' legacy reader names no errors of its own.
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"model.backbone.weights: {weights} does not fit this backbone: it is not the file "
+                f"that Keras publishes for {net.__name__} without its top ({reason[:200]})"
+            ) from error
     try:
         with warnings.catch_warnings():
             # MobileNets: that published weights of another image size are taken, as is meant here.

@@ -1,6 +1,8 @@
 """Starting a backbone, or all of an embedder, from a weights file."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -32,6 +34,11 @@ def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | N
     return load_torch_weights(path, backbone.network, neck, backbone.neck_modules)
 
 
+def is_published_h5(weights: str) -> bool:
+    """Whether a recipe's weights are a file as Keras publishes them for keras.applications."""
+    return weights.endswith(".h5") and not weights.endswith(".weights.h5")
+
+
 def load_weights(network: keras.Model, path: Path) -> None:
     """Fills `network` from a file of Keras.
 
@@ -44,8 +51,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
     try:
         if path.name.endswith(".weights.h5"):
             with path.open("rb") as file:
-                check_weights_h5(file, path.stat().st_size)
-            with warnings.catch_warnings():
+                num_values = check_weights_h5(file, path.stat().st_size)
+            with warnings.catch_warnings(), _of_another_network(path, network, num_values):
                 # Keras only warns of weights that it found no place for.
                 warnings.simplefilter("error", UserWarning)
                 network.load_weights(path)
@@ -53,18 +60,40 @@ def load_weights(network: keras.Model, path: Path) -> None:
             saved = _load_saved(path)
             if any(layer.name == network.name for layer in saved.layers):
                 saved = saved.get_layer(network.name)
-            network.set_weights(saved.get_weights())
+            with _of_another_network(path, network, saved.count_params()):
+                network.set_weights(saved.get_weights())
         else:
             raise InputError(
                 f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
-                f"'none', or a path that ends in .weights.h5, .keras, {', '.join(READERS)}"
+                "'none', or a path that ends in .weights.h5, .keras, "
+                f"{', '.join(READERS)}; or in .h5, as Keras publishes weights of the networks of "
+                "keras.applications"
             )
-    except (*DAMAGED_ARCHIVE, UserWarning) as error:
+    except DAMAGED_ARCHIVE as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())
         raise InputError(
             f"model.backbone.weights: {path} does not fit this backbone: {reason[:300]}"
+        ) from error
+
+
+@contextmanager
+def _of_another_network(path: Path, network: keras.Model, num_values: int) -> Iterator[None]:
+    """Says in plain words that weights which were read are not those of the network.
+
+    Keras' own words are about its inner objects.
+    """
+    try:
+        yield
+    except (*DAMAGED_ARCHIVE, UserWarning) as error:
+        wanted = network.count_params()
+        held = f"it holds {num_values:,} numbers, and the backbone has {wanted:,}"
+        if num_values == wanted:
+            held = f"it holds {num_values:,} numbers as the backbone does, but in other layers"
+        raise InputError(
+            f"model.backbone.weights: {path} does not fit this backbone: it is of another network, "
+            f"for {held}; give weights of the same model.backbone.name with the same options"
         ) from error
 
 

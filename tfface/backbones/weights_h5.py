@@ -10,10 +10,29 @@ from typing import BinaryIO
 
 import h5py
 
-from tfface.errors import shown
+from tfface.errors import InputError, shown
+from tfface.files import DAMAGED_ARCHIVE
 
 # Far more than the layers of any network, and far fewer than would take long.
 _MOST_OBJECTS = 200_000
+
+
+def check_published_h5(path: Path) -> None:
+    """Checks a file of the kind that keras.applications downloads, before Keras reads it.
+
+    Raises InputError: there is no such file, or it is damaged or of another kind.
+    """
+    where = f"model.backbone.weights: {path}"
+    if not path.is_file():
+        raise InputError(f"{where}: no such file")
+    try:
+        check_weights_h5(path, path.stat().st_size)
+        with h5py.File(path, "r") as file:
+            if "layer_names" not in file.attrs:
+                raise ValueError("it has no list of layers, as the files of keras.applications do")
+    except DAMAGED_ARCHIVE as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{where}: can't be read as published weights: {reason}") from error
 
 
 def check_weights_h5(file: Path | BinaryIO, num_bytes: int) -> int:

@@ -9,7 +9,7 @@ from keras import layers, ops
 from tfface.backbones import BACKBONES
 from tfface.backbones.pixels import PIXELS
 from tfface.backbones.published import download
-from tfface.backbones.weights import start_from
+from tfface.backbones.weights import is_published_h5, start_from
 from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.margin_head import MarginHead
@@ -230,19 +230,22 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     part = recipe.backbone
     # What init_from fills need not be fetched before.
     weights = "none" if recipe.init_from is not None else part.weights
+    published = None
+    if is_published_h5(weights) and hasattr(BACKBONES[part.name], "takes_published_file"):
+        published = data_dir / expanded(weights)
     backbone = build(
         BACKBONES[part.name],
         part.options,
         data_dir,
         image_size=image_size,
-        weights="imagenet" if weights == "imagenet" else None,
+        weights=published or ("imagenet" if weights == "imagenet" else None),
     )
     images = keras.Input((*image_size, 3), name="images")
     features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
     embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
-    if weights not in ("imagenet", "none"):
+    if published is None and weights not in ("imagenet", "none"):
         checkpoint = data_dir / expanded(weights)
     elif weights == "imagenet" and backbone.imagenet_url is not None:
         checkpoint = download(backbone.imagenet_url)

@@ -1,6 +1,7 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
 import importlib.metadata
+import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
