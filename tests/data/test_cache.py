@@ -1,6 +1,7 @@
 """The two caches: right pixels, kept between runs, and clear about what does not fit."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -65,11 +66,22 @@ def test_nothing_is_left_of_a_failure(source, tmp_path):
 def test_too_little_memory(source, monkeypatch):
     monkeypatch.setattr(cache, "_available_memory_bytes", lambda: 1 << 30)
     message = (
-        "cache: memory needs 3 x 16 x 16 x 3 = 0.00 GiB and 1.00 GiB to spare, but 1.00 GiB of "
+        "cache: memory needs 3 x 16 x 16 x 3 = 2,304 bytes and 1.00 GiB to spare, but 1.00 GiB of "
         "memory are available: use cache: disk"
     )
     with pytest.raises(InputError, match=re.escape(message)):
         cache.decode_into_memory(source, INDICES, (16, 16))
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [(0, "0 bytes"), (5000, "5,000 bytes"), (5 << 20, "5.00 MiB"), (3 << 30, "3.00 GiB")],
+)
+def test_little_that_is_free_is_not_called_nothing(source, tmp_path, monkeypatch, free, said):
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(InputError, match=rf"cache, but {said} are free there: choose another"):
+        cache.decode_into_file(source, INDICES, (1_000_000, 100_000), tmp_path / "cache")
 
 
 def test_too_little_disk(source, tmp_path):

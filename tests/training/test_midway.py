@@ -422,10 +422,37 @@ def test_full_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Steps, "on_train_batch_end", full)
     with pytest.raises(
         InputError,
-        match=r"out of memory: reduce data\.batch_size \(now 8\), and go on with --resume; or in a "
+        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and go on with --resume; or in a "
         r"new run data\.image_size \(now 32x32\), or training\.precision .*sampled_centers",
     ):
         train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (
+            "load_data",
+            r"out of memory while the data are read: reduce data\.image_size \(now 32x32",
+        ),
+        (
+            "build_recognizer",
+            r"out of memory while the network is built: reduce model\.embedding_si",
+        ),
+        (
+            "_verify",
+            r"out of memory while the trained network is evaluated: reduce data\.image_size",
+        ),
+    ],
+)
+def test_full_memory_beside_training_steps(tmp_path, monkeypatch, part, message):
+    def full(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(f"tfface.training.run.{part}", full)
+    with pytest.raises(InputError, match=message) as error:
+        train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+    assert "batch_size" not in str(error.value)
 
 
 def test_no_gpu(tmp_path):

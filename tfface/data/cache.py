@@ -141,4 +141,7 @@ def _product(shape: tuple[int, ...]) -> str:
 
 
 def _gib(num_bytes: int) -> str:
+    # Little may be left, and two digits of it would be none.
+    if num_bytes < 2**30 / 10:
+        return f"{num_bytes / 2**20:.2f} MiB" if num_bytes >= 2**20 / 10 else f"{num_bytes:,} bytes"
     return f"{num_bytes / 2**30:.2f} GiB"

@@ -11,6 +11,10 @@ from tfface.recipe import Recipe
 
 _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
+# What a run may do when its memory is full.
+DATA, NETWORK = "while the data are read", "while the network is built"
+STEP, EVALUATION = "in a training step", "while the trained network is evaluated"
+
 
 def prepare_device(recipe: Recipe) -> None:
     """Makes the device ready as a recipe wants it; to be called before anything is computed.
@@ -35,9 +39,11 @@ def prepare_device(recipe: Recipe) -> None:
 
 
 @contextmanager
-def explaining_full_memory(recipe: Recipe) -> Iterator[None]:
+def explaining_full_memory(recipe: Recipe, doing: str = STEP) -> Iterator[None]:
     """Says what to reduce when a device's memory does not suffice in the block.
 
+    Args:
+        doing: what is done in it: `DATA`, `NETWORK`, `STEP` or `EVALUATION`.
     Raises InputError: it did not.
     """
     try:
@@ -47,16 +53,32 @@ def explaining_full_memory(recipe: Recipe) -> Iterator[None]:
         is_full = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
         if not is_full and type(error).__name__ != "ResourceExhaustedError":
             raise
-        data, size = recipe.data, "x".join(map(str, recipe.data.image_size))
-        ways = [f"data.image_size (now {size})"]
-        if recipe.training.precision == "float32":
-            ways.append("training.precision (mixed_bfloat16 takes less)")
-        if recipe.model.head.options.get("sampled_centers", 0) == 1:
-            ways.append("model.head.sampled_centers (with many identities: 0.1)")
-        raise InputError(
-            f"out of memory: reduce data.batch_size (now {data.batch_size}), and go on with "
-            f"--resume; or in a new run {', or '.join(ways)}"
-        ) from error
+        ways = ", ".join(_ways(recipe, doing))
+        if doing == STEP:
+            ways = (
+                f"data.batch_size (now {recipe.data.batch_size}), and go on with --resume; or in a "
+                f"new run {ways}"
+            )
+        raise InputError(f"out of memory {doing}: reduce {ways}") from error
+
+
+def _ways(recipe: Recipe, doing: str) -> list[str]:
+    """Returns what may be reduced."""
+    data, model, size = recipe.data, recipe.model, "x".join(map(str, recipe.data.image_size))
+    of_size = f"data.image_size (now {size})"
+    if doing == DATA:
+        return [of_size, f"what is kept: data.cache (now {data.cache}; none keeps nothing)"]
+    if doing == NETWORK:
+        ways = [f"model.embedding_size (now {model.embedding_size})", "model.neck.hidden", of_size]
+        return [*ways, f"model.backbone (now {model.backbone.name})", "the number of identities"]
+    if doing == EVALUATION:
+        return [of_size, "what evaluation names"]
+    ways = [of_size]
+    if recipe.training.precision == "float32":
+        ways.append("training.precision (mixed_bfloat16 takes less)")
+    if model.head.options.get("sampled_centers", 0) == 1:
+        ways.append("model.head.sampled_centers (with many identities: 0.1)")
+    return ways
 
 
 def _make_deterministic() -> None:

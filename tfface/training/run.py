@@ -22,7 +22,7 @@ from tfface.report.page import Picture
 from tfface.report.plots.training import draw_curves
 from tfface.report.run_report import write_run_report
 from tfface.report.verification_table import as_text
-from tfface.training import checkpoint, processes
+from tfface.training import checkpoint, device, processes
 from tfface.training.datasets import RunData, load_data
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import OneDevice, distribute
@@ -75,7 +75,8 @@ def _train(
     print(f"run: {run.path}", flush=True)
     # A checkpoint has all of it, and what it came from may be gone.
     start = None if resume and run.has_begun() else read_init(recipe.model, data_dir)
-    data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
+    with explaining_full_memory(recipe, device.DATA):
+        data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
     distribution.check_batch(data.train.batch_size)
     print(f"data: {data.description}", flush=True)
     for note in data.notes:
@@ -87,17 +88,18 @@ def _train(
     with distribution.scope():
         # -------------------------------------------------------------------------------- model
         keras.utils.set_random_seed(recipe.training.seed)
-        recognizer = _with_precision(
-            recipe.training.precision,
-            lambda: build_recognizer(
-                recipe.model,
-                recipe.data.image_size,
-                len(data.identities),
-                data_dir,
-                data.train.steps_per_epoch,
-                distribution.center_shards,
-            ),
-        )
+        with explaining_full_memory(recipe, device.NETWORK):
+            recognizer = _with_precision(
+                recipe.training.precision,
+                lambda: build_recognizer(
+                    recipe.model,
+                    recipe.data.image_size,
+                    len(data.identities),
+                    data_dir,
+                    data.train.steps_per_epoch,
+                    distribution.center_shards,
+                ),
+            )
         print(f"model: {_describe_model(recipe, recognizer)}{distribution.description}", flush=True)
         num_images = distribution.rows_of_norms(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
@@ -120,8 +122,9 @@ def _train(
         alone.model.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
-    classified = _classify(alone.model, data, run)
-    results = _verify(alone.model, data, run)
+    with explaining_full_memory(recipe, device.EVALUATION):
+        classified = _classify(alone.model, data, run)
+        results = _verify(alone.model, data, run)
     _report(recipe, classified, results, data, run)
     if classified or results:
         print(f"plots: {run.plots}")
