@@ -1,8 +1,16 @@
 """Messages quote files, and a terminal must not obey those."""
 
+import ast
+import io
+from pathlib import Path
+
 import pytest
 
-from tfface.errors import InputError
+from tfface.errors import InputError, say
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+# These print no more than numbers, and what the user has said.
+OF_NUMBERS = ("benchmark", "benchmark_outputs", "benchmark_recipe", "command", "local_processes")
 
 
 @pytest.mark.parametrize(
@@ -18,3 +26,19 @@ from tfface.errors import InputError
 )
 def test_what_a_terminal_obeys_is_left_out(given, said):
     assert str(InputError(given)) == said
+
+
+def test_what_is_said_is_harmless():
+    stream = io.StringIO()
+    say("a\x1b[31mb\nc\rd é", file=stream)
+    assert stream.getvalue() == "a?[31mb\nc?d é\n"
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [p for p in sorted(TOOLS.glob("*.py")) if p.stem not in (*OF_NUMBERS, "update_readme")],
+    ids=lambda path: path.stem,
+)
+def test_tools_say_and_do_not_print(tool):
+    calls = [node for node in ast.walk(ast.parse(tool.read_text())) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if getattr(call.func, "id", None) == "print"]

@@ -1,6 +1,7 @@
 """The one exception that means: something the user gave is wrong."""
 
 import unicodedata
+from typing import IO
 
 # What a terminal obeys, what turns the direction of writing, what only looks like a new line, and
 # what can't be encoded.
@@ -29,6 +30,11 @@ def harmless(text: str) -> str:
         "?" if c != "\n" and unicodedata.category(c) in _OBEYED and c not in _BYTES else c
         for c in text.replace("\t", " ")
     )
+
+
+def say(text: object, *, file: IO[str] | None = None) -> None:
+    """Prints text that may quote a file, as `InputError` would, at once."""
+    print(harmless(str(text)), file=file, flush=True)
 
 
 def shown(text: str) -> str:

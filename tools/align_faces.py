@@ -4,7 +4,7 @@ import argparse
 import os
 
 import command
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 _DESCRIPTION = """\
 Finds the faces of photos (MTCNN) and writes each one turned, scaled and cut so that eyes, nose and
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     without = f"{done.num_without:,} without a face"
     if done.num_unreadable:
         without += f" ({done.num_unreadable:,} of them can't be read)"
-    print(
+    say(
         f"{'already aligned' if plan.is_finished else 'aligned'} {done.num_faces:,} faces of "
         f"{done.num_photos:,} photos; {without}, see {options.output / REPORT}"
     )
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.source}: no face was aligned; {options.output / REPORT} says of each photo "
             "why"
         )
-    print(options.output)
+    say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import command
 import model_options
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         for line in model_options.classification_warnings(options, source):
             command.warn(line)
     found = score(labels, is_right)
-    print(
+    say(
         f"top-1: {found.accuracy:.4f} ({is_right.sum():,} of {len(is_right):,} images); balanced "
         f"accuracy {found.balanced:.4f}, largest class {found.majority_share:.4f}"
     )

@@ -58,7 +58,7 @@ _open_closed_streams()
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tfface.errors import InputError, shown
+from tfface.errors import InputError, harmless, say, shown
 
 
 def path(text: str) -> Path:
@@ -85,6 +85,8 @@ _NOTE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
     rb"INFO: Created TensorFlow Lite"
 )
+
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 def with_huge_pages() -> None:
@@ -131,7 +133,8 @@ def without_notes() -> Iterator[None]:
             heard.seek(0)
             for line in heard:
                 if not _NOTE.match(line):
-                    sys.stderr.write(line.decode(errors="replace"))
+                    # Some libraries colour what they say.
+                    sys.stderr.write(harmless(_COLOUR.sub(b"", line).decode(errors="replace")))
 
 
 def _backend() -> str:
@@ -202,7 +205,7 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
 
 def warn(text: str) -> None:
     """Tells the user something that doesn't stop the tool."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    say(f"warning: {text}", file=sys.stderr)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import command
 import outputs
 import recipe_options
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 # By which comparison.json is known to be one of this tool's.
 _JSON_MARKS = (b'"metric"', b'"places"')
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         compare(comparison, output, train)
 
     figures = comparison.to_json()
-    print(comparison_table.as_text(figures))
+    say(comparison_table.as_text(figures))
     write_json(json_file, figures)
     picture = output / "comparison.png"
     draw_comparison(picture, figures)
@@ -68,9 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     rows = comparison_table.result_rows(options.label or comparison.title, figures)
     outputs.append_results(options, rows)
-    print(f"figures: {json_file}")
-    print(f"picture: {picture}")
-    print(f"report: {output / 'report.html'}")
+    say(f"figures: {json_file}")
+    say(f"picture: {picture}")
+    say(f"report: {output / 'report.html'}")
     if comparison.failed:
         raise InputError(
             f"{len(comparison.failed)} of {len(comparison.runs)} runs failed; the same command "

@@ -3,6 +3,7 @@
 import argparse
 
 import command
+from tfface.errors import say
 
 _DESCRIPTION = """\
 Writes face images as a dataset folder: dataset.json, identities.csv and TFRecord files with the
@@ -53,21 +54,21 @@ def main(arguments: list[str] | None = None) -> None:
         )
     dataset = done.dataset
     for why, num_identities, num_images in dataset.left_out:
-        print(f"left out, {why}: {num_images:,} images, {num_identities:,} identities")
-    print(
+        say(f"left out, {why}: {num_images:,} images, {num_identities:,} identities")
+    say(
         f"{'already converted' if done.was_finished else 'converted'}: "
         f"{dataset.num_images:,} images of {len(dataset.identities):,} identities "
         f"in {len(dataset.shards)} files"
     )
     if len(dataset.sources) > 1:
         for source in dataset.sources:
-            print(
+            say(
                 f"  {source.name} ({source.format}): {source.num_images:,} images of "
                 f"{source.num_identities:,} identities"
             )
     for note in done.notes:
-        print(f"  {note}")
-    print(options.output)
+        say(f"  {note}")
+    say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

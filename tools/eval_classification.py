@@ -14,7 +14,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 # The attribute that says who is shown, where --person names no other.
 PERSON = "person"
@@ -39,9 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     result = classify(classifier, source, group_by=options.group_by, people=people)
     figures = result.to_json()
-    print(classification_table.as_text(figures))
+    say(classification_table.as_text(figures))
     if remark:
-        print(remark)
+        say(remark)
     outputs.write(
         options,
         figures,

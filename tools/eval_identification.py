@@ -17,7 +17,7 @@ import argparse
 import command
 import model_options
 import outputs
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 _SOURCE = "faces of people: a SOURCE as convert_tfrecord takes it (a folder with one folder for \
 each person, a converted dataset, a .csv, ...); NAME=SOURCE renames it"
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     label = options.label or options.model
     figures = {"model": label, **found.to_json()}
-    print(identification_table.as_text(figures))
+    say(identification_table.as_text(figures))
     outputs.write(
         options,
         figures,

@@ -17,7 +17,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
             embedder, template_set, use_scores=options.scores
         )
     figures = {name: result.to_json() for name, result in results.items()}
-    print(verification_table.as_text(figures))
+    say(verification_table.as_text(figures))
     outputs.write(
         options,
         {"sets": figures},

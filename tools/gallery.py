@@ -17,7 +17,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,7 +51,7 @@ def _remove(options: argparse.Namespace) -> None:
     from tfface.evaluation.gallery import remove_from_gallery
 
     change = remove_from_gallery(options.names, options.gallery)
-    print(f"removed {_images(change.num_changed)} of {', '.join(dict.fromkeys(options.names))}")
+    say(f"removed {_images(change.num_changed)} of {', '.join(dict.fromkeys(options.names))}")
     _say_content(change, options)
 
 
@@ -60,7 +60,7 @@ def _list(options: argparse.Namespace) -> None:
     from tfface.report.gallery_text import content_as_text
 
     gallery = read_gallery(options.gallery)
-    print(content_as_text([face.name for face in gallery.faces], gallery.model))
+    say(content_as_text([face.name for face in gallery.faces], gallery.model))
 
 
 def _query(options: argparse.Namespace) -> None:
@@ -85,10 +85,10 @@ def _query(options: argparse.Namespace) -> None:
         galleries.find_names(gallery, vectors, count=options.top),
         options.threshold,
     )
-    print(answers_as_text(answers, options.threshold))
+    say(answers_as_text(answers, options.threshold))
     if options.json:
         write_json(options.json, {"threshold": options.threshold, "queries": answers})
-        print(f"answers: {options.json}")
+        say(f"answers: {options.json}")
 
 
 def _open_faces(options: argparse.Namespace):
@@ -122,12 +122,12 @@ def _warn_of_unaligned(faces, options: argparse.Namespace, *, each: bool) -> Non
 
 
 def _say_added(change, options: argparse.Namespace) -> None:
-    print(f"added {_images(change.num_changed)}")
+    say(f"added {_images(change.num_changed)}")
     if change.num_known:
-        print(f"left out {_images(change.num_known)}, in the gallery already")
+        say(f"left out {_images(change.num_known)}, in the gallery already")
     if change.conflicts:
         image, name, known_image, known_name = change.conflicts[0]
-        print(
+        say(
             f"left out {_images(len(change.conflicts))}, in the gallery under another name: for "
             f"example {image} of {name} is {known_image} of {known_name}"
         )
@@ -141,8 +141,8 @@ def _say_added(change, options: argparse.Namespace) -> None:
 
 def _say_content(change, options: argparse.Namespace) -> None:
     people = "1 person" if change.num_names == 1 else f"{change.num_names:,} people"
-    print(f"in the gallery: {_images(change.num_images)} of {people}")
-    print(options.gallery)
+    say(f"in the gallery: {_images(change.num_images)} of {people}")
+    say(options.gallery)
 
 
 def _images(count: int) -> str:

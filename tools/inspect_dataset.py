@@ -17,7 +17,7 @@ from pathlib import Path
 
 import command
 import outputs
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 
 _MOST_PROBLEMS = 100
 
@@ -55,15 +55,15 @@ def main(arguments: list[str] | None = None) -> None:
         columns=columns,
         seed=options.seed,
     )
-    print(as_text(report))
-    print(_rate(inspection))
+    say(as_text(report))
+    say(_rate(inspection))
     if inspection.problems:
         lines = _listed(inspection.problems, output / REPORT_FILE)
         raise InputError("\n".join(lines + ["people were not compared"] * bool(find_people)))
-    print("all files are as dataset.json and identities.csv say", flush=True)
+    say("all files are as dataset.json and identities.csv say")
     if find_people:
         write_report(output, report | {"same_people": find_people(inspection, output)})
-    print(output)
+    say(output)
 
 
 def _people_finder(options: argparse.Namespace):
@@ -89,11 +89,11 @@ def _people_finder(options: argparse.Namespace):
             against_threshold=options.against_threshold,
             within_source=options.within_source,
             seed=options.seed,
-            say=lambda line: print(line, flush=True),
+            say=lambda line: say(line),
         )
         paths = write_search(search, output, seed=options.seed)
-        print(search.as_text())
-        print("\n".join(f"  {path}" for path in paths))
+        say(search.as_text())
+        say("\n".join(f"  {path}" for path in paths))
         return search.to_json()
 
     return find

@@ -4,6 +4,7 @@ import argparse
 
 import command
 import made_faces
+from tfface.errors import say
 
 _DESCRIPTION = """\
 Makes new images of each person: two images of the person exchange a rectangle, which gives two new
@@ -43,8 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"{', '.join(done.alone[:5])}{', ...' if len(done.alone) > 5 else ''}"
         )
     originals = f" and {done.num_originals:,} originals" if done.num_originals else ""
-    print(f"made: {done.num_made:,} new images{originals}")
-    print(options.output)
+    say(f"made: {done.num_made:,} new images{originals}")
+    say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

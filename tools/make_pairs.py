@@ -4,6 +4,7 @@ import argparse
 
 import command
 import outputs
+from tfface.errors import say
 
 _DESCRIPTION = """\
 Writes a verification set as an InsightFace .bin or as a .csv, by the name of the output.
@@ -48,13 +49,13 @@ def main(arguments: list[str] | None = None) -> None:
         overwrite=options.overwrite,
     )
     of = "" if made.num_identities is None else f" of {made.num_identities:,} identities"
-    print(f"pairs: {made.num_pairs:,} in {made.num_folds} folds, {made.num_genuine:,} genuine")
-    print(f"images: {made.num_images:,}{of}")
+    say(f"pairs: {made.num_pairs:,} in {made.num_folds} folds, {made.num_genuine:,} genuine")
+    say(f"images: {made.num_images:,}{of}")
     if made.groups_left_out:
-        print("left out: the groups of the pairs, for which a .bin has no place")
+        say("left out: the groups of the pairs, for which a .bin has no place")
     if made.images_dir is not None:
-        print(f"its images are read with --images {made.images_dir}")
-    print(options.output)
+        say(f"its images are read with --images {made.images_dir}")
+    say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@ import argparse
 
 import command
 import made_faces
+from tfface.errors import say
 
 _DESCRIPTION = """\
 Finds the person in each face image and fills the rest with one colour. SRC is a folder with one
@@ -39,11 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     source = made_faces.open_source(options)
     with command.interruptible("the same command goes on where it was"):
         done = remove_background(source, options.output, how, options.workers)
-    print(
+    say(
         f"removed the background of {done.num_images - done.num_kept:,} of {done.num_images:,} "
         f"images; {done.num_kept:,} kept as they are, see {options.output / REPORT}"
     )
-    print(options.output)
+    say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import command
+from tfface.errors import say
 
 
 def add(parser: argparse.ArgumentParser, *, pictures: str, json_marks: Sequence[bytes]) -> None:
@@ -83,16 +84,16 @@ def write(
 
     if options.json:
         write_json(options.json, figures)
-        print(f"figures: {options.json}")
+        say(f"figures: {options.json}")
     if options.plots or options.report:
         with command.folder_or_temporary(options.plots) as folder:
             pictures = draw(folder)
             if options.report:
                 report(options.report, pictures=pictures, environment=environment())
     if options.plots:
-        print(f"plots: {options.plots}")
+        say(f"plots: {options.plots}")
     if options.report:
-        print(f"report: {options.report}")
+        say(f"report: {options.report}")
     append_results(options, rows)
 
 
@@ -129,4 +130,4 @@ def append_results(options: argparse.Namespace, rows: Sequence[Mapping[str, obje
 
     if options.results:
         append_rows(options.results, rows, options.provenance)
-        print(f"results: {options.results}")
+        say(f"results: {options.results}")

@@ -16,6 +16,7 @@ from pathlib import Path
 import command
 import local_processes
 import recipe_options
+from tfface.errors import say
 
 _GO_ON = "the same command with --resume goes on from the newest checkpoint"
 
@@ -41,12 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
     exit_code = 0
     with command.interruptible(_GO_ON), processes.together(_GO_ON):
         try:
-            print(train(loaded, run_dir, options.data_dir, resume=options.resume))
+            say(train(loaded, run_dir, options.data_dir, resume=options.resume))
         except Interruption as interruption:
             # All processes have written their checkpoint: they part as after a whole run.
             exit_code = interruption.exit_code
-            print(f"{interruption}: the run has ended before its time; to go on with it:")
-            print(_resume_command(sys.argv[1:] if arguments is None else arguments))
+            say(f"{interruption}: the run has ended before its time; to go on with it:")
+            say(_resume_command(sys.argv[1:] if arguments is None else arguments))
     if exit_code:
         sys.exit(exit_code)
 

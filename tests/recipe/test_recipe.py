@@ -378,6 +378,7 @@ def test_damaged_recipes_are_refused_or_read(damage):
         ('data.train="a\\0b"', "data.train.* with a character that no file's name can hold$"),
         ("data.train=" + "a" * 300, "data.train: a name of more than 255 characters$"),
         ("data.train=" + "a" * 5000, "a text of 5,000 characters; at most 4,096"),
+        ('about.data="a\\x1b[2J"', r"about\.data: 'a\?\[2J' holds control characters"),
         ("training.seed=" + "9" * 5000, "a value that can't be read: Exceeds the limit"),
         ("training.stages.0.epochs=" + "9" * 22, r"epochs: a number of more than 64 bits$"),
         ("training.seed=-" + "9" * 22, r"training\.seed: a number of more than 64 bits$"),

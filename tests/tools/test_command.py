@@ -199,3 +199,14 @@ def test_options_with_numbers():
     ):
         with pytest.raises(argparse.ArgumentTypeError, match=message):
             function(text)
+
+
+def test_what_libraries_color_is_passed_on_without(capfd):
+    with command.without_notes():
+        os.write(2, b"\x1b[1;31mE:onnxruntime\x1b[m failed\x07\n")
+    assert capfd.readouterr().err == "E:onnxruntime failed?\n"
+
+
+def test_warnings_are_harmless(capsys):
+    command.warn("ann\x1b[2J")
+    assert capsys.readouterr().err == "warning: ann?[2J\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 from tfface.recipe.mistakes import dotted
 
 # The longest here have 4 KB. Python's parser of YAML takes a minute for a megabyte of short values.
@@ -153,6 +153,9 @@ def _check_text(text: str, where: str) -> None:
         raise InputError(
             f"{where}: a text of {len(text):,} characters; at most {_MOST_CHARACTERS:,} are allowed"
         )
+    # They are printed, and a terminal would obey them.
+    if any((c < " " and c not in "\n\t") or "\x7f" <= c < "\xa0" for c in text.replace("\0", "")):
+        raise InputError(f"{where}: '{shown(text[:80])}' holds control characters, shown as ?")
     # No file's name may hold the first, and no file the others.
     if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
         raise InputError(f"{where}: a text with a character that no file's name can hold")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from tfface.errors import InputError
+from tfface.errors import InputError, say
 from tfface.evaluation.classification import Classification, classify
 from tfface.evaluation.classification_pictures import draw_classification
 from tfface.evaluation.classifier import Classifier
@@ -48,9 +48,9 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
     prepare_device(recipe)
     distribution = distribute(recipe)
     if run.is_finished(recipe):
-        print(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
-        print("another --run-dir. Its report:")
-        print(run.report)
+        say(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
+        say("another --run-dir. Its report:")
+        say(run.report)
         return run_dir
     processes.wait("a look at the run folder")
     lock = run.locked() if processes.is_writer() else nullcontext()
@@ -72,15 +72,15 @@ def _train(
         run.start(recipe, resume=resume)
 
     # ------------------------------------------------------------------------------------- data
-    print(f"run: {run.path}", flush=True)
+    say(f"run: {run.path}")
     # A checkpoint has all of it, and what it came from may be gone.
     start = None if resume and run.has_begun() else read_init(recipe.model, data_dir)
     with explaining_full_memory(recipe, device.DATA):
         data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
     distribution.check_batch(data.train.batch_size)
-    print(f"data: {data.description}", flush=True)
+    say(f"data: {data.description}")
     for note in data.notes:
-        print(f"  {note}", flush=True)
+        say(f"  {note}")
     if processes.is_writer():
         run.check_data(data.sources)
         _write_identities(run.identities, data.identities)
@@ -100,11 +100,11 @@ def _train(
                     distribution.center_shards,
                 ),
             )
-        print(f"model: {_describe_model(recipe, recognizer)}{distribution.description}", flush=True)
+        say(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
         num_images = distribution.rows_of_norms(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
         if start is not None:
-            print(start.fill(recognizer.embedder, recognizer.head, data.identities), flush=True)
+            say(start.fill(recognizer.embedder, recognizer.head, data.identities))
             # It is as large as the model.
             del start
         if data.test_images is not None:
@@ -127,8 +127,8 @@ def _train(
         results = _verify(alone.model, data, run)
     _report(recipe, classified, results, data, run)
     if classified or results:
-        print(f"plots: {run.plots}")
-    print(f"report: {run.report}")
+        say(f"plots: {run.plots}")
+    say(f"report: {run.report}")
 
 
 def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
@@ -169,7 +169,7 @@ def _classify(embedder: keras.Model, data: RunData, run: RunFolder) -> Classific
     classified = classify(classifier, data.test_images)
     figures = classified.to_json()
     write_json(run.classification, figures)
-    print(classification_table.as_text(figures))
+    say(classification_table.as_text(figures))
     return classified
 
 
@@ -181,7 +181,7 @@ def _verify(trained: keras.Model, data: RunData, run: RunFolder) -> dict:
     results = {pairs.name: verify(embedder, pairs) for pairs in data.test_sets}
     figures = {name: result.to_json() for name, result in results.items()}
     write_json(run.verification, {"sets": figures})
-    print(as_text(figures))
+    say(as_text(figures))
     return results
 
 
