@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfface.errors import InputError
-from tfface.names import cell_text, clean_name, safe_cell
+from tfface.names import cell_text, clean_name, safe_cell, safe_row
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,8 @@ def test_other_text_stays_as_it_is(text):
 @given(st.text(alphabet="'=+-@a\t\r", max_size=6))
 def test_a_safe_cell_is_read_back(text):
     assert cell_text(safe_cell(text)) == text
+
+
+def test_numbers_of_a_row_stay_as_they_are():
+    row = ["=1+1", "-0.25", -1, None, "Ann"]
+    assert safe_row(row) == ["'=1+1", "-0.25", -1, None, "Ann"]

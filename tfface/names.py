@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from tfface.errors import InputError, shown
 
@@ -30,6 +31,19 @@ def clean_name(name: str) -> str:
 def safe_cell(text: str) -> str:
     """Returns text for a cell of a CSV: a quote in front keeps a spreadsheet from running it."""
     return "'" + text if _FORMULA.match(text) else text
+
+
+def safe_row(cells: Iterable[object]) -> list[object]:
+    """Returns a row of a CSV, with `safe_cell` of each text that is no number."""
+    return [safe_cell(c) if isinstance(c, str) and not _is_number(c) else c for c in cells]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def cell_text(cell: str) -> str:

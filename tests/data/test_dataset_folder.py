@@ -1,6 +1,7 @@
 """dataset.json and identities.csv."""
 
 import csv
+import dataclasses
 import json
 import os
 
@@ -29,6 +30,16 @@ def dataset(tmp_path):
 def test_round_trip(dataset, tmp_path):
     dataset_folder.write(tmp_path, dataset)
     assert dataset_folder.read(tmp_path) == dataset
+
+
+def test_names_that_a_spreadsheet_would_run_come_back(dataset, tmp_path):
+    names = ['=HYPERLINK("x")', "'-1"]
+    identities = [Identity(name, "+source") for name in names]
+    dataset_folder.write(tmp_path, dataclasses.replace(dataset, identities=identities))
+    assert dataset_folder.read(tmp_path).identities == identities
+    with (tmp_path / "identities.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert row["name"][0] == row["source"][0] == "'"
 
 
 def test_the_published_layout(dataset, tmp_path):

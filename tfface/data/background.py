@@ -20,6 +20,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
 from tfface.files import check_writable, locked, replacing
+from tfface.names import safe_row
 from tfface.report.contact_sheet import (
     CONTACT_SHEET_FILE,
     draw_contact_sheet,
@@ -197,9 +198,8 @@ def _write_report(path: Path, source: ImageSource, entries: list[dict]) -> None:
         table = csv.writer(file)
         table.writerow(["image", "original", "foreground", "reason"])
         for index, entry in enumerate(entries):
-            table.writerow(
-                [entry["image"], source.filename(index), entry["foreground"], entry["reason"]]
-            )
+            row = [entry["image"], source.filename(index), entry["foreground"], entry["reason"]]
+            table.writerow(safe_row(row))
 
 
 def _draw_sheet(output: Path, source: ImageSource, entries: list[dict]) -> None:

@@ -29,6 +29,7 @@ from tfface.data.image_workers import image_workers
 from tfface.data.shard_writing import ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
 from tfface.files import locked, parse_json, replacing
+from tfface.names import safe_row
 
 REJECTED_FILE = "rejected.csv"
 _PLAN_FILE = ".plan.json"
@@ -201,7 +202,7 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
         writer.writerow(["source", "filename", "reason"])
         for image, reason in found:
             source, index = pool.locate(image)
-            writer.writerow([source.name, source.filename(index), reason])
+            writer.writerow(safe_row([source.name, source.filename(index), reason]))
     bad = np.array([image for image, _ in found], np.int64)
     pool.drop_images(bad, f"can't be decoded, see {REJECTED_FILE}")
 

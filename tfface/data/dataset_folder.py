@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from tfface.errors import InputError, shown
 from tfface.files import is_file_name, parse_json, replacing
+from tfface.names import cell_text, safe_row
 
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -97,7 +98,7 @@ def write(folder: Path, dataset: DatasetFolder) -> None:
         for label, (identity, num_images) in enumerate(
             zip(dataset.identities, dataset.images_per_identity, strict=True)
         ):
-            writer.writerow([label, identity.name, identity.source, num_images])
+            writer.writerow(safe_row([label, identity.name, identity.source, num_images]))
     content = {
         "format_version": FORMAT_VERSION,
         "num_images": dataset.num_images,
@@ -182,7 +183,9 @@ def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
         raise InputError(f"{path}: can't be read: {error}") from error
     try:
         labels = [int(row["label"]) for row in rows]
-        identities = [Identity(_text(row["name"]), _text(row["source"])) for row in rows]
+        identities = [
+            Identity(cell_text(_text(row["name"])), cell_text(_text(row["source"]))) for row in rows
+        ]
         counts = [_natural(int(row["num_images"])) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

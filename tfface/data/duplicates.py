@@ -3,13 +3,13 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.inspection import Inspection
 from tfface.files import replacing
+from tfface.names import safe_row
 
 PAIR_COLUMNS = (
     *("name", "source", "filename"),
@@ -81,9 +81,6 @@ def write_duplicates(path: Path, inspection: Inspection, duplicates: Duplicates)
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", *PAIR_COLUMNS])
-        writer.writerows(
-            chain(
-                (("across", *row) for row in describe_pairs(inspection, duplicates.across)),
-                (("within", *row) for row in describe_pairs(inspection, duplicates.within)),
-            )
-        )
+        for kind, pairs in (("across", duplicates.across), ("within", duplicates.within)):
+            rows = describe_pairs(inspection, pairs)
+            writer.writerows(safe_row((kind, *row)) for row in rows)

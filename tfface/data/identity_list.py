@@ -20,6 +20,7 @@ import numpy as np
 from tfface.data.dataset_folder import Identity
 from tfface.errors import InputError
 from tfface.files import replacing
+from tfface.names import cell_text, safe_row
 
 _MOST_NAMED = 5
 
@@ -72,7 +73,7 @@ def write_exclusion_list(path: Path, reasons: Mapping[Identity, str]) -> None:
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", "source", "reason"])
-        writer.writerows([*identity, reason] for identity, reason in reasons.items())
+        writer.writerows(safe_row([*identity, reason]) for identity, reason in reasons.items())
 
 
 def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identity], list[str]]:
@@ -88,7 +89,7 @@ def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identit
         )
     keys, unknown = [], []
     for row in rows:
-        name, source = row["name"] or "", row.get("source") or ""
+        name, source = cell_text(row["name"] or ""), cell_text(row.get("source") or "")
         key = Identity(name, source) if source else name
         if key in known:
             keys.append(key)

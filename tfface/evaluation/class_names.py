@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfface.errors import InputError
+from tfface.names import cell_text
 
 
 def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
@@ -50,7 +51,7 @@ def _read_csv(path: Path, text: str) -> list[str]:
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         labels = [int(row["label"]) for row in rows]
-        names = [row["name"] or "" for row in rows]
+        names = [cell_text(row["name"] or "") for row in rows]
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: needs the columns label (whole numbers) and name, as the identities.csv of "

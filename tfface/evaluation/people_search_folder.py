@@ -17,6 +17,7 @@ from tfface.data.images import decode_picture
 from tfface.data.inspection_pictures import BLANK, choose_images
 from tfface.evaluation.people_search import PeopleSearch
 from tfface.files import replacing
+from tfface.names import safe_row
 from tfface.report.contact_sheet import draw_contact_sheet, framed
 from tfface.report.plots.style import BLUE, ORANGE
 
@@ -67,11 +68,11 @@ def _write_rows(path: Path, search: PeopleSearch) -> None:
         for name, found in search.found.items():
             images = search.pair_sets[name].image_names
             for label, image, similarity in _rows(found.labels, found.images, found.similarity):
-                writer.writerow(
-                    [*identities[label], "", "", name, images[image], f"{similarity:.4f}"]
-                )
+                row = [*identities[label], "", "", name, images[image], f"{similarity:.4f}"]
+                writer.writerow(safe_row(row))
         for first, second, similarity in _rows(pairs.first, pairs.second, pairs.similarity):
-            writer.writerow([*identities[first], *identities[second], "", "", f"{similarity:.4f}"])
+            row = [*identities[first], *identities[second], "", "", f"{similarity:.4f}"]
+            writer.writerow(safe_row(row))
 
 
 def _rows(*columns: np.ndarray) -> zip:

@@ -15,6 +15,7 @@ from tfface.evaluation.verification import verify
 from tfface.evaluation.verification_pictures import draw_verification
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import load_head, save_head
+from tfface.names import safe_row
 from tfface.recipe import Recipe, dump
 from tfface.report import classification_table
 from tfface.report.metrics_log import epoch_records, read_metrics
@@ -253,4 +254,4 @@ def _write_identities(path: Path, names: list[str]) -> None:
     ):
         table = csv.writer(file)
         table.writerow(["label", "name"])
-        table.writerows(enumerate(names))
+        table.writerows(safe_row(row) for row in enumerate(names))

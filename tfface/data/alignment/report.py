@@ -7,6 +7,7 @@ from pathlib import Path
 from tfface.data.alignment.faces import Face
 from tfface.data.alignment.template import LANDMARK_NAMES
 from tfface.files import replacing
+from tfface.names import safe_row
 
 # photo       its path within the source
 # output      the aligned face's path within the output; empty where none was written
@@ -68,4 +69,4 @@ def write_report(path: Path, rows: Iterable[Row]) -> None:
     ):
         writer = csv.DictWriter(file, FIELDS, restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(dict(zip(row, safe_row(row.values()), strict=True)) for row in rows)
