@@ -422,8 +422,9 @@ def test_full_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Steps, "on_train_batch_end", full)
     with pytest.raises(
         InputError,
-        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and go on with "
-        r"--resume; or in a new run data\.image_size \(now 32x32\), or training\.precision .*sampled_centers",
+        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and go on "
+        r"with --resume; or in a new run data\.image_size \(now 32x32\), training\.precision "
+        r".*sampled_centers",
     ):
         train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
 
