@@ -17,6 +17,7 @@ LEVELS = {
     "parent_process": 0,
     "paths": 0,
     "typing": 0,
+    "file_kind": 0,
     "files": 1,
     "names": 1,
     "npz_file": 2,

@@ -1,5 +1,6 @@
-"""The one exception that means: something the user gave is wrong."""
+"""How users are told that something they gave is wrong, or may be."""
 
+import sys
 import unicodedata
 from typing import IO
 
@@ -35,6 +36,11 @@ def harmless(text: str) -> str:
 def say(text: object, *, file: IO[str] | None = None) -> None:
     """Prints text that may quote a file, as `InputError` would, at once."""
     print(harmless(str(text)), file=file, flush=True)
+
+
+def warn(text: str) -> None:
+    """Tells the user on stderr, in one line, what doesn't stop the work but may not be wanted."""
+    print(f"warning: {harmless(text)}", file=sys.stderr, flush=True)
 
 
 def shown(text: str) -> str:

@@ -18,7 +18,7 @@ def written(format: str, size=(30, 20), mode="RGB", **options) -> bytes:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])
 def test_formats(format, mode):
-    assert read_header(written(format, mode=mode)) == (format, 20, 30)
+    assert read_header(written(format, mode=mode))[:3] == (format, 20, 30)
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ def test_formats(format, mode):
     ids=lambda options: next(iter(options)),
 )
 def test_jpeg_segments_before_the_frame_are_passed_over(options):
-    assert read_header(written("JPEG", **options)) == ("JPEG", 20, 30)
+    assert read_header(written("JPEG", **options))[:3] == ("JPEG", 20, 30)
 
 
 def test_jpeg_fill_bytes():
     image = written("JPEG")
-    assert read_header(image[:2] + b"\xff\xff\xff" + image[2:]) == ("JPEG", 20, 30)
+    assert read_header(image[:2] + b"\xff\xff\xff" + image[2:])[:3] == ("JPEG", 20, 30)
 
 
 def test_bmp_whose_rows_go_down():
     image = bytearray(written("BMP"))
     image[22:26] = (-20).to_bytes(4, "little", signed=True)
-    assert read_header(bytes(image)) == ("BMP", 20, 30)
+    assert read_header(bytes(image))[:3] == ("BMP", 20, 30)
 
 
 @pytest.mark.parametrize("width", [0, -30])

@@ -16,6 +16,7 @@ from tfface.data.images import (
     decode,
     decode_all,
     decode_batches,
+    decode_whole,
     undecodable_reason,
 )
 from tfface.errors import InputError
@@ -129,11 +130,22 @@ def test_no_images_give_no_batches():
     ("damaged", "reason"),
     [
         (b"", r"the file is empty \(0 bytes\)"),
-        (b"hello", r"not an image that can be read \(JPEG, PNG or BMP\)"),
+        (b"hello", r"not an image that can be read \(JPEG, PNG, BMP, WebP, TIFF, GIF, "),
         (encoded(0, 64)[:-300], "the image data are damaged or truncated"),
         (encoded(0, 64, "PNG")[:-300], "the image data are damaged or truncated"),
-        (encoded(0, 64, "BMP")[:-300], "a damaged BMP, or one that has not 8, 24 or 32"),
-        (encoded(0, 64, "BMP", "1"), "a damaged BMP, or one that has not 8, 24 or 32"),
+        (encoded(0, 64, "BMP")[:-300], "the image data are damaged or truncated"),
+        (encoded(0, 64, "BMP", "P")[:-300], "the image data are damaged: image file is truncated"),
+        (encoded(0, 64, "GIF", "P")[:20], "the image data are damaged or truncated"),
+        (b"BM said this", "not an image"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image: install pillow-heif"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a raw image, which is not read here: convert it"),
+        (b"\xff\x0a\xf8\x07", "a JPEG XL image, which is not read here: convert it"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:12\n",
+            "not an image, but a Git LFS pointer to the file: fetch the file with git lfs pull",
+        ),
+        (b"  <!DOCTYPE HTML><html>", "not an image, but a web page, as failed downloads leave it"),
+        (b"\x1f\x8b\x08\0", "not an image, but a gzip file: unpack it with gunzip"),
     ],
 )
 def test_an_undecodable_image_is_named(damaged, reason):
@@ -155,7 +167,7 @@ def test_a_short_bmp_is_an_error_like_others():
     for image in (b"BM", b"BM\xf6", b"BM" + bytes(range(60))):
         with pytest.raises(tf.errors.InvalidArgumentError):
             decode(tf.constant(image), 8, 8)
-        assert undecodable_reason(image).startswith("a damaged BMP")
+        assert undecodable_reason(image)
 
 
 def claiming(height: int, width: int, format: str) -> bytes:
@@ -218,3 +230,26 @@ def test_a_sequence_that_can_not_be_read():
     images = Gone(encoded(i) for i in range(6))
     with pytest.raises(InputError, match=r"^faces/3\.jpg: can't be read"):
         list(decode_batches(images, [f"face {i}" for i in range(6)], (8, 8), 2))
+
+
+def test_more_scans_than_any_picture_has():
+    image = claiming(8000, 8000, "progressive")
+    assert "scans" not in (undecodable_reason(image) or "")
+    image += b"\xff\xda" * 40
+    reason = r"a JPEG of \d+ scans, which only an attack has"
+    with pytest.raises(InputError, match=f"^attack: {reason}"):
+        decode_whole(image, "attack")
+    with pytest.raises(InputError, match=f"^face 1: {reason}"):
+        list(decode_batches([encoded(0), image], ["face 0", "face 1"], (8, 8), 4))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(tf.constant(image), 8, 8)
+
+
+def test_of_an_animation_one_picture_is_decoded():
+    frames = [Image.new("P", (2000, 2000), color) for color in range(60)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], disposal=2)
+    undecodable_reason(encoded(0, 8, "GIF", "P"))  # what the first call takes
+    with only_input_errors():
+        # All together they would take 720 MB.
+        assert decode_whole(file.getvalue(), "animation").shape == (2000, 2000, 3)

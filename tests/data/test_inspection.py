@@ -20,6 +20,7 @@ from tests.data.small_faces import encoded, write_folder
 from tfface.data import shard_check
 from tfface.data.convert import convert
 from tfface.data.inspection import inspect_dataset, statistics
+from tfface.data.pillow_decoder import FORMATS
 from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
 
@@ -156,7 +157,7 @@ class TestProblems:
             assert any(line.startswith(start) for line in found)
         assert (
             "data-00000-of-00003.tfrecord: record 2 (x/1.jpg): not an image that can be read "
-            "(JPEG, PNG or BMP)"
+            f"({FORMATS})"
         ) in found
 
     def test_a_wrong_image_size(self, dataset):

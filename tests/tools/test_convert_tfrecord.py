@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
+from tfface.data.pillow_decoder import FORMATS
 from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
@@ -92,7 +93,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     result = run(faces, "--output", tmp_path / "out")
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        "error: bob/1.jpg: not an image that can be read (JPEG, PNG or BMP)",
+        f"error: bob/1.jpg: not an image that can be read ({FORMATS})",
         "no dataset was made: repair or remove them, or give --on-bad-image skip",
     ]
     assert result.stdout == ""

@@ -15,7 +15,7 @@ from tfface.benchmark import plain_pipeline
 from tfface.benchmark.turns import Counted, Turns, images_per_second, take_turns
 from tfface.data import records
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.images import decode_unresized
+from tfface.data.images import decode_prepared
 from tfface.data.pipeline import Pipeline
 from tfface.data.record_files import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
@@ -224,7 +224,7 @@ def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf
         encoded = _records(source, batch_size, num_batches).map(records.parse_encoded).unbatch()
     else:
         encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
-    decoded = encoded.take(num_batches * batch_size).map(decode_unresized, tf.data.AUTOTUNE)
+    decoded = encoded.take(num_batches * batch_size).map(decode_prepared, tf.data.AUTOTUNE)
     # The others are dropped where they are made: handing them over would take as long.
     return untuned(decoded.shard(batch_size, batch_size - 1))
 

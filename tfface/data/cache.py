@@ -17,7 +17,7 @@ from tfface.files import replacing
 from tfface.progress import progress
 
 # Part of the files' names; to be raised when the decoder's pixels change.
-_VERSION = 1
+_VERSION = 2
 # Left to the program and the rest of the machine when images are kept in memory.
 _SPARE_MEMORY_BYTES = 1 << 30
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.images import decode_unresized, oversize_reason, undecodable_reason
+from tfface.data.images import decode_prepared, prepare_one, undecodable_reason
 
 
 def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
@@ -19,35 +19,35 @@ def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
     Returns: (height, width) of each, int32 [images, 2], 0 where it fails; position -> reason of
         those.
     """
-    if not any(map(oversize_reason, encoded)):
-        try:
-            return _sizes(tf.constant(encoded, tf.string))[0].numpy(), {}
-        except tf.errors.OpError:
-            # One of them is enough to spoil the batch.
-            pass
+    ready = [prepare_one(image) for image in encoded]
+    try:
+        return _sizes(tf.constant(ready, tf.string))[0].numpy(), {}
+    except tf.errors.OpError:
+        # One of them is enough to spoil the batch.
+        pass
     sizes, bad = np.zeros((len(encoded), 2), np.int32), {}
     for position, image in enumerate(encoded):
         if reason := undecodable_reason(image):
             bad[position] = reason
         else:
-            sizes[position] = _sizes(tf.constant([image]))[0].numpy()
+            sizes[position] = _sizes(tf.constant([ready[position]]))[0].numpy()
     return sizes, bad
 
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-def _sizes(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.map_fn(_size, encoded, fn_output_signature=(tf.int32, tf.uint8))
+def _sizes(ready: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.map_fn(_size, ready, fn_output_signature=(tf.int32, tf.uint8))
 
 
-def _size(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _size(ready: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the size and a pixel, because TensorFlow leaves out what no result needs."""
 
     def of_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
-        small = tf.io.decode_jpeg(encoded, channels=3, ratio=8)
-        return tf.io.extract_jpeg_shape(encoded)[:2], small[0, 0, 0]
+        small = tf.io.decode_jpeg(ready, channels=3, ratio=8)
+        return tf.io.extract_jpeg_shape(ready)[:2], small[0, 0, 0]
 
     def of_other() -> tuple[tf.Tensor, tf.Tensor]:
-        image = decode_unresized(encoded)
+        image = decode_prepared(ready)
         return tf.shape(image)[:2], image[0, 0, 0]
 
-    return tf.cond(tf.strings.substr(encoded, 0, 2) == b"\xff\xd8", of_jpeg, of_other)
+    return tf.cond(tf.strings.substr(ready, 0, 2) == b"\xff\xd8", of_jpeg, of_other)

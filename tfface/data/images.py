@@ -1,19 +1,50 @@
-"""The only image decoder: encoded bytes in, uint8 RGB pixels out."""
+"""The only image decoder: encoded bytes in, uint8 RGB pixels out.
+
+TensorFlow decodes ordinary JPEG and PNG images, Pillow (`pillow_decoder`) all others, as the bytes
+of each say; where both could, both give the same pixels. Aligning, which wants photos in their own
+size, reads all of them by Pillow.
+"""
 
 import base64
-import struct
+import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.image_header import read_header
+from tfface.data.pillow_decoder import check_effort, read_image
 from tfface.data.untuned import arrays
 from tfface.errors import InputError
 
-FORMATS = "JPEG, PNG or BMP"
-
 # A file of a few hundred bytes may claim any size, and gets that much memory: here, 200 MB.
 MOST_PIXELS = 1 << 26
+
+# A baseline JPEG of one pass, without metadata, as libjpeg writes it by default (and with it
+# OpenCV, Pillow and TensorFlow): what stands at which place, for pictures in color and in grey.
+_USUAL_COLOR = {
+    0: b"\xff\xd8\xff\xe0\0\x10JFIF\0",
+    20: b"\xff\xdb\0\x43\0",
+    89: b"\xff\xdb\0\x43\x01",
+    158: b"\xff\xc0\0\x11\x08",
+    167: b"\x03",
+    177: b"\xff\xc4\0\x1f\0",
+    210: b"\xff\xc4\0\xb5\x10",
+    393: b"\xff\xc4\0\x1f\x01",
+    426: b"\xff\xc4\0\xb5\x11",
+    609: b"\xff\xda\0\x0c\x03",
+}
+_USUAL_GREY = {
+    **{place: _USUAL_COLOR[place] for place in (0, 20)},
+    89: b"\xff\xc0\0\x0b\x08",
+    98: b"\x01",
+    102: b"\xff\xc4\0\x1f\0",
+    135: b"\xff\xc4\0\xb5\x10",
+    318: b"\xff\xda\0\x08\x01",
+}
+_USUAL_BYTES = 614
+# Where such a file has height and width, two bytes each.
+_SIZE_IN_COLOR, _SIZE_IN_GREY = 163, 94
 
 # A PNG, decoded in place of what is decoded by other means.
 _ONE_PIXEL = base64.b64decode(
@@ -22,39 +53,32 @@ _ONE_PIXEL = base64.b64decode(
 
 
 def decode(encoded: tf.Tensor, height: int, width: int, *, keep_aspect: bool = False) -> tf.Tensor:
-    """Decodes one JPEG, PNG or BMP image to `height` x `width` pixels, in tf.data or eagerly.
+    """Decodes one image to `height` x `width` pixels, in tf.data or eagerly.
 
-    Grey becomes RGB and an alpha channel is dropped. JPEG uses the accurate integer transform, so
-    the pixels equal those of Pillow and OpenCV. An image of another size is resized bilinearly with
-    antialiasing (its aspect ratio is not kept, unless asked for) and rounded to whole values. EXIF
-    orientation is not applied: face images are aligned, and no training set known to us relies on
-    it.
-
-    TensorFlow itself refuses images of 2^29 bytes (179 million pixels) or more. Those that look at
-    images before they are used, `decode_batches` and `undecodable_reason`, stop at `MOST_PIXELS`.
+    The pixels are those that a viewer shows: turned upright as the Exif tag says, grey as RGB, the
+    upper 8 of 16 bits, on white where they are transparent, of an animation the first picture.
+    Color profiles are not applied. JPEG uses the accurate integer transform, so the pixels equal
+    those of Pillow and OpenCV. An image of another size is resized bilinearly with antialiasing
+    (its aspect ratio is not kept, unless asked for) and rounded to whole values.
 
     Args:
-        encoded: string scalar.
+        encoded: string scalar, a file of `pillow_decoder.FORMATS`.
         height, width: > 0, of the result.
         keep_aspect: bring the image to `height`, and cut what is then too wide, or fill what is
             too narrow with black, as much on the left as on the right. That is how the template
             of aligned faces goes from one shape to another (`alignment/template.py`).
     Returns: uint8 [height, width, 3], RGB, 0..255.
-    Raises tf.errors.InvalidArgumentError: the bytes are not such an image, or are damaged.
+    Raises tf.errors.InvalidArgumentError: the bytes are not such an image, are damaged, or claim
+        more than `MOST_PIXELS`; `undecodable_reason` says which.
     """
-    image = decode_unresized(encoded)
-    if keep_aspect:
-        image = _resized_to_height(image, height, width)
-    else:
-        image = _resized(image, height, width)
-    return tf.ensure_shape(image, (height, width, 3))
+    return _brought_to(decode_unresized(encoded), height, width, keep_aspect)
 
 
 def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Decodes a batch of images, each as `decode` does, in tf.data or eagerly.
 
-    What few images need (BMP, another size) is asked once for the batch: asked for each image, it
-    takes half as long as decoding.
+    What few images need (Pillow, another size) is asked once for the batch: asked for each image,
+    it takes half as long as decoding.
 
     Args:
         encoded: string [batch], at least one.
@@ -64,8 +88,9 @@ def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """
     shape = (height, width, 3)
     count = tf.size(encoded)
-    is_bmp = _is_bmp(encoded)
-    others = tf.where(is_bmp, _ONE_PIXEL, encoded)
+    ready = prepare(encoded)
+    is_bmp = _is_bmp(ready)
+    others = tf.where(is_bmp, _ONE_PIXEL, ready)
 
     def decode_next(number: tf.Tensor, images: tf.TensorArray, fits: tf.Tensor) -> tuple:
         image = _decode_jpeg(others[number])
@@ -86,7 +111,7 @@ def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
     def fitted(number: tf.Tensor) -> tf.Tensor:
         image = tf.cond(
-            is_bmp[number], lambda: _decode_bmp(encoded[number]), lambda: images.read(number)
+            is_bmp[number], lambda: _decode_bmp(ready[number]), lambda: images.read(number)
         )
         return tf.ensure_shape(_resized(image, height, width), shape)
 
@@ -102,11 +127,79 @@ def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one image as `decode` does, but keeps its size: uint8 [its height, its width, 3]."""
-    return tf.cond(_is_bmp(encoded), lambda: _decode_bmp(encoded), lambda: _decode_jpeg(encoded))
+    return decode_prepared(prepare(tf.expand_dims(encoded, 0))[0])
+
+
+def prepare(encoded: tf.Tensor) -> tf.Tensor:
+    """Makes ready for TensorFlow what it can't decode by itself: string [batch] to [batch].
+
+    JPEG and PNG images that it decodes as Pillow does stay as they are; any other becomes a BMP of
+    what Pillow reads, and what can't be read becomes empty.
+    """
+    usual = _is_usual(encoded)
+
+    def by_python() -> tf.Tensor:
+        done = tf.numpy_function(_prepare_batch, [encoded, usual], tf.string, stateful=False)
+        return tf.ensure_shape(done, encoded.shape)
+
+    return tf.cond(tf.reduce_all(usual), lambda: encoded, by_python)
+
+
+def prepare_one(encoded: bytes) -> bytes:
+    """As `prepare`, for an image that Python holds."""
+    try:
+        return _prepared(encoded)
+    except InputError:
+        return b""
+
+
+def decode_prepared(ready: tf.Tensor) -> tf.Tensor:
+    """Decodes one image that `prepare` made ready: uint8 [its height, its width, 3]."""
+    return tf.cond(_is_bmp(ready), lambda: _decode_bmp(ready), lambda: _decode_jpeg(ready))
+
+
+def _is_usual(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether images are surely JPEGs that TensorFlow decodes as Pillow does: bool [batch].
+
+    Most are; they are told apart here, without a word of Python that would stop other threads.
+    """
+    data = tf.io.decode_raw(encoded, tf.uint8, fixed_length=_USUAL_BYTES)
+    usual = []
+    for pattern, place in ((_USUAL_COLOR, _SIZE_IN_COLOR), (_USUAL_GREY, _SIZE_IN_GREY)):
+        places = [start + i for start, part in pattern.items() for i in range(len(part))]
+        expected = np.frombuffer(b"".join(pattern.values()), np.uint8)
+        same = tf.reduce_all(tf.gather(data, places, axis=1) == expected, axis=1)
+        size = tf.cast(data[:, place : place + 4], tf.int64)
+        num_pixels = (256 * size[:, 0] + size[:, 1]) * (256 * size[:, 2] + size[:, 3])
+        usual.append(same & (num_pixels <= MOST_PIXELS))
+    return usual[0] | usual[1]
+
+
+def _prepare_batch(encoded: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    pairs = zip(encoded.tolist(), usual.tolist(), strict=True)
+    return np.array(
+        [image if is_usual else prepare_one(image) for image, is_usual in pairs], object
+    )
+
+
+def _prepared(encoded: bytes) -> bytes:
+    """Returns an image as `prepare` does. Raises InputError: it can't be read; says why."""
+    header = read_header(encoded)
+    if header is not None and header.suits_tensorflow:
+        check_effort(encoded, header.height, header.width, MOST_PIXELS)
+        return encoded
+    file = io.BytesIO()
+    # Of all formats that TensorFlow reads the one that takes the least time.
+    read_image(encoded, MOST_PIXELS).save(file, "BMP")
+    return file.getvalue()
 
 
 def _is_bmp(encoded: tf.Tensor) -> tf.Tensor:
     return tf.strings.substr(encoded, 0, 2) == b"BM"
+
+
+def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_bmp(encoded, channels=3)
 
 
 def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -116,7 +209,15 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 def decode_picture(encoded: bytes) -> np.ndarray:
     """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB."""
-    return decode_unresized(tf.constant(encoded)).numpy()
+    return decode_prepared(tf.constant(prepare_one(encoded))).numpy()
+
+
+def _brought_to(image: tf.Tensor, height: int, width: int, keep_aspect: bool) -> tf.Tensor:
+    if keep_aspect:
+        image = _resized_to_height(image, height, width)
+    else:
+        image = _resized(image, height, width)
+    return tf.ensure_shape(image, (height, width, 3))
 
 
 def _resized_to_height(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -178,14 +279,13 @@ def decode_batches(
         for start in range(0, len(encoded), batch_size):
             stop = min(start + batch_size, len(encoded))
             images = [encoded[i] for i in range(start, stop)]
-            # An empty image is one that can't be decoded.
-            yield [b"" if oversize_reason(image) else image for image in images]
+            yield [prepare_one(image) for image in images]
 
     dataset = (
         tf.data.Dataset.from_generator(chunks, output_signature=tf.TensorSpec([None], tf.string))
         .unbatch()
         .map(
-            lambda image: decode(image, *image_size, keep_aspect=keep_aspect),
+            lambda image: _brought_to(decode_prepared(image), *image_size, keep_aspect),
             tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -217,70 +317,12 @@ def decode_whole(encoded: bytes, name: str) -> np.ndarray:
 
 def undecodable_reason(encoded: bytes) -> str | None:
     """Returns why these bytes are no image to use, in a few words; None when they are one."""
-    if not encoded:
-        return "the file is empty (0 bytes)"
-    if reason := oversize_reason(encoded):
-        return reason
     try:
-        decode(tf.constant(encoded), 8, 8)
+        ready = _prepared(encoded)
+    except InputError as error:
+        return str(error)
+    try:
+        decode_prepared(tf.constant(ready))
     except tf.errors.InvalidArgumentError:
-        if encoded.startswith(b"BM"):
-            return "a damaged BMP, or one that has not 8, 24 or 32 bits a pixel"
-        if encoded.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")):
-            return "the image data are damaged or truncated"
-        return f"not an image that can be read ({FORMATS})"
+        return "the image data are damaged or truncated"
     return None
-
-
-def oversize_reason(encoded: bytes) -> str | None:
-    """Returns what is wrong with the size that an image's header claims; None when it is fine."""
-    height, width = _claimed_size(encoded)
-    if height * width <= MOST_PIXELS:
-        return None
-    return f"claims to have {width:,} x {height:,} pixels; {MOST_PIXELS:,} can be read"
-
-
-def _claimed_size(encoded: bytes) -> tuple[int, int]:
-    """Returns the (height, width) that a header claims; (0, 0) for what is not JPEG or PNG.
-
-    A BMP can't claim more than the file holds: TensorFlow compares the two.
-    """
-    if encoded.startswith(b"\x89PNG") and len(encoded) >= 24:
-        width, height = struct.unpack_from(">II", encoded, 16)
-        return height, width
-    if not encoded.startswith(b"\xff\xd8"):
-        return 0, 0
-    # Segments follow each other: FF, kind, length; of those C0..CF three are no start of a frame.
-    place = 2
-    while 0 <= (place := encoded.find(b"\xff", place)) < len(encoded) - 9:
-        kind = encoded[place + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", encoded, place + 5)
-            return height, width
-        if kind in (0x00, 0x01, 0xFF) or 0xD0 <= kind <= 0xD8:
-            # No segment: fill bytes, restarts.
-            place += 1
-        else:
-            place += 2 + struct.unpack_from(">H", encoded, place + 2)[0]
-    return 0, 0
-
-
-def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a BMP of 8, 24 or 32 bits a pixel to uint8 [h, w, 3]."""
-    # Padded, and cut by slices that may reach too far: `substr` would fail with a message that
-    # holds the file's bytes, which TensorFlow then can't turn into text.
-    data = tf.cast(tf.io.decode_raw(encoded + b"\0" * 32, tf.uint8), tf.int32)
-
-    def header(position: int) -> tf.Tensor:
-        # The offsets 10 (pixels), 14 (header bytes), 28 (bits a pixel) are those of every
-        # Windows BMP.
-        return data[position] + 256 * data[position + 1]
-
-    pixels = tf.io.decode_bmp(encoded)
-
-    def look_up() -> tf.Tensor:
-        # TensorFlow gives the bare palette indices; the palette's entries are blue, green, red, 0.
-        palette = tf.reshape(data[14 + header(14) : header(10)], (-1, 4))
-        return tf.cast(tf.gather(palette[:, 2::-1], tf.cast(pixels[:, :, 0], tf.int32)), tf.uint8)
-
-    return tf.cond(header(28) == 8, look_up, lambda: pixels[:, :, :3])

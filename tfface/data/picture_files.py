@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfface.data.image_header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 from tfface.files import replacing
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png"}
@@ -29,11 +30,8 @@ def write_encoded(path_without_extension: str, output: Path, encoded: bytes) -> 
     Returns: its path in `output`.
     Raises InputError: the file can't be written.
     """
-    if encoded.startswith(b"\x89PNG"):
-        extension = ".png"
-    else:
-        extension = ".bmp" if encoded.startswith(b"BM") else ".jpg"
-    name = path_without_extension + extension
+    kind = image_kind(encoded[:START_BYTES])
+    name = path_without_extension + EXTENSIONS_OF_KINDS.get(kind, ".jpg")
     with replacing(output / name) as temporary:
         temporary.write_bytes(encoded)
     return name

@@ -12,8 +12,7 @@ import google_crc32c
 
 from tfface.data import records
 from tfface.data.dataset_folder import DATASET_FILE, Shard
-from tfface.data.image_header import read_header
-from tfface.data.images import FORMATS
+from tfface.data.pillow_decoder import FORMATS, read_size
 from tfface.errors import InputError
 
 # Bytes that are read and hashed at a time.
@@ -176,7 +175,7 @@ def _add_record(
         return None
     content.num_bytes.append(len(record.encoded))
     content.digests.extend(hashlib.sha256(record.encoded).digest()[:_DIGEST_BYTES])
-    header = read_header(record.encoded)
+    header = read_size(record.encoded)
     if header is None:
         content.problems.append(
             f"{where} ({record.filename}): not an image that can be read ({FORMATS})"

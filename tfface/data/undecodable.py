@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.images import decode, oversize_reason, undecodable_reason
+from tfface.data.images import decode_prepared, decode_unresized, prepare_one, undecodable_reason
 from tfface.data.untuned import arrays
 from tfface.errors import InputError
 from tfface.progress import progress
+
+_BATCH = 64
 
 
 def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
@@ -25,7 +27,7 @@ def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
         source.encoded(indices)
         .map(_decodable, tf.data.AUTOTUNE, deterministic=True)
         .ignore_errors()
-        .batch(64)
+        .batch(_BATCH)
     )
     failed = np.zeros(source.num_images, bool)
     failed[indices] = True
@@ -67,15 +69,14 @@ def find_undecodable_images(images: Sequence[bytes], names: Sequence[str]) -> li
                 name, _, reason = str(error).partition(": ")
                 found.append((name, reason))
                 continue
-            # An empty image is one that can't be decoded.
-            yield index, b"" if oversize_reason(encoded) else encoded
+            yield index, prepare_one(encoded)
 
     signature = (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.string))
     good = (
         tf.data.Dataset.from_generator(readable, output_signature=signature)
-        .map(_decodable, tf.data.AUTOTUNE, deterministic=True)
+        .map(_prepared_decodable, tf.data.AUTOTUNE, deterministic=True)
         .ignore_errors()
-        .batch(64)
+        .batch(_BATCH)
     )
     failed = np.ones(len(images), bool)
     with progress(total=len(images), description="checking", unit="images") as bar:
@@ -93,5 +94,13 @@ def find_undecodable_images(images: Sequence[bytes], names: Sequence[str]) -> li
 
 
 def _decodable(index: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    # A pixel is returned because TensorFlow leaves out what no result needs.
-    return index, decode(encoded, 8, 8)[0, 0, 0]
+    return index, _pixel(decode_unresized(encoded))
+
+
+def _prepared_decodable(index: tf.Tensor, ready: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return index, _pixel(decode_prepared(ready))
+
+
+def _pixel(image: tf.Tensor) -> tf.Tensor:
+    # Asked for because TensorFlow leaves out what no result needs.
+    return image[0, 0, 0]

@@ -110,7 +110,7 @@ def test_the_report(tmp_path):
     assert {none[name] for name in ("output", "face", "x", "nose_x", "confidence")} == {""}
     assert (unreadable["photo"], unreadable["reason"]) == (
         "c.jpg",
-        "can't be read: the file is empty",
+        "can't be read: the file is empty (0 bytes)",
     )
 
 
@@ -331,7 +331,7 @@ def test_the_contact_sheet_of_many_photos_is_a_sample(tmp_path, monkeypatch):
         "3 of 5 aligned faces; 2 of 4 photos without one, framed in red (a random sample, seed 0)"
     )
     assert len(drawn["pictures"]) == len(drawn["captions"]) == 5
-    assert drawn["captions"][3].endswith("\ncan't be read: the file is empty")
+    assert drawn["captions"][3].endswith("\ncan't be read: the file is empty (0 bytes)")
 
 
 @pytest.mark.faults

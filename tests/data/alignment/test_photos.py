@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.data.alignment import photos
+from tests.data.small_faces import encoded
+from tfface.data import pillow_decoder
 from tfface.data.alignment.photos import count_pixels, list_photos, read_photo
+from tfface.data.pillow_decoder import FORMATS, HEIC_ADVICE
 from tfface.errors import InputError
 
 PIXELS = np.stack(
@@ -62,9 +64,9 @@ def test_modes(tmp_path, mode):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
-def test_16_bits_are_scaled_not_cut(tmp_path, suffix):
+def test_of_16_bits_the_upper_8_stay(tmp_path, suffix):
     found = read(write(tmp_path / f"deep.{suffix}", Image.fromarray(GREY)))
-    np.testing.assert_allclose(found[..., 0], GREY / 257, atol=1)
+    np.testing.assert_array_equal(found[..., 0], GREY // 256)
 
 
 def test_what_is_transparent_becomes_white(tmp_path):
@@ -137,22 +139,23 @@ def test_what_cannot_be_read_says_why(tmp_path):
         "text.png": b"no image at all",
         "cut.jpg": whole[: len(whole) // 2],
         "program.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "phone.HEIC": b"ftypheic",
+        "phone.HEIC": b"\0\0\0\x18ftypheic",
+        "camera.NEF": whole,
         "bomb.png": png(100_000, 100_000),
         "line.png": png(178_956_971, 1),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder.jpg").mkdir()
-    bomb = "it claims to have more than 178,956,970 pixels, the most that are read"
     assert {name: reason(tmp_path / name) for name in [*contents, "folder.jpg", "gone.jpg"]} == {
-        "empty.jpg": "the file is empty",
-        "text.png": "not an image, or damaged",
+        "empty.jpg": "the file is empty (0 bytes)",
+        "text.png": f"not an image that can be read ({FORMATS})",
         "cut.jpg": reason(tmp_path / "cut.jpg"),
-        "program.jpg": "not an image, or damaged",
-        "phone.HEIC": "HEIC is not a format that is read here; convert it to JPEG or PNG",
-        "bomb.png": bomb,
-        "line.png": bomb,
+        "program.jpg": f"not an image that can be read ({FORMATS})",
+        "phone.HEIC": f"a HEIC image: {HEIC_ADVICE}",
+        "camera.NEF": "NEF is not a format that is read here; convert it to JPEG or PNG",
+        "bomb.png": "claims to have 100,000 x 100,000 pixels; 178,956,970 can be read",
+        "line.png": "claims to have 178,956,971 x 1 pixels; 178,956,970 can be read",
         "folder.jpg": "Is a directory",
         "gone.jpg": "No such file or directory",
     }
@@ -183,11 +186,16 @@ def test_photos_at_any_depth(tmp_path):
         ".hidden.jpg",
         ".cache/y.jpg",
         "a/no_suffix",
+        "@eaDir/b.PNG",
+        "$RECYCLE.BIN/b.PNG",
     ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list_photos(tmp_path) == ["a/deep/er/x.jpeg", "a/z.webp", "b.PNG", "c.heic"]
+    (tmp_path / "a/photo of mine. At home").write_bytes(encoded(0))
+    assert list_photos(tmp_path) == [
+        *("a/deep/er/x.jpeg", "a/photo of mine. At home", "a/z.webp", "b.PNG", "c.heic")
+    ]
 
 
 def test_names_that_are_no_text(tmp_path):
@@ -210,9 +218,9 @@ def test_links(tmp_path):
 
 
 def test_old_versions_of_pillow_lack_formats(monkeypatch, tmp_path):
-    photos._formats.cache_clear()
+    pillow_decoder._plugins.cache_clear()
     monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
     try:
         assert (read(write(tmp_path / "a.png")) == PIXELS).all()
     finally:
-        photos._formats.cache_clear()
+        pillow_decoder._plugins.cache_clear()

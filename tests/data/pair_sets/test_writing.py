@@ -12,7 +12,7 @@ from tests.property_tests import examples
 from tfface.data.pair_sets import PairSet, load_pair_set, writing
 from tfface.errors import InputError
 
-IMAGES = [b"\xff\xd8 a", b"\x89PNG b", b"BM c", b"other d"]
+IMAGES = [b"\xff\xd8 a", b"\x89PNG b", b"BM ccc\0\0\0\0", b"other d"]
 
 
 def make(images=IMAGES, first=(0, 1, 0), second=(1, 2, 3), is_genuine=(1, 0, 0), **others):

@@ -84,7 +84,7 @@ class TestResolutions:
     "name",
     [
         *("190/x.jpg", "190/S001/C1.jpg", "190/S1/L1/E01/C1.jpg", "190/S001/L1/E1/C1.jpg"),
-        *("190/S001/L1/E01/x.jpg", "190/S001/L1/E01/C1.gif", "190/S001/L1/E01/C1.jpg/C1.jpg"),
+        *("190/S001/L1/E01/x.jpg", "190/S001/L1/E01/C1.mp4", "190/S001/L1/E01/C1.jpg/C1.jpg"),
     ],
 )
 def test_files_that_do_not_fit(tmp_path, name):

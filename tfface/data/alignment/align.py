@@ -20,7 +20,6 @@ from PIL import Image
 from tfface.data.alignment.faces import Face, is_cut_off
 from tfface.data.alignment.journal import Entry, Journal, open_journal, stamp, start_writing
 from tfface.data.alignment.photos import (
-    EXTENSIONS,
     count_pixels,
     is_readable_format,
     list_photos,
@@ -30,13 +29,16 @@ from tfface.data.alignment.report import Row, face_row, photo_row, write_report
 from tfface.data.alignment.search import Detector, find_faces
 from tfface.data.alignment.sheet import draw_sheet
 from tfface.data.alignment.warp import align_face
+from tfface.data.image_listing import files_below
+from tfface.data.pillow_decoder import FORMATS
 from tfface.errors import InputError
+from tfface.file_kind import other_kind_of
 from tfface.files import check_writable, replacing
 from tfface.progress import progress
 from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
 REPORT = "report.csv"
-FORMATS = {"jpeg": ".jpg", "png": ".png"}
+OUTPUT_FORMATS = {"jpeg": ".jpg", "png": ".png"}
 
 _MOST_CLASHES_NAMED = 5
 # Photos of more pixels are worked on one at a time, for the sake of memory.
@@ -50,7 +52,7 @@ class Options:
 
     Attributes:
         height, width: of an aligned face in pixels, 16 to 1024.
-        format: a key of `FORMATS`.
+        format: a key of `OUTPUT_FORMATS`.
         quality: of JPEG, 1 to 100.
         all_faces: align all faces of a photo, not only the most important one.
         min_confidence: of a face, 0.5 to 1.
@@ -83,8 +85,8 @@ class Options:
                 raise InputError(
                     f"{name_shown} {getattr(self, name)}: must be from {least} to {most}"
                 )
-        if self.format not in FORMATS:
-            raise InputError(f"format '{self.format}': must be one of {', '.join(FORMATS)}")
+        if self.format not in OUTPUT_FORMATS:
+            raise InputError(f"format '{self.format}': must be one of {', '.join(OUTPUT_FORMATS)}")
 
     def to_json(self) -> dict[str, str | int | float | bool]:
         """Returns what decides the faces, by the names that users know."""
@@ -277,22 +279,36 @@ def _write(aligned: Image.Image, path: Path, options: Options) -> None:
 
 
 def _output_name(photo: str, options: Options, number: int) -> str:
-    stem = os.path.splitext(photo)[0]
+    stem, ending = os.path.splitext(photo)
+    # "Dr. X at home" ends in nothing.
+    if " " in ending.strip():
+        stem = photo
     if options.all_faces:
         stem += f"_{number}"
-    return stem + FORMATS[options.format]
+    return stem + OUTPUT_FORMATS[options.format]
 
 
 def _photos_of(source: Path) -> tuple[Path, list[str]]:
     if source.is_dir():
         photos = list_photos(source)
         if not photos:
-            known = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
-            raise InputError(f"{source}: no photos in it, nor in its sub-folders ({known})")
+            packed = _archive_in(source)
+            raise InputError(
+                f"{source}: no photos in it, nor in its sub-folders ({FORMATS}){packed}"
+            )
         return source, photos
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
     return source.parent, [source.name]
+
+
+def _archive_in(source: Path) -> str:
+    """Says of a folder without photos that they may lie packed in it."""
+    for entry in files_below(os.fsencode(source)):
+        path = Path(os.fsdecode(entry.path))
+        if kind := other_kind_of(path):
+            return f"; {path.relative_to(source)} is {kind}"
+    return ""
 
 
 def _check_names(photos: list[str], options: Options) -> None:

@@ -14,8 +14,8 @@ class PairSet:
 
     Attributes:
         name: what tables and files call it.
-        images: each distinct image once, encoded (JPEG, PNG or BMP); it may be a lazy sequence
-            that reads files.
+        images: each distinct image once, encoded (`pillow_decoder.FORMATS`); it may be a lazy
+            sequence that reads files.
         image_names: what error messages call each image.
         first: int64 [num_pairs], position in `images` of each pair's first image.
         second: int64 [num_pairs], position of the second.

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.data.image_header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 from tfface.data.pair_sets.folds import fold_numbers
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.files import check_replaceable, replacing
 from tfface.progress import progress
-
-_SUFFIXES = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"))
 
 
 # By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
@@ -172,4 +171,4 @@ def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_nam
 
 
 def _suffix(encoded: bytes) -> str:
-    return next((suffix for start, suffix in _SUFFIXES if encoded.startswith(start)), ".img")
+    return EXTENSIONS_OF_KINDS.get(image_kind(encoded[:START_BYTES]), ".img")

@@ -88,17 +88,3 @@ class ImageFiles(ImageSource):
 
     def _attribute_values(self, name: str) -> np.ndarray:
         return self._attributes[name]
-
-
-def visible_entries(folder: bytes) -> list[os.DirEntry]:
-    """Lists what is in a folder and not hidden, in any order.
-
-    Raises InputError: it can't be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(b".")]
-    except OSError as error:
-        raise InputError(
-            f"{os.fsdecode(folder)}: can't be listed: {error.strerror or error}"
-        ) from error

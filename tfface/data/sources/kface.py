@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.dataset_folder import Identity
-from tfface.data.images import decode_unresized, undecodable_reason
-from tfface.data.sources.folder import EXTENSIONS
-from tfface.data.sources.image_files import ImageFiles, visible_entries
+from tfface.data.image_listing import EXTENSIONS, visible_entries
+from tfface.data.images import decode_picture, undecodable_reason
+from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.progress import progress
@@ -150,11 +150,11 @@ class KFaceSource(ImageFiles):
             return encoded
         x, y, width, height = _read_box(self._text_path(index))
         try:
-            image = decode_unresized(tf.constant(encoded))
+            image = decode_picture(encoded)
         except tf.errors.InvalidArgumentError:
             raise InputError(f"{self.filename(index)}: {undecodable_reason(encoded)}") from None
         face = image[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
-        if not tf.size(face):
+        if not face.size:
             raise InputError(
                 f"{os.fsdecode(self._text_path(index))}: the face's box ({x}, {y}, {width}, "
                 f"{height}) lies outside of the image, {image.shape[1]} x {image.shape[0]} pixels"

@@ -1,0 +1,46 @@
+"""What a file is that was taken for something else, and what to do then."""
+
+from pathlib import Path
+
+START_BYTES = 64
+_BEGINNINGS = (
+    (b"version https://git-lfs", "a Git LFS pointer to the file: fetch the file with git lfs pull"),
+    (b"\x1f\x8b", "a gzip file: unpack it with gunzip"),
+    (b"PK\x03\x04", "a zip archive: unpack it"),
+    (b"\xfd7zXZ\0", "an xz file: unpack it with unxz"),
+    (b"BZh", "a bzip2 file: unpack it with bunzip2"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
+    (b"Rar!", "a rar archive: unpack it"),
+    (b"%PDF", "a PDF"),
+    (b"<!doctype html", "a web page, as failed downloads leave it: download the file again"),
+    (b"<html", "a web page, as failed downloads leave it: download the file again"),
+)
+# How zlib streams begin, by how well they are packed.
+_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def other_kind(start: bytes) -> str | None:
+    """Returns what begins with these bytes and what to do with it; None if that isn't known.
+
+    Args:
+        start: the first `START_BYTES` bytes of a file.
+    """
+    start = start.lstrip() if start.lstrip()[:1] == b"<" else start
+    for beginning, kind in _BEGINNINGS:
+        if start[: len(beginning)].lower() == beginning.lower():
+            return kind
+    return None
+
+
+def is_zlib(start: bytes) -> bool:
+    """Whether a file that must not begin so is a zlib stream."""
+    return start.startswith(_ZLIB)
+
+
+def other_kind_of(path: Path) -> str | None:
+    """Returns `other_kind` of a file; None as well if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return other_kind(file.read(START_BYTES))
+    except OSError:
+        return None
