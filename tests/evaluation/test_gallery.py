@@ -316,7 +316,7 @@ def test_list_images(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("x")
     for path, message in (
-        ("empty", r"empty: no image \(JPEG, PNG or BMP\) in it"),
+        ("empty", r"empty: no image \(JPEG, PNG, BMP, .* or PPM\) in it"),
         ("none.jpg", r"none\.jpg: no such file or folder"),
         ("note.txt", r"note\.txt: not an image that can be read"),
     ):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.images import FORMATS
+from tfface.data.image_listing import kind_of_file
 from tfface.data.pair_sets.file_images import FileImages
-from tfface.data.sources.folder import EXTENSIONS, images_below
+from tfface.data.pillow_decoder import FORMATS, is_read
+from tfface.data.sources.folder import images_below
 from tfface.errors import InputError
 from tfface.evaluation.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
@@ -209,7 +210,7 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path}: no such file or folder")
         elif path.name == CONTACT_SHEET_FILE:
             raise InputError(f"{path}: a tool's sheet of many pictures, no image of a person")
-        elif path.suffix.lower() not in EXTENSIONS:
+        elif not is_read(kind_of_file(path)):
             raise InputError(f"{path}: not an image that can be read ({FORMATS})")
         else:
             files.append(path)

@@ -1,7 +1,9 @@
 """What counts as an identity and an image, and what is refused."""
 
 import os
+import re
 
+import numpy as np
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
@@ -89,11 +91,135 @@ def test_an_identity_without_images(tmp_path):
         FolderSource(tmp_path)
 
 
-def test_images_of_another_format(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.jpe", "a.jfif", "a.JFIF", "a.webp", "a.jpg_large", "a.jpg?w=200", "a.jpg ", "a"),
+        *("Dr. X at home. Left", "a.JPG.1", "a.tmp"),
+    ],
+)
+def test_an_image_is_one_whatever_its_name(tmp_path, name):
     write_folder(tmp_path, {"ann": 1})
-    (tmp_path / "ann/2.webp").write_bytes(b"")
-    with pytest.raises(InputError, match=r"ann/2\.webp: webp images can't be read: convert it"):
+    (tmp_path / "ann" / name).write_bytes(encoded(1))
+    source = FolderSource(tmp_path)
+    assert sorted(source.filename(i) for i in range(source.num_images)) == sorted(
+        ["ann/0.jpg", f"ann/{name}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("2.CR2", b"", "cr2 images can't be read: convert it to PNG or JPEG, or remove it"),
+        ("2.jxl", b"", "jxl images can't be read: convert it"),
+        ("2.heic", b"", "HEIC images can't be read: install pillow-heif"),
+        ("2", b"\0\0\0\x18ftypheic", "HEIC images can't be read: install pillow-heif"),
+        ("2.part", b"8BPS\0\1", "Photoshop images can't be read: convert it"),
+    ],
+)
+def test_images_that_are_not_read(tmp_path, name, content, message):
+    write_folder(tmp_path, {"ann": 1})
+    (tmp_path / "ann" / name).write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(f"ann/{name}: {message}")):
         FolderSource(tmp_path)
+
+
+def test_files_that_are_no_images_are_counted(tmp_path, capsys):
+    write_folder(tmp_path, {"ann": 1, "bob": 1})
+    assert FolderSource(tmp_path).num_images == 2
+    assert not capsys.readouterr().err
+    for name in ("ann/a.mat", "ann/b.mat", "bob/notes", "bob/deep/c.mat", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no image")
+    os.mkfifo(tmp_path / "ann/pipe")
+    assert FolderSource(tmp_path).num_images == 2
+    assert capsys.readouterr().err == (
+        f"warning: {tmp_path}: 5 files in people's folders are no images and are passed over: "
+        "3 .mat, 2 no ending (for example ann/a.mat)\n"
+    )
+
+
+def test_folders_and_files_of_systems_are_nobody(tmp_path, capsys):
+    write_folder(tmp_path, {"ann": 1, "@eaDir": 2, "$RECYCLE.BIN": 1, "ann/@eaDir": 1})
+    (tmp_path / "ann/Thumbs.db").write_bytes(b"thumbs")
+    (tmp_path / "__MACOSX").mkdir()
+    source = FolderSource(tmp_path)
+    assert [identity.name for identity in source.identities] == ["ann"]
+    assert source.num_images == 1
+    assert not capsys.readouterr().err
+
+
+COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
+
+
+def test_one_person_by_any_spelling_of_the_name(tmp_path):
+    write_folder(tmp_path, {COMPOSED: 2, DECOMPOSED: 1, "ann": 1, "ann ": 2})
+    source = FolderSource(tmp_path)
+    assert source.identities == [(COMPOSED, tmp_path.name), ("ann", tmp_path.name)]
+    assert np.bincount(source.labels).tolist() == [3, 3]
+    images = [image for _, image in source.encoded(np.arange(6)).as_numpy_iterator()]
+    assert len(set(images)) == 6
+
+
+@pytest.mark.parametrize("name", ["  ", "ann\nbob", "a\x1b[31mb"])
+def test_names_that_are_none(tmp_path, name):
+    write_folder(tmp_path, {"ann": 1, name: 1})
+    with pytest.raises(InputError, match=r"name is empty|name with a control character"):
+        FolderSource(tmp_path)
+
+
+def test_names_that_differ_in_case_alone(tmp_path, capsys):
+    write_folder(tmp_path, {"Ann": 1, "ann": 1, "bob": 1})
+    assert FolderSource(tmp_path).num_identities == 3
+    assert capsys.readouterr().err == (
+        f"warning: {tmp_path}: names that differ in upper and lower case alone count as several "
+        "people: Ann and ann\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("folders", "meant"),
+    [
+        ({"photos/ann": 1, "photos/bob": 1, "faces/ann": 1, "faces/bob": 1}, "faces"),
+        ({"seg_train/seg_train/sea": 1, "seg_train/seg_train/ice": 1}, "seg_train/seg_train"),
+        ({"seg_train/sea": 1, "seg_train/ice": 1}, "seg_train"),
+        ({"train/ann": 1, "train/bob": 1, "valid/ann": 1, "test/bob": 1}, "train"),
+        ({"lfw/ann": 1, "lfw/bob": 1}, "lfw"),
+        ({"lfw-train/x/ann": 1, "lfw-train/x/bob": 1, "lfw-test/x/al": 1}, "lfw-train/x"),
+    ],
+)
+def test_one_level_too_high(tmp_path, folders, meant):
+    write_folder(tmp_path, folders)
+    message = f"it seems to lie one level too high. Give .*{re.escape(str(tmp_path / meant))}$"
+    with pytest.raises(InputError, match=message):
+        FolderSource(tmp_path)
+    assert FolderSource(tmp_path / meant).num_identities > 1
+
+
+@pytest.mark.parametrize("file", [".alignment.jsonl", ".made.jsonl", "dataset.json"])
+def test_a_folder_that_a_tool_wrote_is_no_person(tmp_path, file):
+    write_folder(tmp_path, {"ann": 1, "aligned people/ann": 1})
+    (tmp_path / "aligned people/contact_sheet.png").write_bytes(encoded(0, format="PNG"))
+    assert FolderSource(tmp_path).num_identities == 2
+    (tmp_path / "aligned people" / file).write_bytes(b"")
+    with pytest.raises(InputError, match=r"is a folder of people, not a person: .*aligned people$"):
+        FolderSource(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        # People, or years, below classes and people; people who are called like parts.
+        {"happy/ann": 1, "happy/bob": 1, "sad/ann": 1},
+        {"ann/2020": 1, "ann/2021": 1, "bob/2020": 1},
+        {"Photos Test": 1, "Train": 1},
+        {"train/ann": 1, "ann": 1},
+        {"ann/2020": 1},
+    ],
+)
+def test_sub_folders_of_people_stay_what_they_are(tmp_path, folders):
+    write_folder(tmp_path, folders)
+    assert FolderSource(tmp_path).num_images == len(folders)
 
 
 def test_no_identities(tmp_path):

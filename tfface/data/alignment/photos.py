@@ -13,8 +13,9 @@ from tfface.errors import InputError
 def list_photos(folder: Path) -> list[str]:
     """Returns the photos below a folder, at any depth: their paths in it, in the order of bytes.
 
-    Hidden files and folders, those of the system, contact sheets that our tools draw, and files that
-    are no images, are passed over; links are followed. Photos in formats that can't be read are listed too.
+    Hidden files and folders, those of the system, contact sheets that our tools draw, and files
+    that are no images, are passed over; links are followed. Photos in formats that can't be read
+    are listed too.
 
     Raises InputError: a folder can't be listed, or links to one that it lies in.
     """

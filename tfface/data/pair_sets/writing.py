@@ -18,7 +18,6 @@ from tfface.errors import InputError
 from tfface.files import check_replaceable, replacing
 from tfface.progress import progress
 
-
 # By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
 BIN_MARKS = (b"\x80\x04]B",)
 CSV_MARKS = (b"first", b"second", b"is_genuine", b"fold")

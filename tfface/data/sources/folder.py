@@ -2,35 +2,46 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.dataset_folder import Identity
-from tfface.data.images import FORMATS
-from tfface.data.sources.image_files import ImageFiles, visible_entries
-from tfface.errors import InputError
+from tfface.data.image_listing import (
+    EXTENSIONS,
+    HEIC_EXTENSIONS,
+    UNREAD_EXTENSIONS,
+    extension,
+    files_below,
+    is_image,
+    kind_of_file,
+    visible_entries,
+)
+from tfface.data.names import clean_name, warn_of_case
+from tfface.data.pillow_decoder import FORMATS, HEIC_ADVICE, is_read
+from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.level_check import check_level
+from tfface.errors import InputError, warn
 from tfface.progress import progress
-from tfface.report.contact_sheet import CONTACT_SHEET_FILE
 
 # The attribute that says in which folder below its identity's an image lies.
 SUBFOLDER = "subfolder"
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
-# Images that somebody would miss if they were passed over like a README.
-_OTHER_IMAGE_EXTENSIONS = {
-    *(".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".heic", ".avif", ".jp2", ".jfif")
-}
+_MOST_NAMED = 5
 
 
 class FolderSource(ImageFiles):
     """One sub-folder per identity, named as you like, with its images at any depth below it.
 
-    Identities, and the images of each, come in the order of their names' bytes. Images end in .jpg,
-    .jpeg, .png or .bmp, in any case. Hidden files and folders, files that are no images, and the
-    contact sheets that our tools draw, are passed over; symbolic links are followed. No image is
-    left out in silence: any other one directly in `path`, one of another format, and an identity
-    without images are errors.
+    Identities, and the images of each, come in the order of their names' bytes. A name is that of
+    the folder, as `names.clean_name` has it; folders whose names are then the same are one
+    identity. An image is what ends like one, in any case, or begins like one, whatever its name.
+    Hidden files and folders, those of the system (`@eaDir`, `Thumbs.db`), and the contact sheets
+    that our tools draw, are passed over, and so are files that are no images, which a warning
+    counts; symbolic links are followed. No image is left out in silence: any other one directly in
+    `path`, one of a format that isn't read, and an identity without images are errors. So is a
+    folder that lies one level above that of the people (`level_check`).
 
     Where images lie in sub-folders of their identity's folder, the attribute `subfolder` says in
     which; of deeper ones, the uppermost. It is "" for images that lie in none.
@@ -49,17 +60,27 @@ class FolderSource(ImageFiles):
         self.identities: list[Identity] = []
         paths: list[bytes] = []
         counts = []
-        for folder in progress(_identity_folders(path), description="listing", unit="identities"):
-            images = sorted(images_below(folder))
-            if not images:
+        others: list[bytes] = []
+        folders = _identity_folders(path)
+        images = {
+            folder: sorted(_images_below(folder, others))
+            for folder in progress(folders, description="listing", unit="identities")
+        }
+        check_level(path, images)
+        for name, of_identity in _by_name(images).items():
+            found = [
+                os.path.join(os.path.basename(f), image) for f in of_identity for image in images[f]
+            ]
+            if not found:
                 raise InputError(
-                    f"{os.fsdecode(folder)}: an identity without any image ({FORMATS}): "
+                    f"{os.fsdecode(of_identity[0])}: an identity without any image ({FORMATS}): "
                     "remove the folder, or give it images"
                 )
-            identity = os.path.basename(folder)
-            self.identities.append(Identity(os.fsdecode(identity), self.name))
-            paths += [os.path.join(identity, image) for image in images]
-            counts.append(len(images))
+            self.identities.append(Identity(name, self.name))
+            paths += found
+            counts.append(len(found))
+        warn_of_case((identity.name for identity in self.identities), str(path))
+        _warn_of_others(path, others)
         self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         self._set_files(path, paths, _subfolders(paths))
 
@@ -81,23 +102,35 @@ def _identity_folders(path: Path) -> list[bytes]:
     return sorted(folders)
 
 
-def images_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[bytes]:
-    """Yields the paths, relative to `folder`, of the images in it and below it, in any order.
+def _by_name(folders: Iterable[bytes]) -> dict[str, list[bytes]]:
+    """Returns the folders of each identity, in the order of the names' bytes."""
+    found: dict[str, list[bytes]] = {}
+    for folder in folders:
+        try:
+            name = clean_name(os.fsdecode(os.path.basename(folder)))
+        except InputError as error:
+            raise InputError(f"{os.fsdecode(os.path.dirname(folder))}: {error}") from None
+        found.setdefault(name, []).append(folder)
+    return {name: found[name] for name in sorted(found, key=os.fsencode)}
 
-    Args:
-        parents: folders that it lies in, without links, for those who call themselves.
+
+def images_below(folder: bytes) -> list[bytes]:
+    """Returns the paths, relative to `folder`, of the images in it and below it, in any order.
+
     Raises InputError: an image is of a format that can't be read, or a link leads nowhere or to a
         folder that it lies in.
     """
-    real = os.path.realpath(folder)
-    if real in parents:
-        raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
-    for entry in visible_entries(folder):
-        if entry.is_dir():
-            for image in images_below(entry.path, (*parents, real)):
-                yield os.path.join(entry.name, image)
-        elif _is_image(entry):
-            yield entry.name
+    return list(_images_below(folder, []))
+
+
+def _images_below(folder: bytes, others: list[bytes]) -> Iterator[bytes]:
+    """As `images_below`; paths of files that are no images are added to `others`."""
+    start = len(os.path.join(folder, b""))
+    for entry in files_below(folder):
+        if _is_image(entry):
+            yield entry.path[start:]
+        else:
+            others.append(entry.path)
 
 
 def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
@@ -114,17 +147,31 @@ def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
 
 
 def _is_image(entry: os.DirEntry) -> bool:
-    # It shows many people, and lies beside their images.
-    if os.fsdecode(entry.name) == CONTACT_SHEET_FILE:
-        return False
-    extension = os.fsdecode(os.path.splitext(entry.name)[1]).lower()
-    if extension in _OTHER_IMAGE_EXTENSIONS:
-        raise InputError(
-            f"{os.fsdecode(entry.path)}: {extension[1:]} images can't be read: convert it to "
-            "PNG or JPEG, or remove it"
-        )
-    if extension not in EXTENSIONS:
+    """Whether a file is an image. Raises InputError: one that isn't read here, or a dead link."""
+    if not is_image(entry):
         return False
     if not entry.is_file():
         raise InputError(f"{os.fsdecode(entry.path)}: a link that leads nowhere")
+    ending = extension(entry.name)
+    if ending not in EXTENSIONS:
+        if ending in UNREAD_EXTENSIONS:
+            kind = ending[1:]
+        else:
+            kind = "HEIC" if ending in HEIC_EXTENSIONS else kind_of_file(entry.path)
+        if ending in UNREAD_EXTENSIONS or not is_read(kind):
+            advice = HEIC_ADVICE if kind == "HEIC" else "convert it to PNG or JPEG"
+            raise InputError(
+                f"{os.fsdecode(entry.path)}: {kind} images can't be read: {advice}, or remove it"
+            )
     return True
+
+
+def _warn_of_others(path: Path, others: list[bytes]) -> None:
+    if others:
+        kinds = Counter(extension(os.path.basename(other)) or "no ending" for other in others)
+        named = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_MOST_NAMED))
+        example = os.path.relpath(os.fsdecode(min(others)), path)
+        warn(
+            f"{path}: {len(others):,} files in people's folders are no images and are passed over: "
+            f"{named}{', ...' if len(kinds) > _MOST_NAMED else ''} (for example {example})"
+        )

@@ -1,0 +1,99 @@
+"""Is a folder of people's folders really one, or does it lie one level too high?
+
+Sub-folders of a person's folder are nothing wrong (a year, a camera; or a person, where folders are
+classes), so only what is surely another layout is refused.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tfface.errors import InputError
+from tfface.report.contact_sheet import CONTACT_SHEET_FILE
+
+# What this package's tools leave in folders of people, and nobody in a person's.
+_OUR_FILES = (b".alignment.jsonl", b".made.jsonl", b"dataset.json")
+# What parts and states of datasets are called, and people are not.
+_PARTS = frozenset(
+    {
+        *("train", "training", "valid", "validation", "val", "dev", "test", "testing"),
+        *("eval", "evaluation"),
+    }
+)
+_STATES = frozenset(
+    {
+        *("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "face"),
+        *("faces", "aligned", "unaligned", "raw", "original", "originals", "crops", "cropped"),
+        *("data", "dataset", "datasets"),
+    }
+)
+_MOST_NAMED = 5
+
+
+def check_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> None:
+    """Raises InputError: the people are one level below `path`; says which folder is likely meant.
+
+    Args:
+        path: the folder that was given.
+        images: sub-folder of it -> paths of the images in and below that.
+    """
+    above = [folder for folder in images if _holds_folders_alone(images[folder])]
+    ours = [folder for folder in above if _is_written_by_us(folder)]
+    names = [os.fsdecode(os.path.basename(folder)) for folder in images]
+    if ours:
+        name = os.fsdecode(os.path.basename(ours[0]))
+        raise InputError(
+            f"{path}: {name} in it is a folder of people, not a person: it holds what a tool of "
+            f"this package writes beside people's folders. Give {path / name}"
+        )
+    if not above or len(above) < len(images):
+        return
+    if len(images) == 1 and _num_folders(images[above[0]]) > 1:
+        raise InputError(
+            f"{path}: holds one folder, {names[0]}, with folders in it, so all images would be of "
+            f"one person: it seems to lie one level too high. Give {_likely(path, names, images)}"
+        )
+    if all(map(_is_no_person, names)):
+        more = ", ..." if len(names) > _MOST_NAMED else ""
+        raise InputError(
+            f"{path}: its folders ({', '.join(names[:_MOST_NAMED])}{more}) hold folders and are "
+            "called like parts of a dataset, not like people: it seems to lie one level too high. "
+            f"Give one of them, such as {_likely(path, names, images)}"
+        )
+
+
+def _holds_folders_alone(images: Sequence[bytes]) -> bool:
+    own = os.fsencode(CONTACT_SHEET_FILE)
+    return any(b"/" in image for image in images) and all(
+        b"/" in image or image == own for image in images
+    )
+
+
+def _num_folders(images: Sequence[bytes]) -> int:
+    return len({image.split(b"/", 1)[0] for image in images if b"/" in image})
+
+
+def _is_written_by_us(folder: bytes) -> bool:
+    return any(os.path.exists(os.path.join(folder, file)) for file in _OUR_FILES)
+
+
+def _is_no_person(name: str) -> bool:
+    words = re.findall(r"[a-z]+", name.lower())
+    return bool(words) and (
+        any(word in _PARTS for word in words) or all(word in _STATES for word in words)
+    )
+
+
+def _likely(path: Path, names: list[str], images: Mapping[bytes, Sequence[bytes]]) -> Path:
+    """The folder that is likely meant: training images, or the only ones, down to the people."""
+    wanted = ("train", "aligned", "faces", "")
+    name = next(name for word in wanted for name in sorted(names) if word in name.lower())
+    below = images[os.path.join(os.fsencode(path), os.fsencode(name))]
+    while _holds_folders_alone(below) and _num_folders(below) == 1:
+        first = next(image for image in below if b"/" in image).split(b"/", 1)[0]
+        inside = [image.split(b"/", 1)[1] for image in below if b"/" in image]
+        if not _holds_folders_alone(inside):
+            break
+        path, name, below = path / name, os.fsdecode(first), inside
+    return path / name
