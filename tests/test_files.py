@@ -19,7 +19,7 @@ from tfface.files import (
 def test_replaces_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "file.tar.gz"
     with replacing(path) as temporary:
-        assert temporary.name.endswith(".tar.gz")
+        assert temporary.name.endswith(".gz")
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -123,3 +123,11 @@ def test_json_keeps_names_that_are_no_text(tmp_path):
     write_json(tmp_path / "figures.json", content)
     assert json.loads((tmp_path / "figures.json").read_text(encoding="utf-8")) == content
     assert "Zo\u00eb" in (tmp_path / "figures.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".jpg", "Dr. X at " + "y" * 240 + " left", "é" * 127])
+def test_a_name_as_long_as_a_name_can_be(tmp_path, name):
+    with replacing(tmp_path / name) as temporary:
+        temporary.write_text("new")
+        assert len(temporary.name) < 60
+    assert (tmp_path / name).read_text() == "new"

@@ -5,6 +5,7 @@ import fcntl
 import json
 import lzma
 import os
+import re
 import tempfile
 import tokenize
 import zipfile
@@ -24,7 +25,8 @@ _MOST_IN_NAME = 255
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without error.
 
-    The temporary name keeps the suffixes, because some writers choose their format by it.
+    The temporary name keeps the suffix, because some writers choose their format by it. Else it
+    doesn't depend on the file's, which may be as long as a name can be.
 
     Raises InputError: the folder can't be made or written, or the disk is full.
     """
@@ -199,13 +201,17 @@ def _make_temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}-", suffix=".partial" + "".join(path.suffixes), dir=path.parent
+            prefix=".tfface-", suffix=f".partial{_short_suffix(path)}", dir=path.parent
         )
         os.close(handle)
         os.chmod(name, 0o666 & ~_UMASK)
         return Path(name)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+def _short_suffix(path: Path) -> str:
+    return path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,16}", path.suffix) else ""
 
 
 def _umask() -> int:

@@ -1,10 +1,11 @@
 """Names of people and classes, whoever gave them: what a name is, and how a table holds it."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
 
-from tfface.errors import InputError, shown
+from tfface.errors import InputError, shown, warn
 
 # Control characters, what turns the direction of writing, and what only looks like a new line.
 _CONTROLS = ("Cc", "Cf", "Zl", "Zp")
@@ -13,6 +14,8 @@ _JOINERS = "\u200c\u200d"
 # Spreadsheets run a cell that begins so as a formula. Quotes in front are counted, so that
 # `safe_cell` can be undone; the last four are the wide forms of the first four.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+_MOST_NAMED = 5
 
 
 def clean_name(name: str) -> str:
@@ -26,6 +29,34 @@ def clean_name(name: str) -> str:
     if any(unicodedata.category(c) in _CONTROLS and c not in _JOINERS for c in cleaned):
         raise InputError(f"'{shown(name)}' is no name: it holds control characters, shown as ?")
     return cleaned
+
+
+def same_name(name: str) -> str:
+    """Returns what names are compared by: as `clean_name`, but of any text."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def warn_of_case(names: Iterable[str], where: str) -> None:
+    """Warns of names that differ in upper and lower case alone: they count as several people."""
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(name.casefold(), []).append(name)
+    several = [" and ".join(group) for group in alike.values() if len(group) > 1]
+    if several:
+        more = f" and {len(several) - _MOST_NAMED} more" if len(several) > _MOST_NAMED else ""
+        warn(
+            f"{where}: names that differ in upper and lower case alone count as several people: "
+            f"{', '.join(several[:_MOST_NAMED])}{more}"
+        )
+
+
+def spelled_on_disk(path: str) -> str:
+    """Returns a path as it is or, if only that is there, with accents composed or decomposed.
+
+    Lists are written on one system and read on another.
+    """
+    forms = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.lexists(form)), path)
 
 
 def safe_cell(text: str) -> str:

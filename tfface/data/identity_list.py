@@ -20,7 +20,7 @@ import numpy as np
 from tfface.data.dataset_folder import Identity
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.names import cell_text, safe_row
+from tfface.names import cell_text, safe_row, same_name
 
 _MOST_NAMED = 5
 
@@ -43,8 +43,9 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     labels: dict[str | Identity, list[int]] = {}
     for label, identity in enumerate(identities):
-        labels.setdefault(identity.name, []).append(label)
-        labels.setdefault(identity, []).append(label)
+        plain = Identity(*map(_plain, identity))
+        labels.setdefault(plain.name, []).append(label)
+        labels.setdefault(plain, []).append(label)
     header = text.partition("\n")[0].strip().split(",")
     if path.suffix.lower() == ".csv" or ("name" in header and len(header) > 1):
         keys, unknown = _read_csv(path, text, labels)
@@ -89,7 +90,7 @@ def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identit
         )
     keys, unknown = [], []
     for row in rows:
-        name, source = cell_text(row["name"] or ""), cell_text(row.get("source") or "")
+        name, source = (_plain(row.get(column) or "") for column in ("name", "source"))
         key = Identity(name, source) if source else name
         if key in known:
             keys.append(key)
@@ -106,7 +107,7 @@ def _read_lines(path: Path, text: str, known: Mapping) -> tuple[list[str], list[
     keys, unknown = [], []
     for line in filter(str.strip, lines):
         # Names may hold spaces, so the longer reading is tried first.
-        readings = (line.strip(), line.split("\t")[0].strip(), line.split()[0])
+        readings = tuple(map(_plain, (line, line.split("\t")[0], line.split()[0])))
         name = next((reading for reading in readings if reading in known), None)
         if name is None:
             unknown.append(readings[1])
@@ -115,3 +116,8 @@ def _read_lines(path: Path, text: str, known: Mapping) -> tuple[list[str], list[
     if not keys and not unknown:
         raise InputError(f"{path}: lists no identities")
     return keys, unknown
+
+
+def _plain(name: str) -> str:
+    """What names are compared by: one spelling, as it was before it was written into a CSV."""
+    return same_name(cell_text(name.strip()))

@@ -32,7 +32,7 @@ _COLUMNS = ("name", "image", "sha256")
 # Files of any change, and what `replacing` calls them until they are whole.
 _OURS = re.compile(
     r"(index-\d{6,}\.faiss|faces-\d{6,}\.csv)"
-    r"|\.(index-\d{6,}\.faiss|faces-\d{6,}\.csv|gallery\.json)-\w+\.partial.*"
+    r"|\.(tfface|index-\d{6,}\.faiss|faces-\d{6,}\.csv|gallery\.json)-\w+\.partial.*"
 )
 # A reader that finds files gone looks again, for a writer may have replaced them.
 _READS = 5

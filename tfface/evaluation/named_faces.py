@@ -11,7 +11,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.same_people import choose_images
 from tfface.files import printable
-from tfface.names import clean_name
+from tfface.names import clean_name, same_name
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,10 @@ def faces_of_one(name: str, images: Sequence[bytes], image_names: Sequence[str])
     Raises InputError: the name is empty, or holds control characters.
     """
     places = np.arange(len(images))
+    name = _name(name)
     return NamedFaces(
-        name=_name(name),
-        names=[_name(name)],
+        name=name,
+        names=[name],
         labels=np.zeros(len(images), np.int64),
         images=LazyImages(images.__getitem__, places),
         image_names=_Lazy(lambda index: printable(image_names[index]), places),
@@ -185,8 +186,10 @@ def split_faces(
 def right_labels(gallery: NamedFaces, queries: NamedFaces, nobody: int) -> np.ndarray:
     """Returns whose each query is, by name: int64 [queries], a label of the gallery or `nobody`."""
     in_gallery = set(gallery.people().tolist())
-    labels = {name: label for label, name in enumerate(gallery.names) if label in in_gallery}
-    of_names = np.array([labels.get(name, nobody) for name in queries.names], np.int64)
+    labels = {
+        same_name(name): label for label, name in enumerate(gallery.names) if label in in_gallery
+    }
+    of_names = np.array([labels.get(same_name(name), nobody) for name in queries.names], np.int64)
     return of_names[queries.labels]
 
 

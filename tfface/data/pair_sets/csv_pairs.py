@@ -21,6 +21,7 @@ from tfface.data.pair_sets.file_images import FileImages
 from tfface.data.pair_sets.folds import hold_both_kinds, in_turn, order_by_fold
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
+from tfface.names import cell_text, same_name, spelled_on_disk
 
 DESCRIPTION = "a CSV of pairs (with a folder of images)"
 
@@ -142,7 +143,7 @@ def _read_pairs(path: Path) -> list[_Pair]:
                 f"{path}, line {line}: {len(row)} values, but the first line names {len(header)} "
                 "columns"
             )
-        values = {column: row[place] for column, place in columns.items()}
+        values = {column: cell_text(row[place]) for column, place in columns.items()}
         pairs.append(
             _Pair(
                 line,
@@ -151,7 +152,7 @@ def _read_pairs(path: Path) -> list[_Pair]:
                 is_genuine=_answer(path, line, values["is_genuine"]),
                 fold=_fold(path, line, values["fold"]) if "fold" in values else None,
                 group=values.get("group"),
-                identities=tuple(values[column].strip() for column in _IDENTITIES)
+                identities=tuple(same_name(values[column]) for column in _IDENTITIES)
                 if all(has_identities)
                 else None,
             )
@@ -271,6 +272,7 @@ def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path
                 f"{path}, line {line}: '{image[:200]}' is not below the folder of images, "
                 f"{folder}; --images says where the paths start"
             )
+        file = spelled_on_disk(file)
         files.append(folder / os.path.relpath(file, root))
         if not os.path.isfile(file):
             missing.append(image)

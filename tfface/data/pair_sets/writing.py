@@ -16,6 +16,7 @@ from tfface.data.pair_sets.folds import fold_numbers
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.files import check_replaceable, replacing
+from tfface.names import safe_row
 from tfface.progress import progress
 
 # By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
@@ -166,7 +167,7 @@ def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_nam
         quoting = csv.QUOTE_MINIMAL if bare else csv.QUOTE_ALL
         writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        writer.writerows(map(safe_row, zip(*columns.values(), strict=True)))
 
 
 def _suffix(encoded: bytes) -> str:

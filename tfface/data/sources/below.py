@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from tfface.errors import InputError
+from tfface.names import spelled_on_disk
 
 
 class Below:
@@ -37,8 +38,11 @@ class Below:
         if b"\0" in path or name in (b"", b".", b".."):
             raise InputError(f"{shown!r}: is no file's path")
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(os.path.join(self._root, folder))
+            there = os.path.join(self._root, folder)
+            self._folders[folder] = os.path.realpath(_spelled_on_disk(there))
         found = os.path.join(self._folders[folder], name)
+        if not path.isascii():
+            found = _spelled_on_disk(found)
         # First: whether a file outside exists is nobody's business.
         self._check(found, shown)
         try:
@@ -57,3 +61,7 @@ class Below:
     def _check(self, found: bytes, shown: str) -> None:
         if not found.startswith(self._prefix):
             raise InputError(f"{shown}: lies outside of {self.root}")
+
+
+def _spelled_on_disk(path: bytes) -> bytes:
+    return os.fsencode(spelled_on_disk(os.fsdecode(path)))

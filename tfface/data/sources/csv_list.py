@@ -12,18 +12,21 @@ from tfface.data.dataset_folder import Identity
 from tfface.data.sources.below import Below
 from tfface.data.sources.image_files import ImageFiles
 from tfface.errors import InputError
+from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress
 
 EXTENSIONS = {".csv": ",", ".tsv": "\t"}
 _MOST_NAMED = 20
+_MOST_COLUMNS = 1000
 
 
 class CsvSource(ImageFiles):
     """A line for each image, under a line with the columns' names; in UTF-8.
 
     The columns `path` and `identity` are needed; all others are attributes of the images, as text.
-    Identities come in the order of their names' bytes, images in the order of the lines. Lines
-    without anything are passed over, and so is white space at the beginning of a field.
+    Identities come in the order of their names' bytes, images in the order of the lines; a name is
+    as `names.clean_name` has it. Lines without anything are passed over, and so is white space at
+    the beginning of a field.
 
     Args:
         path: the file. Fields are parted by commas, in a `.tsv` file by tabs.
@@ -76,15 +79,20 @@ class CsvSource(ImageFiles):
                 note(line, f"'{empty}' is empty")
                 continue
             try:
-                found = below.find(os.fsencode(row[path_place]))
+                found = below.find(os.fsencode(cell_text(row[path_place])))
             except InputError as error:
                 note(line, str(error))
                 continue
             if (first := paths.setdefault(found, line)) != line:
                 note(line, f"{row[path_place]}: was listed in line {first} already")
                 continue
+            try:
+                name = clean_name(cell_text(row[identity_place]))
+            except InputError as error:
+                note(line, str(error))
+                continue
             # The same few texts come again and again.
-            names.append(sys.intern(row[identity_place]))
+            names.append(sys.intern(name))
             for values, place in zip(attributes, others, strict=True):
                 values.append(sys.intern(row[place]))
         if mistakes:
@@ -92,6 +100,7 @@ class CsvSource(ImageFiles):
         if not paths:
             raise InputError(f"{path}: lists no images")
         known = sorted(set(names), key=os.fsencode)
+        warn_of_case(known, str(path))
         self.identities = [Identity(name, self.name) for name in known]
         labels = {name: label for label, name in enumerate(known)}
         self.labels = np.array([labels[name] for name in names], np.int32)
@@ -118,6 +127,8 @@ def _places(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
     """
     if not any(header):
         raise InputError(f"{path}: expected a first line with the columns' names")
+    if len(header) > _MOST_COLUMNS:
+        raise InputError(f"{path}: has {len(header):,} columns; {_MOST_COLUMNS:,} can be read")
     for place, column in enumerate(header):
         if not column.strip():
             raise InputError(

@@ -19,11 +19,11 @@ from tfface.data.image_listing import (
     kind_of_file,
     visible_entries,
 )
-from tfface.data.names import clean_name, warn_of_case
 from tfface.data.pillow_decoder import FORMATS, HEIC_ADVICE, is_read
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.level_check import check_level
 from tfface.errors import InputError, warn
+from tfface.names import clean_name, warn_of_case
 from tfface.progress import progress
 
 # The attribute that says in which folder below its identity's an image lies.
