@@ -114,6 +114,30 @@ class RecordIOFile:
                 bar.update(len(chunk))
         return found
 
+    def count_unlisted(self, offsets: np.ndarray, part_bytes: np.ndarray) -> int:
+        """Counts the records that lie between, before and behind those at `offsets`.
+
+        Args:
+            offsets, part_bytes: int [records], as `headers` takes and gives them.
+        """
+        order = np.argsort(offsets, kind="stable")
+        ends = offsets + _PART.size + (part_bytes.astype(np.int64) + 3 & ~3)
+        starts = np.concatenate([[0], ends[order]])
+        stops = np.concatenate([offsets[order], [self.num_bytes]])
+        count = 0
+        for place in np.flatnonzero(starts < stops):
+            offset, stop = int(starts[place]), int(stops[place])
+            while offset + _PART.size <= stop:
+                try:
+                    kind, size = self._part_header(offset)
+                except InputError:
+                    # No record, but bytes that nothing refers to.
+                    break
+                # Later parts belong to the record before them.
+                count += kind in (_WHOLE, _FIRST)
+                offset += _PART.size + _padded(size)
+        return count
+
     def labels(self, offsets: np.ndarray, entry: int) -> np.ndarray:
         """Reads one entry of the label lists of records whose flags are above `entry`.
 
@@ -245,7 +269,8 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads an index file.
 
     Returns: (keys, offsets), both int64 [records], by rising key.
-    Raises InputError: a line is no key and offset, or two have the same key.
+    Raises InputError: a line is no key and offset, or two have the same key (but for an index whose
+        keys are all 0, as some tools write it).
     """
     blocks, rest, line = [], b"", 1
     try:
@@ -268,7 +293,7 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(keys, kind="stable")
         keys, offsets = keys[order], offsets[order]
     twice = np.flatnonzero(keys[1:] == keys[:-1])
-    if len(twice):
+    if len(twice) and keys.any():
         raise InputError(f"{path}: lists key {keys[twice[0]]} twice")
     return np.ascontiguousarray(keys), np.ascontiguousarray(offsets)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.data.recordio_writer import MAGIC, insightface_records, payload, write
 from tests.data.small_faces import encoded
 from tfface.data.sources import RECOGNISED_BY
-from tfface.data.sources.recordio import RecordIOSource
+from tfface.data.sources.recordio import RecordIOSource, open_recordio
 from tfface.errors import InputError
 
 IMAGES = [[b"a0", b"a1"], [b"b0"], [b"c0" + MAGIC + b"!", b"c1", b"c2"]]
@@ -141,11 +141,66 @@ class TestIm2Rec:
         assert contents(source) == [b"x", b"z", b"y"]
         assert [source.filename(i) for i in range(3)] == ["val.rec/0", "val.rec/4", "val.rec/5"]
 
-    def test_the_index_decides_which_records_there_are(self, tmp_path):
-        rec = write(tmp_path / "a.rec", {i: payload(i, b"%d" % i) for i in range(4)})
-        lines = rec.with_suffix(".idx").read_text().splitlines(keepends=True)
-        rec.with_suffix(".idx").write_text(lines[3] + lines[1])
-        assert contents(RecordIOSource(rec)) == [b"1", b"3"]
+    def test_a_shortened_index(self, tmp_path):
+        """It would be a smaller set, and nobody would know."""
+        records = {key: payload(key, b"x%d" % key + MAGIC) for key in range(6)}
+        write(tmp_path / "a.rec", records)
+        lines = (tmp_path / "a.idx").read_text().splitlines(keepends=True)
+        for kept in (lines[:3], lines[3:], lines[1:2], lines[::2]):
+            (tmp_path / "a.idx").write_text("".join(kept))
+            with pytest.raises(
+                InputError, match=rf"a\.idx: lists {len(kept)} records, but a\.rec holds 6: "
+            ):
+                RecordIOSource(tmp_path)
+        (tmp_path / "a.idx").write_text("".join(lines[::-1]))
+        assert RecordIOSource(tmp_path).num_images == 6
+        # What is no record is nobody's.
+        with (tmp_path / "a.rec").open("ab") as file:
+            file.write(bytes(64))
+        assert RecordIOSource(tmp_path).num_images == 6
+
+    def test_an_index_of_zeros_and_none(self, tmp_path, capsys):
+        write(tmp_path / "a.rec", {key: payload(key, b"x", key) for key in range(3)})
+        assert RecordIOSource(tmp_path).num_images == 3
+        assert not capsys.readouterr().err
+        lines = (tmp_path / "a.idx").read_text().splitlines()
+        zeros = "".join("0\t" + line.split("\t")[1] + "\n" for line in lines)
+        (tmp_path / "a.idx").write_text(zeros)
+        assert RecordIOSource(tmp_path).num_images == 3
+        assert "a.idx: all its keys are 0, so it is not used" in capsys.readouterr().err
+        (tmp_path / "a.idx").unlink()
+        assert RecordIOSource(tmp_path).num_images == 3
+        assert "a.rec: has no a.idx beside it: all of its records" in capsys.readouterr().err
+
+    def test_labels_that_float32_does_not_tell_apart(self, tmp_path):
+        write(tmp_path / "a.rec", {0: payload(2**24 - 1, b"x")})
+        assert RecordIOSource(tmp_path).identities[0].name == "16777215"
+        # Written as 16,777,217.
+        write(tmp_path / "a.rec", {0: payload(2**24 + 1, b"x")})
+        with pytest.raises(InputError, match="record 0 has the label 16777216: an identity is"):
+            RecordIOSource(tmp_path)
+
+    @pytest.mark.parametrize("part", ["", "_train"])
+    def test_parts_are_one_set(self, tmp_path, part):
+        people = [[5, 5, 9], [9, 2], [2, 5, 7]]
+        for number, labels in enumerate(people):
+            records = {
+                10 * number + key: payload(label, b"x%d%d" % (number, key))
+                for key, label in enumerate(labels)
+            }
+            write(tmp_path / f"faces_{number}{part}.REC", records)
+        assert RECOGNISED_BY["recordio"](tmp_path)
+        source = open_recordio(tmp_path, name="faces")
+        assert [identity.name for identity in source.identities] == ["2", "5", "7", "9"]
+        assert source.labels.tolist() == [1, 1, 3, 3, 0, 0, 1, 2]
+        assert contents(source)[3:6] == [b"x10", b"x11", b"x20"]
+        assert source.filename(4) == f"faces_1{part}.REC/11"
+        before = source.fingerprint
+        os.utime(tmp_path / f"faces_1{part}.REC", ns=(1, 1))
+        assert open_recordio(tmp_path).fingerprint != before
+        (tmp_path / f"faces_1{part}.REC").unlink()
+        with pytest.raises(InputError, match="but number 1 is missing"):
+            open_recordio(tmp_path)
 
     def test_without_an_index_and_with_ids_all_alike(self, tmp_path):
         contents_ = {key: payload(key, b"%d" % key) for key in (4, 2)}

@@ -21,7 +21,7 @@ from pathlib import Path
 from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.kface import KFaceSource, is_kface
-from tfface.data.sources.recordio import RecordIOSource, holds_recordio
+from tfface.data.sources.recordio import holds_recordio, open_recordio
 from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
@@ -31,7 +31,7 @@ from tfface.data.sources.union import UnionSource
 SOURCES = {
     "folder": FolderSource,
     "tfrecord": open_tfrecord,
-    "recordio": RecordIOSource,
+    "recordio": open_recordio,
     "csv": CsvSource,
     "kface": KFaceSource,
     "tfds": open_tfds,

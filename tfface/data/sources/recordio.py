@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +14,12 @@ from tfface.data.dataset_folder import Identity
 from tfface.data.recordio_file import HEADER, LABEL_BYTES, RecordIOFile, read_index
 from tfface.data.records import Record
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 
 # Whole numbers below it are exact in the float32 that all labels and counts are written as.
 _EXACT = 2**24
-_LABEL_LIMIT = 2**31
+# What im2rec calls the parts of a set: NAME_0.rec or NAME_0_train.rec.
+_CHUNK = re.compile(r"(?P<name>.+)_(?P<number>[0-9]{1,4})(?P<part>_train|_val|_test)?\.rec", re.I)
 _MOST_NAMED = 5
 
 
@@ -28,8 +30,9 @@ class RecordIOSource(ImageSource):
     In InsightFace's layout record 0 says which records stand for identities, and each of these
     which images are its identity's; that is checked against the images' own labels, as far as the
     numbers are exact (below 2**24), but never relied on. In im2rec's layout every record is an
-    image. Only the records that the index lists are there. Without an index the file is walked
-    through; keys are then the records' ids or, where these are not distinct, their places.
+    image. An index has to list all records. Without one, or with one whose keys are all 0, the
+    file is walked through, which a warning says; keys are then the records' ids or, where these
+    are not distinct, their places.
 
     Further entries of a label list (whether a face is aligned, landmarks) are not read.
 
@@ -42,7 +45,7 @@ class RecordIOSource(ImageSource):
     Attributes:
         path: the `.rec` file.
     Raises InputError: a file is missing or damaged, the files contradict each other, a label is no
-        identity, a record holds no image, an identity has none.
+        identity or too large to be exact, a record holds no image, an identity has none.
     """
 
     def __init__(
@@ -59,8 +62,7 @@ class RecordIOSource(ImageSource):
         self._file = RecordIOFile(path)
         self._options = (label, empty_identities)
         index, self._property = _beside(path)
-        keys, offsets = read_index(index) if index.is_file() else _walk(self._file)
-        headers = self._file.headers(offsets)
+        keys, offsets, headers = _records(self._file, index)
         is_empty = headers["record_bytes"] == HEADER.size + LABEL_BYTES * headers["flag"].astype(
             np.int64
         )
@@ -120,11 +122,12 @@ class RecordIOSource(ImageSource):
         in_list = flags > 0
         labels[in_list] = self._file.labels(self._offsets[in_list], entry)
         # Written so that what is no number is bad as well.
-        good = (labels >= 0) & (labels < _LABEL_LIMIT) & (labels == np.floor(labels))
+        good = (labels >= 0) & (labels < _EXACT) & (labels == np.floor(labels))
         for place in np.flatnonzero(~good)[:1]:
             raise InputError(
-                f"{path}: record {self._keys[place]} has the label {labels[place]}: an identity is "
-                f"a whole number from 0 to {_LABEL_LIMIT - 1}"
+                f"{path}: record {self._keys[place]} has the label {labels[place]:.10g}: an "
+                f"identity is a whole number from 0 to {_EXACT - 1} (as float32, in which labels "
+                "are written, larger numbers are not all different)"
             )
         return labels.astype(np.int64)
 
@@ -224,11 +227,78 @@ class RecordIOSource(ImageSource):
             self.left_out = [("declared without images", int(count), 0)]
 
 
+class RecordIOChunks(ImageSource):
+    """The parts that `im2rec --chunks` writes, as one source: their images, one part after another.
+
+    Args:
+        paths: of the parts' `.rec` files.
+        label, empty_identities, name: as `RecordIOSource` takes them.
+    Raises InputError: as there.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        label: int = 0,
+        empty_identities: Literal["error", "skip"] = "error",
+        *,
+        name: str | None = None,
+    ):
+        self._parts = [RecordIOSource(path, label, empty_identities, name=name) for path in paths]
+        self.name = self._parts[0].name
+        numbers = [
+            np.array([int(identity.name) for identity in part.identities])[part.labels]
+            for part in self._parts
+        ]
+        found, labels = np.unique(np.concatenate(numbers), return_inverse=True)
+        self.labels = labels.astype(np.int32)
+        self.identities = [Identity(str(number), self.name) for number in found]
+        self._starts = np.cumsum([0, *(part.num_images for part in self._parts)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the parts'."""
+        return hashlib.sha256(repr([part.fingerprint for part in self._parts]).encode()).hexdigest()
+
+    def filename(self, index: int) -> str:
+        part, inside = self._find(index)
+        return part.filename(inside)
+
+    def read(self, index: int) -> Record:
+        part, inside = self._find(index)
+        return part.read(inside)
+
+    def _find(self, index: int) -> tuple[RecordIOSource, int]:
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._parts[number], index - int(self._starts[number])
+
+
+def open_recordio(
+    path: Path,
+    label: Annotated[int, Field(ge=0)] = 0,
+    empty_identities: Literal["error", "skip"] = "error",
+    *,
+    name: str | None = None,
+) -> RecordIOSource | RecordIOChunks:
+    """Opens what `path` holds.
+
+    Args:
+        path: the `.rec` file; or a folder with a train.rec, with no other .rec than one, or with
+            the parts NAME_0.rec, NAME_1.rec, ... that `im2rec --chunks` writes.
+        label, empty_identities, name: as `RecordIOSource` takes them.
+    Raises InputError: as there; a part is missing.
+    """
+    path = Path(path)
+    if chunks := _chunks(path):
+        return RecordIOChunks(chunks, label, empty_identities, name=name)
+    return RecordIOSource(path, label, empty_identities, name=name)
+
+
 def holds_recordio(path: Path) -> bool:
     """Whether `path` looks like something for `RecordIOSource`."""
     if path.is_dir():
-        return any(path.glob("*.rec"))
-    return path.suffix == ".rec"
+        return bool(_rec_files(path))
+    return path.suffix.lower() == ".rec"
 
 
 def _find_rec(path: Path) -> Path:
@@ -238,11 +308,60 @@ def _find_rec(path: Path) -> Path:
         return path
     if (path / "train.rec").is_file():
         return path / "train.rec"
-    found = sorted(path.glob("*.rec"))
+    found = _rec_files(path)
     if len(found) != 1:
         names = f" of {', '.join(file.name for file in found[:_MOST_NAMED])}" if found else ""
         raise InputError(f"{path}: holds no train.rec: give the path of a .rec file{names}")
     return found[0]
+
+
+def _rec_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".rec")
+
+
+def _chunks(path: Path) -> list[Path]:
+    """Returns the parts that a folder holds, in order; none where it holds something else.
+
+    Raises InputError: one is missing.
+    """
+    if not path.is_dir() or (path / "train.rec").is_file():
+        return []
+    files = _rec_files(path)
+    matches = [_CHUNK.fullmatch(file.name) for file in files]
+    if len(files) < 2 or not all(matches) or len({(m["name"], m["part"]) for m in matches}) > 1:
+        return []
+    numbers = [int(match["number"]) for match in matches]
+    missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
+    if missing:
+        raise InputError(
+            f"{path}: holds parts of a set, {files[0].name} to {files[-1].name}, but number "
+            f"{missing[0]} is missing: bring it back, or give the path of one .rec file"
+        )
+    return [file for _, file in sorted(zip(numbers, files, strict=True))]
+
+
+def _records(file: RecordIOFile, index: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns keys, offsets and headers of all records, by rising key.
+
+    Raises InputError: the index doesn't list all.
+    """
+    name = file.path.name
+    if not index.is_file():
+        warn(f"{file.path}: has no {index.name} beside it: all of its records are read")
+    else:
+        keys, offsets = read_index(index)
+        if len(keys) == 1 or keys.any():
+            headers = file.headers(offsets)
+            if unlisted := file.count_unlisted(offsets, headers["part_bytes"]):
+                raise InputError(
+                    f"{index}: lists {len(keys):,} records, but {name} holds "
+                    f"{len(keys) + unlisted:,}: bring back the whole index, or remove it to have "
+                    f"all records of {name} read without one"
+                )
+            return keys, offsets, headers
+        warn(f"{index}: all its keys are 0, so it is not used: all records of {name} are read")
+    keys, offsets = _walk(file)
+    return keys, offsets, file.headers(offsets)
 
 
 def _walk(file: RecordIOFile) -> tuple[np.ndarray, np.ndarray]:
