@@ -11,9 +11,11 @@ to how many objects a file may make, by its size, and to its instructions, which
 each.
 """
 
+import codecs
+import io
 import mmap
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,8 +89,7 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
     num_left = _MOST_INSTRUCTIONS
     num_objects_left = _ALWAYS_MADE + len(data) // _BYTES_OF_AN_OBJECT
     try:
-        # A memory map is a file as well, which the annotations of pickletools don't know.
-        for instruction, argument, position in pickletools.genops(data):  # type: ignore[arg-type]
+        for instruction, argument, position in _instructions(data):
             if instruction.name == "STOP":
                 return machine.stack.pop()
             if instruction.name not in instructions:
@@ -104,13 +105,41 @@ def read_pickle(data: bytes | mmap.mmap, vocabulary: Vocabulary) -> object:
                     "or tensors of such a file need"
                 )
             instructions[instruction.name](machine, argument)
-    # What genops raises on damaged bytes, and the machine on instructions that don't fit together.
+    # What pickletools raises on damaged bytes, and the machine on instructions that don't fit.
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise PickleError(
             f"cut short or damaged: not a whole pickle (after byte {position} of {len(data)}: "
             f"{shown(str(error))})"
         ) from error
     raise PickleError(f"cut short: the pickle has no end ({len(data)} bytes)")
+
+
+def _instructions(
+    data: bytes | mmap.mmap,
+) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int]]:
+    """As `pickletools.genops`, which takes the text of Python 2's protocol 0 for ASCII."""
+    file: Any = io.BytesIO(data) if isinstance(data, bytes) else data
+    while True:
+        position = file.tell()
+        code = file.read(1).decode("latin-1")
+        if code not in pickletools.code2op:
+            raise ValueError(f"no instruction is called {code!r}" if code else "no end")
+        instruction = pickletools.code2op[code]
+        if instruction.name == "STRING":
+            argument = _read_quoted(file)
+        else:
+            argument = instruction.arg.reader(file) if instruction.arg else None
+        yield instruction, argument, position
+        if instruction.name == "STOP":
+            return
+
+
+def _read_quoted(file: Any) -> bytes:
+    """Reads a line with a string of Python 2 as it is written in a program."""
+    line = file.readline()
+    if len(line) < 3 or line[-1:] != b"\n" or line[:1] not in b"'\"" or line[-2:-1] != line[:1]:
+        raise ValueError("a string without its quotes")
+    return codecs.escape_decode(line[1:-2])[0]
 
 
 # ---------------------------------------------------------------- instructions
@@ -208,13 +237,16 @@ _INSTRUCTIONS: dict[str, Instruction] = {
     "BININT": _push,
     "BININT1": _push,
     "BININT2": _push,
+    "LONG": _push,
     "LONG1": _push,
+    "STRING": _push,
     "BINSTRING": _push_latin1,
     "SHORT_BINSTRING": _push_latin1,
     "BINBYTES": _push,
     "SHORT_BINBYTES": _push,
     "BINBYTES8": _push,
     "BYTEARRAY8": lambda machine, value: _push(machine, bytes(value)),
+    "UNICODE": _push,
     "BINUNICODE": _push,
     "SHORT_BINUNICODE": _push,
     "BINUNICODE8": _push,

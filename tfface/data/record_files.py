@@ -14,6 +14,7 @@ from tfface.data import records
 from tfface.data.records import Record
 from tfface.data.untuned import arrays
 from tfface.errors import InputError
+from tfface.file_kind import is_zlib, other_kind_of
 from tfface.progress import progress
 
 # Bytes; small reads are what makes bare records slow.
@@ -196,6 +197,16 @@ def _size(file: Path) -> int:
         raise InputError(f"{file}: can't be read: {error.strerror or error}") from error
 
 
+def _packing(file: Path) -> str | None:
+    """Returns what a file is that is no TFRecord file, and what to do; None if that isn't known."""
+    if kind := other_kind_of(file):
+        return f"is {kind}"
+    with file.open("rb") as opened:
+        if is_zlib(opened.read(2)):
+            return "seems to be packed by zlib (TFRecordOptions): write it unpacked"
+    return None
+
+
 def _find_offsets(file: Path) -> np.ndarray:
     """Finds where each record begins by hopping from header to header: int64 [records + 1]."""
     size = _size(file)
@@ -213,6 +224,8 @@ def _find_offsets(file: Path) -> np.ndarray:
             if len(header) == _HEADER.size:
                 end = start + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
             if end > size:
+                if start == 0 and (packed := _packing(file)):
+                    raise InputError(f"{file}: {packed}")
                 raise InputError(
                     f"{file}: ends inside record {len(offsets) - 1}: it is damaged, or no "
                     "TFRecord file"

@@ -1,5 +1,6 @@
 """InsightFace `.bin` files: as they are published, damaged, and hostile."""
 
+import gzip
 import json
 import pickle
 from pathlib import Path
@@ -32,9 +33,23 @@ def arrays(images):
         (IMAGES, [1, 0]),
         (IMAGES, np.array([True, False])),
         (IMAGES, list(np.array([True, False]))),
+        (IMAGES, np.array([1, 0])),
+        (IMAGES, list(np.array([1, 0]))),
+        (np.array(IMAGES, object), np.array([True, False], object)),
         (tuple(map(bytearray, IMAGES)), (True, False)),
     ],
-    ids=["bytes", "arrays", "columns", "ints", "array labels", "numpy bools", "bytearrays"],
+    ids=[
+        "bytes",
+        "arrays",
+        "columns",
+        "ints",
+        "array labels",
+        "numpy bools",
+        "array of int64",
+        "numpy ints",
+        "objects",
+        "bytearrays",
+    ],
 )
 def test_forms(tmp_path, images, labels, protocol):
     pair_set = load_pair_set(write(tmp_path / "tiny.bin", images, labels, protocol))
@@ -102,3 +117,18 @@ def test_hostile_and_truncated_files(test_data):
     assert not trace.exists()
     with pytest.raises(InputError, match=r"pairs_truncated\.bin: cut short or damaged"):
         load_pair_set(test_data / "fixtures" / "pairs_truncated.bin")
+
+
+def test_files_that_are_packed_or_elsewhere(tmp_path):
+    for name, content, message in (
+        ("lfw.bin.gz", gzip.compress(b"x"), "a gzip file: unpack it with gunzip"),
+        (
+            "lfw.BIN",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer to the file",
+        ),
+        ("lfw.bin", b"<!DOCTYPE html><html>", "a web page, as failed downloads leave it"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name}: not a verification set, but {message}"):
+            load_pair_set(tmp_path / name)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.data.small_faces import encoded, write_folder
 from tfface.data import records
 from tfface.data.records import Record, attribute_value
+from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.tfrecord import open_tfrecord
 from tfface.errors import InputError
 
@@ -119,8 +120,48 @@ def test_nothing_to_read(tmp_path):
     write(tmp_path / "b.tfrecord", [b"no example"])
     with pytest.raises(InputError, match=r"b\.tfrecord: record 0: not a face record: no tf\.train"):
         open_tfrecord(tmp_path)
-    (tmp_path / "c.tfrecord").write_bytes(b"PK\x03\x04 a zip file, say")
+    (tmp_path / "c.tfrecord").write_bytes(b"a text of some length, say")
     with pytest.raises(
         InputError, match=r"c\.tfrecord: ends inside record 0: it is damaged, or no"
     ):
         open_tfrecord(tmp_path / "c.tfrecord")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(["a.tfrecords"], ["a.tfrec"], ["A.TFRECORD"], ["train-00000-of-00001"]),
+        ["x.tfrecord-00000-of-00002", "x.tfrecord-00001-of-00002"],
+    ],
+)
+def test_files_by_other_names(tmp_path, names):
+    for number, name in enumerate(names):
+        record = records.serialize(Record(encoded(number), f"{number}.jpg"), number)
+        write(tmp_path / name, [record])
+    (tmp_path / "README.md").write_text("no records")
+    (tmp_path / f".{names[0]}").write_bytes(b"half")
+    assert RECOGNISED_BY["tfrecord"](tmp_path)
+    assert RECOGNISED_BY["tfrecord"](tmp_path / names[0])
+    source = open_tfrecord(tmp_path)
+    assert [source.read(index).encoded for index in range(source.num_images)] == [
+        encoded(number) for number in range(len(names))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("packed", "message"),
+    [
+        ("GZIP", "is a gzip file: unpack it with gunzip"),
+        ("ZLIB", r"seems to be packed by zlib \(TFRecordOptions\): write it unpacked"),
+        (None, "is a Git LFS pointer to the file: fetch the file with git lfs pull"),
+    ],
+)
+def test_a_packed_file_is_said_to_be_one(tmp_path, packed, message):
+    path = tmp_path / "a.tfrecord"
+    if packed:
+        with tf.io.TFRecordWriter(str(path), packed) as writer:
+            writer.write(records.serialize(Record(encoded(0), "0.jpg"), 0))
+    else:
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    with pytest.raises(InputError, match=rf"a\.tfrecord: {message}$"):
+        open_tfrecord(path)

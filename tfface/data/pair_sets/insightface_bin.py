@@ -2,7 +2,7 @@
 
 Such a file is a pickle of (images, labels): 2 n encoded images, of which 2 i and 2 i + 1 are
 pair i, and n booleans, true for a genuine pair. Images are Python 2 strings, bytes, or uint8 arrays
-of shape [n] or [n, 1], by the tool and the Python that wrote them.
+of shape [n] or [n, 1], by the tool and the Python that wrote them. Both lists may be arrays.
 """
 
 from pathlib import Path
@@ -12,12 +12,13 @@ import numpy as np
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.data.pair_sets.pickle_reader import Array, PickleError, read_pickle
 from tfface.errors import InputError
+from tfface.file_kind import START_BYTES, other_kind
 
 DESCRIPTION = "an InsightFace .bin file"
 
 
 def matches(source: str) -> bool:
-    return Path(source).suffix == ".bin"
+    return source.lower().endswith((".bin", ".bin.gz"))
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
@@ -33,6 +34,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if kind := other_kind(data[:START_BYTES]):
+        raise InputError(f"{path}: not a verification set, but {kind}")
     try:
         content = read_pickle(data)
     except PickleError as error:
@@ -40,6 +43,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     if not (isinstance(content, list | tuple) and len(content) == 2):
         raise InputError(f"{path}: not a verification set: expected a pair (images, labels)")
     images, labels = content
+    if isinstance(images, Array) and images.type == "O":
+        images = images.items()
     if not isinstance(images, list | tuple):
         raise InputError(f"{path}: not a verification set: the images are no list")
     is_genuine = _labels(path, labels)
@@ -84,7 +89,7 @@ def _encoded(path: Path, slot: int, image: object) -> bytes:
 
 def _labels(path: Path, labels: object) -> np.ndarray:
     if isinstance(labels, Array) and labels.is_flat:
-        labels = list(labels.data)
+        labels = labels.items()
     if not isinstance(labels, list | tuple) or not all(
         isinstance(label, int) and label in (0, 1) for label in labels
     ):

@@ -42,10 +42,11 @@ SOURCES = {
 
 # The first that says yes of a path is its format when none is given.
 RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
+    # Its record files are called as those of others are.
+    "tfds": is_prepared_by_tfds,
     "tfrecord": holds_tfrecords,
     "recordio": holds_recordio,
     "csv": is_csv,
     "kface": is_kface,
-    "tfds": is_prepared_by_tfds,
     "folder": Path.is_dir,
 }

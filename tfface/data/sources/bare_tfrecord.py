@@ -1,6 +1,7 @@
 """Record files without a dataset.json, as arcface-tf2 writes them: with images, or their paths."""
 
 import hashlib
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.progress import progress
 
+# NAME.tfrecord, .tfrecords or .tfrec; or a part of several, such as train-00000-of-00012.
+_RECORD_FILE = re.compile(
+    r"(\.tfrec(ords?)?|-[0-9]{5}-of-[0-9]{5}(\.tfrec(ords?)?)?)(\.gz)?$", re.IGNORECASE
+)
+
 
 class BareTFRecordSource(ImageSource):
     """Records that hold the images.
@@ -23,7 +29,8 @@ class BareTFRecordSource(ImageSource):
     The identities are the labels found, which may have gaps; a label is its identity's name.
 
     Args:
-        path: one `.tfrecord` file, or a folder of them, taken in the order of their names.
+        path: one `.tfrecord` file, or a folder of them (or of `.tfrecords`, `.tfrec`, or parts such
+            as `train-00000-of-00012`), taken in the order of their names.
         name: what to call this source in `Identity.source`; by default the path's stem.
         files: those of `path`, when they have been opened already.
     Raises InputError: no such files, or one is damaged, or they hold no or other records.
@@ -96,13 +103,25 @@ def open_files(path: Path) -> RecordFiles:
 
     Raises InputError: no such files, or one is damaged, or they hold no records.
     """
-    files = sorted(path.glob("*.tfrecord")) if path.is_dir() else [path]
+    files = record_files_in(path) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
         raise InputError(f"{path}: no .tfrecord file, nor a folder of them")
     opened = RecordFiles(files)
     if not opened.starts[-1]:
         raise InputError(f"{path}: holds no records")
     return opened
+
+
+def record_files_in(folder: Path) -> list[Path]:
+    """Returns the record files of a folder, in the order of their names."""
+    return sorted(
+        path for path in folder.iterdir() if is_record_file(path) and not path.name.startswith(".")
+    )
+
+
+def is_record_file(path: Path) -> bool:
+    """Whether a file is called like one of TFRecords; also a packed one, which is refused later."""
+    return _RECORD_FILE.search(path.name) is not None
 
 
 def _identities(labels: np.ndarray, source: str) -> tuple[list[Identity], np.ndarray]:

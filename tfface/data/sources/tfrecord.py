@@ -4,7 +4,13 @@ from pathlib import Path
 
 from tfface.data import records
 from tfface.data.dataset_folder import DATASET_FILE
-from tfface.data.sources.bare_tfrecord import BareTFRecordSource, TFRecordPathsSource, open_files
+from tfface.data.sources.bare_tfrecord import (
+    BareTFRecordSource,
+    TFRecordPathsSource,
+    is_record_file,
+    open_files,
+    record_files_in,
+)
 from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
 
@@ -37,5 +43,5 @@ def open_tfrecord(
 def holds_tfrecords(path: Path) -> bool:
     """Whether `path` looks like something for `open_tfrecord`."""
     if path.is_dir():
-        return (path / DATASET_FILE).exists() or any(path.glob("*.tfrecord"))
-    return path.suffix == ".tfrecord"
+        return (path / DATASET_FILE).exists() or bool(record_files_in(path))
+    return is_record_file(path)
