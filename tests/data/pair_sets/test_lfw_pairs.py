@@ -137,3 +137,41 @@ def test_numbers_without_end_are_refused(folder):
     (folder / "pairs.txt").write_text("9" * 5000)
     with pytest.raises(InputError, match="line 1: expected a number of folds and of pairs"):
         load_pair_set(folder / "pairs.txt")
+
+
+COMPOSED, DECOMPOSED = "Jos\u00e9 X", "Jose\u0301 X"
+
+
+@pytest.mark.parametrize("listed", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("on_disk", [COMPOSED, DECOMPOSED])
+def test_lists_as_people_keep_them(tmp_path, listed, on_disk):
+    """A byte order mark, blank lines, suffixes in upper case, names with blanks and accents."""
+    for name, suffix in ((on_disk, ".JPG"), ("Bob", ".JFIF")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in (1, 2):
+            file = tmp_path / "images" / name / f"{name}_{number:04d}{suffix}"
+            file.write_bytes(f"{name[0]}{number}".encode())
+    text = VIEW_2.replace("Ann", listed).replace("\nBob", "\n\n \nBob")
+    (tmp_path / "PAIRS.TXT").write_text("\ufeff" + text, encoding="utf-8")
+    pair_set = load_pair_set(tmp_path / "PAIRS.TXT")
+    assert images_of(pair_set) == [(b"J1", b"J2"), (b"J1", b"B1"), (b"B1", b"B2"), (b"J2", b"B2")]
+    assert len(set(pair_set.identities.tolist())) == 2
+    (tmp_path / "PAIRS.TXT").write_text(text.replace("Bob\t1\t2", "Bob\tx\t2"))
+    with pytest.raises(InputError, match="line 6: expected the numbers of two images; got 'x'"):
+        load_pair_set(tmp_path / "PAIRS.TXT")
+
+
+def test_repeated_pairs_are_counted(folder, capsys):
+    (folder / "pairs.txt").write_text(VIEW_2)
+    load_pair_set(folder / "pairs.txt")
+    assert not capsys.readouterr().err
+    # Bob 2 and 1 again, the other way round; both marked impostors as well; and one with itself.
+    text = "4\nAnn\t1\t2\nBob\t1\t2\nBob\t2\t1\nAnn\t1\t1\n"
+    text += "Ann\t1\tBob\t1\nBob\t1\tBob\t2\nAnn\t2\tBob\t2\nAnn\t1\tBob\t2\n"
+    (folder / "pairs.txt").write_text(text)
+    assert len(load_pair_set(folder / "pairs.txt").first) == 8
+    assert capsys.readouterr().err == (
+        f"warning: {folder / 'pairs.txt'}: of its 8 pairs 2 repeat another pair, 1 are marked both "
+        "genuine and impostor, 1 pair an image with itself (or a copy, byte for byte); all are "
+        "evaluated as listed\n"
+    )

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from tfface.data.pair_sets import (
     bcolz_folder,
     csv_pairs,
@@ -22,7 +24,7 @@ from tfface.data.pair_sets import (
 )
 from tfface.data.pair_sets.labelled import make_pairs, num_possible_pairs, without_repeats
 from tfface.data.pair_sets.pair_set import PairSet
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 from tfface.paths import expanded
 
 __all__ = [
@@ -63,7 +65,25 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         problem = "not a verification set" if Path(source).exists() else "no such verification set"
         raise InputError(f"{source}: {problem}; one is {known}")
-    return module.load(source, name, images_dir)
+    pair_set = module.load(source, name, images_dir)
+    _warn_of_repeats(pair_set, source)
+    return pair_set
+
+
+def _warn_of_repeats(pair_set: PairSet, source: str) -> None:
+    """Says how many pairs count more than once, contradict each other or can't be wrong."""
+    pairs = np.sort(np.stack([pair_set.first, pair_set.second], axis=1), axis=1)
+    different = len(np.unique(pairs, axis=0))
+    marked = np.concatenate([pairs, np.asarray(pair_set.is_genuine)[:, None]], axis=1)
+    contradictions = len(np.unique(marked, axis=0)) - different
+    counts = {
+        "repeat another pair": len(pairs) - different,
+        "are marked both genuine and impostor": contradictions,
+        "pair an image with itself (or a copy, byte for byte)": np.sum(pairs[:, 0] == pairs[:, 1]),
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if said:
+        warn(f"{source}: of its {len(pairs):,} pairs {said}; all are evaluated as listed")
 
 
 def find_format(argument: str | os.PathLike) -> tuple[ModuleType | None, str]:

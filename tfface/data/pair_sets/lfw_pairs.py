@@ -2,7 +2,9 @@
 
 The first line is "FOLDS<tab>N" (View 2) or "N" (View 1). Then, for each fold or once, there are N
 lines of genuine pairs, "NAME<tab>1<tab>4", and N of impostor pairs, "NAME<tab>2<tab>OTHER<tab>3".
-Image 4 of NAME is the file NAME/NAME_0004.jpg (or another suffix).
+Image 4 of NAME is the file NAME/NAME_0004.jpg (or another suffix, in any case). Names may hold
+blanks where tabs part the fields, and their accents may be composed or not, in the list as on disk.
+Empty lines are passed over.
 """
 
 import re
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.data.image_listing import EXTENSIONS
+from tfface.data.names import same_name, spelled_on_disk
 from tfface.data.pair_sets.file_images import FileImages
 from tfface.data.pair_sets.folds import in_turn
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
@@ -17,11 +21,12 @@ from tfface.errors import InputError
 
 DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+# Where there is an image of several formats, the first of these counts.
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", *sorted(EXTENSIONS))
 
 
 def matches(source: str) -> bool:
-    return Path(source).suffix == ".txt"
+    return Path(source).suffix.lower() == ".txt"
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
@@ -40,7 +45,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     """
     path = Path(source)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from error
     folds, block = _read_header(path, lines)
@@ -72,6 +77,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
 
 def _read_header(path: Path, lines: list[str]) -> tuple[int | None, int]:
     """Returns the number of folds (None in View 1) and of pairs of each kind in a fold."""
+    lines = [line for line in lines if line.strip()]
     fields = lines[0].split() if lines else []
     if len(fields) not in (1, 2) or not all(_is_number(field) and int(field) for field in fields):
         raise InputError(
@@ -85,9 +91,8 @@ def _read_pairs(
     path: Path, lines: list[str], folds: int, block: int
 ) -> tuple[list[list[str]], np.ndarray]:
     """Returns the two images of each pair as "NAME/NAME_0004", and whether they are genuine."""
-    rows = [line.split() for line in lines[1:]]
-    while rows and not rows[-1]:
-        rows.pop()
+    rows = [(number, _fields(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    del rows[0]
     if len(rows) != folds * 2 * block:
         raise InputError(
             f"{path}: {len(rows)} pairs, but line 1 says {folds * 2 * block} "
@@ -95,7 +100,7 @@ def _read_pairs(
         )
     is_genuine = np.tile(np.repeat([True, False], block), folds)
     pairs = []
-    for number, (fields, genuine) in enumerate(zip(rows, is_genuine, strict=True), start=2):
+    for (number, fields), genuine in zip(rows, is_genuine, strict=True):
         if len(fields) == 3 and genuine:
             fields = [fields[0], fields[1], fields[0], fields[2]]
         elif len(fields) != 4 or genuine:
@@ -117,6 +122,11 @@ def _read_pairs(
     return pairs, is_genuine
 
 
+def _fields(line: str) -> list[str]:
+    parts = line.split("\t") if "\t" in line else line.split()
+    return [same_name(part) for part in parts if part.strip()]
+
+
 def _is_number(text: str) -> bool:
     # Not of any length, which Python wouldn't read.
     return re.fullmatch("[0-9]{1,9}", text) is not None
@@ -130,9 +140,13 @@ def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{path}: no folder of images at {folder}; --images says where it is")
     files, missing = [], []
+    of_people: dict[str, dict[str, Path]] = {}
     for image in images:
-        candidates = (folder / f"{image}{suffix}" for suffix in _SUFFIXES)
-        file = next((file for file in candidates if file.is_file()), None)
+        name, _, stem = image.partition("/")
+        if name not in of_people:
+            of_people[name] = _images_of(Path(spelled_on_disk(str(folder / name))))
+        found = of_people[name]
+        file = next((found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found), None)
         if file is None:
             missing.append(image)
         else:
@@ -143,3 +157,14 @@ def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
             f"the first is {missing[0]}{_SUFFIXES[0]}"
         )
     return files
+
+
+def _images_of(person: Path) -> dict[str, Path]:
+    """Returns the files of a person's folder: stem and suffix in lower case -> path."""
+    if not person.is_dir():
+        return {}
+    return {
+        same_name(file.stem) + file.suffix.lower(): file
+        for file in sorted(person.iterdir())
+        if file.is_file()
+    }
