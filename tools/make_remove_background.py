@@ -29,7 +29,12 @@ A command that was stopped goes on when it is given again. The last line printed
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.background import REPORT, BackgroundOptions, remove_background
+    from tfface.data.background import (
+        HARDLY_CHANGED,
+        REPORT,
+        BackgroundOptions,
+        remove_background,
+    )
 
     how = BackgroundOptions(
         method=options.method,
@@ -40,9 +45,14 @@ def main(arguments: list[str] | None = None) -> None:
     source = made_faces.open_source(options)
     with command.interruptible("the same command goes on where it was"):
         done = remove_background(source, options.output, how, options.workers)
+    hardly = (
+        f" ({done.num_hardly:,} of them hardly changed: {HARDLY_CHANGED:.0%} or more was kept)"
+        if done.num_hardly
+        else ""
+    )
     say(
         f"removed the background of {done.num_images - done.num_kept:,} of {done.num_images:,} "
-        f"images; {done.num_kept:,} kept as they are, see {options.output / REPORT}"
+        f"images{hardly}; {done.num_kept:,} kept as they are, see {options.output / REPORT}"
     )
     say(options.output)
 

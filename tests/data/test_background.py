@@ -153,20 +153,26 @@ def test_rembg_gives_the_mask(faces, tmp_path, monkeypatch):
     """A stand-in for it: the package and its network are not part of the project."""
     rembg = types.ModuleType("rembg")
     rembg.new_session = lambda: "session"
+    share = 0.5
 
     def remove(image, *, session, only_mask):
         assert (session, only_mask) == ("session", True)
         mask = np.zeros(image.shape[:2], np.uint8)
-        mask[: len(mask) // 2] = 255 if len(mask) > 50 else 0
+        mask[: int(share * len(mask))] = 255 if len(mask) > 50 else 0
         return mask
 
     rembg.remove = remove
     monkeypatch.setitem(sys.modules, "rembg", rembg)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: rembg)
-    assert removed(faces, tmp_path / "out", method="rembg").num_kept == 1
+    summary = removed(faces, tmp_path / "out", method="rembg")
+    assert (summary.num_kept, summary.num_hardly) == (1, 0)
     first, second = rows_of(tmp_path / "out")
     assert float(first["foreground"]) == 0.5
     assert second["reason"] == "no person found"
+    # Next to all is kept: nobody should take that for a removed background.
+    share = 0.97
+    summary = removed(faces, tmp_path / "again", method="rembg")
+    assert (summary.num_kept, summary.num_hardly) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -10,10 +11,17 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tests.data.small_faces import encoded, pixels
+from tfface.data import pillow_decoder
 from tfface.data.alignment.photos import read_photo
 from tfface.data.image_check import check_images
 from tfface.data.image_header import read_header
-from tfface.data.images import decode, decode_all, decode_batches, decode_picture
+from tfface.data.images import (
+    decode,
+    decode_all,
+    decode_batches,
+    decode_picture,
+    undecodable_reason,
+)
 from tfface.data.pillow_decoder import read_size
 from tfface.data.reencoding import reencoder
 
@@ -239,3 +247,22 @@ def test_it_is_a_turn_that_the_turned_images_differ_by():
     upright = SEEN["png exif 1"]
     np.testing.assert_array_equal(SEEN["png exif 6"], np.rot90(upright, -1))
     np.testing.assert_array_equal(SEEN["png exif 3"], upright[::-1, ::-1])
+
+
+def test_heic_where_it_can_be_read():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    data = turned("HEIF", 6)
+    assert undecodable_reason(data) is None
+    np.testing.assert_array_equal(decode_picture(data), seen(data))
+    assert read_size(data) == ("HEIC", *seen(data).shape[:2])
+
+
+def test_heic_where_it_can_not(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    pillow_decoder._plugins.cache_clear()
+    try:
+        reason = undecodable_reason(b"\0\0\0\x1cftypheic\0\0\0\0")
+        assert reason == f"a HEIC image: {pillow_decoder.HEIC_ADVICE}"
+    finally:
+        pillow_decoder._plugins.cache_clear()

@@ -31,6 +31,8 @@ from tfface.report.contact_sheet import (
 REPORT = "report.csv"
 FILLS = ("black", "white", "grey", "mean")
 METHODS = ("grabcut", "rembg")
+# Share of the pixels that are kept, from which on an image looks as it did.
+HARDLY_CHANGED = 0.95
 _GREYS = {"black": 0, "white": 255, "grey": 128}
 # On the contact sheet at most, else a sample.
 _MOST_SHOWN, _MOST_KEPT_SHOWN = 60, 30
@@ -79,10 +81,12 @@ class BackgroundSummary:
     Attributes:
         num_images: all of them.
         num_kept: that are as they were, because nothing was found.
+        num_hardly: of the others, those of which next to nothing was background.
     """
 
     num_images: int
     num_kept: int
+    num_hardly: int
 
 
 def remove_background(
@@ -133,7 +137,9 @@ def remove_background(
         entries = [made.done[stem] for stem in stems]
         _write_report(output / REPORT, source, entries)
         _draw_sheet(output, source, entries)
-    return BackgroundSummary(len(entries), sum(bool(entry["reason"]) for entry in entries))
+    kept = sum(bool(entry["reason"]) for entry in entries)
+    hardly = sum(not e["reason"] and e["foreground"] >= HARDLY_CHANGED for e in entries)
+    return BackgroundSummary(len(entries), kept, hardly)
 
 
 def fill_background(image: np.ndarray, mask: np.ndarray, fill: str) -> np.ndarray:

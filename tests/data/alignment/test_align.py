@@ -373,3 +373,16 @@ def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
         run(source, tmp_path / "out")
     monkeypatch.undo()
     assert run(source, tmp_path / "out").num_faces == 2
+
+
+def test_names_as_long_as_a_name_can_be(tmp_path):
+    """Of two that begin alike, each gets a file of its own; and a dot is no ending."""
+    names = ["x" * 250 + f"{n}.jpg" for n in range(2)] + ["Dr. X at home"]
+    source = write_photos(tmp_path / "in", ["a.png"])
+    for name in names:
+        (source / name).write_bytes((source / "a.png").read_bytes())
+    assert run(source, tmp_path / "out", all_faces=True).num_faces == 4
+    found = faces(tmp_path / "out")
+    assert len(set(found)) == 4
+    assert {"a_1.jpg", "Dr. X at home_1.jpg"} < set(found)
+    assert run(source, tmp_path / "one").num_faces == 4

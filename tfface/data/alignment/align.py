@@ -6,6 +6,7 @@ and goes on ends with the same files as one that was not.
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import threading
 import warnings
@@ -41,6 +42,7 @@ REPORT = "report.csv"
 OUTPUT_FORMATS = {"jpeg": ".jpg", "png": ".png"}
 
 _MOST_CLASHES_NAMED = 5
+_LONGEST_NAME = 255
 # Photos of more pixels are worked on one at a time, for the sake of memory.
 _LARGE_PIXELS = 40_000_000
 _large_photo = threading.Lock()
@@ -285,7 +287,18 @@ def _output_name(photo: str, options: Options, number: int) -> str:
         stem = photo
     if options.all_faces:
         stem += f"_{number}"
-    return stem + OUTPUT_FORMATS[options.format]
+    return _fitting(stem, OUTPUT_FORMATS[options.format])
+
+
+def _fitting(stem: str, ending: str) -> str:
+    """Joins both; a name longer than file systems allow is cut, and told apart by a hash."""
+    folder, name = os.path.split(stem)
+    encoded = os.fsencode(name)
+    if len(encoded) + len(ending) > _LONGEST_NAME:
+        digest = hashlib.sha256(encoded).hexdigest()[:8]
+        kept = encoded[: _LONGEST_NAME - len(ending) - len(digest) - 1]
+        name = f"{kept.decode(errors='ignore')}_{digest}"
+    return os.path.join(folder, name + ending)
 
 
 def _photos_of(source: Path) -> tuple[Path, list[str]]:
