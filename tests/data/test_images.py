@@ -235,7 +235,7 @@ def test_a_sequence_that_can_not_be_read():
 def test_more_scans_than_any_picture_has():
     image = claiming(8000, 8000, "progressive")
     assert "scans" not in (undecodable_reason(image) or "")
-    image += b"\xff\xda" * 40
+    image += b"\xff\xda\0\x08\x01\x01\0\0?\0" * 40
     reason = r"a JPEG of \d+ scans, which only an attack has"
     with pytest.raises(InputError, match=f"^attack: {reason}"):
         decode_whole(image, "attack")

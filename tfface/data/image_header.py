@@ -9,6 +9,8 @@ from typing import NamedTuple
 _MOST_SCANNED = 1 << 31
 # Even the smallest image may have so many scans that it counts as this large.
 _LEAST_SCANNED = 1 << 16
+# What a scan takes of the file: its marker, and its header of one component.
+_LEAST_SCAN_BYTES = 10
 
 # Markers of a JPEG file that begin a frame, and so give its size: SOF0 to SOF15 but for DHT, JPG
 # and DAC, whose numbers lie among them.
@@ -121,9 +123,13 @@ def read_header(encoded: bytes) -> Header | None:
 
 def too_many_scans(encoded: bytes, num_pixels: int) -> int:
     """Returns how many scans a JPEG has if it takes too long to decode for that, else 0."""
+    most = _MOST_SCANNED // max(num_pixels, _LEAST_SCANNED)
+    # Small files are not even looked through.
+    if len(encoded) <= most * _LEAST_SCAN_BYTES or not encoded.startswith(b"\xff\xd8"):
+        return 0
     # In compressed data the two bytes never follow each other.
-    scans = encoded.count(b"\xff\xda") if encoded.startswith(b"\xff\xd8") else 0
-    return scans if scans * max(num_pixels, _LEAST_SCANNED) > _MOST_SCANNED else 0
+    scans = encoded.count(b"\xff\xda")
+    return scans if scans > most else 0
 
 
 def _read(encoded: bytes) -> Header | None:
