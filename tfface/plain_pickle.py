@@ -21,6 +21,8 @@ from typing import Any
 
 from tfface.errors import shown
 
+_BY_CODE = {instruction.code: instruction for instruction in pickletools.opcodes}
+
 
 class PickleError(Exception):
     """The bytes are no pickle of plain data; the message says why."""
@@ -122,9 +124,10 @@ def _instructions(
     while True:
         position = file.tell()
         code = file.read(1).decode("latin-1")
-        if code not in pickletools.code2op:
+        if code not in _BY_CODE:
             raise ValueError(f"no instruction is called {code!r}" if code else "no end")
-        instruction = pickletools.code2op[code]
+        instruction = _BY_CODE[code]
+        argument: Any
         if instruction.name == "STRING":
             argument = _read_quoted(file)
         else:

@@ -67,7 +67,7 @@ def test_a_csv_list(tmp_path, capsys):
     assert source.read(0).encoded == encoded(0)
     assert "case alone count as several people: Ann and ann" in capsys.readouterr().err
     (tmp_path / "faces.csv").write_text('path,identity\nann/0.jpg,"a\nb"\n')
-    with pytest.raises(InputError, match=r"line 3: 'a.b': a person's name with a control"):
+    with pytest.raises(InputError, match=r"line 3: 'a.b' is no name: it holds control"):
         CsvSource(tmp_path / "faces.csv")
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.image_listing import EXTENSIONS
-from tfface.data.names import same_name, spelled_on_disk
 from tfface.data.pair_sets.file_images import FileImages
 from tfface.data.pair_sets.folds import in_turn
 from tfface.data.pair_sets.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
+from tfface.names import same_name, spelled_on_disk
 
 DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
 
