@@ -38,7 +38,7 @@ def test_only_at_the_beginning(home):
 def test_arguments_of_tools(home, argument):
     opened = open_source(argument)
     assert opened.source.num_images == 6
-    assert opened.path == home / "faces"
+    assert opened.paths == [home / "faces"]
 
 
 def test_verification_sets(home):

@@ -112,6 +112,8 @@ def _run(command: Sequence[str]) -> tuple[float, int]:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise InputError(f"{' '.join(command)}: {said.decode(errors='replace').strip()}")
+        # Warnings may stand before the error.
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise InputError(f"{' '.join(command)}: {lines[-1] if lines else 'failed'}")
     # Linux counts in KiB.
     return time.perf_counter() - start, usage.ru_maxrss * 1024
