@@ -50,20 +50,39 @@ def with_alpha(mode: str = "RGBA") -> Image.Image:
     return image
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def with_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:
+    """A PNG with one more chunk, behind its header."""
+    start = len(b"\x89PNG\r\n\x1a\n") + len(chunk(b"IHDR", bytes(13)))
+    return png[:start] + chunk(kind, data) + png[start:]
+
+
 def png16(channels: int) -> bytes:
     """A PNG of 16 bits, which Pillow writes in grey only."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
     color = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = DEEP[:, :, :channels].astype(">u2").reshape(HEIGHT, -1)
     data = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, color, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def exif_as_text(kind: bytes) -> bytes:
+    """A PNG that lies on its side as ImageMagick says it: Exif in hexadecimal digits."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = exif.tobytes()
+    text = f"\nexif\n{len(data):8}\n{data.hex()}\n".encode()
+    content = {
+        b"tEXt": b"\0" + text,
+        b"zTXt": b"\0\0" + zlib.compress(text),
+        b"iTXt": b"\0\0\0\0\0" + text,
+    }[kind]
+    return with_chunk(saved(PHOTO, "PNG"), kind, b"Raw profile type exif" + content)
 
 
 def xmp(text: str) -> bytes:
@@ -113,6 +132,7 @@ IMAGES = {
     "jpeg icc": saved(PHOTO, "JPEG", icc_profile=b"no profile " * 99),
     "jpeg restarts": saved(PHOTO, "JPEG", restart_marker_blocks=1),
     "jpeg xmp upright": xmp('="1"'),
+    "jpeg xmp upright in single quotes": xmp("='1'"),
     "jpeg xmp": xmp('="6"'),
     "jpeg xmp element": xmp(">8</tiff:Orientation"),
     "jpeg exif behind tables": exif_behind_the_tables(),
@@ -132,6 +152,7 @@ IMAGES = {
     "png animated": animation("PNG"),
     **{f"png 16 bits {channels}": png16(channels) for channels in (1, 2, 3, 4)},
     **{f"png exif {turn}": turned("PNG", turn) for turn in (1, 3, 6)},
+    **{f"png exif {kind}": exif_as_text(kind.encode()) for kind in ("tEXt", "zTXt", "iTXt")},
     "bmp": saved(PHOTO, "BMP"),
     "bmp grey": saved(PHOTO.convert("L"), "BMP"),
     "bmp palette": saved(PALETTE, "BMP"),
@@ -158,6 +179,7 @@ IMAGES = {
 FAST = {
     *("jpeg", "jpeg 4:4:4", "jpeg grey", "jpeg progressive", "jpeg optimized", "jpeg comment"),
     *("jpeg icc", "jpeg restarts", "jpeg xmp upright", "jpeg exif without a turn", "jpeg exif 1"),
+    "jpeg xmp upright in single quotes",
     *("png", "png grey", "png 1 bit", "png palette", "png text", "bmp"),
 }
 
@@ -247,6 +269,31 @@ def test_it_is_a_turn_that_the_turned_images_differ_by():
     upright = SEEN["png exif 1"]
     np.testing.assert_array_equal(SEEN["png exif 6"], np.rot90(upright, -1))
     np.testing.assert_array_equal(SEEN["png exif 3"], upright[::-1, ::-1])
+
+
+# What Pillow by its own words reads otherwise than viewers do.
+BETTER = {
+    "jpeg xmp in single quotes": (
+        xmp("='6'"),
+        SEEN["jpeg xmp"],
+    ),
+    "png xmp in single quotes": (
+        with_chunk(
+            saved(PHOTO, "PNG"),
+            b"iTXt",
+            b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>",
+        ),
+        SEEN["png exif 6"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BETTER)
+def test_where_viewers_know_better_than_pillow(name):
+    data, expected = BETTER[name]
+    np.testing.assert_array_equal(decode_picture(data), expected)
+    np.testing.assert_array_equal(np.asarray(pillow_decoder.read_image(data)), expected)
+    assert read_size(data)[1:] == expected.shape[:2]
 
 
 def test_heic_where_it_can_be_read():

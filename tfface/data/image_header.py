@@ -27,11 +27,16 @@ _METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap")
 _TURNS = (
     (b"\x01\x12", (b"\x01\x12\0\x03\0\0\0\x01\0\x01",)),
     (b"\x12\x01", (b"\x12\x01\x03\0\x01\0\0\0\x01\0",)),
-    (b"tiff:Orientation", (b'tiff:Orientation="1"', b"tiff:Orientation>1<")),
+    (
+        b"tiff:Orientation",
+        (b'tiff:Orientation="1"', b"tiff:Orientation='1'", b"tiff:Orientation>1<"),
+    ),
 )
 # What makes a PNG more than pixels of a color: transparency, a turn, an animation.
 _PNG_EXTRAS = frozenset({b"tRNS", b"eXIf", b"acTL"})
 _PNG_TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
+# Texts that may tell of a turn: XMP, and Exif as ImageMagick writes it.
+_PNG_METADATA = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 
 # How files begin, and what they are: of images that are read, ...
 _BEGINNINGS = (
@@ -197,7 +202,7 @@ def _png_suits(encoded: bytes) -> bool:
         length, kind = struct.unpack_from(">I4s", encoded, place)
         if kind in _PNG_EXTRAS:
             return False
-        if kind in _PNG_TEXTS and b"XML:com.adobe.xmp" in encoded[place + 8 : place + 8 + 40]:
+        if kind in _PNG_TEXTS and encoded.startswith(_PNG_METADATA, place + 8):
             return False
         place += 12 + length
     return True

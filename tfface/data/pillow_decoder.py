@@ -4,6 +4,7 @@ What TensorFlow decodes as well, and faster, `images` leaves to it.
 """
 
 import io
+import re
 import warnings
 from functools import cache
 
@@ -42,6 +43,11 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 _UNREAD = "a {} image, which is not read here: convert it to JPEG or PNG"
 # Tags of a TIFF.
 _SUBFILE_TYPE, _DNG_VERSION = 254, 50706
+
+# Pillow itself knows double quotes only.
+_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>\s*)([1-8])""")
+# Formats with a way of their own to say how a picture is turned, which counts.
+_TURNED_OTHERWISE = {"TIFF", "HEIF", "AVIF"}
 
 # Of photos that are read all the same.
 warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -189,7 +195,12 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int | None:
     try:
-        return image.getexif().get(ExifTags.Base.Orientation)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
     # An unreadable tag is none: the picture itself is fine.
     except Exception:
         return None
+    if orientation is not None or image.format in _TURNED_OTHERWISE:
+        return orientation
+    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
+    found = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    return found and int(found[1])
