@@ -1,6 +1,7 @@
 """One decoder: whatever the format, every path sees the pixels that a viewer shows."""
 
 import io
+import re
 import struct
 import sys
 import zlib
@@ -24,6 +25,7 @@ from tfface.data.images import (
 )
 from tfface.data.pillow_decoder import read_size
 from tfface.data.reencoding import reencoder
+from tfface.errors import InputError
 
 HEIGHT, WIDTH = 24, 40
 PHOTO = Image.fromarray(pixels(5, WIDTH)[:HEIGHT])
@@ -85,6 +87,20 @@ def exif_as_text(kind: bytes) -> bytes:
     return with_chunk(saved(PHOTO, "PNG"), kind, b"Raw profile type exif" + content)
 
 
+def os2_bmp() -> bytes:
+    """A BMP of the oldest kind, whose header has 12 bytes and a size of 16 bits."""
+    data = np.asarray(PHOTO)[::-1, :, ::-1].tobytes()
+    header = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 24)
+    return b"BM" + struct.pack("<IHHI", 26 + len(data), 0, 0, 26) + header + data
+
+
+def retagged(tiff: bytes, tag: int, old: int, new: int) -> bytes:
+    """A TIFF with another value of a tag."""
+    entry = struct.pack("<HHI", tag, 3, 1)
+    assert tiff.count(entry + struct.pack("<H", old)) == 1
+    return tiff.replace(entry + struct.pack("<H", old), entry + struct.pack("<H", new))
+
+
 def xmp(text: str) -> bytes:
     body = b"http://ns.adobe.com/xap/1.0/\0" + f"<x tiff:Orientation{text}/>".encode()
     segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
@@ -101,10 +117,10 @@ def exif_behind_the_tables() -> bytes:
     return rest[:scan] + image[start:stop] + rest[scan:]
 
 
-def bit_field_bmp(masks: tuple[int, ...]) -> bytes:
+def bit_field_bmp(masks: tuple[int, ...], image: Image.Image = PHOTO) -> bytes:
     """A 32-bit BMP that says itself where its colors lie, as GIMP writes it."""
     shifts = [(mask & -mask).bit_length() - 1 for mask in masks]
-    channels = np.asarray(PHOTO.convert("RGBA")).astype(np.uint32)[::-1]
+    channels = np.asarray(image.convert("RGBA")).astype(np.uint32)[::-1]
     data = sum(channels[..., i] << shift for i, shift in enumerate(shifts)).astype("<u4").tobytes()
     header = struct.pack("<IiiHHIIiiII", 124, WIDTH, HEIGHT, 1, 32, 3, len(data), 1, 1, 0, 0)
     header += struct.pack("<4I", *masks) + b"\0" * (124 - len(header) - 16)
@@ -160,6 +176,7 @@ IMAGES = {
     "bmp 32 bits": saved(PHOTO.convert("RGBA"), "BMP"),
     "bmp abgr": bit_field_bmp((0xFF000000, 0xFF0000, 0xFF00, 0xFF)),
     "bmp rgba": bit_field_bmp((0xFF, 0xFF00, 0xFF0000, 0xFF000000)),
+    "bmp of os/2": os2_bmp(),
     "webp": saved(PHOTO, "WEBP"),
     "webp alpha": saved(with_alpha(), "WEBP", lossless=True),
     "webp exif": turned("WEBP", 8, lossless=True),
@@ -172,6 +189,7 @@ IMAGES = {
     "tiff cmyk": saved(PHOTO.convert("CMYK"), "TIFF"),
     "tiff 16 bits": saved(Image.fromarray(DEEP[..., 0]), "TIFF"),
     "jpeg 2000": saved(PHOTO, "JPEG2000"),
+    "jpeg 2000 16 bits": saved(Image.fromarray(DEEP[..., 0]), "JPEG2000"),
     "ppm": saved(PHOTO, "PPM"),
     "pgm 16 bits": saved(Image.fromarray(DEEP[..., 0]), "PPM"),
 }
@@ -272,6 +290,7 @@ def test_it_is_a_turn_that_the_turned_images_differ_by():
 
 
 # What Pillow by its own words reads otherwise than viewers do.
+GREY = np.dstack([DEEP[..., 0] >> 8] * 3)
 BETTER = {
     "jpeg xmp in single quotes": (
         xmp("='6'"),
@@ -285,6 +304,25 @@ BETTER = {
         ),
         SEEN["png exif 6"],
     ),
+    "tiff 16 bits white is zero": (
+        retagged(saved(Image.fromarray(65535 - DEEP[..., 0]), "TIFF"), 262, 1, 0),
+        GREY,
+    ),
+    "bmp with alpha of zero": (
+        bit_field_bmp(
+            (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+            Image.fromarray(np.dstack([np.asarray(PHOTO), np.zeros_like(ALPHA)])),
+        ),
+        np.asarray(PHOTO),
+    ),
+    "bmp with alpha": (
+        bit_field_bmp((0xFF0000, 0xFF00, 0xFF, 0xFF000000), with_alpha()),
+        SEEN["png alpha"],
+    ),
+    "png 16 bits transparent": (
+        with_chunk(png16(1), b"tRNS", struct.pack(">H", DEEP[3, 3, 0])),
+        np.where((DEEP[..., 0] == DEEP[3, 3, 0])[..., None], 255, GREY),
+    ),
 }
 
 
@@ -294,6 +332,46 @@ def test_where_viewers_know_better_than_pillow(name):
     np.testing.assert_array_equal(decode_picture(data), expected)
     np.testing.assert_array_equal(np.asarray(pillow_decoder.read_image(data)), expected)
     assert read_size(data)[1:] == expected.shape[:2]
+
+
+def of_16_bits(jpeg_2000: bytes) -> bytes:
+    """A JPEG 2000 in color whose header says 16 bits, which Pillow doesn't write."""
+    eight = b"\0\x03" + b"\x07\x01\x01" * 3
+    assert jpeg_2000.count(eight) == 1
+    return jpeg_2000.replace(eight, b"\0\x03" + b"\x0f\x01\x01" * 3)
+
+
+def without_palette() -> bytes:
+    png = saved(PALETTE, "PNG")
+    start = png.index(b"PLTE") - 4
+    return png[:start] + png[start + 12 + struct.unpack_from(">I", png, start)[0] :]
+
+
+TIFF_32_BITS = saved(Image.fromarray(np.asarray(PHOTO)[..., 0].astype(np.int32)), "TIFF")
+UNREAD = {
+    "tiff 32 bits": (TIFF_32_BITS, "its pixels have 32 bits; save it with 8 or 16 bits"),
+    "tiff 32 bits without a sign": (
+        retagged(TIFF_32_BITS, 339, 2, 1),
+        "its pixels have 32 bits; save it with 8 or 16 bits",
+    ),
+    "jpeg 2000 color 16 bits": (
+        of_16_bits(saved(PHOTO, "JPEG2000")),
+        "a JPEG 2000 image in color of more than 8 bits; save it with 8",
+    ),
+    "jpeg 2000 color 16 bits bare": (
+        of_16_bits(saved(PHOTO, "JPEG2000", no_jp2=True)),
+        "a JPEG 2000 image in color of more than 8 bits; save it with 8",
+    ),
+    "png without its palette": (without_palette(), "the image data are damaged or truncated"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_would_be_read_wrong_is_refused(name):
+    data, reason = UNREAD[name]
+    assert undecodable_reason(data) == reason
+    with pytest.raises(InputError, match=f"^{re.escape(reason)}$"):
+        pillow_decoder.read_image(data)
 
 
 def test_heic_where_it_can_be_read():

@@ -37,6 +37,7 @@ _PNG_EXTRAS = frozenset({b"tRNS", b"eXIf", b"acTL"})
 _PNG_TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
 # Texts that may tell of a turn: XMP, and Exif as ImageMagick writes it.
 _PNG_METADATA = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
+_OS2_HEADER_BYTES = 12
 
 # How files begin, and what they are: of images that are read, ...
 _BEGINNINGS = (
@@ -144,6 +145,9 @@ def _read(encoded: bytes) -> Header | None:
         width, height = struct.unpack_from(">II", encoded, 16)
         return Header("PNG", height, width, _png_suits(encoded))
     if encoded.startswith(b"BM"):
+        if struct.unpack_from("<I", encoded, 14)[0] == _OS2_HEADER_BYTES:
+            width, height = struct.unpack_from("<HH", encoded, 18)
+            return Header("BMP", height, width, False)
         # Rows that go down and not up are told by a negative height.
         width, height = struct.unpack_from("<ii", encoded, 18)
         depth, compression = struct.unpack_from("<HI", encoded, 28)

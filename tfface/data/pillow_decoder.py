@@ -42,12 +42,16 @@ _UPRIGHT = {
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _UNREAD = "a {} image, which is not read here: convert it to JPEG or PNG"
 # Tags of a TIFF.
-_SUBFILE_TYPE, _DNG_VERSION = 254, 50706
+_SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
+_WHITE_IS_ZERO = 0
+_32_BITS = "its pixels have 32 bits; save it with 8 or 16 bits"
 
 # Pillow itself knows double quotes only.
 _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>\s*)([1-8])""")
 # Formats with a way of their own to say how a picture is turned, which counts.
 _TURNED_OTHERWISE = {"TIFF", "HEIF", "AVIF"}
+# How the pixels of a JPEG 2000 begin: the markers SOC and SIZ.
+_JPEG_2000_PIXELS = b"\xff\x4f\xff\x51"
 
 # Of photos that are read all the same.
 warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -73,6 +77,8 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
             if _is_raw(image, encoded):
                 raise InputError(_UNREAD.format("raw"))
             check_effort(encoded, image.height, image.width, most_pixels)
+            if image.format == "JPEG2000" and _is_deep_color(encoded):
+                raise InputError("a JPEG 2000 image in color of more than 8 bits; save it with 8")
             image.load()
             turn = _UPRIGHT.get(_orientation(image))
             image = _as_rgb(image)
@@ -83,6 +89,9 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
         raise InputError(why_no_image(encoded)) from None
     except Image.DecompressionBombError:
         raise InputError(f"claims to have more than {MOST_PIXELS:,} pixels") from None
+    # It has no words that would help.
+    except AssertionError:
+        raise InputError(why_no_image(encoded)) from None
     # Damaged files make decoders raise anything.
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -171,6 +180,18 @@ def _is_raw(image: Image.Image, encoded: bytes) -> bool:
     return encoded[8:10] == b"CR" or _DNG_VERSION in tags or bool(tags.get(_SUBFILE_TYPE, 0) & 1)
 
 
+def _is_deep_color(encoded: bytes) -> bool:
+    """Whether a JPEG 2000 has several channels and more than 8 bits in one of them.
+
+    Of those Pillow makes the brightest values black: it rounds them up beyond 255.
+    """
+    # Behind the markers: 36 bytes, the number of channels, and three bytes for each, of which the
+    # first has the number of bits less one, and a sign.
+    header = encoded.partition(_JPEG_2000_PIXELS)[2][36:]
+    channels = int.from_bytes(header[:2])
+    return channels > 1 and any((byte & 0x7F) + 1 > 8 for byte in header[2 : 2 + 3 * channels : 3])
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -179,6 +200,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise InputError("its pixels are floating-point numbers; save it with 8 or 16 bits")
     if image.has_transparency_data:
+        # As viewers do: many programs leave the fourth byte of a BMP at zero.
+        if image.format == "BMP" and image.getchannel("A").getextrema() == (0, 0):
+            return image.convert("RGB")
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(ground, image).convert("RGB")
@@ -186,11 +210,22 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    # However small its values: what is white among them, nothing says.
+    if tags.get(_BITS) == (32,):
+        raise InputError(_32_BITS)
     pixels = np.asarray(image)
     if pixels.min() < 0 or pixels.max() > 65535:
-        raise InputError("its pixels have 32 bits; save it with 8 or 16 bits")
+        raise InputError(_32_BITS)
     # As Pillow itself does where there are three colors of 16 bits.
-    return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
+    upper = (pixels >> 8).astype(np.uint8)
+    # Pillow turns them over with 8 bits only.
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        upper = 255 - upper
+    # The one value that a PNG says to be transparent.
+    if "transparency" in image.info:
+        upper[pixels == image.info["transparency"]] = 255
+    return Image.fromarray(upper).convert("RGB")
 
 
 def _orientation(image: Image.Image) -> int | None:
