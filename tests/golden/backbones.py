@@ -21,6 +21,8 @@ LARGE = (
     "wide_resnet101_2",
 )
 _MAX_PARAMETERS = 30_000_000
+# Deeper ones of a family whose first one is in the default tier: in the slow tier.
+DEEPER = tuple(f"efficientnet_{family}{depth}" for family in ("b", "v2_b") for depth in (1, 2, 3))
 # Image sizes of networks that do not take 32 pixels.
 _SIZES = {"inception_resnet_v1": 75}
 _NUM_ENTRIES = 6
@@ -32,11 +34,11 @@ _LOWEST_GAMMA = {"efficientnet_b": 0.55, "efficientnet_v2": 0.25, "": 0.5}
 
 def small() -> dict:
     """Pins all others; a new backbone is included as soon as it is in the package's table."""
-    return _pin([name for name in internals.backbone_names() if name not in LARGE])
+    return _pin([name for name in internals.backbone_names() if name not in (*LARGE, *DEEPER)])
 
 
 def large() -> dict:
-    return _pin(LARGE)
+    return _pin((*LARGE, *DEEPER))
 
 
 def _pin(names) -> dict:
