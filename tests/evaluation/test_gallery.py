@@ -202,7 +202,7 @@ def test_a_writer_that_fails_loses_nothing(folder, people, tmp_path, monkeypatch
     before = read_gallery(folder).faces
 
     def full(self, path):
-        path.with_name("." + path.name + "-x.partial.faiss").write_bytes(b"half")
+        path.with_name(".tfface-0a_b1c2d.partial.faiss").write_bytes(b"half")
         raise InputError(f"{path}: can't be written: No space left on device")
 
     with monkeypatch.context() as patched:
@@ -256,6 +256,58 @@ def test_where_a_gallery_can_not_be_built(folder, people, tmp_path):
     with pytest.raises(InputError, match=r"ann\.jpg: not an image"):
         build_gallery(PixelEmbedder(), bad, tmp_path / "never")
     assert not (tmp_path / "never").exists()
+
+
+FOREIGN = ("index-2024010112.faiss", "faces-20240101.csv", ".gallery.json-x.partial")
+
+
+def test_files_of_others_are_never_deleted(folder, people, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in FOREIGN:
+        (other / name).write_text("mine")
+    with pytest.raises(InputError, match="holds other files; give a new folder"):
+        build_gallery(PixelEmbedder(), people, other)
+    assert sorted(os.listdir(other)) == sorted(FOREIGN)
+
+    for name in (*FOREIGN, "index-999999.faiss"):
+        (folder / name).write_text("mine")
+    remove_from_gallery(["person01"], folder)
+    add_to_gallery(PixelEmbedder(), people, folder)
+    assert sorted(os.listdir(folder)) == sorted(
+        [*FOREIGN, "index-999999.faiss", "faces-000003.csv", "gallery.json", "index-000003.faiss"]
+    )
+
+
+def test_a_damaged_gallery_keeps_what_a_killed_writer_left(folder):
+    left = folder / "index-000002.faiss"
+    left.write_text("whole, but not yet in gallery.json")
+    (folder / "index-000001.faiss").unlink()
+    with pytest.raises(InputError, match=r"index-000001\.faiss: can't be read"):
+        remove_from_gallery(["person01"], folder)
+    assert left.exists()
+
+
+def test_a_gallery_without_its_manifest_is_not_replaced(folder, people):
+    (folder / "gallery.json").unlink()
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with pytest.raises(InputError, match=r"holds a gallery that has lost its gallery\.json: "):
+        build_gallery(PixelEmbedder(), people, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_build_that_fails_leaves_an_empty_folder(people, tmp_path, monkeypatch):
+    def full(folder, manifest):
+        raise InputError(f"{folder}: can't be written: No space left on device")
+
+    (tmp_path / "gallery").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("tfface.evaluation.gallery_folder.write_json", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            build_gallery(PixelEmbedder(), people, tmp_path / "gallery")
+    assert os.listdir(tmp_path / "gallery") == []
+    build_gallery(PixelEmbedder(), people, tmp_path / "gallery")
+    assert len(os.listdir(tmp_path / "gallery")) == 3
 
 
 def test_no_gallery(tmp_path):

@@ -7,7 +7,11 @@
 
 Every change writes both files anew under the next number, then replaces gallery.json, then deletes
 the old files. So whenever a writer is killed, gallery.json names files that are whole: those of
-before the change, or those of after it. The next writer deletes those that it doesn't name.
+before the change, or those of after it. The next writer deletes those of the change that was
+stopped, and no others: a user may keep files of such names there.
+
+Until a first gallery.json is there, `.tfface-building` tells the files of a killed build, which the
+next one may replace, from those of a gallery that has lost its gallery.json.
 """
 
 import csv
@@ -29,11 +33,9 @@ MANIFEST = "gallery.json"
 KINDS = ("flat", "hnsw")
 _VERSION = 1
 _COLUMNS = ("name", "image", "sha256")
-# Files of any change, and what `replacing` calls them until they are whole.
-_OURS = re.compile(
-    r"(index-\d{6,}\.faiss|faces-\d{6,}\.csv)"
-    r"|\.(tfface|index-\d{6,}\.faiss|faces-\d{6,}\.csv|gallery\.json)-\w+\.partial.*"
-)
+_BUILDING = ".tfface-building"
+# What `replacing` calls files until they are whole.
+_TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.faiss|\.csv|\.json)")
 # A reader that finds files gone looks again, for a writer may have replaced them.
 _READS = 5
 
@@ -99,12 +101,16 @@ def new_gallery(folder: Path) -> Iterator[None]:
             raise InputError(
                 f"{folder}: holds a gallery already: add to it, or build another one elsewhere"
             )
-        _clean(folder, keep=[])
-        if any(folder.iterdir()):
-            raise InputError(f"{folder}: holds other files; give a new folder")
+        _check_empty(folder)
+        _delete(folder, _file_names(1))
+        (folder / _BUILDING).touch()
         try:
             yield
         finally:
+            if not (folder / MANIFEST).exists():
+                _delete(folder, _file_names(1))
+            # Last, so that a process that is killed here leaves nothing that can't be told apart.
+            (folder / _BUILDING).unlink(missing_ok=True)
             if not existed and not any(folder.iterdir()):
                 folder.rmdir()
 
@@ -119,8 +125,12 @@ def changing_gallery(folder: Path) -> Iterator[Gallery]:
     _read_manifest(folder)
     with locked(folder):
         manifest = _read_manifest(folder)
-        _clean(folder, keep=_names(manifest))
-        yield _read_files(folder, manifest)
+        gallery = _read_files(folder, manifest)
+        # Of a writer that was killed after it replaced gallery.json, or before.
+        _delete(folder, _file_names(gallery.generation - 1))
+        _delete(folder, _file_names(gallery.generation + 1))
+        (folder / _BUILDING).unlink(missing_ok=True)
+        yield gallery
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
@@ -129,7 +139,7 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
     Raises InputError: it can't be written.
     """
     generation = gallery.generation + 1
-    index, faces = folder / f"index-{generation:06}.faiss", folder / f"faces-{generation:06}.csv"
+    index, faces = (folder / name for name in _file_names(generation))
     gallery.index.write(index)
     _write_faces(faces, gallery.faces)
     manifest = {
@@ -144,18 +154,38 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
         "files": [_described(path) for path in (index, faces)],
     }
     write_json(folder / MANIFEST, manifest)
-    _clean(folder, keep=_names(manifest))
+    _delete(folder, _file_names(gallery.generation))
 
 
-def _clean(folder: Path, keep: list[str]) -> None:
-    """Deletes what earlier generations and killed writers left."""
+def _check_empty(folder: Path) -> None:
+    """Raises InputError: a folder holds more than what a killed build left."""
+    names = {path.name for path in folder.iterdir()}
+    others = {name for name in names if not _TEMPORARY.fullmatch(name)}
+    if _BUILDING in names:
+        others -= {_BUILDING, *_file_names(1)}
+    for name in sorted(others):
+        number = re.fullmatch(r"index-(\d{6,})\.faiss", name)
+        if number and f"faces-{number[1]}.csv" in others:
+            raise InputError(
+                f"{folder}: holds a gallery that has lost its {MANIFEST}: restore that file from a "
+                "copy, or build another gallery elsewhere"
+            )
+    if others:
+        raise InputError(f"{folder}: holds other files; give a new folder")
+
+
+def _delete(folder: Path, names: list[str]) -> None:
+    """Deletes files of a generation, and what killed writers left half written."""
     for path in list(folder.iterdir()):
-        if _OURS.fullmatch(path.name) and path.name not in keep:
+        if path.name in names or _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
-def _names(manifest: dict) -> list[str]:
-    return [file["file"] for file in manifest["files"]]
+def _file_names(generation: int) -> list[str]:
+    """Index and faces; there is no generation 0."""
+    if generation < 1:
+        return []
+    return [f"index-{generation:06}.faiss", f"faces-{generation:06}.csv"]
 
 
 def _described(path: Path) -> dict:
@@ -197,21 +227,21 @@ def _is_sound(manifest: object) -> bool:
     files = manifest["files"]
     return (
         manifest["index"] in KINDS
+        and manifest["generation"] >= 1
         and len(files) == 2
         and all(
             isinstance(file, dict)
-            and isinstance(file.get("file"), str)
             # Nothing outside of the folder, and nothing but the gallery's own files.
-            and _OURS.fullmatch(file["file"])
+            and file.get("file") == name
             and isinstance(file.get("bytes"), int)
             and isinstance(file.get("sha256"), str)
-            for file in files
+            for file, name in zip(files, _file_names(manifest["generation"]), strict=True)
         )
     )
 
 
 def _read_files(folder: Path, manifest: dict) -> Gallery:
-    index_path, faces_path = (folder / name for name in _names(manifest))
+    index_path, faces_path = (folder / file["file"] for file in manifest["files"])
     for file in manifest["files"]:
         path = folder / file["file"]
         try:
