@@ -69,6 +69,21 @@ def test_a_link_that_leads_nowhere(tmp_path):
         FolderSource(tmp_path)
 
 
+@pytest.mark.parametrize("link", ["zoe", "ann/more"])
+def test_a_folder_that_is_a_link_that_leads_nowhere(tmp_path, link):
+    write_folder(tmp_path, {"ann": 1})
+    (tmp_path / link).symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=rf"{link}: a link that leads nowhere"):
+        FolderSource(tmp_path)
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    write_folder(tmp_path, {"ann": 1})
+    os.mkfifo(tmp_path / "ann/pipe.jpg")
+    with pytest.raises(InputError, match=r"ann/pipe\.jpg: no regular file"):
+        FolderSource(tmp_path)
+
+
 def test_images_without_an_identity(tmp_path):
     write_folder(tmp_path, {"ann": 1})
     (tmp_path / "b.jpg").write_bytes(b"")

@@ -40,8 +40,8 @@ class FolderSource(ImageFiles):
     Hidden files and folders, those of the system (`@eaDir`, `Thumbs.db`), and the contact sheets
     that our tools draw, are passed over, and so are files that are no images, which a warning
     counts; symbolic links are followed. No image is left out in silence: any other one directly in
-    `path`, one of a format that isn't read, and an identity without images are errors. So is a
-    folder that lies one level above that of the people (`level_check`).
+    `path`, one of a format that isn't read, a link that leads nowhere, and an identity without
+    images are errors. So is a folder that lies one level above that of the people (`level_check`).
 
     Where images lie in sub-folders of their identity's folder, the attribute `subfolder` says in
     which; of deeper ones, the uppermost. It is "" for images that lie in none.
@@ -88,6 +88,7 @@ class FolderSource(ImageFiles):
 def _identity_folders(path: Path) -> list[bytes]:
     folders, images = [], []
     for entry in visible_entries(os.fsencode(path)):
+        _check_link(entry)
         if entry.is_dir():
             folders.append(entry.path)
         elif _is_image(entry):
@@ -146,12 +147,19 @@ def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
     return {SUBFOLDER: np.array(found, object)} if any(found) else {}
 
 
+def _check_link(entry: os.DirEntry) -> None:
+    """Raises InputError: a dead link. Who it led to, or what to, is not known any more."""
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        raise InputError(f"{os.fsdecode(entry.path)}: a link that leads nowhere")
+
+
 def _is_image(entry: os.DirEntry) -> bool:
     """Whether a file is an image. Raises InputError: one that isn't read here, or a dead link."""
+    _check_link(entry)
     if not is_image(entry):
         return False
     if not entry.is_file():
-        raise InputError(f"{os.fsdecode(entry.path)}: a link that leads nowhere")
+        raise InputError(f"{os.fsdecode(entry.path)}: no regular file")
     ending = extension(entry.name)
     if ending not in EXTENSIONS:
         if ending in UNREAD_EXTENSIONS:
