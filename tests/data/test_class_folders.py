@@ -57,5 +57,5 @@ def test_records_that_say_little_of_where_they_came_from():
 def test_an_output_in_the_source(tmp_path):
     check_output([tmp_path / "a"], tmp_path / "b")
     check_output([], tmp_path / "b")
-    with pytest.raises(InputError, match="where its images would be taken for those of a person"):
+    with pytest.raises(InputError, match="where its files would be taken for those of a person"):
         check_output([tmp_path], tmp_path / "out")

@@ -389,6 +389,17 @@ def test_identities_to_leave_out(faces, tmp_path):
         convert([str(faces)], tmp_path / "out", exclude_file=people)
 
 
+def test_an_output_in_the_source(faces, tmp_path):
+    before = sorted(faces.iterdir())
+    for source in (str(faces), f"{{source: folder, path: {faces}}}"):
+        with pytest.raises(InputError, match=r"out: lies in .*choose an output folder elsewhere"):
+            convert([source], faces / "out")
+    assert sorted(faces.iterdir()) == before
+    # Other sources read the files that they name alone.
+    convert([str(faces)], tmp_path / "one")
+    convert([str(tmp_path / "one")], tmp_path / "one" / "again")
+
+
 def test_identities_from_a_file(faces, tmp_path):
     people = tmp_path / "people.txt"
     people.write_text("3\nbob\t9\ndora 2\t7\nann 3\n")

@@ -47,7 +47,7 @@ def check_output(sources: Iterable[Path], output: Path) -> None:
     for source in sources:
         if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
             raise InputError(
-                f"{output}: lies in {source}, where its images would be taken for those of a "
+                f"{output}: lies in {source}, where its files would be taken for those of a "
                 "person: choose an output folder elsewhere"
             )
 

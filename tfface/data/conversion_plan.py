@@ -23,6 +23,8 @@ from tfface.errors import InputError
 _VERSION = 2
 _IMAGES_PER_SHARD = 2048
 _MOST_SHARDS = 256
+# Sources that list folders; the others read files that are named, and nothing beside these.
+_LISTING = ("folder", "kface", "split", "union")
 _CHUNK_IMAGES, _CHUNK_BYTES = 128, 4 << 20
 
 
@@ -32,6 +34,7 @@ class Pool:
     Attributes:
         formats: of each source.
         sources: opened.
+        listed_paths: the folders in which any further file would be found.
         starts: int64 [sources + 1]: the number of each source's first image.
         first_labels: int64 [sources + 1]: the position of each source's first identity.
         identities: of all sources, those that are left out too.
@@ -51,6 +54,9 @@ class Pool:
         opened = [open_source(argument, format) for argument in arguments]
         _check_apart(opened)
         self.formats = [format for format, _, _ in opened]
+        self.listed_paths = [
+            path for format, _, paths in opened if format in _LISTING for path in paths
+        ]
         self.sources = [source for _, source, _ in opened]
         self.identities = [identity for source in self.sources for identity in source.identities]
         if len(set(self.identities)) < len(self.identities):

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tfface.data import dataset_folder
+from tfface.data.class_folders import check_output
 from tfface.data.conversion_plan import (
     Plan,
     Pool,
@@ -90,6 +91,7 @@ def convert(
         far as 20), `output` holds something else or is in use, or can't be written.
     """
     pool = Pool(sources, format)
+    check_output(pool.listed_paths, output)
     choose_identities(pool, identities_file, exclude_file)
     settings = settings_of(
         pool,
