@@ -367,7 +367,9 @@ def test_list_images(tmp_path):
     assert faces_of_files([one], "?").image_names[0] == str(one)
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("x")
+    os.mkfifo(tmp_path / "pipe.jpg")
     for path, message in (
+        ("pipe.jpg", r"pipe\.jpg: no regular file; give an image or a folder"),
         ("empty", r"empty: no image \(JPEG, PNG, BMP, .* or PPM\) in it"),
         ("none.jpg", r"none\.jpg: no such file or folder"),
         ("note.txt", r"note\.txt: not an image that can be read"),

@@ -208,6 +208,9 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
             files += [path / os.fsdecode(name) for name in below]
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
+        elif not path.is_file():
+            # A pipe would keep who reads it waiting forever.
+            raise InputError(f"{path}: no regular file; give an image or a folder")
         elif path.name == CONTACT_SHEET_FILE:
             raise InputError(f"{path}: a tool's sheet of many pictures, no image of a person")
         elif not is_read(kind_of_file(path)):
