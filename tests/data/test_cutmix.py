@@ -173,7 +173,11 @@ def test_its_own_output_is_no_source(faces, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"per_class": 0}, "per class 0: must be 1 or more"),
+        ({"per_class": 0}, "per class 0: must be a whole number from 1 to 1,000,000"),
+        (
+            {"per_class": 10**20},
+            r"per class 1(0{20}): must be a whole number from 1 to 1,000,000",
+        ),
         ({"area": (0.5, 0.2)}, r"area 0\.5 0\.2: must ascend, above 0 and below 1"),
         ({"format": "gif"}, "format 'gif': must be one of jpeg, png"),
     ],

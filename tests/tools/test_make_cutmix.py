@@ -45,3 +45,8 @@ def test_per_class_is_required(capsys):
     with pytest.raises(SystemExit, match="2"):
         make_cutmix.main(["faces", "out"])
     assert "--per-class" in capsys.readouterr().err
+
+
+def test_per_class_has_a_limit():
+    with pytest.raises(InputError, match="must be a whole number from 1 to 1,000,000"):
+        make_cutmix.main(["faces", "out", "--per-class", "99999999999999999999"])

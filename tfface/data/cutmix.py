@@ -19,6 +19,7 @@ from tfface.errors import InputError
 from tfface.files import check_writable, locked
 from tfface.report.contact_sheet import CONTACT_SHEET_FILE, draw_contact_sheet, side_by_side
 
+_MOST_PER_CLASS = 1_000_000
 # New images are called so, with a number.
 _PREFIX = "cutmix_"
 _MOST_SHOWN = 60
@@ -31,7 +32,7 @@ class CutMixOptions:
     """How new images are made.
 
     Attributes:
-        per_class: new images of each person, above 0.
+        per_class: new images of each person, 1 to 1,000,000.
         area: (low, high), a patch's share of the image, within (0, 1).
         with_originals: the output holds the source's images, too.
         format: of new images, `jpeg` or `png`.
@@ -46,8 +47,10 @@ class CutMixOptions:
     seed: int = 0
 
     def __post_init__(self):
-        if self.per_class < 1:
-            raise InputError(f"per class {self.per_class}: must be 1 or more")
+        if not 1 <= self.per_class <= _MOST_PER_CLASS:
+            raise InputError(
+                f"per class {self.per_class}: must be a whole number from 1 to {_MOST_PER_CLASS:,}"
+            )
         low, high = self.area
         if not 0 < low <= high < 1:
             raise InputError(f"area {low:g} {high:g}: must ascend, above 0 and below 1")

@@ -62,3 +62,9 @@ def test_what_can_not_be_opened(faces, monkeypatch, argument, format, message):
     monkeypatch.chdir(faces.parent)
     with pytest.raises(InputError, match=message):
         open_source(argument, format)
+
+
+def test_more_drawn_faces_than_can_be_counted():
+    source = "{source: synthetic, num_identities: 2, images_per_identity: 99999999999}"
+    with pytest.raises(InputError, match="images_per_identity: must be 100,000,000 images at most"):
+        open_source(source)

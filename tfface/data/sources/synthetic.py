@@ -12,8 +12,10 @@ from tfface.data.dataset_folder import Identity
 from tfface.data.records import Record
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.data.synthetic import render_face, render_faces
+from tfface.errors import InputError
 
 _JPEG_QUALITY = 95
+_MOST_IMAGES = 100_000_000
 
 
 class SyntheticSource(ImageSource):
@@ -27,6 +29,7 @@ class SyntheticSource(ImageSource):
         size: pixels, height and width.
         seed: another seed gives other people.
         name: what to call this source in `Identity.source`.
+    Raises InputError: there would be more than 100,000,000 images.
     """
 
     def __init__(
@@ -38,6 +41,11 @@ class SyntheticSource(ImageSource):
         *,
         name: str | None = None,
     ):
+        if num_identities * images_per_identity > _MOST_IMAGES:
+            raise InputError(
+                f"synthetic: {num_identities:,} num_identities of {images_per_identity:,} "
+                f"images_per_identity: must be {_MOST_IMAGES:,} images at most"
+            )
         self._images_per_identity = images_per_identity
         self._size = size
         self._seed = seed
