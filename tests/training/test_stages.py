@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.training.recipes import load_tiny
+from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.recognizer import build_recognizer
 
@@ -163,3 +164,18 @@ class TestClipping:
             np.testing.assert_allclose(norm, 0.01, rtol=1e-3)
         else:
             assert norm > 0.02
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.stages.1.optimizer.learning_rate=1e39", "learning_rate: .*1000000"),
+        ("training.stages.1.optimizer.learning_rate=0", "learning_rate: .*greater than 0"),
+        (f"model.backbone.channels={[8] * 500}", "channels: .*32"),
+        (f"model.backbone={{name: simple_cnn, channels: {[8] * 33}}}", "channels: .*32"),
+    ],
+)
+def test_values_that_no_model_can_have(tmp_path, override, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_tiny(tmp_path, override)
+    assert "\n" not in str(caught.value)

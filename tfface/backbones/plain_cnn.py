@@ -13,7 +13,7 @@ Channels = Annotated[int, Field(ge=1)]
 
 
 def plain_cnn(
-    channels: Annotated[list[Channels], Field(min_length=1)] = (32, 64, 128, 192),
+    channels: Annotated[list[Channels], Field(min_length=1, max_length=32)] = (32, 64, 128, 192),
     *,
     image_size: tuple[int, int],
     weights: str | None = None,

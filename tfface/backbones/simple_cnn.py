@@ -14,7 +14,7 @@ Channels = Annotated[int, Field(ge=1)]
 
 
 def simple_cnn(
-    channels: Annotated[list[Channels], Field(min_length=1)] = (8, 16, 32, 64, 128),
+    channels: Annotated[list[Channels], Field(min_length=1, max_length=32)] = (8, 16, 32, 64, 128),
     *,
     image_size: tuple[int, int],
     weights: str | None = None,

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from tfface.kernels import updates
 
-LearningRate = Annotated[float, Field(gt=0)]
+# Beyond it are typing errors, and soon what a 32-bit number can't hold.
+LearningRate = Annotated[float, Field(gt=0, le=1e6)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
