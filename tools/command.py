@@ -77,6 +77,9 @@ def path_text(text: str) -> str:
 DATA_DIR = path(os.environ.get("TFFACE_DATA", "data"))
 
 
+# A disk, a quota or the size that a file may have.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 # Notes that TensorFlow prints before its log level is in force, its word for "no GPU here", and
@@ -208,13 +211,22 @@ def warn(text: str) -> None:
     say(f"warning: {text}", file=sys.stderr)
 
 
+def _give_up_stdout() -> None:
+    """Lets what is still to be written lead nowhere; else it would fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run(main: Callable[[], None]) -> None:
     """Calls a tool's `main` and exits: 0 when it returns, 2 with one line when the input is bad."""
     from tfface.parent_process import end_with_parent
 
     end_with_parent()
     try:
-        main()
+        try:
+            main()
+        finally:
+            # What can't be written shall be found out here, not at the interpreter's end.
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -231,9 +243,14 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         sys.exit(141)
     except OSError as error:
+        if error.errno in _FULL:
+            _give_up_stdout()
+            where = shown(os.fsdecode(error.filename)) if error.filename else "output"
+            print(f"error: {where}: can't be written: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         # A path that can't be looked up at all; whatever else is wrong with files is said by who
         # reads or writes them.
         if error.errno != errno.ENAMETOOLONG:

@@ -82,6 +82,25 @@ def test_how_a_tool_ends(error, code, said):
     assert (done.returncode, done.stderr) == (code, said)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("main", ["command.say('a')", "print('a')", "print('a'); sys.exit(0)"])
+def test_an_output_that_can_not_be_written(main):
+    code = (
+        f"import sys; sys.path.insert(0, {str(TOOLS)!r}); import command\n"
+        f"def main():\n    {main}\ncommand.run(main)"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "error: output: can't be written: No space left on device\n"
+    assert done.returncode == 2
+
+
 def test_a_python_without_the_packages():
     done = run(
         "def main():\n    import packageless.module\n"
