@@ -28,6 +28,7 @@ def listed(tmp_path, content: str, file: str = "list.txt", people=PEOPLE) -> lis
         ("bob\n", [2]),
         ("ann\tsome words\n\nbob 4\n", [0, 1, 2]),
         ("1\ndora 2\n", [3]),
+        ("dora 2 7\nbob  4\n", [2, 3]),
         ("dora 2\t7\r\nbob\t1\r\n", [2, 3]),
         # A number that is somebody's name is no count.
         ("2\nbob\n", [2, 4]),
@@ -73,6 +74,8 @@ def test_csv_of_another_suffix_is_known_by_its_header(tmp_path):
         ("a.csv", "name,source\nbob,b\nann,\n", "don't have: bob of b$"),
         ("a.csv", "bob\nann\n", r"a\.csv: a CSV list needs a column 'name', and has: bob$"),
         ("a.csv", "", "a CSV list needs a column 'name', and has: none$"),
+        # Of two words, the first alone may be somebody else.
+        ("a.txt", "ann smith\nbob -3\n", "don't have: ann smith, bob -3$"),
         ("a.txt", "\n \n", r"a\.txt: lists no identities"),
         ("a.txt", "0\n", r"a\.txt: lists no identities"),
     ],

@@ -2,8 +2,9 @@
 
 A list is one of
 
-    a text file     on each line a name, and after a tab or a space what you like; LFW's people
-                    lists are such files (a first line that is only a number is their count)
+    a text file     on each line a name, and maybe after a tab what you like, or after a space a
+                    whole number; LFW's people lists are such files (a first line that is only a
+                    number is their count)
     a CSV file      with a header that has `name` and maybe `source`; other columns are not read
 
 In a CSV file a row with a source means the identity of that source alone; a name without one means
@@ -107,7 +108,10 @@ def _read_lines(path: Path, text: str, known: Mapping) -> tuple[list[str], list[
     keys, unknown = [], []
     for line in filter(str.strip, lines):
         # Names may hold spaces, so the longer reading is tried first.
-        readings = tuple(map(_plain, (line, line.split("\t")[0], line.split()[0])))
+        readings = list(map(_plain, (line, line.split("\t")[0])))
+        before, _, last = line.strip().rpartition(" ")
+        if last.isdecimal():
+            readings.append(_plain(before))
         name = next((reading for reading in readings if reading in known), None)
         if name is None:
             unknown.append(readings[1])
