@@ -57,16 +57,27 @@ def files_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[os.Dir
 
     Args:
         parents: folders that it lies in, without links, for those who call themselves.
-    Raises InputError: a folder can't be listed, or a link leads to one that it lies in.
+    Raises InputError: a folder can't be listed, or a link leads to itself or to a folder that it
+        lies in.
     """
     real = os.path.realpath(os.fsdecode(folder))
     if real in parents:
         raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
     for entry in visible_entries(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from files_below(entry.path, (*parents, real))
         else:
             yield entry
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    # A link to itself, for example; a dead one is no error here.
+    except OSError as error:
+        raise InputError(
+            f"{os.fsdecode(entry.path)}: can't be read: {error.strerror or error}"
+        ) from error
 
 
 def extension(name: bytes) -> str:

@@ -77,6 +77,13 @@ def test_a_folder_that_is_a_link_that_leads_nowhere(tmp_path, link):
         FolderSource(tmp_path)
 
 
+def test_a_link_to_itself(tmp_path):
+    write_folder(tmp_path, {"ann": 1})
+    (tmp_path / "ann/loop").symlink_to("loop")
+    with pytest.raises(InputError, match="ann/loop: can't be read: Too many levels of symbolic"):
+        FolderSource(tmp_path)
+
+
 def test_a_pipe_is_no_image(tmp_path):
     write_folder(tmp_path, {"ann": 1})
     os.mkfifo(tmp_path / "ann/pipe.jpg")
