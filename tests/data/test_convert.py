@@ -177,8 +177,9 @@ def test_outputs_of_other_plans_are_refused(faces, tmp_path):
 
 
 def test_outputs_that_are_no_conversion_are_refused(faces, tmp_path):
-    with pytest.raises(InputError, match="faces: is not empty, and holds no conversion"):
-        convert([str(faces)], faces)
+    other = write_folder(tmp_path / "other", {"bob": 1})
+    with pytest.raises(InputError, match="other: is not empty, and holds no conversion"):
+        convert([str(faces)], other)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: is a file; give a folder"):
         convert([str(faces)], tmp_path / "file")
