@@ -50,7 +50,7 @@ _32_BITS = "its pixels have 32 bits; save it with 8 or 16 bits"
 _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>\s*)([1-8])""")
 # Formats with a way of their own to say how a picture is turned, which counts.
 _TURNED_OTHERWISE = {"TIFF", "HEIF", "AVIF"}
-# How the pixels of a JPEG 2000 begin: the markers SOC and SIZ.
+# How the pixels of a JPEG 2000 begin: the markers of their start and of their size.
 _JPEG_2000_PIXELS = b"\xff\x4f\xff\x51"
 
 # Of photos that are read all the same.
