@@ -59,6 +59,7 @@ def overrides(source, augment="[random_flip]"):
     return (f"data.train={source}", "data.image_size=32", f"data.augment={augment}")
 
 
+@pytest.mark.slow
 def test_stages_and_plain_loaders_are_measured(data, recipe):
     augment = "[{random_crop: {from_size: 40}}, random_flip, {color_jitter: {brightness: 0.1}}]"
     loaded = load(recipe, TABLES, overrides("{source: tfrecord, path: dataset}", augment))

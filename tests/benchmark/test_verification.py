@@ -63,6 +63,7 @@ def test_plain_templates(tmp_path):
     assert auc == pytest.approx(result.auc, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_measurement(tmp_path, monkeypatch):
     monkeypatch.setattr("tfface.benchmark.verification._IJB_C", SMALL)
     said = []

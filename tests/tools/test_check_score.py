@@ -76,6 +76,7 @@ def test_images_that_the_run_was_trained_on_are_told(folder, tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_as_a_process(folder):
     done = run_tool(Path(check_score.__file__), folder / "none.csv", "--data", folder / "data")
     assert done.returncode == 2

@@ -197,6 +197,7 @@ def test_attributes_of_kface(test_data, tmp_path, capsys):
     assert groups["L1"]["top5"] is not None
 
 
+@pytest.mark.slow
 def test_ends_with_2_and_one_line(experiment, tmp_path):
     result = run(tmp_path / "missing", "--data", experiment / "test")
     assert result.returncode == 2

@@ -138,6 +138,7 @@ def test_bad_shares(share, capsys):
     assert "must be a number from 0 to below 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ends_with_2_and_one_line(folder, tmp_path):
     write_people(tmp_path, {77: range(2)})
     result = run("pixels", "--gallery", folder / "staff", "--query", tmp_path)

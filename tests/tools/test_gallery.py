@@ -33,6 +33,7 @@ def said(capsys, *arguments) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.slow
 def test_as_a_process(tmp_path):
     done = run_tool(Path(gallery.__file__), "list", "--gallery", tmp_path / "gone")
     assert done.returncode == 2

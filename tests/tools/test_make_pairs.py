@@ -93,6 +93,7 @@ def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
     assert figures(tmp_path / "d.bin") == expected
 
 
+@pytest.mark.slow
 def test_ends_with_2_and_one_line(faces, tmp_path):
     result = run(faces, "--output", tmp_path / "a.bin", "--first", "pose=C7")
     assert result.returncode == 2
