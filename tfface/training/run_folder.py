@@ -60,7 +60,7 @@ class RunFolder:
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
         made = (self.report, self.model, self.head)
-        return all(file.is_file() for file in made) and self._same_recipe(recipe)
+        return all(file.is_file() for file in made) and not self.reason_against(recipe)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -123,10 +123,6 @@ class RunFolder:
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to go on from."""
         return Checkpoints(self.checkpoints).exist()
-
-    def _same_recipe(self, recipe: Recipe) -> bool:
-        written = self._written_recipe()
-        return written is not None and _what_is_trained(written) == _what_is_trained(recipe)
 
     def _written_recipe(self) -> Recipe | None:
         """Returns the run's recipe as today's: one of an earlier version gets later keys' defaults.
