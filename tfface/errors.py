@@ -40,7 +40,7 @@ def say(text: object, *, file: IO[str] | None = None) -> None:
 
 def warn(text: str) -> None:
     """Tells the user on stderr, in one line, what doesn't stop the work but may not be wanted."""
-    print(f"warning: {harmless(text)}", file=sys.stderr, flush=True)
+    say(f"warning: {text}", file=sys.stderr)
 
 
 def shown(text: str) -> str:

@@ -14,7 +14,6 @@ _JOINERS = "\u200c\u200d"
 # Spreadsheets run a cell that begins so as a formula. Quotes in front are counted, so that
 # `safe_cell` can be undone; the last four are the wide forms of the first four.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-
 _MOST_NAMED = 5
 
 
@@ -23,7 +22,7 @@ def clean_name(name: str) -> str:
 
     Raises InputError: nothing is left of it, or it holds control characters.
     """
-    cleaned = unicodedata.normalize("NFC", name).strip()
+    cleaned = same_name(name)
     if not cleaned:
         raise InputError(f"'{shown(name)}' is no name: it is empty")
     if any(unicodedata.category(c) in _CONTROLS and c not in _JOINERS for c in cleaned):

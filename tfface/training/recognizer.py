@@ -69,9 +69,9 @@ class Recognizer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_found(y_pred, y, training)
-        if training and self.losses:
+        if training and (penalties := self.losses):
             # To each example, so that a device's share of the mean has its share of these.
-            losses = losses + ops.sum(ops.stack(self.losses))
+            losses = losses + ops.sum(ops.stack(penalties))
         self.accuracy.update_state(found, sample_weight)
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
