@@ -300,19 +300,24 @@ class TestLostProcess:
         tool = str(ROOT / "tools" / "train.py")
         return [sys.executable, tool, str(recipe), "--run-dir", str(run), *overrides, *more]
 
-    def test_asked_to_end_they_write_a_checkpoint(self, tmp_path):
-        run = tmp_path / "run"
+    def in_training(self, folder: Path, run: Path, **streams: int) -> subprocess.Popen:
+        """Starts two processes, which have made two epochs of many when this returns."""
         many = ("--set", "training.stages.0.epochs=500", "--set", DATA, "--local-processes", "2")
         parent = subprocess.Popen(
-            self.command(tmp_path, run, *many),
+            self.command(folder, run, *many),
             env=os.environ | jax_devices(1),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
+            **streams,
         )
         for line in parent.stdout:
             if "all 2/500" in line:
                 break
+        return parent
+
+    def test_asked_to_end_they_write_a_checkpoint(self, tmp_path):
+        run = tmp_path / "run"
+        parent = self.in_training(tmp_path, run, stderr=subprocess.PIPE)
         parent.terminate()
         said, error = parent.communicate(timeout=120)
         assert parent.returncode == 143, error
@@ -323,16 +328,7 @@ class TestLostProcess:
 
     def test_children_of_a_killed_parent_end_with_a_checkpoint(self, tmp_path):
         run = tmp_path / "run"
-        many = ("--set", "training.stages.0.epochs=500", "--set", DATA, "--local-processes", "2")
-        parent = subprocess.Popen(
-            self.command(tmp_path, run, *many),
-            env=os.environ | jax_devices(1),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in parent.stdout:
-            if "all 2/500" in line:
-                break
+        parent = self.in_training(tmp_path, run)
         parent.kill()
         # Process 0 has the pipe open as long as it runs.
         said = parent.stdout.read()
