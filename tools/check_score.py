@@ -20,7 +20,7 @@ from pathlib import Path
 
 import command
 import model_options
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         labels = match_classes(source, classifier.classes)
         is_right = answer(classifier, source, labels).is_right
         for line in model_options.classification_warnings(options, source):
-            command.warn(line)
+            warn(line)
     found = score(labels, is_right)
     say(
         f"top-1: {found.accuracy:.4f} ({is_right.sum():,} of {len(is_right):,} images); balanced "

@@ -58,7 +58,7 @@ _open_closed_streams()
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tfface.errors import InputError, harmless, say, shown
+from tfface.errors import InputError, harmless, shown
 
 
 def path(text: str) -> Path:
@@ -204,11 +204,6 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {how_to_go_on}") from None
-
-
-def warn(text: str) -> None:
-    """Tells the user something that doesn't stop the tool."""
-    say(f"warning: {text}", file=sys.stderr)
 
 
 def _give_up_stdout() -> None:

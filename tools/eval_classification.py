@@ -14,7 +14,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
 # The attribute that says who is shown, where --person names no other.
 PERSON = "person"
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     people, remark = _people(options, source)
     warnings = model_options.classification_warnings(options, source)
     for warning in warnings:
-        command.warn(warning)
+        warn(warning)
 
     result = classify(classifier, source, group_by=options.group_by, people=people)
     figures = result.to_json()

@@ -17,7 +17,7 @@ import argparse
 import command
 import model_options
 import outputs
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
 _SOURCE = "faces of people: a SOURCE as convert_tfrecord takes it (a folder with one folder for \
 each person, a converted dataset, a .csv, ...); NAME=SOURCE renames it"
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     embedder = model_options.load(options)
     warnings = _warnings(options, [gallery] if options.query is None else [gallery, queries])
     for warning in warnings:
-        command.warn(warning)
+        warn(warning)
 
     found = identify(
         embedder,

@@ -17,7 +17,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         check_template_set(template_set)
     warnings = _warnings(options, embedder, pair_sets, template_sets) if options.check else []
     for warning in warnings:
-        command.warn(warning)
+        warn(warning)
 
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     for template_set in template_sets:

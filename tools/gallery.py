@@ -17,7 +17,7 @@ from pathlib import Path
 import command
 import model_options
 import outputs
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,7 +118,7 @@ def _open_faces(options: argparse.Namespace):
 def _warn_of_unaligned(faces, options: argparse.Namespace, *, each: bool) -> None:
     given = (faces.images, faces.image_names, faces.name)
     for warning in model_options.alignment_warnings(options, [given], each=each):
-        command.warn(warning)
+        warn(warning)
 
 
 def _say_added(change, options: argparse.Namespace) -> None:
@@ -132,7 +132,7 @@ def _say_added(change, options: argparse.Namespace) -> None:
             f"example {image} of {name} is {known_image} of {known_name}"
         )
     for name, other in change.alike:
-        command.warn(
+        warn(
             f"{options.gallery}: '{name}' and '{other}' are two people there, and differ by upper "
             "and lower case alone"
         )

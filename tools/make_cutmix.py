@@ -4,7 +4,7 @@ import argparse
 
 import command
 import made_faces
-from tfface.errors import say
+from tfface.errors import say, warn
 
 _DESCRIPTION = """\
 Makes new images of each person: two images of the person exchange a rectangle, which gives two new
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     with command.interruptible("the same command goes on where it was"):
         done = make_cutmix(source, options.output, how, options.workers)
     if done.alone:
-        command.warn(
+        warn(
             f"{len(done.alone):,} people have one image, and nothing to exchange with: "
             f"{', '.join(done.alone[:5])}{', ...' if len(done.alone) > 5 else ''}"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import command
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 
 
 def add(parser: argparse.ArgumentParser, *, has_output: bool = False) -> None:
@@ -185,7 +185,7 @@ def load(options: argparse.Namespace):
         return embedder
     from tfface.evaluation.embedding_cache import CachedEmbedder
 
-    return CachedEmbedder(embedder, options.cache, say=command.warn)
+    return CachedEmbedder(embedder, options.cache, say=warn)
 
 
 def load_classifier(options: argparse.Namespace):

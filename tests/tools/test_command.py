@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import command
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 
 TOOLS = Path(command.__file__).parent
 
@@ -83,11 +83,11 @@ def test_how_a_tool_ends(error, code, said):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-@pytest.mark.parametrize("main", ["command.say('a')", "print('a')", "print('a'); sys.exit(0)"])
+@pytest.mark.parametrize("main", ["say('a')", "print('a')", "print('a'); sys.exit(0)"])
 def test_an_output_that_can_not_be_written(main):
     code = (
         f"import sys; sys.path.insert(0, {str(TOOLS)!r}); import command\n"
-        f"def main():\n    {main}\ncommand.run(main)"
+        f"from tfface.errors import say\ndef main():\n    {main}\ncommand.run(main)"
     )
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -173,8 +173,9 @@ def test_streams_that_the_starter_has_closed(tmp_path, closed):
     """As some schedulers do. What is opened later must not be taken for one of them."""
     code = (
         f"import sys; sys.path.insert(0, {str(TOOLS)!r}); import command\n"
+        "from tfface.errors import warn\n"
         f"file = open({str(tmp_path / 'file')!r}, 'w')\n"
-        "command.import_tensorflow_quietly(); command.warn('a'); print('b', flush=True)\n"
+        "command.import_tensorflow_quietly(); warn('a'); print('b', flush=True)\n"
         "assert sys.stdin.read() == ''\n"
         "import os; os.write(2, b'note')\n"
         "def main():\n    raise command.InputError('c')\n"
@@ -227,5 +228,5 @@ def test_what_libraries_color_is_passed_on_without(capfd):
 
 
 def test_warnings_are_harmless(capsys):
-    command.warn("ann\x1b[2J")
+    warn("ann\x1b[2J")
     assert capsys.readouterr().err == "warning: ann?[2J\n"
