@@ -1,4 +1,4 @@
-"""What is said of progress: nothing at first, then a line a minute."""
+"""Progress without a terminal: nothing for a minute, then one line a minute."""
 
 import pytest
 

@@ -42,7 +42,7 @@ def test_real_photos(test_data, tmp_path):
 
 
 def test_no_face_at_all_is_no_success(tmp_path):
-    """Whoever goes on with the next command would have no faces."""
+    """The next command would have no faces to work on."""
     pytest.importorskip("mtcnn")
     output = tmp_path / "faces"
     (tmp_path / "photos").mkdir()

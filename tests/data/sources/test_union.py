@@ -1,4 +1,4 @@
-"""Sources joined by name: who is who, in which order, and what the user is told."""
+"""Sources joined by name: identities, their order, and the notes that are printed."""
 
 import json
 
