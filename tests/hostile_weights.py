@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.backbones.pth_files import tensor, write
-from tests.backbones.test_array_files import safetensors
-from tfface.backbones.array_files import read_npz, read_safetensors
-from tfface.backbones.torch_file import read_torch_file
-from tfface.backbones.torch_weights import _Checkpoint
-from tfface.data.pair_sets.pickle_reader import read_pickle
+from tests.backbones.weights.pth_files import tensor, write
+from tests.backbones.weights.test_array_files import safetensors
+from tfface.backbones.weights.array_files import read_npz, read_safetensors
+from tfface.backbones.weights.torch_file import read_torch_file
+from tfface.backbones.weights.torch_weights import _Checkpoint
+from tfface.data.pairs.pickle_reader import read_pickle
 
 # The cases run in a folder of their own.
 _FOLDER = Path()

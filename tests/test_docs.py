@@ -15,10 +15,10 @@ import pydantic
 import pytest
 
 from tfface import recipe as recipes
-from tfface.backbones.pixels import PIXELS
-from tfface.parts import options_model
+from tfface.backbones.input_normalization import PIXELS
 from tfface.recipe.schema import Part, Recipe, Section
-from tfface.training.parts import TABLES
+from tfface.registry import options_model
+from tfface.training.registries import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tfface import recipe as recipes
-from tfface.training.parts import TABLES
+from tfface.training.registries import TABLES
 
 _HERE = Path(__file__).resolve().parent
 _RECIPES = _HERE.parent / "recipes"

@@ -7,14 +7,14 @@ import pytest
 from tests.data.small_faces import write_folder
 from tests.training.recipes import TINY
 from tfface import recipe
-from tfface.data.pair_sets import split_name
+from tfface.data.pairs import split_name
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.paths import expanded
 from tfface.training.datasets import load_data
-from tfface.training.init_from import read_init
-from tfface.training.parts import TABLES
 from tfface.training.recognizer import build_starting_embedder
+from tfface.training.registries import TABLES
+from tfface.training.warm_start import read_init
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.datasets import load_data
-from tfface.training.parts import TABLES
 from tfface.training.recognizer import build_recognizer
+from tfface.training.registries import TABLES
 from tfface.training.run import train
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))

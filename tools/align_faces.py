@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Every photo has a thread of its own; TensorFlow's would only be in their way, and their number
     # changes the last digits of its results.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    from tfface.data.alignment.align import REPORT, Options, align, plan_alignment
+    from tfface.alignment.align import REPORT, Options, align, plan_alignment
 
     if options.format == "png" and options.quality is not None:
         raise InputError("--quality is for JPEG, and the format is png")
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     detector = None
     if not plan.is_finished:
         command.import_tensorflow_quietly()
-        from tfface.data.alignment.detection import MtcnnDetector
+        from tfface.alignment.detection import MtcnnDetector
 
         detector = MtcnnDetector()
     with command.interruptible("the same command goes on where it was"):

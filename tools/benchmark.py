@@ -48,7 +48,7 @@ import command
 import outputs
 from tfface.errors import InputError
 
-# Of scaling; tfface.benchmark.scaling.Rates has the defaults and where they are from.
+# Of scaling; tfface.profiling.scaling.Rates has the defaults and where they are from.
 SCALING_RATES = {
     "flops_per_second": "what a device reaches (default: 40 %% of an A100's 312e12)",
     "memory_bytes_per_second": "of a device's memory (default: an A100's 2.039e12)",
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.conversion import as_text, measure_conversion
+    from tfface.profiling.conversion import as_text, measure_conversion
 
     outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
@@ -76,8 +76,8 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    from tfface.benchmark.drawn_embeddings import DrawnEmbeddings
-    from tfface.benchmark.search import as_text, measure_search
+    from tfface.profiling.search import as_text, measure_search
+    from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
 
     outputs.check_results(options)
     drawn = DrawnEmbeddings(
@@ -103,8 +103,8 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _verification(options: argparse.Namespace) -> None:
-    from tfface.benchmark.verification import measure_verification
-    from tfface.report.results import text_table
+    from tfface.profiling.verification import measure_verification
+    from tfface.reporting.results import text_table
 
     outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
@@ -119,7 +119,7 @@ def _verification(options: argparse.Namespace) -> None:
 
 
 def _scaling(options: argparse.Namespace) -> None:
-    from tfface.benchmark.scaling import Network, Rates, as_text, compute_steps, rows
+    from tfface.profiling.scaling import Network, Rates, as_text, compute_steps, rows
 
     outputs.check_results(options)
     given = {key: getattr(options, key) for key in SCALING_RATES}

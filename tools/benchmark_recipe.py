@@ -36,10 +36,10 @@ def _say(line: str) -> None:
 def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface import onednn
-    from tfface.benchmark.step import measure_steps, plan_steps, rows, to_json
-    from tfface.report.plots.rates import draw_rates
-    from tfface.report.results import text_table
-    from tfface.training.variants import read_varied
+    from tfface.profiling.step import measure_steps, plan_steps, rows, to_json
+    from tfface.reporting.plots.rates import draw_rates
+    from tfface.reporting.results import text_table
+    from tfface.training.sweep_axes import read_varied
 
     outputs.check_results(options)
     benchmark_outputs.check(options)
@@ -67,10 +67,10 @@ def _step(options: argparse.Namespace) -> None:
 
 def _checkpoint(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.checkpointing import measure_checkpoints, rows
+    from tfface.profiling.checkpointing import measure_checkpoints, rows
     from tfface.recipe import load
-    from tfface.report.results import text_table
-    from tfface.training.parts import TABLES
+    from tfface.reporting.results import text_table
+    from tfface.training.registries import TABLES
 
     outputs.check_results(options)
     measured = measure_checkpoints(
@@ -86,11 +86,11 @@ def _checkpoint(options: argparse.Namespace) -> None:
 
 def _memory(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.long_run import measure_long_run, rows, to_json
+    from tfface.profiling.long_run import measure_long_run, rows, to_json
     from tfface.recipe import load
-    from tfface.report.plots.long_run import draw_long_run
-    from tfface.report.results import text_table
-    from tfface.training.parts import TABLES
+    from tfface.reporting.plots.long_run import draw_long_run
+    from tfface.reporting.results import text_table
+    from tfface.training.registries import TABLES
 
     outputs.check_results(options)
     benchmark_outputs.check(options)
@@ -104,9 +104,9 @@ def _memory(options: argparse.Namespace) -> None:
 
 def _epoch(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.epoch import advice, measure_epochs, plan_epochs, rows, to_json
-    from tfface.report.plots.rates import draw_rates
-    from tfface.report.results import text_table
+    from tfface.profiling.epoch import advice, measure_epochs, plan_epochs, rows, to_json
+    from tfface.reporting.plots.rates import draw_rates
+    from tfface.reporting.results import text_table
 
     outputs.check_results(options)
     benchmark_outputs.check(options)
@@ -129,10 +129,10 @@ def _epoch(options: argparse.Namespace) -> None:
 
 def _pipeline(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.benchmark.input_pipeline import as_text, measure_input, rows, to_json
+    from tfface.profiling.input_pipeline import as_text, measure_input, rows, to_json
     from tfface.recipe import load
-    from tfface.report.plots.rates import draw_rates
-    from tfface.training.parts import TABLES
+    from tfface.reporting.plots.rates import draw_rates
+    from tfface.training.registries import TABLES
 
     outputs.check_results(options)
     benchmark_outputs.check(options)

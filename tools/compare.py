@@ -29,13 +29,13 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.files import check_replaceable, write_json
     from tfface.recipe import dump
-    from tfface.report import comparison_table, page
-    from tfface.report.comparison_report import write_comparison_report
-    from tfface.report.page import Picture
-    from tfface.report.plots.comparison import draw_comparison
-    from tfface.training.comparison import compare, plan
+    from tfface.reporting import comparison_table, page
+    from tfface.reporting.comparison_report import write_comparison_report
+    from tfface.reporting.page import Picture
+    from tfface.reporting.plots.comparison import draw_comparison
     from tfface.training.run_folder import environment
-    from tfface.training.variants import read_varied
+    from tfface.training.sweep import compare, plan
+    from tfface.training.sweep_axes import read_varied
 
     output = options.output or Path("comparisons") / options.recipe.stem
     comparison = plan(

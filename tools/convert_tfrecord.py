@@ -35,7 +35,7 @@ gives the same bytes as one that was not. The last line printed is the output's 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.convert import convert
+    from tfface.data.records.conversion import convert
 
     with command.interruptible("the same command goes on from the files that are finished"):
         done = convert(

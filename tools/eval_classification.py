@@ -25,9 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.classification import classify
-    from tfface.evaluation.classification_pictures import draw_classification
-    from tfface.report import classification_table
-    from tfface.report.classification_report import write_classification_report
+    from tfface.evaluation.classification_plots import draw_classification
+    from tfface.reporting import classification_table
+    from tfface.reporting.classification_report import write_classification_report
 
     outputs.check(options)
     classifier = model_options.load_classifier(options)
@@ -136,8 +136,8 @@ def _people(options: argparse.Namespace, source):
 
 def _seen(options: argparse.Namespace, attribute: str):
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.seen_people import people_in
-    from tfface.training.trained_on import people_trained_on
+    from tfface.evaluation.seen_identities import people_in
+    from tfface.training.training_identities import people_trained_on
 
     if options.seen is not None:
         return people_in(open_source(options.seen).source, attribute, where=options.seen)

@@ -27,9 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.evaluation.identification import check_sets, identify
-    from tfface.evaluation.identification_pictures import draw_identification
-    from tfface.report import identification_table
-    from tfface.report.identification_report import write_identification_report
+    from tfface.evaluation.identification_plots import draw_identification
+    from tfface.reporting import identification_table
+    from tfface.reporting.identification_report import write_identification_report
 
     outputs.check(options)
     gallery, queries = _open_sets(options)
@@ -77,7 +77,7 @@ def _open_sets(options: argparse.Namespace):
     import numpy as np
 
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.named_faces import hold_out, named_faces, right_labels, split_faces
+    from tfface.evaluation.labeled_faces import hold_out, named_faces, right_labels, split_faces
     from tfface.metrics.identification import NOBODY
 
     gallery = named_faces(open_source(options.gallery).source)

@@ -25,13 +25,13 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.pairs and not options.templates:
         raise InputError("nothing to evaluate on: give --pairs, --templates, or both")
     command.import_tensorflow_quietly()
-    from tfface.data.pair_sets import check_names, load_pair_set, split_name
-    from tfface.data.template_sets import load_template_set
+    from tfface.data.pairs import check_names, load_pair_set, split_name
+    from tfface.data.pairs.ijb_folder import load_template_set
     from tfface.evaluation.template_verification import check_template_set, verify_templates
     from tfface.evaluation.verification import check_pair_set, verify
-    from tfface.evaluation.verification_pictures import draw_verification
-    from tfface.report import verification_table
-    from tfface.report.verification_report import write_verification_report
+    from tfface.evaluation.verification_plots import draw_verification
+    from tfface.reporting import verification_table
+    from tfface.reporting.verification_report import write_verification_report
 
     outputs.check(options)
     check_names([split_name(given)[0] for given in (*options.pairs, *options.templates)])
@@ -115,8 +115,8 @@ def _warnings(
     options: argparse.Namespace, embedder, pair_sets: list, template_sets: list
 ) -> list[str]:
     """Returns what may be wrong with how the model is used, in lines."""
-    from tfface.data.pair_sets import FORMATS, find_format
-    from tfface.evaluation.pixel_check import pixel_warning
+    from tfface.data.pairs import FORMATS, find_format
+    from tfface.evaluation.input_check import pixel_warning
 
     if options.model == "pixels":
         return []

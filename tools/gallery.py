@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.evaluation.gallery import build_gallery
+    from tfface.gallery.gallery import build_gallery
 
     faces, embedder = _open_faces(options), model_options.load(options)
     _warn_of_unaligned(faces, options, each=options.name is not None)
@@ -37,8 +37,8 @@ def _build(options: argparse.Namespace) -> None:
 
 def _add(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.evaluation.gallery import add_to_gallery
-    from tfface.evaluation.gallery_folder import check_gallery
+    from tfface.gallery.gallery import add_to_gallery
+    from tfface.gallery.storage import check_gallery
 
     check_gallery(options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
@@ -48,7 +48,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.evaluation.gallery import remove_from_gallery
+    from tfface.gallery.gallery import remove_from_gallery
 
     change = remove_from_gallery(options.names, options.gallery)
     say(f"removed {_images(change.num_changed)} of {', '.join(dict.fromkeys(options.names))}")
@@ -56,8 +56,8 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from tfface.evaluation.gallery_folder import read_gallery
-    from tfface.report.gallery_text import content_as_text
+    from tfface.gallery.storage import read_gallery
+    from tfface.reporting.gallery_text import content_as_text
 
     gallery = read_gallery(options.gallery)
     say(content_as_text([face.name for face in gallery.faces], gallery.model))
@@ -65,11 +65,11 @@ def _list(options: argparse.Namespace) -> None:
 
 def _query(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.evaluation import gallery as galleries
-    from tfface.evaluation.gallery_folder import read_gallery
     from tfface.evaluation.identification import embed_faces
     from tfface.files import check_replaceable, write_json
-    from tfface.report.gallery_text import answers_as_text
+    from tfface.gallery import gallery as galleries
+    from tfface.gallery.storage import read_gallery
+    from tfface.reporting.gallery_text import answers_as_text
 
     if options.json:
         marks = (b'"threshold"', b'"queries"')
@@ -93,8 +93,8 @@ def _query(options: argparse.Namespace) -> None:
 
 def _open_faces(options: argparse.Namespace):
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.gallery import faces_of_files, list_images
-    from tfface.evaluation.named_faces import named_faces
+    from tfface.evaluation.labeled_faces import named_faces
+    from tfface.gallery.gallery import faces_of_files, list_images
     from tfface.names import clean_name
 
     if options.name is not None:

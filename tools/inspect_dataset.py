@@ -25,11 +25,11 @@ _MOST_PROBLEMS = 100
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.duplicates import find_duplicates
-    from tfface.data.inspection import inspect_dataset
-    from tfface.data.inspection_folder import REPORT_FILE, write_inspection, write_report
+    from tfface.data.records.duplicates import find_duplicates
+    from tfface.data.records.inspection import inspect_dataset
+    from tfface.data.records.inspection_report import REPORT_FILE, write_inspection, write_report
     from tfface.files import check_replaceable
-    from tfface.report.inspection_text import as_text
+    from tfface.reporting.inspection_text import as_text
 
     folder = options.dataset
     # The last part of "." or ".." is no name.
@@ -68,13 +68,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _people_finder(options: argparse.Namespace):
     """Loads model and verification sets, so that what is wrong with them is found first of all."""
-    from tfface.data import dataset_folder
-    from tfface.data.pair_sets import load_pair_set
-    from tfface.evaluation.embedder import load_embedder
-    from tfface.evaluation.people_search import check_search, search_people
-    from tfface.evaluation.people_search_folder import write_search
+    from tfface.data.pairs import load_pair_set
+    from tfface.data.records import manifest
+    from tfface.evaluation.embedders.embedder import load_embedder
+    from tfface.evaluation.identity_search import check_search, search_people
+    from tfface.evaluation.identity_search_report import write_search
 
-    dataset, _ = dataset_folder.read_with_problems(options.dataset)
+    dataset, _ = manifest.read_with_problems(options.dataset)
     embedder = load_embedder(options.model, batch_size=options.batch_size)
     pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.against]
     check_search(dataset.identities, pair_sets, within_source=options.within_source)

@@ -26,7 +26,7 @@ given again. The last line printed is OUT.
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.cutmix import CutMixOptions, make_cutmix
+    from tfface.data.derived.cutmix import CutMixOptions, make_cutmix
 
     how = CutMixOptions(
         per_class=options.per_class,

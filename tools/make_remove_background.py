@@ -29,7 +29,7 @@ A command that was stopped goes on when it is given again. The last line printed
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.background import (
+    from tfface.data.derived.background import (
         HARDLY_CHANGED,
         REPORT,
         BackgroundOptions,

@@ -70,7 +70,7 @@ def alignment_warnings(
         each: judge each image by itself, as `alignment_warning` does.
     """
     from tfface.evaluation.alignment_check import alignment_warning
-    from tfface.training.trained_on import was_trained_on_unaligned
+    from tfface.training.training_identities import was_trained_on_unaligned
 
     if not options.check or options.model == "pixels":
         return []
@@ -183,7 +183,7 @@ def load(options: argparse.Namespace):
         embedder = _build(options) if is_recipe else _load_file(options)
     if options.cache is None:
         return embedder
-    from tfface.evaluation.embedding_cache import CachedEmbedder
+    from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 
     return CachedEmbedder(embedder, options.cache, say=warn)
 
@@ -210,7 +210,7 @@ def load_classifier(options: argparse.Namespace):
 
 def classification_warnings(options: argparse.Namespace, source) -> list[str]:
     """As `training_images_warnings`, of all images of a source; says where it isn't known, too."""
-    from tfface.data.source_images import SourceImages
+    from tfface.data.derived.source_images import SourceImages
 
     try:
         images = SourceImages(source, range(source.num_images))
@@ -238,7 +238,7 @@ def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple])
     Raises InputError: it can't be found out, as the data of the run aren't there any more.
     """
     from tfface.training.run_folder import RunFolder
-    from tfface.training.trained_on import read_training_images
+    from tfface.training.training_identities import read_training_images
 
     run_dir = Path(options.model)
     if not RunFolder(run_dir).recipe.is_file():
@@ -249,7 +249,7 @@ def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple])
 
 
 def _load_file(options: argparse.Namespace):
-    from tfface.evaluation.embedder import load_embedder
+    from tfface.evaluation.embedders.embedder import load_embedder
 
     if options.set:
         raise InputError("--set changes a recipe, and MODEL is not one")
@@ -266,10 +266,10 @@ def _load_file(options: argparse.Namespace):
 def _build(options: argparse.Namespace):
     """The embedder of a recipe, as it is before training."""
     from tfface import recipe
-    from tfface.evaluation.embedder_options import EmbedderOptions
-    from tfface.evaluation.keras_embedder import KerasEmbedder
-    from tfface.training.parts import TABLES
+    from tfface.evaluation.embedders.keras_model import KerasEmbedder
+    from tfface.evaluation.embedders.options import EmbedderOptions
     from tfface.training.recognizer import build_starting_embedder
+    from tfface.training.registries import TABLES
 
     EmbedderOptions(
         pixels=_pixels(options), image_size=options.size, output=options.model_output
@@ -281,7 +281,7 @@ def _build(options: argparse.Namespace):
 
 def _pixels(options: argparse.Namespace):
     """What --input and --range say; None where neither is given."""
-    from tfface.evaluation.pixel_input import PixelInput, parse_range
+    from tfface.evaluation.embedders.external_input import PixelInput, parse_range
 
     if options.input is None and options.range is None:
         return None

@@ -38,7 +38,7 @@ def check(options: argparse.Namespace) -> None:
     Raises InputError: something can't.
     """
     from tfface.files import check_replaceable, check_writable
-    from tfface.report import page
+    from tfface.reporting import page
 
     if options.plots:
         check_writable(options.plots / "picture.png")
@@ -116,8 +116,8 @@ def check_results(options: argparse.Namespace) -> None:
 
     Raises InputError: they can't.
     """
-    from tfface.report.provenance import provenance
-    from tfface.report.results import check_appendable
+    from tfface.reporting.provenance import provenance
+    from tfface.reporting.results import check_appendable
 
     if options.results:
         check_appendable(options.results)
@@ -126,7 +126,7 @@ def check_results(options: argparse.Namespace) -> None:
 
 def append_results(options: argparse.Namespace, rows: Sequence[Mapping[str, object]]) -> None:
     """Adds rows to --results, if it is given, and prints where they went."""
-    from tfface.report.results import append_rows
+    from tfface.reporting.results import append_rows
 
     if options.results:
         append_rows(options.results, rows, options.provenance)

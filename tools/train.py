@@ -30,17 +30,17 @@ def main(arguments: list[str] | None = None) -> None:
         return
     command.import_tensorflow_quietly()
     from tfface import recipe
-    from tfface.training import processes
-    from tfface.training.interruption import Interruption
-    from tfface.training.parts import TABLES
+    from tfface.training import multiprocess
+    from tfface.training.preemption import Interruption
+    from tfface.training.registries import TABLES
     from tfface.training.run import train
 
     loaded = recipe.load(options.recipe, TABLES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
     if options.coordinator is not None:
-        processes.join(options.coordinator, options.num_processes, options.process_id)
+        multiprocess.join(options.coordinator, options.num_processes, options.process_id)
     exit_code = 0
-    with command.interruptible(_GO_ON), processes.together(_GO_ON):
+    with command.interruptible(_GO_ON), multiprocess.together(_GO_ON):
         try:
             say(train(loaded, run_dir, options.data_dir, resume=options.resume))
         except Interruption as interruption:

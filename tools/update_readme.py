@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.parse_args(arguments)
     from tfface.files import replacing
-    from tfface.report.results import fill_tables
+    from tfface.reporting.results import fill_tables
 
     root = Path(__file__).resolve().parent.parent
     for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):

@@ -68,14 +68,14 @@ def dataset_content(folder: Path) -> dict[str, object]:
 
 def embed(model: Path, images: np.ndarray) -> np.ndarray:
     """Returns what a model's embeddings of uint8 images are: float32 [n, embedding_size]."""
-    from tfface.evaluation.embedder import load_embedder
+    from tfface.evaluation.embedders.embedder import load_embedder
 
     return load_embedder(str(model)).embed(images)
 
 
 def weights(run: Path, *, trainable_only: bool = False) -> list[np.ndarray]:
     """Returns the weights of a finished run's embedder and of its head."""
-    from tfface.backbones.keras_file import load_keras_file
+    from tfface.backbones.weights.keras_file import load_keras_file
     from tfface.heads.head_file import load_head
 
     embedder = load_keras_file(run / "model.keras")
@@ -86,6 +86,6 @@ def weights(run: Path, *, trainable_only: bool = False) -> list[np.ndarray]:
 
 def draw_face(size: int) -> np.ndarray:
     """Returns a drawn face, uint8 [size, size, 3]: nobody's, and found by the face detector."""
-    from tfface.data.synthetic import render_face
+    from tfface.synthetic import render_face
 
     return render_face(0, 0, size)

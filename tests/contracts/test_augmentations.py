@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tests.data.small_faces import pixels
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.augment.draws import for_part
-from tfface.data.batch_part import BatchPart
-from tfface.parts import build, options_model
+from tfface.data.augment.random import for_part
+from tfface.data.pipeline.batch_sharding import BatchPart
+from tfface.registry import build, options_model
 
 SIZE = 16
 # Options that certainly change the images; a stage without required options needs no entry.

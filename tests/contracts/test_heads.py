@@ -12,7 +12,7 @@ from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.head_file import load_head, save_head
 from tfface.heads.margin_head import MarginHead
-from tfface.parts import build
+from tfface.registry import build
 from tfface.training.recognizer import Recognizer
 
 NUM_IDENTITIES = {"sigmoid": 2}

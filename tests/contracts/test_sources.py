@@ -11,12 +11,12 @@ from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.test_bare_tfrecord import path_record
 from tests.data.sources.test_bare_tfrecord import write as write_records
 from tests.data.sources.tiny_people import prepare_people
-from tfface.data import records
-from tfface.data.convert import convert
-from tfface.data.images import decode
-from tfface.data.records import Record
+from tfface.data.records import example
+from tfface.data.records.conversion import convert
+from tfface.data.records.example import Record
 from tfface.data.sources import SOURCES
-from tfface.parts import build, options_model
+from tfface.images.decoding import decode
+from tfface.registry import build, options_model
 
 COUNTS = {"ann": 3, "bob": 4, "cleo": 5}
 
@@ -50,7 +50,7 @@ def _write_kface(folder):
 
 
 def _write_images_in_records(folder):
-    contents = [records.serialize(Record(encoded(i), f"{i}.jpg"), i // 4) for i in range(12)]
+    contents = [example.serialize(Record(encoded(i), f"{i}.jpg"), i // 4) for i in range(12)]
     return {"path": write_records(folder / "a.tfrecord", contents)}
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from tests.data.small_faces import write_folder
-from tfface.data import dataset_folder, records
-from tfface.data.convert import convert
+from tfface.data.records import example, manifest
+from tfface.data.records.conversion import convert
 
 COUNTS = {"ann": 3, "bob": 9, "cleo": 1, "dora 2": 7}
 
@@ -51,7 +51,7 @@ def replace_shard(folder: Path, number: int, payloads: Sequence[bytes]) -> None:
     with tf.io.TFRecordWriter(str(file)) as writer:
         for payload in payloads:
             writer.write(payload)
-    dataset, _ = dataset_folder.read_with_problems(folder)
+    dataset, _ = manifest.read_with_problems(folder)
     shards = [dataclasses.asdict(one) for one in dataset.shards]
     shards[number] |= {
         "records": len(payloads),
@@ -63,5 +63,5 @@ def replace_shard(folder: Path, number: int, payloads: Sequence[bytes]) -> None:
 
 
 def payload(encoded: bytes, name: str, label: int, **attributes: str) -> bytes:
-    record = records.Record(encoded, name, records.attribute_features(attributes))
-    return records.serialize(record, label)
+    record = example.Record(encoded, name, example.attribute_features(attributes))
+    return example.serialize(record, label)

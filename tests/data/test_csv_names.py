@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data import dataset_folder
-from tfface.data.dataset_folder import Identity
-from tfface.data.identity_list import read_identity_list, write_exclusion_list
+from tfface.data.records import manifest
+from tfface.data.records.identity_list import read_identity_list, write_exclusion_list
+from tfface.data.records.manifest import Identity
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
-from tfface.evaluation.named_faces import faces_of_one, named_faces, right_labels
+from tfface.evaluation.labeled_faces import faces_of_one, named_faces, right_labels
 from tfface.names import cell_text, clean_name, safe_row
 
 COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
@@ -90,9 +90,9 @@ def test_whose_a_query_is(tmp_path):
 
 def test_a_converted_dataset_keeps_such_names(tmp_path):
     identities = [Identity("=1", "s"), Identity("'=1", "s")]
-    dataset = dataset_folder.DatasetFolder(identities, [1, 1], None, [], 0, [])
-    dataset_folder.write(tmp_path, dataset)
+    dataset = manifest.DatasetFolder(identities, [1, 1], None, [], 0, [])
+    manifest.write(tmp_path, dataset)
     with (tmp_path / "identities.csv").open(newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["'=1", "''=1"]
-    found, _ = dataset_folder._read_identities(tmp_path / "identities.csv")
+    found, _ = manifest._read_identities(tmp_path / "identities.csv")
     assert found == identities

@@ -12,20 +12,20 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tests.data.small_faces import encoded, pixels
-from tfface.data import pillow_decoder
-from tfface.data.alignment.photos import read_photo
-from tfface.data.image_check import check_images
-from tfface.data.image_header import read_header
-from tfface.data.images import (
+from tfface.alignment.photos import read_photo
+from tfface.errors import InputError
+from tfface.images import pillow_decoder
+from tfface.images.decoding import (
     decode,
     decode_all,
     decode_batches,
     decode_picture,
     undecodable_reason,
 )
-from tfface.data.pillow_decoder import read_size
-from tfface.data.reencoding import reencoder
-from tfface.errors import InputError
+from tfface.images.header import read_header
+from tfface.images.integrity import check_images
+from tfface.images.pillow_decoder import read_size
+from tfface.images.reencoding import reencoder
 
 HEIGHT, WIDTH = 24, 40
 PHOTO = Image.fromarray(pixels(5, WIDTH)[:HEIGHT])

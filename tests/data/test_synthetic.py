@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.data.synthetic import TEST_IDENTITIES_FROM, contact_sheet, render_face, render_faces
-from tfface.data.synthetic.__main__ import main
-from tfface.data.synthetic.camera import TEMPLATE, Camera
-from tfface.data.synthetic.nuisance import Pose, sample_nuisance
-from tfface.data.synthetic.people import sample_traits
-from tfface.data.synthetic.portrait import groomed, landmarks
-from tfface.data.synthetic.traits import HAIR_STYLES, Traits
 from tfface.errors import InputError
+from tfface.synthetic import (
+    TEST_IDENTITIES_FROM,
+    contact_sheet,
+    render_face,
+    render_faces,
+)
+from tfface.synthetic.__main__ import main
+from tfface.synthetic.camera import TEMPLATE, Camera
+from tfface.synthetic.nuisance import Pose, sample_nuisance
+from tfface.synthetic.people import sample_traits
+from tfface.synthetic.portrait import groomed, landmarks
+from tfface.synthetic.traits import HAIR_STYLES, Traits
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -89,7 +94,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers():
 def test_another_process_draws_the_same_bytes_in_another_order():
     program = (
         "import hashlib\n"
-        "from tfface.data.synthetic import render_face\n"
+        "from tfface.synthetic import render_face\n"
         "render_face(9, 9, 64)\n"
         "for image in (1, 0):\n"
         "    print(hashlib.sha256(render_face(4, image, 64).tobytes()).hexdigest())\n"
@@ -103,7 +108,7 @@ def test_workers_need_no_main_guard_and_no_tensorflow():
     # From stdin there is no file that a child could import again.
     program = (
         "import sys\n"
-        "from tfface.data.synthetic import render_faces\n"
+        "from tfface.synthetic import render_faces\n"
         "print(render_faces(range(4), [0] * 4, 32, workers=2).shape)\n"
         "print('tensorflow' in sys.modules, 'keras' in sys.modules)\n"
     )
@@ -111,7 +116,7 @@ def test_workers_need_no_main_guard_and_no_tensorflow():
 
 
 def test_a_worker_that_fails_says_why(monkeypatch):
-    from tfface.data.synthetic import pool
+    from tfface.synthetic import pool
 
     failing = (sys.executable, "-c", "raise SystemExit('out of paint')")
     monkeypatch.setattr(pool, "_COMMAND", failing)

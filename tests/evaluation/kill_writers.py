@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.evaluation.face_index import FaceIndex
-from tfface.evaluation.gallery_folder import (
+from tfface.gallery.storage import (
     MANIFEST,
     Face,
     Gallery,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.data.small_faces import pixels
 from tfface.data.sources.folder import FolderSource
-from tfface.evaluation.named_faces import NamedFaces, named_faces
+from tfface.evaluation.labeled_faces import NamedFaces, named_faces
 
 
 def face(person: int, number: int, noise: float = 20) -> bytes:

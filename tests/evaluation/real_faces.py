@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pair_sets import PairSet
+from tfface.data.pairs import PairSet
 
 
 def lfw(test_data: Path, num_genuine: int) -> PairSet:

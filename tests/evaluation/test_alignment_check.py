@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.real_faces import lfw
-from tfface.data.synthetic import render_faces
 from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
+from tfface.synthetic import render_faces
 
 
 @pytest.fixture(scope="module")

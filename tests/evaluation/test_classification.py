@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.colour_run import write_image, write_run
-from tests.report.plots.pictures import is_picture
+from tests.reporting.plots.pictures import is_picture
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes
-from tfface.evaluation.classification_pictures import draw_classification
+from tfface.evaluation.classification_plots import draw_classification
 from tfface.evaluation.classifier import load_classifier
-from tfface.evaluation.seen_people import people_in
+from tfface.evaluation.seen_identities import people_in
 from tfface.files import write_json
 
 # Class, person, the colour that the image has, and its light. The model goes by the colour.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.colour_run import COLOURS, SIZE, pixels, write_run
-from tests.evaluation.test_foreign_embedder import write_onnx_graph
+from tests.evaluation.embedders.test_external import write_onnx_graph
 from tfface.errors import InputError
 from tfface.evaluation.classifier import load_classifier
 

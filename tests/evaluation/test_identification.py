@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.people import read_people, write_people
-from tests.report.plots.pictures import is_picture
+from tests.reporting.plots.pictures import is_picture
 from tfface.errors import InputError
-from tfface.evaluation.embedder import PixelEmbedder
+from tfface.evaluation.embedders.embedder import PixelEmbedder
 from tfface.evaluation.identification import check_sets, embed_faces, identify
-from tfface.evaluation.identification_pictures import draw_identification
-from tfface.evaluation.named_faces import split_faces
+from tfface.evaluation.identification_plots import draw_identification
+from tfface.evaluation.labeled_faces import split_faces
 from tfface.metrics.identification import NOBODY
 
 

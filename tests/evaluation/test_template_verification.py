@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.template_sets.made_folder import write_folder
-from tfface.data.images import decode_batches
-from tfface.data.template_sets import load_template_set
+from tests.data.pairs.made_folder import write_folder
+from tfface.data.pairs.ijb_folder import load_template_set
 from tfface.errors import InputError
-from tfface.evaluation.embedder import PixelEmbedder
+from tfface.evaluation.embedders.embedder import PixelEmbedder
 from tfface.evaluation.template_verification import check_template_set, verify_templates
+from tfface.images.decoding import decode_batches
 
 
 def slow_similarities(template_set, embeddings, scores):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfface.data.pair_sets import PairSet, load_pair_set
+from tfface.data.pairs import PairSet, load_pair_set
 from tfface.errors import InputError
-from tfface.evaluation.embedder import KerasEmbedder
+from tfface.evaluation.embedders.embedder import KerasEmbedder
 from tfface.evaluation.verification import check_pair_set, verify
 
 

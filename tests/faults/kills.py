@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.report.metrics_log import read_metrics
-from tfface.report.provenance import provenance
-from tfface.report.results import append_rows
+from tfface.reporting.metrics_log import read_metrics
+from tfface.reporting.provenance import provenance
+from tfface.reporting.results import append_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.001

@@ -19,13 +19,13 @@ import yaml
 from tests.fuzz.mutations import VALUES, damage, damage_h5, damage_tree, damage_zip
 from tests.fuzz.samples import small_network
 from tfface import recipe
-from tfface.backbones.array_files import read_npz, read_safetensors
-from tfface.backbones.torch_file import read_torch_file
-from tfface.backbones.weights import load_weights
-from tfface.evaluation.embedder import load_embedder
+from tfface.backbones.weights.array_files import read_npz, read_safetensors
+from tfface.backbones.weights.loading import load_weights
+from tfface.backbones.weights.torch_file import read_torch_file
+from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
 from tfface.training import checkpoint
-from tfface.training.parts import TABLES
+from tfface.training.registries import TABLES
 from tfface.training.sealed_arrays import seal
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.backbones.pth_files import plain, tensor, write
-from tests.backbones.test_array_files import safetensors
-from tests.evaluation.test_foreign_embedder import write_onnx, write_tflite
+from tests.backbones.weights.pth_files import plain, tensor, write
+from tests.backbones.weights.test_array_files import safetensors
+from tests.evaluation.embedders.test_external import write_onnx, write_tflite
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
 from tfface.training.checkpoint import weights_of

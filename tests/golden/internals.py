@@ -13,12 +13,12 @@ import numpy as np
 
 from tfface import recipe
 from tfface.backbones import BACKBONES
-from tfface.backbones.pixels import PIXELS
+from tfface.backbones.input_normalization import PIXELS
 from tfface.heads import HEADS
 from tfface.heads.head_file import HEAD_FILE
 from tfface.heads.triplet import TripletHead
-from tfface.parts import build, options_model
-from tfface.training.parts import TABLES
+from tfface.registry import build, options_model
+from tfface.training.registries import TABLES
 from tfface.training.run import train
 
 

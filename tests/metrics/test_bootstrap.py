@@ -10,9 +10,9 @@ from sklearn import metrics
 
 from tests.metrics.test_roc import where_errors_are_equal
 from tests.property_tests import examples
-from tfface.metrics import bootstrap, bootstrap_figures, bootstrap_weights
+from tfface.metrics import bootstrap, bootstrap_metrics, bootstrap_weights
 from tfface.metrics.bootstrap import bootstrap_intervals
-from tfface.metrics.bootstrap_figures import PairOrder, replicate_figures
+from tfface.metrics.bootstrap_metrics import PairOrder, replicate_figures
 from tfface.metrics.bootstrap_weights import draw_weights, share_kept
 
 FARS = (0.5, 0.1, 0.07, 0.01)
@@ -59,8 +59,8 @@ def test_replicates_are_what_the_definitions_say(drawn, by_identity, rows_at_a_t
     similarity, is_genuine, is_right, identities = drawn
     with pytest.MonkeyPatch.context() as patch:
         # Small ones, so that sets are worked on in parts.
-        patch.setattr(bootstrap_figures, "_PART_ROWS", rows_at_a_time)
-        patch.setattr(bootstrap_figures, "MOST_ROWS", 4 * rows_at_a_time)
+        patch.setattr(bootstrap_metrics, "_PART_ROWS", rows_at_a_time)
+        patch.setattr(bootstrap_metrics, "MOST_ROWS", 4 * rows_at_a_time)
         patch.setattr(bootstrap_weights, "MOST_ROWS", 4 * rows_at_a_time)
         order = PairOrder(similarity, is_genuine, is_right)
         [weights] = draw_weights(order, identities if by_identity else None, 5, seed=5)

@@ -14,9 +14,9 @@ from sklearn.calibration import calibration_curve
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.metrics.answers import Answers, join_answers, read_answers
 from tfface.metrics.calibration import calibration, calibration_error
 from tfface.metrics.classification import classification, summarise, wilson_interval
+from tfface.metrics.predictions import Answers, join_answers, read_answers
 
 
 @st.composite

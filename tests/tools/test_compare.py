@@ -8,7 +8,7 @@ import compare as tool
 import pytest
 
 from tests.training.recipes import TINY
-from tests.training.test_comparison import TRAINER
+from tests.training.test_sweep import TRAINER
 from tfface.errors import InputError
 
 

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.pillow_decoder import FORMATS
 from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.dataset import DatasetSource
 from tfface.errors import InputError
+from tfface.images.pillow_decoder import FORMATS
 
 TOOL = Path(convert_tfrecord.__file__)
 

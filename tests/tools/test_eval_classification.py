@@ -8,12 +8,12 @@ import eval_classification
 import pytest
 
 from tests.evaluation.colour_run import write_image, write_run
-from tests.report.page_parser import read_page
+from tests.reporting.page_parser import read_page
 from tests.tools.running import run_tool
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
-from tfface.report.results import read_rows
+from tfface.reporting.results import read_rows
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_classification.py"
 run = partial(run_tool, TOOL)

@@ -11,8 +11,8 @@ import eval_identification
 import pytest
 
 from tests.evaluation.people import write_people
-from tests.report.browser import check_readable
-from tests.report.page_parser import read_page
+from tests.reporting.browser import check_readable
+from tests.reporting.page_parser import read_page
 from tests.tools.running import run_tool
 from tfface.errors import InputError
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.template_sets.made_folder import write_folder
-from tests.report.page_parser import read_page
+from tests.data.pairs.made_folder import write_folder
+from tests.reporting.page_parser import read_page
 from tests.tools.running import run_tool
 from tfface.errors import InputError
 

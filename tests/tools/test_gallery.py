@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.evaluation.people import face, write_people
 from tests.tools.running import run_tool
-from tfface.data.synthetic import render_faces
 from tfface.errors import InputError
+from tfface.synthetic import render_faces
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from PIL import Image
 from tests.data.broken_datasets import edit_identities, flip, make_dataset, shard
 from tests.tools.running import call_tool, run_tool
 from tests.training.recipes import TINY
-from tfface.data.convert import convert
-from tfface.data.synthetic import render_faces
+from tfface.data.records.conversion import convert
 from tfface.errors import InputError
+from tfface.synthetic import render_faces
 
 TOOL = Path(inspect_dataset.__file__)
 run = partial(run_tool, TOOL)

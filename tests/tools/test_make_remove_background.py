@@ -7,8 +7,8 @@ import make_remove_background
 import pytest
 from PIL import Image
 
+from tests.data.derived.test_background import drawn_face
 from tests.data.small_faces import write_folder
-from tests.data.test_background import drawn_face
 from tests.tools.running import run_tool
 from tfface.errors import InputError
 

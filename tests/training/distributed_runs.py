@@ -18,16 +18,16 @@ def main(plan: dict) -> None:
         [cpu] = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * plan["tensorflow_devices"]
         tf.config.set_logical_device_configuration(cpu, parts)
-    from tfface.training import callbacks, processes
+    from tfface.training import callbacks, multiprocess
     from tfface.training.run import train
 
     # Every loss, not every tenth.
     callbacks.LOOK_EVERY_STEPS = 1
     if plan.get("coordinator"):
-        processes.join(plan["coordinator"], plan["num_processes"], plan["process_id"])
-    leave, folder = processes.leave, Path(plan["folder"])
+        multiprocess.join(plan["coordinator"], plan["num_processes"], plan["process_id"])
+    leave, folder = multiprocess.leave, Path(plan["folder"])
     for number, (name, overrides) in enumerate(plan["runs"].items(), start=1):
-        processes.leave = leave if number == len(plan["runs"]) else lambda: None
+        multiprocess.leave = leave if number == len(plan["runs"]) else lambda: None
         train(load_tiny(folder, *overrides), folder / name, folder)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfface import recipe
 from tfface.files import replacing
-from tfface.training.parts import TABLES
+from tfface.training.registries import TABLES
 
 TINY = """
 data:

@@ -8,11 +8,11 @@ import pytest
 from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.test_bare_tfrecord import path_record, write
 from tests.training.recipes import load_tiny
-from tfface.data import records
-from tfface.data.convert import convert
-from tfface.data.records import Record
+from tfface.data.records import example
+from tfface.data.records.conversion import convert
+from tfface.data.records.example import Record
 from tfface.data.sources.dataset import DatasetSource
-from tfface.report.metrics_log import epoch_records, read_metrics
+from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training.datasets import load_data
 from tfface.training.run import train
 
@@ -24,7 +24,7 @@ def test_one_step(tmp_path, form):
     names = ["imgs/ann/0.jpg", "imgs/ann/1.jpg", "imgs/bob/0.jpg", "imgs/bob/1.jpg"]
     contents = {
         "images": [
-            records.serialize(Record(encoded(i, 32), names[i]), labels[i]) for i in range(4)
+            example.serialize(Record(encoded(i, 32), names[i]), labels[i]) for i in range(4)
         ],
         "paths": [path_record(names[i], labels[i]) for i in range(4)],
     }[form]
@@ -54,7 +54,7 @@ def test_validation_on_a_folder_that_has_the_people_in_another_order(tmp_path):
     """Records number people, and folders sort their names as text: 10 before 2."""
     write_folder(tmp_path / "validation", {"2": 1, "10": 2}, size=32)
     faces = [
-        records.serialize(Record(encoded(i, 32), f"{i}.jpg"), (2, 10)[i % 2]) for i in range(6)
+        example.serialize(Record(encoded(i, 32), f"{i}.jpg"), (2, 10)[i % 2]) for i in range(6)
     ]
     write(tmp_path / "faces.tfrecord", faces)
     overrides = [

@@ -10,7 +10,7 @@ from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training.datasets import load_data
-from tfface.training.parts import TABLES
+from tfface.training.registries import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 

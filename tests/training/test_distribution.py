@@ -22,8 +22,8 @@ import train as tool
 from tests.training.recipes import load_tiny, newest_checkpoint
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head
-from tfface.report.metrics_log import epoch_records, read_metrics
-from tfface.training import processes
+from tfface.reporting.metrics_log import epoch_records, read_metrics
+from tfface.training import multiprocess
 from tfface.training.checkpoint import read_progress
 from tfface.training.distribution import OneDevice, distribute, put
 
@@ -431,22 +431,22 @@ class TestRefused:
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_several_processes_on_tensorflow(self):
         with pytest.raises(InputError, match="set KERAS_BACKEND=jax"):
-            processes.join("127.0.0.1:1", 2, 0)
+            multiprocess.join("127.0.0.1:1", 2, 0)
 
     @pytest.mark.parametrize("address", ["here", "here:", ":9123", "here:99999", "here:x"])
     def test_addresses(self, address):
         with pytest.raises(InputError, match="must be HOST:PORT"):
-            processes.parse_address(address)
-        assert processes.parse_address("[::1]:9123") == ("::1", 9123)
+            multiprocess.parse_address(address)
+        assert multiprocess.parse_address("[::1]:9123") == ("::1", 9123)
 
     def test_a_coordinator_that_is_not_there(self):
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
             with pytest.raises(InputError, match="process 0 can't be reached there within 0 sec"):
-                processes.wait_for_listener("127.0.0.1", port, 0)
+                multiprocess.wait_for_listener("127.0.0.1", port, 0)
             listening.listen()
-            processes.wait_for_listener("127.0.0.1", port, 0)
+            multiprocess.wait_for_listener("127.0.0.1", port, 0)
 
     @pytest.mark.parametrize(
         "options", [["--num-processes", "2"], ["--coordinator", "a:1", "--process-id", "0"]]

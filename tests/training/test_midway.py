@@ -12,18 +12,18 @@ import tensorflow as tf
 
 from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tests.training.test_resume import records
-from tfface.data.pipeline import Pipeline
+from tfface.data.pipeline.pipeline import Pipeline
 from tfface.errors import InputError
 from tfface.files import locked
-from tfface.report.metrics_log import read_metrics
+from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks import Steps
 from tfface.training.checkpoint import Progress, read_progress
 from tfface.training.checkpoints import Checkpoints
-from tfface.training.interruption import Interruption, Interruptions
-from tfface.training.loop import Loop
+from tfface.training.preemption import Interruption, Interruptions
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 from tfface.training.sealed_arrays import seal
+from tfface.training.trainer import Loop
 
 OFTEN = "training.checkpoints.every_steps=1"
 # Six steps.

@@ -11,8 +11,8 @@ from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.training import stages
-from tfface.training.parts import TABLES
 from tfface.training.recognizer import build_recognizer, check_batch_norms
+from tfface.training.registries import TABLES
 from tfface.training.run import train
 
 

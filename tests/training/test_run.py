@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.report.page_parser import read_page
+from tests.reporting.page_parser import read_page
 from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tfface import recipe as recipes
 from tfface.data.sources.opening import open_source
@@ -18,12 +18,12 @@ from tfface.evaluation.classification import classify
 from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.progress import Lines
-from tfface.report.metrics_log import epoch_records, read_metrics
+from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint
 from tfface.training.checkpoint import read_progress
 from tfface.training.checkpoints import Checkpoints
-from tfface.training.parts import TABLES
 from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.training.registries import TABLES
 from tfface.training.run import train
 from tfface.training.stages import prepare
 

@@ -11,8 +11,8 @@ from keras.src.utils import file_utils
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import DOWNLOAD_FAILED, not_downloaded
-from tfface.backbones.weights_h5 import check_published_h5
+from tfface.backbones.weights.keras_h5 import check_published_h5
+from tfface.backbones.weights.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
 
 Alpha = Annotated[float, Field(gt=0, le=2)]

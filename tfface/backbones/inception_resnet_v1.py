@@ -11,8 +11,8 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import refuse_weights
 from tfface.backbones.torch_layers import batch_norm, conv
+from tfface.backbones.weights.published import refuse_weights
 from tfface.errors import InputError
 
 NECK = {"embedding": "last_linear", "neck_batch_norm": "last_bn"}

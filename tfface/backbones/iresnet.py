@@ -13,8 +13,8 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import refuse_weights
 from tfface.backbones.torch_layers import batch_norm, conv, prelu
+from tfface.backbones.weights.published import refuse_weights
 
 NECK = {"neck_input_batch_norm": "bn2", "embedding": "fc", "neck_batch_norm": "features"}
 CHANNELS = (64, 128, 256, 512)

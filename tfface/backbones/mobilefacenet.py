@@ -16,7 +16,6 @@ from keras import layers
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import refuse_weights
 from tfface.backbones.torch_layers import (
     batch_norm,
     conv,
@@ -25,6 +24,7 @@ from tfface.backbones.torch_layers import (
     kaiming_of_groups,
     prelu,
 )
+from tfface.backbones.weights.published import refuse_weights
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -7,8 +7,8 @@ from keras import layers
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import refuse_weights
 from tfface.backbones.torch_layers import batch_norm, conv
+from tfface.backbones.weights.published import refuse_weights
 
 Channels = Annotated[int, Field(ge=1)]
 

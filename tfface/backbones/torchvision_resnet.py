@@ -13,8 +13,8 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import PYTORCH
 from tfface.backbones.torch_layers import batch_norm, conv, grouped_conv, kaiming_fan_out
+from tfface.backbones.weights.published import PYTORCH
 
 
 def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backbone]:

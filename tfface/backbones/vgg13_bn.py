@@ -9,8 +9,8 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import PYTORCH
 from tfface.backbones.torch_layers import batch_norm, conv, kaiming_fan_out
+from tfface.backbones.weights.published import PYTORCH
 
 STAGES = (64, 128, 256, 512, 512)
 CLASSIFIER = {"neck_hidden_0": "classifier.0", "neck_hidden_1": "classifier.3"}

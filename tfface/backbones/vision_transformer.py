@@ -13,7 +13,7 @@ from keras import layers, ops
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.published import PYTORCH, refuse_weights
+from tfface.backbones.weights.published import PYTORCH, refuse_weights
 from tfface.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]

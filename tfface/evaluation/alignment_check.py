@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from tfface.data import seeding
-from tfface.data.alignment.detection import MtcnnDetector
-from tfface.data.alignment.faces import by_importance
-from tfface.data.alignment.template import template_points
-from tfface.data.images import decode_whole
+from tfface import seeding
+from tfface.alignment.detection import MtcnnDetector
+from tfface.alignment.faces import by_importance
+from tfface.alignment.template import template_points
+from tfface.images.decoding import decode_whole
 from tfface.progress import progress
 
 # Enough for a median that hardly varies, and looked at within a second or two.

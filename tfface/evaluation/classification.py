@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfface.data.images import decode_batches
-from tfface.data.source_images import SourceFilenames, SourceImages
+from tfface.data.derived.source_images import SourceFilenames, SourceImages
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classifier import Classifier
-from tfface.evaluation.seen_people import SeenPeople
+from tfface.evaluation.seen_identities import SeenPeople
 from tfface.files import printable
-from tfface.metrics.answers import Answers, join_answers, read_answers
+from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
     ClassFigures,
     ClassificationResult,
@@ -23,6 +22,7 @@ from tfface.metrics.classification import (
     classification,
     summarise,
 )
+from tfface.metrics.predictions import Answers, join_answers, read_answers
 from tfface.progress import progress
 
 # What an empty value of an attribute is called.

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from tfface.data.dataset_folder import IDENTITIES_FILE
+from tfface.data.records.manifest import IDENTITIES_FILE
 from tfface.errors import InputError
 from tfface.evaluation.class_names import read_class_names
-from tfface.evaluation.embedder import Embedder, load_embedder
-from tfface.evaluation.given_scores import GivenScores, ScoreKind
-from tfface.evaluation.keras_embedder import MODEL_FILE
-from tfface.evaluation.pixel_embedder import PixelEmbedder
-from tfface.evaluation.pixel_input import PixelInput
+from tfface.evaluation.embedders.embedder import Embedder, load_embedder
+from tfface.evaluation.embedders.external_input import PixelInput
+from tfface.evaluation.embedders.keras_model import MODEL_FILE
+from tfface.evaluation.embedders.raw_pixels import PixelEmbedder
+from tfface.evaluation.scores_to_probabilities import GivenScores, ScoreKind
 from tfface.heads.head_file import HEAD_FILE, load_head
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.evaluation.embedder import Embedder
-from tfface.evaluation.embedding import embed_images
+from tfface.evaluation.duplicate_identities import centers, directions
+from tfface.evaluation.embedders.embedder import Embedder
+from tfface.evaluation.embedders.embedding import embed_images
 from tfface.evaluation.face_index import FaceIndex
-from tfface.evaluation.named_faces import NamedFaces, right_labels, same_images
-from tfface.evaluation.same_people import centers, directions
+from tfface.evaluation.labeled_faces import NamedFaces, right_labels, same_images
 from tfface.metrics.identification import (
     NOBODY,
     IdentificationResult,

@@ -1,10 +1,10 @@
 """Verification of an embedder on a template set: from images to figures."""
 
-from tfface.data.images import decode_batches
-from tfface.data.template_sets import TemplateSet
+from tfface.data.pairs.template_set import TemplateSet
 from tfface.errors import InputError
-from tfface.evaluation.embedder import Embedder
-from tfface.evaluation.embedding import embed_batches
+from tfface.evaluation.embedders.embedder import Embedder
+from tfface.evaluation.embedders.embedding import embed_batches
+from tfface.images.decoding import decode_batches
 from tfface.metrics.templates import TemplatePool, template_verification
 from tfface.metrics.verification import VerificationResult
 

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tfface.data.images import decode_batches
-from tfface.data.pair_sets import PairSet
+from tfface.data.pairs import PairSet
 from tfface.errors import InputError
-from tfface.evaluation.embedder import Embedder
-from tfface.evaluation.embedding import embed_images
+from tfface.evaluation.embedders.embedder import Embedder
+from tfface.evaluation.embedders.embedding import embed_images
+from tfface.images.decoding import decode_batches
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
 
 

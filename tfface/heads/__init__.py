@@ -9,8 +9,8 @@ from tfface.heads.arcface import ArcFaceHead
 from tfface.heads.combined import CombinedHead
 from tfface.heads.cosface import CosFaceHead
 from tfface.heads.curricularface import CurricularFaceHead
-from tfface.heads.dense import SigmoidHead, SoftmaxHead
 from tfface.heads.head import Head
+from tfface.heads.linear import SigmoidHead, SoftmaxHead
 from tfface.heads.magface import MagFaceHead
 from tfface.heads.sphereface import SphereFaceHead
 from tfface.heads.subcenter_arcface import SubcenterArcFaceHead

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 from pydantic import Field
 
-from tfface.heads.candidates import Candidates
+from tfface.heads.sampled_classes import Candidates
 from tfface.typing import Tensor
 
 # A logit so low that nothing of a softmax is its.

@@ -17,7 +17,7 @@ from tfface.files import parse_json, replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
 from tfface.npz_file import reading_npz
-from tfface.parts import build, options_model
+from tfface.registry import build, options_model
 from tfface.weight_limit import weights_limited
 
 # What a run folder calls it.

@@ -7,10 +7,10 @@ import keras
 from keras import initializers, ops
 from pydantic import Field
 
-from tfface.heads.candidates import Candidates, draw_identities
-from tfface.heads.cosines import cosines_to
+from tfface.heads.cosine_logits import cosines_to
 from tfface.heads.head import NOBODY, Head, is_best, softmax_loss
-from tfface.heads.layouts import IDENTITIES, LOGITS, lay_out
+from tfface.heads.sampled_classes import Candidates, draw_identities
+from tfface.heads.sharding import IDENTITIES, LOGITS, lay_out
 from tfface.kernels.rows import take_rows
 from tfface.typing import Tensor
 

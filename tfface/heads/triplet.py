@@ -6,8 +6,8 @@ from keras import ops
 from pydantic import Field
 
 from tfface.errors import InputError
-from tfface.heads.candidates import Candidates
 from tfface.heads.head import Head
+from tfface.heads.sampled_classes import Candidates
 from tfface.typing import Tensor
 
 # More than the squared distance of any two unit vectors.

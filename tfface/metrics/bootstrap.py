@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfface.metrics.bootstrap_figures import PairOrder, replicate_figures
+from tfface.metrics.bootstrap_metrics import PairOrder, replicate_figures
 from tfface.metrics.bootstrap_weights import draw_weights
 
 NUM_REPLICATES = 1000

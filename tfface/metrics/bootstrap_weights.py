@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfface.metrics.bootstrap_figures import MOST_ROWS, PairOrder, Weights
+from tfface.metrics.bootstrap_metrics import MOST_ROWS, PairOrder, Weights
 
 # How many of 256 random bytes become the weights 0, 1, .. 5.
 _NUM_BYTES = np.array([94, 95, 46, 16, 4, 1])

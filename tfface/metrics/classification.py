@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.metrics.answers import Answers
 from tfface.metrics.calibration import CalibrationBin, calibration, calibration_error, log_loss
+from tfface.metrics.predictions import Answers
 
 TOP = 5
 # Two-sided 95 % of the normal distribution.

@@ -7,9 +7,9 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.metrics.bootstrap import NUM_REPLICATES, Intervals, bootstrap_intervals
-from tfface.metrics.groups import GroupFigures, group_figures
 from tfface.metrics.k_fold import Accuracy, fold_accuracy, judge, k_fold_thresholds
 from tfface.metrics.roc import Roc, TarAtFar, auc, check_labels, eer, roc, tar_at_far
+from tfface.metrics.subgroups import GroupFigures, group_figures
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 

@@ -12,10 +12,10 @@ import pydantic
 import yaml
 
 from tfface.errors import InputError
-from tfface.parts import Table
-from tfface.recipe.mistakes import mistakes
+from tfface.recipe.errors import mistakes
 from tfface.recipe.schema import Recipe, SourcePart
 from tfface.recipe.yaml_file import apply_override, check_tree, parse_value, read_yaml
+from tfface.registry import Table
 
 _MOST_MISTAKES = 50
 

@@ -8,10 +8,10 @@ import pydantic
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from tfface.parts import STRICT, options_model
-from tfface.recipe.misfits import misfits
-from tfface.recipe.mistakes import unknown
+from tfface.recipe.errors import unknown
+from tfface.recipe.validation import misfits
 from tfface.recipe.yaml_file import SHORT_NAME
+from tfface.registry import STRICT, options_model
 
 
 class Part(pydantic.BaseModel):

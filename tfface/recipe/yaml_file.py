@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tfface.errors import InputError, shown
-from tfface.recipe.mistakes import dotted
+from tfface.recipe.errors import dotted
 
 # The longest here have 4 KB. Python's parser of YAML takes a minute for a megabyte of short values.
 MAX_RECIPE_BYTES = 1 << 17

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import keras
 
 from tfface.progress import progress as progress_bar
-from tfface.report.metrics_log import MetricsLog
+from tfface.reporting.metrics_log import MetricsLog
 from tfface.training.checkpoint import Progress
 from tfface.training.distribution import fetch, put
-from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS
+from tfface.training.nan_guard import GRADIENT_BEFORE, LOSS
 
 LOOK_EVERY_STEPS = 10
 _SHOWN_FILES = 8

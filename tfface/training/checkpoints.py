@@ -20,7 +20,7 @@ import keras
 
 from tfface.errors import InputError
 from tfface.files import remove_partial
-from tfface.training import checkpoint, processes
+from tfface.training import checkpoint, multiprocess
 from tfface.training.checkpoint import Progress
 from tfface.training.sealed_arrays import write_sealed
 
@@ -64,7 +64,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes all, of a run that begins anew."""
-        if processes.is_writer() and self._folder.is_dir():
+        if multiprocess.is_writer() and self._folder.is_dir():
             for path in self._folder.iterdir():
                 if _NAME.fullmatch(path.name) or _KEPT_NAME.fullmatch(path.name):
                     path.unlink()
@@ -110,7 +110,7 @@ class Checkpoints:
                     else "there is no checkpoint before it: make room there, and start anew"
                 )
                 raise InputError(f"{error}; {how}") from error
-        processes.wait("checkpoints")
+        multiprocess.wait("checkpoints")
 
     def newest(self, keeps_weights: Callable[[int], bool]) -> tuple[Path, Progress] | None:
         """Finds the newest checkpoint that is whole, and removes newer ones that are not.
@@ -131,7 +131,7 @@ class Checkpoints:
                 continue
             for one, error in damaged:
                 print(f"warning: {error}; going on from the checkpoint before it", flush=True)
-                if processes.is_writer():
+                if multiprocess.is_writer():
                     one.unlink(missing_ok=True)
             return path, progress
         if damaged:
@@ -167,7 +167,7 @@ class Checkpoints:
 
     def _start(self, write: Callable[[], None]) -> None:
         """Lets the writer write, when what it had is written."""
-        if processes.is_writer():
+        if multiprocess.is_writer():
             self._pending = self._writer.submit(write)
 
     def _write(self, path: Path, arrays: dict) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.batch_part import WHOLE, BatchPart
-from tfface.data.identity_list import read_identity_list
-from tfface.data.pair_sets import (
+from tfface.data.pairs import (
     PairSet,
     check_names,
     load_pair_set,
@@ -18,21 +16,23 @@ from tfface.data.pair_sets import (
     split_name,
     without_repeats,
 )
-from tfface.data.pair_sets.pair_set import NUM_FOLDS
-from tfface.data.pipeline import Pipeline
+from tfface.data.pairs.pair_set import NUM_FOLDS
+from tfface.data.pipeline.batch_sharding import WHOLE, BatchPart
+from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.split import split_by_identity, split_by_image
+from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.selection import Selection
-from tfface.data.split import split_by_identity, split_by_image
 from tfface.errors import InputError
 from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.verification import check_pair_set
-from tfface.parts import build
 from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourcePart
-from tfface.training.data_record import describe_source
+from tfface.registry import build
+from tfface.training.data_fingerprint import describe_source
 
 # Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
 MOST_GENUINE_PAIRS = 1000

@@ -18,13 +18,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import keras
 import numpy as np
 
-from tfface.data.batch_part import BatchPart
+from tfface.data.pipeline.batch_sharding import BatchPart
 from tfface.errors import InputError
-from tfface.heads.layouts import EMBEDDINGS, IDENTITIES, LOGITS
+from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
 from tfface.kernels.reading import view
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Distribution as Section
-from tfface.training import processes
+from tfface.training import multiprocess
 
 _BATCH, _MODEL = "batch", "model"
 
@@ -112,15 +112,15 @@ class OnJax(OneDevice):
 
         devices = keras.distribution.list_devices()
         self.num_devices = len(devices)
-        if len(devices) != jax.local_device_count() * processes.count():
+        if len(devices) != jax.local_device_count() * multiprocess.count():
             raise InputError(
-                f"process {processes.number()} has {jax.local_device_count()} of {len(devices)} "
-                f"devices: each of {processes.count()} processes must have as many"
+                f"process {multiprocess.number()} has {jax.local_device_count()} of {len(devices)} "
+                f"devices: each of {multiprocess.count()} processes must have as many"
             )
-        self.part = BatchPart(processes.number(), processes.count())
+        self.part = BatchPart(multiprocess.number(), multiprocess.count())
         self.description = f", {section.mode} on {_num(len(devices), 'device')}"
-        if processes.count() > 1:
-            self.description += f" of {processes.count()} processes"
+        if multiprocess.count() > 1:
+            self.description += f" of {multiprocess.count()} processes"
         if section.mode == "data_parallel":
             self._keras = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
             return
@@ -194,9 +194,9 @@ def distribute(recipe: Recipe) -> OneDevice:
     """
     section, backend = recipe.training.distribution, keras.backend.backend()
     if section is None:
-        if processes.count() > 1:
+        if multiprocess.count() > 1:
             raise InputError(
-                f"{processes.count()} processes train together only by a training.distribution; "
+                f"{multiprocess.count()} processes train together only by a training.distribution; "
                 "add --set training.distribution.mode=data_parallel"
             )
         return OneDevice()
@@ -228,7 +228,7 @@ def fetch(variable: keras.Variable) -> np.ndarray:
 
     No device gets more than one part of it beside its own. All processes must call it.
     """
-    if processes.count() == 1 or variable.value.is_fully_replicated:
+    if multiprocess.count() == 1 or variable.value.is_fully_replicated:
         return view(variable)
     return _gather(variable.value)
 

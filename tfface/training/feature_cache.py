@@ -8,17 +8,17 @@ same with and without a cache.
 
 import math
 
-from tfface.data.cache import check_memory
+from tfface.data.pipeline.cache import check_memory
 from tfface.training.datasets import RunData
-from tfface.training.features import (
+from tfface.training.feature_extraction import (
     AugmentedFeatures,
     Extractor,
     Features,
     PairFeatures,
     split,
 )
-from tfface.training.learner import Learner, image_figures, pair_figures
 from tfface.training.recognizer import Recognizer
+from tfface.training.stage_task import Learner, image_figures, pair_figures
 
 
 class FeatureCache:

@@ -7,21 +7,21 @@ import keras
 from keras import layers, ops
 
 from tfface.backbones import BACKBONES
-from tfface.backbones.pixels import PIXELS
-from tfface.backbones.published import download
-from tfface.backbones.weights import is_published_h5, start_from
+from tfface.backbones.input_normalization import PIXELS
+from tfface.backbones.weights.loading import is_published_h5, start_from
+from tfface.backbones.weights.published import download
 from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.margin_head import MarginHead
 from tfface.kernels.batch_norm import speed_up_batch_norms
-from tfface.parts import build
 from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck, Training
-from tfface.training.init_from import read_init
-from tfface.training.nonfinite import Nonfinite
-from tfface.training.pooling import average_to
+from tfface.registry import build
+from tfface.training.adaptive_pooling import average_to
+from tfface.training.nan_guard import Nonfinite
+from tfface.training.warm_start import read_init
 
 
 class Recognizer(keras.Model):

@@ -8,30 +8,30 @@ import keras
 
 from tfface.errors import InputError, say
 from tfface.evaluation.classification import Classification, classify
-from tfface.evaluation.classification_pictures import draw_classification
+from tfface.evaluation.classification_plots import draw_classification
 from tfface.evaluation.classifier import Classifier
-from tfface.evaluation.keras_embedder import KerasEmbedder
+from tfface.evaluation.embedders.keras_model import KerasEmbedder
 from tfface.evaluation.verification import verify
-from tfface.evaluation.verification_pictures import draw_verification
+from tfface.evaluation.verification_plots import draw_verification
 from tfface.files import replacing, write_json
 from tfface.heads.head_file import load_head, save_head
 from tfface.names import safe_row
 from tfface.recipe import Recipe, dump
-from tfface.report import classification_table
-from tfface.report.metrics_log import epoch_records, read_metrics
-from tfface.report.page import Picture
-from tfface.report.plots.training import draw_curves
-from tfface.report.run_report import write_run_report
-from tfface.report.verification_table import as_text
-from tfface.training import checkpoint, device, processes
+from tfface.reporting import classification_table
+from tfface.reporting.metrics_log import epoch_records, read_metrics
+from tfface.reporting.page import Picture
+from tfface.reporting.plots.training import draw_curves
+from tfface.reporting.run_report import write_run_report
+from tfface.reporting.verification_table import as_text
+from tfface.training import checkpoint, device, multiprocess
 from tfface.training.datasets import RunData, load_data
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import OneDevice, distribute
-from tfface.training.init_from import read_init
-from tfface.training.interruption import Interruptions
-from tfface.training.loop import Loop
+from tfface.training.preemption import Interruptions
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_folder import RunFolder, environment
+from tfface.training.trainer import Loop
+from tfface.training.warm_start import read_init
 
 
 def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False) -> Path:
@@ -53,8 +53,8 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         say("another --run-dir. Its report:")
         say(run.report)
         return run_dir
-    processes.wait("a look at the run folder")
-    lock = run.locked() if processes.is_writer() else nullcontext()
+    multiprocess.wait("a look at the run folder")
+    lock = run.locked() if multiprocess.is_writer() else nullcontext()
     with lock, Interruptions() as interruptions, explaining_full_memory(recipe):
         _train(recipe, run, data_dir, distribution, interruptions, resume=resume)
     return run_dir
@@ -69,7 +69,7 @@ def _train(
     *,
     resume: bool,
 ) -> None:
-    if processes.is_writer():
+    if multiprocess.is_writer():
         run.start(recipe, resume=resume)
 
     # ------------------------------------------------------------------------------------- data
@@ -82,7 +82,7 @@ def _train(
     say(f"data: {data.description}")
     for note in data.notes:
         say(f"  {note}")
-    if processes.is_writer():
+    if multiprocess.is_writer():
         run.check_data(data.sources)
         _write_identities(run.identities, data.identities)
 
@@ -115,8 +115,8 @@ def _train(
         Loop(recipe, recognizer, data, run, distribution, interruptions).train(resume=resume)
         _save_head(recipe, recognizer, data, run)
 
-    processes.leave()
-    if not processes.is_writer():
+    multiprocess.leave()
+    if not multiprocess.is_writer():
         return
     alone = distribution.alone(recognizer.embedder)
     with alone.renewed(), replacing(run.model) as temporary:
@@ -136,7 +136,7 @@ def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFo
     """Keeps what model.keras lacks to classify: it holds the embedder alone."""
     part = recipe.model.head
     weights = checkpoint.values(recognizer, recognizer.head.trainable_weights)
-    if processes.is_writer():
+    if multiprocess.is_writer():
         save_head(
             run.head,
             recognizer.head,

@@ -14,10 +14,10 @@ from tfface.errors import InputError, shown
 from tfface.files import locked, parse_json, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
-from tfface.report.provenance import machine
-from tfface.training import data_record, processes
+from tfface.reporting.provenance import machine
+from tfface.training import data_fingerprint, multiprocess
 from tfface.training.checkpoints import Checkpoints
-from tfface.training.parts import TABLES
+from tfface.training.registries import TABLES
 
 # Of the environment, what the last bits of a result depend on.
 _EXACT_WITH = (
@@ -105,8 +105,8 @@ class RunFolder:
         Raises InputError: it is other data.
         """
         if self.has_begun():
-            data_record.check_same(self.data, sources)
-        data_record.write(self.data, sources)
+            data_fingerprint.check_same(self.data, sources)
+        data_fingerprint.write(self.data, sources)
 
     def reason_against(self, recipe: Recipe) -> str:
         """Returns why no run of this recipe can go on here, "" where it can."""
@@ -207,7 +207,7 @@ def environment() -> dict[str, object]:
         "machine": machine(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
-        "processes": processes.count(),
+        "processes": multiprocess.count(),
         "oneDNN": onednn.is_on(),
         **versions,
     }

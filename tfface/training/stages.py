@@ -5,9 +5,9 @@ import math
 import keras
 
 from tfface.kernels.rows import update_only_rows
-from tfface.parts import build
 from tfface.recipe.schema import Stage
-from tfface.training.averaging import keep_average, start_average
+from tfface.registry import build
+from tfface.training.ema import keep_average, start_average
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.recognizer import Recognizer
 from tfface.training.schedules import SCHEDULES, WarmUp

@@ -7,8 +7,8 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from tests.data.small_faces import pixels
+from tfface.data.augment.affine_warp import warp
 from tfface.data.augment.random_affine import RandomAffine
-from tfface.data.augment.warping import warp
 from tfface.errors import InputError
 
 SEED = tf.constant([1, 2])

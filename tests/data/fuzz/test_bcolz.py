@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
-from tests.data.pair_sets.bcolz_files import write_bcolz
+from tests.data.pairs.bcolz_files import write_bcolz
 from tests.data.small_faces import pixels
 from tests.property_tests import examples
-from tfface.data.pair_sets import load_pair_set
+from tfface.data.pairs import load_pair_set
 
 FILES = ["meta/sizes", "meta/storage", "data/__0.blp", "data/__1.blp", "../tiny_list.npy"]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.property_tests import examples
-from tfface.data.pair_sets import load_pair_set
+from tfface.data.pairs import load_pair_set
 
 FILES = [
     b"first,second,is_genuine\na.jpg,b.jpg,1\nb.jpg,c.jpg,0\nc.jpg,a.jpg,no\n",

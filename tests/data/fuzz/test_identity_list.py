@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.property_tests import examples
-from tfface.data.dataset_folder import Identity
-from tfface.data.identity_list import read_identity_list
+from tfface.data.records.identity_list import read_identity_list
+from tfface.data.records.manifest import Identity
 
 PEOPLE = [Identity("ann", "a"), Identity("dora 2", "b"), Identity("bob", "b")]
 WHOLE = b'name,source,reason\nann,a,"same as\tx"\n"dora 2",b,\nbob,,y\n'

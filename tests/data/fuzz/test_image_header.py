@@ -6,7 +6,7 @@ import pytest
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
 from tests.property_tests import examples
-from tfface.data.image_header import read_header
+from tfface.images.header import read_header
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF"])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
 from tests.property_tests import examples
-from tfface.data.images import decode, decode_batches, undecodable_reason
 from tfface.errors import InputError
+from tfface.images.decoding import decode, decode_batches, undecodable_reason
 
 FILES = [
     encoded(0, 32),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import encoded
 from tests.property_tests import examples
-from tfface.data.pair_sets import load_pair_set
+from tfface.data.pairs import load_pair_set
 
 IMAGES = [encoded(seed, 8) for seed in range(4)]
 ARRAYS = [np.frombuffer(image, np.uint8) for image in IMAGES]

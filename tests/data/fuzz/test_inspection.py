@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.data.broken_datasets import make_dataset, shard
 from tests.data.damage import damaged, only_input_errors
 from tests.property_tests import examples
-from tfface.data.inspection import inspect_dataset
+from tfface.data.records.inspection import inspect_dataset
 
 
 @pytest.fixture(scope="module")

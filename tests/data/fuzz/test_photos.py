@@ -11,7 +11,7 @@ from PIL import Image
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import pixels
 from tests.property_tests import examples
-from tfface.data.alignment.photos import count_pixels, read_photo
+from tfface.alignment.photos import count_pixels, read_photo
 
 
 def whole(format: str) -> bytes:

@@ -11,9 +11,9 @@ from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import write_folder
 from tests.data.sources.test_bare_tfrecord import path_record, write
 from tests.property_tests import examples
-from tfface.data import records
-from tfface.data.convert import convert
-from tfface.data.records import Record
+from tfface.data.records import example
+from tfface.data.records.conversion import convert
+from tfface.data.records.example import Record
 from tfface.data.sources.tfrecord import open_tfrecord
 
 
@@ -64,7 +64,7 @@ def test_damaged_record_file(dataset, form, data):
         folder.mkdir()
         write_folder(folder / "faces", {"ann": 3}, size=4)
         contents = {
-            "images": [records.serialize(Record(b"image" * i, f"{i}"), i) for i in range(3)],
+            "images": [example.serialize(Record(b"image" * i, f"{i}"), i) for i in range(3)],
             "paths": [path_record(f"faces/ann/{i}.jpg", i, pose="left") for i in range(3)],
         }[form]
         write(folder / "whole", contents)
@@ -80,7 +80,7 @@ def test_damaged_records_in_sound_frames(dataset, data):
     folder = dataset.parent / "frames"
     folder.mkdir(exist_ok=True)
     whole = data.draw(
-        st.sampled_from([records.serialize(Record(b"image", "a"), 1), path_record("a.jpg", 1)])
+        st.sampled_from([example.serialize(Record(b"image", "a"), 1), path_record("a.jpg", 1)])
     )
     (folder / "a.jpg").write_bytes(b"image")
     with tf.io.TFRecordWriter(str(folder / "a.tfrecord")) as writer:

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data import records
-from tfface.data.records import Record, attribute_value
+from tfface.data.records import example
+from tfface.data.records.example import Record, attribute_value
 from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.tfrecord import open_tfrecord
 from tfface.errors import InputError
@@ -91,7 +91,7 @@ class TestPaths:
             open_tfrecord(faces / "bad.tfrecord")
 
     def test_both_kinds_in_one_file(self, faces):
-        both = [path_record("imgs/7/0.jpg", 0), records.serialize(Record(b"", "x"), 1)]
+        both = [path_record("imgs/7/0.jpg", 0), example.serialize(Record(b"", "x"), 1)]
         with pytest.raises(InputError, match=r"record 1: not a face record: it has no image/img_p"):
             open_tfrecord(write(faces / "a.tfrecord", both))
         with pytest.raises(InputError, match=r"record 1: not a face record: it has no image/encod"):
@@ -105,7 +105,7 @@ class TestPaths:
 
 
 def test_images_are_for_records_of_paths_only(tmp_path):
-    write(tmp_path / "a.tfrecord", [records.serialize(Record(encoded(0), "x"), 1)])
+    write(tmp_path / "a.tfrecord", [example.serialize(Record(encoded(0), "x"), 1)])
     with pytest.raises(InputError, match=r"'images' is given, but the records hold the images"):
         open_tfrecord(tmp_path / "a.tfrecord", images=tmp_path)
 
@@ -136,7 +136,7 @@ def test_nothing_to_read(tmp_path):
 )
 def test_files_by_other_names(tmp_path, names):
     for number, name in enumerate(names):
-        record = records.serialize(Record(encoded(number), f"{number}.jpg"), number)
+        record = example.serialize(Record(encoded(number), f"{number}.jpg"), number)
         write(tmp_path / name, [record])
     (tmp_path / "README.md").write_text("no records")
     (tmp_path / f".{names[0]}").write_bytes(b"half")
@@ -160,7 +160,7 @@ def test_a_packed_file_is_said_to_be_one(tmp_path, packed, message):
     path = tmp_path / "a.tfrecord"
     if packed:
         with tf.io.TFRecordWriter(str(path), packed) as writer:
-            writer.write(records.serialize(Record(encoded(0), "0.jpg"), 0))
+            writer.write(example.serialize(Record(encoded(0), "0.jpg"), 0))
     else:
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
     with pytest.raises(InputError, match=rf"a\.tfrecord: {message}$"):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.records import attribute_value
+from tfface.data.records.example import attribute_value
 from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.csv_list import CsvSource
 from tfface.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import write_folder
-from tfface.data.convert import convert
+from tfface.data.records.conversion import convert
 from tfface.data.sources.bare_tfrecord import BareTFRecordSource
 from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.records import attribute_values
+from tfface.data.records.example import attribute_values
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 

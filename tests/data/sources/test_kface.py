@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.images import decode_unresized
-from tfface.data.records import attribute_value
+from tfface.data.records.example import attribute_value
 from tfface.data.sources import RECOGNISED_BY
 from tfface.data.sources.kface import KFaceSource
 from tfface.errors import InputError
+from tfface.images.decoding import decode_unresized
 
 POINTS = "1\t1\n" * 7
 NAMES = ["190/S001/L2/E01/C2.jpg", "190/S001/L10/E01/C1.JPG", "190/S001/L2/E01/C10.png"]

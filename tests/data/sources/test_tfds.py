@@ -10,7 +10,7 @@ import pytest
 
 from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.tiny_people import NAMES, prepare_people
-from tfface.data.records import attribute_value
+from tfface.data.records.example import attribute_value
 from tfface.data.sources.tfds import open_tfds
 from tfface.errors import InputError
 

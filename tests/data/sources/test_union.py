@@ -8,8 +8,8 @@ import pytest
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
 from tests.training.recipes import ONE_STAGE, load_tiny
-from tfface.data import convert as conversions
-from tfface.data.convert import convert
+from tfface.data.records import conversion as conversions
+from tfface.data.records.conversion import convert
 from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.opening import open_source
 from tfface.data.sources.split import open_split

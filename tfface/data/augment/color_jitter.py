@@ -5,8 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.augment.draws import uniform
 from tfface.data.augment.options import Amount, range_of_amount
+from tfface.data.augment.random import uniform
 
 _RGB_TO_YIQ = np.array(
     [

@@ -5,9 +5,9 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.draws import another, uniform
 from tfface.data.augment.mixing import BetaShares, any_partner
 from tfface.data.augment.options import Probability
+from tfface.data.augment.random import another, uniform
 from tfface.data.augment.rectangles import Rectangles
 
 

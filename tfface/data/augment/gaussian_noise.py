@@ -5,7 +5,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.draws import words_of_values
+from tfface.data.augment.random import words_of_values
 
 # Of the count of 16 random bits (16 / 4) and of a uniform number on [0, 1) (1 / 12).
 _VARIANCE = 16 / 4 + 1 / 12

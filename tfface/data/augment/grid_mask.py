@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.draws import another, between, noise_values, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
+from tfface.data.augment.random import another, between, noise_values, uniform
 
 
 class GridMask:

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import between, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
+from tfface.data.augment.random import between, uniform
 from tfface.data.augment.separable import filter_some, normalized
 
 

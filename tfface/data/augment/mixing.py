@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.augment.draws import uniform
+from tfface.data.augment.random import uniform
 
 _NUM_QUANTILES = 4096
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from pydantic import Field
 
 from tfface.data.augment.cutmix import Patches
-from tfface.data.augment.draws import another
 from tfface.data.augment.mixing import partner_of_same_identity
 from tfface.data.augment.options import Probability
+from tfface.data.augment.random import another
 
 
 class OneClassCutMix:

@@ -7,6 +7,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
+from tfface.data.augment.affine_warp import warp
 from tfface.data.augment.color_operations import (
     adjust_brightness,
     adjust_color,
@@ -17,9 +18,8 @@ from tfface.data.augment.color_operations import (
     solarize,
     stretch_contrast,
 )
-from tfface.data.augment.draws import uniform
 from tfface.data.augment.options import Probability
-from tfface.data.augment.warping import warp
+from tfface.data.augment.random import uniform
 
 Operation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.augment.draws import uniform
+from tfface.data.augment.affine_warp import Fill, warp
 from tfface.data.augment.options import Amount, range_of_amount
-from tfface.data.augment.warping import Fill, warp
+from tfface.data.augment.random import uniform
 
 
 class RandomAffine:

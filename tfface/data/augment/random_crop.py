@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.draws import uniform
+from tfface.data.augment.random import uniform
 from tfface.errors import InputError
 
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import another, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
+from tfface.data.augment.random import another, uniform
 from tfface.data.augment.rectangles import draw_rectangles
 
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import another, noise_values, uniform
 from tfface.data.augment.options import Probability, Range, checked_range
+from tfface.data.augment.random import another, noise_values, uniform
 from tfface.data.augment.rectangles import draw_rectangles
 
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import uniform
 from tfface.data.augment.options import Probability
+from tfface.data.augment.random import uniform
 
 
 class RandomGrayscale:

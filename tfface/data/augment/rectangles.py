@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfface.data.augment.draws import another, between, uniform
+from tfface.data.augment.random import another, between, uniform
 
 # As in torchvision: a rectangle that doesn't fit into the image is drawn again, so often at most.
 _TRIES = 10

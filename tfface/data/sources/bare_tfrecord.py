@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data import records
-from tfface.data.dataset_folder import Identity
-from tfface.data.record_files import RecordFiles
-from tfface.data.records import Record
-from tfface.data.sources.below import Below
+from tfface.data.records import example
+from tfface.data.records.example import Record
+from tfface.data.records.manifest import Identity
+from tfface.data.records.reader import RecordFiles
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.safe_paths import Below
 from tfface.errors import InputError
 from tfface.progress import progress
 
@@ -79,7 +79,7 @@ class TFRecordPathsSource(ImageFiles):
         self.name = name or path.resolve().stem
         self._records = files or open_files(path)
         paths = self._records.paths()
-        labels = self._records.labels(records.deserialize_path)
+        labels = self._records.labels(example.deserialize_path)
         self.identities, self.labels = _identities(labels, self.name)
         below = Below(images if images is not None else self._records.files[0].parent)
         found = []
@@ -94,7 +94,7 @@ class TFRecordPathsSource(ImageFiles):
         self._set_files(below.root, found)
 
     def read(self, index: int) -> Record:
-        attributes = self._records.read_as(records.deserialize_path, index)[2]
+        attributes = self._records.read_as(example.deserialize_path, index)[2]
         return Record(self._read_file(index), self.filename(index), attributes)
 
 

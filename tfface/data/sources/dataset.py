@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data import dataset_folder, records, seeding
-from tfface.data.dataset_folder import Identity
-from tfface.data.record_files import READ_BUFFER, RecordFiles
-from tfface.data.records import Record
+from tfface import seeding
+from tfface.data.records import example, manifest
+from tfface.data.records.example import Record
+from tfface.data.records.manifest import Identity
+from tfface.data.records.reader import READ_BUFFER, RecordFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 
@@ -38,7 +39,7 @@ class DatasetSource(ImageSource):
 
     def __init__(self, path: Path, *, name: str | None = None):
         folder = Path(path)
-        dataset = dataset_folder.read(folder)
+        dataset = manifest.read(folder)
         self.name = name or folder.resolve().name
         self.identities = dataset.identities
         if name is not None:
@@ -111,7 +112,7 @@ class DatasetSource(ImageSource):
             if mask is not None:
                 chosen = tf.gather(mask, indices)
                 indices, block = tf.boolean_mask(indices, chosen), tf.boolean_mask(block, chosen)
-            return indices, records.parse_encoded(block)
+            return indices, example.parse_encoded(block)
 
         if shuffle_seed is None:
             numbers = tf.data.Dataset.range(len(files))

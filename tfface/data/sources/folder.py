@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.dataset_folder import Identity
-from tfface.data.image_listing import (
+from tfface.data.records.manifest import Identity
+from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.level_check import check_level
+from tfface.errors import InputError, warn
+from tfface.images.listing import (
     EXTENSIONS,
     HEIC_EXTENSIONS,
     UNREAD_EXTENSIONS,
@@ -19,10 +22,7 @@ from tfface.data.image_listing import (
     kind_of_file,
     visible_entries,
 )
-from tfface.data.pillow_decoder import FORMATS, HEIC_ADVICE, is_read
-from tfface.data.sources.image_files import ImageFiles
-from tfface.data.sources.level_check import check_level
-from tfface.errors import InputError, warn
+from tfface.images.pillow_decoder import FORMATS, HEIC_ADVICE, is_read
 from tfface.names import clean_name, warn_of_case
 from tfface.progress import progress
 

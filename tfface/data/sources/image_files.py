@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.records import Record, attribute_features
+from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
 

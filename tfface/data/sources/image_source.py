@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data import seeding
-from tfface.data.dataset_folder import Identity
-from tfface.data.records import Record, attribute_value
+from tfface import seeding
+from tfface.data.records.example import Record, attribute_value
+from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
 
 # Read, or given their numbers, together.

@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.dataset_folder import Identity
-from tfface.data.image_listing import EXTENSIONS, visible_entries
-from tfface.data.images import decode_picture, undecodable_reason
+from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
+from tfface.images.decoding import decode_picture, undecodable_reason
+from tfface.images.listing import EXTENSIONS, visible_entries
 from tfface.progress import progress
 
 # What a subject's folders and images say, from the outside in, and what their names are like.

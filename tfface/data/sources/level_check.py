@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfface.errors import InputError
-from tfface.report.contact_sheet import CONTACT_SHEET_FILE
+from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
 # What this package's tools leave in folders of people, and nobody in a person's.
 _OUR_FILES = (b".alignment.jsonl", b".made.jsonl", b"dataset.json")

@@ -8,10 +8,10 @@ from typing import Any
 # As a whole: its table has lines of the sources that need this file, and is known only later.
 from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
-from tfface.parts import build
 from tfface.paths import expanded
 from tfface.recipe import load_source
 from tfface.recipe.schema import SourcePart
+from tfface.registry import build
 
 
 def read_nested(given: Mapping[str, Any], place: str) -> SourcePart:

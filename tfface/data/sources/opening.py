@@ -10,9 +10,9 @@ from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.nested import paths_in
 from tfface.errors import InputError
-from tfface.parts import build
 from tfface.paths import expanded
 from tfface.recipe import load_source
+from tfface.registry import build
 
 
 def _first_option(source: Callable) -> inspect.Parameter:

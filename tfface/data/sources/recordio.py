@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from tfface.data.dataset_folder import Identity
-from tfface.data.recordio_file import HEADER, LABEL_BYTES, RecordIOFile, read_index
-from tfface.data.records import Record
+from tfface.data.records.example import Record
+from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.recordio_file import HEADER, LABEL_BYTES, RecordIOFile, read_index
 from tfface.errors import InputError, warn
 
 # Whole numbers below it are exact in the float32 that all labels and counts are written as.

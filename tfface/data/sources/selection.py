@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.records import Record
+from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource, renumbered
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tfface.data import seeding, sources
+from tfface import seeding
+from tfface.data import sources
+from tfface.data.pipeline.split import most_of_each, split_into_parts
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.nested import open_nested, read_nested
 from tfface.data.sources.selection import Selection
-from tfface.data.split import most_of_each, split_into_parts
 from tfface.errors import InputError
 
 PARTS = ("train", "validation", "test")

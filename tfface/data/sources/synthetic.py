@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.dataset_folder import Identity
-from tfface.data.records import Record
+from tfface.data.records.example import Record
+from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_source import ImageSource, ordered_indices
-from tfface.data.synthetic import render_face, render_faces
 from tfface.errors import InputError
+from tfface.synthetic import render_face, render_faces
 
 _JPEG_QUALITY = 95
 _MOST_IMAGES = 100_000_000

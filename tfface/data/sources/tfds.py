@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tfface.data import seeding
-from tfface.data.dataset_folder import Identity
-from tfface.data.record_files import RecordFiles
-from tfface.data.records import Record, attribute_features
+from tfface import seeding
+from tfface.data.records.example import Record, attribute_features
+from tfface.data.records.manifest import Identity
+from tfface.data.records.reader import RecordFiles
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tfface.data import records
-from tfface.data.dataset_folder import DATASET_FILE
+from tfface.data.records import example
+from tfface.data.records.manifest import DATASET_FILE
 from tfface.data.sources.bare_tfrecord import (
     BareTFRecordSource,
     TFRecordPathsSource,
@@ -32,7 +32,7 @@ def open_tfrecord(
         source = DatasetSource(path, name=name)
     else:
         files = open_files(path)
-        if files.read_as(records.holds_path, 0):
+        if files.read_as(example.holds_path, 0):
             return TFRecordPathsSource(path, images, name=name, files=files)
         source = BareTFRecordSource(path, name=name, files=files)
     if images is not None:

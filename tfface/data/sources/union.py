@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data import seeding
-from tfface.data.dataset_folder import Identity
-from tfface.data.records import Record, attribute_features
+from tfface import seeding
+from tfface.data.records.example import Record, attribute_features
+from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource, ordered, renumbered
 from tfface.data.sources.nested import open_nested, paths_in, read_nested

@@ -1,0 +1,54 @@
+"""Orders of pairs: kinds spread evenly, folds put where they will be cut."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfface.data.pairs.folds import cut, fold_numbers, hold_both_kinds, in_turn, order_by_fold
+
+
+def test_in_turn():
+    assert in_turn([True, True, False, False]).tolist() == [0, 2, 1, 3]
+    assert in_turn([True, True, True, True, False, False]).tolist() == [0, 4, 1, 2, 5, 3]
+    assert in_turn([True, True]).tolist() == [0, 1]
+    assert in_turn([]).tolist() == []
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 6))
+def test_in_turn_is_even_and_keeps_the_order_of_each_kind(is_genuine, num_folds):
+    is_genuine = np.array(is_genuine)
+    order = in_turn(is_genuine)
+    assert sorted(order) == list(range(len(is_genuine)))
+    for kind in (True, False):
+        places = order[is_genuine[order] == kind]
+        assert places.tolist() == sorted(places)
+    share = is_genuine.mean()
+    for stop in range(1, len(order) + 1):
+        assert abs(np.count_nonzero(is_genuine[order[:stop]]) - share * stop) <= 1
+
+
+def test_hold_both_kinds():
+    assert hold_both_kinds(np.array([True, False, False, True]), 2)
+    assert not hold_both_kinds(np.array([True, True, False, False]), 2)
+    assert not hold_both_kinds(np.array([True, False]), 3)
+
+
+@given(st.integers(1, 50), st.integers(1, 8))
+def test_fold_numbers_are_those_of_the_cut(num_pairs, num_folds):
+    numbers = fold_numbers(num_pairs, num_folds)
+    for number, fold in enumerate(cut(np.arange(num_pairs), num_folds)):
+        assert np.flatnonzero(numbers == number).tolist() == fold.tolist()
+
+
+@given(st.integers(1, 50), st.integers(1, 8), st.randoms())
+def test_shuffled_folds_come_back_in_order(num_pairs, num_folds, random):
+    numbers = fold_numbers(num_pairs, num_folds)
+    places = list(range(num_pairs))
+    random.shuffle(places)
+    order = order_by_fold(numbers[places])
+    np.testing.assert_array_equal(numbers[places][order], numbers)
+
+
+def test_folds_with_one_pair_more_come_first():
+    assert order_by_fold(np.array([7, 3, 7])).tolist() == [0, 2, 1]
+    assert order_by_fold(np.array([7, 3, 3, 3])) is None

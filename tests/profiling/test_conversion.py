@@ -1,0 +1,51 @@
+"""The stand-in of MS1M is a real .rec, and the measurement measures."""
+
+import numpy as np
+import pytest
+
+from tfface.data.sources.recordio import RecordIOSource
+from tfface.errors import InputError
+from tfface.images.integrity import check_images
+from tfface.profiling.conversion import as_text, measure_conversion
+from tfface.profiling.synthetic_recordio import write_drawn_recordio
+
+
+def test_drawn_recordio(tmp_path):
+    write_drawn_recordio(tmp_path / "drawn", num_images=500, num_identities=7)
+    source = RecordIOSource(tmp_path / "drawn")
+    assert source.num_images == 500
+    counts = np.bincount(source.labels)
+    assert len(counts) == 7
+    assert counts.min() == 71
+    assert counts.max() == 72
+    encoded = [source.read(index).encoded for index in range(500)]
+    assert len(set(encoded)) == 500
+    sizes, bad = check_images(encoded)
+    assert not bad
+    assert (sizes == 112).all()
+    assert (tmp_path / "drawn/property").read_text() == "7,112,112"
+
+
+@pytest.mark.slow
+def test_measurement(tmp_path):
+    [row] = measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=2)
+    assert row["num_images"] == 582
+    assert row["num_identities"] == 9
+    assert row["peak_memory_mib"] > 100
+    assert row["relative_time"] == row["conversion_s"] / row["baseline_s"]
+    # What it made is gone.
+    assert not list(tmp_path.iterdir())
+    text = as_text([row | {"images_per_s": 10_000.0, "startup_s": 0.0}])
+    assert text.endswith("at this rate all 5,822,653 images of MS1M take 10 minutes")
+
+
+def test_a_conversion_that_fails_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tfface.profiling.conversion.write_drawn_recordio",
+        lambda folder, images, identities: (
+            folder.mkdir(),
+            (folder / "train.rec").write_bytes(b""),
+        ),
+    )
+    with pytest.raises(InputError, match=r"convert_tfrecord\.py .*: error: .*train\.rec"):
+        measure_conversion([1e-4], tmp_path, num_runs=1, num_workers=None)

@@ -1,0 +1,198 @@
+"""The input pipeline is measured, beside the same work done plainly."""
+
+import csv
+import json
+
+import benchmark as tool
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.small_faces import write_folder
+from tests.reporting.plots.pictures import is_picture
+from tests.tools.running import call_tool
+from tests.training.recipes import TINY
+from tfface.data.records.conversion import convert
+from tfface.data.sources.dataset import DatasetSource
+from tfface.data.sources.folder import FolderSource
+from tfface.errors import InputError
+from tfface.profiling import baseline_pipeline, input_pipeline
+from tfface.profiling.input_pipeline import (
+    LIMIT,
+    PLAIN,
+    TORCH,
+    Measured,
+    as_text,
+    measure_input,
+    rows,
+    to_json,
+)
+from tfface.profiling.interleaved_timing import Turns
+from tfface.recipe import load
+from tfface.reporting.provenance import PROVENANCE
+from tfface.training.registries import TABLES
+
+STAGES = {
+    "random_crop": {"from_size": 40},
+    "random_flip": {"probability": 0.5},
+    "color_jitter": {"brightness": 0.1, "saturation": [0.6, 1.4], "contrast": 0.2, "hue": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder that holds faces as images, and the same as a dataset."""
+    root = tmp_path_factory.mktemp("data")
+    write_folder(root / "faces", {"ann": 6, "bob": 8, "cleo": 9}, 32)
+    convert([str(root / "faces")], root / "dataset", num_shards=2)
+    return root
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+def overrides(source, augment="[random_flip]"):
+    return (f"data.train={source}", "data.image_size=32", f"data.augment={augment}")
+
+
+@pytest.mark.slow
+def test_stages_and_plain_loaders_are_measured(data, recipe):
+    augment = "[{random_crop: {from_size: 40}}, random_flip, {color_jitter: {brightness: 0.1}}]"
+    loaded = load(recipe, TABLES, overrides("{source: tfrecord, path: dataset}", augment))
+    said = []
+    measured = measure_input(loaded, data, num_images=20, num_runs=2, say=said.append)
+    assert measured.stages == [
+        *("records", "parse", "shuffle and batch", "decode"),
+        *("random_crop", "random_flip", "color_jitter", "transfer"),
+    ]
+    # Batches of 8, and whole ones only.
+    assert measured.num_images == 16
+    found = {row["name"]: row for row in to_json(measured)}
+    assert list(found)[: len(measured.stages) + 2] == [*measured.stages, LIMIT, PLAIN]
+    assert (TORCH in found) == baseline_pipeline.torch_is_there()
+    for row in found.values():
+        rates = row["images_per_second"]
+        assert 0 < rates["min"] <= rates["median"] <= rates["max"]
+        assert row["share_of_limit"] > 0
+        assert row["times_plain"] > 0
+    assert found[LIMIT]["share_of_limit"] == found[PLAIN]["times_plain"] == 1
+    assert "of 16 images" in said[0]
+    assert as_text(measured).splitlines()[-1].endswith(" times as plain tf.image")
+
+
+def test_what_plain_loaders_do_not_do_is_said(data, recipe):
+    loaded = load(
+        recipe,
+        TABLES,
+        overrides("{source: folder, path: faces}", "[random_flip, random_grayscale, random_flip]"),
+    )
+    measured = measure_input(loaded, data, num_images=1, num_runs=1)
+    # A folder has no records; and the same twice has two names.
+    assert measured.stages == [
+        *("shuffle and batch", "decode", "random_flip 1", "random_grayscale", "random_flip 2"),
+        "transfer",
+    ]
+    assert PLAIN not in measured.turns
+    assert all(row["times_plain"] is None for row in to_json(measured))
+    assert "not measured beside plain loaders, which have no random_grayscale" in as_text(measured)
+
+
+def test_figures_come_from_the_turns():
+    turns = {
+        "parse": Turns((1.0, 1.0, 2.0), 1.0),
+        "decode": Turns((4.0, 5.0, 6.0), 4.0),
+        LIMIT: Turns((2.0, 2.5, 6.0), 2.0),
+        PLAIN: Turns((8.0, 20.0, 12.0), 8.0),
+    }
+    measured = Measured(turns, ["parse", "decode"], 100, 10, None)
+    row = to_json(measured)[1]
+    assert row["images_per_second"] == {"min": 100 / 6, "median": 20.0, "max": 25.0}
+    assert row["share_of_limit"] == 0.5
+    assert row["times_plain"] == 2.0
+    assert measured.costs() == pytest.approx({"parse": 0.01, "decode": 0.04})
+    row = rows(measured)[1]
+    assert row["stage_cost_us"] == pytest.approx(40_000)
+    assert (row["baseline"], row["speedup"]) == (PLAIN, 2.0)
+    assert (row["images_per_s"], row["images_per_s_max"]) == (20.0, 25.0)
+    assert rows(measured)[2]["stage_cost_us"] is None
+    assert as_text(measured).splitlines()[-1] == (
+        "decode takes most, 80% of the time; the whole pipeline is 0.50 times as fast as parsing "
+        "and decoding alone and 2.00 times as plain tf.image"
+    )
+
+
+def test_decoding_alone_decodes_every_image(tmp_path):
+    root = write_folder(tmp_path / "faces", {"ann": 4, "bob": 5})
+    (root / "ann/1.jpg").write_bytes(b"\xff\xd8 no image")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(input_pipeline._decoded_alone(FolderSource(root), 3, 3))
+
+
+@pytest.mark.parametrize("kind", ["folder", "dataset"])
+def test_plain_batches_hold_the_images_with_their_labels(data, kind):
+    source = FolderSource(data / "faces") if kind == "folder" else DatasetSource(data / "dataset")
+    batches = list(baseline_pipeline.plain_batches(source, (32, 32), 4, {}))
+    assert [images.shape for images, _ in batches] == [(4, 32, 32, 3)] * 5
+    known = {
+        tf.io.decode_jpeg(source.read(index).encoded, channels=3).numpy().tobytes(): label
+        for index, label in enumerate(source.labels)
+    }
+    for images, labels in batches:
+        for image, label in zip(images.numpy(), labels.numpy(), strict=True):
+            pixels = np.round(255 * image).astype(np.uint8)
+            if pixels.tobytes() in known:
+                assert known[pixels.tobytes()] == label
+    changed, _ = next(iter(baseline_pipeline.plain_batches(source, (32, 32), 4, STAGES)))
+    assert changed.shape == (4, 32, 32, 3)
+
+
+def test_pillows_images_are_cut_and_coloured(data):
+    source = DatasetSource(data / "dataset")
+    images = baseline_pipeline.PillowImages(source, (32, 32), STAGES)
+    assert len(images) == 23
+    image, label = images[4]
+    assert image.shape == (32, 32, 3)
+    assert image.dtype == np.uint8
+    assert label == source.labels[4]
+    assert (images[4][0] != image).any()
+
+
+def test_unknown_options_are_missing():
+    assert baseline_pipeline.what_is_missing(STAGES) is None
+    assert baseline_pipeline.what_is_missing({"color_jitter": {"hue": 0.1}}) == "color_jitter: hue"
+    assert baseline_pipeline.what_is_missing({"mixup": {}}) == "mixup"
+
+
+def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
+    outputs = [tmp_path / name for name in ("rates.json", "plots", "rates.csv")]
+    changes = overrides("{source: tfrecord, path: dataset}")
+    tool.main(
+        [
+            *("pipeline", str(recipe), "--data-dir", str(data), "--runs", "1", "--images", "8"),
+            *[word for change in changes for word in ("--set", change)],
+            *("--json", str(outputs[0]), "--plots", str(outputs[1]), "--results", str(outputs[2])),
+        ]
+    )
+    written = json.loads(outputs[0].read_text(encoding="utf-8"))
+    assert written[0]["name"] == "records"
+    assert all(row["images_per_second"].keys() == {"min", "median", "max"} for row in written)
+    assert is_picture(outputs[1] / "pipeline.png")
+    with outputs[2].open(encoding="utf-8") as file:
+        results = list(csv.DictReader(file))
+    assert [row["pipeline_stage"] for row in results] == [row["name"] for row in written]
+    assert [*results[0]][-7:] == ["backend", *PROVENANCE]
+    assert "takes most" in capsys.readouterr().out
+
+
+def test_a_bad_recipe_is_one_line(recipe, tmp_path):
+    done = call_tool(tool.main, "pipeline", recipe, "--set", "data.batch_sizes=8")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "batch_sizes" in done.stderr
+    change = "data.train={source: tfrecord, path: gone}"
+    with pytest.raises(InputError, match="gone"):
+        tool.main(["pipeline", str(recipe), "--data-dir", str(tmp_path), "--set", change])

@@ -1,0 +1,143 @@
+"""Steps that are measured, and the plain one beside them."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.recipes import TINY
+from tfface.errors import InputError
+from tfface.heads.arcface import ArcFaceHead
+from tfface.profiling import baseline_step
+from tfface.profiling.step import _make, measure_steps, plan_steps, rows, to_json
+from tfface.reporting.results import text_table
+from tfface.training.sweep_axes import read_varied
+
+PLAIN = [
+    "model.backbone={name: mobilenet_v2}",
+    "training.stages=[{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 0.01}}]",
+]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+def plan(
+    recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,), with_onednn=(True,)
+):
+    return plan_steps(
+        recipe,
+        overrides,
+        [read_varied(text) for text in vary],
+        identities,
+        beside=beside,
+        xla=xla,
+        with_onednn=with_onednn,
+        num_steps=1,
+    )
+
+
+def test_cases_are_all_combinations(recipe):
+    cases = plan(
+        recipe,
+        *PLAIN,
+        vary=["data.batch_size=4,8"],
+        identities=(6, 9),
+        beside=["keras"],
+        xla=(False, True),
+    )
+    # Plain Keras is not measured under XLA.
+    assert len(cases) == 2 * 2 * (3 + 2)
+    assert len({case.name for case in cases}) == len(cases)
+    assert cases[0].name == "tfface, 4, 6 identities"
+
+
+def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
+    cases = plan(recipe, "training.stages.0.freeze=backbone", xla=(False, True))
+    assert [case.who for case in cases] == [
+        "predict",
+        "tfface",
+        "tfface, in fit",
+        "tfface",
+        "tfface, in fit",
+    ]
+    run, _ = _make(cases[0])
+    run()
+
+
+@pytest.mark.slow
+def test_measures(recipe):
+    cases = plan(recipe, "data.batch_size=4")
+    measured = measure_steps(cases, num_rounds=1, say=lambda line: None)
+    predictions, step, trainer = rows(measured)
+    assert [row["implementation"] for row in (predictions, step, trainer)] == [
+        "predict",
+        "tfface",
+        "tfface, in fit",
+    ]
+    assert all(one.seconds > 0 and one.peak > 0 for one in measured)
+    assert step["images_per_s"] == pytest.approx(4000 / step["step_ms"])
+
+
+@pytest.mark.slow
+def test_measures_compared_with_keras_and_without_onednn(recipe):
+    with_onednn = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
+    [without, *_] = plan(recipe, *PLAIN, "data.batch_size=4", with_onednn=[False])
+    cases = [*with_onednn, without]
+    said = []
+    measured = measure_steps(cases, num_rounds=1, say=said.append)
+    own, trainer, plain, elsewhere = rows(measured)
+    assert [row["onednn"] for row in (own, elsewhere)] == [True, False]
+    assert elsewhere["flops_utilization"] > 0
+    assert plain["flops_utilization"] is None
+    assert [row["implementation"] for row in (own, trainer, plain)] == [
+        "tfface",
+        "tfface, in fit",
+        "keras",
+    ]
+    assert own["relative_time"] == 1
+    assert {row["baseline"] for row in (own, plain)} == {cases[0].name}
+    assert own["flops_utilization"] > 0
+    assert own["images_per_s"] == pytest.approx(4000 / own["step_ms"])
+    assert all(one.seconds > 0 for one in measured)
+    # The network alone has 2.2 million weights, each with its gradient and momentum.
+    assert all(one.peak > 2.2e6 * 4 * 3 for one in measured)
+    assert "memory: keras, tiny, 6 identities" in said
+    for figures, one in zip(to_json(measured), measured, strict=True):
+        rates = figures["images_per_second"]
+        assert figures["name"] == one.case.name
+        assert rates["min"] == rates["median"] == rates["max"] == pytest.approx(4 / one.seconds)
+    assert text_table([own, trainer, plain]).count("\n") == 3
+
+
+def test_the_plain_head_is_the_same_maths():
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(5, 8)).astype("float32")
+    identities = np.array([0, 3, 3, 1, 6], "int32")
+    head = ArcFaceHead(0.5, 16.0, num_identities=7, warmup_epochs=0.0)
+    head.build((None, 8))
+    expected, _ = head.loss_and_accuracy(embeddings, identities)
+    logits = baseline_step._logits(
+        tf.nn.l2_normalize(embeddings, axis=1),
+        tf.transpose(head.class_centers.value),
+        tf.constant(identities),
+        0.5,
+        16.0,
+    )
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(identities, logits)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_what_can_not_be_measured(recipe, monkeypatch):
+    with pytest.raises(InputError, match=r"add --set model\.backbone\.weights=none"):
+        plan(recipe, "model.backbone={name: resnet50, weights: imagenet}")
+    with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):
+        plan(recipe, beside=["keras"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="--beside tf_keras: tf_keras is not installed here"):
+        plan(recipe, *PLAIN, beside=["tf_keras"])

@@ -1,0 +1,59 @@
+"""Which figures a recipe measures, and which epoch's count."""
+
+import pytest
+
+from tests.training.recipes import load_tiny
+from tfface.recipe.schema import EarlyStopping
+from tfface.training.run_metrics import figure_names, kept_epoch
+
+
+@pytest.mark.parametrize(
+    ("overrides", "first"),
+    [
+        ([], "val_accuracy"),
+        (["data.validation=none"], "accuracy"),
+        (["data.validation={fraction: 0.4, by: identity}"], "val_verification_accuracy"),
+        (["evaluation.verification=[a/lfw.bin, mine=b.bin]"], "lfw.accuracy"),
+        (["evaluation.verification=[mine=b.bin]"], "mine.accuracy"),
+        (
+            ["evaluation.verification=[a.bin]", "evaluation.classification=synthetic"],
+            "test_accuracy",
+        ),
+    ],
+)
+def test_the_figure_that_counts_most(tmp_path, overrides, first):
+    names = figure_names(load_tiny(tmp_path, *overrides))
+    assert names[0] == first
+    assert len(set(names)) == len(names)
+
+
+def records(*stages):
+    """Records of epochs: (stage, val_loss, val_accuracy, what else they have)."""
+    return [
+        {"epoch": number, "stage": stage, "val_loss": loss, "val_accuracy": accuracy, **more}
+        for number, (stage, loss, accuracy, more) in enumerate(stages, start=1)
+    ]
+
+
+BY_LOSS = EarlyStopping(monitor="val_loss", patience=1)
+BY_ACCURACY = EarlyStopping(monitor="val_accuracy", patience=1)
+TWO_STAGES = records(
+    ("head", 0.1, 0.9, {}), ("all", 0.5, 0.6, {}), ("all", 0.4, 0.8, {}), ("all", 0.6, 0.8, {})
+)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "epoch"),
+    [([None, None], 4), ([None, BY_LOSS], 3), ([BY_LOSS, BY_ACCURACY], 3)],
+)
+def test_kept_epoch(stopping, epoch):
+    assert kept_epoch(TWO_STAGES, stopping)["epoch"] == epoch
+
+
+def test_an_epoch_that_opened_the_gap_is_not_kept():
+    gap = {"ended_by": "end_on_gap"}
+    ended = records(("one", 0.5, 0.5, {}), ("two", 0.4, 0.6, {}), ("two", 0.3, 0.7, gap))
+    assert kept_epoch(ended, [None, None])["epoch"] == 2
+    at_once = records(("one", 0.5, 0.5, {}), ("two", 0.3, 0.7, gap))
+    assert kept_epoch(at_once, [None, None])["epoch"] == 1
+    assert kept_epoch(at_once[1:], [None]) is None

@@ -1,0 +1,141 @@
+"""Who was in the images that a run was trained on."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import model_options
+from tests.data.small_faces import encoded
+from tests.training.recipes import load_tiny
+from tfface import recipe as recipes
+from tfface.errors import InputError
+from tfface.synthetic import render_faces
+from tfface.training.datasets import load_data, open_training_part
+from tfface.training.registries import TABLES
+from tfface.training.training_identities import people_trained_on, was_trained_on_unaligned
+
+PEOPLE = {"glasses": ["ann", "bob", "cleo"], "none": ["bob", "dora"]}
+
+
+def write_run(folder, *overrides):
+    """A run folder as far as it says what was trained on; faces/CLASS/PERSON/IMAGE.jpg."""
+    for label, people in PEOPLE.items():
+        for person in people:
+            for number in range(4):
+                file = folder / "faces" / label / person / f"{number}.jpg"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(encoded(number))
+    recipe = load_tiny(folder, "data.train={source: folder, path: faces}", *overrides)
+    run = folder / "run"
+    run.mkdir()
+    (run / "recipe.yaml").write_text(recipes.dump(recipe))
+    (run / "identities.csv").write_text("label,name\n0,glasses\n1,none\n")
+    return run
+
+
+def test_everybody_without_validation(tmp_path):
+    run = write_run(tmp_path, "data.validation=none")
+    people = people_trained_on(run, tmp_path, "subfolder")
+    assert people.names == {"ann", "bob", "cleo", "dora"}
+    assert people.attribute == "subfolder"
+    assert people.where == f"data.train of {run}"
+
+
+def test_not_those_who_were_held_out(tmp_path):
+    run = write_run(tmp_path, "data.validation={fraction: 0.5, by: image}")
+    for person in ("ann", "cleo"):
+        for number in (1, 2, 3):
+            (tmp_path / "faces/glasses" / person / f"{number}.jpg").unlink()
+    source, indices, _ = open_training_part(recipes.load(run / "recipe.yaml", TABLES), tmp_path)
+    trained = {source.filename(index).split("/")[1] for index in indices}
+    # The seed of the tiny recipe holds out the only images of some.
+    assert 0 < len(trained) < 4
+    assert people_trained_on(run, tmp_path, "subfolder").names == trained
+
+
+@pytest.mark.parametrize(
+    "validation", ["none", "{fraction: 0.3, by: image}", "{fraction: 0.5, by: identity}"]
+)
+def test_the_training_part_is_what_a_run_trains_on(tmp_path, validation):
+    (tmp_path / "exclude.csv").write_text("name\n000003\n")
+    source = "{source: synthetic, num_identities: 6, images_per_identity: 6, size: 32}"
+    recipe = load_tiny(
+        tmp_path,
+        f"data.train={source}",
+        f"data.validation={validation}",
+        "data.exclude=exclude.csv",
+        "data.cache=none",
+        "data.augment=[]",
+        "data.batch_size=1",
+    )
+    opened, indices, names = open_training_part(recipe, tmp_path)
+    data = load_data(recipe, tmp_path, tmp_path)
+    assert names == data.identities
+    labels = np.concatenate([batch for _, batch in data.train.epoch(0).as_numpy_iterator()])
+    wanted = [names.index(opened.identities[label].name) for label in opened.labels[indices]]
+    assert sorted(labels.tolist()) == sorted(wanted)
+
+
+def test_data_that_changed_since(tmp_path):
+    run = write_run(tmp_path)
+    (run / "identities.csv").write_text("label,name\n0,glasses\n1,others\n")
+    with pytest.raises(InputError, match=r"data\.train has not the classes any more that the run"):
+        people_trained_on(run, tmp_path, "subfolder")
+
+
+def test_data_that_can_not_be_opened(tmp_path):
+    run = write_run(tmp_path)
+    with pytest.raises(InputError, match="faces: no such folder"):
+        people_trained_on(run, tmp_path / "elsewhere", "subfolder")
+    with pytest.raises(
+        InputError, match=r"data\.train of .*: faces: no attribute 'name'; there are"
+    ):
+        people_trained_on(run, tmp_path, "name")
+    (run / "recipe.yaml").unlink()
+    with pytest.raises(InputError, match=r"recipe\.yaml"):
+        people_trained_on(run, tmp_path, "subfolder")
+
+
+class TestUnaligned:
+    """Whoever trained on photos as they are knows that they are not aligned."""
+
+    def write_run(self, folder, size: int) -> Path:
+        """A run on drawn faces, aligned, in pictures of so many pixels."""
+        for number, face in enumerate(render_faces(range(16), [0] * 16, 112)):
+            picture = Image.new("RGB", (size, size), "grey")
+            picture.paste(Image.fromarray(face), (size - 112, size - 112))
+            file = folder / "faces" / f"person{number % 4}" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file)
+        own = ("data.train={source: folder, path: faces}", "data.validation=none")
+        (folder / "run").mkdir()
+        text = recipes.dump(load_tiny(folder, *own))
+        (folder / "run" / "recipe.yaml").write_text(text)
+        return folder / "run"
+
+    def warnings(self, model: Path, data_dir: Path) -> list[str]:
+        photos = [np.asarray(Image.new("RGB", (64, 64), (n, n, n))) for n in range(16)]
+        encoded = [tf.io.encode_png(photo).numpy() for photo in photos]
+        options = argparse.Namespace(check=True, model=str(model), data_dir=data_dir)
+        return model_options.alignment_warnings(options, [(encoded, [*"abcdefghijklmnop"], "set")])
+
+    def test_nothing_is_said_of_what_a_run_was_trained_on(self, tmp_path):
+        run = self.write_run(tmp_path, 224)
+        assert was_trained_on_unaligned(run, tmp_path)
+        assert self.warnings(run, tmp_path) == []
+        # Where its images are is not known.
+        assert not was_trained_on_unaligned(run, tmp_path / "elsewhere")
+        assert len(self.warnings(run, tmp_path / "elsewhere")) == 1
+
+    def test_but_where_it_was_trained_on_aligned_faces(self, tmp_path):
+        run = self.write_run(tmp_path, 112)
+        assert not was_trained_on_unaligned(run, tmp_path)
+        [line] = self.warnings(run, tmp_path)
+        assert line.startswith("set looks unaligned: ")
+
+    def test_nor_of_a_model_that_is_no_run(self, tmp_path):
+        assert not was_trained_on_unaligned(tmp_path / "model.onnx", tmp_path)

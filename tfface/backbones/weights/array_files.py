@@ -1,0 +1,142 @@
+"""Files that hold arrays by name: NumPy's .npz, .safetensors, and the weights of an ONNX model."""
+
+import zipfile
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from tfface.backbones.weights.stored_array import StoredArray, as_float32
+from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE, parse_json
+
+# safetensors' types -> NumPy's; of BF16 the bits.
+_SAFETENSORS = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "u1",
+}
+# As the format's own reader.
+_MOST_HEADER_BYTES = 100_000_000
+
+
+def read_npz(path: Path) -> dict[str, StoredArray]:
+    """Returns the arrays of an `.npz` file by name; pickled objects in it are refused.
+
+    Raises InputError: it is damaged, or holds anything but arrays of numbers.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            return {name.removesuffix(".npy"): _stored_npy(path, archive, name) for name in names}
+    except DAMAGED_ARCHIVE as error:
+        raise _damaged(path, error) from error
+
+
+def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        # Later ones are for records of many fields; their headers are of any length.
+        if version != (1, 0):
+            raise ValueError(f"{name} is of version {version}")
+        shape, _, type_ = np.lib.format.read_array_header_1_0(file)
+    if type_.kind not in "fiub":
+        raise ValueError(f"{name} is of type {type_}, not of numbers")
+
+    def load() -> np.ndarray:
+        try:
+            # Not by np.load, which may give another entry of nearly that name.
+            with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+                return as_float32(np.lib.format.read_array(file, allow_pickle=False), type_.name)
+        except DAMAGED_ARCHIVE as error:
+            raise _damaged(path, error) from error
+
+    return StoredArray(shape, load)
+
+
+def read_safetensors(path: Path) -> dict[str, StoredArray]:
+    """Returns the arrays of a `.safetensors` file by name.
+
+    Raises InputError: it is damaged, or an array lies beyond its end.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(size - 8, _MOST_HEADER_BYTES):
+                raise ValueError(f"a header of {length} bytes in a file of {size}")
+            header = parse_json(file.read(length))
+        start = 8 + length
+        return {
+            name: _stored_tensor(path, name, entry, start, size)
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _stored_tensor(path: Path, name: str, entry: dict, start: int, size: int) -> StoredArray:
+    if entry["dtype"] not in _SAFETENSORS:
+        raise ValueError(f"{name} is of type {entry['dtype']}")
+    type_ = np.dtype(_SAFETENSORS[entry["dtype"]])
+    first, end = entry["data_offsets"]
+    shape = tuple(entry["shape"])
+    if not all(type(n) is int and n >= 0 for n in (first, end, *shape)) or len(shape) > 32:
+        raise ValueError(f"{name} has no proper shape or place")
+    if end - first != prod(shape) * type_.itemsize or start + end > size:
+        raise ValueError(f"{name} {list(shape)} is not what lies in bytes {first} to {end}")
+
+    def load() -> np.ndarray:
+        data = np.fromfile(path, type_, count=prod(shape), offset=start + first)
+        if data.size != prod(shape):
+            raise _damaged(path, f"{name} is not all there")
+        kind = "bfloat16" if entry["dtype"] == "BF16" else type_.name
+        return as_float32(data.reshape(shape), kind)
+
+    return StoredArray(shape, load)
+
+
+def read_onnx(path: Path) -> dict[str, StoredArray]:
+    """Returns the weights of an ONNX model by name.
+
+    Raises InputError: the `onnx` package is not installed, or the file is damaged.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise InputError(
+            f"model.backbone.weights: {path}: weights of an .onnx file need the onnx package: "
+            "pip install onnx"
+        ) from error
+    try:
+        # The package refuses paths of weights in files of their own that lead out of the folder.
+        model = onnx.load(path)
+    # The package names no errors; protobuf's is a class of its own.
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+    def stored(tensor) -> StoredArray:
+        def load() -> np.ndarray:
+            try:
+                return as_float32(onnx.numpy_helper.to_array(tensor), "")
+            # Nor does it here.
+            except Exception as error:
+                raise _damaged(path, f"{tensor.name}: {error}") from error
+
+        return StoredArray(tuple(tensor.dims), load)
+
+    return {tensor.name: stored(tensor) for tensor in model.graph.initializer}
+
+
+def _damaged(path: Path, reason: object) -> InputError:
+    return InputError(
+        f"model.backbone.weights: {path}: cut short or damaged: {' '.join(str(reason).split())}"
+    )

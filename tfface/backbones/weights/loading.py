@@ -1,0 +1,115 @@
+"""Starting a backbone, or all of an embedder, from a weights file."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+from tfface.backbones.backbone import Backbone
+from tfface.backbones.weights.keras_file import load_keras_file
+from tfface.backbones.weights.keras_h5 import check_weights_h5
+from tfface.backbones.weights.torch_weights import READERS, load_torch_weights
+from tfface.errors import InputError
+from tfface.files import DAMAGED_ARCHIVE
+
+
+def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
+    """Fills a backbone from a file, and the neck behind it where the file has that too.
+
+    Args:
+        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays:
+            one of `READERS`.
+        embedder: has `backbone.network` as a layer; the layers behind that are the neck.
+    Returns: what was loaded and what was not, in a line; None where it's the backbone alone.
+    Raises InputError: as `load_weights` and `load_torch_weights`.
+    """
+    if path.suffix not in READERS:
+        load_weights(backbone.network, path)
+        return None
+    _check_is_file(path)
+    names = [layer.name for layer in embedder.layers]
+    neck = embedder.layers[names.index(backbone.network.name) + 1 :]
+    return load_torch_weights(path, backbone.network, neck, backbone.neck_modules)
+
+
+def is_published_h5(weights: str) -> bool:
+    """Whether a recipe's weights are a file as Keras publishes them for keras.applications."""
+    return weights.endswith(".h5") and not weights.endswith(".weights.h5")
+
+
+def load_weights(network: keras.Model, path: Path) -> None:
+    """Fills `network` from a file of Keras.
+
+    Args:
+        path: a `.weights.h5` file of the same network, or a `.keras` file of it or of a tfface
+            model that was trained on top of it.
+    Raises InputError: the file is missing, of another kind, or of another network.
+    """
+    _check_is_file(path)
+    try:
+        if path.name.endswith(".weights.h5"):
+            with path.open("rb") as file:
+                num_values = check_weights_h5(file, path.stat().st_size)
+            with warnings.catch_warnings(), _of_another_network(path, network, num_values):
+                # Keras only warns of weights that it found no place for.
+                warnings.simplefilter("error", UserWarning)
+                network.load_weights(path)
+        elif path.suffix == ".keras":
+            saved = _load_saved(path)
+            if any(layer.name == network.name for layer in saved.layers):
+                saved = saved.get_layer(network.name)
+            with _of_another_network(path, network, saved.count_params()):
+                network.set_weights(saved.get_weights())
+        else:
+            raise InputError(
+                f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
+                "'none', or a path that ends in .weights.h5, .keras, "
+                f"{', '.join(READERS)}; or in .h5, as Keras publishes weights of the networks of "
+                "keras.applications"
+            )
+    except DAMAGED_ARCHIVE as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"model.backbone.weights: {path} does not fit this backbone: {reason[:300]}"
+        ) from error
+
+
+@contextmanager
+def _of_another_network(path: Path, network: keras.Model, num_values: int) -> Iterator[None]:
+    """Says in plain words that weights which were read are not those of the network.
+
+    Keras' own words are about its inner objects.
+    """
+    try:
+        yield
+    except (*DAMAGED_ARCHIVE, UserWarning) as error:
+        wanted = network.count_params()
+        held = f"it holds {num_values:,} numbers, and the backbone has {wanted:,}"
+        if num_values == wanted:
+            held = f"it holds {num_values:,} numbers as the backbone does, but in other layers"
+        raise InputError(
+            f"model.backbone.weights: {path} does not fit this backbone: it is of another network, "
+            f"for {held}; give weights of the same model.backbone.name with the same options"
+        ) from error
+
+
+def _load_saved(path: Path) -> keras.Model:
+    try:
+        saved = load_keras_file(path)
+    except InputError as error:
+        raise InputError(f"model.backbone.weights: {error}") from error
+    if not isinstance(saved, keras.Model):
+        raise InputError(
+            f"model.backbone.weights: {path} holds a single layer ({type(saved).__name__}), not a "
+            "network"
+        )
+    return saved
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"model.backbone.weights: {path}: no such file")

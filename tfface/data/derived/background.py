@@ -1,0 +1,248 @@
+"""Faces without their background: what tools/make_remove_background.py does."""
+
+import csv
+import importlib.util
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tfface import seeding
+from tfface.data.derived.class_folders import check_output, image_stems
+from tfface.data.derived.foreground import find_foreground
+from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.opening import OpenedSource
+from tfface.errors import InputError
+from tfface.files import check_writable, locked, replacing
+from tfface.images.decoding import decode_whole
+from tfface.images.workers import image_workers
+from tfface.images.writing import EXTENSIONS, write_encoded, write_picture
+from tfface.names import safe_row
+from tfface.reporting.contact_sheet import (
+    CONTACT_SHEET_FILE,
+    draw_contact_sheet,
+    framed,
+    side_by_side,
+)
+from tfface.resumable_output import MadeFolder
+
+REPORT = "report.csv"
+FILLS = ("black", "white", "grey", "mean")
+METHODS = ("grabcut", "rembg")
+# Share of the pixels that are kept, from which on an image looks as it did.
+HARDLY_CHANGED = 0.95
+_GREYS = {"black": 0, "white": 255, "grey": 128}
+# On the contact sheet at most, else a sample.
+_MOST_SHOWN, _MOST_KEPT_SHOWN = 60, 30
+_CELL = 112
+_RED = "#C80000"
+
+Mask = Callable[[np.ndarray], tuple[np.ndarray | None, str]]
+
+
+@dataclass(frozen=True)
+class BackgroundOptions:
+    """How the background is found, and what comes in its place.
+
+    Attributes:
+        method: `grabcut`, or `rembg` (a network; the package of that name).
+        margin: of GrabCut, as `find_foreground` takes it.
+        fill: one of `FILLS`; `mean` is the image's own mean colour.
+        format: `jpeg` or `png`.
+    Raises InputError: a value is out of its range.
+    """
+
+    method: Literal["grabcut", "rembg"] = "grabcut"
+    margin: float = 0.0
+    fill: Literal["black", "white", "grey", "mean"] = "black"
+    format: Literal["jpeg", "png"] = "jpeg"
+
+    def __post_init__(self):
+        known = {
+            "method": METHODS,
+            "fill": FILLS,
+            "format": tuple(EXTENSIONS),
+        }
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise InputError(
+                    f"{name} '{getattr(self, name)}': must be one of {', '.join(values)}"
+                )
+        if not 0 <= self.margin <= 0.45:
+            raise InputError(f"margin {self.margin:g}: must be from 0 to 0.45")
+
+
+@dataclass(frozen=True)
+class BackgroundSummary:
+    """What became of the images.
+
+    Attributes:
+        num_images: all of them.
+        num_kept: that are as they were, because nothing was found.
+        num_hardly: of the others, those of which next to nothing was background.
+    """
+
+    num_images: int
+    num_kept: int
+    num_hardly: int
+
+
+def remove_background(
+    opened: OpenedSource, output: Path, options: BackgroundOptions, num_workers: int
+) -> BackgroundSummary:
+    """Writes every image with its background filled, as OUTPUT/IDENTITY/NAME.
+
+    Images where nothing is found keep their bytes. OUTPUT/report.csv has a row for each image:
+
+        image       its path in the output
+        original    what the source calls it
+        foreground  share of the pixels that were kept, 0..1; empty where nothing was found
+        reason      why the image was kept as it is; else empty
+
+    OUTPUT/contact_sheet.png shows a sample before and after, and images that were kept.
+
+    Args:
+        output: new, or that of the same command that was interrupted.
+        num_workers: threads.
+    Raises InputError: the output can't be used, or another process is writing it; an image can't be
+        decoded; or the method isn't installed.
+    """
+    source = opened.source
+    check_output(opened.paths, output)
+    find = _method(options)
+    how = {
+        "made by": "make_remove_background",
+        **asdict(options),
+        "source": source.fingerprint,
+    }
+    stems = image_stems(source)
+    with locked(output):
+        made = MadeFolder(output, how)
+        for path in (output / REPORT, output / CONTACT_SHEET_FILE):
+            check_writable(path)
+        made.start()
+        left = [index for index in range(source.num_images) if stems[index] not in made.done]
+
+        def remove(index: int, advance) -> tuple[str, dict]:
+            entry = _remove(source, index, stems[index], output, options, find)
+            advance(1)
+            return stems[index], entry
+
+        with image_workers(num_workers, len(left), "removing backgrounds") as (submit, _):
+            futures = [submit(remove, index) for index in left]
+            for future in futures:
+                made.note(*future.result())
+        entries = [made.done[stem] for stem in stems]
+        _write_report(output / REPORT, source, entries)
+        _draw_sheet(output, source, entries)
+    kept = sum(bool(entry["reason"]) for entry in entries)
+    hardly = sum(not e["reason"] and e["foreground"] >= HARDLY_CHANGED for e in entries)
+    return BackgroundSummary(len(entries), kept, hardly)
+
+
+def fill_background(image: np.ndarray, mask: np.ndarray, fill: str) -> np.ndarray:
+    """Returns a copy of uint8 [height, width, 3] with `fill` where bool [height, width] is False.
+
+    Args:
+        fill: one of `FILLS`.
+    """
+    result = image.copy()
+    colour = image.mean(axis=(0, 1)).round() if fill == "mean" else _GREYS[fill]
+    result[~mask] = colour
+    return result
+
+
+def _remove(
+    source: ImageSource,
+    index: int,
+    stem: str,
+    output: Path,
+    options: BackgroundOptions,
+    find: Mask,
+) -> dict:
+    """Writes one image; returns what the report says of it."""
+    encoded = source.read(index).encoded
+    image = decode_whole(encoded, source.filename(index))
+    mask, reason = find(image)
+    if mask is None:
+        name = write_encoded(stem, output, encoded)
+        return {"image": name, "foreground": "", "reason": reason}
+    name = stem + EXTENSIONS[options.format]
+    write_picture(output / name, fill_background(image, mask, options.fill), options.format)
+    return {"image": name, "foreground": round(float(mask.mean()), 4), "reason": ""}
+
+
+def _method(options: BackgroundOptions) -> Mask:
+    if options.method == "grabcut":
+        return lambda image: find_foreground(image, options.margin)
+    if importlib.util.find_spec("rembg") is None:
+        raise InputError(
+            "method 'rembg': the package rembg is not installed: pip install 'rembg[cpu]' (it "
+            "downloads its network when it is first used), or use grabcut"
+        )
+    import rembg
+
+    session = rembg.new_session()
+
+    def find(image: np.ndarray) -> tuple[np.ndarray | None, str]:
+        mask = np.asarray(rembg.remove(image, session=session, only_mask=True)) > 127
+        if mask.all():
+            return None, "no background found"
+        return (mask, "") if mask.any() else (None, "no person found")
+
+    return find
+
+
+def _write_report(path: Path, source: ImageSource, entries: list[dict]) -> None:
+    # Names of files are bytes that need not be text.
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(["image", "original", "foreground", "reason"])
+        for index, entry in enumerate(entries):
+            row = [entry["image"], source.filename(index), entry["foreground"], entry["reason"]]
+            table.writerow(safe_row(row))
+
+
+def _draw_sheet(output: Path, source: ImageSource, entries: list[dict]) -> None:
+    """Draws images before and after; then, framed in red, those that were kept as they are."""
+    kept = [index for index, entry in enumerate(entries) if entry["reason"]]
+    removed = [index for index, entry in enumerate(entries) if not entry["reason"]]
+    shown, shown_kept = _sample(removed, _MOST_SHOWN), _sample(kept, _MOST_KEPT_SHOWN)
+    pictures, captions = [], []
+    for index in shown:
+        pair = [_original(source, index), _written(output, entries[index])]
+        pictures.append(side_by_side(pair, _CELL))
+        captions.append(entries[index]["image"])
+    for index in shown_kept:
+        pictures.append(framed(_original(source, index), _RED))
+        captions.append(f"{entries[index]['image']}\n{entries[index]['reason']}")
+    title = f"{len(shown):,} of {len(removed):,} images before and after"
+    if kept:
+        title += f"; {len(shown_kept):,} of {len(kept):,} where nothing was found, framed in red"
+    draw_contact_sheet(
+        output / CONTACT_SHEET_FILE,
+        pictures,
+        captions,
+        title=title,
+        columns=5,
+        cell=(_CELL, 2 * _CELL + 4),
+    )
+
+
+def _original(source: ImageSource, index: int) -> np.ndarray:
+    return decode_whole(source.read(index).encoded, source.filename(index))
+
+
+def _written(output: Path, entry: dict) -> np.ndarray:
+    return decode_whole((output / entry["image"]).read_bytes(), entry["image"])
+
+
+def _sample(items: list, most: int) -> list:
+    """At most `most` of the items, in their order."""
+    chosen = np.sort(seeding.permutation(seeding.fold(0), len(items))[:most])
+    return [items[number] for number in chosen]

@@ -1,0 +1,284 @@
+"""Lists of pairs as CSV: two columns of image paths, one with the answer, and maybe more.
+
+    first,second,is_genuine,fold,first_identity,second_identity,group
+    ann/1.jpg,ann/2.jpg,1,0,ann,ann,indoors
+    ann/1.jpg,bob/1.jpg,0,0,ann,bob,outdoors
+
+Names of columns are told apart without regard to case, spaces, `_` and `-`; `_COLUMNS` lists those
+that are known. Columns of other names are passed over.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.pairs.file_images import FileImages
+from tfface.data.pairs.folds import hold_both_kinds, in_turn, order_by_fold
+from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.errors import InputError
+from tfface.names import cell_text, same_name, spelled_on_disk
+
+DESCRIPTION = "a CSV of pairs (with a folder of images)"
+
+_COLUMNS = {
+    "first": ("first", "file_x", "path1", "image1", "img1", "file1"),
+    "second": ("second", "file_y", "path2", "image2", "img2", "file2"),
+    "is_genuine": ("is_genuine", "genuine", "same", "is_same", "label", "decision", "match"),
+    "fold": ("fold",),
+    "first_identity": ("first_identity", "identity1", "person1"),
+    "second_identity": ("second_identity", "identity2", "person2"),
+    "group": ("group",),
+}
+_IDENTITIES = ("first_identity", "second_identity")
+_NEEDED = ("first", "second", "is_genuine")
+_ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def matches(source: str) -> bool:
+    return Path(source).suffix.lower() == ".csv"
+
+
+def holds_pairs(path: Path) -> bool:
+    """Whether a CSV has the columns of pairs: there are other lists of images, too.
+
+    Raises InputError: it can't be read.
+    """
+    _, header = next(_rows(path), (0, []))
+    return all(column in _known_columns(path, header) for column in _NEEDED)
+
+
+def images_folder(path: Path) -> Path:
+    """Where the images of a list lie, unless --images says otherwise.
+
+    For X.csv that is the folder X_images beside it, which `writing.write_csv` makes; else
+    the folder images beside it; else the folder that X.csv itself lies in.
+    """
+    candidates = (path.parent / f"{path.stem}_images", path.parent / "images")
+    return next((folder for folder in candidates if folder.is_dir()), path.parent)
+
+
+def load(source: str, name: str, images_dir: Path | None) -> PairSet:
+    """Reads a list and finds the images it names; they are read when they are asked for.
+
+    With a column of folds, pairs are put into the order of these. Without, they keep the list's
+    order, unless a fold would then hold one kind of pair only: then genuine and impostor pairs are
+    spread evenly, as with LFW's View 1.
+
+    Args:
+        images_dir: where the list's paths start; by default as `images_folder` says.
+
+    Raises InputError: the list is not in this format, its folds are of unequal sizes, its
+        identities contradict each other or the answers, or an image is missing or lies elsewhere
+        than below that folder.
+    """
+    path = Path(source)
+    pairs = _read_pairs(path)
+    identities = _identities(path, pairs)
+    order, num_folds = _order(path, pairs)
+    pairs = [pairs[i] for i in order]
+
+    # Paths in order of appearance.
+    position = {
+        image: i
+        for i, image in enumerate(
+            dict.fromkeys(image for pair in pairs for image in (pair.first, pair.second))
+        )
+    }
+    files = _find_images(path, pairs, list(position), images_dir or images_folder(path))
+    return PairSet(
+        name=name,
+        images=FileImages(files),
+        image_names=[str(file) for file in files],
+        first=np.array([position[pair.first] for pair in pairs]),
+        second=np.array([position[pair.second] for pair in pairs]),
+        is_genuine=np.array([pair.is_genuine for pair in pairs]),
+        num_folds=num_folds,
+        identities=identities and np.array([identities[image] for image in position]),
+        groups=None if pairs[0].group is None else [pair.group for pair in pairs],
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One line of the list; `line` is its number.
+
+    `fold`, `group` and `identities`, those of its two images, are None without a column.
+    """
+
+    line: int
+    first: str
+    second: str
+    is_genuine: bool
+    fold: int | None
+    group: str | None
+    identities: tuple[str, str] | None
+
+
+def _read_pairs(path: Path) -> list[_Pair]:
+    rows = _rows(path)
+    line, header = next(rows, (1, []))
+    columns = _known_columns(path, header)
+    for column in _NEEDED:
+        if column not in columns:
+            raise InputError(
+                f"{path}, line {line}: none of its columns ({', '.join(header)[:200]}) is known as "
+                f"'{column}': call one {', '.join(_COLUMNS[column][:-1])} or "
+                f"{_COLUMNS[column][-1]} (columns are separated by commas)"
+            )
+    has_identities = [column in columns for column in _IDENTITIES]
+    if any(has_identities) and not all(has_identities):
+        raise InputError(
+            f"{path}, line {line}: has the column {_IDENTITIES[has_identities.index(True)]} alone: "
+            f"expected {' and '.join(_IDENTITIES)}, or neither"
+        )
+    pairs = []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}, line {line}: {len(row)} values, but the first line names {len(header)} "
+                "columns"
+            )
+        values = {column: cell_text(row[place]) for column, place in columns.items()}
+        pairs.append(
+            _Pair(
+                line,
+                first=values["first"],
+                second=values["second"],
+                is_genuine=_answer(path, line, values["is_genuine"]),
+                fold=_fold(path, line, values["fold"]) if "fold" in values else None,
+                group=values.get("group"),
+                identities=tuple(same_name(values[column]) for column in _IDENTITIES)
+                if all(has_identities)
+                else None,
+            )
+        )
+    if not pairs:
+        raise InputError(f"{path}: lists no pairs")
+    return pairs
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields each line that is not empty, with its number."""
+    try:
+        # Paths that are not UTF-8 are kept as the file system spells them.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            lines = csv.reader(file, strict=True, skipinitialspace=True)
+            for row in lines:
+                if any(map(str.strip, row)):
+                    yield lines.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _known_columns(path: Path, header: list[str]) -> dict[str, int]:
+    """Returns where the columns are that have a meaning."""
+    places = {}
+    for column, names in _COLUMNS.items():
+        known = {_plain(name) for name in names}
+        found = [place for place, name in enumerate(header) if _plain(name) in known]
+        if len(found) > 1:
+            raise InputError(
+                f"{path}, line 1: {' and '.join(header[place] for place in found)} both mean "
+                f"'{column}': rename or remove one"
+            )
+        if found:
+            places[column] = found[0]
+    return places
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def _answer(path: Path, line: int, text: str) -> bool:
+    if text.strip().lower() not in _ANSWERS:
+        raise InputError(
+            f"{path}, line {line}: expected 1, true or yes for a genuine pair and 0, false or no "
+            f"for impostors; got '{text[:80]}'"
+        )
+    return _ANSWERS[text.strip().lower()]
+
+
+def _fold(path: Path, line: int, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        raise InputError(f"{path}, line {line}: expected the number of a fold; got '{text[:80]}'")
+    return int(text)
+
+
+def _identities(path: Path, pairs: list[_Pair]) -> dict[str, int] | None:
+    """Returns the number of the person in each image; None without columns of identities."""
+    if pairs[0].identities is None:
+        return None
+    numbers: dict[str, int] = {}
+    of_image: dict[str, int] = {}
+    for pair in pairs:
+        for image, identity in zip((pair.first, pair.second), pair.identities, strict=True):
+            if not identity:
+                raise InputError(
+                    f"{path}, line {pair.line}: says of {image[:200]} nobody's identity"
+                )
+            number = numbers.setdefault(identity, len(numbers))
+            if of_image.setdefault(image, number) != number:
+                raise InputError(
+                    f"{path}, line {pair.line}: says that {image[:200]} shows {identity[:80]}; a "
+                    "line before it says somebody else"
+                )
+        first, second = pair.identities
+        if (first == second) != pair.is_genuine:
+            answer = "genuine" if pair.is_genuine else "of impostors"
+            raise InputError(
+                f"{path}, line {pair.line}: the pair is said to be {answer}, and of the identities "
+                f"{first[:80]} and {second[:80]}"
+            )
+    return of_image
+
+
+def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
+    """Returns the order in which the pairs are evaluated, and the number of folds."""
+    if pairs[0].fold is not None:
+        folds = np.array([pair.fold for pair in pairs])
+        order = order_by_fold(folds)
+        if order is None:
+            sizes = np.unique(folds, return_counts=True)[1]
+            raise InputError(
+                f"{path}: its folds hold {sizes.min()} to {sizes.max()} pairs: they have to be of "
+                "one size (or differ by one pair); without a column of folds, pairs are cut evenly"
+            )
+        return order, len(np.unique(folds))
+    is_genuine = np.array([pair.is_genuine for pair in pairs])
+    if hold_both_kinds(is_genuine, NUM_FOLDS):
+        return np.arange(len(pairs)), NUM_FOLDS
+    return in_turn(is_genuine), NUM_FOLDS
+
+
+def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{path}: no folder of images at {folder}; --images says where it is")
+    root = os.path.abspath(folder)
+    files, missing = [], []
+    for image in images:
+        # In plain text: a link inside the folder may well lead out of it.
+        file = os.path.normpath(os.path.join(root, image))
+        if "\0" in image or not file.startswith(os.path.join(root, "")):
+            line = next(pair.line for pair in pairs if image in (pair.first, pair.second))
+            raise InputError(
+                f"{path}, line {line}: '{image[:200]}' is not below the folder of images, "
+                f"{folder}; --images says where the paths start"
+            )
+        file = spelled_on_disk(file)
+        files.append(folder / os.path.relpath(file, root))
+        if not os.path.isfile(file):
+            missing.append(image)
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing):,} of {len(images):,} images are missing under {folder}, "
+            f"the first is {missing[0]}; --images says where the paths start"
+        )
+    return files

@@ -1,0 +1,46 @@
+"""The verification set `synthetic`: drawn faces of people that training never sees."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.sampling import make_pairs, without_repeats
+from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
+
+DESCRIPTION = "the word `synthetic` (drawn faces, no files needed)"
+
+_NUM_PAIRS = 3000
+_NUM_IDENTITIES = 300
+_IMAGES_PER_IDENTITY = 4
+_SIZE = 112
+# Of the pairs; the faces are those of the renderer's own first population.
+_SEED = 1
+
+
+def matches(source: str) -> bool:
+    return source == "synthetic"
+
+
+def load(source: str, name: str, images_dir: Path | None) -> PairSet:
+    """Draws the set: 1,500 genuine and 1,500 impostor pairs, always the same ones."""
+    identities = TEST_IDENTITIES_FROM + np.repeat(np.arange(_NUM_IDENTITIES), _IMAGES_PER_IDENTITY)
+    numbers = np.tile(np.arange(_IMAGES_PER_IDENTITY), _NUM_IDENTITIES)
+    first, second, is_genuine = make_pairs(identities, _NUM_PAIRS, _SEED)
+    images, first, second = without_repeats(first, second)
+    identities, numbers = identities[images], numbers[images].tolist()
+    faces = render_faces(identities.tolist(), numbers, _SIZE)
+    return PairSet(
+        name=name,
+        images=[tf.io.encode_png(face).numpy() for face in faces],
+        image_names=[
+            f"synthetic face {number} of identity {identity}"
+            for identity, number in zip(identities, numbers, strict=True)
+        ],
+        first=first,
+        second=second,
+        is_genuine=is_genuine,
+        num_folds=NUM_FOLDS,
+        identities=identities,
+    )

@@ -1,0 +1,174 @@
+"""Writing verification sets: InsightFace's `.bin`, and CSV with or without its images."""
+
+import csv
+import os
+import re
+import shutil
+import struct
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.pairs.folds import fold_numbers
+from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.errors import InputError
+from tfface.files import check_replaceable, replacing
+from tfface.images.header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
+from tfface.names import safe_row
+from tfface.progress import progress
+
+# By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
+BIN_MARKS = (b"\x80\x04]B",)
+CSV_MARKS = (b"first", b"second", b"is_genuine", b"fold")
+_OUR_IMAGE = re.compile(r"\d{6,}\.(jpg|png|bmp|img)")
+
+
+def write_bin(pair_set: PairSet, path: Path) -> None:
+    """Writes a set as a pickle of (list of bytes, list of bool), as InsightFace's tools read it.
+
+    An image of several pairs is in the file once; `pickle.load` puts it into the list as often as
+    it is used. Images are read and written one by one. Groups have no place in such a file.
+
+    Raises InputError: the set has another number of folds than the 10 that every reader of `.bin`
+        files cuts, or the file can't be written.
+    """
+    check_bin_folds(pair_set.num_folds)
+    slots = np.stack([pair_set.first, pair_set.second], axis=1).ravel()
+    place: dict[int, int] = {}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(b"\x80\x04")  # protocol 4
+        file.write(b"]")  # an empty list
+        for slot in progress(slots.tolist(), description="writing", unit="images"):
+            if slot in place:
+                file.write(b"j" + struct.pack("<I", place[slot]))  # take out of the memo
+            else:
+                encoded = pair_set.images[slot]
+                file.write(b"B" + struct.pack("<I", len(encoded)) + encoded)  # bytes
+                file.write(b"\x94")  # put into the memo, whose places are counted
+                place[slot] = len(place)
+            file.write(b"a")  # append to the list
+        file.write(b"]")
+        for is_genuine in pair_set.is_genuine:
+            file.write((b"\x88" if is_genuine else b"\x89") + b"a")
+        file.write(b"\x86.")  # both as a tuple; the end
+
+
+def check_bin_folds(num_folds: int) -> None:
+    """Raises InputError: a set of so many folds can't be a `.bin`."""
+    if num_folds != NUM_FOLDS:
+        raise InputError(
+            f"a .bin file is always cut into {NUM_FOLDS} folds, and these pairs are in "
+            f"{num_folds}: write a .csv, which says what its folds are"
+        )
+
+
+def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None:
+    """Writes X.csv and beside it X_images, a folder of the images, where readers look for them.
+
+    Images are named by number; what they were called goes into columns of its own. What X.csv and
+    X_images held before is replaced when both are written whole.
+
+    Raises InputError: they can't be written, or as `check_csv_output`.
+    """
+    folder = images_folder(path)
+    check_csv_output(path, overwrite=overwrite)
+    for leftover in folder.parent.glob(f".{folder.name}-*.partial"):
+        shutil.rmtree(leftover)
+    try:
+        partial = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".partial", dir=path.parent)
+        )
+        # mkdtemp makes it private; a folder made the usual way is what the umask says.
+        written = partial / folder.name
+        written.mkdir()
+        try:
+            names = []
+            bar = progress(range(len(pair_set.images)), description="writing", unit="images")
+            for number in bar:
+                encoded = pair_set.images[number]
+                names.append(f"{number:06d}{_suffix(encoded)}")
+                (written / names[-1]).write_bytes(encoded)
+            with replacing(path) as temporary:
+                _write_list(pair_set, names, temporary, with_names=True)
+                # A command that is killed from here on leaves a list without images, which the
+                # next run replaces.
+                if folder.exists():
+                    folder.rename(partial / "replaced")
+            written.rename(folder)
+        finally:
+            shutil.rmtree(partial)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be written: {error.strerror or error}") from error
+
+
+def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
+    """Finds out before long work whether `write_csv` can write to `path`.
+
+    Args:
+        overwrite: replace what lies there, whoever wrote it.
+    Raises InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is
+        not of the kind that is written.
+    """
+    check_replaceable(path, CSV_MARKS, overwrite=overwrite)
+    folder = images_folder(path)
+    if not os.path.lexists(folder) or overwrite:
+        return
+    if not path.exists() or not folder.is_dir():
+        raise InputError(
+            f"{folder}: is in the way of the images: remove it, or choose another name"
+        )
+    others = [name for name in os.listdir(folder) if not _OUR_IMAGE.fullmatch(name)]
+    if others:
+        raise InputError(
+            f"{folder}: would be replaced, and holds what this tool didn't write ({min(others)}): "
+            "choose another name, or replace it with --overwrite"
+        )
+
+
+def images_folder(path: Path) -> Path:
+    """Returns the folder of the images that are written with a list."""
+    return path.with_name(f"{path.stem}_images")
+
+
+def write_csv_list(pair_set: PairSet, paths: Sequence[str], path: Path) -> None:
+    """Writes a list alone, whose images are files that are there already.
+
+    Args:
+        paths: of each of the set's images, from the folder that will be given as --images.
+
+    Raises InputError: it can't be written.
+    """
+    with replacing(path) as temporary:
+        _write_list(pair_set, paths, temporary, with_names=False)
+
+
+def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_names: bool) -> None:
+    folds = fold_numbers(len(pair_set.first), pair_set.num_folds)
+    columns = {
+        "first": [paths[image] for image in pair_set.first],
+        "second": [paths[image] for image in pair_set.second],
+        "is_genuine": pair_set.is_genuine.astype(int).tolist(),
+        "fold": folds.tolist(),
+    }
+    if pair_set.identities is not None:
+        columns["first_identity"] = pair_set.identities[pair_set.first].tolist()
+        columns["second_identity"] = pair_set.identities[pair_set.second].tolist()
+    if pair_set.groups is not None:
+        columns["group"] = pair_set.groups
+    if with_names:
+        columns["first_name"] = [pair_set.image_names[image] for image in pair_set.first]
+        columns["second_name"] = [pair_set.image_names[image] for image in pair_set.second]
+    texts = (text for column in columns.values() for text in column if isinstance(text, str))
+    # Left bare, a space would be passed over in reading and a return would end the line.
+    bare = not any(text.startswith(" ") or "\r" in text for text in texts)
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        quoting = csv.QUOTE_MINIMAL if bare else csv.QUOTE_ALL
+        writer = csv.writer(file, lineterminator="\n", quoting=quoting)
+        writer.writerow(columns)
+        writer.writerows(map(safe_row, zip(*columns.values(), strict=True)))
+
+
+def _suffix(encoded: bytes) -> str:
+    return EXTENSIONS_OF_KINDS.get(image_kind(encoded[:START_BYTES]), ".img")

@@ -1,0 +1,1 @@
+"""From a source to training batches: split, order, cache, augmentation, batches."""

@@ -1,0 +1,1 @@
+"""Datasets as TFRecord files: records, shards, dataset.json, conversion and inspection."""

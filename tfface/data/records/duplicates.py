@@ -1,0 +1,86 @@
+"""Images that are in a dataset more than once, byte for byte."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfface.data.records.inspection import Inspection
+from tfface.files import replacing
+from tfface.names import safe_row
+
+PAIR_COLUMNS = (
+    *("name", "source", "filename"),
+    *("other_name", "other_source", "other_filename"),
+)
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pairs of equal images, as int64 [pairs, 2] record indices, rising.
+
+    Of n equal images of one identity there are n - 1 pairs, each of the first and one of the
+    others. Of an image that n identities have there are n - 1 pairs as well, each of the first
+    identity's first copy and that of one of the others.
+
+    Attributes:
+        within: both images are of one identity.
+        across: of two.
+    """
+
+    within: np.ndarray
+    across: np.ndarray
+
+
+def find_duplicates(inspection: Inspection) -> Duplicates:
+    """Finds all images that are equal byte for byte (by a hash of 128 bits)."""
+    records = np.flatnonzero(inspection.labels >= 0)
+    digests, labels = inspection.digests[records], inspection.labels[records]
+    order = np.lexsort((labels, digests[:, 1], digests[:, 0]))
+    records, digests, labels = records[order], digests[order], labels[order]
+
+    same_image = np.zeros(len(records), bool)
+    same_image[1:] = (digests[1:] == digests[:-1]).all(axis=1)
+    same_identity = same_image.copy()
+    same_identity[1:] &= labels[1:] == labels[:-1]
+    places = np.arange(len(records))
+    first_of_image = np.maximum.accumulate(np.where(same_image, 0, places))
+    first_of_identity = np.maximum.accumulate(np.where(same_identity, 0, places))
+
+    def pairs(first: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        found = np.stack([records[first[chosen]], records[chosen]], axis=1)
+        return found[np.lexsort((found[:, 1], found[:, 0]))]
+
+    return Duplicates(
+        within=pairs(first_of_identity, same_identity),
+        across=pairs(first_of_image, same_image & ~same_identity),
+    )
+
+
+def describe_pairs(inspection: Inspection, pairs: np.ndarray) -> Iterator[tuple[str, ...]]:
+    """Yields what each pair is, in words: the values of `PAIR_COLUMNS`."""
+    identities = inspection.dataset.identities
+    for first, second in pairs.tolist():
+        sides = []
+        for index in (first, second):
+            record, label = inspection.files.read(index)
+            sides.append((*identities[label], record.filename))
+        yield (*sides[0], *sides[1])
+
+
+def write_duplicates(path: Path, inspection: Inspection, duplicates: Duplicates) -> None:
+    """Writes all pairs as a CSV file; those across identities come first.
+
+    Raises InputError: the file can't be written.
+    """
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["kind", *PAIR_COLUMNS])
+        for kind, pairs in (("across", duplicates.across), ("within", duplicates.within)):
+            rows = describe_pairs(inspection, pairs)
+            writer.writerows(safe_row((kind, *row)) for row in rows)

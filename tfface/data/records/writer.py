@@ -1,0 +1,139 @@
+"""Writing one record file of a dataset, and a note of what it is."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfface.data.records import example
+from tfface.data.records.conversion_plan import Plan
+from tfface.data.records.example import Record
+from tfface.data.records.manifest import Shard
+from tfface.errors import InputError
+from tfface.files import parse_json, replacing
+from tfface.images.integrity import check_images
+from tfface.images.reencoding import reencoder
+
+
+@dataclass(frozen=True)
+class WrittenShard:
+    """A finished record file, and the size of its images when they all have the same."""
+
+    shard: Shard
+    image_size: tuple[int, int] | None
+
+
+class UndecodableImages(Exception):
+    """Holds (file name, reason) of each in `found`."""
+
+    def __init__(self, found: list[tuple[str, str]]):
+        super().__init__(found)
+        self.found = found
+
+
+class ShardWriter:
+    """Writes the shards of a plan into a folder; several threads may do so at once.
+
+    Args:
+        plan: what to write.
+        output: the folder, which exists.
+        size, quality: as `reencoder` takes them; without both, bytes are copied as they are.
+    """
+
+    def __init__(self, plan: Plan, output: Path, size: tuple[int, int] | None, quality: int | None):
+        self._plan = plan
+        self._output = output
+        self._reencode = reencoder(size, quality) if size or quality else None
+        self._size = size
+
+    def write(self, number: int, advance: Callable[[int], None]) -> WrittenShard:
+        """Writes a shard under a temporary name, then its note, then gives it its name.
+
+        Args:
+            advance: called with the number of images that were written since the last call.
+        Raises:
+            UndecodableImages: some can't be decoded; no file is left.
+            InputError: an image can't be read, or the file can't be written.
+        """
+        images = self._plan.shard(number)
+        file = self._file(number)
+        undecodable: list[tuple[str, str]] = []
+        sizes: set[tuple[int, int]] = set()
+        with replacing(self._output / file) as temporary:
+            try:
+                with tf.io.TFRecordWriter(str(temporary)) as writer:
+                    for chunk in self._plan.pool.read_in_chunks(images):
+                        for serialized in self._serialize(chunk, undecodable, sizes):
+                            writer.write(serialized)
+                        advance(len(chunk))
+            except tf.errors.OpError as error:
+                # "PATH; No space left on device", of the temporary path.
+                reason = error.message.rpartition("; ")[2]
+                raise InputError(f"{self._output / file}: can't be written: {reason}") from error
+            if undecodable:
+                raise UndecodableImages(undecodable)
+            with temporary.open("rb") as written:
+                sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+            shard = Shard(file, len(images), temporary.stat().st_size, sha256)
+            done = WrittenShard(shard, sizes.pop() if len(sizes) == 1 else None)
+            # Before the shard gets its name: a named shard always has its note.
+            with replacing(self._note(number)) as note:
+                note.write_text(json.dumps(dataclasses.asdict(done)))
+        return done
+
+    def written(self, number: int) -> WrittenShard | None:
+        """Returns what is noted of a finished shard; None when it is not finished."""
+        file, note = self._output / self._file(number), self._note(number)
+        if not (note.exists() and file.exists()):
+            return None
+        content = parse_json(note.read_text())
+        shard, size = Shard(**content["shard"]), content["image_size"]
+        if file.stat().st_size != shard.bytes:
+            return None
+        return WrittenShard(shard, tuple(size) if size else None)
+
+    def remove_all(self) -> None:
+        """Removes the shards that are written and their notes."""
+        for number in range(self._plan.num_shards):
+            (self._output / self._file(number)).unlink(missing_ok=True)
+        self.remove_notes()
+
+    def remove_notes(self) -> None:
+        """Removes the notes of all shards, once dataset.json says the same."""
+        for number in range(self._plan.num_shards):
+            self._note(number).unlink(missing_ok=True)
+
+    def _file(self, number: int) -> str:
+        return f"data-{number:05d}-of-{self._plan.num_shards:05d}.tfrecord"
+
+    def _note(self, number: int) -> Path:
+        return self._output / f".{self._file(number)}.json"
+
+    def _serialize(
+        self,
+        chunk: list[tuple[int, Record]],
+        undecodable: list[tuple[str, str]],
+        sizes: set[tuple[int, int]],
+    ) -> list[bytes]:
+        """Returns the bytes of images' records; adds to `undecodable` and `sizes`."""
+        read = [record for _, record in chunk]
+        found, bad = check_images([record.encoded for record in read])
+        if bad:
+            undecodable += [(read[position].filename, reason) for position, reason in bad.items()]
+            return []
+        shapes = list(map(tuple, found.tolist()))
+        if self._reencode:
+            encoded = self._reencode([record.encoded for record in read], shapes)
+            read = [
+                Record(image, record.filename, record.attributes)
+                for image, record in zip(encoded, read, strict=True)
+            ]
+        sizes.update([self._size] if self._size else shapes)
+        labels = self._plan.labels[[image for image, _ in chunk]].tolist()
+        return [
+            example.serialize(record, label) for record, label in zip(read, labels, strict=True)
+        ]

@@ -1,0 +1,1 @@
+"""Embedders: models of any file format behind one `embed(images) -> embeddings`."""

@@ -1,0 +1,95 @@
+"""An ONNX model as an embedder, run by ONNX Runtime."""
+
+import mmap
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.evaluation.embedders.external import (
+    ForeignEmbedder,
+    Output,
+    choose_output,
+    read_image_input,
+)
+from tfface.evaluation.embedders.options import EmbedderOptions
+
+
+def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
+    """Returns the embedder of an `.onnx` file; None if `model` is no such path.
+
+    Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
+    """
+    path = Path(model)
+    if path.suffix != ".onnx":
+        return None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    import onnxruntime
+
+    # What it would say comes as an exception, too, and without the codes of colours.
+    onnxruntime.set_default_logger_severity(4)
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's errors have no common base of their own.
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{path}: can't be loaded as an ONNX model ({reason})") from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(uint8)"):
+        found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
+        raise InputError(
+            f"{path}: the model takes {found}: expected one input of float32 or uint8 images"
+        )
+    name = inputs[0].name
+    known = [Output(one.name, _sizes(one.shape)) for one in outputs]
+    output = outputs[choose_output(path, known, options.output)].name
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run([output], {name: images})[0]
+
+    shape = _sizes(inputs[0].shape)
+    return ForeignEmbedder(
+        run,
+        path,
+        read_image_input(path, shape, is_uint8=inputs[0].type == "tensor(uint8)"),
+        options,
+        output if len(outputs) > 1 else None,
+        _weight_files(path),
+    )
+
+
+def _sizes(shape: Sequence[object]) -> list[int | None]:
+    # Names stand for sizes that are free.
+    return [size if isinstance(size, int) and size > 0 else None for size in shape]
+
+
+# How ONNX says that an array lies in a file of its own: a pair of texts, "location" and its name.
+_LOCATION = re.compile(rb"\x0a\x08location\x12")
+
+
+def _weight_files(path: Path) -> list[Path]:
+    """Returns the files beside an `.onnx` file that hold arrays of it."""
+    found = set()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for match in _LOCATION.finditer(data):
+            length, start = _length(data, match.end())
+            found.add(path.parent / os.fsdecode(data[start : start + length]))
+    # Where bytes look like a name by chance there is no such file.
+    return [file for file in found if _is_file(file)]
+
+
+def _length(data: mmap.mmap, place: int) -> tuple[int, int]:
+    """Reads a number as protobuf writes it, of at most two bytes; returns where it ends, too."""
+    low, high = (*data[place : place + 2], 0, 0)[:2]
+    return (low, place + 1) if low < 128 else (low % 128 + 128 * high, place + 2)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,82 @@
+"""A LiteRT model (`.tflite`) as an embedder."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfface.errors import InputError
+from tfface.evaluation.embedders.external import (
+    ForeignEmbedder,
+    Output,
+    choose_output,
+    read_image_input,
+)
+from tfface.evaluation.embedders.options import EmbedderOptions
+
+
+def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
+    """Returns the embedder of a `.tflite` file; None if `model` is no such path.
+
+    A model of fixed batch size is run as often as that takes. Quantized inputs and outputs are
+    converted by what the file says of them.
+
+    Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
+    """
+    path = Path(model)
+    if path.suffix != ".tflite":
+        return None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{path}: can't be loaded as a LiteRT model ({reason})") from error
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1:
+        shapes = [one["shape_signature"].tolist() for one in inputs]
+        raise InputError(f"{path}: the model takes {shapes}: expected one input of images")
+    known = [Output(one["name"], _sizes(one)) for one in outputs]
+    taken, given = inputs[0], outputs[choose_output(path, known, options.output)]
+    shape = _sizes(taken)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        if tuple(interpreter.get_input_details()[0]["shape"]) != images.shape:
+            interpreter.resize_tensor_input(taken["index"], images.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(taken["index"], _quantized(images, taken))
+        interpreter.invoke()
+        return _dequantized(interpreter.get_tensor(given["index"]), given)
+
+    # A quantized input says itself which numbers its whole numbers stand for.
+    is_uint8 = taken["dtype"] == np.uint8 and not taken["quantization"][0]
+    return ForeignEmbedder(
+        run,
+        path,
+        read_image_input(path, shape, is_uint8=is_uint8),
+        options,
+        given["name"] if len(outputs) > 1 else None,
+    )
+
+
+def _sizes(tensor: dict) -> list[int | None]:
+    # -1 stands for sizes that are free.
+    return [size if size > 0 else None for size in tensor["shape_signature"].tolist()]
+
+
+def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
+    """Returns float32 values as the tensor holds them."""
+    scale, zero = tensor["quantization"]
+    if not scale:
+        return values.astype(tensor["dtype"])
+    limits = np.iinfo(tensor["dtype"])
+    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(tensor["dtype"])
+
+
+def _dequantized(values: np.ndarray, tensor: dict) -> np.ndarray:
+    scale, zero = tensor["quantization"]
+    return (values.astype(np.float32) - zero) * scale if scale else values

@@ -1,0 +1,301 @@
+"""A gallery's folder: an index of embeddings, whose they are, and the model that made them.
+
+    gallery.json            what belongs to the gallery: the two files below, with size and SHA-256,
+                            and the model's name and fingerprint
+    index-000001.faiss      the FAISS index
+    faces-000001.csv        name, image and SHA-256 of the image, a row for each embedding
+
+Every change writes both files anew under the next number, then replaces gallery.json, then deletes
+the old files. So whenever a writer is killed, gallery.json names files that are whole: those of
+before the change, or those of after it. The next writer deletes those of the change that was
+stopped, and no others: a user may keep files of such names there.
+
+Until a first gallery.json is there, `.tfface-building` tells the files of a killed build, which the
+next one may replace, from those of a gallery that has lost its gallery.json.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tfface.errors import InputError
+from tfface.evaluation.embedders.fingerprint import hash_files
+from tfface.evaluation.face_index import FaceIndex
+from tfface.files import locked, parse_json, replacing, write_json
+from tfface.names import cell_text, safe_cell
+
+MANIFEST = "gallery.json"
+KINDS = ("flat", "hnsw")
+_VERSION = 1
+_COLUMNS = ("name", "image", "sha256")
+_BUILDING = ".tfface-building"
+# What `replacing` calls files until they are whole.
+_TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.faiss|\.csv|\.json)")
+# A reader that finds files gone looks again, for a writer may have replaced them.
+_READS = 5
+
+
+class Face(NamedTuple):
+    """Whose an embedding is, which image it is of, and the SHA-256 of that (64 digits)."""
+
+    name: str
+    image: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What a gallery holds.
+
+    Attributes:
+        model, fingerprint: of the embedder.
+        index: of unit embeddings.
+        faces: one for each of them.
+        generation: how often it was written.
+    """
+
+    model: str
+    fingerprint: str
+    index: FaceIndex
+    faces: list[Face]
+    generation: int = 0
+
+
+def check_gallery(folder: Path) -> None:
+    """Finds out quickly whether a folder holds a gallery.
+
+    Raises InputError: it doesn't.
+    """
+    _read_manifest(folder)
+
+
+def read_gallery(folder: Path) -> Gallery:
+    """Reads a gallery.
+
+    Raises InputError: there is none, or it's damaged.
+    """
+    for _ in range(_READS):
+        manifest = _read_manifest(folder)
+        try:
+            return _read_files(folder, manifest)
+        except InputError:
+            if _read_manifest(folder)["generation"] == manifest["generation"]:
+                raise
+    raise InputError(f"{folder}: is being changed all the time; try again")
+
+
+@contextmanager
+def new_gallery(folder: Path) -> Iterator[None]:
+    """Keeps a folder for the block, in which `write_gallery` is to write a first gallery.
+
+    Raises InputError: it holds a gallery or other files, or another process is writing it.
+    """
+    existed = folder.exists()
+    with locked(folder):
+        if (folder / MANIFEST).exists():
+            raise InputError(
+                f"{folder}: holds a gallery already: add to it, or build another one elsewhere"
+            )
+        _check_empty(folder)
+        _delete(folder, _file_names(1))
+        (folder / _BUILDING).touch()
+        try:
+            yield
+        finally:
+            if not (folder / MANIFEST).exists():
+                _delete(folder, _file_names(1))
+            # Last, so that a process that is killed here leaves nothing that can't be told apart.
+            (folder / _BUILDING).unlink(missing_ok=True)
+            if not existed and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+@contextmanager
+def changing_gallery(folder: Path) -> Iterator[Gallery]:
+    """Yields a gallery that nobody else changes within the block.
+
+    Raises InputError: there is none, it's damaged, or another process is writing it.
+    """
+    # Locking would make the folder.
+    _read_manifest(folder)
+    with locked(folder):
+        manifest = _read_manifest(folder)
+        gallery = _read_files(folder, manifest)
+        # Of a writer that was killed after it replaced gallery.json, or before.
+        _delete(folder, _file_names(gallery.generation - 1))
+        _delete(folder, _file_names(gallery.generation + 1))
+        (folder / _BUILDING).unlink(missing_ok=True)
+        yield gallery
+
+
+def write_gallery(folder: Path, gallery: Gallery) -> None:
+    """Writes a gallery as the next generation; within `new_gallery` or `changing_gallery`.
+
+    Raises InputError: it can't be written.
+    """
+    generation = gallery.generation + 1
+    index, faces = (folder / name for name in _file_names(generation))
+    gallery.index.write(index)
+    _write_faces(faces, gallery.faces)
+    manifest = {
+        "format": _VERSION,
+        "generation": generation,
+        "model": gallery.model,
+        "fingerprint": gallery.fingerprint,
+        "embedding_size": gallery.index.embedding_size,
+        "index": gallery.index.kind,
+        "num_images": len(gallery.faces),
+        "num_names": len({face.name for face in gallery.faces}),
+        "files": [_described(path) for path in (index, faces)],
+    }
+    write_json(folder / MANIFEST, manifest)
+    _delete(folder, _file_names(gallery.generation))
+
+
+def _check_empty(folder: Path) -> None:
+    """Raises InputError: a folder holds more than what a killed build left."""
+    names = {path.name for path in folder.iterdir()}
+    others = {name for name in names if not _TEMPORARY.fullmatch(name)}
+    if _BUILDING in names:
+        others -= {_BUILDING, *_file_names(1)}
+    for name in sorted(others):
+        number = re.fullmatch(r"index-(\d{6,})\.faiss", name)
+        if number and f"faces-{number[1]}.csv" in others:
+            raise InputError(
+                f"{folder}: holds a gallery that has lost its {MANIFEST}: restore that file from a "
+                "copy, or build another gallery elsewhere"
+            )
+    if others:
+        raise InputError(f"{folder}: holds other files; give a new folder")
+
+
+def _delete(folder: Path, names: list[str]) -> None:
+    """Deletes files of a generation, and what killed writers left half written."""
+    for path in list(folder.iterdir()):
+        if path.name in names or _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _file_names(generation: int) -> list[str]:
+    """Index and faces; there is no generation 0."""
+    if generation < 1:
+        return []
+    return [f"index-{generation:06}.faiss", f"faces-{generation:06}.csv"]
+
+
+def _described(path: Path) -> dict:
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": hash_files(path)}
+
+
+def _read_manifest(folder: Path) -> dict:
+    path = folder / MANIFEST
+    try:
+        manifest = parse_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{folder}: no gallery: expected a folder that tools/gallery.py build wrote"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise _damaged(path) from error
+    if isinstance(manifest, dict) and manifest.get("format") != _VERSION:
+        raise InputError(
+            f"{path}: is of format {manifest.get('format')}, and this version of tfface reads "
+            f"{_VERSION}"
+        )
+    if not _is_sound(manifest):
+        raise _damaged(path)
+    return manifest
+
+
+def _is_sound(manifest: object) -> bool:
+    kinds = {
+        **dict.fromkeys(("generation", "embedding_size", "num_images"), int),
+        **dict.fromkeys(("model", "fingerprint", "index"), str),
+        "files": list,
+    }
+    if not isinstance(manifest, dict):
+        return False
+    if not all(type(manifest.get(key)) is kind for key, kind in kinds.items()):
+        return False
+    files = manifest["files"]
+    return (
+        manifest["index"] in KINDS
+        and manifest["generation"] >= 1
+        and len(files) == 2
+        and all(
+            isinstance(file, dict)
+            # Nothing outside of the folder, and nothing but the gallery's own files.
+            and file.get("file") == name
+            and isinstance(file.get("bytes"), int)
+            and isinstance(file.get("sha256"), str)
+            for file, name in zip(files, _file_names(manifest["generation"]), strict=True)
+        )
+    )
+
+
+def _read_files(folder: Path, manifest: dict) -> Gallery:
+    index_path, faces_path = (folder / file["file"] for file in manifest["files"])
+    for file in manifest["files"]:
+        path = folder / file["file"]
+        try:
+            same = path.stat().st_size == file["bytes"] and hash_files(path) == file["sha256"]
+        except OSError as error:
+            raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        # FAISS believes a file whatever it says, so it mustn't see a damaged one.
+        if not same:
+            raise _damaged(path)
+    index = FaceIndex.read(index_path, manifest["index"])
+    faces = _read_faces(faces_path)
+    if not len(index) == len(faces) == manifest["num_images"]:
+        raise _damaged(folder / MANIFEST)
+    if index.embedding_size != manifest["embedding_size"]:
+        raise _damaged(folder / MANIFEST)
+    return Gallery(
+        model=manifest["model"],
+        fingerprint=manifest["fingerprint"],
+        index=index,
+        faces=faces,
+        generation=manifest["generation"],
+    )
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path}: is damaged, and the gallery can't be used: restore the folder from a copy, or "
+        "build it again"
+    )
+
+
+def _write_faces(path: Path, faces: list[Face]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(map(safe_cell, face) for face in faces)
+
+
+def _read_faces(path: Path) -> list[Face]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            if next(rows, None) != list(_COLUMNS):
+                raise _damaged(path)
+            return [_face(*row) for row in rows]
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (TypeError, csv.Error) as error:
+        raise _damaged(path) from error
+
+
+def _face(name: str, image: str, sha256: str) -> Face:
+    # Earlier versions kept names as they were given.
+    return Face(unicodedata.normalize("NFC", cell_text(name)), cell_text(image), sha256)

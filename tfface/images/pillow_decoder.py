@@ -1,0 +1,241 @@
+"""Images of any kind, read by Pillow: upright, RGB, on white.
+
+What TensorFlow decodes as well, and faster, `images` leaves to it.
+"""
+
+import io
+import re
+import warnings
+from functools import cache
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from tfface.errors import InputError
+from tfface.file_kind import other_kind
+from tfface.images.header import (
+    READ_KINDS,
+    START_BYTES,
+    image_kind,
+    read_header,
+    too_many_scans,
+)
+
+FORMATS = "JPEG, PNG, BMP, WebP, TIFF, GIF, JPEG 2000, AVIF or PPM"
+HEIC_ADVICE = "install pillow-heif (pip install pillow-heif) to have it read, or convert it to JPEG"
+# Not all that Pillow knows: some of the others run programs.
+_PLUGINS = {"JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "JPEG2000", "AVIF", "PPM"}
+_KINDS = {"WEBP": "WebP", "JPEG2000": "JPEG 2000", "HEIF": "HEIC", "MPO": "JPEG"}
+
+# More is taken for an attack or a mistake, as by Pillow.
+MOST_PIXELS = 2 * 89_478_485
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_UNREAD = "a {} image, which is not read here: convert it to JPEG or PNG"
+# Tags of a TIFF.
+_SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
+_WHITE_IS_ZERO = 0
+_32_BITS = "its pixels have 32 bits; save it with 8 or 16 bits"
+
+# Pillow itself knows double quotes only.
+_XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>\s*)([1-8])""")
+# Formats with a way of their own to say how a picture is turned, which counts.
+_TURNED_OTHERWISE = {"TIFF", "HEIF", "AVIF"}
+# How the pixels of a JPEG 2000 begin: the markers of their start and of their size.
+_JPEG_2000_PIXELS = b"\xff\x4f\xff\x51"
+
+# Of photos that are read all the same.
+warnings.filterwarnings("ignore", module=r"PIL\b")
+
+
+def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
+    """Reads an image, turned upright as its Exif tag (or XMP) says.
+
+    Grey, palette and CMYK become RGB; of 16 bits the upper 8 stay; what is transparent is put on
+    white; color profiles are not applied. Of an animation it is the first picture.
+
+    Args:
+        encoded: the file's bytes.
+        most_pixels: an image that claims more is not read.
+    Returns: RGB, loaded.
+    Raises InputError: it can't be read; the message says why.
+    """
+    header = read_header(encoded)
+    if header is not None:
+        check_effort(encoded, header.height, header.width, most_pixels)
+    try:
+        with _open(encoded) as image:
+            if _is_raw(image, encoded):
+                raise InputError(_UNREAD.format("raw"))
+            check_effort(encoded, image.height, image.width, most_pixels)
+            if image.format == "JPEG2000" and _is_deep_color(encoded):
+                raise InputError("a JPEG 2000 image in color of more than 8 bits; save it with 8")
+            image.load()
+            turn = _UPRIGHT.get(_orientation(image))
+            image = _as_rgb(image)
+        return image if turn is None else image.transpose(turn)
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(why_no_image(encoded)) from None
+    except Image.DecompressionBombError:
+        raise InputError(f"claims to have more than {MOST_PIXELS:,} pixels") from None
+    # It has no words that would help.
+    except AssertionError:
+        raise InputError(why_no_image(encoded)) from None
+    # Damaged files make decoders raise anything.
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"the image data are damaged: {reason.splitlines()[0]}") from error
+
+
+def check_effort(encoded: bytes, height: int, width: int, most_pixels: int) -> None:
+    """Raises InputError: decoding an image would take absurdly much memory or time."""
+    if height * width > most_pixels:
+        raise InputError(
+            f"claims to have {width:,} x {height:,} pixels; {most_pixels:,} can be read"
+        )
+    if scans := too_many_scans(encoded, height * width):
+        raise InputError(f"a JPEG of {scans:,} scans, which only an attack has")
+
+
+def read_size(encoded: bytes) -> tuple[str, int, int] | None:
+    """Returns (kind, height, width) of an image as `read_image` gives it, without decoding it.
+
+    Returns: None if it is no image, or its header is damaged.
+    """
+    header = read_header(encoded)
+    if header is not None and header.suits_tensorflow:
+        return header[:3]
+    try:
+        with _open(encoded) as image:
+            width, height = image.size
+            # Of a TIFF Pillow itself gives the size as seen.
+            if image.format != "TIFF" and _orientation(image) in _ON_ITS_SIDE:
+                width, height = height, width
+            return _KINDS.get(image.format, image.format), height, width
+    # `read_image` says what is wrong with it.
+    except Exception:
+        return header and header[:3]
+
+
+def is_read(kind: str | None) -> bool:
+    """Whether images of a kind, as `image_header.image_kind` calls it, are read here."""
+    return kind in READ_KINDS or (kind == "HEIC" and reads_heic())
+
+
+def reads_heic() -> bool:
+    """Whether HEIC images are read: pillow-heif is installed."""
+    return "HEIF" in _plugins()
+
+
+def why_no_image(encoded: bytes) -> str:
+    """Returns why bytes that Pillow doesn't know are no image to use, in a few words."""
+    if not encoded:
+        return "the file is empty (0 bytes)"
+    kind = image_kind(encoded[:START_BYTES])
+    if kind == "HEIC" and not reads_heic():
+        return f"a HEIC image: {HEIC_ADVICE}"
+    if kind in ("raw", "JPEG XL", "Photoshop"):
+        return _UNREAD.format(kind)
+    if kind is not None:
+        return "the image data are damaged or truncated"
+    if other := other_kind(encoded[:START_BYTES]):
+        return f"not an image, but {other}"
+    return f"not an image that can be read ({FORMATS})"
+
+
+def _open(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded), formats=_plugins())
+
+
+@cache
+def _plugins() -> tuple[str, ...]:
+    Image.init()
+    try:
+        import pillow_heif
+    except ImportError:
+        heif = set()
+    else:
+        pillow_heif.register_heif_opener()
+        heif = {"HEIF"}
+    # Old versions of Pillow don't know all of them.
+    return tuple(sorted((_PLUGINS | heif) & set(Image.OPEN)))
+
+
+def _is_raw(image: Image.Image, encoded: bytes) -> bool:
+    """Whether a TIFF is a camera's raw file, whose first picture is only a preview."""
+    if image.format != "TIFF":
+        return False
+    tags = image.tag_v2
+    return encoded[8:10] == b"CR" or _DNG_VERSION in tags or bool(tags.get(_SUBFILE_TYPE, 0) & 1)
+
+
+def _is_deep_color(encoded: bytes) -> bool:
+    """Whether a JPEG 2000 has several channels and more than 8 bits in one of them.
+
+    Of those Pillow makes the brightest values black: it rounds them up beyond 255.
+    """
+    # Behind the markers: 36 bytes, the number of channels, and three bytes for each, of which the
+    # first has the number of bits less one, and a sign.
+    header = encoded.partition(_JPEG_2000_PIXELS)[2][36:]
+    channels = int.from_bytes(header[:2])
+    return channels > 1 and any((byte & 0x7F) + 1 > 8 for byte in header[2 : 2 + 3 * channels : 3])
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return _from_16_bits(image)
+    if image.mode == "F":
+        raise InputError("its pixels are floating-point numbers; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        # As viewers do: many programs leave the fourth byte of a BMP at zero.
+        if image.format == "BMP" and image.getchannel("A").getextrema() == (0, 0):
+            return image.convert("RGB")
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    # However small its values: what is white among them, nothing says.
+    if tags.get(_BITS) == (32,):
+        raise InputError(_32_BITS)
+    pixels = np.asarray(image)
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise InputError(_32_BITS)
+    # As Pillow itself does where there are three colors of 16 bits.
+    upper = (pixels >> 8).astype(np.uint8)
+    # Pillow turns them over with 8 bits only.
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        upper = 255 - upper
+    # The one value that a PNG says to be transparent.
+    if "transparency" in image.info:
+        upper[pixels == image.info["transparency"]] = 255
+    return Image.fromarray(upper).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    # An unreadable tag is none: the picture itself is fine.
+    except Exception:
+        return None
+    if orientation is not None or image.format in _TURNED_OTHERWISE:
+        return orientation
+    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
+    found = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    return found and int(found[1])

@@ -1,0 +1,137 @@
+"""What a checkpoint costs the steps beside which it is written."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfface.autotune import untuned
+from tfface.errors import InputError
+from tfface.profiling.step import drawn_batch
+from tfface.recipe import Recipe
+from tfface.training import stages
+from tfface.training.callbacks import sync
+from tfface.training.checkpoint import Progress
+from tfface.training.checkpoints import Checkpoints
+from tfface.training.recognizer import Recognizer, build_recognizer
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rounds of equal steps, without a checkpoint and with one.
+
+    Attributes:
+        num_identities: that the head tells apart.
+        batch_size: images of a step.
+        step_seconds: of one step without, the median.
+        num_bytes: of a checkpoint.
+        waited_seconds: that `fit` stood still to copy everything, the median.
+        cost_seconds: by how much longer the steps took with a checkpoint, the median of the rounds.
+    """
+
+    num_identities: int
+    batch_size: int
+    step_seconds: float
+    num_bytes: int
+    waited_seconds: float
+    cost_seconds: float
+
+
+def measure_checkpoints(
+    recipe: Recipe,
+    num_identities: int,
+    *,
+    num_steps: int,
+    num_rounds: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Measured:
+    """Measures the steps of a recipe's first stage, on drawn numbers, in turns.
+
+    Args:
+        num_steps: of a turn; they must last longer than the writing.
+        num_rounds: > 0; of a turn without and one with a checkpoint each.
+        say: is told what is being done.
+    Raises InputError: the recipe asks for published weights, or the steps end before the writing.
+    """
+    if recipe.model.backbone.weights != "none":
+        raise InputError(
+            "checkpoint measures random weights, of which all steps are as long: add "
+            "--set model.backbone.weights=none"
+        )
+    keras.utils.set_random_seed(0)
+    size = recipe.data.image_size
+    recognizer = build_recognizer(recipe.model, size, num_identities, Path(), steps_per_epoch=1)
+    stages.prepare(recognizer, recipe.training.stages[0], num_steps)
+    batch = drawn_batch(recipe, num_identities)
+    batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(num_steps))
+    say("warm-up")
+    recognizer.fit(batches, shuffle=False, verbose=0)
+    with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
+        checkpoints = Checkpoints(Path(folder), keep=1)
+        without, waited, costs = [], [], []
+        for number in range(num_rounds):
+            say(f"round {number + 1} of {num_rounds}")
+            without.append(_seconds(recognizer, batches, lambda: None))
+            waits: list[float] = []
+            begun = time.perf_counter()
+
+            def save(waits=waits) -> None:
+                start = time.perf_counter()
+                sync(recognizer)
+                checkpoints.save(recognizer, Progress())
+                waits.append(time.perf_counter() - start)
+
+            with_one = _seconds(recognizer, batches, save)
+            checkpoints.wait()
+            if time.perf_counter() - begun > with_one + 0.1:
+                raise InputError(
+                    f"--steps {num_steps}: they end before the checkpoint is written; give more"
+                )
+            waited += waits
+            costs.append(with_one - without[-1])
+        num_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
+    return Measured(
+        num_identities,
+        recipe.data.batch_size,
+        statistics.median(without) / num_steps,
+        num_bytes,
+        statistics.median(waited),
+        statistics.median(costs),
+    )
+
+
+def rows(measured: Measured) -> list[dict[str, object]]:
+    """Returns the row of results."""
+    return [
+        {
+            "num_identities": measured.num_identities,
+            "batch_size": measured.batch_size,
+            "step_ms": 1000 * measured.step_seconds,
+            "checkpoint_mib": measured.num_bytes / _MIB,
+            "checkpoint_wait_s": measured.waited_seconds,
+            "checkpoint_cost_s": measured.cost_seconds,
+            "checkpoint_cost_fraction": measured.cost_seconds / 60,
+            "backend": keras.backend.backend(),
+        }
+    ]
+
+
+def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[], None]) -> float:
+    """Of all steps, with what is to be done after the first of them."""
+
+    class AfterTheFirst(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["loss"])
+            if batch == 0:
+                first()
+
+    start = time.perf_counter()
+    recognizer.fit(batches, shuffle=False, verbose=0, callbacks=[AfterTheFirst()])
+    return time.perf_counter() - start

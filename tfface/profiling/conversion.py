@@ -1,0 +1,115 @@
+"""How fast and in how much memory a .rec becomes a dataset folder, beside a bare copy of it."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfface.errors import InputError
+from tfface.profiling.synthetic_recordio import MS1M_IDENTITIES, MS1M_IMAGES, write_drawn_recordio
+from tfface.reporting.results import text_table
+
+_CONVERT = Path(__file__).resolve().parents[2] / "tools" / "convert_tfrecord.py"
+_MIB = 1 << 20
+
+
+def measure_conversion(
+    scales: Sequence[float], folder: Path, *, num_runs: int, num_workers: int | None
+) -> list[dict[str, object]]:
+    """Draws stand-ins of MS1M at `scales` of its size, and converts and copies each in turns.
+
+    A conversion is a process of its own. Its time without the start is what it takes beyond the
+    same command on the finished output, which imports, opens and plans the same and writes nothing.
+
+    Args:
+        scales: of the numbers of images and identities, each in (0, 1].
+        folder: for the files, some 15 KB for each image of the largest scale; they are removed.
+        num_runs: of which the medians are taken.
+        num_workers: of the conversion; None lets it choose.
+    Returns: a row of results for each scale.
+    """
+    rows = []
+    for scale in scales:
+        num_images, num_identities = round(MS1M_IMAGES * scale), round(MS1M_IDENTITIES * scale)
+        source = folder / f"ms1m_{num_images}"
+        try:
+            write_drawn_recordio(source, num_images, num_identities)
+            rows.append(_measure(source, folder, num_runs, num_workers, num_images, num_identities))
+        finally:
+            shutil.rmtree(source, ignore_errors=True)
+    return rows
+
+
+def as_text(rows: Sequence[dict[str, object]]) -> str:
+    """Returns the rows as a table, and what the last of them means for all of MS1M."""
+    last = rows[-1]
+    seconds = last["startup_s"] * MS1M_IMAGES / last["num_images"]
+    seconds += MS1M_IMAGES / last["images_per_s"]
+    return (
+        f"{text_table(rows)}\n"
+        f"at this rate all {MS1M_IMAGES:,} images of MS1M take {seconds / 60:.0f} minutes"
+    )
+
+
+def _measure(
+    source: Path,
+    folder: Path,
+    num_runs: int,
+    num_workers: int | None,
+    num_images: int,
+    num_identities: int,
+) -> dict[str, object]:
+    num_bytes = (source / "train.rec").stat().st_size
+    output, copy = folder / "converted", folder / "copy.rec"
+    command = [sys.executable, str(_CONVERT), str(source), "--output", str(output)]
+    if num_workers:
+        command += ["--workers", str(num_workers)]
+    copying, converting, starting, memory = [], [], [], []
+    for _ in range(num_runs):
+        try:
+            copying.append(_run(["cp", str(source / "train.rec"), str(copy)])[0])
+            copy.unlink()
+            seconds, peak = _run(command)
+            converting.append(seconds)
+            memory.append(peak)
+            starting.append(_run(command)[0])
+        finally:
+            copy.unlink(missing_ok=True)
+            shutil.rmtree(output, ignore_errors=True)
+    start, copied = statistics.median(starting), statistics.median(copying)
+    seconds = statistics.median(converting) - start
+    return {
+        "num_images": num_images,
+        "num_identities": num_identities,
+        "data_mb": num_bytes / 1e6,
+        "startup_s": start,
+        "conversion_s": seconds,
+        "images_per_s": num_images / seconds,
+        "mb_per_s": num_bytes / 1e6 / seconds,
+        "peak_memory_mib": max(memory) / _MIB,
+        "baseline": "cp",
+        "baseline_s": copied,
+        "relative_time": seconds / copied,
+    }
+
+
+def _run(command: Sequence[str]) -> tuple[float, int]:
+    """Runs a command; returns its wall seconds and its peak memory in bytes.
+
+    Raises InputError: it fails.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        # Warnings may stand before the error.
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise InputError(f"{' '.join(command)}: {lines[-1] if lines else 'failed'}")
+    # Linux counts in KiB.
+    return time.perf_counter() - start, usage.ru_maxrss * 1024

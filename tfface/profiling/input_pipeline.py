@@ -1,0 +1,271 @@
+"""How many images a second the input pipeline gives, stage by stage, and beside plain loaders."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfface.autotune import untuned
+from tfface.data.augment import AUGMENTATIONS
+from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.records import example
+from tfface.data.records.reader import READ_BUFFER
+from tfface.data.sources.image_source import ImageSource
+from tfface.images.decoding import decode_prepared
+from tfface.profiling import baseline_pipeline
+from tfface.profiling.interleaved_timing import Counted, Turns, images_per_second, take_turns
+from tfface.recipe import Recipe
+from tfface.registry import build
+from tfface.reporting.results import text_table
+from tfface.training.datasets import open_training_part
+
+# What is no stage of the pipeline.
+LIMIT, PLAIN, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
+# Batches that begin a turn and don't count: programs are made, buffers filled, and TensorFlow finds
+# out how many to make at once. Of an epoch of millions of images that is nothing.
+_WARM_UP = 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        turns: name -> seconds; the pipeline's stages, each with all before it, in their order, then
+            what is measured beside.
+        stages: the names of the former.
+        num_images: that a turn reads.
+        batch_size: of all.
+        missing: what the plain loaders don't do of the recipe, because of which they are left out.
+    """
+
+    turns: dict[str, Turns]
+    stages: list[str]
+    num_images: int
+    batch_size: int
+    missing: str | None
+
+    def times(self, name: str, other: str) -> float:
+        """How many times as fast the first is as the second: the median over the rounds."""
+        return statistics.median(
+            theirs / ours
+            for ours, theirs in zip(
+                self.turns[name].seconds, self.turns[other].seconds, strict=True
+            )
+        )
+
+    def costs(self) -> dict[str, float]:
+        """Seconds for each image that a stage takes beyond those before it, by medians."""
+        totals = [self.turns[name].median / self.num_images for name in self.stages]
+        added = np.diff([0.0, *totals])
+        return dict(zip(self.stages, added.tolist(), strict=True))
+
+
+def measure_input(
+    recipe: Recipe,
+    data_dir: Path,
+    *,
+    num_images: int,
+    num_runs: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> Measured:
+    """Measures all in turns, after one that doesn't count.
+
+    All images of the recipe's training source are read, whoever is excluded or held out, and none
+    is cached. Each turn begins anew, so that filling a shuffle buffer is part of it.
+
+    Args:
+        num_images: > 0, that a turn makes batches of; whole batches, as far as there are images.
+        num_runs: > 0.
+        say: is told what is being done.
+    Raises InputError: the source is missing or unusable, or an image can't be decoded.
+    """
+    source, _, _ = open_training_part(recipe, data_dir)
+    augment = [
+        (
+            part.name,
+            build(AUGMENTATIONS[part.name], part.options, None, image_size=recipe.data.image_size),
+        )
+        for part in recipe.data.augment
+    ]
+    pipelines = [
+        Pipeline(
+            source,
+            np.arange(source.num_images),
+            image_size=recipe.data.image_size,
+            batch_size=recipe.data.batch_size,
+            augment=[stage for _, stage in augment[:count]],
+            seed=recipe.training.seed,
+        )
+        for count in range(len(augment) + 1)
+    ]
+    whole = pipelines[-1]
+    batch_size = whole.batch_size
+    num_batches = min(max(num_images // batch_size, 1), whole.steps_per_epoch)
+    things = _before_decoding(source, batch_size, num_batches, recipe.training.seed)
+    names = ["decode", *_distinct([name for name, _ in augment])]
+    for name, pipeline in zip(names, pipelines, strict=True):
+        things[name] = lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches)
+    things["transfer"] = lambda: _transferred(whole.epoch(0).take(num_batches))
+    stages = list(things)
+    things[LIMIT] = lambda: _decoded_alone(source, batch_size, num_batches)
+    plain_stages = {part.name: part.options for part in recipe.data.augment}
+    missing = baseline_pipeline.what_is_missing(plain_stages)
+    if missing is None:
+        plain = (source, recipe.data.image_size, batch_size, plain_stages)
+        things[PLAIN] = lambda: baseline_pipeline.plain_batches(*plain).take(num_batches)
+        if baseline_pipeline.torch_is_there():
+            loader = baseline_pipeline.torch_batches(*plain)
+            things[TORCH] = lambda: itertools.islice(loader, num_batches)
+    num_warm_up = min(_WARM_UP, num_batches // 4)
+    counted = (num_batches - num_warm_up) * batch_size
+    say(f"{num_runs} rounds of {len(things)} turns of {counted:,} images after the warm-up")
+    with whole.naming_bad_images():
+        turns = take_turns(
+            {name: _after(num_warm_up, make) for name, make in things.items()}, num_runs
+        )
+    return Measured(turns, stages, counted, batch_size, missing)
+
+
+def to_json(measured: Measured) -> list[dict[str, object]]:
+    """Returns one object for each thing that was measured.
+
+    Returns: `name`; `images_per_second`: {min, median, max}; `share_of_limit`: of the images a
+        second that parsing and decoding alone give; `times_plain`: of those of the plain loader,
+        None without one.
+    """
+    found = []
+    for name, turns in measured.turns.items():
+        found.append(
+            {
+                "name": name,
+                "images_per_second": images_per_second(measured.num_images, turns.seconds),
+                "share_of_limit": measured.times(name, LIMIT),
+                "times_plain": None if measured.missing else measured.times(name, PLAIN),
+            }
+        )
+    return found
+
+
+def rows(measured: Measured) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each thing that was measured."""
+    costs = measured.costs()
+    found = []
+    for one in to_json(measured):
+        name, rates = one["name"], one["images_per_second"]
+        found.append(
+            {
+                "pipeline_stage": name,
+                "images_per_s": rates["median"],
+                "images_per_s_min": rates["min"],
+                "images_per_s_max": rates["max"],
+                "stage_cost_us": 1e6 * costs[name] if name in costs else None,
+                "relative_to_decode": one["share_of_limit"],
+                "baseline": None if measured.missing else PLAIN,
+                "speedup": one["times_plain"],
+                "num_images": measured.num_images,
+                "batch_size": measured.batch_size,
+                "backend": keras.backend.backend(),
+            }
+        )
+    return found
+
+
+def as_text(measured: Measured) -> str:
+    """Returns a table, and what it says in a sentence."""
+    lines = [text_table(rows(measured), without=("baseline", "backend"))]
+    costs = measured.costs()
+    costliest = max(costs, key=costs.get)
+    total = measured.turns[measured.stages[-1]].median / measured.num_images
+    sentence = (
+        f"{costliest} takes most, {100 * costs[costliest] / total:.0f}% of the time; the whole "
+        f"pipeline is {measured.times(measured.stages[-1], LIMIT):.2f} times as fast as parsing "
+        "and decoding alone"
+    )
+    if measured.missing:
+        lines.append(f"not measured beside plain loaders, which have no {measured.missing}")
+    else:
+        sentence += f" and {measured.times(measured.stages[-1], PLAIN):.2f} times as plain tf.image"
+    return "\n".join([*lines, sentence])
+
+
+def _before_decoding(
+    source: ImageSource, batch_size: int, num_batches: int, seed: int
+) -> dict[str, Callable[[], tf.data.Dataset]]:
+    """What the pipeline does before it decodes: reading, parsing, and putting into an order."""
+    things = {}
+    if source.record_files:
+        things["records"] = lambda: _records(source, batch_size, num_batches)
+        things["parse"] = lambda: _records(source, batch_size, num_batches).map(
+            example.parse_encoded
+        )
+    everything = np.arange(source.num_images)
+    things["shuffle and batch"] = lambda: untuned(
+        source.encoded(everything, seed).batch(batch_size).take(num_batches)
+    )
+    return things
+
+
+def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
+    files = [str(file) for file in source.record_files]
+    read = tf.data.TFRecordDataset(files, buffer_size=READ_BUFFER)
+    return untuned(read.batch(batch_size).take(num_batches))
+
+
+def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
+    """Parses and decodes as fast as TensorFlow can, and keeps nothing: one image of each batch."""
+    if source.record_files:
+        encoded = _records(source, batch_size, num_batches).map(example.parse_encoded).unbatch()
+    else:
+        encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
+    decoded = encoded.take(num_batches * batch_size).map(decode_prepared, tf.data.AUTOTUNE)
+    # The others are dropped where they are made: handing them over would take as long.
+    return untuned(decoded.shard(batch_size, batch_size - 1))
+
+
+def _after(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], Counted]:
+    """Returns what takes all batches, of which those after the first count."""
+
+    def run() -> Counted:
+        batches = iter(make())
+        for _ in range(num_warm_up):
+            next(batches)
+        start = time.perf_counter()
+        for _ in batches:
+            pass
+        return Counted(time.perf_counter() - start)
+
+    return run
+
+
+def _transferred(batches: tf.data.Dataset) -> Iterator:
+    """Brings every batch to where a model is trained."""
+    images = None
+    for images, _ in batches:
+        images = to_device(images)
+        yield images
+    # It has arrived when a value of it is back.
+    keras.ops.convert_to_numpy(images[:1, :1, :1])
+
+
+def to_device(images: tf.Tensor):
+    """Returns the images as a tensor of Keras' backend, on the device that it trains on."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.convert_to_tensor(images.numpy())
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    with tf.device(devices[0].name):
+        return tf.identity(images)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Numbers what comes several times."""
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
+    ]

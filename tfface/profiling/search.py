@@ -1,0 +1,182 @@
+"""How fast, in how much memory and how well indexes search a large gallery, in one run."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from tfface.evaluation.face_index import FaceIndex
+from tfface.metrics.identification import found_share
+from tfface.profiling.subprocess_runs import forget_peak, peak_bytes
+from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
+from tfface.progress import progress
+from tfface.reporting.results import text_table
+
+_NEAREST = 10
+# Queries that are asked one by one.
+_SINGLE = 100
+_MIB = 1 << 20
+# Between two lines about a long build.
+_SILENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class _Measured:
+    peak_bytes: int
+    rate_one_thread: float
+    rate_all_threads: float
+    milliseconds: float
+    similarity: np.ndarray
+    numbers: np.ndarray
+
+
+def measure_search(
+    drawn: DrawnEmbeddings,
+    kinds: Sequence[str],
+    *,
+    num_threads: int | None = None,
+    say: Callable[[str], None],
+) -> list[dict[str, object]]:
+    """Builds and searches one index after the other; only one is in memory at any time.
+
+    Args:
+        drawn: the gallery and its queries.
+        kinds: of indexes; flat is measured first in any case, because the others are held against
+            it.
+        num_threads: that "all" are; None for one per processor.
+        say: is told in a line what is done.
+    Returns: a row of results for each kind, and for hnsw and ivf one for each effort of a search.
+        Building does not count the time to draw embeddings; memory is that of the index, and the
+        most that the whole process had meanwhile.
+    """
+    threads = num_threads or os.cpu_count() or 1
+    owners, asked = drawn.owners(), drawn.asked()
+    say(
+        f"drawing {drawn.size:,} embeddings of {drawn.num_identities:,} people and "
+        f"{drawn.num_queries:,} queries, {drawn.dimension} numbers each"
+    )
+    say(_spread(drawn, owners, asked))
+    queries = np.concatenate([queries for _, queries in drawn.blocks()])
+    rows, nearest = [], None
+    try:
+        for kind in ["flat", *(kind for kind in kinds if kind != "flat")]:
+            faiss.omp_set_num_threads(threads)
+            forget_peak()
+            index, build_seconds = _build(kind, drawn, say)
+            num_bytes = index.num_bytes()
+            say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB")
+            for effort in _efforts(index):
+                index.effort = effort
+                say(f"{kind}: searching{f' ({index.parameters})' if effort else ''}")
+                measured = _measure(index, queries, threads)
+                if nearest is None:
+                    nearest = measured.similarity
+                rows.append(
+                    {
+                        "gallery_size": drawn.size,
+                        "embedding_size": drawn.dimension,
+                        "index": kind,
+                        "index_parameters": index.parameters or None,
+                        "build_s": build_seconds,
+                        "index_mib": num_bytes / _MIB,
+                        "peak_memory_mib": measured.peak_bytes / _MIB,
+                        "queries_per_s_1_thread": measured.rate_one_thread,
+                        "num_threads": threads,
+                        "queries_per_s": measured.rate_all_threads,
+                        "query_ms": measured.milliseconds,
+                        "recall_at_1": found_share(measured.similarity, nearest, 1),
+                        "recall_at_10": found_share(measured.similarity, nearest, nearest.shape[1]),
+                        "rank1": np.mean(owners[measured.numbers[:, 0]] == asked),
+                        "faiss": faiss.__version__,
+                    }
+                )
+            # Before the next one is built.
+            del index
+    finally:
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+    return rows
+
+
+def as_text(rows: Sequence[dict[str, object]]) -> str:
+    """Returns the rows as a table."""
+    # The kinds to the left, what is the same for all not at all.
+    return text_table(rows, without=("gallery_size", "embedding_size", "faiss"))
+
+
+def _efforts(index: FaceIndex) -> list[int | None]:
+    """Returns less than the usual effort of a search, the usual, and more."""
+    if index.effort is None:
+        return [None]
+    return sorted({min(round(index.effort * times), index.most_effort) for times in (0.25, 1, 4)})
+
+
+def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
+    faiss.omp_set_num_threads(threads)
+    index.search(queries[:8], _NEAREST)
+    single = queries[:_SINGLE]
+    milliseconds = 1000 * _seconds(lambda: [index.search(q[None], _NEAREST) for q in single])
+    all_threads = _seconds(lambda: index.search(queries, _NEAREST))
+    faiss.omp_set_num_threads(1)
+    start = time.perf_counter()
+    similarity, numbers = index.search(queries, _NEAREST)
+    one_thread = time.perf_counter() - start
+    return _Measured(
+        peak_bytes=peak_bytes(),
+        rate_one_thread=len(queries) / one_thread,
+        rate_all_threads=len(queries) / all_threads,
+        milliseconds=milliseconds / len(single),
+        similarity=similarity,
+        numbers=numbers,
+    )
+
+
+def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> tuple[FaceIndex, float]:
+    """Returns an index of all embeddings, and the seconds that learning and adding took."""
+    index = FaceIndex(kind, drawn.dimension, drawn.size)
+    seconds = 0.0
+    if index.num_to_learn:
+        sample = _first(drawn.blocks(), index.num_to_learn)
+        seconds += _seconds(lambda: index.learn(sample))
+        say(f"{kind}: learned from {len(sample):,} embeddings in {seconds:.1f} s")
+        del sample
+    said = time.perf_counter()
+    with progress(total=drawn.size, description=f"building {kind}", unit="embeddings") as bar:
+        for vectors, _ in drawn.blocks():
+            seconds += _seconds(lambda vectors=vectors: index.add(vectors))
+            bar.update(len(vectors))
+            if time.perf_counter() - said > _SILENCE_SECONDS:
+                said = time.perf_counter()
+                say(f"{kind}: {len(index) / drawn.size:.0%} built after {seconds:.0f} s")
+    return index, seconds
+
+
+def _first(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
+    parts, total = [], 0
+    for vectors, _ in blocks:
+        parts.append(vectors)
+        total += len(vectors)
+        if total >= count:
+            break
+    return np.concatenate(parts)[:count]
+
+
+def _spread(drawn: DrawnEmbeddings, owners: np.ndarray, asked: np.ndarray) -> str:
+    """Says how alike drawn faces are, so that they can be held against those of a real model."""
+    vectors, queries = next(iter(drawn.blocks()))
+    cosines = queries @ vectors.T
+    same = asked[: len(queries), None] == owners[None, : len(vectors)]
+    kinds = {"the same person": cosines[same], "different people": cosines[~same]}
+    return "cosines: " + ", ".join(
+        f"{values.mean():.2f} +- {values.std():.2f} of {who}"
+        for who, values in kinds.items()
+        if len(values)
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

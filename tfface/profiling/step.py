@@ -1,0 +1,285 @@
+"""How long a step of training takes, by what is varied, and beside plain Keras."""
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfface import onednn
+from tfface.autotune import untuned
+from tfface.errors import InputError
+from tfface.profiling.baseline_step import check_plain_step, plain_step
+from tfface.profiling.flops import ceiling_flops_per_second, step_flops
+from tfface.profiling.interleaved_timing import Turns, images_per_second, take_turns
+from tfface.profiling.subprocess_runs import OwnProcess, forget_peak, peak_bytes
+from tfface.recipe import Recipe, load
+from tfface.training import stages
+from tfface.training.feature_extraction import split
+from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.training.registries import TABLES
+from tfface.training.sweep_axes import Varied, make_variants
+
+OWN, TRAINER = "tfface", "tfface, in fit"
+# The backbone's predictions alone: what a step with a frozen backbone can't be faster than.
+FORWARD = "predict"
+BESIDE = ("keras", "tf_keras")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """One step that is measured.
+
+    Attributes:
+        variant: what is varied, as tables call it.
+        who: `OWN`, `TRAINER`, `FORWARD` or one of `BESIDE`.
+        recipe: whose first stage is measured.
+        num_identities: that the head tells apart.
+        xla: whether the whole step is compiled by XLA.
+        onednn: whether TensorFlow takes oneDNN's operations.
+        num_steps: of a turn.
+    """
+
+    variant: str
+    who: str
+    recipe: Recipe
+    num_identities: int
+    xla: bool
+    onednn: bool
+    num_steps: int
+
+    @property
+    def name(self) -> str:
+        xla = ", XLA" if self.xla else ""
+        without = "" if self.onednn else ", without oneDNN"
+        return f"{self.who}, {self.variant}, {self.num_identities:,} identities{xla}{without}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a case.
+
+    Attributes:
+        turns: of `num_steps` steps each.
+        of_ceiling: share of the operations a second that a product of matrices makes; None for what
+            is not ours.
+        peak: bytes of memory beyond what the libraries take, in a process of its own.
+    """
+
+    case: Case
+    turns: Turns
+    of_ceiling: float | None
+    peak: int
+
+    @property
+    def seconds(self) -> float:
+        """Of one step, the median."""
+        return self.turns.median / self.case.num_steps
+
+
+def plan_steps(
+    recipe_file: Path,
+    overrides: Sequence[str],
+    varied: Sequence[Varied],
+    identities: Sequence[int],
+    *,
+    beside: Sequence[str],
+    xla: Sequence[bool],
+    with_onednn: Sequence[bool],
+    num_steps: int,
+    trainer: bool = True,
+) -> list[Case]:
+    """Returns the cases, all of which have been checked.
+
+    Args:
+        trainer: whether the steps that `fit` makes are among them.
+    Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
+    """
+    cases = []
+    for variant in make_variants(varied, recipe_file.stem):
+        recipe = load(recipe_file, TABLES, [*overrides, *variant.overrides])
+        if recipe.model.backbone.weights != "none":
+            raise InputError(
+                "step measures random weights, of which all steps are as long: add "
+                "--set model.backbone.weights=none"
+            )
+        for library in beside:
+            check_plain_step(library, recipe)
+        for num_identities, with_xla, takes_onednn in itertools.product(
+            identities, xla, with_onednn
+        ):
+            is_frozen = recipe.training.stages[0].freeze == "backbone"
+            forward = (FORWARD,) if is_frozen and not with_xla else ()
+            own = (OWN, TRAINER) if trainer else (OWN,)
+            for who in (*forward, *own, *(() if with_xla else beside)):
+                if who == OWN and keras.backend.backend() != "tensorflow":
+                    # There `fit` is the only door to a step.
+                    continue
+                cases.append(
+                    Case(
+                        variant=variant.name,
+                        who=who,
+                        recipe=recipe,
+                        num_identities=num_identities,
+                        xla=with_xla,
+                        onednn=takes_onednn,
+                        num_steps=num_steps,
+                    )
+                )
+    return cases
+
+
+def measure_steps(
+    cases: Sequence[Case], *, num_rounds: int, say: Callable[[str], None] = lambda line: None
+) -> list[Measured]:
+    """Measures all cases in turns, and each one's memory in a process of its own.
+
+    Args:
+        num_rounds: > 0, of which the median counts.
+        say: is told what is being done.
+    """
+    say("a product of matrices, as the ceiling")
+    ceiling = ceiling_flops_per_second()
+    peaks = []
+    # Before there is anything here that takes memory, too.
+    for case in cases:
+        say(f"memory: {case.name}")
+        with OwnProcess(onednn.variables(case.onednn)) as process:
+            peaks.append(process.call(_memory, case))
+    things, flops = {}, {}
+    with contextlib.ExitStack() as processes:
+        for case in cases:
+            say(f"building: {case.name}")
+            if case.onednn == onednn.is_on():
+                things[case.name], flops[case.name] = _make(case)
+            else:
+                process = processes.enter_context(OwnProcess(onednn.variables(case.onednn)))
+                things[case.name], flops[case.name] = process.run, process.keep(_make, case)
+        say(f"{num_rounds} rounds of {len(cases)} turns")
+        turns = take_turns(things, num_rounds)
+    measured = []
+    for case, peak in zip(cases, peaks, strict=True):
+        taken, num_flops = turns[case.name], flops[case.name]
+        share = num_flops and num_flops * case.num_steps / taken.median / ceiling
+        measured.append(Measured(case, taken, share, peak))
+    return measured
+
+
+def rows(measured: Sequence[Measured]) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each case; times are relative to the first."""
+    found = []
+    for one in measured:
+        case = one.case
+        batch = case.recipe.data.batch_size
+        found.append(
+            {
+                "implementation": case.who,
+                "variant": case.variant,
+                "num_identities": case.num_identities,
+                "batch_size": batch,
+                "precision": case.recipe.training.precision,
+                "xla": case.xla,
+                "onednn": case.onednn,
+                "step_ms": 1000 * one.seconds,
+                "baseline": measured[0].case.name,
+                "relative_time": one.turns.times_first,
+                "images_per_s": batch / one.seconds,
+                "flops_utilization": one.of_ceiling,
+                "peak_memory_mib": one.peak / _MIB,
+                "backend": keras.backend.backend()
+                if case.who in (OWN, TRAINER, FORWARD)
+                else "tensorflow",
+            }
+        )
+    return found
+
+
+def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
+    """Returns one object for each case; rates are images a second, ratios to the first."""
+    found = []
+    for one in measured:
+        num_images = one.case.recipe.data.batch_size * one.case.num_steps
+        found.append(
+            {
+                "name": one.case.name,
+                "images_per_second": images_per_second(num_images, one.turns.seconds),
+                "step_seconds": one.seconds,
+                "times_first": one.turns.times_first,
+                "share_of_ceiling": one.of_ceiling,
+                "peak_bytes": one.peak,
+            }
+        )
+    return found
+
+
+def _make(case: Case) -> tuple[Callable[[], object], float | None]:
+    """Returns what makes the case's steps, and how many operations one of ours has."""
+    recipe = case.recipe
+    batch = drawn_batch(recipe, case.num_identities)
+    keras.utils.set_random_seed(0)
+    if case.who in BESIDE:
+        step = plain_step(case.who, recipe, case.num_identities, batch)
+        return _repeated(step, case.num_steps), None
+    recognizer = build_recognizer(
+        recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
+    )
+    if case.who == FORWARD:
+        frozen, _ = split(recognizer.embedder)
+        return _repeated(lambda: frozen.predict_on_batch(batch[0])[0], case.num_steps), None
+    stages.prepare(recognizer, recipe.training.stages[0], case.num_steps)
+    recognizer.jit_compile = case.xla
+    flops = step_flops(recognizer, recipe.data.batch_size)
+    if case.who == OWN:
+        return _repeated(_bare_step(recognizer, batch, case.xla), case.num_steps), flops
+    batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(case.num_steps))
+    return functools.partial(recognizer.fit, batches, shuffle=False, verbose=0), flops
+
+
+def _bare_step(
+    recognizer: Recognizer, batch: tuple[np.ndarray, np.ndarray], xla: bool
+) -> Callable[[], float]:
+    """Forward, backward and update, without Keras' trainer."""
+
+    @tf.function(autograph=False, jit_compile=xla)
+    def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            losses, _ = recognizer.losses_and_found(
+                recognizer(images, training=True), labels, training=True
+            )
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, [v.value for v in recognizer.trainable_variables])
+        recognizer.optimizer.apply(gradients, recognizer.trainable_variables)
+        return loss
+
+    tensors = tuple(map(tf.constant, batch))
+    return lambda: float(step(*tensors))
+
+
+def _repeated(step: Callable[[], float], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            step()
+
+    return run
+
+
+def drawn_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a batch as the recipe wants it, of drawn pixels and labels."""
+    generator = np.random.default_rng(0)
+    shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
+    images = generator.integers(0, 256, shape, dtype=np.uint8)
+    return images, generator.integers(0, num_identities, len(images), dtype=np.int32)
+
+
+def _memory(case: Case) -> int:
+    forget_peak()
+    before = peak_bytes()
+    run, _ = _make(case)
+    run()
+    return peak_bytes() - before

@@ -1,0 +1,192 @@
+"""results/*.csv: measured numbers, one row each, and the tables of README and docs made from them.
+
+`result_columns.py` lists the columns.
+"""
+
+import csv
+import numbers
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from tfface.errors import InputError
+from tfface.files import check_writable, replacing
+from tfface.reporting.format import MISSING, align
+from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT
+
+_MARKED = re.compile(
+    r"<!-- table (?P<file>\S+): (?P<columns>[^>]+?) -->\n(?P<table>.*?)<!-- end of table -->",
+    re.DOTALL,
+)
+_NUMBER, _WHOLE_NUMBER = re.compile(r"-?\d+(\.\d+)?"), re.compile(r"-?\d+")
+# Of a number that is measured.
+_SIGNIFICANT_DIGITS = 6
+
+
+def check_appendable(path: Path) -> None:
+    """Finds out before long work whether rows can be added to a CSV file.
+
+    Raises InputError: it can't be written, or holds something else than results.
+    """
+    check_writable(path)
+    if not path.exists():
+        return
+    for row in read_rows(path):
+        try:
+            check_cells(row)
+        except ValueError as error:
+            raise InputError(f"{path}: holds no results: {error}; give another file") from error
+
+
+def append_rows(
+    path: Path, rows: Sequence[Mapping[str, object]], provenance: Mapping[str, object]
+) -> None:
+    """Adds rows to a CSV file, which is made with their columns if need be.
+
+    Args:
+        rows: by names of columns; None is a missing value.
+        provenance: as `provenance.provenance` returns it: the last columns of each row.
+    Raises:
+        InputError: the file has other columns.
+        ValueError: a column isn't known, or a value isn't of its kind.
+    """
+    new = [to_cells({**row, **provenance}) for row in rows]
+    old = read_rows(path) if path.exists() else []
+    columns = list([*old, *new][0])
+    for row in new:
+        if list(row) != columns:
+            raise InputError(f"{path}: has the columns {columns}, and the new row has {[*row]}")
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*old, *new])
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}") from error
+
+
+def to_cells(row: Mapping[str, object]) -> dict[str, str]:
+    """Returns the cells of a CSV file for a row of values.
+
+    Raises ValueError: a column isn't known, or a value isn't of its kind.
+    """
+    cells = {column: _cell(value) for column, value in row.items()}
+    check_cells(cells)
+    return cells
+
+
+def check_cells(cells: Mapping[str, str]) -> None:
+    """Raises ValueError: a column isn't known, or a cell isn't of its kind."""
+    for column, cell in cells.items():
+        if column not in COLUMNS:
+            raise ValueError(
+                f"unknown column '{column}', not in tfface/reporting/result_columns.py"
+            )
+        kind = COLUMNS[column].format
+        if kind == TEXT or cell == "":
+            continue
+        if kind == BOOLEAN:
+            if cell not in ("true", "false"):
+                raise ValueError(f"{column} must be true or false, got '{cell}'")
+        elif not (_WHOLE_NUMBER if _is_count(kind) else _NUMBER).fullmatch(cell):
+            what = "whole" if _is_count(kind) else "plain"
+            raise ValueError(f"{column} must be a {what} number, got '{cell}'")
+
+
+def text_table(rows: Sequence[Mapping[str, object]], without: Sequence[str] = ()) -> str:
+    """Returns rows of values as a table for a terminal.
+
+    Args:
+        without: columns that are left out.
+    """
+    columns = [column for column in rows[0] if column not in without]
+    cells = [to_cells(row) for row in rows]
+    return align(_headings(columns), [[shown(row, c) for c in columns] for row in cells])
+
+
+def markdown_table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
+    """Returns the columns of all rows, as they are read from a file, as a Markdown table.
+
+    Raises InputError: a column isn't there.
+    """
+    missing = set(columns) - set(rows[0] if rows else columns)
+    if missing:
+        raise InputError(f"no column {sorted(missing)} among {[*rows[0]]}")
+    lines = [_headings(columns), ["---"] * len(columns)]
+    lines += [[shown(row, column) for column in columns] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def shown(row: Mapping[str, str], column: str) -> str:
+    """Returns what tables show of a cell.
+
+    X_mean is shown with X_std, and a rate whose column X_sufficient says false with a *.
+    """
+    cell = row[column]
+    if cell == "":
+        return MISSING
+    text = _formatted(cell, COLUMNS[column].format)
+    std_column = column.removesuffix("_mean") + "_std"
+    if column.endswith("_mean") and row.get(std_column):
+        std = _formatted(row[std_column], COLUMNS[std_column].format)
+        return f"{text.removesuffix('%')} +- {std}"
+    return text + "*" * (row.get(f"{column}_sufficient") == "false")
+
+
+def fill_tables(text: str, folder: Path) -> str:
+    """Returns Markdown with every marked table made anew from its CSV file.
+
+    A table stands between `<!-- table FILE: COLUMN, COLUMN -->` and `<!-- end of table -->`.
+
+    Args:
+        folder: where FILE starts.
+    """
+
+    def fill(match: re.Match) -> str:
+        columns = [column.strip() for column in match["columns"].split(",")]
+        table = markdown_table(read_rows(folder / match["file"]), columns)
+        opening = match[0][: match.start("table") - match.start()]
+        return f"{opening}{table}<!-- end of table -->"
+
+    return _MARKED.sub(fill, text)
+
+
+def _headings(columns: Sequence[str]) -> list[str]:
+    return [COLUMNS[column].heading for column in columns]
+
+
+def _formatted(cell: str, kind: str) -> str:
+    if kind == TEXT:
+        return cell
+    if kind == BOOLEAN:
+        return "yes" if cell == "true" else "no"
+    if _is_count(kind):
+        return format(int(cell), kind)
+    value = float(cell)
+    if kind in (SHORT, RATIO):
+        two_below = 10 if kind == RATIO else 1
+        decimals = 2 if abs(value) < two_below else 1 if abs(value) < 100 else 0
+        kind = f",.{decimals}f"
+    return format(value, kind)
+
+
+def _is_count(kind: str) -> bool:
+    return kind.endswith("d")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        # Never in the form of 1e-05; and no -0.
+        return format(Decimal(f"{value + 0.0:.{_SIGNIFICANT_DIGITS}g}"), "f")
+    return str(value)

@@ -1,0 +1,118 @@
+"""The figures that a finished run has left in its folder, each under one name."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfface.data.pairs import split_name
+from tfface.errors import InputError
+from tfface.files import parse_json
+from tfface.recipe import Recipe
+from tfface.recipe.schema import EarlyStopping
+from tfface.reporting.metrics_log import epoch_records, read_metrics
+from tfface.training.run_folder import RunFolder
+
+_OF_CLASSIFICATION = ("accuracy", "top5", "macro_recall", "macro_f1", "log_loss", "ece")
+_OF_VERIFICATION = ("accuracy", "eer", "auc")
+# What an epoch's record holds beside figures.
+_NOT_FIGURES = {"epoch", "step", "stage"}
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """What a run has measured.
+
+    Attributes:
+        figures: name -> figure, as `figure_names` lists them and more.
+        epochs: all records of epochs.
+        seconds: that these took to train.
+    """
+
+    figures: dict[str, float]
+    epochs: list[dict]
+    seconds: float
+
+
+def figure_names(recipe: Recipe) -> list[str]:
+    """Returns the figures that a run of a recipe measures, the one that counts most first.
+
+    `test_accuracy` and so on are of `evaluation.classification`, `SET.accuracy` and so on of a
+    verification set; the others are of the epoch whose weights the run keeps.
+    """
+    names = []
+    if recipe.evaluation.classification is not None:
+        names += [f"test_{figure}" for figure in _OF_CLASSIFICATION]
+    for argument in recipe.evaluation.verification:
+        names += [f"{split_name(argument)[0]}.{figure}" for figure in _OF_VERIFICATION]
+    return [*names, *validation_figures(recipe), "accuracy", "loss"]
+
+
+def validation_figures(recipe: Recipe) -> list[str]:
+    """Returns the figures that each epoch is judged by, the one that counts most first."""
+    validation = recipe.data.validation
+    if validation is None:
+        return []
+    if validation.source is None and validation.by == "identity":
+        return ["val_verification_accuracy", "val_verification_auc"]
+    return ["val_accuracy", "val_loss"]
+
+
+def read_run(run: RunFolder, recipe: Recipe) -> RunFigures:
+    """Reads what a finished run has measured.
+
+    Raises InputError: a file of the run is missing or can't be read.
+    """
+    epochs = epoch_records(read_metrics(run.metrics))
+    kept = kept_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
+    figures = {name: value for name, value in (kept or {}).items() if name not in _NOT_FIGURES}
+    if recipe.evaluation.classification is not None:
+        found = _read(run.classification)
+        figures |= {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
+    if recipe.evaluation.verification:
+        for name, found in _read(run.verification)["sets"].items():
+            accuracy = (found["accuracy"] or {}).get("mean")
+            of_set = {"accuracy": accuracy, "eer": found["eer"], "auc": found["auc"]}
+            figures |= {f"{name}.{figure}": value for figure, value in of_set.items()}
+    return RunFigures(
+        figures={name: float(value) for name, value in figures.items() if _is_figure(value)},
+        epochs=epochs,
+        seconds=sum(record.get("epoch_seconds") or 0.0 for record in epochs),
+    )
+
+
+def kept_epoch(epochs: Sequence[dict], stopping: Sequence[EarlyStopping | None]) -> dict | None:
+    """Returns the record of the epoch whose weights a run ends with; None for no epoch's.
+
+    Args:
+        epochs: all records, at least one.
+        stopping: early stopping of each stage of the recipe.
+    """
+    stages = list(dict.fromkeys(record["stage"] for record in epochs))
+    for stage, early in reversed(list(zip(stages, stopping, strict=False))):
+        # An epoch that opened the gap too far is one whose weights are not kept.
+        those = [
+            record
+            for record in epochs
+            if record["stage"] == stage and record.get("ended_by") != "end_on_gap"
+        ]
+        if not those:
+            # The stage ended with the weights that it began with.
+            continue
+        if early is None:
+            return those[-1]
+        choose = min if early.lower_is_better else max
+        # The first of equals, as in training.
+        return choose(those, key=lambda record: record[early.monitor])
+    return None
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _read(path: Path) -> Mapping:
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: can't be read as the figures of a run: {error}") from error
