@@ -87,6 +87,8 @@ def without_values(name: str):
 
 # Larger networks are in the slow tier, and so are most on JAX, which compiles for each shape.
 _LARGEST_BY_DEFAULT = 30_000_000
+# So are the deeper ones of a family whose first one, of the same blocks, is in the default tier.
+_DEEPER = {f"efficientnet_{version}{depth}" for version in ("b", "v2_b") for depth in (1, 2, 3)}
 _ON_JAX_BY_DEFAULT = ("plain_cnn", "mobilenet_v2")
 
 
@@ -94,7 +96,8 @@ def in_its_tier(name: str):
     if keras.backend.backend() == "jax":
         by_default = name in _ON_JAX_BY_DEFAULT
     else:
-        by_default = sum(GOLDEN_COUNTS.get(name, (0,))) <= _LARGEST_BY_DEFAULT
+        is_small = sum(GOLDEN_COUNTS.get(name, (0,))) <= _LARGEST_BY_DEFAULT
+        by_default = is_small and name not in _DEEPER
     return pytest.param(name, marks=[] if by_default else pytest.mark.slow)
 
 

@@ -52,6 +52,9 @@ PINS = {
     # It must end with the same weights as the run that was not interrupted: it shares the file.
     RESUMED: Pin("recipes", "resumed", _TRAINING, "arcface", file="recipe_arcface"),
     "verification": Pin("evaluation", "verification", _EVALUATION),
+    "verification_synthetic": Pin(
+        "evaluation", "verification_synthetic", _EVALUATION, is_slow=True
+    ),
     "verification_fixtures": Pin(
         "evaluation", "verification_fixtures", _EVALUATION, needs_test_data=True
     ),

@@ -168,7 +168,15 @@ def environment_advice() -> str:
     )
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        pytest.param("<&-", marks=pytest.mark.slow),
+        pytest.param(">&-", marks=pytest.mark.slow),
+        "2>&-",
+        "<&- >&- 2>&-",
+    ],
+)
 def test_streams_that_the_starter_has_closed(tmp_path, closed):
     """As some schedulers do. What is opened later must not be taken for one of them."""
     code = (

@@ -7,13 +7,20 @@ import make_cutmix
 import pytest
 
 from tests.data.small_faces import write_folder
-from tests.tools.running import run_tool
+from tests.tools.running import call_tool, run_tool
 from tfface.errors import InputError
 
-run = partial(run_tool, Path(make_cutmix.__file__))
 
-
-def test_a_folder_of_people(tmp_path):
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(partial(call_tool, make_cutmix.main), id="called"),
+        pytest.param(
+            partial(run_tool, Path(make_cutmix.__file__)), id="process", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_folder_of_people(tmp_path, run):
     source = write_folder(tmp_path / "faces", {"ann": 3, "bob": 1})
     output = tmp_path / "out"
     done = run(source, output, "--per-class", "4")

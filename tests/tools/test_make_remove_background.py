@@ -9,13 +9,22 @@ from PIL import Image
 
 from tests.data.derived.test_background import drawn_face
 from tests.data.small_faces import write_folder
-from tests.tools.running import run_tool
+from tests.tools.running import call_tool, run_tool
 from tfface.errors import InputError
 
-run = partial(run_tool, Path(make_remove_background.__file__))
 
-
-def test_a_folder_of_people(tmp_path):
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(partial(call_tool, make_remove_background.main), id="called"),
+        pytest.param(
+            partial(run_tool, Path(make_remove_background.__file__)),
+            id="process",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_folder_of_people(tmp_path, run):
     source = write_folder(tmp_path / "faces", {"ann": 1})
     Image.fromarray(drawn_face()[0]).save(source / "ann" / "1.png")
     Image.new("RGB", (40, 40), "grey").save(source / "ann" / "2.png")

@@ -28,7 +28,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("cache", ["none", "memory"])
+@pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "memory"])
 def test_together_they_are_the_whole(source, cache, count):  # noqa: F811
     options = {"cache": cache, "augment": stages()}
     whole = [*make(source, **options).epoch(1).as_numpy_iterator()]
