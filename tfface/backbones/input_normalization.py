@@ -40,6 +40,10 @@ def _standardised(mean, deviation):
     )
 
 
+# Of ImageNet's images, whose pixels are 0..1 here.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
 # The names are those of `model.pixels` in a recipe. The means are ImageNet's, as published with
 # Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is what
 # facenet-pytorch's weights were trained with.
@@ -47,7 +51,7 @@ PIXELS = {
     "minus_one_to_one": PixelContract("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
     "facenet": PixelContract("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),
     "zero_to_one": PixelContract("rgb", (1 / 255,) * 3, (0.0,) * 3),
-    "imagenet": _standardised((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": _standardised(IMAGENET_MEAN, IMAGENET_DEVIATION),
     "caffe": PixelContract("bgr", (1.0,) * 3, (-103.939, -116.779, -123.68)),
     "raw": PixelContract("rgb", (1.0,) * 3, (0.0,) * 3),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfface.backbones.normalization import use_weights
 from tfface.errors import InputError
 from tfface.files import parse_json
 from tfface.training.distribution import fetch, put
@@ -93,6 +94,7 @@ def load(path: Path, model: keras.Model) -> Progress:
         )
     for key, variable in variables.items():
         put(variable, arrays[key])
+    use_weights(model)
     return progress
 
 
@@ -113,6 +115,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
         raise InputError(f"{path}: the weights of another model")
     for variable, array in zip(model.weights, arrays, strict=True):
         put(variable, array)
+    use_weights(model)
 
 
 def read_progress(path: Path) -> Progress:

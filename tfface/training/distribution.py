@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import keras
 import numpy as np
 
+from tfface.backbones.normalization import use_weights
 from tfface.data.pipeline.batch_sharding import BatchPart
 from tfface.errors import InputError
 from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
@@ -184,6 +185,7 @@ class _Copy(Alone):
         weights = [fetch(variable) for variable in self._embedder.weights]
         with _no_distribution():
             self.model.set_weights(weights)
+            use_weights(self.model)
             yield
 
 

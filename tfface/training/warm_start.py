@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from tfface import recipe as recipes
+from tfface.backbones.normalization import fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError
 from tfface.evaluation.class_names import read_class_names
@@ -89,6 +90,7 @@ class Init:
         if not any(backbone[layer] for layer in layers):
             raise InputError(f"model.init_from: {self._of_another_backbone(misfits[0])}")
         fill(backbone, self.backbone, layers)
+        use_weights(embedder)
         filled = f"{count_weights(backbone, layers)} weights of the backbone"
         skipped = _some(misfits)
         if not with_neck:
@@ -146,12 +148,15 @@ def read_init(recipe: ModelRecipe, data_dir: Path) -> Init | None:
 
 def _read(recipe: ModelRecipe, path: Path) -> Init:
     run = RunFolder(path) if path.is_dir() else None
+    model = load_keras_file(_embedder_file(path, run))
+    # The backbone here is never built for published weights, as that of there may have been.
+    folded = fold_rescaling(model)
     backbone, neck = (
         {
             layer: {name: ops.convert_to_numpy(variable) for name, variable in weights.items()}
             for layer, weights in part.items()
         }
-        for part in parts_of(load_keras_file(_embedder_file(path, run)))
+        for part in parts_of(model, without=folded)
     )
     head, without_head = None, ""
     if recipe.init_from.parts == "all":

@@ -21,17 +21,22 @@ Variables = Mapping[str, Mapping[str, keras.Variable]]
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def parts_of(model: keras.Layer) -> tuple[Variables, Variables]:
+def parts_of(
+    model: keras.Layer, *, without: Sequence[keras.Layer] = ()
+) -> tuple[Variables, Variables]:
     """Returns the layers of an embedder's backbone, and those of its neck that have weights.
 
     A model that has no backbone in it is taken for one.
+
+    Args:
+        without: layers that are left out.
     """
     layers = _layers_in(model)
     backbone = next((layer for layer in layers if layer.name == _BACKBONE), None)
     if backbone is None:
-        return _by_name(layers), {}
+        return _by_name(_others(layers, without)), {}
     neck = [layer for layer in layers if layer is not backbone and layer.weights]
-    return _by_name(_layers_in(backbone)), _by_name(neck)
+    return _by_name(_others(_layers_in(backbone), without)), _by_name(neck)
 
 
 def fitting(here: Variables, there: Arrays) -> tuple[list[str], list[str]]:
@@ -96,6 +101,10 @@ def _misfit(layer: str, here: Variables, there: Arrays) -> str:
 
 def _size(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "a number"
+
+
+def _others(layers: Sequence[keras.Layer], without: Sequence[keras.Layer]) -> list[keras.Layer]:
+    return [layer for layer in layers if not any(layer is other for other in without)]
 
 
 def _layers_in(model: keras.Layer) -> list[keras.Layer]:

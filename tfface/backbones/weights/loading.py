@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.normalization import fold_published, fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.backbones.weights.keras_h5 import check_weights_h5
 from tfface.backbones.weights.torch_weights import READERS, load_torch_weights
@@ -43,6 +44,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """Fills `network` from a file of Keras.
 
     Args:
+        network: not as Keras builds it for its published weights (`normalization`).
         path: a `.weights.h5` file of the same network, or a `.keras` file of it or of a tfface
             model that was trained on top of it.
     Raises InputError: the file is missing, of another kind, or of another network.
@@ -56,12 +58,15 @@ def load_weights(network: keras.Model, path: Path) -> None:
                 # Keras only warns of weights that it found no place for.
                 warnings.simplefilter("error", UserWarning)
                 network.load_weights(path)
+            fold_published(network)
         elif path.suffix == ".keras":
             saved = _load_saved(path)
             if any(layer.name == network.name for layer in saved.layers):
                 saved = saved.get_layer(network.name)
+            fold_rescaling(saved)
             with _of_another_network(path, network, saved.count_params()):
                 network.set_weights(saved.get_weights())
+            use_weights(network)
         else:
             raise InputError(
                 f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
