@@ -126,6 +126,22 @@ def _lock(handle: int, folder: Path) -> None:
             raise InputError(f"{folder}: can't be locked: {error.strerror}") from error
 
 
+@contextmanager
+def suffix_in_lower_case(path: Path) -> Iterator[Path]:
+    """Yields a path of the file that libraries know the format by, which take `.H5` for another.
+
+    It is the file's own, or that of a link, which is gone after the block.
+    """
+    suffix = re.search(r"(\.weights)?\.\w+$", path.name, re.IGNORECASE)
+    if suffix is None or suffix[0] == suffix[0].lower():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
+        link = Path(folder, f"file{suffix[0].lower()}")
+        link.symlink_to(path.resolve())
+        yield link
+
+
 def check_stored(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.ZipInfo]:
     """Checks that a zip of arrays is no larger unpacked than it is, as who writes them doesn't
     compress them.

@@ -179,7 +179,7 @@ def load(options: argparse.Namespace):
     Raises InputError: as `load_embedder`; or the recipe can't be used.
     """
     with command.without_notes():
-        is_recipe = options.model.endswith((".yaml", ".yml"))
+        is_recipe = options.model.lower().endswith((".yaml", ".yml"))
         embedder = _build(options) if is_recipe else _load_file(options)
     if options.cache is None:
         return embedder

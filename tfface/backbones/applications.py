@@ -14,6 +14,7 @@ from tfface.backbones.backbone import Backbone
 from tfface.backbones.weights.keras_h5 import check_published_h5
 from tfface.backbones.weights.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
+from tfface.files import suffix_in_lower_case
 
 Alpha = Annotated[float, Field(gt=0, le=2)]
 
@@ -63,7 +64,10 @@ def _build(net, image_size, weights, **options) -> keras.Model:
     if isinstance(weights, Path):
         check_published_h5(weights)
         try:
-            with _in_place_of_the_download(weights):
+            with (
+                suffix_in_lower_case(weights) as known,
+                _in_place_of_the_download(known),
+            ):
                 return _build(net, image_size, "imagenet", **options)
         # Keras' legacy reader names no errors of its own.
         except Exception as error:

@@ -176,7 +176,7 @@ def _embedder_file(path: Path, run: RunFolder | None) -> Path:
         raise InputError(
             f"{path}: no such run folder or .keras file; a relative path starts at --data-dir"
         )
-    if path.suffix != ".keras":
+    if path.suffix.lower() != ".keras":
         raise InputError(f"{path}: must be a run folder or a .keras file")
     return path
 

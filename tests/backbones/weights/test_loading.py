@@ -33,6 +33,15 @@ def test_keras_file_of_the_network(tmp_path):
     assert same(saved, loaded)
 
 
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_extensions_in_upper_case(tmp_path, suffix):
+    saved, loaded = make(), make()
+    path = tmp_path / f"net{suffix}"
+    saved.save_weights(path) if suffix == ".weights.h5" else saved.save(path)
+    load_weights(loaded, path.rename(tmp_path / f"net{suffix.upper()}"))
+    assert same(saved, loaded)
+
+
 def test_keras_file_of_a_model_on_top_of_it(tmp_path):
     saved, loaded = make(), make()
     images = keras.Input((32, 32, 3))

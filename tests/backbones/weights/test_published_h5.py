@@ -54,6 +54,16 @@ def test_a_recipe_names_the_file(tmp_path):
     np.testing.assert_array_equal(found[0], network.get_weights()[0])
 
 
+def test_a_file_in_upper_case(tmp_path):
+    network = BACKBONES["mobilenet_v2"](0.35, image_size=(32, 32)).network
+    network.set_weights(drawn(network))
+    publish(network, tmp_path / "net_no_top.H5")
+    part = "model.backbone={name: mobilenet_v2, alpha: 0.35, weights: net_no_top.H5}"
+    embedder = build_embedder(load_tiny(tmp_path, part).model, (32, 32), tmp_path)
+    found = embedder.get_layer("backbone").get_weights()
+    np.testing.assert_array_equal(found[0], network.get_weights()[0])
+
+
 def test_efficientnet_is_built_as_for_a_download(tmp_path):
     """Keras scales the pixels once more where the weights are the published ones."""
     network = BACKBONES["efficientnet_b0"](image_size=(32, 32)).network

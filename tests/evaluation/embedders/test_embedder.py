@@ -128,6 +128,13 @@ def test_load_a_keras_file_and_a_run_folder(tmp_path):
         np.testing.assert_allclose(embedder.embed(images(2)), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_keras_file_in_upper_case(tmp_path):
+    small_model().save(tmp_path / "net.keras")
+    expected = load_embedder(tmp_path / "net.keras").embed(images(2))
+    (tmp_path / "net.keras").rename(tmp_path / "net.KERAS")
+    np.testing.assert_array_equal(load_embedder(tmp_path / "net.KERAS").embed(images(2)), expected)
+
+
 def test_code_in_a_model_file_is_refused(tmp_path):
     inputs = keras.Input((16, 12, 3))
     outputs = keras.layers.Flatten()(keras.layers.Lambda(lambda x: x * 2)(inputs))

@@ -90,6 +90,12 @@ def test_onnx(tmp_path, batch, flip):
         np.testing.assert_allclose(found, expected(images(count), flip=flip), rtol=1e-4, atol=1e-3)
 
 
+def test_extensions_are_known_in_upper_case(tmp_path):
+    for path in (write_onnx(tmp_path / "net.ONNX"), write_tflite(tmp_path / "net.TFLite")):
+        found = load_embedder(path).embed(images(2))
+        np.testing.assert_allclose(found, expected(images(2)), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("batch", [None, 2])
 def test_tflite(tmp_path, batch):
     embedder = load_embedder(write_tflite(tmp_path / "net.tflite", batch), batch_size=4)

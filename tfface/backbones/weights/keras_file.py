@@ -17,7 +17,7 @@ import keras
 from tfface.backbones.activation_size import most_at_a_time, output_size
 from tfface.backbones.weights.keras_h5 import check_weights_h5
 from tfface.errors import InputError, shown
-from tfface.files import check_stored, parse_json
+from tfface.files import check_stored, parse_json, suffix_in_lower_case
 from tfface.weight_limit import weights_limited
 
 _CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
@@ -77,8 +77,8 @@ def load_keras_file(path: Path) -> keras.Model:
     """
     try:
         num_values = _check_file(path)
-        with weights_limited(num_values, path):
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with weights_limited(num_values, path), suffix_in_lower_case(path) as known:
+            model = keras.saving.load_model(known, compile=False, safe_mode=True)
         _check_sizes(path, model)
         return model
     except InputError:

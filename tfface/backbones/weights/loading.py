@@ -13,7 +13,7 @@ from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.backbones.weights.keras_h5 import check_weights_h5
 from tfface.backbones.weights.torch_weights import READERS, load_torch_weights
 from tfface.errors import InputError
-from tfface.files import DAMAGED_ARCHIVE
+from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
 
 
 def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
@@ -26,7 +26,7 @@ def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | N
     Returns: what was loaded and what was not, in a line; None where it's the backbone alone.
     Raises InputError: as `load_weights` and `load_torch_weights`.
     """
-    if path.suffix not in READERS:
+    if path.suffix.lower() not in READERS:
         load_weights(backbone.network, path)
         return None
     _check_is_file(path)
@@ -37,6 +37,7 @@ def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | N
 
 def is_published_h5(weights: str) -> bool:
     """Whether a recipe's weights are a file as Keras publishes them for keras.applications."""
+    weights = weights.lower()
     return weights.endswith(".h5") and not weights.endswith(".weights.h5")
 
 
@@ -51,15 +52,16 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """
     _check_is_file(path)
     try:
-        if path.name.endswith(".weights.h5"):
+        if path.name.lower().endswith(".weights.h5"):
             with path.open("rb") as file:
                 num_values = check_weights_h5(file, path.stat().st_size)
             with warnings.catch_warnings(), _of_another_network(path, network, num_values):
                 # Keras only warns of weights that it found no place for.
                 warnings.simplefilter("error", UserWarning)
-                network.load_weights(path)
+                with suffix_in_lower_case(path) as known:
+                    network.load_weights(known)
             fold_published(network)
-        elif path.suffix == ".keras":
+        elif path.suffix.lower() == ".keras":
             saved = _load_saved(path)
             if any(layer.name == network.name for layer in saved.layers):
                 saved = saved.get_layer(network.name)

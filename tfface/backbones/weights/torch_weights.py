@@ -70,7 +70,7 @@ def load_torch_weights(
     PyTorch has goes into the mean of the batch norm behind it.
 
     Args:
-        path: ends in one of `READERS`.
+        path: ends in one of `READERS`, in any case.
         network: its layers are named as the checkpoint's modules.
         neck: the layers behind it, in their order.
         neck_modules: name of a neck's layer -> the PyTorch module, in their order.
@@ -78,7 +78,7 @@ def load_torch_weights(
     Raises InputError: the file can't be read; a weight of `network` is missing or of another shape
         (the first is named, and nothing was filled).
     """
-    checkpoint = _Checkpoint(path, READERS[path.suffix](path))
+    checkpoint = _Checkpoint(path, READERS[path.suffix.lower()](path))
     slots = [slot for layer in _with_weights(network.layers) for slot in slots_of(layer, path)]
     checkpoint.strip_prefix({slot.name for slot in slots})
     found = [(slot, checkpoint.find(slot)) for slot in slots]

@@ -120,7 +120,7 @@ class _Embedding(keras.Model):
 def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder | None:
     """Returns the embedder of a run folder or a `.keras` file; None if `model` is neither."""
     path = Path(model)
-    if path.suffix == ".keras":
+    if path.suffix.lower() == ".keras":
         name = path.stem
     elif (path / MODEL_FILE).exists():
         # "runs/today/." has no name of its own until it's resolved.

@@ -24,7 +24,7 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder 
     Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
     """
     path = Path(model)
-    if path.suffix != ".onnx":
+    if path.suffix.lower() != ".onnx":
         return None
     if not path.is_file():
         raise InputError(f"{path}: no such file")

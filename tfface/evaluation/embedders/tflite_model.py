@@ -24,7 +24,7 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
     Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
     """
     path = Path(model)
-    if path.suffix != ".tflite":
+    if path.suffix.lower() != ".tflite":
         return None
     if not path.is_file():
         raise InputError(f"{path}: no such file")
