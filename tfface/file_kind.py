@@ -5,18 +5,16 @@ from pathlib import Path
 START_BYTES = 64
 _BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer to the file: fetch the file with git lfs pull"),
-    (b"\x1f\x8b", "a gzip file: unpack it with gunzip"),
+    (b"\x1f\x8b", "a gzip file: unpack it with gunzip < PACKED > UNPACKED"),
     (b"PK\x03\x04", "a zip archive: unpack it"),
-    (b"\xfd7zXZ\0", "an xz file: unpack it with unxz"),
-    (b"BZh", "a bzip2 file: unpack it with bunzip2"),
+    (b"\xfd7zXZ\0", "an xz file: unpack it with unxz < PACKED > UNPACKED"),
+    (b"BZh", "a bzip2 file: unpack it with bunzip2 < PACKED > UNPACKED"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
     (b"Rar!", "a rar archive: unpack it"),
     (b"%PDF", "a PDF"),
     (b"<!doctype html", "a web page, as failed downloads leave it: download the file again"),
     (b"<html", "a web page, as failed downloads leave it: download the file again"),
 )
-# How zlib streams begin, by how well they are packed.
-_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
 def other_kind(start: bytes) -> str | None:
@@ -30,11 +28,6 @@ def other_kind(start: bytes) -> str | None:
         if start[: len(beginning)].lower() == beginning.lower():
             return kind
     return None
-
-
-def is_zlib(start: bytes) -> bool:
-    """Whether a file that must not begin so is a zlib stream."""
-    return start.startswith(_ZLIB)
 
 
 def other_kind_of(path: Path) -> str | None:

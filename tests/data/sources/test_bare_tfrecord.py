@@ -1,5 +1,11 @@
 """Record files as arcface-tf2 writes them: with the images, and with their paths."""
 
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -148,20 +154,35 @@ def test_files_by_other_names(tmp_path, names):
     ]
 
 
-@pytest.mark.parametrize(
-    ("packed", "message"),
-    [
-        ("GZIP", "is a gzip file: unpack it with gunzip"),
-        ("ZLIB", r"seems to be packed by zlib \(TFRecordOptions\): write it unpacked"),
-        (None, "is a Git LFS pointer to the file: fetch the file with git lfs pull"),
-    ],
-)
-def test_a_packed_file_is_said_to_be_one(tmp_path, packed, message):
+def test_a_pointer_is_said_to_be_one(tmp_path):
     path = tmp_path / "a.tfrecord"
-    if packed:
-        with tf.io.TFRecordWriter(str(path), packed) as writer:
-            writer.write(example.serialize(Record(encoded(0), "0.jpg"), 0))
-    else:
-        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
-    with pytest.raises(InputError, match=rf"a\.tfrecord: {message}$"):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    with pytest.raises(
+        InputError, match=r"a\.tfrecord: is a Git LFS pointer to the file: fetch .* git lfs pull$"
+    ):
+        open_tfrecord(path)
+
+
+@pytest.mark.parametrize("packer", ["gzip", "zlib"])
+@pytest.mark.parametrize("name", ["a b.tfrecord", "a.tfrecord.gz"])
+def test_the_line_on_a_packed_file_says_how_to_unpack_it(tmp_path, packer, name):
+    path = tmp_path / name
+    with tf.io.TFRecordWriter(str(path), packer.upper()) as writer:
+        writer.write(example.serialize(Record(encoded(0), "0.jpg"), 0))
+    with pytest.raises(
+        InputError, match=rf"is packed by {packer} \(TFRecordOptions\): unpack it and give"
+    ) as raised:
+        open_tfrecord(path)
+    command = str(raised.value).partition("give that file: ")[2]
+    python = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", command], check=True, env=os.environ | {"PATH": python})
+    source = open_tfrecord(tmp_path / "unpacked" / name.removesuffix(".gz"))
+    assert source.read(0).encoded == encoded(0)
+
+
+@pytest.mark.parametrize("content", [b"\x78\x9cnothing packed", gzip.compress(b"no records" * 9)])
+def test_what_is_packed_and_holds_no_records(tmp_path, content):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"it is damaged, or no TFRecord|is a gzip file: unpack"):
         open_tfrecord(path)

@@ -21,6 +21,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import google_crc32c
 import tensorflow as tf
 
 from tfface.errors import InputError
@@ -113,6 +114,12 @@ def holds_path(serialized: bytes) -> bool:
     """
     features = _features(serialized)
     return PATH in features and ENCODED not in features
+
+
+def masked_crc(data: bytes) -> int:
+    """The checksum of TFRecord files: CRC-32C, turned and shifted so as not to be one of itself."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _features(serialized: bytes) -> dict[str, tf.train.Feature]:

@@ -3,7 +3,9 @@
 import array
 import os
 import re
+import shlex
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +14,9 @@ import tensorflow as tf
 
 from tfface.autotune import arrays
 from tfface.data.records import example
-from tfface.data.records.example import Record
+from tfface.data.records.example import Record, masked_crc
 from tfface.errors import InputError
-from tfface.file_kind import is_zlib, other_kind_of
+from tfface.file_kind import other_kind_of
 from tfface.progress import progress
 
 # Bytes; small reads are what makes bare records slow.
@@ -24,6 +26,12 @@ READ_BUFFER = 1 << 20
 _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
 _BATCH = 1024
+# How to unpack what TensorFlow's TFRecordOptions pack.
+_UNPACK = {
+    "gzip": "gunzip",
+    "zlib": 'python -c "import sys, zlib; '
+    'sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))"',
+}
 
 
 class RecordFiles:
@@ -198,13 +206,35 @@ def _size(file: Path) -> int:
 
 
 def _packing(file: Path) -> str | None:
-    """Returns what a file is that is no TFRecord file, and what to do; None if that isn't known."""
-    if kind := other_kind_of(file):
-        return f"is {kind}"
+    """Returns what a file is that is no TFRecord file, and what to do; None if that isn't known.
+
+    A packed file can't be read as it is: the place of a record in it is not known.
+    """
+    if (packer := _packer(file)) is None:
+        kind = other_kind_of(file)
+        return kind and f"is {kind}"
+    unpacked = file.parent / "unpacked"
+    target = unpacked / file.name.removesuffix(".gz")
+    quoted = [shlex.quote(str(path)) for path in (unpacked, file, target)]
+    return (
+        f"is packed by {packer} (TFRecordOptions): unpack it and give that file: "
+        f"mkdir -p {quoted[0]} && {_UNPACK[packer]} < {quoted[1]} > {quoted[2]}"
+    )
+
+
+def _packer(file: Path) -> str | None:
+    """Returns which of `_UNPACK` packed a file of records, by what it unpacks to."""
     with file.open("rb") as opened:
-        if is_zlib(opened.read(2)):
-            return "seems to be packed by zlib (TFRecordOptions): write it unpacked"
-    return None
+        start = opened.read(_HEADER.size << 8)
+    packer = "gzip" if start.startswith(b"\x1f\x8b") else "zlib"
+    try:
+        # 32 more: by the stream's own header, gzip or zlib.
+        header = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(start, _HEADER.size)
+    except zlib.error:
+        return None
+    if len(header) < _HEADER.size:
+        return None
+    return packer if masked_crc(header[:8]) == _HEADER.unpack(header)[1] else None
 
 
 def _find_offsets(file: Path) -> np.ndarray:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import google_crc32c
-
 from tfface.data.records import example
+from tfface.data.records.example import masked_crc
 from tfface.data.records.manifest import DATASET_FILE, Shard
 from tfface.errors import InputError
 from tfface.images.pillow_decoder import FORMATS, read_size
@@ -129,7 +128,7 @@ def _records(blocks: Iterator[bytes], content: ShardContent, file: Path) -> Iter
             content.problems.append(f"{where}: the file ends inside it")
             return
         length, checksum = _HEADER.unpack_from(pending, place)
-        if _masked_crc(pending[place : place + 8]) != checksum:
+        if masked_crc(pending[place : place + 8]) != checksum:
             content.problems.append(
                 f"{where}: the checksum of its length is wrong, so neither it nor the rest of the "
                 "file can be read"
@@ -144,17 +143,11 @@ def _records(blocks: Iterator[bytes], content: ShardContent, file: Path) -> Iter
         content.offsets.append(content.offsets[-1] + size)
         place += size
         number += 1
-        if _masked_crc(data) == checksum:
+        if masked_crc(data) == checksum:
             yield data
         else:
             content.problems.append(f"{where}: its checksum is wrong")
             yield None
-
-
-def _masked_crc(data: bytes) -> int:
-    """The checksum of TFRecord files: CRC-32C, turned and shifted so as not to be one of itself."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _add_record(
