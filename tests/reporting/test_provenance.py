@@ -91,7 +91,7 @@ def test_machine(monkeypatch):
 
 def test_all_of_it(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python3", "tools/benchmark.py", "step"])
-    monkeypatch.setattr(module, "_version", {"keras": "3.15.1"}.get)
+    monkeypatch.setattr(module, "version_of", {"keras": "3.15.1"}.get)
     found = provenance()
     assert tuple(found) == module.PROVENANCE
     assert datetime.date.fromisoformat(found["date"])

@@ -115,6 +115,8 @@ class TestUnaligned:
         (folder / "run").mkdir()
         text = recipes.dump(load_tiny(folder, *own))
         (folder / "run" / "recipe.yaml").write_text(text)
+        names = "".join(f"{n},person{n}\n" for n in range(4))
+        (folder / "run" / "identities.csv").write_text(f"label,name\n{names}")
         return folder / "run"
 
     def warnings(self, model: Path, data_dir: Path) -> list[str]:

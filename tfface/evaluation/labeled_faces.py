@@ -1,6 +1,5 @@
 """Faces whose names are known: galleries, and queries to be searched in them."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.duplicate_identities import choose_images
 from tfface.files import printable
+from tfface.images.decoding import content_digest
 from tfface.names import clean_name, same_name
 
 
@@ -77,11 +77,11 @@ class LazyImages(_Lazy):
 
     def __getitem__(self, index: int) -> bytes:
         encoded = super().__getitem__(index)
-        self._digests[index] = hashlib.sha256(encoded).digest()
+        self._digests[index] = content_digest(encoded)
         return encoded
 
     def digest(self, index: int) -> bytes:
-        """Returns the SHA-256 of an image; it is read for that only if it hasn't been yet."""
+        """Returns the `content_digest` of an image; it is read only if it hasn't been yet."""
         if self._digests[index] is None:
             self[index]
         return self._digests[index]

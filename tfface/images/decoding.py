@@ -6,6 +6,7 @@ size, reads all of them by Pillow.
 """
 
 import base64
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 
@@ -326,3 +327,8 @@ def undecodable_reason(encoded: bytes) -> str | None:
     except tf.errors.InvalidArgumentError:
         return "the image data are damaged or truncated"
     return None
+
+
+def content_digest(encoded: bytes) -> bytes:
+    """Returns the SHA-256 by which images are known as the same: byte for byte, not by pixels."""
+    return hashlib.sha256(encoded).digest()

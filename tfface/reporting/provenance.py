@@ -30,8 +30,8 @@ def provenance() -> dict[str, str | None]:
         commit(),
         datetime.date.today().isoformat(),
         machine(),
-        _version("tensorflow"),
-        _version("keras"),
+        version_of("tensorflow"),
+        version_of("keras"),
         command_line(sys.orig_argv),
     )
     return dict(zip(PROVENANCE, values, strict=True))
@@ -55,6 +55,14 @@ def machine() -> str:
     """Returns system, number of processors and their model."""
     parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} processors"]
     return ", ".join([*parts, *_cpu_model()])
+
+
+def version_of(package: str) -> str | None:
+    """Returns the version of a package; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -91,13 +99,6 @@ def _cpu_model() -> list[str]:
         # No Linux.
         return [name for name in [platform.processor()] if name]
     return re.findall(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)[:1]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

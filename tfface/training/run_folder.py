@@ -1,6 +1,5 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from tfface.errors import InputError, shown
 from tfface.files import locked, parse_json, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
-from tfface.reporting.provenance import machine
+from tfface.reporting.provenance import machine, version_of
 from tfface.training import data_fingerprint, multiprocess
 from tfface.training.checkpoints import Checkpoints
 from tfface.training.registries import TABLES
@@ -195,12 +194,6 @@ def _shown(values: dict[str, object], key: str) -> str:
 
 def environment() -> dict[str, object]:
     """Returns what a figure depends on beside the recipe: machine, versions, backend, devices."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     return {
         "tfface": __version__,
         "python": platform.python_version(),
@@ -209,5 +202,5 @@ def environment() -> dict[str, object]:
         "devices": keras.distribution.list_devices(),
         "processes": multiprocess.count(),
         "oneDNN": onednn.is_on(),
-        **versions,
+        **{package: version_of(package) or "not installed" for package in PACKAGES},
     }

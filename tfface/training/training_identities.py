@@ -1,6 +1,5 @@
 """What a finished run was trained on, found out again from its folder."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.class_names import read_class_names
 from tfface.evaluation.seen_identities import SeenPeople, people_in
+from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import open_training_part
 from tfface.training.registries import TABLES
@@ -47,7 +47,7 @@ class TrainingImages:
             images: of an evaluation, encoded.
             what: their name in the line.
         """
-        num_same = sum(_digest(images[place]) in self.digests for place in range(len(images)))
+        num_same = sum(content_digest(image) in self.digests for image in images)
         if not num_same:
             return None
         least = "" if self.is_all else "at least "
@@ -68,7 +68,7 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     drawn = indices[seeding.permutation(seeding.fold(0), len(indices))[:_MOST_IMAGES]]
     # In the order of the files, in which they are read fastest.
     looked_at = progress(sorted(drawn.tolist()), description="training images", unit="images")
-    digests = frozenset(_digest(source.read(index).encoded) for index in looked_at)
+    digests = frozenset(content_digest(source.read(index).encoded) for index in looked_at)
     return TrainingImages(run_dir, digests, len(drawn) == len(indices))
 
 
@@ -107,17 +107,11 @@ def was_trained_on_unaligned(model: Path, data_dir: Path) -> bool:
             images that are gone, nothing is known.
         data_dir: where the recipe's relative paths start.
     """
-    run = RunFolder(model)
-    if not run.recipe.is_file():
+    if not RunFolder(model).recipe.is_file():
         return False
     try:
-        recipe = recipes.load(run.recipe, TABLES)
-        source, indices, _ = open_training_part(recipe, data_dir)
+        source, indices = _training_images(model, data_dir)
         images, names = SourceImages(source, indices), SourceFilenames(source, indices)
         return alignment_warning(images, names, "") is not None
     except InputError:
         return False
-
-
-def _digest(encoded: bytes) -> bytes:
-    return hashlib.blake2b(encoded, digest_size=16).digest()

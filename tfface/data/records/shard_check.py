@@ -12,6 +12,7 @@ from tfface.data.records import example
 from tfface.data.records.example import masked_crc
 from tfface.data.records.manifest import DATASET_FILE, Shard
 from tfface.errors import InputError
+from tfface.images.decoding import content_digest
 from tfface.images.pillow_decoder import FORMATS, read_size
 
 # Bytes that are read and hashed at a time.
@@ -19,7 +20,7 @@ _BLOCK = 1 << 22
 # A record: its length, the checksum of that, the bytes, their checksum.
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
-# Of an image's SHA-256; two of 2**32 different images are alike with a probability of 2**-65.
+# Of an image's digest; two of 2**32 different images are alike with a probability of 2**-65.
 _DIGEST_BYTES = 16
 # Beyond so many values an attribute is a free text, and its values are not counted any more.
 MOST_VALUES = 1000
@@ -34,7 +35,7 @@ class ShardContent:
         offsets: of each record and of the end of the last, in bytes.
         labels: of each record; -1 where it has no label of a listed identity or can't be read.
         num_bytes: of each image file; 0 where it can't be read.
-        digests: the first 16 bytes of the SHA-256 of each image file, one after another.
+        digests: the first 16 bytes of each image's `content_digest`, one after another.
         kinds: (format, height, width) -> images, of those that have a label.
         attributes: name -> value -> images; a name with more values than `MOST_VALUES` keeps so
             many of them and one more.
@@ -167,7 +168,7 @@ def _add_record(
         content.digests.extend(bytes(_DIGEST_BYTES))
         return None
     content.num_bytes.append(len(record.encoded))
-    content.digests.extend(hashlib.sha256(record.encoded).digest()[:_DIGEST_BYTES])
+    content.digests.extend(content_digest(record.encoded)[:_DIGEST_BYTES])
     header = read_size(record.encoded)
     if header is None:
         content.problems.append(
