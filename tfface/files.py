@@ -10,7 +10,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -180,13 +180,13 @@ def check_writable(path: str | os.PathLike) -> None:
     _make_temporary(path).unlink()
 
 
-def check_replaceable(path: str | os.PathLike, marks: Sequence[bytes], *, overwrite: bool) -> None:
+def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overwrite: bool) -> None:
     """As `check_writable`, and finds out whether a file of somebody else lies at `path`.
 
     Args:
-        marks: bytes that are all in the first 64 KiB of what the program writes there.
+        mark: found in the first 64 KiB of what the program writes there, and of nothing else.
         overwrite: whatever lies there may be replaced.
-    Raises InputError: as `check_writable`; or there is a file without these marks.
+    Raises InputError: as `check_writable`; or there is a file without the mark.
     """
     check_writable(path)
     path = Path(path)
@@ -197,11 +197,20 @@ def check_replaceable(path: str | os.PathLike, marks: Sequence[bytes], *, overwr
             beginning = file.read(1 << 16)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    if beginning and not all(mark in beginning for mark in marks):
+    if beginning and not mark.search(beginning):
         raise InputError(
             f"{path}: is there already, and is not what this tool writes: choose another name, or "
             "replace it with --overwrite"
         )
+
+
+def json_mark(*lines: str) -> re.Pattern[bytes]:
+    """Returns the mark, for `check_replaceable`, of an indented JSON file of the program.
+
+    Args:
+        lines: how the first lines of such a file begin, with their indentation.
+    """
+    return re.compile(rb"\A" + rb"[^\n]*\n".join(re.escape(line.encode()) for line in lines))
 
 
 def printable(name: str) -> str:

@@ -1,11 +1,18 @@
 """What benchmarks leave where they are told to: rows as JSON, and pictures."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import command
 import outputs
+
+# How the rows of each benchmark begin.
+_JSON_MARK = re.compile(
+    rb'\A\[\n  \{\n    ("name": [^\n]*\n    "images_per_second": '
+    rb'|"epoch": \d+,\n    "resident_bytes": )'
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -14,20 +21,22 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--json", type=command.path, metavar="F", help="write the rows to this file"
     )
     parser.add_argument("--plots", type=command.path, metavar="D", help="draw them here")
-    outputs.add_overwrite(parser, "--json")
+    outputs.add_overwrite(parser, "--json and --plots")
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace, picture: str) -> None:
     """Finds out before long work whether all of it can be written.
 
+    Args:
+        picture: the file's name in --plots, without `.png`.
     Raises InputError: something can't.
     """
-    from tfface.files import check_replaceable, check_writable
+    from tfface.files import check_replaceable
 
     if options.plots:
-        check_writable(options.plots / "picture.png")
+        outputs.check_pictures(options, picture)
     if options.json:
-        check_replaceable(options.json, (b"[\n  {\n",), overwrite=options.overwrite)
+        check_replaceable(options.json, _JSON_MARK, overwrite=options.overwrite)
 
 
 def write(
@@ -40,7 +49,7 @@ def write(
 
     Args:
         rows: of any JSON values.
-        picture: the file's name in --plots.
+        picture: as for `check`.
         draw: draws the rows into a file.
     Raises InputError: something can't be written.
     """
@@ -50,5 +59,6 @@ def write(
         write_json(options.json, rows)
         print(f"figures: {options.json}")
     if options.plots:
-        draw(options.plots / picture, rows)
-        print(f"plots: {options.plots / picture}")
+        path = options.plots / f"{picture}.png"
+        draw(path, rows)
+        print(f"plots: {path}")

@@ -42,7 +42,7 @@ def _step(options: argparse.Namespace) -> None:
     from tfface.training.sweep_axes import read_varied
 
     outputs.check_results(options)
-    benchmark_outputs.check(options)
+    benchmark_outputs.check(options, "step")
     cases = plan_steps(
         options.recipe,
         options.set,
@@ -61,7 +61,7 @@ def _step(options: argparse.Namespace) -> None:
     )
     table = rows(measured)
     print(text_table(table, without=("baseline",)))
-    benchmark_outputs.write(options, to_json(measured), "step.png", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "step", draw_rates)
     outputs.append_results(options, table)
 
 
@@ -93,12 +93,12 @@ def _memory(options: argparse.Namespace) -> None:
     from tfface.training.registries import TABLES
 
     outputs.check_results(options)
-    benchmark_outputs.check(options)
+    benchmark_outputs.check(options, "memory")
     samples = measure_long_run(
         load(options.recipe, TABLES, options.set), options.data_dir, say=_say
     )
     print(text_table(rows(samples)))
-    benchmark_outputs.write(options, to_json(samples), "memory.png", draw_long_run)
+    benchmark_outputs.write(options, to_json(samples), "memory", draw_long_run)
     outputs.append_results(options, rows(samples))
 
 
@@ -109,7 +109,7 @@ def _epoch(options: argparse.Namespace) -> None:
     from tfface.reporting.results import text_table
 
     outputs.check_results(options)
-    benchmark_outputs.check(options)
+    benchmark_outputs.check(options, "epoch")
     cases = plan_epochs(
         options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
     )
@@ -123,7 +123,7 @@ def _epoch(options: argparse.Namespace) -> None:
     table = rows(measured)
     print(text_table(table, without=("baseline",)))
     print(advice(measured))
-    benchmark_outputs.write(options, to_json(measured), "epoch.png", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "epoch", draw_rates)
     outputs.append_results(options, table)
 
 
@@ -135,7 +135,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     from tfface.training.registries import TABLES
 
     outputs.check_results(options)
-    benchmark_outputs.check(options)
+    benchmark_outputs.check(options, "pipeline")
     measured = measure_input(
         load(options.recipe, TABLES, options.set),
         options.data_dir,
@@ -144,7 +144,7 @@ def _pipeline(options: argparse.Namespace) -> None:
         say=_say,
     )
     print(as_text(measured))
-    benchmark_outputs.write(options, to_json(measured), "pipeline.png", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "pipeline", draw_rates)
     outputs.append_results(options, rows(measured))
 
 

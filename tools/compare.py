@@ -19,18 +19,19 @@ import outputs
 import recipe_options
 from tfface.errors import InputError, say
 
-# By which comparison.json is known to be one of this tool's.
-_JSON_MARKS = (b'"metric"', b'"places"')
+# How comparison.json begins.
+_JSON_LINES = ("{", '  "title": ', '  "metric": ', '  "curve": ', '  "places": ')
 _TRAIN = Path(__file__).resolve().parent / "train.py"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.files import check_replaceable, write_json
+    from tfface.files import check_replaceable, json_mark, write_json
     from tfface.recipe import dump
     from tfface.reporting import comparison_table, page
     from tfface.reporting.comparison_report import write_comparison_report
+    from tfface.reporting.contact_sheet import PICTURE_MARK
     from tfface.reporting.page import Picture
     from tfface.reporting.plots.comparison import draw_comparison
     from tfface.training.run_folder import environment
@@ -47,8 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
         metric=options.metric,
     )
     json_file = options.json or output / "comparison.json"
-    for path, marks in ((json_file, _JSON_MARKS), (output / "report.html", page.MARKS)):
-        check_replaceable(path, marks, overwrite=options.overwrite)
+    page_file, picture = output / "report.html", output / "comparison.png"
+    marks = [(json_file, json_mark(*_JSON_LINES)), (page_file, page.MARK)]
+    if not page_file.exists():
+        marks.append((picture, PICTURE_MARK))
+    for path, mark in marks:
+        check_replaceable(path, mark, overwrite=options.overwrite)
     outputs.check_results(options)
     train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
     with command.interruptible("the same command keeps the finished runs and goes on"):
@@ -57,10 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     figures = comparison.to_json()
     say(comparison_table.as_text(figures))
     write_json(json_file, figures)
-    picture = output / "comparison.png"
     draw_comparison(picture, figures)
     write_comparison_report(
-        output / "report.html",
+        page_file,
         figures,
         pictures=[Picture(picture, "Every run, and how the variants learned.")],
         recipe=dump(comparison.recipe),
@@ -70,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     outputs.append_results(options, rows)
     say(f"figures: {json_file}")
     say(f"picture: {picture}")
-    say(f"report: {output / 'report.html'}")
+    say(f"report: {page_file}")
     if comparison.failed:
         raise InputError(
             f"{len(comparison.failed)} of {len(comparison.runs)} runs failed; the same command "
@@ -92,7 +96,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="train each variant with so many seeds: training.seed and those after it (default 1)",
     )
     recipe_options.add_data_dir(parser)
-    outputs.add_overwrite(parser, "--json and report.html")
+    outputs.add_overwrite(parser, "--json and in --output")
     parser.add_argument(
         "--output",
         type=command.path,

@@ -92,7 +92,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     outputs.add(
         parser,
         pictures="confusion, reliability, groups and what was most surely wrong",
-        json_marks=(b'"accuracy_interval"', b'"macro_recall"'),
+        picture_names="confusion|reliability|groups|most_wrong",
+        json_lines=("{", '  "num_images": ', '  "num_classes": ', '  "accuracy": '),
     )
     return model_options.parse(parser, arguments)
 

@@ -146,7 +146,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     outputs.add(
         parser,
         pictures="CMC, open set, similarities and the worst mistakes",
-        json_marks=(b'"gallery"', b'"query"'),
+        picture_names="cmc|top_similarities|open_set|misidentified|strangers",
+        json_lines=("{", '  "model": ', '  "gallery": ', '  "query": ', '  "rank1": '),
     )
     options = model_options.parse(parser, arguments)
     if (options.query is None) == (options.split is None):

@@ -106,7 +106,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     outputs.add(
         parser,
         pictures="ROC, similarities and the hardest pairs",
-        json_marks=(b'"sets"', b'"num_pairs"'),
+        picture_names=r"roc|(similarities|false_accepts|false_rejects)_.*",
+        json_lines=("{", '  "sets": {', '    "', '      "num_pairs": ', '      "num_genuine": '),
     )
     return model_options.parse(parser, arguments)
 

@@ -19,6 +19,12 @@ import model_options
 import outputs
 from tfface.errors import InputError, say, warn
 
+# How the files of `query --json` begin.
+_JSON_LINES = (
+    *("{", '  "threshold": ', '  "queries": ['),
+    *("    {", '      "image": ', '      "name": ', '      "candidates": '),
+)
+
 
 def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
@@ -66,14 +72,13 @@ def _list(options: argparse.Namespace) -> None:
 def _query(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.evaluation.identification import embed_faces
-    from tfface.files import check_replaceable, write_json
+    from tfface.files import check_replaceable, json_mark, write_json
     from tfface.gallery import gallery as galleries
     from tfface.gallery.storage import read_gallery
     from tfface.reporting.gallery_text import answers_as_text
 
     if options.json:
-        marks = (b'"threshold"', b'"queries"')
-        check_replaceable(options.json, marks, overwrite=options.overwrite)
+        check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
     faces = galleries.faces_of_files(galleries.list_images(options.images), "queries")
     gallery = read_gallery(options.gallery)
     embedder = model_options.load(options)

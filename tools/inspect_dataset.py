@@ -28,15 +28,15 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.records.duplicates import find_duplicates
     from tfface.data.records.inspection import inspect_dataset
     from tfface.data.records.inspection_report import REPORT_FILE, write_inspection, write_report
-    from tfface.files import check_replaceable
+    from tfface.files import check_replaceable, json_mark
     from tfface.reporting.inspection_text import as_text
 
     folder = options.dataset
     # The last part of "." or ".." is no name.
     named = folder if folder.name not in ("", "..") else folder.resolve()
     output = options.output or named.with_name(f"{named.name}-inspection")
-    marks = (b'"dataset"', b'"problems"')
-    check_replaceable(output / REPORT_FILE, marks, overwrite=options.overwrite)
+    mark = json_mark("{", ' "dataset": ', ' "problems": [')
+    check_replaceable(output / REPORT_FILE, mark, overwrite=options.overwrite)
     is_ours = not output.exists() or (output / REPORT_FILE).exists() or not any(output.iterdir())
     if not is_ours and not options.overwrite:
         raise InputError(

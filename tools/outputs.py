@@ -1,6 +1,7 @@
 """The output options that tools share: JSON, plots, an HTML report, rows of results."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,16 +9,22 @@ import command
 from tfface.errors import say
 
 
-def add(parser: argparse.ArgumentParser, *, pictures: str, json_marks: Sequence[bytes]) -> None:
+def add(
+    parser: argparse.ArgumentParser,
+    *,
+    pictures: str,
+    picture_names: str,
+    json_lines: Sequence[str],
+) -> None:
     """Adds the options to a tool's parser.
 
     Args:
         pictures: what --plots draws.
-        json_marks: by which a file of --json is known to be one of the tool's, as
-            `check_replaceable` takes them.
+        picture_names: of the files of --plots, without `.png`: a regular expression.
+        json_lines: how the files of --json begin, as `json_mark` takes it.
     """
-    parser.set_defaults(json_marks=json_marks)
-    add_overwrite(parser, "--json and --report")
+    parser.set_defaults(picture_names=picture_names, json_lines=json_lines)
+    add_overwrite(parser, "--json, --plots and --report")
     parser.add_argument(
         "--json", type=command.path, metavar="F", help="write all figures to this file"
     )
@@ -37,15 +44,32 @@ def check(options: argparse.Namespace) -> None:
 
     Raises InputError: something can't.
     """
-    from tfface.files import check_replaceable, check_writable
+    from tfface.files import check_replaceable, json_mark
     from tfface.reporting import page
 
     if options.plots:
-        check_writable(options.plots / "picture.png")
-    for output, marks in ((options.json, options.json_marks), (options.report, page.MARKS)):
+        check_pictures(options, options.picture_names)
+    marks = ((options.json, json_mark(*options.json_lines)), (options.report, page.MARK))
+    for output, mark in marks:
         if output:
-            check_replaceable(output, marks, overwrite=options.overwrite)
+            check_replaceable(output, mark, overwrite=options.overwrite)
     check_results(options)
+
+
+def check_pictures(options: argparse.Namespace, names: str) -> None:
+    """Finds out whether pictures can be drawn into the folder of --plots.
+
+    Args:
+        names: of their files, without `.png`: a regular expression.
+    Raises InputError: they can't, or would replace a picture of somebody else.
+    """
+    from tfface.files import check_replaceable, check_writable
+    from tfface.reporting.contact_sheet import PICTURE_MARK
+
+    check_writable(options.plots / "picture.png")
+    for path in sorted(options.plots.glob("*.png")):
+        if re.fullmatch(names, path.stem, re.DOTALL):
+            check_replaceable(path, PICTURE_MARK, overwrite=options.overwrite)
 
 
 def add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:

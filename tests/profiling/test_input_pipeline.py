@@ -1,9 +1,11 @@
 """The input pipeline is measured, beside the same work done plainly."""
 
+import argparse
 import csv
 import json
 
 import benchmark as tool
+import benchmark_outputs
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -181,6 +183,12 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
     assert written[0]["name"] == "records"
     assert all(row["images_per_second"].keys() == {"min", "median", "max"} for row in written)
     assert is_picture(outputs[1] / "pipeline.png")
+    there = {"json": outputs[0], "plots": outputs[1], "overwrite": False}
+    # Which it may replace.
+    benchmark_outputs.check(argparse.Namespace(**there), "pipeline")
+    outputs[0].write_text('[\n  {\n    "name": "mine"\n  }\n]\n')
+    with pytest.raises(InputError, match=r"rates\.json: is there already, and is not what this to"):
+        benchmark_outputs.check(argparse.Namespace(**there), "pipeline")
     with outputs[2].open(encoding="utf-8") as file:
         results = list(csv.DictReader(file))
     assert [row["pipeline_stage"] for row in results] == [row["name"] for row in written]

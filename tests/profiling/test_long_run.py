@@ -1,6 +1,8 @@
+import argparse
 import json
 
 import benchmark
+import benchmark_outputs
 import keras
 import pytest
 
@@ -50,6 +52,8 @@ def test_a_run_and_the_tool(tmp_path, capsys):
     assert samples[-1]["epoch"] >= 25
     assert all(sample["resident_bytes"] > 100 * MIB for sample in samples)
     assert (tmp_path / "memory.png").stat().st_size > 5000
+    there = argparse.Namespace(json=figures, plots=tmp_path, overwrite=False)
+    benchmark_outputs.check(there, "memory")
 
 
 def test_a_run_that_fails(tmp_path):

@@ -50,6 +50,18 @@ def test_a_failure_is_told_and_the_others_are_compared(recipe, tmp_path, capsys,
     assert [(row["comparison"], row["variant"]) for row in rows] == [("mine", "3"), ("mine", "7")]
     assert (rows[1]["metric_mean"], rows[1]["num_failed_runs"]) == ("0.0755", "0")
     assert float(rows[1]["metric_std"]) == pytest.approx(0.0007, abs=5e-5)
+    with pytest.raises(InputError, match=r"^2 of 4 runs failed"):
+        tool.main(arguments + results)
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "report.html", "comparison.png"])
+def test_files_of_others_are_not_replaced(recipe, tmp_path, name):
+    file = tmp_path / "out" / name
+    file.parent.mkdir()
+    file.write_text('{\n  "title": "mine",\n  "metric": "metres",\n  "places": []\n}\n')
+    with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
+        tool.main([str(recipe), "--output", str(file.parent)])
+    assert "metres" in file.read_text()
 
 
 def test_mistakes_are_found_before_anything_runs(recipe, tmp_path):

@@ -89,6 +89,14 @@ def test_all_outputs(experiment, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
         *("confusion.png", "groups.png", "most_wrong.png", "reliability.png")
     ]
+    # Its own it replaces.
+    eval_classification.main(
+        [
+            *(str(experiment / "run"), "--data", str(experiment / "test")),
+            *("--data-dir", str(experiment), "--json", str(tmp_path / "out" / "f.json")),
+            *("--plots", str(tmp_path / "plots")),
+        ]
+    )
     text = read_page(tmp_path / "report.html")
     assert "run on test" in text
     assert "is cold\nsaid warm" in text

@@ -71,6 +71,8 @@ def test_all_outputs(folder, tmp_path, capsys):
     assert lines[2].startswith("* too few strangers")
     assert lines[3].startswith("name a face when its cosine >= 0.")
     assert [line.split(": ")[0] for line in lines[4:]] == ["figures", "plots", "report", "results"]
+    # Its own it replaces.
+    eval_identification.main(["pixels", *sets, *arguments])
 
 
 def figures_of(tmp_path, *arguments) -> dict:

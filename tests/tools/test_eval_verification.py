@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.data.pairs.made_folder import write_folder
 from tests.reporting.page_parser import read_page
@@ -66,6 +67,21 @@ def test_files_of_others_are_not_replaced(lfw, tmp_path, option):
     eval_verification.main([*arguments, "--overwrite"])
     assert "my package" not in output.read_text()
     # Its own it replaces.
+    eval_verification.main(arguments)
+
+
+def test_pictures_of_others_are_not_replaced(lfw, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "roc.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "holiday.png")
+    theirs = (tmp_path / "roc.png").read_bytes()
+    arguments = ["pixels", "--pairs", str(lfw / "pairs.txt"), "--plots", str(tmp_path)]
+    with pytest.raises(InputError, match=r"roc\.png: is there already, and is not what this tool"):
+        eval_verification.main(arguments)
+    assert (tmp_path / "roc.png").read_bytes() == theirs
+    eval_verification.main([*arguments, "--overwrite"])
+    assert (tmp_path / "roc.png").read_bytes() != theirs
+    assert (tmp_path / "holiday.png").read_bytes() == theirs
+    # Its own it replaces: those that Matplotlib draws, and contact sheets.
     eval_verification.main(arguments)
 
 

@@ -65,6 +65,15 @@ def test_query(folder, tmp_path, capsys):
     assert [query["name"] for query in written["queries"]] == ["person01", "person04", None]
     assert len(written["queries"][0]["candidates"]) == 2
 
+    # Its own it replaces, and no other, however alike.
+    said(capsys, *arguments, "--json", tmp_path / "a" / "q.json")
+    (tmp_path / "mine.json").write_text('{\n  "threshold": 1,\n  "queries": ["SELECT"]\n}\n')
+    with pytest.raises(InputError, match=r"mine\.json: is there already, and is not what this too"):
+        said(capsys, *arguments, "--json", tmp_path / "mine.json")
+    assert "SELECT" in (tmp_path / "mine.json").read_text()
+    said(capsys, *arguments, "--json", tmp_path / "mine.json", "--overwrite")
+    assert "SELECT" not in (tmp_path / "mine.json").read_text()
+
     lines = said(capsys, *arguments)
     assert lines[-1].startswith("without --threshold strangers get the name")
     assert len(lines) == 5

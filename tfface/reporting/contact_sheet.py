@@ -1,14 +1,20 @@
 """Many small pictures on one, each with its name: to see at a glance what a folder holds."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tfface.files import replacing
 
+# In every picture that is written, for people and for PICTURE_MARK.
+MADE_BY = {"Software": "tfface"}
+# By which `files.check_replaceable` knows them.
+PICTURE_MARK = re.compile(rb"\A\x89PNG.{,512}?tEXtSoftware\0tfface", re.DOTALL)
 # What a contact sheet is called where it lies among the pictures' folders.
 CONTACT_SHEET_FILE = "contact_sheet.png"
 
@@ -81,7 +87,14 @@ def draw_contact_sheet(
             place = (x, y + cell_height + 2 + line_number * caption_height)
             drawing.text(place, line, _INK, caption_font)
     with replacing(path) as temporary:
-        sheet.save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG", pnginfo=_made_by())
+
+
+def _made_by() -> PngInfo:
+    texts = PngInfo()
+    for key, text in MADE_BY.items():
+        texts.add_text(key, text)
+    return texts
 
 
 def framed(image: np.ndarray, colour: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -88,8 +89,8 @@ pre { background: var(--panel); border-radius: .5rem; padding: .8rem; overflow-x
 """
 
 
-# By which a page is known to be one of ours.
-MARKS = (_STYLE[:60].encode(),)
+# By which `files.check_replaceable` knows a page to be one of ours.
+MARK = re.compile(re.escape(_STYLE[:60].encode()))
 
 
 def write_page(path: Path, title: str, parts: Iterable[str]) -> None:

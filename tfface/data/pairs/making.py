@@ -97,8 +97,8 @@ def make_pair_file(
     if as_bin and not with_images:
         raise InputError(f"{output}: a .bin always holds its images; a .csv can do without")
     if as_bin or not with_images:
-        marks = writing.BIN_MARKS if as_bin else writing.CSV_MARKS
-        check_replaceable(output, marks, overwrite=overwrite)
+        mark = writing.BIN_MARK if as_bin else writing.CSV_MARK
+        check_replaceable(output, mark, overwrite=overwrite)
     else:
         writing.check_csv_output(output, overwrite=overwrite)
 

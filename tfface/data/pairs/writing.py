@@ -20,8 +20,11 @@ from tfface.names import safe_row
 from tfface.progress import progress
 
 # By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
-BIN_MARKS = (b"\x80\x04]B",)
-CSV_MARKS = (b"first", b"second", b"is_genuine", b"fold")
+BIN_MARK = re.compile(rb"\A\x80\x04\]B")
+CSV_MARK = re.compile(
+    rb'\A"?first"?,"?second"?,"?is_genuine"?,"?fold"?'
+    rb'(,"?(first|second)_(identity|name)"?|,"?group"?)*\n'
+)
 _OUR_IMAGE = re.compile(r"\d{6,}\.(jpg|png|bmp|img)")
 
 
@@ -111,7 +114,7 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
     Raises InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is
         not of the kind that is written.
     """
-    check_replaceable(path, CSV_MARKS, overwrite=overwrite)
+    check_replaceable(path, CSV_MARK, overwrite=overwrite)
     folder = images_folder(path)
     if not os.path.lexists(folder) or overwrite:
         return

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfface.files import replacing
+from tfface.reporting.contact_sheet import MADE_BY
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; lines differ in style as well.
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = (
@@ -41,4 +42,4 @@ def whole(value: float, position: int | None = None) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+        figure.savefig(temporary, dpi=130, metadata=MADE_BY)
