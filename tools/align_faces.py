@@ -123,7 +123,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "finds smaller faces in large photos and takes longer (default: 1024)",
     )
     parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
+        "--workers", type=command.workers, metavar="N", help="threads (default: one per CPU)"
     )
     return parser.parse_args(arguments)
 

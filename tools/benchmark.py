@@ -173,7 +173,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         help="take medians of N (default 3)",
     )
     parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: two per CPU)"
+        "--workers", type=command.workers, metavar="N", help="threads (default: two per CPU)"
     )
     parser.add_argument(
         "--work-dir",
@@ -220,7 +220,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         help="what to measure; flat always is (default: all)",
     )
     parser.add_argument(
-        "--threads", type=command.positive, metavar="N", help="that all are (default: one per CPU)"
+        "--threads", type=command.workers, metavar="N", help="that all are (default: one per CPU)"
     )
     parser.add_argument(
         "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"

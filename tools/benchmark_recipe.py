@@ -213,7 +213,7 @@ def _add_epoch(parser: argparse.ArgumentParser) -> None:
     recipe_options.add_data_dir(parser)
     parser.add_argument(
         "--batch-sizes",
-        type=command.positive,
+        type=command.batch_size,
         nargs="+",
         default=[],
         metavar="N",

@@ -175,6 +175,26 @@ def natural(text: str) -> int:
     return _whole_number(text, 0)
 
 
+def batch_size(text: str) -> int:
+    """An option's number of images at a time."""
+    return _whole_number(text, 1, 8192)
+
+
+def workers(text: str) -> int:
+    """An option's number of threads or processes."""
+    return _whole_number(text, 1, 1024)
+
+
+def cells(text: str) -> int:
+    """An option's number of pictures in a row or column of a contact sheet."""
+    return _whole_number(text, 1, 100)
+
+
+def shards(text: str) -> int:
+    """An option's number of record files, which are numbered by five digits."""
+    return _whole_number(text, 1, 99_999)
+
+
 def quality(text: str) -> int:
     """An option's quality of JPEG."""
     return _whole_number(text, 1, 100)

@@ -95,12 +95,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--shards",
-        type=command.positive,
+        type=command.shards,
         metavar="N",
         help="number of record files (default: one per 2,048 images, 256 at most)",
     )
     parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: two per CPU)"
+        "--workers", type=command.workers, metavar="N", help="threads (default: two per CPU)"
     )
     parser.add_argument(
         "--seed", type=command.natural, default=0, metavar="S", help="of the shuffle (default: 0)"

@@ -130,7 +130,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     outputs.add_overwrite(parser, "--output")
     parser.add_argument(
-        "--workers", type=command.positive, metavar="N", help="threads (default: one per CPU)"
+        "--workers", type=command.workers, metavar="N", help="threads (default: one per CPU)"
     )
     parser.add_argument(
         "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default: 0)"
@@ -190,7 +190,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="embed at most so many of each identity (default: 8)",
     )
     people.add_argument(
-        "--batch-size", type=command.positive, default=64, metavar="N", help="images at a time"
+        "--batch-size", type=command.batch_size, default=64, metavar="N", help="images at a time"
     )
     options = parser.parse_args(arguments)
     if not options.model and (options.against or options.within_source):
@@ -201,10 +201,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _sheet(text: str) -> tuple[int, int]:
     rows, _, columns = text.partition("x")
     try:
-        return command.positive(rows), command.positive(columns)
+        return command.cells(rows), command.cells(columns)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"must be identities x images of each, as in 10x8, got '{text}'"
+            f"must be identities x images of each, as in 10x8, got '{text}'; at most 100x100"
         ) from None
 
 

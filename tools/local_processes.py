@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Adds what a tool needs to train in several processes."""
     parser.add_argument(
         OPTION,
-        type=command.positive,
+        type=command.workers,
         metavar="N",
         help="train in N processes on this machine's CPU, to try it; KERAS_BACKEND=jax",
     )

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser, *, of_format: str) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=command.positive,
+        type=command.workers,
         default=os.cpu_count() or 1,
         metavar="N",
         help="threads (default: one per CPU)",

@@ -145,7 +145,7 @@ def _add_input(group, *, has_output: bool = False) -> None:
     )
     group.add_argument(
         "--batch-size",
-        type=command.positive,
+        type=command.batch_size,
         default=64,
         metavar="N",
         help="images at a time (default 64)",

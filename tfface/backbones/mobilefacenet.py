@@ -26,7 +26,7 @@ from tfface.backbones.torch_layers import (
 )
 from tfface.backbones.weights.published import refuse_weights
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1000)]
 
 # At scale 1. A stage after the first begins with a block that halves the map.
 CHANNELS = (64, 64, 128, 128)
@@ -48,7 +48,7 @@ NECKS = {
 def mobilefacenet(
     layout: Literal["insightface", "original"] = "insightface",
     blocks: Annotated[list[Count], Field(min_length=4, max_length=4)] = (1, 4, 6, 2),
-    scale: Annotated[int, Field(ge=1)] | None = None,
+    scale: Annotated[int, Field(ge=1, le=64)] | None = None,
     *,
     image_size: tuple[int, int],
     weights: str | None = None,

@@ -9,7 +9,7 @@ from pydantic import Field
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.weights.published import refuse_weights
 
-Channels = Annotated[int, Field(ge=1)]
+Channels = Annotated[int, Field(ge=1, le=65_536)]
 
 
 def plain_cnn(

@@ -10,7 +10,7 @@ from tfface.backbones.backbone import Backbone
 from tfface.backbones.torch_layers import batch_norm, conv
 from tfface.backbones.weights.published import refuse_weights
 
-Channels = Annotated[int, Field(ge=1)]
+Channels = Annotated[int, Field(ge=1, le=65_536)]
 
 
 def simple_cnn(

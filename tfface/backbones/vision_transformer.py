@@ -16,7 +16,8 @@ from tfface.backbones.backbone import Backbone
 from tfface.backbones.weights.published import PYTORCH, refuse_weights
 from tfface.errors import InputError
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -35,7 +36,7 @@ def vit_b16(dropout: Dropout = 0.0, *, image_size: tuple[int, int]) -> Backbone:
 def vit_small(
     patch_size: Count = 8,
     depth: Count = 12,
-    width: Count = 384,
+    width: Width = 384,
     heads: Count = 6,
     dropout: Dropout = 0.0,
     *,

@@ -43,7 +43,7 @@ class SubcenterArcFaceHead(MarginHead):
         self,
         margin: Annotated[float, Field(ge=0, lt=math.pi / 2)] = 0.5,
         scale: Scale = 64.0,
-        num_centers: Annotated[int, Field(ge=1)] = 3,
+        num_centers: Annotated[int, Field(ge=1, le=1000)] = 3,
         label_smoothing: LabelSmoothing = 0.0,
         warmup_epochs: WarmupEpochs = WARMUP_EPOCHS,
         sampled_centers: SampledCenters = 1.0,

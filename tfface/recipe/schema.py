@@ -159,6 +159,8 @@ def _square(given: Any) -> Any:
     return tuple(given) if isinstance(given, list) else given
 
 
+# Widths of layers and images of a batch, far above what anybody has memory for.
+_MOST = 65_536
 Pixels = Annotated[int, Field(ge=32, le=2048)]
 ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
 
@@ -176,12 +178,13 @@ class Data(Section):
     validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     image_size: ImageSize = (112, 112)
     cache: Literal["none", "memory", "disk", "features"] = "none"
-    augment: list[AugmentationPart] = []
+    # Each is compiled into one program with the others.
+    augment: Annotated[list[AugmentationPart], Field(max_length=64)] = []
     augment_on: Literal["host", "device"] = "host"
     augmented_copies: Annotated[
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = None
-    batch_size: Annotated[int, Field(ge=1)] = 128
+    batch_size: Annotated[int, Field(ge=1, le=_MOST)] = 128
     images_per_identity: Annotated[
         Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = None
@@ -210,7 +213,7 @@ class Neck(Section):
     pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
     input_batch_norm: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    hidden: list[Annotated[int, Field(ge=1)]] = []
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=_MOST)]], Field(max_length=16)] = []
     embedding_bias: bool | None = None
     embedding_l2: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_norm: bool = False
@@ -247,7 +250,7 @@ class Model(Section):
     backbone: BackbonePart
     neck: Neck = Neck()
     embedding_size: Annotated[
-        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
+        Annotated[int, Field(ge=1, le=_MOST)] | None, pydantic.BeforeValidator(_none_means_nothing)
     ] = 512
     head: HeadPart
     pixels: (

@@ -28,7 +28,9 @@ class RandomCrop:
     enlarges = True
     takes_uint8 = True
 
-    def __init__(self, from_size: Annotated[int, Field(ge=1)], *, image_size: tuple[int, int]):
+    def __init__(
+        self, from_size: Annotated[int, Field(ge=1, le=2048)], *, image_size: tuple[int, int]
+    ):
         if from_size < max(image_size):
             raise InputError(
                 f"random_crop: from_size {from_size} is smaller than the image size "
