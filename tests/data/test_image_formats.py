@@ -69,8 +69,52 @@ def png16(channels: int) -> bytes:
     rows = DEEP[:, :, :channels].astype(">u2").reshape(HEIGHT, -1)
     data = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, color, 0, 0, 0)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+    return png({b"IHDR": header, b"IDAT": zlib.compress(data), b"IEND": b""})
+
+
+def png(chunks: dict[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks.items())
+
+
+def png_chunks(png: bytes) -> dict[bytes, bytes]:
+    """The chunks of a PNG that has one of each kind."""
+    chunks, place = {}, len(b"\x89PNG\r\n\x1a\n")
+    while place < len(png):
+        length, kind = struct.unpack_from(">I4s", png, place)
+        assert kind not in chunks
+        chunks[kind] = png[place + 8 : place + 8 + length]
+        place += 12 + length
+    return chunks
+
+
+# Values of 0 to 15, as grey of few bits has them.
+FEW = np.asarray(ALPHA) // 16
+
+
+def grey_png(depth: int) -> bytes:
+    """A grey PNG of 1, 2 or 4 bits, which Pillow writes of 1 only."""
+    values = FEW >> (4 - depth)
+    bits = np.unpackbits(values[..., None], axis=2)[..., 8 - depth :].reshape(HEIGHT, -1)
+    data = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, 0, 0, 0, 0)
+    return png({b"IHDR": header, b"IDAT": zlib.compress(data), b"IEND": b""})
+
+
+def grey_seen(depth: int, transparent: int) -> np.ndarray:
+    values = FEW >> (4 - depth)
+    grey = values * (255 // (2**depth - 1))
+    return np.dstack([np.where(values == transparent, 255, grey).astype(np.uint8)] * 3)
+
+
+def tiff_12_bits() -> bytes:
+    """A grey TIFF of 12 bits, which Pillow doesn't write."""
+    bits = np.unpackbits((DEEP[..., 0] >> 4).astype(">u2").view(np.uint8).reshape(-1, 2), axis=1)
+    data = np.packbits(bits[:, 4:]).tobytes()
+    start = 8 + 2 + 12 * 8 + 4
+    tags = ((256, WIDTH), (257, HEIGHT), (258, 12), (259, 1), (262, 1), (273, start), (277, 1))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    entries += struct.pack("<HHII", 279, 4, 1, len(data))
+    return b"II*\0" + struct.pack("<IH", 8, 8) + entries + bytes(4) + data
 
 
 def exif_as_text(kind: bytes) -> bytes:
@@ -85,6 +129,18 @@ def exif_as_text(kind: bytes) -> bytes:
         b"iTXt": b"\0\0\0\0\0" + text,
     }[kind]
     return with_chunk(saved(PHOTO, "PNG"), kind, b"Raw profile type exif" + content)
+
+
+def interlaced() -> bytes:
+    """The photo as a PNG in seven passes, which Pillow doesn't write."""
+    rows = []
+    for left, top, across, down in (
+        *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+        *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+    ):
+        rows += [b"\0" + row.tobytes() for row in np.asarray(PHOTO)[top::down, left::across]]
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 1)
+    return png({b"IHDR": header, b"IDAT": zlib.compress(b"".join(rows)), b"IEND": b""})
 
 
 def os2_bmp() -> bytes:
@@ -191,6 +247,11 @@ IMAGES = {
     "jpeg 2000": saved(PHOTO, "JPEG2000"),
     "jpeg 2000 16 bits": saved(Image.fromarray(DEEP[..., 0]), "JPEG2000"),
     "ppm": saved(PHOTO, "PPM"),
+    "tiff 16 bits of the other order": saved(
+        Image.frombytes("I;16B", PHOTO.size, DEEP[..., 0].astype(">u2").tobytes()), "TIFF"
+    ),
+    "png grey transparent": saved(PHOTO.convert("L"), "PNG", transparency=88),
+    "png interlaced": interlaced(),
     "pgm 16 bits": saved(Image.fromarray(DEEP[..., 0]), "PPM"),
 }
 # By TensorFlow alone, in all speed.
@@ -198,7 +259,7 @@ FAST = {
     *("jpeg", "jpeg 4:4:4", "jpeg grey", "jpeg progressive", "jpeg optimized", "jpeg comment"),
     *("jpeg icc", "jpeg restarts", "jpeg xmp upright", "jpeg exif without a turn", "jpeg exif 1"),
     "jpeg xmp upright in single quotes",
-    *("png", "png grey", "png 1 bit", "png palette", "png text", "bmp"),
+    *("png", "png grey", "png 1 bit", "png palette", "png text", "png interlaced", "bmp"),
 }
 
 
@@ -292,6 +353,24 @@ def test_it_is_a_turn_that_the_turned_images_differ_by():
 # What Pillow by its own words reads otherwise than viewers do.
 GREY = np.dstack([DEEP[..., 0] >> 8] * 3)
 BETTER = {
+    **{
+        f"png {depth} bits, {value} transparent": (
+            with_chunk(grey_png(depth), b"tRNS", struct.pack(">H", value)),
+            grey_seen(depth, value),
+        )
+        for depth, value in ((1, 0), (1, 1), (2, 1), (2, 3), (4, 0), (4, 7), (4, 15))
+    },
+    "png color 16 bits transparent": (
+        with_chunk(png16(3), b"tRNS", DEEP[3, 3, :3].astype(">u2").tobytes()),
+        np.where(
+            (DEEP[..., :3] == DEEP[3, 3, :3]).all(axis=2, keepdims=True), 255, DEEP[..., :3] >> 8
+        ),
+    ),
+    "png color 16 bits, all but transparent": (
+        with_chunk(png16(3), b"tRNS", (DEEP[3, 3, :3] + 1).astype(">u2").tobytes()),
+        DEEP[..., :3] >> 8,
+    ),
+    "tiff 12 bits": (tiff_12_bits(), GREY),
     "jpeg xmp in single quotes": (
         xmp("='6'"),
         SEEN["jpeg xmp"],
@@ -347,6 +426,69 @@ def without_palette() -> bytes:
     return png[:start] + png[start + 12 + struct.unpack_from(">I", png, start)[0] :]
 
 
+DAMAGED = "the image data are damaged or truncated"
+
+
+def with_pixels(image: bytes, change) -> bytes:
+    """A PNG whose pixels `change` has changed, before they are compressed."""
+    chunks = png_chunks(image)
+    pixels = zlib.decompress(chunks[b"IDAT"])
+    return png(chunks | {b"IDAT": zlib.compress(change(pixels))})
+
+
+def damaged_pngs() -> dict[str, bytes]:
+    """What some decoders overlook: each is damaged to all paths."""
+    plain, palette = saved(PHOTO, "PNG"), saved(PALETTE, "PNG", bits=4)
+    chunks = png_chunks(plain)
+    pixels = chunks[b"IDAT"]
+    cut = {
+        "plain": plain,
+        "palette": palette,
+        "alpha": saved(with_alpha(), "PNG"),
+        "grey alpha": saved(with_alpha("LA"), "PNG"),
+        "interlaced": interlaced(),
+        **{f"16 bits {channels}": png16(channels) for channels in (1, 2, 3, 4)},
+        **{f"{depth} bits": grey_png(depth) for depth in (1, 2, 4)},
+        "transparent": with_chunk(png16(3), b"tRNS", bytes(6)),
+    }
+    return {
+        **{f"png {name} with half": with_pixels(image, halved) for name, image in cut.items()},
+        **{f"png {name} less a byte": with_pixels(image, shortened) for name, image in cut.items()},
+        "png without an end": plain[:-12],
+        "png with half of an end": plain[:-4],
+        "png without pixels": png(chunks | {b"IDAT": b""}),
+        "png of another kind": with_chunk(plain, b"CgBI", b"1234"),
+        "png with two headers": with_chunk(plain, b"IHDR", chunks[b"IHDR"]),
+        "png with a wrong checksum": plain.replace(
+            chunk(b"IDAT", pixels), chunk(b"IDAT", pixels)[:-1] + b"?"
+        ),
+        "png with a wrong checksum of the pixels": png(
+            chunks | {b"IDAT": pixels[:-1] + bytes([pixels[-1] ^ 1])}
+        ),
+        "png whose pixels have no end": png(chunks | {b"IDAT": pixels[:-4]}),
+        "png with pixels in two places": png(
+            {
+                b"IHDR": chunks[b"IHDR"],
+                b"IDAT": pixels[:9],
+                b"teSt": b"",
+            }
+        )
+        + chunk(b"IDAT", pixels[9:])
+        + chunk(b"IEND", b""),
+        "png without its palette": without_palette(),
+        "png with a palette of a color and a half": png(png_chunks(palette) | {b"PLTE": b"1234"}),
+        "png with an empty palette": png(png_chunks(palette) | {b"PLTE": b""}),
+    }
+
+
+def halved(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def shortened(data: bytes) -> bytes:
+    return data[:-1]
+
+
 TIFF_32_BITS = saved(Image.fromarray(np.asarray(PHOTO)[..., 0].astype(np.int32)), "TIFF")
 UNREAD = {
     "tiff 32 bits": (TIFF_32_BITS, "its pixels have 32 bits; save it with 8 or 16 bits"),
@@ -362,7 +504,7 @@ UNREAD = {
         of_16_bits(saved(PHOTO, "JPEG2000", no_jp2=True)),
         "a JPEG 2000 image in color of more than 8 bits; save it with 8",
     ),
-    "png without its palette": (without_palette(), "the image data are damaged or truncated"),
+    **{name: (data, DAMAGED) for name, data in damaged_pngs().items()},
 }
 
 
@@ -372,6 +514,35 @@ def test_what_would_be_read_wrong_is_refused(name):
     assert undecodable_reason(data) == reason
     with pytest.raises(InputError, match=f"^{re.escape(reason)}$"):
         pillow_decoder.read_image(data)
+
+
+PLAIN = png_chunks(saved(PHOTO, "PNG"))
+PASSED_OVER = {
+    "bytes behind the end": png(PLAIN) + b"more",
+    "bytes behind the pixels": png(PLAIN | {b"IDAT": PLAIN[b"IDAT"] + b"more"}),
+    "more pixels than there should be": with_pixels(png(PLAIN), lambda data: data + data),
+    "an unknown chunk": with_chunk(png(PLAIN), b"teSt", b"hello"),
+    "a wrong checksum of a chunk that need not be": with_chunk(
+        png(PLAIN), b"teSt", b"hello"
+    ).replace(chunk(b"teSt", b"hello"), chunk(b"teSt", b"hello")[:-1] + b"?"),
+    "a gamma that is none": with_chunk(png(PLAIN), b"gAMA", b"x"),
+    "a color profile that is none": with_chunk(png(PLAIN), b"iCCP", b"x\0\7none"),
+    "a text that is none": with_chunk(png(PLAIN), b"zTXt", b"x\0\7none"),
+}
+
+
+@pytest.mark.parametrize("name", PASSED_OVER)
+def test_what_is_wrong_beside_the_pixels_of_a_png_is_passed_over(name):
+    data = PASSED_OVER[name]
+    np.testing.assert_array_equal(decode_picture(data), np.asarray(PHOTO))
+    np.testing.assert_array_equal(np.asarray(pillow_decoder.read_image(data)), np.asarray(PHOTO))
+
+
+def test_large_images_become_rgb_in_bands(monkeypatch):
+    monkeypatch.setattr(pillow_decoder, "_BAND_PIXELS", 5 * WIDTH)
+    for name in ("png alpha", "png palette transparent", "png 16 bits 1", "pgm 16 bits", "gif"):
+        found = np.asarray(pillow_decoder.read_image(IMAGES[name]))
+        np.testing.assert_array_equal(found, SEEN[name], err_msg=name)
 
 
 def test_heic_where_it_can_be_read():

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tfface.images.png_file import SIGNATURE, changes_pixels, read_chunks
+
 # More than this many scans times pixels is no picture but an attack: each scan of a progressive
 # JPEG takes the time of a pass over all pixels. Encoders write 10 scans, or some more.
 _MOST_SCANNED = 1 << 31
@@ -20,7 +22,6 @@ _USUAL_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _SCAN = 0xDA
 # Markers without a length: TEM and the restarts.
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
-_PNG = b"\x89PNG\r\n\x1a\n"
 # Beginnings of segments that may say how a picture is turned; how the tag for that is spelled in
 # them (Exif in either byte order, XMP), and how it is when the picture is upright.
 _METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap")
@@ -32,11 +33,6 @@ _TURNS = (
         (b'tiff:Orientation="1"', b"tiff:Orientation='1'", b"tiff:Orientation>1<"),
     ),
 )
-# What makes a PNG more than pixels of a color: transparency, a turn, an animation.
-_PNG_EXTRAS = frozenset({b"tRNS", b"eXIf", b"acTL"})
-_PNG_TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
-# Texts that may tell of a turn: XMP, and Exif as ImageMagick writes it.
-_PNG_METADATA = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 _OS2_HEADER_BYTES = 12
 
 # How files begin, and what they are: of images that are read, ...
@@ -141,7 +137,7 @@ def too_many_scans(encoded: bytes, num_pixels: int) -> int:
 def _read(encoded: bytes) -> Header | None:
     if encoded.startswith(b"\xff\xd8"):
         return _jpeg(encoded)
-    if encoded.startswith(_PNG):
+    if encoded.startswith(SIGNATURE):
         width, height = struct.unpack_from(">II", encoded, 16)
         return Header("PNG", height, width, _png_suits(encoded))
     if encoded.startswith(b"BM"):
@@ -200,13 +196,6 @@ def _png_suits(encoded: bytes) -> bool:
     depth, color = encoded[24], encoded[25]
     if depth > 8 or color not in (0, 2, 3):
         return False
-    # Chunks: length, kind, content, checksum. A turn may stand behind the pixels.
-    place = len(_PNG)
-    while place + 8 <= len(encoded):
-        length, kind = struct.unpack_from(">I4s", encoded, place)
-        if kind in _PNG_EXTRAS:
-            return False
-        if kind in _PNG_TEXTS and encoded.startswith(_PNG_METADATA, place + 8):
-            return False
-        place += 12 + length
-    return True
+    chunks = read_chunks(encoded)
+    # A turn may stand behind the pixels.
+    return chunks is not None and not any(changes_pixels(encoded, chunk) for chunk in chunks)

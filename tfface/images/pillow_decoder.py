@@ -5,7 +5,9 @@ What TensorFlow decodes as well, and faster, `images` leaves to it.
 
 import io
 import re
+import struct
 import warnings
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tfface.errors import InputError
 from tfface.file_kind import other_kind
+from tfface.images import png_file
 from tfface.images.header import (
     READ_KINDS,
     START_BYTES,
@@ -40,11 +43,18 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_DAMAGED = "the image data are damaged or truncated"
 _UNREAD = "a {} image, which is not read here: convert it to JPEG or PNG"
 # Tags of a TIFF.
 _SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DNG_VERSION = 254, 258, 262, 50706
 _WHITE_IS_ZERO = 0
 _32_BITS = "its pixels have 32 bits; save it with 8 or 16 bits"
+
+# Depth and kind of a PNG in color with 16 bits.
+_DEEP_COLOR = (16, 2)
+_MOST_DEEP_PIXELS = 1 << 26
+# Of an image, as many are made RGB at a time.
+_BAND_PIXELS = 1 << 22
 
 # Pillow itself knows double quotes only.
 _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>\s*)([1-8])""")
@@ -77,11 +87,14 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
             if _is_raw(image, encoded):
                 raise InputError(_UNREAD.format("raw"))
             check_effort(encoded, image.height, image.width, most_pixels)
+            # Pillow makes rows that are missing black, or whatever memory held.
+            if image.format == "PNG" and not png_file.has_all_pixels(encoded):
+                raise InputError(_DAMAGED)
             if image.format == "JPEG2000" and _is_deep_color(encoded):
                 raise InputError("a JPEG 2000 image in color of more than 8 bits; save it with 8")
             image.load()
             turn = _UPRIGHT.get(_orientation(image))
-            image = _as_rgb(image)
+            image = _as_rgb(image, encoded)
         return image if turn is None else image.transpose(turn)
     except InputError:
         raise
@@ -148,13 +161,18 @@ def why_no_image(encoded: bytes) -> str:
     if kind in ("raw", "JPEG XL", "Photoshop"):
         return _UNREAD.format(kind)
     if kind is not None:
-        return "the image data are damaged or truncated"
+        return _DAMAGED
     if other := other_kind(encoded[:START_BYTES]):
         return f"not an image, but {other}"
     return f"not an image that can be read ({FORMATS})"
 
 
 def _open(encoded: bytes) -> Image.Image:
+    if encoded.startswith(png_file.SIGNATURE):
+        chunks = png_file.read_chunks(encoded)
+        if chunks is None:
+            raise InputError(_DAMAGED)
+        encoded = png_file.without_others(encoded, chunks)
     return Image.open(io.BytesIO(encoded), formats=_plugins())
 
 
@@ -192,40 +210,95 @@ def _is_deep_color(encoded: bytes) -> bool:
     return channels > 1 and any((byte & 0x7F) + 1 > 8 for byte in header[2 : 2 + 3 * channels : 3])
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image, encoded: bytes) -> Image.Image:
+    if image.format == "PNG" and "transparency" in image.info:
+        depth, color = encoded[24:26]
+        if (depth, color) == _DEEP_COLOR:
+            return _from_transparent_deep_png(encoded)
+        _scale_transparency(image, depth)
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return _from_16_bits(image)
+        return _in_bands(image, _from_16_bits(image))
     if image.mode == "F":
         raise InputError("its pixels are floating-point numbers; save it with 8 or 16 bits")
     if image.has_transparency_data:
         # As viewers do: many programs leave the fourth byte of a BMP at zero.
         if image.format == "BMP" and image.getchannel("A").getextrema() == (0, 0):
             return image.convert("RGB")
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
+        return _in_bands(image, _on_white)
     return image.convert("RGB")
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
+def _in_bands(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Makes an image RGB, in place if it can be and some rows at a time: copies take gigabytes."""
+    whole = image if image.mode == "RGB" else Image.new("RGB", image.size)
+    height = max(_BAND_PIXELS // image.width, 1)
+    for top in range(0, image.height, height):
+        box = (0, top, image.width, min(top + height, image.height))
+        whole.paste(to_rgb(image.crop(box)), box)
+    return whole
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+
+
+def _scale_transparency(image: Image.Image, depth: int) -> None:
+    """Brings the color that a PNG says to be transparent to the range of the loaded pixels.
+
+    Of grey with fewer than 8 bits, Pillow does so with the pixels only.
+    """
+    color = image.info["transparency"]
+    if isinstance(color, int) and image.mode in ("1", "L"):
+        most = (1 << depth) - 1
+        image.info["transparency"] = (color & most) * (255 // most)
+
+
+def _from_transparent_deep_png(encoded: bytes) -> Image.Image:
+    """Reads a PNG in color of 16 bits of which one is transparent, on white.
+
+    Pillow drops the lower bits, by which that color differs from its neighbours.
+    """
+    # Only here: all else is read without it.
+    import tensorflow as tf
+
+    # TensorFlow takes so much more memory for each.
+    width, height = struct.unpack_from(">II", encoded, 16)
+    check_effort(encoded, height, width, _MOST_DEEP_PIXELS)
+    pixels = tf.io.decode_png(encoded, channels=4, dtype=tf.uint16).numpy()
+    upper = np.empty((*pixels.shape[:2], 3), np.uint8)
+    np.right_shift(pixels[..., :3], 8, out=upper, casting="unsafe")
+    upper[pixels[..., 3] == 0] = 255
+    return Image.fromarray(upper)
+
+
+def _from_16_bits(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Returns what makes bands of a grey image RGB. Raises InputError: it has more than 16 bits."""
     tags = image.tag_v2 if image.format == "TIFF" else {}
     # However small its values: what is white among them, nothing says.
-    if tags.get(_BITS) == (32,):
+    bits = tags.get(_BITS, (16,))[0]
+    if bits > 16:
         raise InputError(_32_BITS)
-    pixels = np.asarray(image)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise InputError(_32_BITS)
-    # As Pillow itself does where there are three colors of 16 bits.
-    upper = (pixels >> 8).astype(np.uint8)
     # Pillow turns them over with 8 bits only.
-    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        upper = 255 - upper
+    white_is_zero = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     # The one value that a PNG says to be transparent.
-    if "transparency" in image.info:
-        upper[pixels == image.info["transparency"]] = 255
-    return Image.fromarray(upper).convert("RGB")
+    transparent = image.info.get("transparency")
+
+    def to_rgb(band: Image.Image) -> Image.Image:
+        pixels = np.asarray(band)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise InputError(_32_BITS)
+        # As Pillow itself does where there are three colors of 16 bits.
+        upper = (pixels >> max(bits - 8, 0)).astype(np.uint8)
+        if white_is_zero:
+            upper = 255 - upper
+        if transparent is not None:
+            upper[pixels == transparent] = 255
+        return Image.fromarray(upper).convert("RGB")
+
+    return to_rgb
 
 
 def _orientation(image: Image.Image) -> int | None:
