@@ -208,6 +208,16 @@ def test_names_that_differ_in_case_alone(tmp_path, capsys):
         ({"train/ann": 1, "train/bob": 1, "valid/ann": 1, "test/bob": 1}, "train"),
         ({"lfw/ann": 1, "lfw/bob": 1}, "lfw"),
         ({"lfw-train/x/ann": 1, "lfw-train/x/bob": 1, "lfw-test/x/al": 1}, "lfw-train/x"),
+        # Doubled, given at every height.
+        ({"lfw/lfw/ann": 1, "lfw/lfw/bob": 1}, "lfw/lfw"),
+        ({"x/lfw/ann": 1, "x/lfw/bob": 1}, "x/lfw"),
+        ({"lfw/lfw/ann": 1}, "lfw/lfw"),
+        # With images of nobody beside the people, or without people in a part.
+        ({"train": 1, "train/ann": 1, "train/bob": 1, "test/ann": 1}, "train"),
+        ({"train": 2, "train/ann": 1, "train/bob": 1, "train/al": 1}, "train"),
+        ({"train/ann": 1, "train/bob": 1, "test": 3}, "train"),
+        ({"fold1/ann": 1, "fold1/bob": 1, "fold2/ann": 1, "fold2/al": 1}, "fold1"),
+        ({"split_0/ann": 1, "split_0/bob": 1, "split_1/al": 1, "split_1/eve": 1}, "split_0"),
     ],
 )
 def test_one_level_too_high(tmp_path, folders, meant):
@@ -215,7 +225,16 @@ def test_one_level_too_high(tmp_path, folders, meant):
     message = f"it seems to lie one level too high. Give .*{re.escape(str(tmp_path / meant))}$"
     with pytest.raises(InputError, match=message):
         FolderSource(tmp_path)
-    assert FolderSource(tmp_path / meant).num_identities > 1
+    for stray in (tmp_path / meant).glob("*.jpg"):
+        stray.unlink()
+    assert FolderSource(tmp_path / meant).num_identities == len(list((tmp_path / meant).iterdir()))
+
+
+def test_a_doubled_folder_by_its_own_name(tmp_path):
+    write_folder(tmp_path / "lfw", {"lfw/ann": 1})
+    with pytest.raises(InputError, match=rf"Give {re.escape(str(tmp_path / 'lfw/lfw'))}$"):
+        FolderSource(tmp_path / "lfw")
+    assert FolderSource(tmp_path / "lfw/lfw").num_identities == 1
 
 
 @pytest.mark.parametrize("file", [".alignment.jsonl", ".made.jsonl", "dataset.json"])
@@ -237,11 +256,15 @@ def test_a_folder_that_a_tool_wrote_is_no_person(tmp_path, file):
         {"Photos Test": 1, "Train": 1},
         {"train/ann": 1, "ann": 1},
         {"ann/2020": 1},
+        {"ann/ann": 1},
+        {"test": 2, "train": 2, "test/2020": 1},
+        {"fold": 1, "ann/2020": 1},
+        {"test": 1, "test/a": 1, "test/b": 1, "ann": 1},
     ],
 )
 def test_sub_folders_of_people_stay_what_they_are(tmp_path, folders):
     write_folder(tmp_path, folders)
-    assert FolderSource(tmp_path).num_images == len(folders)
+    assert FolderSource(tmp_path).num_images == sum(folders.values())
 
 
 def test_no_identities(tmp_path):

@@ -4,9 +4,10 @@ Sub-folders of a person's folder are nothing wrong (a year, a camera; or a perso
 classes), so only what is surely another layout is refused.
 """
 
+import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tfface.errors import InputError
@@ -18,14 +19,15 @@ _OUR_FILES = (b".alignment.jsonl", b".made.jsonl", b"dataset.json")
 _PARTS = frozenset(
     {
         *("train", "training", "valid", "validation", "val", "dev", "test", "testing"),
-        *("eval", "evaluation"),
+        *("eval", "evaluation", "fold", "folds"),
     }
 )
 _STATES = frozenset(
     {
         *("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "face"),
         *("faces", "aligned", "unaligned", "raw", "original", "originals", "crops", "cropped"),
-        *("data", "dataset", "datasets"),
+        *("data", "dataset", "datasets", "part", "parts", "split", "splits", "set", "subset"),
+        *("batch", "chunk", "shard"),
     }
 )
 _MOST_NAMED = 5
@@ -47,31 +49,44 @@ def check_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> None:
             f"{path}: {name} in it is a folder of people, not a person: it holds what a tool of "
             f"this package writes beside people's folders. Give {path / name}"
         )
-    if not above or len(above) < len(images):
+    if len(images) == 1 and above:
+        folder, below = _down_to_people(path / names[0], images[above[0]])
+        # A person may have one folder in theirs, but not one called as theirs is.
+        chain = [os.path.basename(os.path.abspath(path)), *folder.relative_to(path).parts]
+        is_doubled = any(outer == inner for outer, inner in itertools.pairwise(chain))
+        if is_doubled or len(_folders(below)) > 1:
+            raise InputError(
+                f"{path}: holds one folder, {names[0]}, with folders in it, so all images would "
+                f"be of one person: it seems to lie one level too high. Give {folder}"
+            )
+    if not all(map(_is_no_person, names)):
         return
-    if len(images) == 1 and _num_folders(images[above[0]]) > 1:
-        raise InputError(
-            f"{path}: holds one folder, {names[0]}, with folders in it, so all images would be of "
-            f"one person: it seems to lie one level too high. Give {_likely(path, names, images)}"
-        )
-    if all(map(_is_no_person, names)):
+    holding = {folder: found for folder, found in images.items() if _holds_mostly_folders(found)}
+    if holding:
         more = ", ..." if len(names) > _MOST_NAMED else ""
         raise InputError(
             f"{path}: its folders ({', '.join(names[:_MOST_NAMED])}{more}) hold folders and are "
             "called like parts of a dataset, not like people: it seems to lie one level too high. "
-            f"Give one of them, such as {_likely(path, names, images)}"
+            f"Give one of them, such as {_likely(path, holding)}"
         )
 
 
+def _folders(images: Iterable[bytes]) -> set[bytes]:
+    return {image.split(b"/", 1)[0] for image in images if b"/" in image}
+
+
 def _holds_folders_alone(images: Sequence[bytes]) -> bool:
+    return bool(_folders(images)) and not _num_loose(images)
+
+
+def _holds_mostly_folders(images: Sequence[bytes]) -> bool:
+    """Whether a folder has more folders than images beside them: a stray image is no person's."""
+    return len(_folders(images)) > _num_loose(images)
+
+
+def _num_loose(images: Iterable[bytes]) -> int:
     own = os.fsencode(CONTACT_SHEET_FILE)
-    return any(b"/" in image for image in images) and all(
-        b"/" in image or image == own for image in images
-    )
-
-
-def _num_folders(images: Sequence[bytes]) -> int:
-    return len({image.split(b"/", 1)[0] for image in images if b"/" in image})
+    return sum(b"/" not in image and image != own for image in images)
 
 
 def _is_written_by_us(folder: bytes) -> bool:
@@ -85,15 +100,24 @@ def _is_no_person(name: str) -> bool:
     )
 
 
-def _likely(path: Path, names: list[str], images: Mapping[bytes, Sequence[bytes]]) -> Path:
+def _likely(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> Path:
     """The folder that is likely meant: training images, or the only ones, down to the people."""
+    names = {os.fsdecode(os.path.basename(folder)): folder for folder in images}
     wanted = ("train", "aligned", "faces", "")
     name = next(name for word in wanted for name in sorted(names) if word in name.lower())
-    below = images[os.path.join(os.fsencode(path), os.fsencode(name))]
-    while _holds_folders_alone(below) and _num_folders(below) == 1:
-        first = next(image for image in below if b"/" in image).split(b"/", 1)[0]
-        inside = [image.split(b"/", 1)[1] for image in below if b"/" in image]
+    return _down_to_people(path / name, images[names[name]])[0]
+
+
+def _down_to_people(folder: Path, images: Sequence[bytes]) -> tuple[Path, Sequence[bytes]]:
+    """Goes down where there is but one folder that holds folders.
+
+    Args:
+        images: in and below `folder`.
+    Returns: the folder that is reached, and the images in and below it.
+    """
+    while _holds_folders_alone(images) and len(found := _folders(images)) == 1:
+        inside = [image.split(b"/", 1)[1] for image in images if b"/" in image]
         if not _holds_folders_alone(inside):
             break
-        path, name, below = path / name, os.fsdecode(first), inside
-    return path / name
+        folder, images = folder / os.fsdecode(found.pop()), inside
+    return folder, images
