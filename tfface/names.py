@@ -35,12 +35,17 @@ def same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def warn_of_case(names: Iterable[str], where: str) -> None:
-    """Warns of names that differ in upper and lower case alone: they count as several people."""
+def differing_in_case(names: Iterable[str]) -> list[list[str]]:
+    """Returns the names that differ in upper and lower case alone, those of each kind together."""
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         alike.setdefault(name.casefold(), []).append(name)
-    several = [" and ".join(group) for group in alike.values() if len(group) > 1]
+    return [group for group in alike.values() if len(group) > 1]
+
+
+def warn_of_case(names: Iterable[str], where: str) -> None:
+    """Warns of names that differ in upper and lower case alone: they count as several people."""
+    several = [" and ".join(group) for group in differing_in_case(names)]
     if several:
         more = f" and {len(several) - _MOST_NAMED} more" if len(several) > _MOST_NAMED else ""
         warn(

@@ -21,6 +21,7 @@ from tfface.gallery.storage import Face, Gallery, changing_gallery, new_gallery,
 from tfface.images.listing import kind_of_file
 from tfface.images.pillow_decoder import FORMATS, is_read
 from tfface.metrics.identification import NOBODY, num_candidates
+from tfface.names import differing_in_case
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
 
@@ -255,14 +256,9 @@ def _alike(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
     Args:
         num_before: faces that were in the gallery before the change.
     """
-    known: dict[str, str] = {}
-    alike = []
-    for name in dict.fromkeys(face.name for face in gallery.faces):
-        other = known.setdefault(name.casefold(), name)
-        if other != name:
-            alike.append((name, other))
+    groups = differing_in_case(face.name for face in gallery.faces)
     before = {face.name for face in gallery.faces[:num_before]}
-    return [pair for pair in alike if pair[0] not in before]
+    return [(name, first) for first, *others in groups for name in others if name not in before]
 
 
 def _change(
