@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = write_inspection(
         output,
         inspection,
-        find_duplicates(inspection),
+        find_duplicates(inspection.labels, inspection.digests),
         rows=rows,
         columns=columns,
         seed=options.seed,

@@ -12,15 +12,6 @@ from tfface.data.records.conversion import convert
 from tfface.data.records.duplicates import find_duplicates, write_duplicates
 from tfface.data.records.inspection import inspect_dataset
 
-
-class Images:
-    """As much of an inspection as finding needs."""
-
-    def __init__(self, labels, contents):
-        self.labels = np.array(labels, np.int32)
-        self.digests = np.array([(c // 2, c % 2) for c in contents], np.uint64).reshape(-1, 2)
-
-
 images = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 5)), max_size=30)
 
 
@@ -37,7 +28,8 @@ def test_as_defined(images):
                 firsts.setdefault(image[0], index)
         lowest = min(firsts, default=None)
         across |= {(firsts[lowest], firsts[label]) for label in firsts if label != lowest}
-    found = find_duplicates(Images(labels, contents))
+    digests = np.array([(c // 2, c % 2) for c in contents], np.uint64).reshape(-1, 2)
+    found = find_duplicates(np.array(labels, np.int32), digests)
     assert {tuple(pair) for pair in found.within.tolist()} == within
     assert {tuple(pair) for pair in found.across.tolist()} == across
     for pairs in (found.within, found.across):
@@ -56,7 +48,7 @@ def inspection(tmp_path):
 
 
 def test_what_is_written(inspection, tmp_path):
-    found = find_duplicates(inspection)
+    found = find_duplicates(inspection.labels, inspection.digests)
     write_duplicates(tmp_path / "new" / "duplicates.csv", inspection, found)
     with (tmp_path / "new" / "duplicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -32,7 +32,9 @@ def sheets(monkeypatch):
 
 
 def test_files(inspection, tmp_path):
-    report = write_inspection(tmp_path / "out", inspection, find_duplicates(inspection))
+    report = write_inspection(
+        tmp_path / "out", inspection, find_duplicates(inspection.labels, inspection.digests)
+    )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("contact_sheet.png", "duplicates.csv", "images_per_identity.png", "report.json")
     ]
@@ -52,7 +54,9 @@ def test_a_dataset_that_is_gone_has_no_pictures(tmp_path):
     folder = make_dataset(tmp_path, num_shards=1)
     shard(folder, 0).unlink()
     inspection = inspect_dataset(folder)
-    report = write_inspection(tmp_path / "out", inspection, find_duplicates(inspection))
+    report = write_inspection(
+        tmp_path / "out", inspection, find_duplicates(inspection.labels, inspection.digests)
+    )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("duplicates.csv", "report.json")
     ]

@@ -24,10 +24,11 @@ from tfface.data.records.conversion_plan import (
     make_plan,
     settings_of,
 )
+from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import locked, parse_json, replacing
+from tfface.files import locked, parse_json, printable, replacing
 from tfface.images.integrity import check_images
 from tfface.images.workers import image_workers
 from tfface.names import safe_row
@@ -41,7 +42,8 @@ _MOST_NAMED = 20
 
 
 class Conversion(NamedTuple):
-    """The dataset as written, whether the output held it already, and the sources' notes."""
+    """The dataset as written, whether the output held it already, and what the user should see:
+    the sources' notes, and which images were found to be copies when they were read."""
 
     dataset: DatasetFolder
     was_finished: bool
@@ -135,7 +137,33 @@ def convert(
         writer.remove_notes()
         for note in output.glob(_CHECKED_FILE.format("*")):
             note.unlink()
-    return Conversion(dataset, was_finished=False, notes=pool.notes)
+    notes = [*pool.notes, *_copies(plan, done)]
+    return Conversion(dataset, was_finished=False, notes=notes)
+
+
+def _copies(plan: Plan, done: Sequence[WrittenShard]) -> list[str]:
+    """Returns a line on images that several people have, byte for byte, and one on other copies."""
+    digests = bytes.fromhex("".join(shard.digests for shard in done))
+    found = find_duplicates(
+        plan.labels[plan.order], np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    )
+
+    def named(place: int) -> str:
+        image = int(plan.order[place])
+        source, index = plan.pool.locate(image)
+        person = plan.identities[plan.labels[image]].name
+        return f"{source.name}/{source.filename(index)} of {person}"
+
+    lines = []
+    for pairs, whose in ((found.across, "of somebody else"), (found.within, "of the same person")):
+        if len(pairs):
+            first, other = map(named, pairs[0].tolist())
+            count = "1 image is" if len(pairs) == 1 else f"{len(pairs):,} images are"
+            lines.append(
+                f"warning: {count} also there as that {whose}, byte for byte: for example "
+                f"{other} is {first} (tools/inspect_dataset.py lists them)"
+            )
+    return [printable(line) for line in lines]
 
 
 def _begin(output: Path, settings: dict[str, Any]) -> None:

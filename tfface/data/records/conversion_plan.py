@@ -17,6 +17,7 @@ from tfface.data.records.identity_list import read_identity_list
 from tfface.data.records.manifest import Identity, SourceSummary
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource, open_source
+from tfface.data.sources.same_files import of_two_sources
 from tfface.errors import InputError
 
 # Part of a plan's hash; to be raised when the same plan gives other bytes than before.
@@ -75,6 +76,7 @@ class Pool:
         self.is_chosen = np.ones(len(self.labels), bool)
         self.left_out = [entry for source in self.sources for entry in source.left_out]
         self.notes = [note for source in self.sources for note in source.notes]
+        self.notes += of_two_sources(self.sources, [source.name for source in self.sources])
 
     @property
     def images_per_identity(self) -> np.ndarray:
@@ -246,7 +248,7 @@ def _check_apart(opened: Sequence[OpenedSource]) -> None:
         )
     for one, other in itertools.permutations(opened, 2):
         for inner, outer in itertools.product(one.paths, other.paths):
-            if inner.resolve().is_relative_to(outer.resolve()):
+            if inner.resolve().is_relative_to(outer.resolve()) or inner.samefile(outer):
                 raise InputError(
                     f"{inner}: is or lies in another source, {outer}, so its images would be there "
                     "twice: give it once"

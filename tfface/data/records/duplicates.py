@@ -34,10 +34,15 @@ class Duplicates:
     across: np.ndarray
 
 
-def find_duplicates(inspection: Inspection) -> Duplicates:
-    """Finds all images that are equal byte for byte (by a hash of 128 bits)."""
-    records = np.flatnonzero(inspection.labels >= 0)
-    digests, labels = inspection.digests[records], inspection.labels[records]
+def find_duplicates(labels: np.ndarray, digests: np.ndarray) -> Duplicates:
+    """Finds all images that are equal byte for byte.
+
+    Args:
+        labels: int [records]; those below 0 are passed over.
+        digests: uint64 [records, 2], a hash of each image.
+    """
+    records = np.flatnonzero(labels >= 0)
+    digests, labels = digests[records], labels[records]
     order = np.lexsort((labels, digests[:, 1], digests[:, 0]))
     records, digests, labels = records[order], digests[order], labels[order]
 

@@ -18,13 +18,22 @@ from tfface.files import parse_json, replacing
 from tfface.images.integrity import check_images
 from tfface.images.reencoding import reencoder
 
+DIGEST_BYTES = 16
+
 
 @dataclass(frozen=True)
 class WrittenShard:
-    """A finished record file, and the size of its images when they all have the same."""
+    """A finished record file.
+
+    Attributes:
+        shard: what it is.
+        image_size: of its images when they all have the same.
+        digests: `DIGEST_BYTES` of the SHA-256 of each image as it was read, in hexadecimal digits.
+    """
 
     shard: Shard
     image_size: tuple[int, int] | None
+    digests: str
 
 
 class UndecodableImages(Exception):
@@ -63,12 +72,15 @@ class ShardWriter:
         file = self._file(number)
         undecodable: list[tuple[str, str]] = []
         sizes: set[tuple[int, int]] = set()
+        digests = bytearray()
         with replacing(self._output / file) as temporary:
             try:
                 with tf.io.TFRecordWriter(str(temporary)) as writer:
                     for chunk in self._plan.pool.read_in_chunks(images):
                         for serialized in self._serialize(chunk, undecodable, sizes):
                             writer.write(serialized)
+                        for _, record in chunk:
+                            digests += hashlib.sha256(record.encoded).digest()[:DIGEST_BYTES]
                         advance(len(chunk))
             except tf.errors.OpError as error:
                 # "PATH; No space left on device", of the temporary path.
@@ -79,7 +91,8 @@ class ShardWriter:
             with temporary.open("rb") as written:
                 sha256 = hashlib.file_digest(written, "sha256").hexdigest()
             shard = Shard(file, len(images), temporary.stat().st_size, sha256)
-            done = WrittenShard(shard, sizes.pop() if len(sizes) == 1 else None)
+            image_size = sizes.pop() if len(sizes) == 1 else None
+            done = WrittenShard(shard, image_size, digests.hex())
             # Before the shard gets its name: a named shard always has its note.
             with replacing(self._note(number)) as note:
                 note.write_text(json.dumps(dataclasses.asdict(done)))
@@ -92,9 +105,10 @@ class ShardWriter:
             return None
         content = parse_json(note.read_text())
         shard, size = Shard(**content["shard"]), content["image_size"]
-        if file.stat().st_size != shard.bytes:
+        # Notes of earlier versions have no digests.
+        if file.stat().st_size != shard.bytes or "digests" not in content:
             return None
-        return WrittenShard(shard, tuple(size) if size else None)
+        return WrittenShard(shard, tuple(size) if size else None, content["digests"])
 
     def remove_all(self) -> None:
         """Removes the shards that are written and their notes."""

@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
+from tfface.data.sources.same_files import of_two_people
 from tfface.errors import InputError
+
+_MOST_INT64 = 2**63 - 1
 
 
 class ImageFiles(ImageSource):
@@ -38,20 +41,37 @@ class ImageFiles(ImageSource):
         self.attribute_names = tuple(self._attributes)
 
     @cached_property
+    def notes(self) -> list[str]:
+        return of_two_people(self)
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of every image's path, size and time of change, and of its attributes."""
         digest = hashlib.sha256()
-        for relative in self._paths:
+        for relative, (_, _, size, time) in zip(self._paths, self._stats.tolist(), strict=True):
+            digest.update(b"%b\0%d\0%d\0" % (relative, size, time))
+        for name, values in self._attributes.items():
+            digest.update(repr((name, values.tolist())).encode())
+        return digest.hexdigest()
+
+    def file_ids(self, images: np.ndarray) -> np.ndarray:
+        return self._stats[images, :2]
+
+    @cached_property
+    def _stats(self) -> np.ndarray:
+        """Device, inode, size and time of change of each image's file: int64 [num_images, 4]."""
+        stats = np.empty((len(self._paths), 4), np.int64)
+        for index, relative in enumerate(self._paths):
             try:
                 stat = os.stat(os.path.join(self._root, relative))
             except OSError as error:
                 raise InputError(
                     f"{os.fsdecode(relative)}: can't be read: {error.strerror or error}"
                 ) from error
-            digest.update(b"%b\0%d\0%d\0" % (relative, stat.st_size, stat.st_mtime_ns))
-        for name, values in self._attributes.items():
-            digest.update(repr((name, values.tolist())).encode())
-        return digest.hexdigest()
+            # Inodes and devices may have 64 bits.
+            ids = stat.st_dev & _MOST_INT64, stat.st_ino & _MOST_INT64
+            stats[index] = *ids, stat.st_size, stat.st_mtime_ns
+        return stats
 
     def filename(self, index: int) -> str:
         return os.fsdecode(self._paths[index])

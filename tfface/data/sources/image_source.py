@@ -76,6 +76,10 @@ class ImageSource(ABC):
         """Returns where images are: for each source that is made of no other, the images there."""
         return [(self, images)]
 
+    def file_ids(self, images: np.ndarray) -> np.ndarray:
+        """Returns device and inode of images' files: int64 [n, 2], -1 where they have none."""
+        return np.full((len(images), 2), -1, np.int64)
+
     def attribute(self, name: str) -> np.ndarray:
         """Returns what an attribute is of every image: text, object [num_images], "" for unknown.
 

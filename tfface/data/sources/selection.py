@@ -35,9 +35,12 @@ class Selection(ImageSource):
         self.is_stream = source.is_stream
         self.image_size = source.image_size
         self.left_out = [*source.left_out, *([left_out] if left_out else [])]
-        self.notes = source.notes
         self._source = source
         self._images = np.asarray(images, np.int64)
+
+    @property
+    def notes(self) -> list[str]:
+        return self._source.notes
 
     @cached_property
     def fingerprint(self) -> str:

@@ -20,8 +20,10 @@ from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource, ordered, renumbered
 from tfface.data.sources.nested import open_nested, paths_in, read_nested
 from tfface.data.sources.recordio import RecordIOSource
+from tfface.data.sources.same_files import of_two_sources
 from tfface.errors import InputError
 from tfface.files import printable
+from tfface.names import warn_of_case
 
 # The attribute that says which member an image is from.
 SOURCE = "source"
@@ -68,6 +70,7 @@ class UnionSource(ImageSource):
         for member in members:
             for identity in member.identities:
                 labels.setdefault(identity.name, len(labels))
+        warn_of_case(labels, f"union {self.name}")
         self._label_of = labels
         self.identities = [Identity(identity, self.name) for identity in labels]
         attributes = [name for member in members for name in member.attribute_names]
@@ -103,7 +106,7 @@ class UnionSource(ImageSource):
 
     @cached_property
     def notes(self) -> list[str]:
-        """What each member gives, and whose names are in one member alone."""
+        """What each member gives, whose names are in one member alone, and what is in two."""
         lines = [
             f"{name}: {member.num_images:,} images of {member.num_identities:,} identities"
             for name, member in zip(self._names, self._members, strict=True)
@@ -125,6 +128,7 @@ class UnionSource(ImageSource):
                 f"warning: no identity of {' or of '.join(strangers)} is in another source of the "
                 "union, which joins by name: see whether names or folders differ by mistake"
             )
+        lines += of_two_sources(self._members, self._names)
         lines += [
             f"{name}: {note}"
             for name, member in zip(self._names, self._members, strict=True)
@@ -287,9 +291,10 @@ def _share_images(
     return not _record_files(first).isdisjoint(_record_files(second))
 
 
-def _record_files(source: ImageSource) -> set[Path]:
+def _record_files(source: ImageSource) -> set[tuple[int, int]]:
+    """Returns device and inode of its files: links to one are the same."""
     files = [source.path] if isinstance(source, RecordIOSource) else source.record_files
-    return {file.resolve() for file in files}
+    return {(stat.st_dev, stat.st_ino) for stat in map(os.stat, files)}
 
 
 def _listed(names: Sequence[str]) -> str:
