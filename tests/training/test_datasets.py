@@ -144,6 +144,22 @@ class TestWhereToGetTheData:
         said = self.mistake(tmp_path)
         assert "\n  The data of this recipe: The celebrity face image dataset of Kaggle" in said
 
+    def test_the_recipes_own_data_are_missing_in_a_union(self, tmp_path):
+        write_folder(tmp_path / "mine", {"ann": 1, "bob": 1})
+        of = "[{source: folder, path: mine}, {source: folder, path: celebrity_faces}]"
+        rest = ["data.validation=none", "evaluation.classification=none"]
+        said = self.mistake(tmp_path, f"data.train={{source: union, of: {of}}}", *rest)
+        assert "\n  The data of this recipe: The celebrity face image dataset of Kaggle" in said
+        of = of.replace("celebrity_faces", "my_photos")
+        said = self.mistake(tmp_path, f"data.train={{source: union, of: {of}}}", *rest)
+        assert said == f"{tmp_path / 'my_photos'}: no such folder"
+
+    def test_a_source_in_a_union_is_said_wrong(self, tmp_path):
+        of = "[{source: folder, path: mine}, {source: folder}]"
+        rest = ["data.validation=none", "evaluation.classification=none"]
+        said = self.mistake(tmp_path, f"data.train={{source: union, of: {of}}}", *rest)
+        assert said == "source union: of.1: path: missing; it must be given"
+
     def test_data_of_ones_own_are_missing(self, tmp_path):
         own = ["data.train={source: folder, path: my_photos}", "data.validation=none"]
         said = self.mistake(tmp_path, *own, "evaluation.classification=none")

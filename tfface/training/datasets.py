@@ -23,6 +23,7 @@ from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.nested import paths_in
 from tfface.data.sources.selection import Selection
 from tfface.errors import InputError
 from tfface.evaluation.class_names import check_distinct
@@ -356,11 +357,16 @@ def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
     """Returns the paths of the recipe's data at which there is nothing."""
     validation, evaluation = recipe.data.validation, recipe.evaluation
     parts = [recipe.data.train, validation and validation.source, evaluation.classification]
-    options = [part.options for part in parts if part is not None]
-    # Of a source that is split, its own options.
-    options += [own["of"] for own in options if isinstance(own.get("of"), dict)]
-    paths = [str(own["path"]) for own in options if own.get("path") is not None]
+    paths = [str(path) for part in parts if part is not None for path in _paths_of(part)]
     paths += [given.rpartition("=")[2] for given in evaluation.verification]
     return [
         path for path in paths if path != "synthetic" and not (data_dir / expanded(path)).exists()
     ]
+
+
+def _paths_of(part: SourcePart) -> list[Path]:
+    try:
+        return paths_in(part.options)
+    # A source in it is said wrong, which is the error that is to be shown.
+    except InputError:
+        return []
