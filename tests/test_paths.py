@@ -31,6 +31,19 @@ def test_only_at_the_beginning(home):
     assert expanded("~nobody-has-this-name/x") == Path("~nobody-has-this-name/x")
 
 
+def test_an_empty_path_is_no_folder(home):
+    with pytest.raises(InputError, match=r"^an empty path: name a file or folder"):
+        expanded("")
+    (home / "tiny.yaml").write_text(TINY)
+    for override in (
+        "data.train={source: folder, path: ''}",
+        "data.train={source: csv, path: a.csv, images: ''}",
+        "data.exclude=''",
+    ):
+        with pytest.raises(InputError, match=r"data\.[a-z.]+: an empty path: name a file or folde"):
+            recipe.load(home / "tiny.yaml", TABLES, [override])
+
+
 @pytest.mark.parametrize(
     "argument",
     ["~/faces", "mine=~/faces", "{source: folder, path: ~/faces}"],

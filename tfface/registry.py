@@ -9,13 +9,15 @@ options a recipe may give; its keyword-only parameters are given by the program:
 """
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
+from pydantic_core import PydanticCustomError
 
-from tfface.paths import expanded
+from tfface.paths import EMPTY_PATH, expanded
 
 Table = Mapping[str, Callable]
 
@@ -23,6 +25,16 @@ Table = Mapping[str, Callable]
 STRICT = pydantic.ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, frozen=True
 )
+
+
+def _named(given: Any) -> Any:
+    if given == "":
+        raise PydanticCustomError("validation", EMPTY_PATH)
+    return given
+
+
+# Of a path in a recipe: pydantic takes "" for ".".
+NAMED_PATH = pydantic.BeforeValidator(_named)
 
 
 def options_model(part: Callable) -> type[pydantic.BaseModel]:
@@ -37,7 +49,10 @@ def options_model(part: Callable) -> type[pydantic.BaseModel]:
         if parameter.annotation is parameter.empty:
             raise TypeError(f"{part!r}: parameter '{parameter.name}' needs an annotation.")
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (parameter.annotation, default)
+        annotation = parameter.annotation
+        if annotation is Path or Path in typing.get_args(annotation):
+            annotation = Annotated[annotation, NAMED_PATH]
+        fields[parameter.name] = (annotation, default)
     return pydantic.create_model("options", __config__=STRICT, **fields)
 
 

@@ -74,7 +74,7 @@ def path_text(text: str) -> str:
 
 
 # Where the relative paths of recipes start, unless --data-dir says otherwise.
-DATA_DIR = path(os.environ.get("TFFACE_DATA", "data"))
+DATA_DIR = path(os.environ.get("TFFACE_DATA") or "data")
 
 
 # A disk, a quota or the size that a file may have.

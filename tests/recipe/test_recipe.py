@@ -12,6 +12,7 @@ from pydantic import Field
 
 from tests.property_tests import examples
 from tfface.errors import InputError
+from tfface.paths import EMPTY_PATH
 from tfface.recipe import dump, load
 
 
@@ -211,6 +212,7 @@ class TestMistakes:
             ("3", "model.init_from: must be a path, {path: PATH, parts: PARTS}, or 'none'"),
             ("{path: a, part: all}", "model.init_from.part: unknown key; did you mean 'parts'?"),
             ("{parts: all}", "model.init_from.path: missing; it must be given"),
+            ("''", f"model.init_from.path: {EMPTY_PATH}"),
             ("{path: 3}", "model.init_from.path: 3 is not allowed; must be"),
             (
                 "{path: a, parts: head}",

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from tfface.recipe.errors import unknown
 from tfface.recipe.validation import misfits
 from tfface.recipe.yaml_file import SHORT_NAME
-from tfface.registry import STRICT, options_model
+from tfface.registry import NAMED_PATH, STRICT, options_model
 
 
 class Part(pydantic.BaseModel):
@@ -174,7 +174,9 @@ class Data(Section):
     """
 
     train: SourcePart
-    exclude: Annotated[Path | None, pydantic.BeforeValidator(_none_means_nothing)] = None
+    exclude: Annotated[Path | None, pydantic.BeforeValidator(_none_means_nothing), NAMED_PATH] = (
+        None
+    )
     validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
     image_size: ImageSize = (112, 112)
     cache: Literal["none", "memory", "disk", "features"] = "none"
@@ -226,7 +228,7 @@ class InitFrom(Section):
     parts: `all` is the embedder and, of a run folder, what its head has for each identity.
     """
 
-    path: Path
+    path: Annotated[Path, NAMED_PATH]
     parts: Literal["backbone", "embedder", "all"] = "all"
 
     @pydantic.model_validator(mode="before")

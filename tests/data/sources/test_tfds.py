@@ -119,7 +119,9 @@ class TestByName:
             InputError, match=r"no such folder; and TensorFlow Datasets knows no dataset 'q+'$"
         ):
             open_tfds("qqqqqqqqqqqqq", data_dir=tmp_path)
-        for name in ("../x", "huggingface:x", "a b", ""):
+        with pytest.raises(InputError, match=r"^an empty path: "):
+            open_tfds("", data_dir=tmp_path)
+        for name in ("../x", "huggingface:x", "a b"):
             with pytest.raises(
                 InputError,
                 match=r"(no such folder|nor a folder 'train' of images); and '.*' is no name",
