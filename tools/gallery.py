@@ -12,7 +12,6 @@ as tools/align_faces.py makes them; what looks unaligned is warned of.
 """
 
 import argparse
-from pathlib import Path
 
 import command
 import model_options
@@ -100,6 +99,7 @@ def _open_faces(options: argparse.Namespace):
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.labeled_faces import named_faces
     from tfface.gallery.gallery import faces_of_files, list_images
+    from tfface.images.listing import looks_like_image
     from tfface.names import clean_name
 
     if options.name is not None:
@@ -115,7 +115,7 @@ def _open_faces(options: argparse.Namespace):
             "several SOURCEs: give one, or images of one person and who it is with --name"
         )
     source = options.source[0]
-    if Path(source).suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp"):
+    if looks_like_image(command.path(source)):
         raise InputError(f"{source}: an image: say with --name whose face it is")
     return named_faces(open_source(source).source)
 

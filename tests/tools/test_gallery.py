@@ -186,6 +186,8 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["add", "pixels", "STAFF", "--gallery", "none"], "none: no gallery"),
         (["add", "pixels", "STAFF", "STAFF", "--gallery", "G"], "several SOURCEs: give one, or"),
         (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
+        (["build", "pixels", "a.webp", "--gallery", "new"], "a.webp: an image: say with --name"),
+        (["build", "pixels", "PHOTO", "--gallery", "new"], "photo: an image: say with --name"),
         (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such file"),
         (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
         (
@@ -206,7 +208,8 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
 )
 def test_bad_arguments(folder, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    places = {"STAFF": str(tmp_path / "staff"), "G": str(folder)}
+    places = {"STAFF": str(tmp_path / "staff"), "G": str(folder), "PHOTO": str(tmp_path / "photo")}
+    (tmp_path / "photo").write_bytes(face(1, 1))
     with pytest.raises(InputError, match=message) as caught:
         gallery.main([places.get(argument, argument) for argument in arguments])
     assert "\n" not in str(caught.value)

@@ -100,6 +100,13 @@ def is_image(entry: os.DirEntry) -> bool:
     return entry.is_file() and kind_of_file(entry.path) is not None
 
 
+def looks_like_image(path: Path) -> bool:
+    """Whether a path is that of an image, by its name, else by its content; it may not be there."""
+    return extension(os.fsencode(path)) in _ALL_EXTENSIONS or (
+        path.is_file() and kind_of_file(path) is not None
+    )
+
+
 def kind_of_file(path: bytes | Path) -> str | None:
     """Returns what kind of image a file is, by its content; None if it is none.
 

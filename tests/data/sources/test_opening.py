@@ -53,12 +53,16 @@ def test_sets_of_tensorflow_datasets(tmp_path):
         ("gone", "auto", "^gone: no such file or folder$"),
         ("x=gone", "folder", "^gone: no such file or folder$"),
         ("faces", "zip", "format 'zip' is not known: auto, folder, "),
-        ("faces/ann/0.jpg", "auto", r"0\.jpg: its format is not recognised: say which with --form"),
+        ("faces/ann/0.jpg", "auto", r"0\.jpg: one image, and not a set of them: give the folder"),
+        ("text", "auto", "text: its format is not recognised: say which with --format"),
+        ("", "auto", r"^an empty path: name a file or folder \('\.' is"),
+        ("x={source: folder, path: ''}", "auto", "path: an empty path: name a file or folder"),
         ("{source: folder}", "auto", "path: missing; it must be given"),
         ("{source: folder, path: gone}", "auto", "gone: no such folder"),
     ],
 )
 def test_what_can_not_be_opened(faces, monkeypatch, argument, format, message):
+    (faces.parent / "text").write_text("text")
     monkeypatch.chdir(faces.parent)
     with pytest.raises(InputError, match=message):
         open_source(argument, format)

@@ -10,6 +10,7 @@ from tfface.data.sources import RECOGNISED_BY, SOURCES
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.nested import paths_in
 from tfface.errors import InputError
+from tfface.images.listing import looks_like_image
 from tfface.paths import expanded
 from tfface.recipe import load_source
 from tfface.registry import build
@@ -83,6 +84,11 @@ def recognised(path: Path) -> str:
     for format, fits in RECOGNISED_BY.items():
         if fits(path):
             return format
+    if looks_like_image(path):
+        raise InputError(
+            f"{path}: one image, and not a set of them: give the folder that holds a folder for "
+            "each person"
+        )
     raise InputError(
         f"{path}: its format is not recognised: say which with --format ({', '.join(FORMATS)})"
     )
