@@ -26,6 +26,7 @@ def test_names(tmp_path, file, text, names):
         ("n.txt", "a\n\nb\n", r"n\.txt: class 1 has no name"),
         ("n.txt", "a\n", "names 1 classes, and there must be two at least"),
         ("n.txt", "a\nb\na\n", "two classes are called 'a', so it is not known which is meant"),
+        ("i.csv", "label,name,name\n0,a,c\n1,b,d\n", r"i\.csv: two columns are called 'name'"),
         ("i.csv", "label,name\n1,a\n0,b\n", r"the labels are not 0, 1, 2, \.\.\. in order"),
         ("i.csv", "label,name\nx,a\n", r"needs the columns label \(whole numbers\) and name"),
         ("i.csv", "name\na\nb\n", "needs the columns label"),

@@ -48,6 +48,7 @@ def test_whole_entries(source, tmp_path, text):
             r"columns path \(or filename\) and label; it has: file, la",
         ),
         ("", r"it has: none"),
+        ("path,label,label\nann/0.jpg,ann,bob\n", r"p\.csv: two columns are called 'label'"),
         ('path,label\n"ann/0.jpg,ann\n', "can't be read as CSV"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfface.errors import InputError
 from tfface.names import cell_text
+from tfface.text_file import check_columns, open_text
 
 
 def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
@@ -19,7 +20,7 @@ def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
     Raises InputError: the file can't be read, or names fewer than two classes, or one twice.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path) as file:
             text = file.read()
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
@@ -49,9 +50,13 @@ def check_distinct(names: Sequence[str], what: str) -> None:
 
 def _read_csv(path: Path, text: str) -> list[str]:
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        check_columns(path, reader.fieldnames or [], ["label", "name"])
+        rows = list(reader)
         labels = [int(row["label"]) for row in rows]
         names = [cell_text(row["name"] or "") for row in rows]
+    except InputError:
+        raise
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: needs the columns label (whole numbers) and name, as the identities.csv of "

@@ -10,6 +10,7 @@ import numpy as np
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.class_names import check_distinct
+from tfface.text_file import check_columns, open_text
 
 _PATH_COLUMNS = ("path", "filename")
 _LABEL_COLUMN = "label"
@@ -77,7 +78,7 @@ def _places(filenames: list[str]) -> dict[str, int | None]:
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yields (line number, file name, label)."""
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path) as file:
             rows = csv.DictReader(file, skipinitialspace=True, strict=True)
             columns = rows.fieldnames or []
             named = [column for column in _PATH_COLUMNS if column in columns]
@@ -86,6 +87,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
                     f"{path}: needs a first line with the columns path (or filename) and label; "
                     f"it has: {', '.join(columns) or 'none'}"
                 )
+            check_columns(path, columns, [named[0], _LABEL_COLUMN])
             for row in rows:
                 yield rows.line_num, row[named[0]] or "", row[_LABEL_COLUMN] or ""
     except OSError as error:

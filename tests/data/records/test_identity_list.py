@@ -46,6 +46,7 @@ def test_text(tmp_path, content, expected):
         ("name,source\nann,\nbob,a\n", [0, 1, 2]),
         ("name\nann\n", [0, 1]),
         ('images,name\n3,"dora 2"\n', [3]),
+        ("name,,\nbob,,\n", [2]),
         ("\ufeffname,source\nann,a\n", [0]),
         ("name,source,reason\r\nbob,a,x\r\n", [2]),
         # To leave nobody out is a list like any other.
@@ -78,6 +79,8 @@ def test_csv_of_another_suffix_is_known_by_its_header(tmp_path):
         ("a.txt", "ann smith\nbob -3\n", "don't have: ann smith, bob -3$"),
         ("a.txt", "\n \n", r"a\.txt: lists no identities"),
         ("a.txt", "0\n", r"a\.txt: lists no identities"),
+        ("a.csv", "name,name\nann,bob\n", r"a\.csv: two columns are called 'name'"),
+        ("a.csv", "name,source,source\nann,a,b\n", r"a\.csv: two columns are called 'source'"),
     ],
 )
 def test_wrong_lists(tmp_path, file, content, message):

@@ -127,7 +127,7 @@ def test_all_such_lines_are_named(table):
         ("path,who\n", "has no column 'identity'; .*identity_column: path"),
         ("path,identity,path\n", "two columns are called 'path'"),
         (",path,identity\n", "column 1 has no name"),
-        ("path,identity\n".encode("utf-16"), "line 1: holds a zero byte"),
+        ("path,identity\n".encode("utf-16"), "is text in UTF-16, and UTF-8 is read here: save it"),
         ("path,identité\n".encode("latin-1"), "line 1: is no text in UTF-8"),
     ],
 )

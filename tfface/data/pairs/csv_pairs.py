@@ -22,6 +22,7 @@ from tfface.data.pairs.folds import hold_both_kinds, in_turn, order_by_fold
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.names import cell_text, same_name, spelled_on_disk
+from tfface.text_file import open_text
 
 DESCRIPTION = "a CSV of pairs (with a folder of images)"
 
@@ -166,7 +167,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields each line that is not empty, with its number."""
     try:
         # Paths that are not UTF-8 are kept as the file system spells them.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path) as file:
             lines = csv.reader(file, strict=True, skipinitialspace=True)
             for row in lines:
                 if any(map(str.strip, row)):

@@ -20,6 +20,7 @@ from tfface.data.int_table import line_number, read_number_lines
 from tfface.data.pairs.template_set import TemplateSet
 from tfface.errors import InputError
 from tfface.metrics.roc import check_labels
+from tfface.text_file import open_text
 
 _ENTRIES, _PAIRS, _POINTS = (
     "_face_tid_mid.txt",
@@ -87,7 +88,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the fields of each line that is not empty, and its number."""
     try:
         # Names that are not UTF-8 are kept as the file system spells them.
-        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        with open_text(path) as file:
             for number, line in enumerate(file, start=1):
                 if fields := line.split():
                     yield number, fields

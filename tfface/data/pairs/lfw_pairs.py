@@ -18,6 +18,7 @@ from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.images.listing import EXTENSIONS
 from tfface.names import same_name, spelled_on_disk
+from tfface.text_file import START_BYTES, check_encoding
 
 DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
 
@@ -45,7 +46,9 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     """
     path = Path(source)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        data = path.read_bytes()
+        check_encoding(path, data[:START_BYTES])
+        lines = data.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from error
     folds, block = _read_header(path, lines)

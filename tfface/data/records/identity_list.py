@@ -22,6 +22,7 @@ from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.names import cell_text, safe_row, same_name
+from tfface.text_file import check_columns, open_text
 
 _MOST_NAMED = 5
 
@@ -37,8 +38,7 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
         is a text file without names, or lists somebody who is not in `identities`.
     """
     try:
-        # Spreadsheet programs begin their files with a byte order mark.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path) as file:
             text = file.read()
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
@@ -89,6 +89,7 @@ def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identit
         raise InputError(
             f"{path}: a CSV list needs a column 'name', and has: {', '.join(columns) or 'none'}"
         )
+    check_columns(path, columns, ["name", "source"])
     keys, unknown = [], []
     for row in rows:
         name, source = (_plain(row.get(column) or "") for column in ("name", "source"))

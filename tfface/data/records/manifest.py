@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tfface.errors import InputError, shown
 from tfface.files import is_file_name, parse_json, replacing
 from tfface.names import cell_text, safe_row
+from tfface.text_file import check_columns
 
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -176,7 +177,9 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
 def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            check_columns(path, reader.fieldnames or [])
+            rows = list(reader)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except csv.Error as error:

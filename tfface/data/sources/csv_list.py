@@ -14,6 +14,7 @@ from tfface.data.sources.safe_paths import Below
 from tfface.errors import InputError
 from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress
+from tfface.text_file import START_BYTES, check_columns, check_encoding
 
 EXTENSIONS = {".csv": ",", ".tsv": "\t"}
 _MOST_NAMED = 20
@@ -135,8 +136,7 @@ def _places(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
                 f"{path}: column {place + 1} has no name: name it, or leave it out (pandas writes "
                 "its index so: index=False)"
             )
-        if header.index(column) != place:
-            raise InputError(f"{path}: two columns are called '{column}'")
+    check_columns(path, header)
     for option, column in wanted.items():
         if column not in header:
             raise InputError(
@@ -169,6 +169,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _lines(path: Path, file) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
+        if number == 1:
+            check_encoding(path, line[:START_BYTES])
         if b"\0" in line:
             raise InputError(f"{path}: line {number}: holds a zero byte: it is no text in UTF-8")
         try:

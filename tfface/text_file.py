@@ -1,0 +1,57 @@
+"""Lists and tables that users write: text in UTF-8, or a line that says what they are."""
+
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import IO
+
+from tfface.errors import InputError
+
+# As many bytes tell UTF-16 from UTF-8.
+START_BYTES = 64
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def open_text(path: Path) -> IO[str]:
+    """Opens a text file in UTF-8; a byte order mark is passed over.
+
+    Names that are no text stay as the file system spells them. Ends of lines are kept.
+
+    Raises:
+        OSError: it can't be read.
+        InputError: it is in UTF-16.
+    """
+    file = path.open("rb")
+    try:
+        # Looked at, but not read: it may be a pipe.
+        check_encoding(path, file.peek(START_BYTES)[:START_BYTES])
+        return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+    except BaseException:
+        file.close()
+        raise
+
+
+def check_encoding(path: Path, start: bytes) -> None:
+    """Raises InputError: a text file is in UTF-16, as spreadsheets and Windows save "Unicode".
+
+    Args:
+        start: its first `START_BYTES` bytes.
+    """
+    # Without a mark: of Latin letters every other byte is zero.
+    is_unmarked = any(start) and len(start) > 3 and not (any(start[1::2]) and any(start[::2]))
+    if start.startswith(_BYTE_ORDER_MARKS) or is_unmarked:
+        raise InputError(
+            f"{path}: is text in UTF-16, and UTF-8 is read here: save it as UTF-8 (in Excel as "
+            '"CSV UTF-8"), or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW'
+        )
+
+
+def check_columns(path: Path, columns: Sequence[str], read: Collection[str] = ()) -> None:
+    """Raises InputError: two columns of a table have one name, so that one would be lost.
+
+    Args:
+        read: the columns that matter; without, all do.
+    """
+    for place, column in enumerate(columns):
+        if columns.index(column) != place and (not read or column in read):
+            raise InputError(f"{path}: two columns are called '{column}'")
