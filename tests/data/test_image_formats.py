@@ -458,6 +458,10 @@ def damaged_pngs() -> dict[str, bytes]:
         "png with half of an end": plain[:-4],
         "png without pixels": png(chunks | {b"IDAT": b""}),
         "png of another kind": with_chunk(plain, b"CgBI", b"1234"),
+        "png of unknown compression": with_header(plain, compression=25),
+        "png of unknown filters": with_header(plain, filtering=1),
+        "png of unknown order": with_header(plain, interlaced=2),
+        "png of 3 bits": with_header(grey_png(4), depth=3),
         "png with two headers": with_chunk(plain, b"IHDR", chunks[b"IHDR"]),
         "png with a wrong checksum": plain.replace(
             chunk(b"IDAT", pixels), chunk(b"IDAT", pixels)[:-1] + b"?"
@@ -479,6 +483,13 @@ def damaged_pngs() -> dict[str, bytes]:
         "png with a palette of a color and a half": png(png_chunks(palette) | {b"PLTE": b"1234"}),
         "png with an empty palette": png(png_chunks(palette) | {b"PLTE": b""}),
     }
+
+
+def with_header(image: bytes, **changed: int) -> bytes:
+    names = ("width", "height", "depth", "color", "compression", "filtering", "interlaced")
+    chunks = png_chunks(image)
+    header = dict(zip(names, struct.unpack(">IIBBBBB", chunks[b"IHDR"]), strict=True)) | changed
+    return png(chunks | {b"IHDR": struct.pack(">IIBBBBB", *header.values())})
 
 
 def halved(data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 Decoders differ in what they overlook: a missing end, checksums, too few pixels. Here none of it is
 overlooked, so that a file is either the same picture to every decoder or damaged to all of them.
+(What is not made by accident may still be refused by one alone: damage behind the last pixel, in a
+chunk whose checksum is right all the same.)
 """
 
 import itertools
@@ -20,9 +22,11 @@ _EXTRAS = frozenset({b"tRNS", b"eXIf", b"acTL"})
 _TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
 # Texts that may tell of a turn: XMP, and Exif as ImageMagick writes it.
 _METADATA = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
-_HEADER_BYTES = 13
+# Width, height, depth, kind of color, compression, filters, whether it is interlaced.
+_HEADER = struct.Struct(">IIBBBBB")
 _PALETTE = 3
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # The passes of an interlaced image: first column and row, distances to the next.
 _ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
@@ -54,7 +58,7 @@ def read_chunks(encoded: bytes) -> list[Chunk] | None:
     kinds = [chunk.kind for chunk in chunks]
     if not kinds or kinds[0] != b"IHDR" or kinds.count(b"IHDR") > 1 or kinds[-1] != b"IEND":
         return None
-    if chunks[0].stop - chunks[0].start != _HEADER_BYTES:
+    if chunks[0].stop - chunks[0].start != _HEADER.size or not _is_known(encoded):
         return None
     pixels = [place for place, kind in enumerate(kinds) if kind == b"IDAT"]
     if not pixels or pixels[-1] - pixels[0] != len(pixels) - 1:
@@ -64,6 +68,12 @@ def read_chunks(encoded: bytes) -> list[Chunk] | None:
         if len(sizes) != 1 or sizes[0] not in range(3, 3 * 256 + 1, 3):
             return None
     return chunks
+
+
+def _is_known(encoded: bytes) -> bool:
+    """Whether there are PNGs of the kinds of pixels, compression and order that a header says."""
+    _, _, depth, color, compression, filtering, interlaced = _HEADER.unpack_from(encoded, 16)
+    return depth in _DEPTHS.get(color, ()) and not compression and not filtering and interlaced < 2
 
 
 def changes_pixels(encoded: bytes, chunk: Chunk) -> bool:
@@ -88,9 +98,7 @@ def has_all_pixels(encoded: bytes) -> bool:
 
     The file is one of `read_chunks`. Takes about half of the time of decoding, and little memory.
     """
-    width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", encoded, 16)
-    if color not in _CHANNELS:
-        return False
+    width, height, depth, color, _, _, interlaced = _HEADER.unpack_from(encoded, 16)
     bits = depth * _CHANNELS[color]
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
     needed = 0
@@ -99,15 +107,8 @@ def has_all_pixels(encoded: bytes) -> bool:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
             needed += rows * (1 + -(-columns * bits // 8))
-    try:
-        for num_bytes in _inflated_bytes(_pixel_data(encoded)):
-            needed -= num_bytes
-            # What is too much is nothing to decoders.
-            if needed < 0:
-                return True
-    except zlib.error:
-        return False
-    return needed == 0
+    # What is too much is nothing to decoders.
+    return _inflates_to(_pixel_data(encoded), needed)
 
 
 def _chunks(encoded: bytes) -> Iterator[Chunk]:
@@ -139,19 +140,21 @@ def _pixel_data(encoded: bytes) -> Iterator[memoryview]:
                 yield view[place : min(place + _PIECE_BYTES, chunk.stop)]
 
 
-def _inflated_bytes(pieces: Iterable[memoryview]) -> Iterator[int]:
-    """Yields how many bytes come out of compressed data, a block at a time.
-
-    Raises zlib.error: they are damaged, or have no end.
-    """
+def _inflates_to(pieces: Iterable[memoryview], needed: int) -> bool:
+    """Whether compressed data are that many bytes with a sound end, or more with any."""
     inflater = zlib.decompressobj()
-    for piece in pieces:
+    for piece in itertools.chain(pieces, (b"",)):
         data = piece
-        while data and not inflater.eof:
-            yield len(inflater.decompress(data, _BLOCK_BYTES))
+        while not inflater.eof:
+            try:
+                found = len(inflater.decompress(data, min(needed + 1, _BLOCK_BYTES)))
+            except zlib.error:
+                return False
+            needed -= found
+            if needed < 0:
+                return True
             data = inflater.unconsumed_tail
-    # What it held back.
-    while not inflater.eof and (found := len(inflater.decompress(b"", _BLOCK_BYTES))):
-        yield found
-    if not inflater.eof:
-        raise zlib.error("no end")
+            # What it holds back comes with the next piece, or behind the last.
+            if not data and (piece or not found):
+                break
+    return inflater.eof and needed == 0
