@@ -7,6 +7,7 @@ import pytest
 
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
+from tfface.data.records import manifest
 from tfface.data.records.conversion import convert
 from tfface.data.records.conversion_plan import Pool
 from tfface.data.sources.csv_list import CsvSource
@@ -124,7 +125,7 @@ def test_copies_are_found_though_a_conversion_was_stopped(people, tmp_path, monk
     whole = convert([str(people)], tmp_path / "whole", num_shards=3, num_workers=1)
     assert len(warnings(whole.notes)) == 1
     with monkeypatch.context() as patched:
-        patched.setattr(dataset_folder, "write", lambda *_: 1 / 0)
+        patched.setattr(manifest, "write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError, match="division by zero"):
             convert([str(people)], tmp_path / "out", num_shards=3, num_workers=1)
     assert convert([str(people)], tmp_path / "out", num_shards=3).notes == whole.notes
