@@ -8,8 +8,8 @@ from keras import ops
 from tests.heads.reference import CENTERS, EMBEDDINGS
 from tfface.heads.arcface import ArcFaceHead
 from tfface.heads.sampled_classes import draw_identities
-from tfface.kernels import updates
-from tfface.kernels.rows import update_only_rows
+from tfface.kernels import optimizers as fast_optimizers
+from tfface.kernels.rows import use_sparse_updates
 from tfface.training.recognizer import Recognizer
 
 
@@ -56,9 +56,9 @@ def trained(labels, seed: int = 3):
     head = ArcFaceHead(scale=8.0, sampled_centers=0.2, num_identities=40)
     images = keras.Input((CENTERS.shape[1],))
     recognizer = Recognizer(keras.Model(images, keras.layers.Dense(3)(images)), head)
-    optimizer = updates.sgd(0.1, momentum=0.9, weight_decay=0.01)
+    optimizer = fast_optimizers.sgd(0.1, momentum=0.9, weight_decay=0.01)
     for variable in head.weights_changed_by_rows:
-        update_only_rows(optimizer, variable)
+        use_sparse_updates(optimizer, variable)
     optimizer.exclude_from_weight_decay(var_list=head.weights_changed_by_rows)
     recognizer.compile(optimizer=optimizer)
     before = ops.convert_to_numpy(head.class_centers)

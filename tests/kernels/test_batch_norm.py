@@ -1,4 +1,4 @@
-"""Batch norms that are sped up give what Keras' own give: outputs, statistics and gradients."""
+"""Fast batch norms give what Keras' own give: outputs, statistics and gradients."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ from keras import ops
 
 from tests.contracts.gradients import gradient
 from tfface import onednn
-from tfface.kernels.batch_norm import normalise, speed_up_batch_norms
+from tfface.kernels.batch_norm import batch_norm, use_fast_batch_norms
 
 IMAGES = (10 * np.random.default_rng(0).normal(size=(3, 4, 5, 6)) + 3).astype("float32")
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["with oneDNN", "without"])
-def either_form(monkeypatch, request):
-    """There is one form for each, and either gives the same whatever TensorFlow takes."""
+def both_forms(monkeypatch, request):
+    """Each setting has its own form, and both must give the same on any TensorFlow."""
     monkeypatch.setattr(onednn, "is_on", lambda: request.param)
 
 
@@ -27,7 +27,7 @@ def make(fast: bool, **options) -> keras.Model:
     rng = np.random.default_rng(2)
     norm.set_weights([rng.uniform(0.5, 2, w.shape) for w in norm.get_weights()])
     if fast:
-        speed_up_batch_norms(model)
+        use_fast_batch_norms(model)
     return model
 
 
@@ -53,7 +53,7 @@ def test_vectors():
     for fast in (False, True):
         norms.append(keras.Sequential([keras.Input((6,)), keras.layers.BatchNormalization()]))
         if fast:
-            speed_up_batch_norms(norms[-1])
+            use_fast_batch_norms(norms[-1])
     assert_same(*[ops.convert_to_numpy(norm(vectors, training=True)) for norm in norms])
     for one, other in zip(*[norm.get_weights() for norm in norms], strict=True):
         assert_same(one, other)
@@ -93,7 +93,7 @@ def test_is_saved_as_a_plain_layer(tmp_path):
     )
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow's are sped up")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_stays_half(precision):
     keras.config.set_dtype_policy(precision)
@@ -108,7 +108,7 @@ def test_half_precision_stays_half(precision):
     assert all(v.dtype == "float32" for v in models[1].weights)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow's are sped up")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")
 def test_it_is_used():
     fast = make(True)
     norm = fast.layers[1].layers[-1]
@@ -118,7 +118,7 @@ def test_it_is_used():
         pass
 
     model = keras.Sequential([keras.Input((6,)), Own(), keras.layers.BatchNormalization()])
-    speed_up_batch_norms(model)
+    use_fast_batch_norms(model)
     assert ["_call" in repr(layer.call) for layer in model.layers] == [False, True]
 
 
@@ -126,7 +126,7 @@ def test_against_the_formula_on_every_backend():
     values = IMAGES.reshape(-1, 6)
     gamma, beta = np.linspace(0.5, 2, 6, dtype="float32"), np.linspace(-1, 1, 6, dtype="float32")
     mean, variance = values.mean(axis=0), values.var(axis=0)
-    found = [ops.convert_to_numpy(x) for x in normalise(values, gamma, beta, epsilon=0.1)]
+    found = [ops.convert_to_numpy(x) for x in batch_norm(values, gamma, beta, epsilon=0.1)]
     expected = gamma * (values - mean) / np.sqrt(variance + 0.1) + beta
     for one, other in zip(found, (expected, mean, variance), strict=True):
         assert_same(one, other)
@@ -145,7 +145,7 @@ def test_against_the_formula_on_every_backend():
             return ops.sum(weights * function(*given))
 
         def fast(*given):
-            return normalise(*given, epsilon=0.1)[0]
+            return batch_norm(*given, epsilon=0.1)[0]
 
         one, other = (gradient(lambda x, f=f: loss(x, f), arguments[place]) for f in (fast, plain))
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

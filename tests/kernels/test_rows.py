@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tfface.kernels.rows import slots, take_rows, update_only_rows
+from tfface.kernels import rows as rows_kernel
+from tfface.kernels.rows import slots, take_rows, use_sparse_updates
 from tfface.training.optimizers import OPTIMIZERS
 
 NUM_ROWS, SIZE = 9, 4
@@ -27,7 +28,7 @@ OPTIONS = [
 def make(name: str, options: dict, variables: list, rows_of=None):
     optimizer = OPTIMIZERS[name](**options, schedule=0.05)
     if rows_of is not None:
-        update_only_rows(optimizer, rows_of)
+        use_sparse_updates(optimizer, rows_of)
         if optimizer.weight_decay:
             optimizer.exclude_from_weight_decay(var_list=[rows_of])
     optimizer.build(variables)
@@ -91,15 +92,13 @@ def test_each_step_is_that_of_a_variable_of_the_rows(name, options, as_gradient)
 def test_blocks_of_rows_are_all_rows(monkeypatch):
     import tensorflow as tf
 
-    from tfface.kernels import tensorflow_rows
-
     weights, _, _ = steps()
     rows = np.array([0, 2, 3, 4, 7], "int32")
     values = np.arange(20, dtype="float32").reshape(5, 4)
     found = []
     # All together; two blocks and one row more; five blocks.
     for num_bytes in (1 << 20, 32, 1):
-        monkeypatch.setattr(tensorflow_rows, "_BLOCK_BYTES", num_bytes)
+        monkeypatch.setattr(rows_kernel, "_BLOCK_BYTES", num_bytes)
         variable = keras.Variable(weights)
         optimizer = make("adamw", {"weight_decay": 0.1}, [variable], variable)
         step = functools.partial(optimizer.apply, [row_gradient(rows, values)], [variable])
@@ -119,7 +118,7 @@ def test_the_gradient_is_clipped_by_the_length_of_all():
         variable = keras.Variable(weights)
         optimizer = OPTIMIZERS["sgd"](schedule=1.0, momentum=0.0)
         optimizer.global_clipnorm = 0.5
-        update_only_rows(optimizer, variable)
+        use_sparse_updates(optimizer, variable)
         optimizer.build([variable])
         optimizer.apply([as_gradient(ROWS[0], gradients[0])], [variable])
         change = ops.convert_to_numpy(variable) - weights

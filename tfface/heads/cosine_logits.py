@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from tfface.heads.sharding import EMBEDDINGS, LOGITS, lay_out
-from tfface.kernels import centers as passes
+from tfface.kernels import class_centers as passes
 from tfface.typing import Tensor
 
 
@@ -28,7 +28,7 @@ def cosines_to(embeddings: Tensor, centers: Tensor) -> Tensor:
 def _cosines(embeddings: Tensor, centers: Tensor) -> tuple[Tensor, Callable]:
     embeddings = lay_out(embeddings, EMBEDDINGS)
     # Scaling the product's columns costs a fraction of normalising the centers themselves.
-    inverse = 1.0 / ops.maximum(passes.lengths(centers), 1e-12)
+    inverse = 1.0 / ops.maximum(passes.l2_norms(centers), 1e-12)
     # The large matrix as it lies in memory: the other way round takes twice as long on a CPU.
     products = ops.transpose(ops.matmul(centers, ops.transpose(embeddings)))
     cosines = lay_out(products * inverse, LOGITS)
@@ -39,7 +39,7 @@ def _cosines(embeddings: Tensor, centers: Tensor) -> tuple[Tensor, Callable]:
             (upstream,) = arguments
         scaled = lay_out(upstream, LOGITS) * inverse
         of_embeddings = lay_out(ops.matmul(scaled, centers), EMBEDDINGS)
-        of_centers = passes.gradient(scaled, embeddings, cosines, inverse, centers)
+        of_centers = passes.cosine_gradient(scaled, embeddings, cosines, inverse, centers)
         return of_embeddings, of_centers
 
     return cosines, gradients

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from tfface.kernels.drawing import places_of_largest
+from tfface.kernels.class_centers import top_k_positions
 from tfface.typing import Tensor
 
 
@@ -42,4 +42,4 @@ def draw_identities(
     numbers = keras.random.uniform((num_identities,), seed=seed)
     ahead = ops.full((wanted.shape[0],), 2.0)
     numbers = ops.scatter_update(numbers, ops.expand_dims(wanted, -1), ahead)
-    return places_of_largest(numbers, num_drawn)
+    return top_k_positions(numbers, num_drawn)

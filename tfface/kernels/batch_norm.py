@@ -1,4 +1,4 @@
-"""Batch normalisation in training, with a gradient that takes few passes over the activations."""
+"""Batch normalization in training that takes few passes over the activations."""
 
 import functools
 
@@ -6,20 +6,20 @@ import keras
 from keras import ops
 
 from tfface import onednn
-from tfface.kernels.placing import is_on_tensorflow_cpu
+from tfface.kernels.device import is_tf_cpu
 
 
-def speed_up_batch_norms(model: keras.Model) -> None:
-    """Lets the batch norms of a model, and of those in it, take the faster way on a CPU.
+def use_fast_batch_norms(model: keras.Model) -> None:
+    """Makes the batch norms of a model, nested ones included, train faster on a CPU.
 
-    Weights, what is saved and, but for rounding, all values stay the same. Where a norm is frozen
-    or the model is not in training, Keras' own way is taken: there it is the faster one. Elsewhere
-    than on a CPU with TensorFlow nothing is done.
+    Weights, saved files and, except for rounding, all values stay the same. Keras' own form is used
+    where a norm is frozen or the model is not training: it is the faster one there. On other
+    devices and backends this does nothing.
     """
-    if not is_on_tensorflow_cpu():
+    if not is_tf_cpu():
         return
     for layer in model._flatten_layers():
-        # Not of its subclasses, which may do something else.
+        # Not subclasses, which may do something else.
         if type(layer) is keras.layers.BatchNormalization and _is_plain(layer):
             layer.call = functools.partial(_call, layer)
 
@@ -34,26 +34,23 @@ def _call(layer: keras.layers.BatchNormalization, inputs, training=None, mask=No
     if not (training and layer.trainable) or mask is not None:
         return keras.layers.BatchNormalization.call(layer, inputs, training=training, mask=mask)
     values, num_channels = ops.cast(inputs, "float32"), inputs.shape[-1]
-    # Plus nothing, a variable becomes a tensor, which is what custom gradients are given for.
+    # Adding 0 makes a tensor of a variable: custom gradients take only tensors.
     gamma = layer.gamma + 0.0 if layer.scale else ops.ones(num_channels)
     beta = layer.beta + 0.0 if layer.center else ops.zeros(num_channels)
     if onednn.is_on():
-        from tfface.kernels import tensorflow_batch_norm
-
-        normalise_images = tensorflow_batch_norm.normalise_images
         values = values if len(inputs.shape) == 4 else ops.reshape(values, (-1, 1, 1, num_channels))
-        outputs, mean, variance = normalise_images(values, gamma, beta, epsilon=layer.epsilon)
+        outputs, mean, variance = _fused_batch_norm(values, gamma, beta, epsilon=layer.epsilon)
     else:
         values = ops.reshape(values, (-1, num_channels))
-        outputs, mean, variance = normalise(values, gamma, beta, epsilon=layer.epsilon)
+        outputs, mean, variance = batch_norm(values, gamma, beta, epsilon=layer.epsilon)
     for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         value = ops.stop_gradient(value)
         moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))
     return ops.cast(ops.reshape(outputs, ops.shape(inputs)), layer.compute_dtype)
 
 
-def normalise(values, gamma, beta, *, epsilon: float):
-    """Batch normalisation of vectors, by the statistics of the batch.
+def batch_norm(values, gamma, beta, *, epsilon: float):
+    """Normalizes vectors by the statistics of their batch, with a gradient written by hand.
 
         y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 
@@ -81,15 +78,33 @@ def normalise(values, gamma, beta, *, epsilon: float):
         outputs = values * factor + (beta - mean * factor)
 
         def gradients(*upstreams):
-            # TensorFlow gives those of the three results as arguments, JAX as one tuple.
+            # TensorFlow passes those of the three results as arguments, JAX as one tuple.
             upstream, *_ = upstreams if len(upstreams) > 1 else upstreams[0]
-            of_beta = total(upstream)
-            # The sum of upstream times the normalised values.
-            of_gamma = (total(upstream * values) - mean * of_beta) * inverse
-            slope = factor * inverse * of_gamma / count
-            offset = mean * slope - factor * of_beta / count
-            return upstream * factor - values * slope + offset, of_gamma, of_beta
+            beta_gradient = total(upstream)
+            # The sum of upstream times the normalized values.
+            gamma_gradient = (total(upstream * values) - mean * beta_gradient) * inverse
+            slope = factor * inverse * gamma_gradient / count
+            offset = mean * slope - factor * beta_gradient / count
+            return upstream * factor - values * slope + offset, gamma_gradient, beta_gradient
 
         return (outputs, mean, variance), gradients
 
     return function(values, gamma, beta)
+
+
+def _fused_batch_norm(values, gamma, beta, *, epsilon: float):
+    """Does what `batch_norm` does, in one operation of TensorFlow that is fast with oneDNN only.
+
+    Args:
+        values: float32 [batch, height, width, channels].
+        gamma, beta: float32 [channels].
+    Returns: y of the shape of `values`; mean and variance float32 [channels].
+    """
+    import tensorflow as tf
+
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=values, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+    )
+    # TensorFlow divides by count - 1.
+    count = tf.cast(tf.size(values) // tf.size(gamma), "float32")
+    return outputs, mean, variance * (tf.maximum(count - 1.0, 1.0) / count)

@@ -89,6 +89,6 @@ def _make_deterministic() -> None:
             os.environ["XLA_FLAGS"] = f"{flags} {_XLA_DETERMINISTIC}".strip()
         return
     if keras.backend.backend() == "tensorflow":
-        from tfface.kernels.determinism import make_tensorflow_deterministic
+        from tfface.kernels.device import make_tensorflow_deterministic
 
         make_tensorflow_deterministic()

@@ -22,7 +22,7 @@ from tfface.backbones.normalization import use_weights
 from tfface.data.pipeline.batch_sharding import BatchPart
 from tfface.errors import InputError
 from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
-from tfface.kernels.reading import view
+from tfface.kernels.device import numpy_view
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Distribution as Section
 from tfface.training import multiprocess
@@ -231,7 +231,7 @@ def fetch(variable: keras.Variable) -> np.ndarray:
     No device gets more than one part of it beside its own. All processes must call it.
     """
     if multiprocess.count() == 1 or variable.value.is_fully_replicated:
-        return view(variable)
+        return numpy_view(variable)
     return _gather(variable.value)
 
 

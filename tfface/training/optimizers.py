@@ -10,7 +10,7 @@ from typing import Annotated
 import keras
 from pydantic import Field
 
-from tfface.kernels import updates
+from tfface.kernels import optimizers as fast_optimizers
 
 # Beyond it are typing errors, and soon what a 32-bit number can't hold.
 LearningRate = Annotated[float, Field(gt=0, le=1e6)]
@@ -26,7 +26,7 @@ def sgd(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return updates.sgd(
+    return fast_optimizers.sgd(
         schedule, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay or None
     )
 
@@ -39,7 +39,7 @@ def adam(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return updates.adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    return fast_optimizers.adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
 def adamw(
@@ -51,7 +51,7 @@ def adamw(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
-    return updates.adamw(
+    return fast_optimizers.adamw(
         schedule, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
     )
 

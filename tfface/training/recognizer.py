@@ -13,7 +13,7 @@ from tfface.backbones.weights.published import download
 from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.margin_head import MarginHead
-from tfface.kernels.batch_norm import speed_up_batch_norms
+from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
@@ -52,7 +52,7 @@ class Recognizer(keras.Model):
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
         self.nonfinite = Nonfinite()
-        speed_up_batch_norms(embedder)
+        use_fast_batch_norms(embedder)
         self.build(embedder.input_shape)
 
     def build(self, images_shape):

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from tfface.kernels.rows import update_only_rows
+from tfface.kernels.rows import use_sparse_updates
 from tfface.recipe.schema import Stage
 from tfface.registry import build
 from tfface.training.ema import keep_average, start_average
@@ -27,7 +27,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
         keep_average(optimizer, stage.ema)
     by_rows = recognizer.head.weights_changed_by_rows
     for variable in by_rows:
-        update_only_rows(optimizer, variable)
+        use_sparse_updates(optimizer, variable)
     if optimizer.weight_decay:
         # Biases, batch norms and other vectors set levels, which decay would only push about.
         vectors = [v for v in recognizer.trainable_variables if len(v.shape) < 2]

@@ -1,10 +1,10 @@
-"""Optimizers of `kernels.updates` do what Keras' own do."""
+"""Optimizers of `kernels.optimizers` do what Keras' own do."""
 
 import keras
 import numpy as np
 import pytest
 
-from tfface.kernels import updates
+from tfface.kernels import optimizers as fast_optimizers
 
 KERAS = {
     "sgd": keras.optimizers.SGD,
@@ -31,7 +31,7 @@ def test_same_as_keras(name, options):
     start = [rng.normal(size=shape).astype("float32") for shape in ((7, 5), (3,))]
     gradients = [[rng.normal(size=w.shape).astype("float32") for w in start] for _ in range(6)]
     found = []
-    for make in (getattr(updates, name), KERAS[name]):
+    for make in (getattr(fast_optimizers, name), KERAS[name]):
         weights = [keras.Variable(value) for value in start]
         optimizer = make(SCHEDULE, **options)
         optimizer.build(weights)

@@ -1,21 +1,44 @@
-"""The updates of Keras' optimizers by TensorFlow's own operations.
+"""Optimizers whose update is one or two passes over weights and moments.
 
 Keras writes an update as a dozen operations, each of which reads and writes arrays as large as the
-weights; these do it in one or two passes. The formulas are the same, and so are the moments.
+weights. On TensorFlow these classes use its own fused operations instead; formulas and moments are
+Keras' own. On other backends, which compile a step, you get Keras' optimizers.
 
-Weight decay is applied here, where there is a gradient, and not before all updates as in Keras: by
-then nobody else holds the weights, and TensorFlow need not copy what it is to change.
+Weight decay is applied here in the update of a variable, not to all variables before it as in
+Keras: by then only the variable holds the weights, so TensorFlow need not copy them to change them.
 """
 
+from typing import Any
+
 import keras
-import tensorflow as tf
 
 
-class _DecayLast:
+def sgd(*arguments: Any, **options: Any) -> keras.optimizers.Optimizer:
+    """keras.optimizers.SGD; its arguments."""
+    return _fused(SGD, keras.optimizers.SGD)(*arguments, **options)
+
+
+def adam(*arguments: Any, **options: Any) -> keras.optimizers.Optimizer:
+    """keras.optimizers.Adam; its arguments."""
+    return _fused(Adam, keras.optimizers.Adam)(*arguments, **options)
+
+
+def adamw(*arguments: Any, **options: Any) -> keras.optimizers.Optimizer:
+    """keras.optimizers.AdamW; its arguments."""
+    return _fused(AdamW, keras.optimizers.AdamW)(*arguments, **options)
+
+
+def _fused(fused: type, plain: type) -> type[keras.optimizers.Optimizer]:
+    return fused if keras.backend.backend() == "tensorflow" else plain
+
+
+class _DecayInUpdate:
     def _apply_weight_decay(self, variables):
-        """Leaves it to `update_step`."""
+        """Does nothing: `update_step` applies it."""
 
     def update_step(self, gradient, variable, learning_rate):
+        import tensorflow as tf
+
         if self.weight_decay is not None and self._use_weight_decay(variable):
             rate, decay = (tf.cast(x, variable.dtype) for x in (learning_rate, self.weight_decay))
             with tf.control_dependencies([gradient]):
@@ -23,8 +46,12 @@ class _DecayLast:
         self._update(gradient, variable, learning_rate)
 
 
-class SGD(_DecayLast, keras.optimizers.SGD):
+class SGD(_DecayInUpdate, keras.optimizers.SGD):
+    """keras.optimizers.SGD by fused operations of TensorFlow."""
+
     def _update(self, gradient, variable, learning_rate):
+        import tensorflow as tf
+
         if isinstance(gradient, tf.IndexedSlices):
             keras.optimizers.SGD.update_step(self, gradient, variable, learning_rate)
             return
@@ -43,18 +70,20 @@ class SGD(_DecayLast, keras.optimizers.SGD):
         )
 
 
-class _Adam(_DecayLast):
+class _FusedAdam(_DecayInUpdate):
     def _update(self, gradient, variable, learning_rate):
+        import tensorflow as tf
+
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             keras.optimizers.Adam.update_step(self, gradient, variable, learning_rate)
             return
-        place = self._get_variable_index(variable)
+        index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         beta_1, beta_2 = (tf.cast(beta, variable.dtype) for beta in (self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(learning_rate, variable.dtype),
@@ -65,9 +94,9 @@ class _Adam(_DecayLast):
         )
 
 
-class Adam(_Adam, keras.optimizers.Adam):
-    pass
+class Adam(_FusedAdam, keras.optimizers.Adam):
+    """keras.optimizers.Adam by a fused operation of TensorFlow."""
 
 
-class AdamW(_Adam, keras.optimizers.AdamW):
-    pass
+class AdamW(_FusedAdam, keras.optimizers.AdamW):
+    """keras.optimizers.AdamW by a fused operation of TensorFlow."""
