@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.backbones.weights.pth_files import tensor, write
+from tests.backbones.weights.pth_files import plain, tensor, write
 from tests.backbones.weights.test_array_files import safetensors
 from tfface.backbones.weights.array_files import read_npz, read_safetensors
 from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.backbones.weights.torch_weights import _Checkpoint
-from tfface.data.pairs.pickle_reader import read_pickle
+from tfface.data.pairs.insightface_bin import read_pickle
 
 # The cases run in a folder of their own.
 _FOLDER = Path()
@@ -55,6 +55,17 @@ def _same_list_often() -> bytes:
     items = b"".join(b"X" + struct.pack("<I", 5) + b"%05d" % i + b"N\x86" for i in range(20_000))
     once = b"](" + items + b"eq\x010ccollections\nOrderedDict\nq\x020h\x01\x85q\x030("
     return once + b"h\x02h\x03R" * 5000 + b"l"
+
+
+def _same_storage_often() -> bytes:
+    """A storage whose name is a long tuple, and a tensor of these."""
+    name = plain("storage") + b"ctorch\nFloatStorage\n" + plain("0") + plain("cpu") + b"K\x03"
+    return b"(" + name + b"N" * 1_000_000 + b"tq\x010(" + b"h\x01Q" * 700_000 + b"l"
+
+
+def _same_arguments_often() -> bytes:
+    once = b"ctorch\nSize\nq\x010(" + b"N" * 1_000_000 + b"tq\x020("
+    return once + b"h\x01h\x02R" * 500_000 + b"l"
 
 
 def _zip_with(name: str, start: bytes, num_mebibytes: int):
@@ -134,6 +145,12 @@ CASES = {
     "pairs, the same text often": _pickle(_same_text_often()),
     "pth, name of shared tuples": _checkpoint(_shared(60) + b"U\x01a\x93"),
     "pth, the same list often": _checkpoint(_same_list_often()),
+    "pth, the same storage often": _checkpoint(_same_storage_often()),
+    "pth, the same arguments often": _checkpoint(_same_arguments_often()),
+    "pth, keys of shared tuples": _checkpoint(b"}" + _shared(60) + b"Ns"),
+    "pth, keys of deep tuples": _checkpoint(b"}" + _deep(200_000) + b"Ns"),
+    "pairs, lists without end": _pickle(b"]" * 3_000_000),
+    "pairs, a place without end": _pickle(b"K\x01r\xff\xff\xff\xff"),
     "pth, byte order of a gigabyte": _zip_with("order.pth", b"", 1024),
     "pth, brackets that were deflated": _checkpoint(
         b"(" + b"]" * (2**24 - 100) + b"t", {}, zipfile.ZIP_DEFLATED

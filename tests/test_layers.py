@@ -23,7 +23,7 @@ LEVELS = {
     "kernels": 1,
     "names": 1,
     "paths": 1,
-    "plain_pickle": 1,
+    "safe_pickle": 1,
     "progress": 1,
     "text_file": 1,
     "weight_limit": 1,

@@ -2,7 +2,7 @@
 
 A checkpoint is a pickle of names and of how each tensor lies in a storage, and the bytes of the
 storages: as entries of an uncompressed zip (PyTorch 1.6 and later), or one after the other behind
-the pickle. The pickle is read by `plain_pickle`; storages are read one tensor at a time.
+the pickle. The pickle is read by `safe_pickle`; storages are read one tensor at a time.
 """
 
 import mmap
@@ -11,21 +11,14 @@ import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfface.backbones.weights.stored_array import StoredArray, as_float32
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE
-from tfface.plain_pickle import (
-    DICTIONARIES,
-    Known,
-    Machine,
-    PickleError,
-    Vocabulary,
-    read_pickle,
-    to_bytes,
-)
+from tfface.safe_pickle import DICTIONARIES, PickleError, StandIn, read_pickle
 
 # PyTorch's storage -> NumPy's type of its items, and our name of it.
 _TYPES = {
@@ -72,8 +65,15 @@ class _StorageName:
     type: str
 
 
+class _Stateless:
+    """An object whose state in the pickle does not matter, such as a parameter's hooks."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
 @dataclass(frozen=True)
-class _Tensor:
+class _Tensor(_Stateless):
     """A view of a storage; offset and strides in items."""
 
     storage: _StorageName
@@ -82,8 +82,15 @@ class _Tensor:
     strides: tuple[int, ...]
 
 
-class _Ignored:
+class _Dictionary(_Stateless, dict):
+    """A state dict, say; its state are the versions of the modules."""
+
+
+class _Ignored(_Stateless):
     """What a training script kept beside the tensors."""
+
+    def __init__(self, *arguments: object):
+        pass
 
 
 def read_torch_file(path: Path) -> dict[str, StoredArray]:
@@ -148,7 +155,7 @@ def _read_zip(path: Path) -> tuple[object, dict[str, _Storage], str]:
             storages[name.removeprefix(f"{root}data/")] = _Storage(
                 start, entry.file_size, entry.CRC
             )
-        content = read_pickle(archive.read(pickles[0]), _vocabulary()[0])
+        content = _read_pickle(archive.read(pickles[0]), {})
         big = f"{root}byteorder" in entries and archive.read(f"{root}byteorder") == b"big"
     return content, storages, ">" if big else "<"
 
@@ -162,9 +169,9 @@ def _read_legacy(path: Path) -> tuple[object, dict[str, _Storage], str]:
         # A pickle of another kind is refused before it is read.
         if _LEGACY_MAGIC not in data[:32]:
             raise PickleError("not a file of torch.save")
-        vocabulary, types = _vocabulary()
+        types: dict[str, str] = {}
         # The magic number, the version, what the system was, the content, the storages' order.
-        _, _, system, content, keys = [read_pickle(data, vocabulary) for _ in range(5)]
+        _, _, system, content, keys = [_read_pickle(data, types) for _ in range(5)]
         little = not isinstance(system, dict) or system.get("little_endian") is not False
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise ValueError("no list of storages")
@@ -260,31 +267,38 @@ def _stored(
 # ---------------------------------------------------------------- stand-ins
 
 
-def _vocabulary() -> tuple[Vocabulary, dict[str, str]]:
-    """Returns what one file may say, and the types of the storages that it has named so far."""
-    types: dict[str, str] = {}
+def _read_pickle(data: bytes | mmap.mmap, types: dict[str, str]) -> Any:
+    """Returns a pickle's content; adds the types of the storages that it names to `types`."""
 
-    def load_persistent(name: object) -> _StorageName:
-        kind, storage, key, _, num_items, *view = name
-        if kind != "storage" or not isinstance(storage, Known) or storage.name not in _TYPES:
+    def load_storage(name: object) -> _StorageName:
+        # Five parts, and None of a storage that is no view of another.
+        if not isinstance(name, tuple) or len(name) not in (5, 6) or name[0] != "storage":
+            raise TypeError("an object outside of the pickle that is no storage")
+        _, storage, key, _, num_items, *view = name
+        if not isinstance(storage, StandIn) or storage.name not in _TYPES:
             raise TypeError("an object outside of the pickle that is no storage")
         if not isinstance(key, str) or not _are_counts((num_items,)) or any(view):
             raise TypeError("a storage that is part of another, or without a name")
         types[key] = storage.name
         return _StorageName(key, storage.name)
 
-    return Vocabulary("checkpoint", _NAMES, _set_state, DICTIONARIES, load_persistent), types
+    return read_pickle(
+        data, "checkpoint", _NAMES, more_opcodes=DICTIONARIES, persistent_load=load_storage
+    )
 
 
-def _rebuild_tensor(machine: Machine, arguments: tuple) -> _Tensor:
-    storage, offset, shape, strides, *more = arguments
+def _rebuild_tensor(
+    storage: object, offset: object, shape: object, strides: object, *more: object
+) -> _Tensor:
     if not isinstance(storage, _StorageName) or not isinstance(shape, tuple | list):
         raise TypeError("a tensor without its storage or shape")
-    if not _are_counts((offset, *shape, *strides)) or len(shape) != len(strides):
-        raise TypeError("a tensor whose shape, offset or strides are no counts")
     # NumPy has no arrays of more dimensions.
     if len(shape) > 32:
         raise ValueError(f"a tensor of {len(shape)} dimensions")
+    if not isinstance(strides, tuple | list) or len(shape) != len(strides):
+        raise TypeError("a tensor without as many strides as dimensions")
+    if not _are_counts((offset, *shape, *strides)):
+        raise TypeError("a tensor whose shape, offset or strides are no counts")
     # Whether it needs a gradient, its hooks, and in some {"neg": True} or {"conj": True}.
     if len(more) > 2 and more[2]:
         raise PickleError("a tensor whose sign is kept apart from its storage")
@@ -295,29 +309,19 @@ def _are_counts(values: tuple) -> bool:
     return all(type(value) is int and 0 <= value < 2**48 for value in values)
 
 
-def _rebuild_parameter(machine: Machine, arguments: tuple) -> _Tensor:
-    if not isinstance(arguments[0], _Tensor):
+def _rebuild_parameter(tensor: object, *arguments: object) -> _Tensor:
+    if not isinstance(tensor, _Tensor):
         raise TypeError("a parameter without its tensor")
-    return arguments[0]
+    return tensor
 
 
-def _make_dictionary(machine: Machine, arguments: tuple) -> dict:
+def _make_dictionary(*arguments: object) -> _Dictionary:
     """Also that of PyTorch before 0.4, which is given its items in a list."""
     items = arguments[0] if arguments and isinstance(arguments[0], list) else []
-    made = {key: value for key, value in items if isinstance(key, str)}
+    made = _Dictionary((key, value) for key, value in items if isinstance(key, str))
     # Used up, so that a file can't have the same list copied often.
     items.clear()
     return made
-
-
-def _set_state(target: object, state: object) -> None:
-    # Of a state dict: the modules' versions. Of a parameter: hooks. Of the rest: what we ignore.
-    if not isinstance(target, dict | _Tensor | _Ignored):
-        raise TypeError(f"{type(target).__name__} has no state")
-
-
-def _ignore(machine: Machine, arguments: tuple) -> _Ignored:
-    return _Ignored()
 
 
 _NAMES = {
@@ -327,7 +331,6 @@ _NAMES = {
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "collections.OrderedDict": _make_dictionary,
     "collections.defaultdict": _make_dictionary,
-    "_codecs.encode": to_bytes,
     # What stands beside the tensors in checkpoints of training scripts.
     **dict.fromkeys(
         (
@@ -339,7 +342,7 @@ _NAMES = {
             "torch.Size",
             "torch.device",
         ),
-        _ignore,
+        _Ignored,
     ),
     **{f"torch.{kind}": None for _, kind in _TYPES.values()},
 }

@@ -5,14 +5,18 @@ pair i, and n booleans, true for a genuine pair. Images are Python 2 strings, by
 of shape [n] or [n, 1], by the tool and the Python that wrote them. Both lists may be arrays.
 """
 
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tfface import safe_pickle
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
-from tfface.data.pairs.pickle_reader import Array, PickleError, read_pickle
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 from tfface.file_kind import START_BYTES, other_kind
+from tfface.safe_pickle import PickleError
 
 DESCRIPTION = "an InsightFace .bin file"
 
@@ -54,13 +58,18 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
             "each label, and at least one label"
         )
     position: dict[bytes, int] = {}
+    # One object may stand in many slots: it is looked at once.
+    position_of_object: dict[int, int] = {}
     names, slots = [], []
     for slot, image in enumerate(images):
         encoded = _encoded(path, slot, image)
-        if encoded not in position:
-            position[encoded] = len(position)
-            names.append(f"{path}: {_slot_name(slot)}")
-        slots.append(position[encoded])
+        if id(encoded) not in position_of_object:
+            content = bytes(encoded)
+            if content not in position:
+                position[content] = len(position)
+                names.append(f"{path}: {_slot_name(slot)}")
+            position_of_object[id(encoded)] = position[content]
+        slots.append(position_of_object[id(encoded)])
     return PairSet(
         name=name,
         images=list(position),
@@ -76,8 +85,9 @@ def _slot_name(slot: int) -> str:
     return f"image {slot} (pair {slot // 2})"
 
 
-def _encoded(path: Path, slot: int, image: object) -> bytes:
-    if isinstance(image, bytes):
+def _encoded(path: Path, slot: int, image: object) -> bytes | bytearray:
+    """Returns an object that `images` holds, so that it is alive as long as these."""
+    if isinstance(image, bytes | bytearray):
         return image
     if isinstance(image, Array) and image.type == "u1" and image.is_flat:
         return image.data
@@ -95,3 +105,116 @@ def _labels(path: Path, labels: object) -> np.ndarray:
     ):
         raise InputError(f"{path}: the labels are not a list of booleans")
     return np.array(labels, bool)
+
+
+# ---------------------------------------------------------------- the pickle's NumPy arrays
+
+
+# Of each type of array, which is called as NumPy does; of objects those are counted.
+_ITEM_BYTES = {
+    **{"u1": 1, "b1": 1, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u2": 2, "u4": 4, "u8": 8},
+    "O": 1,
+}
+
+
+@dataclass
+class Array:
+    """A NumPy array as it lies in the file: C order.
+
+    Attributes:
+        shape: of the array.
+        type: "u1" (uint8), "b1" (bool), another of `_ITEM_BYTES` (whole numbers), or "O" (objects).
+        data: the items, as bytes; of objects the list of them.
+        order: of the bytes of an item, "<" or ">".
+    """
+
+    shape: tuple[int, ...] = ()
+    type: str = ""
+    data: bytes | bytearray | list = b""
+    order: str = "<"
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it's a row or a column of items, not a picture of them."""
+        return len(self.data) // _ITEM_BYTES[self.type] in self.shape
+
+    def items(self) -> list:
+        """Returns all items in a row: of numbers ints."""
+        if isinstance(self.data, list):
+            return self.data
+        return np.frombuffer(self.data, f"{self.order}{self.type}").astype(np.int64).tolist()
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, _, data = state
+        filled = _array(data, kind, shape)
+        # In place: the memo may refer to it.
+        self.shape, self.type, self.data = filled.shape, filled.type, filled.data
+        self.order = filled.order
+
+
+@dataclass
+class _Type:
+    """A NumPy dtype: a key of `_ITEM_BYTES`, and the order of its bytes."""
+
+    code: str
+    order: str = "<"
+
+    def __setstate__(self, state: tuple) -> None:
+        # Its version and byte order, and what structures have.
+        self.order = ">" if state[1] in (">", b">") else "<"
+
+
+def read_pickle(data: bytes) -> Any:
+    """Returns the content of a pickle of plain data: `safe_pickle.read_pickle`, and `Array`s.
+
+    Raises PickleError: it is cut short or damaged, or holds anything else than plain data.
+    """
+    return safe_pickle.read_pickle(data, "verification set", _NAMES)
+
+
+def _array(data: object, kind: object, shape: object) -> Array:
+    if not isinstance(kind, _Type):
+        raise TypeError("an array without its type")
+    if not isinstance(data, list if kind.code == "O" else bytes | bytearray):
+        raise TypeError("an array without its bytes")
+    # NumPy has no arrays of more dimensions.
+    if not isinstance(shape, tuple) or len(shape) > 32:
+        raise TypeError("an array without a proper shape")
+    if not all(isinstance(n, int) and 0 <= n < 2**48 for n in shape):
+        raise TypeError("an array whose shape is no counts")
+    if prod(shape) * _ITEM_BYTES[kind.code] != len(data):
+        raise ValueError(f"an array of {shape} with {len(data)} bytes")
+    return Array(shape, kind.code, data, kind.order)
+
+
+def _make_type(code: object, *arguments: object) -> _Type:
+    code = code.decode("ascii") if isinstance(code, bytes) else code
+    if not isinstance(code, str):
+        raise TypeError("a type without a name")
+    order = ">" if code.startswith(">") else "<"
+    plain = {"O8": "O", "O4": "O"}.get(code, code.lstrip("|<>="))
+    if plain not in _ITEM_BYTES:
+        raise PickleError(
+            f"refused: the pickle holds an array of type {shown(code)}; expected u1 (uint8), "
+            "b1 (bool), or whole numbers"
+        )
+    return _Type(plain, order)
+
+
+def _scalar(kind: object, data: object) -> bool | int:
+    array = _array(data, kind, (1,))
+    value = array.items()[0]
+    return bool(value) if array.type == "b1" else value
+
+
+def _from_buffer(data: object, kind: object, shape: object, order: object) -> Array:
+    return _array(data, kind, shape)
+
+
+_NAMES = {
+    "numpy.ndarray": None,
+    "numpy.dtype": _make_type,
+    "numpy.core.multiarray._reconstruct": lambda *arguments: Array(),
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy.core.numeric._frombuffer": _from_buffer,
+}

@@ -1,6 +1,7 @@
-"""The pickle reader reads data and runs nothing."""
+"""Pickles of untrusted files: data is read, code is not run, time and memory are bounded."""
 
 import contextlib
+import mmap
 import os
 import pickle
 import struct
@@ -14,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property_tests import examples
-from tfface import plain_pickle
-from tfface.data.pairs import pickle_reader
-from tfface.data.pairs.pickle_reader import Array, PickleError, read_pickle
+from tfface import safe_pickle
+from tfface.data.pairs.insightface_bin import Array, read_pickle
+from tfface.safe_pickle import DICTIONARIES, PickleError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 plain_data = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.binary() | st.text(),
@@ -80,22 +83,22 @@ def test_code_is_refused(attack, name, protocol, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name == "getattr":
         attack = Calls(getattr, "text", "upper")
-    with pytest.raises(PickleError, match=rf"refused: .*({name}|instruction)"):
+    with pytest.raises(PickleError, match=rf"refused: .*({name}|opcode)"):
         read_pickle(pickle.dumps(([b"x"], attack), protocol=protocol))
     assert not list(tmp_path.iterdir())
 
 
-def test_other_instructions_and_types_are_refused():
-    with pytest.raises(PickleError, match="instruction EMPTY_DICT"):
+def test_other_opcodes_and_types_are_refused():
+    with pytest.raises(PickleError, match="opcode EMPTY_DICT"):
         read_pickle(pickle.dumps({"a": 1}))
     with pytest.raises(PickleError, match="an array of type f4; expected u1"):
         read_pickle(pickle.dumps(np.ones(3, np.float32)))
     with pytest.raises(PickleError, match=r"the pickle calls posix\.system"):
         read_pickle(pickle.dumps(np.array([os.system], object)))
     # numpy.ndarray may be named, but not called.
-    with pytest.raises(PickleError, match="isn't a function it may name"):
+    with pytest.raises(PickleError, match=r"calls numpy\.ndarray, which is not a function"):
         read_pickle(b"\x80\x02cnumpy\nndarray\nK\x01\x85R.")
-    with pytest.raises(PickleError, match="isn't a function it may name"):
+    with pytest.raises(PickleError, match=r"not a whole pickle .*not callable"):
         read_pickle(b"\x80\x02U\x01aK\x01\x85R.")
 
 
@@ -150,9 +153,6 @@ def lengthy(opcode, layout, length):
     return b"\x80\x05" + opcode + struct.pack(layout, length) + b"x."
 
 
-# Of the reader, and of the package.
-FOLDERS = [str(Path(pickle_reader.__file__).parents[n]) for n in (0, 3)]
-
 # Short files that claim to hold, or to make, very much.
 GREEDY = {
     "bytes": lengthy(b"B", "<I", 2**32 - 1),
@@ -162,9 +162,6 @@ GREEDY = {
     "string": lengthy(b"T", "<i", 2**31 - 1),
     "frame": lengthy(b"\x95", "<Q", 2**60),
     "memo": b"\x80\x02K\x01r\xff\xff\xff\xff.",
-    # An array that claims more items than the file has bytes.
-    "array": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R"
-    b"(K\x01J\xff\xff\xff\x7f\x85cnumpy\ndtype\nU\x02u1K\0K\x01\x87R\x89U\x01xtb.",
     # One text of 1 MiB turned to bytes 20,000 times.
     "again": b"\x80\x02X" + struct.pack("<I", 2**20) + b"x" * 2**20 + b"q\x000]("
     b"c_codecs\nencode\nq\x010" + b"h\x01h\0U\x06latin1\x86R" * 20_000 + b"e.",
@@ -174,14 +171,14 @@ GREEDY = {
 def test_a_short_file_cannot_ask_for_much_memory(tmp_path):
     for name, data in GREEDY.items():
         (tmp_path / name).write_bytes(data)
-    # The two modules by themselves, in a process that can't have more than 256 MiB.
+    # In a process that can't have more than 256 MiB.
     code = (
         "import resource, sys\n"
-        "import pickle_reader\n"
+        "from tfface.safe_pickle import PickleError, read_pickle\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))\n"
         "for path in sys.argv[1:]:\n"
-        "    try: pickle_reader.read_pickle(open(path, 'rb').read())\n"
-        "    except pickle_reader.PickleError as error: print(error)\n"
+        "    try: read_pickle(open(path, 'rb').read(), 'test', {})\n"
+        "    except PickleError as error: print(error)\n"
         "    else: print('read')\n"
     )
     output = subprocess.run(
@@ -189,33 +186,124 @@ def test_a_short_file_cannot_ask_for_much_memory(tmp_path):
         check=True,
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": os.pathsep.join(FOLDERS)},
+        cwd=ROOT,
     ).stdout.splitlines()
     said = dict(zip(GREEDY, output, strict=True))
-    for name in ("bytes", "bytes8", "bytearray", "unicode", "string"):
+    for name in ("bytes", "bytes8", "bytearray", "unicode", "string", "frame"):
         assert "cut short or damaged" in said[name]
-    assert "an array of (2147483647,) with 1 bytes" in said["array"]
-    assert said["memo"] == said["again"] == "read"
+    assert "a memo index beyond the number of opcodes" in said["memo"]
+    assert said["again"] == "read"
+
+
+def test_an_array_that_claims_more_items_than_the_file_has():
+    data = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R"
+        b"(K\x01J\xff\xff\xff\x7f\x85cnumpy\ndtype\nU\x02u1K\0K\x01\x87R\x89U\x01xtb."
+    )
+    with pytest.raises(PickleError, match=r"an array of \(2147483647,\) with 1 bytes"):
+        read_pickle(data)
 
 
 @pytest.mark.parametrize("opcode", [b"\x94", b"]", b"(", b"\x85", b"U\x00", b"I7\n"])
 def test_a_file_cannot_make_objects_without_end(opcode, monkeypatch):
     """Each takes some 100 bytes of memory for one byte of the file, or a few."""
-    # Which any file may make; the true limit takes seconds to reach.
-    monkeypatch.setattr(plain_pickle, "_ALWAYS_MADE", 20_000)
+    monkeypatch.setattr(safe_pickle, "_MIN_OBJECT_LIMIT", 1000)
+    monkeypatch.setattr(safe_pickle, "_BYTES_PER_OBJECT", 4)
+    # 500 are fewer than the limit; 2000 are more than 1000 and one for four bytes of each opcode.
+    with contextlib.suppress(PickleError):
+        read_pickle(b"\x80\x04]" + opcode * 500 + b".")
     with pytest.raises(PickleError, match=r"refused: the pickle's [\d,]+ bytes make more objects"):
-        read_pickle(b"\x80\x04]" + opcode * 30_000 + b".")
+        read_pickle(b"\x80\x04]" + opcode * 10_000 + b".")
 
 
-def test_a_file_cannot_hold_instructions_without_end(monkeypatch):
-    monkeypatch.setattr(plain_pickle, "_MOST_INSTRUCTIONS", 1000)
+def test_a_file_cannot_hold_opcodes_without_end(monkeypatch):
+    monkeypatch.setattr(safe_pickle, "_MAX_OPCODES", 1000)
     assert read_pickle(b"\x80\x02" + b"N0" * 490 + b"N.") is None
     with pytest.raises(PickleError, match=r"refused: the pickle's 1,504 bytes make more objects"):
         read_pickle(b"\x80\x02" + b"N0" * 750 + b"N.")
 
 
-def test_numbers_of_places_cannot_be_mixed_up():
-    """A dictionary takes time with the square of how many of these it holds."""
-    puts = b"".join(b"p%d\n" % (number * (2**61 - 1)) for number in range(1, 3))
-    with pytest.raises(PickleError, match="a place beyond those that there are"):
-        read_pickle(b"\x80\x02N" + puts + b".")
+def test_memo_indexes_are_bounded():
+    """Python makes room for all indexes up to the largest."""
+    puts = b"".join(b"p%d\n" % number for number in (0, 2))
+    assert read_pickle(b"\x80\x02N" + puts + b"g2\n\x86.") == (None, None)
+    for index in (b"p9\n", b"r\xff\xff\xff\x7f", b"p-1\n"):
+        with pytest.raises(PickleError, match="a memo index beyond the number of opcodes"):
+            read_pickle(b"\x80\x02N" + index + b".")
+
+
+def read_any(data, names=None):
+    return safe_pickle.read_pickle(data, "test", names or {}, more_opcodes=DICTIONARIES)
+
+
+SHARED = b"K\x01" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [SHARED, b"K\x01" + b"\x85" * 100_000, b"K\x01\x85q\x00(NNub", b"K\x01\x85N)\x86b"],
+    ids=["shared", "deep", "filled", "built"],
+)
+def test_tuples_are_no_keys(key):
+    """Python hashes all that is in them, however deep and often."""
+    for data in (b"}" + key + b"Ns.", b"}(" + key + b"Nu.", b"(" + key + b"Nd."):
+        with pytest.raises(PickleError, match=r"as a key|not a whole pickle"):
+            read_any(b"\x80\x02" + data)
+
+
+def test_a_tuple_in_the_memo_is_no_key_either():
+    with pytest.raises(PickleError, match="as a key"):
+        read_any(b"\x80\x02N\x85q\x000}h\x00Ns.")
+
+
+def test_wide_integers_are_no_keys():
+    """Any number of them can have one hash."""
+    assert read_any(b"\x80\x02}\x8a\x08" + b"\xff" * 7 + b"\x7fNs.") == {2**63 - 1: None}
+    for number in (b"\x8a\x09" + b"\xff" * 8 + b"\x7f", b"L9223372036854775808L\n"):
+        with pytest.raises(PickleError, match="a number of more than 64 bits, as a key"):
+            read_any(b"\x80\x02}" + number + b"Ns.")
+
+
+def test_a_tuple_cannot_be_passed_to_functions_often():
+    called = []
+    names = {"a.b": lambda *arguments: called.append(len(arguments))}
+    read_any(b"\x80\x02ca\nb\n(" + b"N" * 100 + b"tR.", names)
+    with pytest.raises(PickleError, match="a function of 101 arguments"):
+        read_any(b"\x80\x02ca\nb\n(" + b"N" * 101 + b"tR.", names)
+    assert called == [100]
+
+
+class Kept:
+    made = 0
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+@pytest.mark.parametrize("state", [b"}U\x04madeK\x01s", b"N}U\x04madeK\x01s\x86", b"N"])
+def test_functions_and_classes_keep_their_own_state(state):
+    """BUILD, which would write into what a name stands for."""
+
+    def function():
+        return 1
+
+    names = {"a.function": function, "a.Kept": Kept, "a.nothing": None}
+    for name in (b"a\nfunction\n", b"a\nKept\n", b"_codecs\nencode\n", b"a\nnothing\n"):
+        with pytest.raises(PickleError, match="not a whole pickle"):
+            read_any(b"\x80\x02c" + name + state + b"b.", names)
+    assert vars(function) == {}
+    assert Kept.made == 0
+    made = read_any(b"\x80\x02ca\nKept\n)\x81" + state + b"b.", {"a.Kept": Kept})
+    assert "state" in vars(made)
+
+
+def test_several_pickles_of_a_memory_map(tmp_path):
+    (tmp_path / "a").write_bytes(
+        b"".join(pickle.dumps(n, p) for n, p in ((1, 2), ("b", 4), ([], 5)))
+    )
+    with (
+        (tmp_path / "a").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data,
+    ):
+        assert [safe_pickle.read_pickle(data, "test", {}) for _ in range(3)] == [1, "b", []]
+        assert data.tell() == len(data)
