@@ -35,18 +35,18 @@ def main(arguments: list[str] | None = None) -> None:
         if options.classes is not None:
             raise InputError("--classes belongs to a model, and MODEL is a list of predictions")
         source = open_source(options.data).source
-        labels, is_right = source.labels, read_predictions(Path(options.model), source)
+        labels, is_correct = source.labels, read_predictions(Path(options.model), source)
     else:
         classifier = model_options.load_classifier(options)
         source = open_source(options.data).source
         labels = match_classes(source, classifier.classes)
-        is_right = answer(classifier, source, labels).is_right
+        is_correct = answer(classifier, source, labels).is_correct
         for line in model_options.classification_warnings(options, source):
             warn(line)
-    found = score(labels, is_right)
+    found = score(labels, is_correct)
     say(
-        f"top-1: {found.accuracy:.4f} ({is_right.sum():,} of {len(is_right):,} images); balanced "
-        f"accuracy {found.balanced:.4f}, largest class {found.majority_share:.4f}"
+        f"top-1: {found.accuracy:.4f} ({is_correct.sum():,} of {len(is_correct):,} images); "
+        f"balanced accuracy {found.balanced:.4f}, largest class {found.majority_share:.4f}"
     )
 
 

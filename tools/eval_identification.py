@@ -78,14 +78,14 @@ def _open_sets(options: argparse.Namespace):
 
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.labeled_faces import hold_out, named_faces, right_labels, split_faces
-    from tfface.metrics.identification import NOBODY
+    from tfface.metrics.identification import UNKNOWN
 
     gallery = named_faces(open_source(options.gallery).source)
     if options.query is None:
         return split_faces(gallery, options.split, options.seed, options.unknown)
     queries = named_faces(open_source(options.query).source)
     if options.unknown:
-        with_queries = np.setdiff1d(right_labels(gallery, queries, NOBODY), [NOBODY])
+        with_queries = np.setdiff1d(right_labels(gallery, queries, UNKNOWN), [UNKNOWN])
         stay = hold_out(gallery, options.unknown, options.seed, with_queries)
         gallery = gallery.take(np.flatnonzero(stay))
     return gallery, queries

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         results[template_set.name] = verify_templates(
             embedder, template_set, use_scores=options.scores
         )
-    figures = {name: result.to_json() for name, result in results.items()}
+    figures = {name: result.to_dict() for name, result in results.items()}
     say(verification_table.as_text(figures))
     outputs.write(
         options,

@@ -5,7 +5,7 @@ import pytest
 
 from tfface.errors import InputError
 from tfface.evaluation.face_index import KINDS, METRICS, FaceIndex
-from tfface.metrics.identification import NOBODY, found_share
+from tfface.metrics.identification import UNKNOWN, recall_at_k
 
 
 def unit(seed: int, count: int, size: int = 16) -> np.ndarray:
@@ -28,9 +28,9 @@ def test_the_nearest_are_found_with_their_cosines(index):
     )
     assert (np.diff(similarity, axis=1) <= 0).all()
     exact = -np.sort(-cosines, axis=1)[:, :10]
-    share = found_share(similarity, exact, 10)
+    share = recall_at_k(similarity, exact, 10)
     assert share == 1 if index.kind == "flat" else share > 0.7
-    assert found_share(*[index.search(gallery[:50], 1)[0]] * 2, 1) == 1
+    assert recall_at_k(*[index.search(gallery[:50], 1)[0]] * 2, 1) == 1
 
 
 def test_a_file_holds_all(index, tmp_path):
@@ -52,9 +52,9 @@ def test_places_without_a_candidate():
     index = FaceIndex.of(unit(0, 3000), "ivf")
     index.effort = 8
     similarity, numbers = index.search(unit(1, 2), 3000)
-    assert (numbers[:, -1] == NOBODY).all()
+    assert (numbers[:, -1] == UNKNOWN).all()
     assert (similarity[:, -1] == -np.inf).all()
-    assert (similarity[numbers != NOBODY] >= -1).all()
+    assert (similarity[numbers != UNKNOWN] >= -1).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,6 +101,6 @@ def test_more_effort_finds_more(kind):
     shares = []
     for effort in (1, 10**6):
         index.effort = effort
-        shares.append(found_share(index.search(queries, 10)[0], exact, 10))
+        shares.append(recall_at_k(index.search(queries, 10)[0], exact, 10))
     assert shares[0] < shares[1] > 0.99
     assert kind == "hnsw" or index.effort == index.most_effort < 3000

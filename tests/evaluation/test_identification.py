@@ -13,7 +13,7 @@ from tfface.evaluation.embedders.embedder import PixelEmbedder
 from tfface.evaluation.identification import check_sets, embed_faces, identify
 from tfface.evaluation.identification_plots import draw_identification
 from tfface.evaluation.labeled_faces import split_faces
-from tfface.metrics.identification import NOBODY
+from tfface.metrics.identification import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_figures_are_those_of_all_comparisons(sets, found):
             assert found.top_similarity[query] == pytest.approx(others.max(), abs=1e-6)
     assert 0.5 < result.cmc[0] < 1
     assert result.cmc[-1] == 1
-    assert (found.right == NOBODY).tolist() == (~result.is_mated).tolist()
+    assert (found.right == UNKNOWN).tolist() == (~result.is_mated).tolist()
 
 
 def test_l2_tells_the_same(sets, found):

@@ -17,7 +17,7 @@ from tfface.evaluation.labeled_faces import (
     same_images,
     split_faces,
 )
-from tfface.metrics.identification import NOBODY
+from tfface.metrics.identification import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,12 @@ def test_split_with_strangers(people):
     gallery, queries = split_faces(people, 1, seed=0, unknown=0.5)
     known = set(gallery.labels.tolist())
     assert len(known) == 6
-    right = right_labels(gallery, queries, NOBODY)
-    strangers = queries.labels[right == NOBODY]
+    right = right_labels(gallery, queries, UNKNOWN)
+    strangers = queries.labels[right == UNKNOWN]
     assert set(strangers.tolist()) == set(range(12)) - known
     # All their images are queries.
     assert len(strangers) == sum(np.bincount(people.labels)[list(set(strangers.tolist()))])
-    np.testing.assert_array_equal(right[right != NOBODY], queries.labels[right != NOBODY])
+    np.testing.assert_array_equal(right[right != UNKNOWN], queries.labels[right != UNKNOWN])
 
 
 def test_hold_out_draws_among_some(people):
@@ -70,16 +70,16 @@ def test_hold_out_draws_among_some(people):
 
 def test_people_are_matched_by_name_whatever_their_labels(tmp_path, people):
     other = read_people(write_people(tmp_path, {3: range(7, 9), 99: range(2), 1: range(2)}))
-    right = right_labels(people, other, NOBODY)
-    assert [people.names[label] for label in right if label != NOBODY] == ["person01"] * 2 + [
+    right = right_labels(people, other, UNKNOWN)
+    assert [people.names[label] for label in right if label != UNKNOWN] == ["person01"] * 2 + [
         "person03"
     ] * 2
-    assert np.count_nonzero(right == NOBODY) == 2
+    assert np.count_nonzero(right == UNKNOWN) == 2
     # Person 1's images are those of the gallery.
     assert same_images(people, other) == 2
     # Somebody whose images were all taken away is a stranger.
     less = people.take(np.flatnonzero(people.labels != 3))
-    assert np.count_nonzero(right_labels(less, other, NOBODY) == NOBODY) == 4
+    assert np.count_nonzero(right_labels(less, other, UNKNOWN) == UNKNOWN) == 4
 
 
 def test_people_of_one_name_in_two_sources_are_two(tmp_path):

@@ -71,7 +71,7 @@ def test_identities_and_groups_are_used():
     assert list(result.groups) == ["a", "b"]
     assert verify(Recorder(), plain).interval_by == "pair"
     people[0] = 7
-    with pytest.raises(InputError, match="blocks: pair 0 is said to be genuine, but its images"):
+    with pytest.raises(InputError, match="blocks: pair 0 is labeled as genuine, but its images"):
         verify(Recorder(), told)
 
 
@@ -98,7 +98,7 @@ def test_a_bad_image_is_named():
 def test_an_image_without_direction_is_named():
     grey = pair_set()
     grey.images[6] = tf.io.encode_png(np.full((24, 24, 3), 128, np.uint8)).numpy()
-    with pytest.raises(InputError, match="blocks: the embedding of person 3 picture 0 is all 0"):
+    with pytest.raises(InputError, match="blocks: the embedding of person 3 picture 0 has norm 0"):
         verify(Recorder(), grey)
 
 

@@ -48,7 +48,7 @@ def test_pictures(evaluated):
 
 def write(evaluated, path, names=("one", "two"), warnings=()):
     results, pictures = evaluated
-    figures = {name: results[name].to_json() for name in names}
+    figures = {name: results[name].to_dict() for name in names}
     write_verification_report(
         path,
         "a <model>",

@@ -1,4 +1,4 @@
-"""Accuracy against the reference protocol, with the folds of scikit-learn."""
+"""Accuracy against the reference protocol with scikit-learn's folds."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from sklearn.model_selection import KFold
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.metrics.k_fold import fold_accuracy, judge, k_fold_accuracy, k_fold_thresholds
+from tfface.metrics.k_fold import fold_accuracy, k_fold_accuracy, k_fold_thresholds, predict
 
 
 @st.composite
 def pair_sets(draw):
-    """Distances on the grid of thresholds itself, where `<` and `<=` part, labels and folds."""
+    """Distances on the grid of thresholds, where `<` and `<=` differ, labels and folds."""
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     num_pairs = draw(st.integers(20, 60))
     is_genuine = rng.random(num_pairs) < 0.5
@@ -25,7 +25,7 @@ def pair_sets(draw):
 
 
 def expected_folds(distance, is_genuine, num_folds):
-    """The protocol as InsightFace's `verification.py` writes it: (threshold, answers) of each."""
+    """As InsightFace's `verification.py`: yields (threshold, labels, predictions)."""
     thresholds = np.arange(0, 4, 0.01)
     for training, test in KFold(num_folds).split(distance):
         accuracy = [np.mean((distance[training] < t) == is_genuine[training]) for t in thresholds]
@@ -37,24 +37,24 @@ def expected_folds(distance, is_genuine, num_folds):
 @given(pair_sets())
 def test_accuracy_is_the_reference_protocol(drawn):
     distance, is_genuine, num_folds = drawn
-    expected, labels, answers = zip(*expected_folds(*drawn), strict=True)
-    folds = [accuracy_score(*fold) for fold in zip(labels, answers, strict=True)]
+    expected, labels, predictions = zip(*expected_folds(*drawn), strict=True)
+    folds = [accuracy_score(*fold) for fold in zip(labels, predictions, strict=True)]
 
     thresholds = k_fold_thresholds(*drawn)
     np.testing.assert_array_equal(thresholds, expected)
-    judged = judge(distance, thresholds)
-    np.testing.assert_array_equal(judged, np.concatenate(answers))
+    predicted = predict(distance, thresholds)
+    np.testing.assert_array_equal(predicted, np.concatenate(predictions))
     accuracy, mean_threshold = k_fold_accuracy(*drawn)
     assert accuracy.folds == pytest.approx(folds, abs=1e-12)
     assert accuracy.mean == pytest.approx(np.mean(folds), abs=1e-12)
     assert accuracy.std == pytest.approx(np.std(folds), abs=1e-12)
     assert mean_threshold == pytest.approx(np.mean(expected), abs=1e-12)
-    assert fold_accuracy(judged == is_genuine, num_folds) == accuracy
+    assert fold_accuracy(predicted == is_genuine, num_folds) == accuracy
 
 
 @examples(40)
 @given(pair_sets(), st.data())
-def test_a_fold_has_no_say_in_its_own_threshold(drawn, data):
+def test_a_fold_does_not_affect_its_own_threshold(drawn, data):
     distance, is_genuine, num_folds = drawn
     number = data.draw(st.integers(0, num_folds - 1))
     _, fold = list(KFold(num_folds).split(distance))[number]
@@ -66,11 +66,11 @@ def test_a_fold_has_no_say_in_its_own_threshold(drawn, data):
 
 def test_bad_input():
     distance, is_genuine = np.arange(20) / 10, np.arange(20) < 10
-    with pytest.raises(InputError, match="the distance of pair 3 is nan, not a number"):
+    with pytest.raises(InputError, match="the distance of pair 3 is nan: expected a finite number"):
         k_fold_accuracy(np.where(np.arange(20) == 3, np.nan, distance), is_genuine)
     with pytest.raises(InputError, match="20 genuine and 0 impostor pairs"):
         k_fold_accuracy(distance, np.ones(20, bool))
-    with pytest.raises(InputError, match="expected one distance and one label for each pair"):
+    with pytest.raises(InputError, match="expected one distance and one label per pair"):
         k_fold_accuracy(distance, is_genuine[:-1])
     for num_folds in (0, 1, 21):
         with pytest.raises(InputError, match=rf"{num_folds} folds of 20 pairs: expected at least"):

@@ -1,4 +1,4 @@
-"""The ROC figures against scikit-learn's curve, with many ties among the similarities."""
+"""ROC, AUC, EER and TAR@FAR against scikit-learn, with many ties."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def pairs(draw):
 
 
 def where_errors_are_equal(far: np.ndarray, tar: np.ndarray) -> float:
-    """Returns where the straight lines between a curve's points meet FAR = 1 - TAR."""
+    """Returns the FAR where the piecewise linear curve meets FAR = 1 - TAR."""
     points = np.arange(len(far))
 
     def difference(place: float) -> float:
@@ -59,7 +59,7 @@ def test_auc_is_that_of_scikit_learn(drawn):
 
 
 @given(pairs())
-def test_eer_is_where_the_lines_between_the_points_meet_equal_errors(drawn):
+def test_eer_interpolates_linearly(drawn):
     similarity, is_genuine = drawn
     far, tar, _ = roc_curve(is_genuine, similarity, drop_intermediate=False)
     expected = where_errors_are_equal(far, tar)
@@ -67,12 +67,12 @@ def test_eer_is_where_the_lines_between_the_points_meet_equal_errors(drawn):
 
 
 @given(pairs(), st.sampled_from([1.0, 0.5, 1 / 3, 0.29, 0.1, 0.07, 0.01, 1e-6]))
-def test_tar_at_far_is_the_last_step_of_the_curve_within_the_far(drawn, asked):
-    """Of scikit-learn's points that with the highest FAR <= `asked`, and of these the highest TAR.
+def test_tar_at_far_is_the_last_step_within_the_far(drawn, asked):
+    """The point of scikit-learn's curve with the highest FAR <= `asked`, and then the highest TAR.
 
-    That is the order statistic: with n the highest number for which n / impostors <= `asked`, pairs
-    above the (n + 1)-th impostor from the top are accepted. `numpy.interp`, which draws lines
-    between the points, gives as much or more.
+    This is an order statistic: with n the largest number for which n / impostors <= `asked`, pairs
+    above the (n + 1)-th highest impostor are accepted. Linear interpolation (`numpy.interp`) is
+    never lower.
     """
     similarity, is_genuine = drawn
     far, tar, threshold = roc_curve(is_genuine, similarity, drop_intermediate=False)
@@ -87,12 +87,12 @@ def test_tar_at_far_is_the_last_step_of_the_curve_within_the_far(drawn, asked):
     allowed = max(n for n in range(len(impostor) + 1) if n / len(impostor) <= asked)
     assert point.sufficient == (allowed > 0)
     first_rejected = impostor[allowed] if allowed < len(impostor) else -np.inf
-    # Compared in the type that the similarities have.
+    # Compared in the type of the similarities.
     accepted = similarity >= point.threshold_cosine
     np.testing.assert_array_equal(accepted, similarity > first_rejected)
 
 
-def test_a_curve_of_many_points_is_summed_in_parts(monkeypatch):
+def test_auc_is_summed_in_parts(monkeypatch):
     rng = np.random.default_rng(0)
     similarity, is_genuine = rng.random(1000), rng.random(1000) < 0.3
     curve = roc(similarity, is_genuine)
@@ -111,7 +111,7 @@ def test_perfect_separation():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_far_0_threshold_lies_above_an_impostor_that_is_the_most_similar_pair(dtype):
+def test_threshold_at_far_0_is_above_the_most_similar_impostor(dtype):
     similarity = np.array([0.9, 0.8, 0.9], dtype)
     point = tar_at_far(roc(similarity, np.array([True, True, False])), 1e-3)
     assert point.tar == point.measured_far == 0
@@ -120,7 +120,7 @@ def test_far_0_threshold_lies_above_an_impostor_that_is_the_most_similar_pair(dt
 
 
 def test_pairs_of_one_kind():
-    """scikit-learn warns and gives NaN; a figure of a report must be one."""
+    """scikit-learn warns and returns NaN; we raise an error."""
     similarity, is_genuine = np.array([0.1, 0.2]), np.array([True, True])
     with pytest.warns(UndefinedMetricWarning, match="No negative samples"):
         assert np.isnan(roc_curve(is_genuine, similarity)[0]).all()
@@ -137,5 +137,5 @@ def test_bad_input():
         roc(np.array([0.1, 0.2, 0.3]), np.array([True, False]))
     curve = roc(np.array([0.1, 0.2]), np.array([True, False]))
     for far in (0, 1.5, -0.1):
-        with pytest.raises(InputError, match=r"expected one in \(0, 1\]"):
+        with pytest.raises(InputError, match=r"expected a number in \(0, 1\]"):
             tar_at_far(curve, far)

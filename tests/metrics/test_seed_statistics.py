@@ -1,4 +1,4 @@
-"""Spread over seeds, and differences taken seed by seed, against SciPy's."""
+"""Statistics over seeds and paired differences against SciPy."""
 
 import numpy as np
 import pytest
@@ -6,23 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tfface.metrics.seed_statistics import Difference, paired_difference, spread
+from tfface.metrics.seed_statistics import PairedDifference, paired_difference, seed_statistics
 
-FIGURES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+VALUES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
 
-# SciPy's, where figures are equal but for a rounding.
+# By SciPy, for values that differ by a rounding error.
 @pytest.mark.filterwarnings("ignore:Precision loss occurred")
-@given(FIGURES)
-def test_spread_is_that_of_a_sample(figures):
-    found = spread(figures)
-    assert found.mean == pytest.approx(stats.tmean(figures), abs=1e-12)
-    assert found.std == pytest.approx(stats.tstd(figures), abs=1e-12)
-    assert (found.lowest, found.highest) == (min(figures), max(figures))
+@given(VALUES)
+def test_statistics_are_those_of_a_sample(values):
+    found = seed_statistics(values)
+    assert found.mean == pytest.approx(stats.tmean(values), abs=1e-12)
+    assert found.std == pytest.approx(stats.tstd(values), abs=1e-12)
+    assert (found.lowest, found.highest) == (min(values), max(values))
 
 
-def test_one_figure_has_no_spread():
-    assert spread([0.25]).to_json() == {
+def test_a_single_value_has_no_deviation():
+    assert seed_statistics([0.25]).to_dict() == {
         "mean": 0.25,
         "std": None,
         "lowest": 0.25,
@@ -32,13 +32,13 @@ def test_one_figure_has_no_spread():
 
 @pytest.mark.filterwarnings("ignore:Precision loss occurred")
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8))
-def test_differences_seed_by_seed(pairs):
-    reference, figures = np.transpose(pairs)
-    found = paired_difference(dict(enumerate(figures)), dict(enumerate(reference)))
+def test_paired_differences(pairs):
+    reference, values = np.transpose(pairs)
+    found = paired_difference(dict(enumerate(values)), dict(enumerate(reference)))
     assert found.num_seeds == len(pairs)
-    assert found.standard_error == pytest.approx(stats.sem(figures - reference), abs=1e-12)
-    # A t-test of pairs has its interval about the same mean, by the same standard error.
-    test = stats.ttest_rel(figures, reference)
+    assert found.standard_error == pytest.approx(stats.sem(values - reference), abs=1e-12)
+    # The interval of the paired t-test has the same center and standard error.
+    test = stats.ttest_rel(values, reference)
     half = stats.t.ppf(0.975, test.df) * found.standard_error
     expected = test.confidence_interval(0.95)
     assert found.mean - half == pytest.approx(expected.low, abs=1e-12)
@@ -46,7 +46,7 @@ def test_differences_seed_by_seed(pairs):
 
 
 def test_only_shared_seeds_are_compared():
-    assert paired_difference({1: 0.5, 2: 0.75}, {2: 0.5, 3: 0.0}) == Difference(0.25, None, 1)
+    assert paired_difference({1: 0.5, 2: 0.75}, {2: 0.5, 3: 0.0}) == PairedDifference(0.25, None, 1)
     assert paired_difference({1: 0.5}, {2: 0.5}) is None
-    # What a seed does to both is no part of it.
-    assert paired_difference({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.5}) == Difference(0.25, 0.0, 2)
+    # An effect of the seed on both cancels.
+    assert paired_difference({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.5}) == PairedDifference(0.25, 0.0, 2)

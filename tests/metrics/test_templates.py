@@ -1,4 +1,4 @@
-"""Templates against the protocol as a literal loop, cosines against scikit-learn's."""
+"""Templates against a literal loop of the protocol, cosines against scikit-learn."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tfface.metrics.templates import TemplatePool, pair_similarities, template_v
 
 
 def slow_templates(embeddings, images, templates, media, scores):
-    """As the sources write it: for each template, for each of its media."""
+    """As in the reference: for each template, for each of its media."""
     pooled = []
     for template in sorted(set(templates)):
         of_media = []
@@ -29,7 +29,7 @@ def slow_templates(embeddings, images, templates, media, scores):
 
 @st.composite
 def entries(draw):
-    """Images in templates, some in several, with media that are numbered anew in each template."""
+    """Images in templates, some in several, with media numbers that are local to a template."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     num_images, num_templates = draw(st.integers(1, 20)), draw(st.integers(1, 6))
     num_entries = num_templates + draw(st.integers(0, 40))
@@ -42,7 +42,7 @@ def entries(draw):
 
 @examples(100)
 @given(entries(), st.integers(1, 20), st.sampled_from([1, 3, 512]))
-def test_pooling_is_the_reference_protocol(drawn, batch_size, images_at_a_time):
+def test_pooling_matches_the_reference_protocol(drawn, batch_size, images_at_a_time):
     embeddings, images, templates, media, scores = drawn
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(templates_module, "_IMAGES", images_at_a_time)
@@ -71,7 +71,7 @@ def test_similarities_are_cosines(seed, num_templates, num_pairs, cells, cells_p
     rng = np.random.default_rng(seed)
     templates = rng.normal(size=(num_templates, 6))
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
-    # As published, few templates come first; or any pair may be.
+    # In published sets few templates come first.
     first = rng.integers(0, num_templates // 4 + 1 if gallery else num_templates, num_pairs)
     second = rng.integers(0, num_templates, num_pairs)
     with pytest.MonkeyPatch.context() as patch:
@@ -85,7 +85,7 @@ def test_similarities_are_cosines(seed, num_templates, num_pairs, cells, cells_p
     np.testing.assert_allclose(similarity, expected, rtol=0, atol=1e-6)
 
 
-def test_more_templates_than_16_bits_number():
+def test_more_templates_than_16_bits():
     templates = np.zeros((70_000, 2), np.float32)
     templates[:, 0] = 1
     templates[69_999] = (0, 1)
@@ -95,7 +95,7 @@ def test_more_templates_than_16_bits_number():
     assert similarity.tolist() == [1, 0, 0]
 
 
-def test_figures():
+def test_metrics():
     rng = np.random.default_rng(0)
     people = rng.normal(size=(50, 8))
     templates = (np.repeat(people, 2, axis=0) + rng.normal(size=(100, 8))).astype(np.float32)
@@ -108,7 +108,7 @@ def test_figures():
     curve = roc(similarity, is_genuine)
     point = next(point for point in result.tar_at_far if point.far == 1e-2)
     assert point.tar == pytest.approx(tar_at_far(curve, 1e-2).tar, abs=0.02)
-    written = result.to_json()
+    written = result.to_dict()
     assert written["accuracy"] is written["threshold"] is None
     assert written["embedding_norm"] == 3.5
     assert written["num_pairs"] == 5000
@@ -118,16 +118,16 @@ def test_figures():
         )
 
 
-def test_embeddings_without_direction_are_named():
+def test_invalid_embeddings_are_named():
     images, templates, media = np.array([0, 1]), np.array([0, 0]), np.array([1, 2])
     pool = TemplatePool(images, templates, media)
     pool.add(np.ones((1, 3)))
-    with pytest.raises(InputError, match="the embedding of image 1 holds NaN or infinity"):
+    with pytest.raises(InputError, match="the embedding of image 1 contains NaN or infinity"):
         pool.add(np.full((1, 3), np.nan))
     pool = TemplatePool(images, templates, media, image_names=["a.jpg", "b.jpg"])
-    with pytest.raises(InputError, match=r"the embedding of b\.jpg holds NaN or infinity"):
+    with pytest.raises(InputError, match=r"the embedding of b\.jpg contains NaN or infinity"):
         pool.add(np.array([[1, 2], [np.inf, 1]]))
     pool = TemplatePool(images, templates, media, template_names=[77])
     pool.add(np.array([[1.0, 2], [-1, -2]]))
-    with pytest.raises(InputError, match="template 77 has no direction: its embeddings add up to"):
+    with pytest.raises(InputError, match="template 77 can't be normalized: its embeddings sum to"):
         pool.templates()

@@ -1,4 +1,4 @@
-"""The figures of a pair set: the reference protocol, the golden LFW figures, bad input."""
+"""Verification metrics: the reference protocol, known LFW results, bad input."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ from tfface.metrics.verification import FARS, d_prime, hardest_pairs, verificati
 
 
 def random_set(seed: int, num_pairs: int = 200, size: int = 8):
-    """Embeddings of two images of each of many people, and pairs of them of both kinds."""
+    """Embeddings of two images of each identity, and pairs of both kinds."""
     rng = np.random.default_rng(seed)
     people = rng.normal(size=(num_pairs, size))
     embeddings = np.repeat(people, 2, axis=0) + 0.7 * rng.normal(size=(2 * num_pairs, size))
@@ -29,7 +29,7 @@ def random_set(seed: int, num_pairs: int = 200, size: int = 8):
     return embeddings, first, second, is_genuine
 
 
-def test_golden_figures_of_lfw(test_data):
+def test_known_results_of_lfw(test_data):
     fixtures = test_data / "fixtures"
     golden = json.loads((fixtures / "golden_verification_lfw.json").read_text())
     arrays = np.load(fixtures / "golden_verification_lfw.npz")
@@ -54,8 +54,8 @@ def test_golden_figures_of_lfw(test_data):
 
 def test_result_as_json():
     result = verification(*random_set(0))
-    figures = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert list(figures) == [
+    metrics = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert list(metrics) == [
         "num_pairs",
         "num_genuine",
         "accuracy",
@@ -70,13 +70,13 @@ def test_result_as_json():
         "embedding_norm",
         "groups",
     ]
-    assert figures["num_pairs"] == 200
-    assert figures["num_genuine"] == 100
-    assert set(figures["accuracy"]) == {"mean", "std", "folds", "interval"}
-    assert len(figures["accuracy"]["folds"]) == 10
-    assert figures["threshold"]["cosine"] == 1 - figures["threshold"]["squared_l2"] / 2
-    assert [point["far"] for point in figures["tar_at_far"]] == list(FARS)
-    for point in figures["tar_at_far"]:
+    assert metrics["num_pairs"] == 200
+    assert metrics["num_genuine"] == 100
+    assert set(metrics["accuracy"]) == {"mean", "std", "folds", "interval"}
+    assert len(metrics["accuracy"]["folds"]) == 10
+    assert metrics["threshold"]["cosine"] == 1 - metrics["threshold"]["squared_l2"] / 2
+    assert [point["far"] for point in metrics["tar_at_far"]] == list(FARS)
+    for point in metrics["tar_at_far"]:
         assert set(point) == {
             *("far", "tar", "measured_far", "threshold_cosine", "sufficient", "interval")
         }
@@ -87,16 +87,16 @@ def test_result_as_json():
             assert low <= point["tar"] <= high
         else:
             assert point["interval"] is None
-    assert figures["interval_by"] == "pair"
-    assert figures["eer_interval"][0] <= figures["eer"] <= figures["eer_interval"][1]
-    assert figures["auc_interval"][0] <= figures["auc"] <= figures["auc_interval"][1]
-    low, high = figures["accuracy"]["interval"]
-    assert low <= figures["accuracy"]["mean"] <= high
-    assert figures["groups"] is None
+    assert metrics["interval_by"] == "pair"
+    assert metrics["eer_interval"][0] <= metrics["eer"] <= metrics["eer_interval"][1]
+    assert metrics["auc_interval"][0] <= metrics["auc"] <= metrics["auc_interval"][1]
+    low, high = metrics["accuracy"]["interval"]
+    assert low <= metrics["accuracy"]["mean"] <= high
+    assert metrics["groups"] is None
 
 
-def test_intervals_can_be_left_out():
-    plain = verification(*random_set(0), num_replicates=0).to_json()
+def test_without_intervals():
+    plain = verification(*random_set(0), num_replicates=0).to_dict()
     assert plain["interval_by"] is plain["eer_interval"] is plain["auc_interval"] is None
     assert plain["accuracy"]["interval"] is None
     assert all(point["interval"] is None for point in plain["tar_at_far"])
@@ -111,12 +111,14 @@ def test_identities():
     plain = verification(embeddings, first, second, is_genuine)
     assert by_identity.accuracy.folds == plain.accuracy.folds
     assert by_identity.auc_interval != plain.auc_interval
-    with pytest.raises(InputError, match="400 embeddings and 399 identities: expected one of each"):
+    with pytest.raises(
+        InputError, match="400 embeddings, but 399 identities: expected one per image"
+    ):
         verification(embeddings, first, second, is_genuine, identities=identities[1:])
     pair = int(np.argmax(is_genuine))
     identities[first[pair]] = -1
     with pytest.raises(
-        InputError, match=rf"pair {pair} is said to be genuine, but its images are of .* -1 and"
+        InputError, match=rf"pair {pair} is labeled as genuine, but its images have .* -1 and"
     ):
         verification(embeddings, first, second, is_genuine, identities=identities)
 
@@ -125,22 +127,22 @@ def test_identities():
 @given(st.integers(0, 1000))
 def test_pairs_can_be_swapped_and_shuffled_within_their_folds(seed):
     embeddings, first, second, is_genuine = random_set(seed, num_pairs=60)
-    # Some images alike, so that pairs are equally similar.
+    # Equal images, so that there are ties.
     embeddings = np.round(embeddings)
     embeddings[:, 0] += 0.5
-    plain = verification(embeddings, first, second, is_genuine, num_folds=4).to_json()
+    plain = verification(embeddings, first, second, is_genuine, num_folds=4).to_dict()
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(fold) for fold in np.split(np.arange(60), 4)])
     first, second, is_genuine = first[order], second[order], is_genuine[order]
     swapped = rng.random(60) < 0.5
     first, second = np.where(swapped, second, first), np.where(swapped, first, second)
-    changed = verification(embeddings, first, second, is_genuine, num_folds=4).to_json()
+    changed = verification(embeddings, first, second, is_genuine, num_folds=4).to_dict()
     assert changed.pop("d_prime") == pytest.approx(plain.pop("d_prime"), rel=1e-12)
     assert changed == plain
 
 
 def test_similarities_are_cosines():
-    """scikit-learn's, and the figures are of them."""
+    """As scikit-learn's, and the metrics are computed from them."""
     embeddings, first, second, is_genuine = random_set(6)
     result = verification(embeddings, first, second, is_genuine, num_replicates=0)
     expected = 1 - paired_cosine_distances(embeddings[first], embeddings[second])
@@ -171,7 +173,7 @@ def test_d_prime_of_normal_similarities_tells_their_auc():
 
 
 def test_d_prime_of_equal_similarities():
-    # Their mean is off by a rounding, which is no variance.
+    # Rounding of the mean must not look like a variance.
     similarity = np.array([0.1] * 10 + [0.7] * 3)
     assert d_prime(similarity, np.arange(13) < 3) is not None
     assert d_prime(similarity, np.arange(13) >= 10) is None
@@ -201,7 +203,7 @@ def test_length_of_an_embedding_and_order_within_a_pair_do_not_matter():
     # Powers of two, so that not even the rounding differs.
     lengths = 2.0 ** np.random.default_rng(0).integers(-8, 8, (len(embeddings), 1))
     changed = verification(embeddings * lengths, second, first, is_genuine)
-    assert changed.to_json() | {"embedding_norm": 0} == plain.to_json() | {"embedding_norm": 0}
+    assert changed.to_dict() | {"embedding_norm": 0} == plain.to_dict() | {"embedding_norm": 0}
     assert changed.embedding_norm == pytest.approx(
         np.mean(np.linalg.norm(embeddings * lengths, axis=1))
     )
@@ -220,14 +222,14 @@ def test_identical_images_are_accepted():
 def test_bad_embeddings_are_named():
     embeddings, first, second, is_genuine = random_set(3)
     embeddings[7] = np.nan
-    with pytest.raises(InputError, match="embedding of image 7 holds NaN or infinity"):
+    with pytest.raises(InputError, match="embedding of image 7 contains NaN or infinity"):
         verification(embeddings, first, second, is_genuine)
     embeddings[7], embeddings[4, 2] = 1, np.inf
     names = [f"{index}.jpg" for index in range(len(embeddings))]
-    with pytest.raises(InputError, match=r"embedding of 4\.jpg holds NaN or infinity"):
+    with pytest.raises(InputError, match=r"embedding of 4\.jpg contains NaN or infinity"):
         verification(embeddings, first, second, is_genuine, names=names)
     embeddings[4] = 0
-    with pytest.raises(InputError, match="embedding of image 4 is all 0"):
+    with pytest.raises(InputError, match="embedding of image 4 has norm 0"):
         verification(embeddings, first, second, is_genuine)
     with pytest.raises(InputError, match=r"expected \[num_images, embedding_size\]"):
         verification(embeddings[0], first, second, is_genuine)
@@ -237,7 +239,7 @@ def test_bad_pairs():
     embeddings, first, second, is_genuine = random_set(4)
     with pytest.raises(InputError, match="200 genuine and 0 impostor pairs"):
         verification(embeddings, first, second, np.ones_like(is_genuine))
-    with pytest.raises(InputError, match="expected as many of each"):
+    with pytest.raises(InputError, match=r"expected \[num_pairs\] for all"):
         verification(embeddings, first, second[:-1], is_genuine)
     with pytest.raises(InputError, match="9 pairs are too few for 10 folds"):
         verification(embeddings, first[:9], second[:9], is_genuine[:9])

@@ -6,7 +6,7 @@ import pytest
 
 from tfface.data.int_table import read_number_lines
 from tfface.metrics.templates import TemplatePool, pair_similarities
-from tfface.metrics.verification import figures_of_similarities, verification
+from tfface.metrics.verification import metrics_from_scores, verification
 from tfface.profiling import baseline_verification as plain
 from tfface.profiling.verification import (
     TemplateShape,
@@ -33,8 +33,8 @@ def test_plain_pair_set():
     accepted = result.similarity >= np.linspace(-1, 1, 101)[place]
     assert far[place] == np.mean(accepted[~result.is_genuine])
     assert tar[place] == np.mean(accepted[result.is_genuine])
-    is_right = (result.similarity >= result.threshold.cosine) == result.is_genuine
-    low, high = plain.intervals(result.similarity, result.is_genuine, is_right, 100)
+    is_correct = (result.similarity >= result.threshold.cosine) == result.is_genuine
+    low, high = plain.intervals(result.similarity, result.is_genuine, is_correct, 100)
     by_pair = verification(**(drawn | {"identities": None}))
     assert [low[2], high[2]] == pytest.approx(by_pair.auc_interval, abs=1e-3)
 
@@ -57,7 +57,7 @@ def test_plain_templates(tmp_path):
     np.testing.assert_allclose(pooled, plain.pool(embeddings, templates, media), atol=1e-6)
     similarity = pair_similarities(pooled, first, second)
     np.testing.assert_allclose(similarity, plain.similarities(pooled, first, second), atol=1e-6)
-    result = figures_of_similarities(similarity, labels == 1, embedding_norm=1)
+    result = metrics_from_scores(similarity, labels == 1, embedding_norm=1)
     tars, auc = plain.tars(similarity, labels == 1)
     assert tars == [point.tar for point in result.tar_at_far]
     assert auc == pytest.approx(result.auc, abs=1e-12)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfface.metrics.classification import classification, summarise
-from tfface.metrics.predictions import read_answers
+from tfface.metrics.classification import classification, summary_metrics
+from tfface.metrics.predictions import Predictions
 
 
 def answers(num_classes=3, num_images=60, seed=0):
@@ -11,7 +11,7 @@ def answers(num_classes=3, num_images=60, seed=0):
     labels = rng.integers(0, num_classes, num_images)
     scores = rng.random((num_images, num_classes))
     scores[np.arange(num_images), labels] += 0.6
-    return read_answers(scores / scores.sum(axis=1, keepdims=True), labels)
+    return Predictions.from_probabilities(scores / scores.sum(axis=1, keepdims=True), labels)
 
 
 def figures(num_classes=3, num_groups=0, *, with_people=False, one_class=False):
@@ -20,7 +20,7 @@ def figures(num_classes=3, num_groups=0, *, with_people=False, one_class=False):
     rows = np.arange(len(of_all))
     classes = [f"class <{number}>" for number in range(num_classes)]
     made = part(of_all, num_classes, rows, with_people)
-    made |= classification(of_all, classes).to_json()
+    made |= classification(of_all, classes).to_dict()
     made |= {"group_by": None, "groups": {}, "people": None, "most_wrong": []}
     if num_groups:
         made["group_by"] = "light"
@@ -44,7 +44,7 @@ def part(of_all, num_classes, rows, with_people=False):
     def alone(some):
         if not len(some):
             return None
-        return summarise(of_all.of(some), num_classes).to_json() | {"num_people": 5}
+        return summary_metrics(of_all.take(some), num_classes).to_dict() | {"num_people": 5}
 
     whole = alone(rows)
     if not with_people:

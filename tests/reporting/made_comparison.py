@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfface.metrics.seed_statistics import paired_difference, spread
+from tfface.metrics.seed_statistics import paired_difference, seed_statistics
 
 
 def figures(names=("sgd", "adam", "adamw"), num_seeds=3, num_epochs=6, *, failed=(), metric=None):
@@ -42,8 +42,8 @@ def figures(names=("sgd", "adam", "adamw"), num_seeds=3, num_epochs=6, *, failed
             {
                 "name": name,
                 "values": {"training.stages.0.optimizer.name": name},
-                "figure": spread(list(found.values())).to_json() if found else None,
-                "difference": difference.to_json() if difference else None,
+                "figure": seed_statistics(list(found.values())).to_dict() if found else None,
+                "difference": difference.to_dict() if difference else None,
                 "runs": runs,
             }
         )

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.reporting.made_classification import figures
 from tfface.metrics.classification import classification
-from tfface.metrics.predictions import read_answers
+from tfface.metrics.predictions import Predictions
 from tfface.reporting.classification_table import (
     as_text,
     class_rows,
@@ -57,9 +57,10 @@ def always(predicted, labels):
     """Figures of a model that says the same of all images."""
     scores = np.full((len(labels), 3), 0.01)
     scores[:, predicted] = 0.98
-    found = classification(read_answers(scores, np.array(labels)), ["ann", "bob", "others"])
+    predictions = Predictions.from_probabilities(scores, np.array(labels))
+    found = classification(predictions, ["ann", "bob", "others"])
     whole = {"num_people": None, "seen": None, "unseen": None, "unknown": None}
-    return {**found.to_json(), **whole, "group_by": None, "groups": {}, "people": None}
+    return {**found.to_dict(), **whole, "group_by": None, "groups": {}, "people": None}
 
 
 def test_accuracy_stands_beside_a_guess():

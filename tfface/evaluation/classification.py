@@ -15,14 +15,14 @@ from tfface.evaluation.seen_identities import SeenPeople
 from tfface.files import printable
 from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
-    ClassFigures,
     ClassificationResult,
-    Summary,
-    class_figures,
+    ClassMetrics,
+    SummaryMetrics,
+    class_metrics,
     classification,
-    summarise,
+    summary_metrics,
 )
-from tfface.metrics.predictions import Answers, join_answers, read_answers
+from tfface.metrics.predictions import Predictions
 from tfface.progress import progress
 
 # What an empty value of an attribute is called.
@@ -42,7 +42,7 @@ class Part:
         unknown: of images of which it isn't known who is shown; None where there are none.
     """
 
-    summary: Summary
+    summary: SummaryMetrics
     num_people: int | None = None
     seen: "Part | None" = None
     unseen: "Part | None" = None
@@ -52,7 +52,7 @@ class Part:
         """Returns the figures as `eval_classification --json` writes them."""
         parts = {"seen": self.seen, "unseen": self.unseen, "unknown": self.unknown}
         return {
-            **self.summary.to_json(),
+            **self.summary.to_dict(),
             "num_people": self.num_people,
             **{name: _figures_alone(part) for name, part in parts.items()},
         }
@@ -80,14 +80,14 @@ class Classification:
     group_by: str | None
     groups: dict[str, Part]
     people: SeenPeople | None
-    of_class: tuple[ClassFigures, ClassFigures] | None = field(repr=False)
+    of_class: tuple[ClassMetrics, ClassMetrics] | None = field(repr=False)
     most_wrong: np.ndarray = field(repr=False)
     filenames: list[str] = field(repr=False)
 
     def to_json(self) -> dict:
         """Returns the figures as `eval_classification --json` writes them."""
-        answers, classes, people = self.result.answers, self.result.classes, self.people
-        figures = self.whole.to_json() | self.result.to_json()
+        answers, classes, people = self.result.predictions, self.result.classes, self.people
+        figures = self.whole.to_json() | self.result.to_dict()
         if self.of_class is not None:
             for label, name in enumerate(classes):
                 seen, unseen = (_recalls(part, label) for part in self.of_class)
@@ -154,14 +154,14 @@ def classify(
         of_class=None
         if shown is None
         else tuple(
-            class_figures(answers.of(rows), num_classes) for rows in (shown.seen, shown.unseen)
+            class_metrics(answers.take(rows), num_classes) for rows in (shown.seen, shown.unseen)
         ),
         most_wrong=most_wrong,
         filenames=[printable(source.filename(image)) for image in most_wrong.tolist()],
     )
 
 
-def answer(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> Answers:
+def answer(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> Predictions:
     """Classifies every image of a source, with a progress bar.
 
     Args:
@@ -178,10 +178,14 @@ def answer(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> A
         for images in batches:
             rows = indices[start : start + len(images)]
             probabilities = classifier.scores(images)
-            answers.append(read_answers(probabilities, labels[rows], SourceFilenames(source, rows)))
+            answers.append(
+                Predictions.from_probabilities(
+                    probabilities, labels[rows], SourceFilenames(source, rows)
+                )
+            )
             start += len(images)
             bar.update(len(images))
-    return join_answers(answers)
+    return Predictions.concatenate(answers)
 
 
 def match_classes(source: ImageSource, classes: Sequence[str]) -> np.ndarray:
@@ -221,9 +225,9 @@ def _who_is_shown(source: ImageSource, people: SeenPeople) -> _Shown:
     return _Shown(names, seen, ~seen & ~unknown, unknown)
 
 
-def _part(answers: Answers, num_classes: int, shown: _Shown | None, rows: np.ndarray) -> Part:
+def _part(answers: Predictions, num_classes: int, shown: _Shown | None, rows: np.ndarray) -> Part:
     """Returns the figures of some images, bool [num_images], at least one."""
-    whole = summarise(answers.of(rows), num_classes)
+    whole = summary_metrics(answers.take(rows), num_classes)
     if shown is None:
         return Part(whole)
 
@@ -231,7 +235,7 @@ def _part(answers: Answers, num_classes: int, shown: _Shown | None, rows: np.nda
         wanted = wanted & rows
         if not wanted.any():
             return None
-        return Part(summarise(answers.of(wanted), num_classes), _num_people(shown, wanted))
+        return Part(summary_metrics(answers.take(wanted), num_classes), _num_people(shown, wanted))
 
     return Part(
         whole, _num_people(shown, rows), of(shown.seen), of(shown.unseen), of(shown.unknown)
@@ -242,17 +246,17 @@ def _num_people(shown: _Shown, rows: np.ndarray) -> int:
     return len(set(shown.names[rows]) - {""})
 
 
-def _recalls(figures: ClassFigures, label: int) -> dict:
+def _recalls(figures: ClassMetrics, label: int) -> dict:
     support = int(figures.support[label])
     return {"support": support, "recall": float(figures.recall[label]) if support else None}
 
 
 def _figures_alone(part: Part | None) -> dict | None:
-    return part and {**part.summary.to_json(), "num_people": part.num_people}
+    return part and {**part.summary.to_dict(), "num_people": part.num_people}
 
 
-def _most_wrong(answers: Answers) -> np.ndarray:
-    wrong = np.flatnonzero(~answers.is_right)
+def _most_wrong(answers: Predictions) -> np.ndarray:
+    wrong = np.flatnonzero(~answers.is_correct)
     return wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:_MOST_WRONG]
 
 

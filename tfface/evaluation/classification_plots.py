@@ -37,7 +37,7 @@ def draw_classification(
         draw_groups(path, list(parts(figures, _MOST_GROUPS)))
         drawn.append(Picture(path, f"Accuracy by group{f': {note}' if note else ''}."))
     path = folder / "confusion.png"
-    draw_confusion(path, result.answers.label, result.answers.predicted, result.classes)
+    draw_confusion(path, result.predictions.label, result.predictions.predicted, result.classes)
     drawn.append(Picture(path, "How many images of each class were taken for which."))
     path = folder / "reliability.png"
     draw_reliability(path, figures["calibration"], ece=result.summary.ece)
@@ -55,7 +55,7 @@ def _draw_most_wrong(path: Path, classification: Classification, source: ImageSo
         f"{os.path.basename(one['image'])}"
         for one in classification.to_json()["most_wrong"]
     ]
-    num_wrong = int(np.count_nonzero(~classification.result.answers.is_right))
+    num_wrong = int(np.count_nonzero(~classification.result.predictions.is_correct))
     title = f"The {num_wrong:,} wrong images"
     if num_wrong > len(images):
         title = f"{len(images)} of the {num_wrong:,} wrong images"

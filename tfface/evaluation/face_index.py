@@ -17,7 +17,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.metrics.identification import NOBODY
+from tfface.metrics.identification import UNKNOWN
 from tfface.progress import progress
 
 METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
@@ -183,7 +183,7 @@ class FaceIndex:
             queries: float32 [n, embedding_size] of length 1.
             count: wanted, > 0; fewer come back when the index holds fewer.
         Returns: cosines, float32 [n, min(count, len)], falling; and the embeddings' numbers,
-            int64. Where hnsw or ivf find fewer: -inf and `NOBODY`.
+            int64. Where hnsw or ivf find fewer: -inf and `UNKNOWN`.
         """
         count = min(count, len(self))
         found, numbers = self._index.search(np.ascontiguousarray(queries), count)
@@ -191,7 +191,7 @@ class FaceIndex:
             found = 1 - found / 2
         # Rounding makes a little more than 1 of equals.
         found = np.clip(found, -1, 1)
-        found[numbers == NOBODY] = -np.inf
+        found[numbers == UNKNOWN] = -np.inf
         return found, numbers
 
     def vectors(self) -> np.ndarray:

@@ -11,12 +11,12 @@ from tfface.evaluation.embedders.embedding import embed_images
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.labeled_faces import NamedFaces, right_labels, same_images
 from tfface.metrics.identification import (
-    NOBODY,
+    UNKNOWN,
     IdentificationResult,
-    found_share,
     identification,
     num_candidates,
     rank_candidates,
+    recall_at_k,
 )
 from tfface.progress import progress
 
@@ -39,7 +39,7 @@ class Identification:
             both 1 for a flat index.
         one_template: each identity has a single embedding in the index.
         num_same_images: queries that are an image of the gallery, byte for byte.
-        right: int64 [num_queries], the query's label in the gallery, or `NOBODY`.
+        right: int64 [num_queries], the query's label in the gallery, or `UNKNOWN`.
         top: int64 [num_queries], label of the most similar identity; of those that are wrong, where
             the right one isn't first.
         top_similarity: float32 [num_queries], of `top`.
@@ -64,7 +64,7 @@ class Identification:
         return {
             "gallery": self.gallery.name,
             "query": self.queries.name,
-            **self.result.to_json(),
+            **self.result.to_dict(),
             "num_gallery": len(self.gallery),
             "num_queries": len(self.queries),
             "num_same_images": self.num_same_images,
@@ -88,7 +88,7 @@ def check_sets(gallery: NamedFaces, queries: NamedFaces) -> None:
     for faces in (gallery, queries):
         if not len(faces):
             raise InputError(f"{faces.name}: no images are left in it")
-    if (right_labels(gallery, queries, NOBODY) == NOBODY).all():
+    if (right_labels(gallery, queries, UNKNOWN) == UNKNOWN).all():
         raise InputError(
             f"no query of '{queries.name}' is of a person in the gallery '{gallery.name}': people "
             "are matched by their names, and they have none in common (for example "
@@ -119,7 +119,7 @@ def identify(
         direction.
     """
     check_sets(gallery, queries)
-    right = right_labels(gallery, queries, NOBODY)
+    right = right_labels(gallery, queries, UNKNOWN)
     gallery_vectors = embed_faces(embedder, gallery)
     query_vectors = embed_faces(embedder, queries)
     entries, owners = gallery_vectors, gallery.labels
@@ -137,7 +137,7 @@ def identify(
     result = identification(
         found.rank,
         found.first_similarity,
-        right != NOBODY,
+        right != UNKNOWN,
         num_identities=len(people),
         ranks=found.ranks,
     )
@@ -187,14 +187,14 @@ def _search(index: FaceIndex, queries: np.ndarray, owners: np.ndarray, right: np
 
     Args:
         owners: int64 [entries of the index], whose each is.
-        right: int64 [queries], likewise, or `NOBODY`.
+        right: int64 [queries], likewise, or `UNKNOWN`.
     """
     images_per_identity = np.unique(owners, return_counts=True)[1]
     ranks = min(_RANKS, len(images_per_identity))
     count = min(num_candidates(images_per_identity, ranks), index.search_width)
     is_cut = count < len(index)
-    # The place behind the last is where NOBODY points.
-    owners = np.append(owners, NOBODY)
+    # The place behind the last is where UNKNOWN points.
+    owners = np.append(owners, UNKNOWN)
     parts = []
     step = max(1, min(1024, _BLOCK // count))
     for start in progress(range(0, len(queries), step), description="searching", unit="blocks"):
@@ -203,7 +203,7 @@ def _search(index: FaceIndex, queries: np.ndarray, owners: np.ndarray, right: np
         similarity = np.maximum(similarity, -1)
         identities, own = owners[numbers], right[start : start + step]
         wrong = np.where(identities == own[:, None], -np.inf, similarity)
-        rank = rank_candidates(similarity, identities, own, is_cut=is_cut)
+        rank = rank_candidates(similarity, identities, own, is_truncated=is_cut)
         best = np.where(rank == 1, similarity.argmax(axis=1), wrong.argmax(axis=1))
         rows = np.arange(len(own))
         parts.append((rank, similarity.max(axis=1), identities[rows, best], similarity[rows, best]))
@@ -214,4 +214,4 @@ def _search(index: FaceIndex, queries: np.ndarray, owners: np.ndarray, right: np
 def _recall(index: FaceIndex, exhaustive: FaceIndex, queries: np.ndarray) -> tuple[float, float]:
     found, _ = index.search(queries, _NEAREST)
     nearest, _ = exhaustive.search(queries, _NEAREST)
-    return found_share(found, nearest, 1), found_share(found, nearest, nearest.shape[1])
+    return recall_at_k(found, nearest, 1), recall_at_k(found, nearest, nearest.shape[1])

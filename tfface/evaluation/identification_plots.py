@@ -13,7 +13,7 @@ import numpy as np
 
 from tfface.evaluation.identification import Identification
 from tfface.images.decoding import decode_picture
-from tfface.metrics.identification import NOBODY
+from tfface.metrics.identification import UNKNOWN
 from tfface.reporting.contact_sheet import draw_contact_sheet, framed, side_by_side
 from tfface.reporting.page import Picture
 from tfface.reporting.plots.identification import draw_cmc, draw_open_set, draw_top_similarities
@@ -62,7 +62,7 @@ def draw_identification(found: Identification, folder: Path) -> list[Picture]:
                 "better.",
             )
         )
-    misidentified = result.is_mated & ~is_first & (found.top != NOBODY)
+    misidentified = result.is_mated & ~is_first & (found.top != UNKNOWN)
     pictures += _draw_sheet(
         folder / "misidentified.png",
         found,
@@ -73,7 +73,7 @@ def draw_identification(found: Identification, folder: Path) -> list[Picture]:
     pictures += _draw_sheet(
         folder / "strangers.png",
         found,
-        np.flatnonzero(~result.is_mated & (found.top != NOBODY)),
+        np.flatnonzero(~result.is_mated & (found.top != UNKNOWN)),
         "queries of strangers (blue) and whom they are most like in the gallery (red), the most "
         "similar of each two people.",
     )
@@ -121,7 +121,7 @@ def _mistake(found: Identification, query: int) -> tuple[np.ndarray, str]:
         f"{queries.names[queries.labels[query]]}: {Path(queries.image_names[query]).name}",
         f"found: {gallery.names[found.top[query]]}, {found.top_similarity[query]:.3f}",
     ]
-    if found.right[query] != NOBODY:
+    if found.right[query] != UNKNOWN:
         image, similarity = _nearest_of(found, query, found.right[query])
         pictures.append(framed(decode_picture(gallery.images[image]), GREEN))
         rank = found.result.rank[query]

@@ -20,7 +20,7 @@ from tfface.evaluation.labeled_faces import NamedFaces, faces_of_one
 from tfface.gallery.storage import Face, Gallery, changing_gallery, new_gallery, write_gallery
 from tfface.images.listing import kind_of_file
 from tfface.images.pillow_decoder import FORMATS, is_read
-from tfface.metrics.identification import NOBODY, num_candidates
+from tfface.metrics.identification import UNKNOWN, num_candidates
 from tfface.names import differing_in_case
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
@@ -159,7 +159,7 @@ def find_names(gallery: Gallery, vectors: np.ndarray, *, count: int = 1) -> list
     for similarity, numbers in zip(*gallery.index.search(vectors, num_images), strict=True):
         nearest: dict[str, Candidate] = {}
         for value, number in zip(similarity.tolist(), numbers.tolist(), strict=True):
-            if number != NOBODY and len(nearest) < count:
+            if number != UNKNOWN and len(nearest) < count:
                 face = gallery.faces[number]
                 nearest.setdefault(face.name, Candidate(face.name, value, face.image))
         found.append(list(nearest.values()))

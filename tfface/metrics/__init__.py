@@ -1,1 +1,1 @@
-"""How good a model is, as numbers: NumPy only, arrays in, figures out."""
+"""Metrics of face recognition: verification, identification, classification. NumPy only."""

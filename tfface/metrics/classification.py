@@ -1,4 +1,4 @@
-"""Classification: which of some classes is an image of? Accuracy, precision, recall, confusion."""
+"""Classification metrics: accuracy, precision, recall, F1, confusion and calibration."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -6,33 +6,34 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.metrics.calibration import CalibrationBin, calibration, calibration_error, log_loss
-from tfface.metrics.predictions import Answers
+from tfface.metrics.predictions import Predictions
 
 TOP = 5
+NUM_BINS = 15
+# The logarithm of a probability of 0 is infinite: a single image would determine the mean.
+MIN_PROBABILITY = 1e-15
 # Two-sided 95 % of the normal distribution.
 _Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
-class Summary:
-    """The figures of some images.
+class SummaryMetrics:
+    """Metrics over a set of images.
 
     Attributes:
         num_images: > 0.
-        num_classes: how many classes the images are of.
-        accuracy: share of the images whose most probable class is the right one.
-        accuracy_interval: Wilson's 95 % interval of it, as if images were drawn independently. It
-            is too narrow where many of them show few people.
-        majority_share: share of the images that are of the most frequent class: what always saying
-            that class would reach.
-        top5: share of the images whose right class is among the five most probable ones; None where
-            there are fewer than six, of which five are no feat.
-        macro_precision, macro_recall, macro_f1: means over the classes that the images are of, each
-            class counting alike; the mean recall is called balanced accuracy, too. A class that was
-            never predicted has no precision, and is left out of that mean alone.
-        ece: expected calibration error, see `tfface.metrics.calibration`.
-        log_loss: mean negative logarithm of the right class's probability.
+        num_classes: the number of classes that occur among the true labels.
+        accuracy: share of the images whose most probable class is the true one.
+        accuracy_interval: Wilson's 95 % interval of the accuracy. It assumes that images are
+            independent, and is too narrow if many of them show few people.
+        majority_share: share of the most frequent class: the accuracy of always predicting it.
+        top5: share of the images whose true class is among the five most probable ones; None for
+            fewer than six classes.
+        macro_precision, macro_recall, macro_f1: unweighted means over the classes that occur; the
+            mean recall is also called balanced accuracy. A class that is never predicted has no
+            precision, and is excluded from that mean only.
+        ece: expected calibration error, see `expected_calibration_error`.
+        log_loss: mean negative logarithm of the probability of the true class.
     """
 
     num_images: int
@@ -47,22 +48,21 @@ class Summary:
     ece: float
     log_loss: float
 
-    def to_json(self) -> dict:
-        """Returns the figures as `eval_classification --json` writes them."""
+    def to_dict(self) -> dict:
+        """Returns the metrics in the format of `eval_classification --json`."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """The figures of each class.
+class ClassMetrics:
+    """Metrics of each class; undefined ones are NaN.
 
     Attributes:
         support: int64 [num_classes], images of the class.
-        num_predicted: int64 [num_classes], images that were taken for the class.
-        precision: float64 [num_classes], share of `num_predicted` that are of the class; NaN
-            where none was predicted.
-        recall: float64 [num_classes], share of `support` that was found; NaN where there is none.
-        f1: float64 [num_classes], 2 right / (support + num_predicted); NaN where both are 0.
+        num_predicted: int64 [num_classes], images predicted as the class.
+        precision: float64 [num_classes], share of `num_predicted` that is correct.
+        recall: float64 [num_classes], share of `support` that is predicted as the class.
+        f1: float64 [num_classes], 2 correct / (support + num_predicted).
     """
 
     support: np.ndarray
@@ -74,9 +74,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many images of each class were taken for which: the matrix's entries above 0.
-
-    Sorted by label, then by predicted class.
+    """The nonzero entries of the confusion matrix, sorted by label, then by predicted class.
 
     Attributes:
         label, predicted, num_images: int64 [entries].
@@ -88,23 +86,41 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class ClassificationResult:
-    """All figures of one classifier on some images.
+class CalibrationBin:
+    """The predictions whose confidence is in (low, high].
 
     Attributes:
-        classes: names; position = label.
-        answers: what all is read off.
+        low, high: in [0, 1].
+        num_images: predictions in the bin.
+        confidence: their mean confidence; None if the bin is empty.
+        accuracy: the share of them that is correct; None if the bin is empty.
+    """
+
+    low: float
+    high: float
+    num_images: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class ClassificationResult:
+    """All metrics of a classifier on a set of images.
+
+    Attributes:
+        classes: names; the index is the label.
+        predictions: what the metrics are computed from.
     """
 
     classes: list[str]
-    answers: Answers = field(repr=False)
-    summary: Summary
-    per_class: ClassFigures = field(repr=False)
+    predictions: Predictions = field(repr=False)
+    summary: SummaryMetrics
+    per_class: ClassMetrics = field(repr=False)
     confusion: Confusion = field(repr=False)
     calibration: list[CalibrationBin] = field(repr=False)
 
-    def to_json(self) -> dict:
-        """Returns the figures as `eval_classification --json` writes them."""
+    def to_dict(self) -> dict:
+        """Returns the metrics in the format of `eval_classification --json`."""
         of_class = self.per_class
         confusion: dict[str, dict[str, int]] = {}
         for label, predicted, num_images in zip(
@@ -113,12 +129,12 @@ class ClassificationResult:
             row = confusion.setdefault(self.classes[label], {})
             row[self.classes[predicted]] = int(num_images)
         return {
-            **self.summary.to_json(),
+            **self.summary.to_dict(),
             "per_class": {
                 name: {
-                    "precision": _or_none(of_class.precision[label]),
-                    "recall": _or_none(of_class.recall[label]),
-                    "f1": _or_none(of_class.f1[label]),
+                    "precision": _none_if_nan(of_class.precision[label]),
+                    "recall": _none_if_nan(of_class.recall[label]),
+                    "f1": _none_if_nan(of_class.f1[label]),
                     "support": int(of_class.support[label]),
                     "num_predicted": int(of_class.num_predicted[label]),
                 }
@@ -129,62 +145,75 @@ class ClassificationResult:
         }
 
 
-def classification(answers: Answers, classes: Sequence[str]) -> ClassificationResult:
-    """Returns the figures of a classifier's answers.
+def classification(predictions: Predictions, classes: Sequence[str]) -> ClassificationResult:
+    """Computes all metrics of a classifier.
 
     Args:
-        answers: as `read_answers` gives them; at least one.
-        classes: names of all classes that the classifier knows, at least two.
-    Raises InputError: no answers, or an answer outside of the classes.
+        predictions: at least one.
+        classes: names of all classes of the classifier, at least two.
+
+    Returns:
+        The metrics over all images and of each class, the confusion matrix and the calibration.
+
+    Raises:
+        InputError: there are no predictions, or one is outside the classes.
+
+    Example:
+        >>> predictions = Predictions.from_probabilities([[0.7, 0.3], [0.6, 0.4]], [0, 1])
+        >>> result = classification(predictions, ["cat", "dog"])
+        >>> result.summary.accuracy, result.to_dict()["confusion"]
+        (0.5, {'cat': {'cat': 1}, 'dog': {'cat': 1}})
     """
     num_classes = len(classes)
-    _check(answers, num_classes)
+    _check(predictions, num_classes)
     return ClassificationResult(
         classes=list(classes),
-        answers=answers,
-        summary=summarise(answers, num_classes),
-        per_class=class_figures(answers, num_classes),
-        confusion=confusion(answers, num_classes),
-        calibration=calibration(answers.confidence, answers.is_right),
+        predictions=predictions,
+        summary=summary_metrics(predictions, num_classes),
+        per_class=class_metrics(predictions, num_classes),
+        confusion=confusion(predictions, num_classes),
+        calibration=calibration(predictions.confidence, predictions.is_correct),
     )
 
 
-def summarise(answers: Answers, num_classes: int) -> Summary:
-    """Returns the figures of some images alone.
+def summary_metrics(predictions: Predictions, num_classes: int) -> SummaryMetrics:
+    """Computes the metrics over a set of images.
 
     Args:
-        answers: at least one.
-        num_classes: how many the classifier knows.
-    Raises InputError: no answers, or an answer outside of the classes.
+        predictions: at least one.
+        num_classes: classes of the classifier.
+
+    Raises:
+        InputError: there are no predictions, or one is outside the classes.
     """
-    _check(answers, num_classes)
-    of_class = _of_classes_that_occur(answers)
-    shown = of_class.support > 0
-    predicted = shown & (of_class.num_predicted > 0)
-    num_right = int(np.count_nonzero(answers.is_right))
-    return Summary(
-        num_images=len(answers),
-        num_classes=int(np.count_nonzero(shown)),
-        accuracy=num_right / len(answers),
-        accuracy_interval=wilson_interval(num_right, len(answers)),
-        majority_share=float(of_class.support.max() / len(answers)),
-        top5=float(np.mean(answers.rank < TOP)) if num_classes > TOP else None,
+    _check(predictions, num_classes)
+    of_class = _metrics_of_occurring_classes(predictions)
+    occurs = of_class.support > 0
+    predicted = occurs & (of_class.num_predicted > 0)
+    num_correct = int(np.count_nonzero(predictions.is_correct))
+    return SummaryMetrics(
+        num_images=len(predictions),
+        num_classes=int(np.count_nonzero(occurs)),
+        accuracy=num_correct / len(predictions),
+        accuracy_interval=wilson_interval(num_correct, len(predictions)),
+        majority_share=float(of_class.support.max() / len(predictions)),
+        top5=float(np.mean(predictions.rank < TOP)) if num_classes > TOP else None,
         macro_precision=float(of_class.precision[predicted].mean()) if predicted.any() else None,
-        macro_recall=float(of_class.recall[shown].mean()),
-        macro_f1=float(of_class.f1[shown].mean()),
-        ece=calibration_error(answers.confidence, answers.is_right),
-        log_loss=log_loss(answers.probability),
+        macro_recall=float(of_class.recall[occurs].mean()),
+        macro_f1=float(of_class.f1[occurs].mean()),
+        ece=expected_calibration_error(predictions.confidence, predictions.is_correct),
+        log_loss=log_loss(predictions.probability),
     )
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy, and what it is worth.
+    """Accuracy, with two numbers to judge it by.
 
     Attributes:
-        accuracy: share of the images that are right.
-        balanced: the same of each class that occurs, and the mean of these.
-        majority_share: as `Summary` has it.
+        accuracy: share of the images that is correct.
+        balanced: mean over the classes that occur of the accuracy on each.
+        majority_share: as in `SummaryMetrics`.
     """
 
     accuracy: float
@@ -192,66 +221,117 @@ class Score:
     majority_share: float
 
 
-def score(labels: np.ndarray, is_right: np.ndarray) -> Score:
-    """Returns the score of answers of which only that is known.
+def score(labels: np.ndarray, is_correct: np.ndarray) -> Score:
+    """Computes the score of predictions without probabilities.
 
     Args:
-        labels: int [num_images], the right classes; at least one.
-        is_right: bool [num_images].
+        labels: int [num_images], the true classes; at least one.
+        is_correct: bool [num_images].
     """
     of_class = np.bincount(labels)
-    right = np.bincount(labels[is_right], minlength=len(of_class))
+    correct = np.bincount(labels[is_correct], minlength=len(of_class))
     return Score(
-        accuracy=float(is_right.mean()),
-        balanced=float(np.nanmean(_share(right, of_class))),
+        accuracy=float(is_correct.mean()),
+        balanced=float(np.nanmean(_share(correct, of_class))),
         majority_share=float(of_class.max() / len(labels)),
     )
 
 
-def class_figures(answers: Answers, num_classes: int) -> ClassFigures:
-    """Returns precision, recall and F1 of each class, NaN where one is not defined."""
-    support = np.bincount(answers.label, minlength=num_classes)
-    num_predicted = np.bincount(answers.predicted, minlength=num_classes)
-    right = np.bincount(answers.label[answers.is_right], minlength=num_classes)
-    return ClassFigures(
+def class_metrics(predictions: Predictions, num_classes: int) -> ClassMetrics:
+    """Computes precision, recall and F1 of each class."""
+    support = np.bincount(predictions.label, minlength=num_classes)
+    num_predicted = np.bincount(predictions.predicted, minlength=num_classes)
+    correct = np.bincount(predictions.label[predictions.is_correct], minlength=num_classes)
+    return ClassMetrics(
         support=support,
         num_predicted=num_predicted,
-        precision=_share(right, num_predicted),
-        recall=_share(right, support),
-        f1=_share(2 * right, support + num_predicted),
+        precision=_share(correct, num_predicted),
+        recall=_share(correct, support),
+        f1=_share(2 * correct, support + num_predicted),
     )
 
 
-def _of_classes_that_occur(answers: Answers) -> ClassFigures:
-    """As `class_figures`, but for the classes that occur: a small group is quick among many."""
-    both = np.concatenate([answers.label, answers.predicted])
-    found, places = np.unique(both, return_inverse=True)
-    label, predicted = np.split(places, 2)
-    return class_figures(replace(answers, label=label, predicted=predicted), len(found))
+def _metrics_of_occurring_classes(predictions: Predictions) -> ClassMetrics:
+    """As `class_metrics`, for the classes that occur: fast for a small group of many classes."""
+    both = np.concatenate([predictions.label, predictions.predicted])
+    found, indices = np.unique(both, return_inverse=True)
+    label, predicted = np.split(indices, 2)
+    return class_metrics(replace(predictions, label=label, predicted=predicted), len(found))
 
 
-def confusion(answers: Answers, num_classes: int) -> Confusion:
-    """Counts the images of each class that were taken for each."""
-    # Sparse, since a full matrix of 85,742 classes would take 59 GB.
+def confusion(predictions: Predictions, num_classes: int) -> Confusion:
+    """Counts the images of each class that are predicted as each class."""
+    # Sparse: a full matrix of 85,742 classes would take 59 GB.
     cells, num_images = np.unique(
-        answers.label * num_classes + answers.predicted, return_counts=True
+        predictions.label * num_classes + predictions.predicted, return_counts=True
     )
     return Confusion(cells // num_classes, cells % num_classes, num_images)
 
 
-def wilson_interval(num_right: int, num_images: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a share, which holds for few images, and for 0 % and 100 %.
+def calibration(confidence: np.ndarray, is_correct: np.ndarray) -> list[CalibrationBin]:
+    """Returns the 15 bins of equal width of a reliability diagram.
 
     Args:
-        num_right: in [0, num_images].
-        num_images: > 0.
-    Source: Wilson, Journal of the American Statistical Association 22 (1927).
+        confidence: float64 [num_images], the probability of the predicted class, in [0, 1].
+        is_correct: bool [num_images].
+
+    Reference: Guo et al., ICML 2017, arXiv:1706.04599.
     """
-    share, z2 = num_right / num_images, _Z95**2
+    inner = np.arange(1, NUM_BINS) / NUM_BINS
+    bins = np.searchsorted(inner, confidence, side="left")
+    num_images = np.bincount(bins, minlength=NUM_BINS)
+    confidences = np.bincount(bins, weights=confidence, minlength=NUM_BINS)
+    correct = np.bincount(bins, weights=is_correct, minlength=NUM_BINS)
+    return [
+        CalibrationBin(
+            low=number / NUM_BINS,
+            high=(number + 1) / NUM_BINS,
+            num_images=int(count),
+            confidence=float(confidences[number] / count) if count else None,
+            accuracy=float(correct[number] / count) if count else None,
+        )
+        for number, count in enumerate(num_images)
+    ]
+
+
+def expected_calibration_error(confidence: np.ndarray, is_correct: np.ndarray) -> float:
+    """Returns the expected calibration error (ECE).
+
+    ECE = sum over the bins of `calibration` of (images / all images) * |accuracy - confidence|
+
+    Args:
+        confidence, is_correct: as in `calibration`; at least one image.
+    """
+    return sum(
+        one.num_images / len(confidence) * abs(one.accuracy - one.confidence)
+        for one in calibration(confidence, is_correct)
+        if one.accuracy is not None and one.confidence is not None
+    )
+
+
+def log_loss(probability: np.ndarray) -> float:
+    """Returns the mean negative logarithm of the probabilities of the true classes.
+
+    Args:
+        probability: float64 [num_images], at least one, in [0, 1]; clipped to at least 1e-15.
+    """
+    return float(-np.log(np.maximum(probability, MIN_PROBABILITY)).mean())
+
+
+def wilson_interval(num_correct: int, num_images: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a share; also valid for few images, and for 0 % and 100 %.
+
+    Args:
+        num_correct: in [0, num_images].
+        num_images: > 0.
+
+    Reference: Wilson, Journal of the American Statistical Association 22 (1927).
+    """
+    share, z2 = num_correct / num_images, _Z95**2
     middle = share + z2 / (2 * num_images)
     half = _Z95 * np.sqrt(share * (1 - share) / num_images + z2 / (4 * num_images**2))
     low, high = (middle - half) / (1 + z2 / num_images), (middle + half) / (1 + z2 / num_images)
-    # Rounding may miss the ends.
+    # Rounding can leave [0, 1].
     return max(0.0, float(low)), min(1.0, float(high))
 
 
@@ -259,13 +339,13 @@ def _share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
     return np.divide(part, of, out=np.full(len(of), np.nan), where=of > 0)
 
 
-def _or_none(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _check(answers: Answers, num_classes: int) -> None:
-    if not len(answers):
-        raise InputError("no images: there is nothing to take a share of")
-    highest = max(answers.label.max(), answers.predicted.max())
+def _check(predictions: Predictions, num_classes: int) -> None:
+    if not len(predictions):
+        raise InputError("no images: classification metrics need at least one")
+    highest = max(predictions.label.max(), predictions.predicted.max())
     if highest >= num_classes:
-        raise InputError(f"an answer is of class {highest}, and there are {num_classes} classes")
+        raise InputError(f"a prediction is of class {highest}, but there are {num_classes} classes")

@@ -1,4 +1,4 @@
-"""Accuracy of pairs by k-fold cross-validation, as LFW's View 2 and its kin report it."""
+"""Verification accuracy by k-fold cross-validation, as in LFW's View 2."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.metrics.roc import check_scores
 
-# The reference protocol tries these squared distances, whatever the embeddings are.
+# The squared distances that the reference protocol tries, for any embeddings.
 DISTANCE_THRESHOLDS = np.arange(0, 4, 0.01)
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy by k-fold cross-validation: each fold is judged by a threshold chosen on the others.
+    """Accuracy by k-fold cross-validation: the threshold of a fold is chosen on the other folds.
 
     Attributes:
-        mean, std: over the folds; `std` is the population's (divided by the number of folds).
+        mean, std: over the folds; `std` is that of the population (divided by the number of folds).
         folds: the accuracy of each fold, in order.
-        interval: 95 % interval [low, high] of the share of right answers, with the folds'
-            thresholds held fixed; None where it wasn't made.
+        interval: 95 % interval [low, high] of the share of correct predictions, with the folds'
+            thresholds held fixed; None if it was not computed.
     """
 
     mean: float
@@ -31,40 +31,52 @@ class Accuracy:
 def k_fold_accuracy(
     distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
 ) -> tuple[Accuracy, float]:
-    """Returns the accuracy by the reference protocol, and the mean of the thresholds it chose.
+    """Computes accuracy by the reference protocol.
 
-    Pairs are cut into `num_folds` runs in order (as scikit-learn's KFold without shuffling). For
-    each, the first of 0, 0.01, .. 3.99 with the most right answers on the *other* folds is taken,
-    and a pair of the fold is called genuine when distance < threshold.
+    Pairs are split into `num_folds` consecutive folds (as by scikit-learn's KFold without
+    shuffling). For each fold, the first of 0, 0.01, .. 3.99 with the highest accuracy on the
+    *other* folds is the threshold, and a pair is predicted as genuine if distance < threshold.
 
     Args:
-        distance: float [num_pairs], squared L2 distance of normalised embeddings, in [0, 4].
+        distance: float [num_pairs], squared L2 distance of normalized embeddings, in [0, 4].
         is_genuine: bool [num_pairs].
+        num_folds: >= 2.
 
-    Raises InputError: fewer than 2 folds, fewer pairs than folds, lengths that differ, a distance
-        that isn't finite, or pairs of one kind only.
-    Source: the protocol of LFW's View 2 as InsightFace's `verification.py` computes it.
+    Returns:
+        The accuracy, and the mean of the folds' thresholds.
+
+    Raises:
+        InputError: fewer than 2 folds, fewer pairs than folds, shapes that do not match, a distance
+            that is NaN or infinite, or pairs of one kind only.
+
+    Example:
+        >>> is_genuine = np.arange(100) % 2 == 0
+        >>> accuracy, threshold = k_fold_accuracy(np.where(is_genuine, 0.5, 1.5), is_genuine)
+        >>> accuracy.mean, round(threshold, 2)
+        (1.0, 0.51)
+
+    Reference: the protocol of LFW's View 2 as in InsightFace's `verification.py`.
     """
     distance, is_genuine = np.asarray(distance, np.float64), np.asarray(is_genuine, bool)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
-    is_right = judge(distance, thresholds) == is_genuine
-    return fold_accuracy(is_right, num_folds), float(np.mean(thresholds))
+    is_correct = predict(distance, thresholds) == is_genuine
+    return fold_accuracy(is_correct, num_folds), float(np.mean(thresholds))
 
 
 def k_fold_thresholds(
     distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
 ) -> np.ndarray:
-    """Returns the threshold of each fold, as `k_fold_accuracy` says: float64 [num_folds]."""
+    """Returns the threshold of each fold, as in `k_fold_accuracy`: float64 [num_folds]."""
     check_scores("distance", distance, is_genuine)
     if not 2 <= num_folds <= len(distance):
         raise InputError(
             f"{num_folds} folds of {len(distance)} pairs: expected at least 2 folds, "
-            "and a pair for each"
+            "and at least one pair in each"
         )
-    # array_split gives the first folds one pair more when they can't be equal, as KFold does.
-    num_right = np.stack(
+    # If the folds can't be equal, array_split gives the first ones one pair more, as KFold does.
+    num_correct = np.stack(
         [
-            _num_right(distances, labels)
+            _num_correct(distances, labels)
             for distances, labels in zip(
                 np.array_split(distance, num_folds),
                 np.array_split(is_genuine, num_folds),
@@ -72,31 +84,31 @@ def k_fold_thresholds(
             )
         ]
     )
-    return DISTANCE_THRESHOLDS[np.argmax(num_right.sum(axis=0) - num_right, axis=1)]
+    return DISTANCE_THRESHOLDS[np.argmax(num_correct.sum(axis=0) - num_correct, axis=1)]
 
 
-def judge(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Returns which pairs are called genuine, each fold by its threshold: bool [num_pairs]."""
+def predict(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Predicts which pairs are genuine, each fold by its threshold: bool [num_pairs]."""
     folds = np.array_split(distance, len(thresholds))
     return np.concatenate(
         [fold < threshold for fold, threshold in zip(folds, thresholds, strict=True)]
     )
 
 
-def fold_accuracy(is_right: np.ndarray, num_folds: int) -> Accuracy:
-    """Returns the accuracy of pairs that were judged fold by fold.
+def fold_accuracy(is_correct: np.ndarray, num_folds: int) -> Accuracy:
+    """Computes the accuracy of predictions that were made fold by fold.
 
     Args:
-        is_right: bool [num_pairs].
+        is_correct: bool [num_pairs].
     """
     folds = [
-        int(np.count_nonzero(fold)) / len(fold) for fold in np.array_split(is_right, num_folds)
+        int(np.count_nonzero(fold)) / len(fold) for fold in np.array_split(is_correct, num_folds)
     ]
     return Accuracy(mean=float(np.mean(folds)), std=float(np.std(folds)), folds=folds)
 
 
-def _num_right(distance: np.ndarray, is_genuine: np.ndarray) -> np.ndarray:
-    """Returns how many pairs each of `DISTANCE_THRESHOLDS` judges rightly: int [num_thresholds]."""
+def _num_correct(distance: np.ndarray, is_genuine: np.ndarray) -> np.ndarray:
+    """Counts correct predictions at each of `DISTANCE_THRESHOLDS`: int [num_thresholds]."""
     genuine, impostor = np.sort(distance[is_genuine]), np.sort(distance[~is_genuine])
     accepted_genuine = np.searchsorted(genuine, DISTANCE_THRESHOLDS, side="left")
     accepted_impostor = np.searchsorted(impostor, DISTANCE_THRESHOLDS, side="left")

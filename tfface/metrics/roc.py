@@ -1,12 +1,12 @@
-"""The ROC curve of similarities, and the figures that are read off it.
+"""The ROC curve of similarities, with AUC, EER and TAR@FAR.
 
-A pair is accepted as genuine when its similarity is >= the threshold. At a threshold,
+A pair is accepted as genuine if its similarity is >= the threshold. At a threshold,
 
     FAR (false accept rate) = accepted impostor pairs / impostor pairs
     TAR (true accept rate)  = accepted genuine pairs / genuine pairs
 
-The curve is kept as whole counts at every distinct similarity, so ties are met as the rule meets
-them: pairs of one similarity are accepted together.
+The curve is stored as integer counts at every distinct similarity, so pairs with equal similarity
+are accepted together.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _POINTS = 1 << 18
 
 @dataclass(frozen=True)
 class Roc:
-    """Accepted pairs at every threshold worth naming, from the strictest to the loosest.
+    """Accepted pairs at every distinct threshold, from the strictest to the loosest.
 
     Attributes:
-        threshold: float64 [n], falling: just above the highest similarity (accepts nothing), then
-            every distinct similarity.
+        threshold: float64 [n], descending: just above the highest similarity (accepts nothing),
+            then every distinct similarity.
         false_accepts: int64 [n], impostor pairs with similarity >= threshold.
         true_accepts: int64 [n], genuine pairs with similarity >= threshold.
         num_impostor: impostor pairs.
@@ -48,16 +48,16 @@ class Roc:
 
 @dataclass(frozen=True)
 class TarAtFar:
-    """The share of genuine pairs accepted while at most `far` of the impostor pairs are.
+    """The operating point at the lowest threshold with at most the requested FAR.
 
     Attributes:
-        far: the false accept rate asked for.
+        far: the requested false accept rate.
         tar: the true accept rate at `threshold_cosine`.
         measured_far: the false accept rate at `threshold_cosine`; never above `far`.
-        threshold_cosine: the similarity from which a pair is accepted (>=).
-        sufficient: whether there are impostor pairs enough for `far` to allow one false accept.
-            Where not, `tar` is measured at FAR 0, which says little about `far`.
-        interval: 95 % interval [low, high] of `tar`; None where it wasn't made or isn't sufficient.
+        threshold_cosine: a pair is accepted if its similarity is >= this.
+        sufficient: whether there are enough impostor pairs for `far` to allow a single false
+            accept. If not, `tar` is measured at FAR 0 and says little about `far`.
+        interval: 95 % interval [low, high] of `tar`; None if not computed or not sufficient.
     """
 
     far: float
@@ -69,15 +69,22 @@ class TarAtFar:
 
 
 def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
-    """Returns the ROC curve.
+    """Computes the ROC curve.
 
-    Takes some 40 bytes for each pair while it works, and 24 for each distinct similarity to keep.
+    Needs about 40 bytes per pair while computing, and keeps 24 bytes per distinct similarity.
 
     Args:
-        similarity: float [num_pairs], finite; higher is more alike.
+        similarity: float [num_pairs], finite; higher means more similar.
         is_genuine: bool [num_pairs].
 
-    Raises InputError: lengths differ, a similarity isn't finite, or one kind of pair is missing.
+    Raises:
+        InputError: shapes do not match, a similarity is NaN or infinite, or all pairs are of one
+            kind.
+
+    Example:
+        >>> curve = roc(np.array([0.9, 0.7, 0.8, 0.1]), np.array([True, True, False, False]))
+        >>> auc(curve), eer(curve), tar_at_far(curve, 0.5).tar
+        (0.75, 0.5, 1.0)
     """
     given = np.asarray(similarity)
     similarity = given.astype(np.float64, copy=False)
@@ -85,25 +92,26 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
     check_scores("similarity", similarity, is_genuine)
     num_genuine = int(np.count_nonzero(is_genuine))
     num_impostor = len(is_genuine) - num_genuine
-    # One sort of everything tells the thresholds and how many pairs of either kind reach each. How
-    # many of the rarer kind do takes a search for those alone, and the rest are of the other kind.
+    # One sort gives the thresholds and how many pairs are accepted at each. Only pairs of the rarer
+    # kind are then searched for among them; the rest is of the other kind.
     genuine_is_rarer = num_genuine <= num_impostor
     rarer = similarity[is_genuine if genuine_is_rarer else ~is_genuine]
-    rising = np.sort(similarity)
-    is_first = np.empty(len(rising), bool)
+    ascending = np.sort(similarity)
+    is_first = np.empty(len(ascending), bool)
     is_first[0] = True
-    np.not_equal(rising[1:], rising[:-1], out=is_first[1:])
+    np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
     first = np.flatnonzero(is_first)
-    if len(first) < len(rising):
-        rising = rising[first]
-    threshold, others, rarers = np.empty(len(rising) + 1), *np.zeros((2, len(rising) + 1), np.int64)
+    if len(first) < len(ascending):
+        ascending = ascending[first]
+    threshold = np.empty(len(ascending) + 1)
+    others, rarers = np.zeros((2, len(ascending) + 1), np.int64)
     np.subtract(len(similarity), first[::-1], out=others[1:])
     del is_first, first
-    of_rarer = np.bincount(np.searchsorted(rising, rarer), minlength=len(rising))
+    of_rarer = np.bincount(np.searchsorted(ascending, rarer), minlength=len(ascending))
     np.cumsum(of_rarer[::-1], out=rarers[1:])
     others -= rarers
     threshold[0] = just_above(given.max())
-    threshold[1:] = rising[::-1]
+    threshold[1:] = ascending[::-1]
     return Roc(
         threshold,
         false_accepts=others if genuine_is_rarer else rarers,
@@ -114,10 +122,10 @@ def roc(similarity: np.ndarray, is_genuine: np.ndarray) -> Roc:
 
 
 def just_above(highest: np.number) -> np.number:
-    """Returns the next number that the type of `highest` has.
+    """Returns the next larger number of the type of `highest`.
 
-    One of a finer type would be rounded back to `highest` where similarities are compared with it,
-    and accept what it must not.
+    A number of a wider type would be rounded back to `highest` in a comparison with similarities,
+    and accept pairs that it must not.
     """
     return np.nextafter(highest, np.inf)
 
@@ -126,18 +134,18 @@ def check_scores(name: str, scores: np.ndarray, is_genuine: np.ndarray) -> None:
     """Raises InputError unless pairs of both kinds have one finite score and one label each.
 
     Args:
-        name: what the scores are.
+        name: of the scores, for error messages.
     """
     if scores.shape != is_genuine.shape or scores.ndim != 1:
         raise InputError(
-            f"scores ({name}) of shape {scores.shape} and labels of shape {is_genuine.shape}: "
-            f"expected one {name} and one label for each pair"
+            f"scores ({name}) have shape {scores.shape} and labels have shape {is_genuine.shape}: "
+            f"expected one {name} and one label per pair"
         )
     check_labels(is_genuine)
     is_finite = np.isfinite(scores)
     if not is_finite.all():
         pair = int(np.argmin(is_finite))
-        raise InputError(f"the {name} of pair {pair} is {scores[pair]}, not a number")
+        raise InputError(f"the {name} of pair {pair} is {scores[pair]}: expected a finite number")
 
 
 def check_labels(is_genuine: np.ndarray) -> None:
@@ -147,24 +155,27 @@ def check_labels(is_genuine: np.ndarray) -> None:
     if not num_genuine or not num_impostor:
         raise InputError(
             f"{num_genuine} genuine and {num_impostor} impostor pairs: "
-            "verification needs pairs of both kinds"
+            "verification needs both kinds"
         )
 
 
 def tar_at_far(curve: Roc, far: float) -> TarAtFar:
     """Returns the operating point with the highest TAR whose FAR is <= `far`.
 
-    With I impostor pairs at most floor(far * I) of them may be accepted, so the threshold is the
-    lowest similarity above the (floor(far * I) + 1)-th highest of the impostor pairs: an order
-    statistic, nothing is interpolated.
+    Of I impostor pairs at most floor(far * I) may be accepted, so the threshold is the lowest
+    similarity above the (floor(far * I) + 1)-th highest of the impostor pairs: an order statistic,
+    without interpolation.
 
     Args:
         far: in (0, 1].
+
+    Raises:
+        InputError: `far` is out of range.
     """
     if not 0 < far <= 1:
-        raise InputError(f"a false accept rate of {far}: expected one in (0, 1]")
-    # far * I may fall a hair below the whole number it stands for: 0.07 * 100 is 7.000000000000001,
-    # 0.29 * 100 is 28.999999999999996. The division that users would make decides.
+        raise InputError(f"the false accept rate is {far}: expected a number in (0, 1]")
+    # Rounding of far * I can miss an integer: 0.07 * 100 is 7.000000000000001, 0.29 * 100 is
+    # 28.999999999999996. The division, which defines the FAR, decides.
     allowed = int(far * curve.num_impostor) + 1
     while allowed / curve.num_impostor > far:
         allowed -= 1
@@ -179,13 +190,13 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
 
 
 def eer(curve: Roc) -> float:
-    """Returns the equal error rate: where FAR equals the false reject rate 1 - TAR.
+    """Returns the equal error rate (EER): where FAR equals the false reject rate FRR = 1 - TAR.
 
-    Between two neighbouring points of the curve both rates are taken as straight lines.
+    Both rates are interpolated linearly between neighboring points of the curve.
     """
 
-    # FAR - FRR in whole numbers (times both counts): it climbs strictly from nothing accepted,
-    # where it is negative, to everything accepted, where it is positive.
+    # FAR - FRR times both counts, as an integer: it increases strictly from a negative number
+    # (nothing accepted) to a positive one (everything accepted).
     def difference(point: int) -> int:
         missed = curve.num_genuine - int(curve.true_accepts[point])
         return int(curve.false_accepts[point]) * curve.num_genuine - curve.num_impostor * missed
@@ -207,7 +218,7 @@ def auc(curve: Roc) -> float:
     P(similarity of a genuine pair > similarity of an impostor pair) + P(they are equal) / 2
     """
     doubled = 0
-    # A part at a time, for the sake of memory; each begins with the point that the last ended with.
+    # Part by part, to limit memory; each part begins with the last point of the one before.
     for start in range(0, len(curve.threshold) - 1, _POINTS):
         part = slice(start, start + _POINTS + 1)
         false, true = curve.false_accepts[part], curve.true_accepts[part]

@@ -1,4 +1,4 @@
-"""How far figures of several runs lie apart, and how far two variants of a run do."""
+"""Statistics of a metric over runs with different seeds, and of the difference of two variants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Figures of runs that differ in their seed alone.
+class SeedStatistics:
+    """A metric over runs that differ only in their seed.
 
     Attributes:
-        mean: of them.
-        std: standard deviation of a sample (divided by n - 1); None of a single figure.
-        lowest, highest: of them.
+        mean: over the runs.
+        std: standard deviation of a sample (divided by n - 1); None for a single run.
+        lowest, highest: over the runs.
     """
 
     mean: float
@@ -21,52 +21,64 @@ class Spread:
     lowest: float
     highest: float
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much higher one variant's figures are than another's, seed by seed.
+class PairedDifference:
+    """The difference of a metric between two variants, paired by seed.
 
     Attributes:
         mean: of the differences.
-        standard_error: of that mean, their standard deviation / sqrt(n); None of a single one.
-        num_seeds: how many there are.
+        standard_error: of the mean, std / sqrt(n); None for a single seed.
+        num_seeds: seeds that both variants have.
     """
 
     mean: float
     standard_error: float | None
     num_seeds: int
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         return asdict(self)
 
 
-def spread(figures: Sequence[float]) -> Spread:
-    """Returns mean and spread of at least one figure."""
-    values = np.asarray(figures, np.float64)
-    return Spread(float(values.mean()), _std(values), float(values.min()), float(values.max()))
+def seed_statistics(values: Sequence[float]) -> SeedStatistics:
+    """Computes the statistics of at least one value.
+
+    Example:
+        >>> seed_statistics([0.5, 0.75])
+        SeedStatistics(mean=0.625, std=0.1767766952966369, lowest=0.5, highest=0.75)
+    """
+    array = np.asarray(values, np.float64)
+    return SeedStatistics(float(array.mean()), _std(array), float(array.min()), float(array.max()))
 
 
 def paired_difference(
-    figures: Mapping[int, float], reference: Mapping[int, float]
-) -> Difference | None:
-    """Compares two variants on the seeds that both have; None where there are none.
+    values: Mapping[int, float], reference: Mapping[int, float]
+) -> PairedDifference | None:
+    """Compares two variants on the seeds that both have.
 
-    Runs of one seed see the same split, the same order and, in one architecture, the same starting
-    weights: what these do to both is no part of the differences.
+    Runs with the same seed share the data split, the order and, for one architecture, the initial
+    weights. These effects cancel in the paired difference.
 
     Args:
-        figures, reference: seed -> figure.
+        values, reference: seed -> metric.
+
+    Returns:
+        `values` minus `reference`; None if they have no seed in common.
+
+    Example:
+        >>> paired_difference({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.5, 3: 0.9})
+        PairedDifference(mean=0.25, standard_error=0.0, num_seeds=2)
     """
-    shared = sorted(figures.keys() & reference.keys())
+    shared = sorted(values.keys() & reference.keys())
     if not shared:
         return None
-    differences = np.array([figures[seed] - reference[seed] for seed in shared], np.float64)
+    differences = np.array([values[seed] - reference[seed] for seed in shared], np.float64)
     std = _std(differences)
     error = None if std is None else std / float(np.sqrt(len(shared)))
-    return Difference(float(differences.mean()), error, len(shared))
+    return PairedDifference(float(differences.mean()), error, len(shared))
 
 
 def _std(values: np.ndarray) -> float | None:

@@ -1,16 +1,16 @@
-"""Verification of templates, each some photos and video frames of a person, as in IJB-B and IJB-C.
+"""Template verification (IJB-B, IJB-C): a template is a set of photos and video frames.
 
-A template is made of media: photos, and videos whose frames count together as much as one photo.
-With image embeddings e (flip-summed and of the length that the model gives them: blurred faces have
-short ones and so count less), weighted by how sure the detector was that they are faces,
+A template consists of media: photos, and videos, whose frames together weigh as much as one photo.
+Image embeddings e are flip-summed and not normalized (blurred faces have small norms and therefore
+less weight). With the detection score of each face,
 
     media    = mean of (score * e) over its images in the template
-    template = sum of its media, scaled to length 1
+    template = sum of its media, L2-normalized
 
-and a pair's similarity is the cosine of its templates. There is no threshold to choose and so no
-accuracy: what counts is TAR at low FARs.
+and the similarity of a pair is the cosine of its templates. The protocol has no folds, therefore no
+accuracy; the metric is TAR at low FARs.
 
-Source: InsightFace's `ijb_11.py` with its settings F2, N1, D1, which published figures go by.
+Reference: InsightFace's `ijb_11.py` with its settings F2, N1, D1, as used for published results.
 """
 
 from collections.abc import Sequence
@@ -18,28 +18,34 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.metrics.verification import VerificationResult, figures_of_similarities
+from tfface.metrics.verification import VerificationResult, metrics_from_scores
 
-# Images that are added to templates at a time; float32 cells of a block of similarities.
+# Images added to templates at a time; float32 cells of a block of similarities.
 _IMAGES = 128
 _CELLS = 1 << 22
-# A block is made by one product of matrices, unless so few of its cells are wanted that rows
-# multiplied one by one are faster.
+# A block is one matrix product, unless it needs so few of its cells that separate dot products are
+# faster.
 _CELLS_PER_PAIR = 32
 _ROWS = 1024
 
 
 class TemplatePool:
-    """Sums up embeddings to templates, as they come.
+    """Aggregates embeddings to templates, batch by batch.
 
-    Takes 8 bytes for each template and number of an embedding, however many images there are.
+    Needs 8 bytes per template and embedding dimension, for any number of images.
 
     Args:
-        images: int [entries], which image each is of. An image may be in several templates.
-        templates: int [entries], the template it belongs to: 0, 1 and so on, each at least once.
-        media: int [entries], the medium; any numbers, which mean nothing beyond the template.
+        images: int [entries], index of the image. An image may be in several templates.
+        templates: int [entries], its template: 0, 1 and so on, each at least once.
+        media: int [entries], its medium; any numbers, which are local to the template.
         scores: float [num_images], the weight of each image; None for equal weights.
-        image_names, template_names: what to call them in an error; by default their positions.
+        image_names, template_names: names for error messages; by default the indices.
+
+    Example:
+        >>> pool = TemplatePool(np.array([0, 1]), np.array([0, 0]), np.array([0, 1]))
+        >>> pool.add(np.array([[3.0, 0.0], [0.0, 4.0]]))
+        >>> pool.templates().round(2).tolist()
+        [[0.6000000238418579, 0.800000011920929]]
     """
 
     def __init__(
@@ -68,11 +74,13 @@ class TemplatePool:
         self._norms = 0.0
 
     def add(self, embeddings: np.ndarray) -> None:
-        """Adds the embeddings of the images that follow those added before.
+        """Adds the embeddings of the next images.
 
         Args:
             embeddings: float [images, embedding_size].
-        Raises InputError: one holds NaN or infinity.
+
+        Raises:
+            InputError: an embedding contains NaN or infinity.
         """
         for start in range(0, len(embeddings), _IMAGES):
             self._add(np.asarray(embeddings[start : start + _IMAGES], np.float64))
@@ -82,14 +90,14 @@ class TemplatePool:
         if not np.isfinite(norms).all():
             image = self._num_added + int(np.argmin(np.isfinite(norms)))
             name = f"image {image}" if self._image_names is None else self._image_names[image]
-            raise InputError(f"the embedding of {name} holds NaN or infinity")
+            raise InputError(f"the embedding of {name} contains NaN or infinity")
         if not self._num_added:
             self._sums = np.zeros((self._num_templates, embeddings.shape[1]))
         end = self._num_added + len(embeddings)
         low, high = np.searchsorted(self._images, [self._num_added, end])
         weighted = embeddings[self._images[low:high] - self._num_added]
         weighted *= self._weights[low:high, None]
-        # Row by row, which is faster than `np.add.at`, in whatever order templates come.
+        # Row by row is faster than `np.add.at`.
         for template, row in zip(self._templates[low:high].tolist(), weighted, strict=True):
             self._sums[template] += row
         self._norms += float(norms.sum())
@@ -97,19 +105,20 @@ class TemplatePool:
 
     @property
     def embedding_norm(self) -> float:
-        """The mean length of the embeddings that were added."""
+        """The mean norm of the added embeddings."""
         return self._norms / self._num_added
 
     def templates(self) -> np.ndarray:
-        """Returns the templates: float32 [num_templates, embedding_size], of length 1.
+        """Returns the L2-normalized templates: float32 [num_templates, embedding_size].
 
-        Raises InputError: a sum is 0, so that it has no direction.
+        Raises:
+            InputError: the embeddings of a template sum to 0.
         """
         norms = np.sqrt(np.einsum("ij,ij->i", self._sums, self._sums))
         if not norms.all():
             row = int(np.argmin(norms))
             name = row if self._template_names is None else self._template_names[row]
-            raise InputError(f"template {name} has no direction: its embeddings add up to 0")
+            raise InputError(f"template {name} can't be normalized: its embeddings sum to 0")
         templates = np.empty(self._sums.shape, np.float32)
         return np.divide(self._sums, norms[:, None], out=templates, casting="same_kind")
 
@@ -122,26 +131,28 @@ def template_verification(
     *,
     embedding_norm: float,
 ) -> VerificationResult:
-    """Returns the figures of pairs of templates, without accuracy, threshold and intervals.
+    """Computes the metrics of pairs of templates, without accuracy, threshold and intervals.
 
     Args:
-        templates: float32 [num_templates, embedding_size], of length 1.
+        templates: float32 [num_templates, embedding_size], L2-normalized.
         first, second: int [num_pairs], rows of `templates`.
         is_genuine: bool [num_pairs].
-        embedding_norm: mean length of the images' embeddings.
-    Raises InputError: pairs are of one kind only.
+        embedding_norm: mean norm of the image embeddings.
+
+    Raises:
+        InputError: all pairs are of one kind.
     """
     similarity = pair_similarities(templates, first, second)
-    return figures_of_similarities(similarity, is_genuine, embedding_norm=embedding_norm)
+    return metrics_from_scores(similarity, is_genuine, embedding_norm=embedding_norm)
 
 
 def pair_similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns the cosine of each pair, with an error of up to 1e-6: float32 [num_pairs].
 
-    Takes 20 bytes for each pair.
+    Needs 20 bytes per pair.
 
     Args:
-        templates: float32 [num_templates, embedding_size], of length 1.
+        templates: float32 [num_templates, embedding_size], L2-normalized.
         first, second: int [num_pairs], rows of `templates`.
     """
     similarity = np.empty(len(first), np.float32)
@@ -163,7 +174,7 @@ def pair_similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarr
 
 
 def _block_end(starts: np.ndarray, low: int, num_seconds: int) -> int:
-    """Returns before which first template a block ends that starts at `low`."""
+    """Returns the end of the block of first templates that starts at `low`."""
 
     def fits(high: int) -> bool:
         return (high - low) * min(num_seconds, starts[high] - starts[low]) <= _CELLS
@@ -181,27 +192,27 @@ def _block_end(starts: np.ndarray, low: int, num_seconds: int) -> int:
 def _block(
     templates: np.ndarray, low: int, num_pairs: np.ndarray, second: np.ndarray, column: np.ndarray
 ) -> np.ndarray:
-    """Returns the similarities of the pairs of some first templates: float32 [pairs].
+    """Returns the similarities of the pairs of a block of first templates: float32 [pairs].
 
     Args:
-        low: the first of the first templates.
-        num_pairs: int [first templates], how many pairs each has, which follow each other.
+        low: the first template of the block.
+        num_pairs: int [first templates], number of (consecutive) pairs of each.
         second: int [pairs].
-        column: int32 [num_templates], to work with.
+        column: int32 [num_templates], scratch memory.
     """
     rows, columns = np.flatnonzero(num_pairs), np.flatnonzero(np.bincount(second))
     num_cells = len(rows) * len(columns)
     if num_cells > _CELLS_PER_PAIR * len(second):
         first = low + np.repeat(rows, num_pairs[rows])
-        return _one_by_one(templates, first, second)
+        return _dot_products(templates, first, second)
     column[columns] = np.arange(len(columns))
     cells = templates[low + rows] @ templates[columns].T
-    place = np.repeat(np.arange(len(rows)) * len(columns), num_pairs[rows])
-    place += column.take(second)
-    return cells.ravel().take(place)
+    index = np.repeat(np.arange(len(rows)) * len(columns), num_pairs[rows])
+    index += column.take(second)
+    return cells.ravel().take(index)
 
 
-def _one_by_one(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _dot_products(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     similarity = np.empty(len(first), np.float32)
     for start in range(0, len(first), _ROWS):
         part = slice(start, start + _ROWS)

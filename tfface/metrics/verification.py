@@ -1,4 +1,4 @@
-"""Face verification: are two images of one person? Accuracy, TAR@FAR, EER, AUC of a pair set."""
+"""Face verification metrics of a pair set: accuracy, TAR@FAR, EER and AUC."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -7,22 +7,22 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.metrics.bootstrap import NUM_REPLICATES, Intervals, bootstrap_intervals
-from tfface.metrics.k_fold import Accuracy, fold_accuracy, judge, k_fold_thresholds
+from tfface.metrics.k_fold import Accuracy, fold_accuracy, k_fold_thresholds, predict
 from tfface.metrics.roc import Roc, TarAtFar, auc, check_labels, eer, roc, tar_at_far
-from tfface.metrics.subgroups import GroupFigures, group_figures
+from tfface.metrics.subgroups import SubgroupMetrics, subgroup_metrics
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
-# Embeddings that are worked on at a time stay in the processor's cache.
+# So many embeddings at a time stay in the processor's cache.
 _ROWS = 256
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where to operate: accept when cosine >= `cosine`, which is squared L2 <= `squared_l2`.
+    """The operating point: accept if cosine >= `cosine`, which equals squared L2 <= `squared_l2`.
 
-    It is the mean of the thresholds that the folds chose, so `Accuracy.mean` is what it may be
-    expected to give on new pairs; no accuracy is reported at it, because it has seen every pair.
+    It is the mean of the folds' thresholds, so `Accuracy.mean` estimates its accuracy on new pairs.
+    No accuracy is reported at the threshold itself, because it was chosen on all pairs.
     """
 
     cosine: float
@@ -31,20 +31,20 @@ class Threshold:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """All figures of one model on one pair set.
+    """All metrics of a model on a pair set.
 
     Attributes:
-        accuracy, threshold: None where the protocol has no folds, as that of templates.
+        accuracy, threshold: None if the protocol has no folds, as for templates.
         tar_at_far: one point for each of `FARS`.
-        d_prime: |mean - mean| / sqrt((variance + variance) / 2) of the similarities of genuine and
-            of impostor pairs; None where neither vary.
-        embedding_norm: mean length of the embeddings as they were given, before normalisation.
+        d_prime: see `d_prime`; None if the similarities of neither kind vary.
+        embedding_norm: mean norm of the embeddings before normalization.
         similarity: float64 [num_pairs], cosine of each pair.
         is_genuine: bool [num_pairs].
-        roc: the curve that `tar_at_far`, `eer` and `auc` are read off.
-        interval_by: what the 95 % intervals are by, "identity" or "pair"; None without any.
+        roc: the curve of which `tar_at_far`, `eer` and `auc` are computed.
+        interval_by: what the bootstrap of the 95 % intervals resamples, "identity" or "pair"; None
+            without intervals.
         eer_interval, auc_interval: [low, high].
-        groups: group of pairs -> its figures; None where pairs have no groups.
+        groups: subgroup of pairs -> its metrics; None if the pairs have no subgroups.
     """
 
     num_pairs: int
@@ -62,10 +62,10 @@ class VerificationResult:
     interval_by: str | None = None
     eer_interval: list[float] | None = None
     auc_interval: list[float] | None = None
-    groups: dict[str, GroupFigures] | None = None
+    groups: dict[str, SubgroupMetrics] | None = None
 
-    def to_json(self) -> dict:
-        """Returns the figures as `eval_verification --json` writes them for one set."""
+    def to_dict(self) -> dict:
+        """Returns the metrics in the format of `eval_verification --json` for one set."""
         return {
             "num_pairs": self.num_pairs,
             "num_genuine": self.num_genuine,
@@ -95,29 +95,42 @@ def verification(
     groups: Sequence[str] | None = None,
     num_replicates: int = NUM_REPLICATES,
 ) -> VerificationResult:
-    """Returns the figures of a pair set from the embeddings of its images.
+    """Computes the metrics of a pair set from the embeddings of its images.
 
-    Embeddings are L2-normalised here; pairs are compared by squared L2 distance d in [0, 4], or
-    what is the same by cosine similarity 1 - d / 2. All arithmetic is float64.
+    Embeddings are L2-normalized; pairs are compared by squared L2 distance d in [0, 4], which is
+    equivalent to cosine similarity 1 - d / 2. Computed in float64.
 
     Args:
-        embeddings: float [num_images, embedding_size], of any length but 0.
+        embeddings: float [num_images, embedding_size], with any norm > 0.
         first: int [num_pairs], row of each pair's first image.
         second: int [num_pairs], row of each pair's second image.
-        is_genuine: bool [num_pairs], true where both images show one person.
-        num_folds: folds of the accuracy; pairs are dealt to them in order, without shuffling.
-        names: what to call the images in an error message; by default "image 7".
-        identities: int [num_images], who is in each image, for intervals by identity; None where
-            unknown, which makes them by pair.
-        groups: a text for each pair, by which figures are told apart as well.
-        num_replicates: of the bootstrap that makes the intervals; 0 makes none.
+        is_genuine: bool [num_pairs], whether both images show the same identity.
+        num_folds: folds of the accuracy; consecutive pairs, without shuffling.
+        names: names of the images for error messages; by default "image 7".
+        identities: int [num_images], for intervals by identity; None, if unknown, for intervals by
+            pair.
+        groups: the subgroup of each pair, for metrics of each subgroup.
+        num_replicates: of the bootstrap that computes the intervals; 0 for no intervals.
 
-    Raises InputError: a NaN, infinite or all-zero embedding, arrays that don't fit together, pairs
-        of one kind only, or fewer pairs than folds.
+    Returns:
+        The metrics, with the ROC curve and the similarity of each pair.
+
+    Raises:
+        InputError: an embedding with NaN, infinity or norm 0, shapes that do not match, pairs of
+            one kind only, or fewer pairs than folds.
+
+    Example:
+        >>> identities = np.repeat(np.arange(40), 2)
+        >>> embeddings = np.eye(40)[identities] + 0.1
+        >>> first = np.tile(np.arange(0, 80, 2), 2)
+        >>> second = np.concatenate([first[:40] + 1, (first[:40] + 2) % 80])
+        >>> result = verification(embeddings, first, second, np.arange(80) < 40)
+        >>> result.accuracy.mean, result.eer, result.auc
+        (1.0, 0.0, 1.0)
     """
     first, second = np.asarray(first), np.asarray(second)
     is_genuine = np.asarray(is_genuine, bool)
-    unit, norms = normalised(embeddings, names)
+    unit, norms = l2_normalize(embeddings, names)
     check_pairs(first, second, is_genuine, len(unit), num_folds)
     of_pairs = None
     if identities is not None:
@@ -127,28 +140,30 @@ def verification(
 
     distance = _squared_distance(unit, first, second)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
-    is_right = judge(distance, thresholds) == is_genuine
+    is_correct = predict(distance, thresholds) == is_genuine
     squared_l2 = float(np.mean(thresholds))
     threshold = Threshold(cosine=1 - squared_l2 / 2, squared_l2=squared_l2)
-    result = figures_of_similarities(
+    result = metrics_from_scores(
         1 - distance / 2,
         is_genuine,
-        accuracy=fold_accuracy(is_right, num_folds),
+        accuracy=fold_accuracy(is_correct, num_folds),
         threshold=threshold,
         embedding_norm=float(np.mean(norms)),
     )
     if groups is not None:
-        by_group = group_figures(result.similarity, is_genuine, is_right, threshold.cosine, groups)
+        by_group = subgroup_metrics(
+            result.similarity, is_genuine, is_correct, threshold.cosine, groups
+        )
         result = replace(result, groups=by_group)
     if not num_replicates:
         return result
     intervals = bootstrap_intervals(
-        result.similarity, is_genuine, is_right, FARS, of_pairs, num_replicates=num_replicates
+        result.similarity, is_genuine, is_correct, FARS, of_pairs, num_replicates=num_replicates
     )
     return result if intervals is None else _with_intervals(result, intervals)
 
 
-def figures_of_similarities(
+def metrics_from_scores(
     similarity: np.ndarray,
     is_genuine: np.ndarray,
     *,
@@ -156,12 +171,16 @@ def figures_of_similarities(
     threshold: Threshold | None = None,
     embedding_norm: float,
 ) -> VerificationResult:
-    """Returns the figures that follow from similarities alone, beside those that are given.
+    """Computes the metrics that depend on similarities only, and adds those that are given.
 
     Args:
         similarity: float [num_pairs].
         is_genuine: bool [num_pairs].
-    Raises InputError: as `roc`.
+        accuracy, threshold: of the k-fold protocol, if the pairs have folds.
+        embedding_norm: mean norm of the embeddings.
+
+    Raises:
+        InputError: as in `roc`.
     """
     curve = roc(similarity, is_genuine)
     return VerificationResult(
@@ -181,17 +200,19 @@ def figures_of_similarities(
 
 
 def d_prime(similarity: np.ndarray, is_genuine: np.ndarray) -> float | None:
-    """Returns how far genuine and impostor pairs lie apart, in standard deviations.
+    """Returns the distance between genuine and impostor similarities in standard deviations.
 
-    |mean_g - mean_i| / sqrt((var_g + var_i) / 2), with the variances of the pairs themselves
-    (divided by their number). None where both are 0.
+    d' = |mean_g - mean_i| / sqrt((var_g + var_i) / 2) with population variances.
 
     Args:
         similarity: float [num_pairs].
-        is_genuine: bool [num_pairs], some of each kind.
+        is_genuine: bool [num_pairs], with both kinds.
+
+    Returns:
+        d'; None if both variances are 0.
     """
     kinds = similarity[is_genuine], similarity[~is_genuine]
-    # Equal numbers may have a mean that is off by a rounding, and so a variance.
+    # The mean of equal numbers may be rounded, which would give a variance > 0.
     if all(kind.min() == kind.max() for kind in kinds):
         return None
     (mean_g, var_g), (mean_i, var_i) = (
@@ -218,21 +239,22 @@ def _identities_of_pairs(
     is_genuine: np.ndarray,
     num_images: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns who is in the first image of each pair and who in the second.
+    """Returns the identities of the first and of the second images of the pairs.
 
-    Raises InputError: genuine pairs aren't those of one person, or somebody isn't known.
+    Raises:
+        InputError: identities and `is_genuine` contradict each other, or shapes do not match.
     """
     if identities.shape != (num_images,):
         raise InputError(
-            f"{num_images} embeddings and {len(identities)} identities: expected one of each"
+            f"{num_images} embeddings, but {len(identities)} identities: expected one per image"
         )
     of_first, of_second = identities[first], identities[second]
     wrong = np.flatnonzero((of_first == of_second) != is_genuine)
     if len(wrong):
         pair = int(wrong[0])
         raise InputError(
-            f"pair {pair} is said to be {'genuine' if is_genuine[pair] else 'of impostors'}, but "
-            f"its images are of the identities {of_first[pair]} and {of_second[pair]} "
+            f"pair {pair} is labeled as {'genuine' if is_genuine[pair] else 'impostor'}, but its "
+            f"images have the identities {of_first[pair]} and {of_second[pair]} "
             f"({len(wrong):,} such pairs)"
         )
     return of_first, of_second
@@ -252,29 +274,43 @@ def _with_intervals(result: VerificationResult, intervals: Intervals) -> Verific
     )
 
 
-def normalised(
+def l2_normalize(
     embeddings: np.ndarray, names: Sequence[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns unit embeddings (float64) and the lengths they had.
+    """Returns L2-normalized embeddings (float64), and the norms before.
 
-    Raises InputError: an embedding has no direction (the message names it), or they aren't
-        [num_images, embedding_size].
+    Args:
+        embeddings: float [num_images, embedding_size].
+        names: names of the images for error messages; by default "image 7".
+
+    Raises:
+        InputError: an embedding contains NaN or infinity, or has norm 0; or a wrong shape.
+
+    Example:
+        >>> unit, norms = l2_normalize([[3.0, 4.0]])
+        >>> unit.tolist(), norms.tolist()
+        ([[0.6, 0.8]], [5.0])
     """
     unit = np.array(embeddings, np.float64)
     if unit.ndim != 2:
-        raise InputError(f"embeddings of shape {unit.shape}: expected [num_images, embedding_size]")
+        raise InputError(
+            f"embeddings have shape {unit.shape}: expected [num_images, embedding_size]"
+        )
     norms = np.empty(len(unit))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, len(unit), _ROWS):
             rows = slice(start, start + _ROWS)
             norms[rows] = np.linalg.norm(unit[rows], axis=1)
             unit[rows] /= norms[rows, None]
-    for wrong, what in ((~np.isfinite(norms), "holds NaN or infinity"), (norms == 0, "is all 0")):
+    for wrong, what in (
+        (~np.isfinite(norms), "contains NaN or infinity"),
+        (norms == 0, "has norm 0"),
+    ):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(
                 f"the embedding of {names[row] if names is not None else f'image {row}'} {what} "
-                f"({np.count_nonzero(wrong)} of {len(norms)} embeddings): it has no direction"
+                f"({np.count_nonzero(wrong)} of {len(norms)} embeddings): it can't be normalized"
             )
     return unit, norms
 
@@ -282,30 +318,30 @@ def normalised(
 def check_pairs(
     first: np.ndarray, second: np.ndarray, is_genuine: np.ndarray, num_images: int, num_folds: int
 ) -> None:
-    """Raises InputError unless pairs are of both kinds, fill the folds and name known images."""
+    """Raises InputError unless pairs are of both kinds, fill the folds and have valid indices."""
     if not (first.ndim == 1 and first.shape == second.shape == is_genuine.shape):
         raise InputError(
-            f"{first.shape} first images, {second.shape} second images and {is_genuine.shape} "
-            "labels: expected as many of each, in one dimension"
+            f"`first` has shape {first.shape}, `second` {second.shape} and `is_genuine` "
+            f"{is_genuine.shape}: expected [num_pairs] for all"
         )
     if len(first) < num_folds:
         raise InputError(f"{len(first)} pairs are too few for {num_folds} folds")
     for rows in (first, second):
         if not np.issubdtype(rows.dtype, np.integer) or rows.min() < 0 or rows.max() >= num_images:
             raise InputError(
-                f"a pair names an image outside the {num_images} embeddings: expected whole "
-                f"numbers from 0 to {num_images - 1}"
+                f"a pair has an image outside the {num_images} embeddings: expected integers "
+                f"from 0 to {num_images - 1}"
             )
     check_labels(is_genuine)
 
 
 def hardest_pairs(result: VerificationResult, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the positions of the most similar impostor and the least similar genuine pairs.
+    """Returns the indices of the most similar impostor and the least similar genuine pairs.
 
-    Of pairs with one similarity the first come first.
+    Pairs with equal similarity keep their order.
 
     Args:
-        count: how many of each at most.
+        count: maximum number of each.
     """
     impostors, genuine = np.flatnonzero(~result.is_genuine), np.flatnonzero(result.is_genuine)
     return (

@@ -42,7 +42,7 @@ def rates_by_threshold(
 
 
 def intervals(
-    similarity: np.ndarray, is_genuine: np.ndarray, is_right: np.ndarray, num_replicates: int
+    similarity: np.ndarray, is_genuine: np.ndarray, is_correct: np.ndarray, num_replicates: int
 ) -> np.ndarray:
     """95 % intervals of accuracy, EER, AUC and TARs, each replicate drawn and sorted by itself."""
     generator = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def intervals(
         drawn = generator.integers(0, len(similarity), len(similarity))
         curve = roc(similarity[drawn], is_genuine[drawn])
         tar = [tar_at_far(curve, far).tar for far in FARS]
-        figures.append([np.mean(is_right[drawn]), eer(curve), auc(curve), *tar])
+        figures.append([np.mean(is_correct[drawn]), eer(curve), auc(curve), *tar])
     return np.quantile(figures, [0.025, 0.975], axis=0)
 
 

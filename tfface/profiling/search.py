@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from tfface.evaluation.face_index import FaceIndex
-from tfface.metrics.identification import found_share
+from tfface.metrics.identification import recall_at_k
 from tfface.profiling.subprocess_runs import forget_peak, peak_bytes
 from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
 from tfface.progress import progress
@@ -87,8 +87,8 @@ def measure_search(
                         "num_threads": threads,
                         "queries_per_s": measured.rate_all_threads,
                         "query_ms": measured.milliseconds,
-                        "recall_at_1": found_share(measured.similarity, nearest, 1),
-                        "recall_at_10": found_share(measured.similarity, nearest, nearest.shape[1]),
+                        "recall_at_1": recall_at_k(measured.similarity, nearest, 1),
+                        "recall_at_10": recall_at_k(measured.similarity, nearest, nearest.shape[1]),
                         "rank1": np.mean(owners[measured.numbers[:, 0]] == asked),
                         "faiss": faiss.__version__,
                     }

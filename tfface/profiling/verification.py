@@ -12,7 +12,7 @@ from tfface.data.int_table import read_number_lines
 from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
 from tfface.metrics.templates import TemplatePool, pair_similarities
-from tfface.metrics.verification import figures_of_similarities, verification
+from tfface.metrics.verification import metrics_from_scores, verification
 from tfface.profiling import baseline_verification as plain
 from tfface.profiling.subprocess_runs import in_process, peak_bytes
 
@@ -203,14 +203,14 @@ def _plain_pair_set(num_runs: int, num_replicates: int) -> _Measured:
     drawn = drawn_pair_set()
     pairs = [drawn[name] for name in ("embeddings", "first", "second", "is_genuine")]
     result = verification(*pairs, num_replicates=0)
-    is_right = (result.similarity >= result.threshold.cosine) == result.is_genuine
+    is_correct = (result.similarity >= result.threshold.cosine) == result.is_genuine
     clock = _Clock()
     for _ in range(num_runs):
         with clock.step(_FIGURES):
             plain.fold_accuracies(*pairs)
             plain.rates_by_threshold(result.similarity, result.is_genuine)
             if num_replicates:
-                plain.intervals(result.similarity, result.is_genuine, is_right, num_replicates)
+                plain.intervals(result.similarity, result.is_genuine, is_correct, num_replicates)
         clock.end_run()
     return clock.measured()
 
@@ -275,7 +275,7 @@ def _templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _Measur
         with clock.step(_COMPARING):
             similarity = pair_similarities(pooled, first, second)
         with clock.step(_FIGURES):
-            figures_of_similarities(similarity, is_genuine, embedding_norm=pool.embedding_norm)
+            metrics_from_scores(similarity, is_genuine, embedding_norm=pool.embedding_norm)
         clock.end_run()
     return clock.measured()
 

@@ -180,7 +180,7 @@ def _verify(trained: keras.Model, data: RunData, run: RunFolder) -> dict:
         return {}
     embedder = KerasEmbedder(trained, run.path.name)
     results = {pairs.name: verify(embedder, pairs) for pairs in data.test_sets}
-    figures = {name: result.to_json() for name, result in results.items()}
+    figures = {name: result.to_dict() for name, result in results.items()}
     write_json(run.verification, {"sets": figures})
     say(as_text(figures))
     return results
@@ -205,7 +205,7 @@ def _report(
         run.report,
         title=run.path.name,
         classification=classified and classified.to_json(),
-        verification={name: result.to_json() for name, result in results.items()},
+        verification={name: result.to_dict() for name, result in results.items()},
         pictures=pictures,
         epochs=epochs,
         recipe=dump(recipe),

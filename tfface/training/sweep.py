@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.files import locked, replacing
-from tfface.metrics.seed_statistics import paired_difference, spread
+from tfface.metrics.seed_statistics import paired_difference, seed_statistics
 from tfface.parent_process import named_in
 from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
@@ -110,8 +110,8 @@ class Comparison:
         return {
             "name": variant.name,
             "values": variant.values,
-            "figure": spread(list(figures.values())).to_json() if figures else None,
-            "difference": difference.to_json() if difference else None,
+            "figure": seed_statistics(list(figures.values())).to_dict() if figures else None,
+            "difference": difference.to_dict() if difference else None,
             "runs": [self._run(run) for run in self.runs if run.variant is variant],
         }
 
