@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from tfface.data.augment.options import range_of_amount
+from tfface.data.augment.random import range_of_amount
 from tfface.data.records import example
 from tfface.data.sources.image_source import ImageSource
 

@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property_tests import examples
-from tfface.data.augment.cutmix import CutMix
-from tfface.data.augment.mixing import BetaShares, any_partner, partner_of_same_identity
-from tfface.data.augment.mixup import MixUp
-from tfface.data.augment.one_class_cutmix import OneClassCutMix
+from tfface.data.augment.mixing import (
+    BetaShares,
+    CutMix,
+    MixUp,
+    OneClassCutMix,
+    any_partner,
+    partner_of_same_identity,
+)
 
 SEED = tf.constant([1, 2])
 # Every image has one value of its own, its number.

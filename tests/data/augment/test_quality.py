@@ -1,4 +1,4 @@
-"""Worse photos: fewer pixels, no focus, no colours."""
+"""Image quality: noise, blur and low resolution."""
 
 from functools import partial
 
@@ -9,9 +9,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tests.data.small_faces import pixels
-from tfface.data.augment.gaussian_blur import GaussianBlur
-from tfface.data.augment.low_resolution import LowResolution, _resizing, _there_and_back
-from tfface.data.augment.random_grayscale import RandomGrayscale
+from tfface.data.augment.quality import (
+    GaussianBlur,
+    GaussianNoise,
+    LowResolution,
+    _down_and_up_weights,
+    _resize_weights,
+)
 from tfface.errors import InputError
 
 SEED = tf.constant([1, 2])
@@ -19,15 +23,6 @@ SEED = tf.constant([1, 2])
 
 def applied(stage, images):
     return tf.function(stage)(images, SEED).numpy()
-
-
-def test_grey_is_luma_of_some_images():
-    images = np.random.default_rng(0).uniform(0, 255, (400, 4, 4, 3)).astype(np.float32)
-    found = RandomGrayscale(0.25)(images, SEED).numpy()
-    same = (found == images).all(axis=(1, 2, 3))
-    assert same.mean() == pytest.approx(0.75, abs=0.07)
-    luma = images[~same] @ np.array([0.299, 0.587, 0.114], np.float32)
-    np.testing.assert_allclose(found[~same], np.repeat(luma[..., None], 3, axis=-1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0, 9.0])
@@ -54,7 +49,7 @@ def test_some_images_stay(stage):
 def test_enlarging_agrees_with_pillow(kind, pillow):
     """But at the border; Pillow's bicubic has another parameter, so it is only near."""
     small = pixels(5, 12).astype(np.float32)[..., 0]
-    rows = _resizing(48, 12, 48, tf.constant(kind)).numpy()[:, :12]
+    rows = _resize_weights(48, 12, 48, tf.constant(kind)).numpy()[:, :12]
     found = rows @ small @ rows.T
     wanted = np.asarray(Image.fromarray(small).resize((48, 48), pillow))
     atol = 0.05 if kind == 1 else 6
@@ -63,14 +58,14 @@ def test_enlarging_agrees_with_pillow(kind, pillow):
 
 def test_shrinking_by_area_takes_means():
     image = np.arange(12, dtype=np.float32)
-    weights = _resizing(12, 12, 3, tf.constant(2)).numpy()
+    weights = _resize_weights(12, 12, 3, tf.constant(2)).numpy()
     np.testing.assert_allclose(weights[:3] @ image, [1.5, 5.5, 9.5], rtol=1e-6)
     assert (weights[3:] == 0).all()
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.37, 0.5, 0.9])
 def test_nearest_repeats_values_of_the_image(scale):
-    matrix = _there_and_back(40, tf.constant(scale), tf.constant(0), tf.constant(0)).numpy()
+    matrix = _down_and_up_weights(40, tf.constant(scale), tf.constant(0), tf.constant(0)).numpy()
     assert set(np.unique(matrix)) == {0.0, 1.0}
     assert (matrix.sum(axis=1) == 1).all()
     assert len(np.unique(matrix.argmax(axis=1))) == int(np.float32(scale) * 40)
@@ -80,7 +75,7 @@ def test_nearest_repeats_values_of_the_image(scale):
 @pytest.mark.parametrize("down", range(4))
 @pytest.mark.parametrize("up", range(4))
 def test_a_flat_image_stays_flat(down, up):
-    matrix = _there_and_back(30, tf.constant(0.3), tf.constant(down), tf.constant(up)).numpy()
+    matrix = _down_and_up_weights(30, tf.constant(0.3), tf.constant(down), tf.constant(up)).numpy()
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
 
 
@@ -102,3 +97,34 @@ def test_ranges_are_checked():
         LowResolution(scale=[0.5, 2.0])
     with pytest.raises(InputError, match=r"gaussian_blur: sigma \[0\.0, 2\.0\] must ascend"):
         GaussianBlur(sigma=[0.0, 2.0])
+
+
+def test_noise_is_close_to_normal():
+    images = tf.fill([40, 64, 64, 3], 128.0)
+    noise = GaussianNoise(5.0)(images, SEED).numpy() - 128
+    assert abs(noise.mean()) < 0.03
+    assert noise.std() == pytest.approx(5, rel=0.005)
+    assert ((noise / 5) ** 4).mean() - 3 == pytest.approx(-0.12, abs=0.03)
+    assert abs(((noise / 5) ** 3).mean()) < 0.02
+    # Shares within 1, 2 and 3 standard deviations of a normal distribution.
+    for bound, share in ((5, 0.6827), (10, 0.9545), (15, 0.9973)):
+        assert (np.abs(noise) < bound).mean() == pytest.approx(share, abs=0.012)
+
+
+def test_noise_of_pixels_channels_and_images_is_unrelated():
+    noise = GaussianNoise(5.0)(tf.fill([40, 64, 64, 3], 128.0), SEED).numpy() - 128
+    for other in (
+        np.roll(noise, 1, axis=0),
+        np.roll(noise, 1, axis=1),
+        np.roll(noise, 1, axis=2),
+        np.roll(noise, 1, axis=3),
+        GaussianNoise(5.0)(tf.fill([40, 64, 64, 3], 128.0), tf.constant([1, 3])).numpy() - 128,
+    ):
+        assert abs((noise * other).mean() / 25) < 0.006
+
+
+def test_noise_stays_in_range():
+    found = GaussianNoise(100.0)(tf.zeros([2, 32, 32, 3]), SEED).numpy()
+    assert found.min() == 0
+    assert found.max() > 200
+    np.testing.assert_array_equal(GaussianNoise(0.0)(tf.ones([1, 2, 2, 3]), SEED), 1)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
 from tests.data.small_faces import pixels
-from tfface.data.augment import color_operations, rand_augment
+from tfface.data.augment import color, rand_augment
 from tfface.data.augment.rand_augment import RandAugment, operations
 
 SEED = tf.constant([1, 2])
@@ -17,15 +17,15 @@ IMAGE = tf.constant(np.asarray(PICTURE), tf.float32)
 @pytest.mark.parametrize(
     ("found", "wanted"),
     [
-        (color_operations.adjust_brightness(IMAGE, 1.6), ImageEnhance.Brightness(PICTURE).enhance),
-        (color_operations.adjust_color(IMAGE, 1.6), ImageEnhance.Color(PICTURE).enhance),
-        (color_operations.adjust_contrast(IMAGE, 1.6), ImageEnhance.Contrast(PICTURE).enhance),
-        (color_operations.adjust_sharpness(IMAGE, 1.6), ImageEnhance.Sharpness(PICTURE).enhance),
-        (color_operations.adjust_sharpness(IMAGE, 0.4), None),
-        (color_operations.stretch_contrast(IMAGE), ImageOps.autocontrast(PICTURE)),
-        (color_operations.equalize(IMAGE), ImageOps.equalize(PICTURE)),
-        (color_operations.posterize(IMAGE, 3), ImageOps.posterize(PICTURE, 3)),
-        (color_operations.solarize(IMAGE, 100.0), ImageOps.solarize(PICTURE, 100)),
+        (color.adjust_brightness(IMAGE, 1.6), ImageEnhance.Brightness(PICTURE).enhance),
+        (color.adjust_color(IMAGE, 1.6), ImageEnhance.Color(PICTURE).enhance),
+        (color.adjust_contrast(IMAGE, 1.6), ImageEnhance.Contrast(PICTURE).enhance),
+        (color.adjust_sharpness(IMAGE, 1.6), ImageEnhance.Sharpness(PICTURE).enhance),
+        (color.adjust_sharpness(IMAGE, 0.4), None),
+        (color.stretch_contrast(IMAGE), ImageOps.autocontrast(PICTURE)),
+        (color.equalize(IMAGE), ImageOps.equalize(PICTURE)),
+        (color.posterize(IMAGE, 3), ImageOps.posterize(PICTURE, 3)),
+        (color.solarize(IMAGE, 100.0), ImageOps.solarize(PICTURE, 100)),
     ],
     ids=[
         *("brightness", "color", "contrast", "sharpness", "smoothness"),

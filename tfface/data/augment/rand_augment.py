@@ -1,4 +1,4 @@
-"""Some operations of a fixed list for each image: RandAugment."""
+"""RandAugment: random operations of a fixed list for each image."""
 
 import math
 from collections.abc import Callable
@@ -7,8 +7,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.augment.affine_warp import warp
-from tfface.data.augment.color_operations import (
+from tfface.data.augment.color import (
     adjust_brightness,
     adjust_color,
     adjust_contrast,
@@ -18,32 +17,37 @@ from tfface.data.augment.color_operations import (
     solarize,
     stretch_contrast,
 )
-from tfface.data.augment.options import Probability
-from tfface.data.augment.random import uniform
+from tfface.data.augment.geometric import affine_warp
+from tfface.data.augment.random import Probability, uniform
 
 Operation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class RandAugment:
-    """Applies `num_operations` of these to each image, every one drawn anew:
+    """Applies `num_operations` operations to each image, each drawn from these:
 
         identity, autocontrast, equalize, rotate, solarize, color, posterize, contrast,
         brightness, sharpness, shear_x, shear_y, translate_x, translate_y
 
-    They are the paper's, as Pillow does them, with torchvision's ranges: at magnitude 1, 30
-    degrees, shears of 0.3, moves of 0.45 of the side, factors 1 +- 0.9, 4 bits, and all values
-    inverted. What has a direction takes each with the same probability; what comes into view is
-    black.
+    They are the paper's operations, as Pillow does them, with torchvision's ranges: at magnitude 1,
+    30 degrees, shears of 0.3, shifts of 0.45 of the side, factors 1 +- 0.9, 4 bits, and all values
+    inverted. Both directions of an operation have the same probability; pixels from outside of the
+    image are black.
 
-    Written here, because `keras.layers.RandAugment` draws one list of operations for a whole batch,
-    and `keras_cv.layers.RandAugment` takes its numbers from a state of its own: a batch would not
-    be a function of the seed.
+    `keras.layers.RandAugment` draws one list of operations for a whole batch, and applies all
+    operations to all images to select from the results.
 
     Args:
-        num_operations: for each image; 2 as a rule.
-        magnitude: in [0, 1]; 0.3 is the 9 of 30 that others have as default.
-        probability: of an image to be changed at all, in [0, 1].
+        num_operations: For each image, 1 to 8; the paper's default is 2.
+        magnitude: Float in [0, 1]; 0.3 is 9 of 30, a common default.
+        probability: Of an image to be changed at all, in [0, 1].
+
     Reference: Cubuk et al., NeurIPS 2020, arXiv:1909.13719.
+
+    Example:
+        >>> augment = RandAugment(num_operations=2, magnitude=0.3)
+        >>> augment(tf.zeros([2, 32, 32, 3]), tf.constant([1, 2])).shape
+        TensorShape([2, 32, 32, 3])
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class RandAugment:
                 initializer=image,
             )
 
-        # Image by image, because of all operations only those that were drawn are then worked out.
+        # Image by image, so that only the operations that were drawn are computed.
         return tf.map_fn(
             augment,
             (images, tf.transpose(choices), tf.transpose(signs)),
@@ -92,7 +96,11 @@ def operations(magnitude: float) -> dict[str, Operation]:
     """Returns the operations by name: (image float32 [h, w, 3] in 0..255, sign -1 or 1) -> image.
 
     Args:
-        magnitude: in [0, 1].
+        magnitude: Float in [0, 1].
+
+    Example:
+        >>> sorted(operations(0.3))[:3]
+        ['autocontrast', 'brightness', 'color']
     """
     change = 0.9 * magnitude
     angle = 30 * magnitude * math.pi / 180
@@ -126,7 +134,8 @@ def operations(magnitude: float) -> dict[str, Operation]:
 
 
 def _warped(image: tf.Tensor, matrix: list) -> tf.Tensor:
-    return warp(image[None], tf.stack([tf.stack(row) for row in matrix])[None], "black")[0]
+    matrices = tf.stack([tf.stack(row) for row in matrix])[None]
+    return affine_warp(image[None], matrices, "black")[0]
 
 
 def _side(image: tf.Tensor, axis: int) -> tf.Tensor:

@@ -1,13 +1,15 @@
-"""Erasing, keeping a part, grids: how much is covered, where, and with what."""
+"""Occlusion: how much is covered, where, and by what."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfface.data.augment.grid_mask import GridMask
-from tfface.data.augment.random_crop_erase import RandomCropErase
-from tfface.data.augment.random_erasing import RandomErasing
-from tfface.data.augment.rectangles import draw_rectangles
+from tfface.data.augment.occlusion import (
+    GridMask,
+    RandomCropErase,
+    RandomErasing,
+    draw_rectangles,
+)
 from tfface.errors import InputError
 
 SEED = tf.constant([1, 2])

@@ -1,11 +1,11 @@
-"""Colour jitter: exact where it is tf.image's, alike where it can't be."""
+"""Color augmentations: equal to tf.image where they can be, close to it elsewhere."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import pixels
-from tfface.data.augment.color_jitter import ColorJitter
+from tfface.data.augment.color import ColorJitter, RandomGrayscale
 from tfface.errors import InputError
 
 SEED = tf.constant([3, 4])
@@ -126,3 +126,12 @@ def test_result_is_clipped(images):
 def test_ranges_out_of_their_limits(options, message):
     with pytest.raises(InputError, match=message):
         ColorJitter(**options)
+
+
+def test_grayscale_is_the_luma_of_some_images():
+    images = np.random.default_rng(0).uniform(0, 255, (400, 4, 4, 3)).astype(np.float32)
+    found = RandomGrayscale(0.25)(images, SEED).numpy()
+    same = (found == images).all(axis=(1, 2, 3))
+    assert same.mean() == pytest.approx(0.75, abs=0.07)
+    luma = images[~same] @ np.array([0.299, 0.587, 0.114], np.float32)
+    np.testing.assert_allclose(found[~same], np.repeat(luma[..., None], 3, axis=-1), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Turning, scaling and moving."""
+"""Geometric augmentations: flip, crop, rotation, zoom and shift."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,7 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from tests.data.small_faces import pixels
-from tfface.data.augment.affine_warp import warp
-from tfface.data.augment.random_affine import RandomAffine
+from tfface.data.augment.geometric import RandomAffine, RandomCrop, RandomFlip, affine_warp
 from tfface.errors import InputError
 
 SEED = tf.constant([1, 2])
@@ -17,6 +16,83 @@ IMAGE = pixels(4, 48).astype(np.float32)
 
 def applied(**options):
     return RandomAffine(**options)(IMAGE[None], SEED).numpy()[0]
+
+
+def test_flip_mirrors_some_images_whole():
+    images = np.random.default_rng(0).uniform(0, 255, (400, 3, 5, 3)).astype(np.float32)
+    found = RandomFlip()(images, SEED).numpy()
+    same = (found == images).all(axis=(1, 2, 3))
+    mirrored = (found == images[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (same ^ mirrored).all()
+    assert 150 < mirrored.sum() < 250
+    np.testing.assert_array_equal(RandomFlip(0.0)(images, SEED), images)
+    np.testing.assert_array_equal(RandomFlip(1.0)(images, SEED), images[:, :, ::-1])
+
+
+def test_crop_cuts_everywhere_alike():
+    rows, columns = np.meshgrid(np.arange(12), np.arange(12), indexing="ij")
+    image = np.stack([rows, columns, rows], axis=2).astype(np.float32)
+    crop = RandomCrop(12, image_size=(8, 10))
+    assert crop.load_size == (12, 12)
+    found = crop(tf.repeat(image[None], 3000, axis=0), SEED).numpy()
+    assert found.shape == (3000, 8, 10, 3)
+    top, left = found[:, 0, 0, 0].astype(int), found[:, 0, 0, 1].astype(int)
+    for number in range(50):
+        y, x = top[number], left[number]
+        np.testing.assert_array_equal(found[number], image[y : y + 8, x : x + 10])
+    counts = np.bincount(top * 3 + left)
+    assert len(counts) == 15
+    assert counts.min() > 140
+    assert counts.max() < 260
+
+
+@pytest.mark.parametrize("kind", [tf.uint8, tf.float32])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("size", [(112, 112), (56, 90), (101, 128)])
+def test_crop_enlarges_as_tf_image_does(size, kind, compiled):
+    images = np.random.default_rng(0).integers(0, 256, (40, *size, 3))
+    images = tf.cast(images, kind)
+    crop = RandomCrop(128, image_size=(112, 96))
+    found = tf.function(crop, jit_compile=compiled)(images, SEED)
+    assert found.dtype == kind
+    large = tf.round(tf.image.resize(images, (128, 128)))
+    # The places that are drawn do not depend on how large the images are.
+    wanted = crop(large, SEED).numpy()
+    difference = np.abs(tf.cast(found, tf.float32).numpy() - wanted)
+    # Compiled code may join a product and a sum, so that a half is rounded the other way.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+    if size == (112, 112):
+        assert not difference.any()
+
+
+@pytest.mark.parametrize("size", [112, 128])
+def test_crops_are_those_of_tf_image_on_average(size):
+    """Mean, standard deviation and range of each pixel's place, over many crops of one image.
+
+    Read off a plane whose values are the places that they come from: the mean agrees to a pixel,
+    the standard deviation to 15 percent, the least and the most to a pixel.
+    """
+    rows, columns = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    image = np.stack([rows, columns, rows + columns], axis=2).astype(np.float32)
+    large = tf.image.resize(image, (128, 128))
+    theirs = np.stack(
+        [
+            tf.image.stateless_random_crop(large, (112, 112, 3), tf.constant([i, 7]))[::8, ::8]
+            for i in range(800)
+        ]
+    )
+    crop = RandomCrop(128, image_size=(112, 112))
+    ours = crop(tf.repeat(image[None], 800, axis=0), SEED).numpy()[:, ::8, ::8]
+    assert np.abs(ours.mean(axis=0) - theirs.mean(axis=0)).max() < 1
+    assert np.abs(ours.std(axis=0) / theirs.std(axis=0) - 1).max() < 0.15
+    for reduce in (np.min, np.max):
+        assert np.abs(reduce(ours, axis=0) - reduce(theirs, axis=0))[..., :2].max() <= 1
+
+
+def test_crop_from_a_smaller_image():
+    with pytest.raises(InputError, match="from_size 96 is smaller than the image size 112 x 112"):
+        RandomCrop(96, image_size=(112, 112))
 
 
 def test_without_options_nothing_changes():
@@ -94,7 +170,7 @@ def test_any_matrix_moves_pixels_as_in_scipy(fill):
         )
         if fill == "black":
             expected[((places < -0.5) | (places > sizes - 0.5)).any(axis=0)] = 0
-        found = warp(image[None], matrix[None], fill).numpy()[0]
+        found = affine_warp(image[None], matrix[None], fill).numpy()[0]
         np.testing.assert_allclose(found, expected, atol=0.02)
 
 
