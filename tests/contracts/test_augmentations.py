@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tests.data.small_faces import pixels
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.augment.random import for_part
-from tfface.data.pipeline.batch_sharding import BatchPart
+from tfface.data.augment.random import for_batch_shard
+from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.registry import build, options_model
 
 SIZE = 16
@@ -148,5 +148,5 @@ def test_a_part_of_a_batch_gets_what_it_gets_in_the_whole(part, stage, images):
     whole = stage(images, seed).numpy()
     for index in range(2):
         rows = slice(4 * index, 4 * index + 4)
-        with for_part(BatchPart(index, 2)):
+        with for_batch_shard(BatchShard(index, 2)):
             np.testing.assert_allclose(stage(images[rows], seed), whole[rows], atol=1e-3)

@@ -17,7 +17,7 @@ from tfface.data.pairs import (
     without_repeats,
 )
 from tfface.data.pairs.pair_set import NUM_FOLDS
-from tfface.data.pipeline.batch_sharding import WHOLE, BatchPart
+from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
@@ -68,7 +68,7 @@ class RunData:
 
 
 def load_data(
-    recipe: Recipe, data_dir: Path, cache_dir: Path, part: BatchPart | None = None
+    recipe: Recipe, data_dir: Path, cache_dir: Path, part: BatchShard | None = None
 ) -> RunData:
     """Opens everything the recipe names.
 
@@ -188,7 +188,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         "cache": _image_cache(recipe),
         "cache_dir": cache_dir,
         "seed": seed,
-        "part": part or WHOLE,
+        "part": part or FULL_BATCH,
     }
     train = Pipeline(
         source,

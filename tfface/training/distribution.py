@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from tfface.backbones.normalization import use_weights
-from tfface.data.pipeline.batch_sharding import BatchPart
+from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.errors import InputError
 from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
 from tfface.kernels.device import numpy_view
@@ -43,7 +43,7 @@ class OneDevice:
     description = ""
     num_devices = 1
     center_shards = 1
-    part: BatchPart | None = None
+    part: BatchShard | None = None
 
     def scope(self) -> AbstractContextManager:
         """The context that models are built and trained in."""
@@ -91,7 +91,7 @@ class Mirrored(OneDevice):
 
         self._strategy = mirrored_strategy()
         self.num_devices = self._strategy.num_replicas_in_sync
-        self.part = BatchPart()
+        self.part = BatchShard()
         self.description = f", data_parallel on {_num(self.num_devices, 'device')}"
 
     def rows_of_norms(self, batch_size: int) -> int:
@@ -118,7 +118,7 @@ class OnJax(OneDevice):
                 f"process {multiprocess.number()} has {jax.local_device_count()} of {len(devices)} "
                 f"devices: each of {multiprocess.count()} processes must have as many"
             )
-        self.part = BatchPart(multiprocess.number(), multiprocess.count())
+        self.part = BatchShard(multiprocess.number(), multiprocess.count())
         self.description = f", {section.mode} on {_num(len(devices), 'device')}"
         if multiprocess.count() > 1:
             self.description += f" of {multiprocess.count()} processes"

@@ -5,14 +5,14 @@ import pytest
 
 from tests.data.pipeline.test_pipeline import NUM_IMAGES, dataset, folder, make, source, stages  # noqa: F401
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.pipeline.batch_sharding import BatchPart
+from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.errors import InputError
 
 
 def parts_of(source, count: int, **options):  # noqa: F811
     """For each step, what the parts' arrays make when they are put together."""
     epochs = [
-        make(source, part=BatchPart(index, count), **options).epoch(1).as_numpy_iterator()
+        make(source, part=BatchShard(index, count), **options).epoch(1).as_numpy_iterator()
         for index in range(count)
     ]
     return [
@@ -65,14 +65,14 @@ def test_fewer_images_than_a_batch(folder):  # noqa: F811
 
 
 def test_goes_on_in_the_middle(folder):  # noqa: F811
-    pipeline = make(folder, part=BatchPart(1, 2), augment=stages())
+    pipeline = make(folder, part=BatchShard(1, 2), augment=stages())
     whole = [*pipeline.epoch(1).as_numpy_iterator()]
     assert_same([*pipeline.epoch(1, first_step=2).as_numpy_iterator()], whole[2:])
 
 
 def test_batches_that_can_not_be_divided(folder):  # noqa: F811
     with pytest.raises(InputError, match="a batch of 4 can't be divided among 3 processes"):
-        make(folder, part=BatchPart(0, 3))
+        make(folder, part=BatchShard(0, 3))
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix", "one_class_cutmix"])
@@ -80,4 +80,4 @@ def test_images_of_several_need_the_whole(folder, name):  # noqa: F811
     stage = AUGMENTATIONS[name](**({"alpha": 1.0} if name == "mixup" else {}))
     make(folder, augment=[stage])
     with pytest.raises(InputError, match="mix the images of a whole batch"):
-        make(folder, augment=[stage], part=BatchPart(0, 2))
+        make(folder, augment=[stage], part=BatchShard(0, 2))

@@ -7,7 +7,7 @@ import tensorflow as tf
 from pydantic import Field
 
 from tfface.data.augment.occlusion import Rectangles
-from tfface.data.augment.random import Probability, another, uniform
+from tfface.data.augment.random import Probability, next_seed, uniform
 
 Alpha = Annotated[float, Field(ge=0.01, le=100)]
 
@@ -47,7 +47,7 @@ class MixUp:
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         count = tf.shape(images)[0]
         partners = any_partner(count, seed)
-        other = another(seed)
+        other = next_seed(seed)
         chosen = uniform([count], other + 1) < self._probability
         shares = tf.where(chosen, self._shares.draw(count, other), 1.0)
         weights = shares[:, None, None, None]
@@ -92,7 +92,7 @@ class CutMix:
         self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         partners = any_partner(tf.shape(images)[0], seed)
-        mask = self._patches.mask(tf.shape(images), another(seed))
+        mask = self._patches.mask(tf.shape(images), next_seed(seed))
         return tf.where(mask, tf.gather(images, partners), images), {
             "identities": labels,
             "others": tf.gather(labels, partners),
@@ -124,7 +124,7 @@ class OneClassCutMix:
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         partners = partner_of_same_identity(labels, seed)
-        mask = self._patches.mask(tf.shape(images), another(seed))
+        mask = self._patches.mask(tf.shape(images), next_seed(seed))
         return tf.where(mask, tf.gather(images, partners), images)
 
 
@@ -170,8 +170,8 @@ class Patches:
             shape: int32 [4], of the images.
             seed: int32 [2].
         """
-        # `another` twice would be the first seed again, by which the partners are drawn.
-        draws = uniform([3, shape[0]], another(seed) + 1)
+        # `next_seed` twice would be the first seed again, by which the partners are drawn.
+        draws = uniform([3, shape[0]], next_seed(seed) + 1)
         chosen = draws[0] < self._probability
         sides = tf.sqrt(tf.where(chosen, self._areas.draw(shape[0], seed), 0.0))
         tops, heights = _extent(shape[1], sides, draws[1])

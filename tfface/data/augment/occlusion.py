@@ -9,11 +9,11 @@ from pydantic import Field
 from tfface.data.augment.random import (
     Probability,
     Range,
-    another,
-    between,
     checked_range,
+    next_seed,
     noise_values,
     uniform,
+    uniform_between,
 )
 
 # As in torchvision: a rectangle that does not fit into the image is drawn again, so often at most.
@@ -60,7 +60,7 @@ class RandomErasing:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(images)
         rectangles, found = draw_rectangles(shape, seed, area=self._area, aspect=self._aspect)
-        other = another(another(seed) + 1)
+        other = next_seed(next_seed(seed) + 1)
         chosen = found & (uniform([shape[0]], other) < self._probability)
         erased = rectangles.mask(shape[1], shape[2]) & chosen[:, None, None, None]
         return tf.where(erased, self._filling(images, shape, other + 1), images)
@@ -108,7 +108,7 @@ class RandomCropErase:
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(images)
         rectangles, found = draw_rectangles(shape, seed, area=self._area, aspect=self._aspect)
-        chosen = found & (uniform([shape[0]], another(another(seed) + 1)) < self._probability)
+        chosen = found & (uniform([shape[0]], next_seed(next_seed(seed) + 1)) < self._probability)
         kept = rectangles.mask(shape[1], shape[2]) | ~chosen[:, None, None, None]
         return tf.where(kept, images, 0.0)
 
@@ -156,9 +156,11 @@ class GridMask:
         shape = tf.shape(images)
         draws = uniform([6, shape[0], 1, 1], seed)
         height, width = shape[1], shape[2]
-        unit = between(*self._unit, draws[0]) * tf.cast(tf.minimum(height, width), tf.float32)
-        ratio = between(*self._ratio, draws[1])
-        angle = between(-self._rotation, self._rotation, draws[2])
+        unit = uniform_between(*self._unit, draws[0]) * tf.cast(
+            tf.minimum(height, width), tf.float32
+        )
+        ratio = uniform_between(*self._ratio, draws[1])
+        angle = uniform_between(-self._rotation, self._rotation, draws[2])
         y = tf.range(height, dtype=tf.float32)[:, None]
         x = tf.range(width, dtype=tf.float32)[None, :]
         # In units of the grid, from a corner of a square.
@@ -166,7 +168,7 @@ class GridMask:
         across = (x * tf.sin(angle) + y * tf.cos(angle)) / unit + draws[4]
         covered = (along - tf.floor(along) < ratio) & (across - tf.floor(across) < ratio)
         covered &= draws[5] < self._probability
-        return tf.where(covered[..., None], self._filling(shape, another(seed)), images)
+        return tf.where(covered[..., None], self._filling(shape, next_seed(seed)), images)
 
     def _filling(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._fill == "black":
@@ -223,8 +225,8 @@ def draw_rectangles(
     """
     size = tf.cast(shape[1:3], tf.float32)
     draws = uniform([2, _TRIES, shape[0]], seed)
-    pixels = between(*area, draws[0]) * size[0] * size[1]
-    aspects = tf.exp(between(math.log(aspect[0]), math.log(aspect[1]), draws[1]))
+    pixels = uniform_between(*area, draws[0]) * size[0] * size[1]
+    aspects = tf.exp(uniform_between(math.log(aspect[0]), math.log(aspect[1]), draws[1]))
     heights = tf.cast(tf.round(tf.sqrt(pixels / aspects)), tf.int32)
     widths = tf.cast(tf.round(tf.sqrt(pixels * aspects)), tf.int32)
     fits = (heights <= shape[1]) & (widths <= shape[2]) & (heights > 0) & (widths > 0)
@@ -235,7 +237,7 @@ def draw_rectangles(
     )
     found = tf.reduce_any(fits, axis=0)
     height, width = tf.minimum(height, shape[1]), tf.minimum(width, shape[2])
-    places = uniform([2, shape[0]], another(seed))
+    places = uniform([2, shape[0]], next_seed(seed))
     top = tf.cast(places[0] * tf.cast(shape[1] - height + 1, tf.float32), tf.int32)
     left = tf.cast(places[1] * tf.cast(shape[2] - width + 1, tf.float32), tf.int32)
     return Rectangles(top, left, height, width), found

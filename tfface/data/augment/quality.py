@@ -9,9 +9,9 @@ from pydantic import Field
 from tfface.data.augment.random import (
     Probability,
     Range,
-    between,
     checked_range,
     uniform,
+    uniform_between,
     words_of_values,
 )
 
@@ -79,7 +79,7 @@ class GaussianBlur:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         draws = uniform([2, tf.shape(images)[0]], seed)
-        sigma = between(*self._sigma, draws[0])
+        sigma = uniform_between(*self._sigma, draws[0])
         return _filter_chosen(images, draws[1] < self._probability, _gaussian_weights, sigma)
 
 
@@ -118,7 +118,7 @@ class LowResolution:
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         draws = uniform([4, tf.shape(images)[0]], seed)
-        scale = between(*self._scale, draws[0])
+        scale = uniform_between(*self._scale, draws[0])
         down, up = tf.unstack(tf.cast(draws[1:3] * _NUM_INTERPOLATIONS, tf.int32))
         chosen = draws[3] < self._probability
         return _filter_chosen(images, chosen, _down_and_up_weights, scale, down, up)

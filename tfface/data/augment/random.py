@@ -11,7 +11,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.pipeline.batch_sharding import WHOLE, BatchPart
+from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
 from tfface.errors import InputError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -21,7 +21,7 @@ Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 Amount = Annotated[float, Field(ge=0)] | Range
 
 # Which rows of a batch are being augmented.
-_shard = WHOLE
+_shard = FULL_BATCH
 
 # 2**32 divided by the golden ratio, as int32: spreads consecutive numbers over all words.
 _GOLDEN = -1640531527
@@ -86,13 +86,13 @@ def range_of_amount(
 
 
 @contextmanager
-def for_part(part: BatchPart) -> Iterator[None]:
+def for_batch_shard(shard: BatchShard) -> Iterator[None]:
     """Draws, within the block, the numbers that the shard's images get in the whole batch.
 
     Code that TensorFlow compiles must be traced within the block.
     """
     global _shard
-    before, _shard = _shard, part
+    before, _shard = _shard, shard
     try:
         yield
     finally:
@@ -121,12 +121,12 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(_words(shape, seed, tf.uint32), 8), tf.float32) / 2**24
 
 
-def between(low: float, high: float, draws: tf.Tensor) -> tf.Tensor:
+def uniform_between(low: float, high: float, draws: tf.Tensor) -> tf.Tensor:
     """Scales draws from [0, 1) to [low, high)."""
     return low + (high - low) * draws
 
 
-def another(seed: tf.Tensor) -> tf.Tensor:
+def next_seed(seed: tf.Tensor) -> tf.Tensor:
     """Derives an independent seed.
 
     Applied twice it returns the seed that it was given: for a third seed, add 1 to the second.
@@ -163,7 +163,7 @@ def noise_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _words(shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Draws random words; in `for_part` those of the whole batch, of which it keeps the shard's."""
+    """Draws random words; in `for_batch_shard`, the shard's part of the whole batch's words."""
     if _shard.count == 1:
         return tf.random.stateless_uniform(shape, seed, None, None, dtype, alg="philox")
     [axis] = [axis for axis, size in enumerate(shape) if tf.is_tensor(size)]

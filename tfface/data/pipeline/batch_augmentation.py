@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfface import seeding
 from tfface.data.augment import random
-from tfface.data.pipeline.batch_sharding import WHOLE, BatchPart
+from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
 from tfface.errors import InputError
 
 
@@ -40,7 +40,7 @@ class BatchAugmentation:
         *,
         known_size: tuple[int, int] | None = None,
         seed: int = 0,
-        part: BatchPart = WHOLE,
+        part: BatchShard = FULL_BATCH,
     ):
         self.stages = tuple(stages)
         _check_order(self.stages)
@@ -70,14 +70,14 @@ class BatchAugmentation:
         return np.stack(keys, axis=1).view(np.int32).reshape(num_steps, -1, 2)
 
 
-def _compiled(stage, part: BatchPart, *, is_last: bool):
+def _compiled(stage, part: BatchShard, *, is_last: bool):
     """Returns a compiled function (images, labels, seed) -> (images, labels)."""
     uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
 
     def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
         if not getattr(stage, "takes_uint8", False):
             images = tf.cast(images, tf.float32)
-        with random.for_part(part):
+        with random.for_batch_shard(part):
             if mixes:
                 images, labels = stage(images, labels, seed)
             else:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tfface.errors import InputError
 
 
-class BatchPart(NamedTuple):
+class BatchShard(NamedTuple):
     """One of `count` equal parts of the rows of every batch, the first being number 0."""
 
     index: int = 0
@@ -25,4 +25,4 @@ class BatchPart(NamedTuple):
         return slice(self.index * size, (self.index + 1) * size)
 
 
-WHOLE = BatchPart()
+FULL_BATCH = BatchShard()

@@ -14,7 +14,7 @@ from tfface import seeding
 from tfface.autotune import arrays, untuned
 from tfface.data.pipeline import cache as image_cache
 from tfface.data.pipeline.batch_augmentation import BatchAugmentation
-from tfface.data.pipeline.batch_sharding import WHOLE, BatchPart
+from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
 from tfface.data.pipeline.pk_sampling import draw_identity_batches
 from tfface.errors import InputError
 from tfface.images.decoding import decode_all
@@ -103,7 +103,7 @@ class Pipeline:
         shuffle: bool = True,
         drop_remainder: bool = True,
         fill: bool = False,
-        part: BatchPart = WHOLE,
+        part: BatchShard = FULL_BATCH,
     ):
         self._source = source
         self._indices = np.asarray(indices, np.int64)
