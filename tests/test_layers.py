@@ -52,7 +52,7 @@ TENSORFLOW_ROOMS = {"alignment", "autotune", "data", "images", "kernels", "profi
 # backend has no distribution but tf.distribute.
 TENSORFLOW_FILES = {
     PACKAGE / "evaluation" / "embedders" / "saved_model.py",
-    PACKAGE / "training" / "mirrored.py",
+    PACKAGE / "training" / "distribution.py",
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -39,7 +39,7 @@ def _step(options: argparse.Namespace) -> None:
     from tfface.profiling.step import measure_steps, plan_steps, rows, to_json
     from tfface.reporting.plots.rates import draw_rates
     from tfface.reporting.results import text_table
-    from tfface.training.sweep_axes import read_varied
+    from tfface.training.sweep import read_varied
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "step")

@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting.page import Picture
     from tfface.reporting.plots.comparison import draw_comparison
     from tfface.training.run_folder import environment
-    from tfface.training.sweep import compare, plan
-    from tfface.training.sweep_axes import read_varied
+    from tfface.training.sweep import compare, plan, read_varied
 
     output = options.output or Path("comparisons") / options.recipe.stem
     comparison = plan(

@@ -24,9 +24,9 @@ from tfface.backbones.weights.loading import load_weights
 from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
-from tfface.training import checkpoint
+from tfface.training import checkpointing
+from tfface.training.checkpointing import seal
 from tfface.training.registries import TABLES
-from tfface.training.sealed_arrays import seal
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 _IMAGES = np.zeros((2, 16, 12, 3), np.uint8)
@@ -248,7 +248,7 @@ def _read_arrays(path: Path, number: int) -> object:
         # Who alters one to harm makes the checksum fit.
         if path.stat().st_size > 64:
             seal(path)
-        return checkpoint.load_weights(path, _network())
+        return checkpointing.load_weights(path, _network())
     readers = {".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_torch_file}
     found = readers[path.suffix](path)
     return [stored.load() for stored in found.values() if np.prod(stored.shape) < 1e6]

@@ -16,8 +16,7 @@ from tests.backbones.weights.test_array_files import safetensors
 from tests.evaluation.embedders.test_external import write_onnx, write_tflite
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
-from tfface.training.checkpoint import weights_of
-from tfface.training.sealed_arrays import write_sealed
+from tfface.training.checkpointing import weights_of, write_sealed
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"

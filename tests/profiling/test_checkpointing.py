@@ -5,7 +5,7 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.profiling.checkpointing import measure_checkpoints, rows
 from tfface.reporting.results import read_rows
-from tfface.training.checkpoints import Checkpoints
+from tfface.training.checkpointing import Checkpoints
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tfface.heads.arcface import ArcFaceHead
 from tfface.profiling import baseline_step
 from tfface.profiling.step import _make, measure_steps, plan_steps, rows, to_json
 from tfface.reporting.results import text_table
-from tfface.training.sweep_axes import read_varied
+from tfface.training.sweep import read_varied
 
 PLAIN = [
     "model.backbone={name: mobilenet_v2}",

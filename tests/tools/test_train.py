@@ -13,7 +13,7 @@ import train as tool
 from tests.tools.running import call_tool
 from tests.training.recipes import TINY, newest_checkpoint
 from tfface.errors import InputError
-from tfface.training.checkpoint import read_progress
+from tfface.training.checkpointing import read_progress
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,7 +24,7 @@ from tfface.errors import InputError
 from tfface.heads.head_file import load_head
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import multiprocess
-from tfface.training.checkpoint import read_progress
+from tfface.training.checkpointing import read_progress
 from tfface.training.distribution import OneDevice, distribute, put
 
 ROOT = Path(__file__).resolve().parents[2]

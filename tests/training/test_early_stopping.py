@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.training import early_stopping
-from tfface.training.checkpoint import Progress
+from tfface.training.checkpointing import Progress
 
 
 @pytest.fixture

@@ -17,12 +17,10 @@ from tfface.errors import InputError
 from tfface.files import locked
 from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks import Steps
-from tfface.training.checkpoint import Progress, read_progress
-from tfface.training.checkpoints import Checkpoints
+from tfface.training.checkpointing import Checkpoints, Progress, read_progress, seal
 from tfface.training.preemption import Interruption, Interruptions
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
-from tfface.training.sealed_arrays import seal
 from tfface.training.trainer import Loop
 
 OFTEN = "training.checkpoints.every_steps=1"

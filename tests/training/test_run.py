@@ -19,9 +19,8 @@ from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.progress import Lines
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training import checkpoint
-from tfface.training.checkpoint import read_progress
-from tfface.training.checkpoints import Checkpoints
+from tfface.training import checkpointing
+from tfface.training.checkpointing import Checkpoints, read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import TABLES
 from tfface.training.run import train
@@ -86,7 +85,7 @@ class TestRunFolder:
         recipe = load_tiny(folder)
         recognizer = build_recognizer(recipe.model, recipe.data.image_size, 6, folder)
         prepare(recognizer, recipe.training.stages[-1], 3)
-        checkpoint.load(newest_checkpoint(run), recognizer)
+        checkpointing.load_checkpoint(newest_checkpoint(run), recognizer)
         trained = load_head(run / "head.npz")
         assert trained.head.scale == 8
         embeddings = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")

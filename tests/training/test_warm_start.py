@@ -11,11 +11,10 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
-from tfface.training.checkpoints import Checkpoints
+from tfface.training.checkpointing import Checkpoints
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
 from tfface.training.run import train
-from tfface.training.warm_start import read_init
-from tfface.training.weight_transfer import fitting, parts_of
+from tfface.training.warm_start import fitting, parts_of, read_init
 
 FROM = "model.init_from=old"
 SOFTMAX = "model.head=softmax"

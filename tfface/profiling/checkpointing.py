@@ -16,8 +16,7 @@ from tfface.profiling.step import drawn_batch
 from tfface.recipe import Recipe
 from tfface.training import stages
 from tfface.training.callbacks import sync
-from tfface.training.checkpoint import Progress
-from tfface.training.checkpoints import Checkpoints
+from tfface.training.checkpointing import Checkpoints, Progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 
 _MIB = 1 << 20

@@ -20,10 +20,10 @@ from tfface.profiling.interleaved_timing import Turns, images_per_second, take_t
 from tfface.profiling.subprocess_runs import OwnProcess, forget_peak, peak_bytes
 from tfface.recipe import Recipe, load
 from tfface.training import stages
-from tfface.training.feature_extraction import split
+from tfface.training.feature_cache import split
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import TABLES
-from tfface.training.sweep_axes import Varied, make_variants
+from tfface.training.sweep import Varied, make_variants
 
 OWN, TRAINER = "tfface", "tfface, in fit"
 # The backbone's predictions alone: what a step with a frozen backbone can't be faster than.

@@ -7,7 +7,7 @@ import keras
 
 from tfface.progress import progress as progress_bar
 from tfface.reporting.metrics_log import MetricsLog
-from tfface.training.checkpoint import Progress
+from tfface.training.checkpointing import Progress
 from tfface.training.distribution import fetch, put
 from tfface.training.nan_guard import GRADIENT_BEFORE, LOSS
 

@@ -33,7 +33,7 @@ from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourcePart
 from tfface.registry import build
-from tfface.training.data_fingerprint import describe_source
+from tfface.training.run_folder import describe_source
 
 # Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
 MOST_GENUINE_PAIRS = 1000

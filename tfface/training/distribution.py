@@ -11,6 +11,7 @@ take the statistics of a device's own rows there.
 Files are the same without and with any distribution.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -87,8 +88,6 @@ class Mirrored(OneDevice):
     """Every GPU of this machine, on TensorFlow."""
 
     def __init__(self):
-        from tfface.training.mirrored import mirrored_strategy
-
         self._strategy = mirrored_strategy()
         self.num_devices = self._strategy.num_replicas_in_sync
         self.part = BatchShard()
@@ -291,3 +290,16 @@ def _no_distribution() -> Iterator[None]:
 
 def _num(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number > 1 else ''}"
+
+
+# A second one in a process would send under the numbers of the first.
+@functools.cache
+def mirrored_strategy():
+    """Returns the `tf.distribute.MirroredStrategy` of every device of this machine.
+
+    Where TensorFlow sees no GPU, these are its (virtual) CPUs.
+    """
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])

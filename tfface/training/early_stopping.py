@@ -1,7 +1,7 @@
 """When a stage ends before its epochs are over, and with which weights."""
 
 from tfface.recipe.schema import EarlyStopping, Stage
-from tfface.training.checkpoint import Progress
+from tfface.training.checkpointing import Progress
 
 
 def keeps_weights(stage: Stage) -> bool:

@@ -6,7 +6,7 @@ from tfface.errors import InputError
 from tfface.progress import said
 from tfface.recipe.schema import Stage
 from tfface.training import early_stopping
-from tfface.training.checkpoint import Progress
+from tfface.training.checkpointing import Progress
 
 
 def check_finite(figures: dict[str, float], title: str, stopped: str) -> None:

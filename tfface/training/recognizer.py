@@ -19,7 +19,6 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck, Training
 from tfface.registry import build
-from tfface.training.adaptive_pooling import average_to
 from tfface.training.nan_guard import Nonfinite
 from tfface.training.warm_start import read_init
 
@@ -289,3 +288,31 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
 def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
     # The field's momentum (0.1 in PyTorch's terms); Keras' 0.99 lags behind for hundreds of steps.
     return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
+
+
+def average_to(features, size: int):
+    """Averages a feature map of any size over `size` x `size` windows.
+
+    The windows are those of PyTorch's adaptive average pooling: number i of a side goes from
+    floor(i * length / size) to ceil((i + 1) * length / size), so they overlap where the map can't
+    be divided, and repeat where it is smaller. (Keras 3.15's AdaptiveAveragePooling2D gives NaN on
+    JAX for many sizes, 3 and 7 to 7 among them.)
+
+    Args:
+        features: [batch, rows, columns, channels], rows and columns known.
+    Returns: [batch, size, size, channels].
+    """
+    _, rows, columns, _ = features.shape
+    if rows != size:
+        parts = [ops.mean(features[:, begin:end], axis=1) for begin, end in _windows(rows, size)]
+        features = ops.stack(parts, axis=1)
+    if columns != size:
+        parts = [
+            ops.mean(features[:, :, begin:end], axis=2) for begin, end in _windows(columns, size)
+        ]
+        features = ops.stack(parts, axis=2)
+    return features
+
+
+def _windows(length: int, size: int) -> list[tuple[int, int]]:
+    return [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]

@@ -23,7 +23,7 @@ from tfface.reporting.page import Picture
 from tfface.reporting.plots.training import draw_curves
 from tfface.reporting.run_report import write_run_report
 from tfface.reporting.verification_table import as_text
-from tfface.training import checkpoint, device, multiprocess
+from tfface.training import checkpointing, device, multiprocess
 from tfface.training.datasets import RunData, load_data
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import OneDevice, distribute
@@ -135,7 +135,7 @@ def _train(
 def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFolder) -> None:
     """Keeps what model.keras lacks to classify: it holds the embedder alone."""
     part = recipe.model.head
-    weights = checkpoint.values(recognizer, recognizer.head.trainable_weights)
+    weights = checkpointing.variable_values(recognizer, recognizer.head.trainable_weights)
     if multiprocess.is_writer():
         save_head(
             run.head,

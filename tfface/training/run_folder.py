@@ -1,5 +1,6 @@
 """The run folder: what lies where in it, and whether a run may start there."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Iterator
@@ -7,15 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tfface import __version__, onednn
+from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError, shown
 from tfface.files import locked, parse_json, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
 from tfface.reporting.provenance import machine, version_of
-from tfface.training import data_fingerprint, multiprocess
-from tfface.training.checkpoints import Checkpoints
+from tfface.training import multiprocess
+from tfface.training.checkpointing import Checkpoints
 from tfface.training.registries import TABLES
 
 # Of the environment, what the last bits of a result depend on.
@@ -104,8 +107,8 @@ class RunFolder:
         Raises InputError: it is other data.
         """
         if self.has_begun():
-            data_fingerprint.check_same(self.data, sources)
-        data_fingerprint.write(self.data, sources)
+            check_same(self.data, sources)
+        write_fingerprint(self.data, sources)
 
     def reason_against(self, recipe: Recipe) -> str:
         """Returns why no run of this recipe can go on here, "" where it can."""
@@ -204,3 +207,65 @@ def environment() -> dict[str, object]:
         "oneDNN": onednn.is_on(),
         **{package: version_of(package) or "not installed" for package in PACKAGES},
     }
+
+
+def describe_source(source: ImageSource) -> dict[str, object]:
+    """Returns what tells whether a source is still the same.
+
+    Returns: `num_images`, `num_identities`; `labels`: a hash of whose each image is; `files`: the
+        source's fingerprint.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(source.labels, np.int64).tobytes())
+    for identity in source.identities:
+        digest.update(identity.name.encode(errors="surrogateescape") + b"\0")
+    return {
+        "num_images": source.num_images,
+        "num_identities": source.num_identities,
+        "labels": digest.hexdigest(),
+        "files": source.fingerprint,
+    }
+
+
+def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
+    """Compares a run's sources with those it began with.
+
+    Args:
+        path: the file that `write` made; one that isn't there is compared with nothing.
+        sources: what `describe_source` says of each, by its place in the recipe.
+    Raises InputError: images or identities have come, gone or changed places. Where they are as
+        many and of the same people, but files have other sizes or times, this is told.
+    """
+    if not path.exists():
+        return
+    try:
+        before = parse_json(path.read_text(encoding="utf-8"))
+        for place, now in sources.items():
+            _compare(place, before[place], now)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: is damaged, so it can't be told whether the data is what the run began with; "
+            "if you know it is, delete this file"
+        ) from error
+
+
+def write_fingerprint(path: Path, sources: dict[str, dict[str, object]]) -> None:
+    """Writes what `check_same` compares with."""
+    write_json(path, sources)
+
+
+def _compare(place: str, before: dict[str, object], now: dict[str, object]) -> None:
+    if before["labels"] != now["labels"]:
+        raise InputError(
+            f"{place}: has {now['num_images']:,} images of {now['num_identities']:,} identities, "
+            f"and the run began with {before['num_images']:,} of {before['num_identities']:,}, or "
+            "they are in another order now: bring the data back, or begin anew with another "
+            "--run-dir"
+        )
+    if before["files"] != now["files"]:
+        print(
+            f"warning: {place}: has the images that the run began with, by number and order, but "
+            "files have other sizes or times: if the pictures are others, the run isn't the same",
+            flush=True,
+        )

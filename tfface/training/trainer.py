@@ -14,10 +14,9 @@ from tfface.errors import InputError
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Stage
 from tfface.reporting.metrics_log import MetricsLog, NoLog
-from tfface.training import checkpoint, early_stopping, multiprocess, stages
+from tfface.training import checkpointing, early_stopping, multiprocess, stages
 from tfface.training.callbacks import LOOK_EVERY_STEPS, NonfiniteStep, Steps, sync
-from tfface.training.checkpoint import Progress, values
-from tfface.training.checkpoints import Checkpoints
+from tfface.training.checkpointing import Checkpoints, Progress, variable_values
 from tfface.training.datasets import RunData
 from tfface.training.distribution import OneDevice
 from tfface.training.ema import averaged, take_average
@@ -126,7 +125,7 @@ class Loop:
             self._save()
 
     def _go_on(self, path: Path) -> None:
-        self._progress = checkpoint.load(path, self._recognizer)
+        self._progress = checkpointing.load_checkpoint(path, self._recognizer)
         self._count_by_batch_size()
         where = f"epoch {self._progress.total_epochs}"
         if self._progress.step:
@@ -372,7 +371,7 @@ class Loop:
             ) from error
         self._checkpoints.wait()
         path, _ = self._checkpoints.newest(self._keeps_weights)
-        self._progress = checkpoint.load(path, self._recognizer)
+        self._progress = checkpointing.load_checkpoint(path, self._recognizer)
         self._progress.left_out = left_out
         print(
             f"  warning: {what}; going on from step {self._progress.step} of epoch "
@@ -395,4 +394,4 @@ class Loop:
 
 
 def _metrics(model: keras.Model) -> list[float]:
-    return [float(value) for value in values(model, model.metrics_variables)]
+    return [float(value) for value in variable_values(model, model.metrics_variables)]

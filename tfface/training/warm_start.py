@@ -5,9 +5,13 @@ layer that starts anew does so as well. What a head has for each identity is mat
 identities' names, and only behind a neck that is the same.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -16,23 +20,285 @@ from keras import ops
 from tfface import recipe as recipes
 from tfface.backbones.normalization import fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 from tfface.evaluation.class_names import read_class_names
 from tfface.heads import HEADS, Head
 from tfface.heads.head_file import load_head
+from tfface.heads.linear import SigmoidHead, SoftmaxHead
+from tfface.heads.margin_head import MarginHead
 from tfface.paths import expanded
 from tfface.recipe.schema import Model as ModelRecipe
-from tfface.training.class_center_transfer import Learned, fill_identities, misfit, of_identities
+from tfface.training.distribution import fetch, put
 from tfface.training.registries import TABLES
 from tfface.training.run_folder import RunFolder
-from tfface.training.weight_transfer import (
-    Arrays,
-    count_weights,
-    fill,
-    fitting,
-    fitting_from_the_beginning,
-    parts_of,
-)
+
+_BACKBONE = "backbone"
+
+# Layer -> weight -> its variable here, or its value there.
+Variables = Mapping[str, Mapping[str, keras.Variable]]
+Arrays = Mapping[str, Mapping[str, np.ndarray]]
+
+
+def parts_of(
+    model: keras.Layer, *, without: Sequence[keras.Layer] = ()
+) -> tuple[Variables, Variables]:
+    """Returns the layers of an embedder's backbone, and those of its neck that have weights.
+
+    A model that has no backbone in it is taken for one.
+
+    Args:
+        without: layers that are left out.
+    """
+    layers = _layers_in(model)
+    backbone = next((layer for layer in layers if layer.name == _BACKBONE), None)
+    if backbone is None:
+        return _by_name(_others(layers, without)), {}
+    neck = [layer for layer in layers if layer is not backbone and layer.weights]
+    return _by_name(_others(_layers_in(backbone), without)), _by_name(neck)
+
+
+def fitting(here: Variables, there: Arrays) -> tuple[list[str], list[str]]:
+    """Returns the layers that fit, and of all others on either side why they don't.
+
+    Layers without weights count as well: without one of them it is another network.
+    """
+    reasons = {layer: _misfit(layer, here, there) for layer in here}
+    found = [layer for layer, reason in reasons.items() if not reason]
+    misfits = [reason for reason in reasons.values() if reason]
+    return found, [*misfits, *(f"{layer} isn't here" for layer in there if layer not in here)]
+
+
+def fitting_from_the_beginning(here: Variables, there: Arrays) -> tuple[list[str], str]:
+    """Returns the layers that fit up to the first that doesn't, and why that doesn't, or ""."""
+    found: list[str] = []
+    for layer, other in zip_longest(here, there):
+        if layer is None:
+            return found, f"{other} isn't here"
+        reason = _misfit(layer, here, there)
+        if not reason and layer != other:
+            reason = f"{other} comes before {layer} there"
+        if reason:
+            behind = list(here)[len(found) + 1 :]
+            if behind:
+                verb = "starts" if len(behind) == 1 else "start"
+                reason += f"; {', '.join(behind)} behind it {verb} anew"
+            return found, reason
+        found.append(layer)
+    return found, ""
+
+
+def fill(here: Variables, there: Arrays, layers: Iterable[str]) -> None:
+    """Fills layers that fit."""
+    for layer in layers:
+        for weight, variable in here[layer].items():
+            put(variable, there[layer][weight])
+
+
+def count_weights(here: Variables, layers: Iterable[str]) -> str:
+    """Returns how many weights these layers have, and of how many if there are more."""
+    number = sum(len(here[layer]) for layer in layers)
+    total = sum(map(len, here.values()))
+    return f"{number:,}" if number == total else f"{number:,} of {total:,}"
+
+
+def _misfit(layer: str, here: Variables, there: Arrays) -> str:
+    """Returns why a layer that is here can't be filled, or ""."""
+    if layer not in there:
+        return f"{layer} isn't there"
+    own, others = here[layer], there[layer]
+    for weight in {**own, **others}:
+        if weight not in others:
+            return f"{layer}/{weight} isn't there"
+        if weight not in own:
+            return f"{layer}/{weight} isn't here"
+        if tuple(own[weight].shape) != others[weight].shape:
+            sizes = _size(others[weight].shape), _size(own[weight].shape)
+            return f"{layer}/{weight} is {sizes[0]} there and {sizes[1]} here"
+    return ""
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "a number"
+
+
+def _others(layers: Sequence[keras.Layer], without: Sequence[keras.Layer]) -> list[keras.Layer]:
+    return [layer for layer in layers if not any(layer is other for other in without)]
+
+
+def _layers_in(model: keras.Layer) -> list[keras.Layer]:
+    return model.layers if isinstance(model, keras.Model) else [model]
+
+
+def _by_name(layers: Sequence[keras.Layer]) -> Variables:
+    return {
+        shown(name): {
+            _stable_name(layer, place): variable for place, variable in enumerate(layer.weights)
+        }
+        for name, layer in zip(_stable_names(layers), layers, strict=True)
+    }
+
+
+def _stable_name(layer: keras.Layer, place: int) -> str:
+    """Returns the name of a layer's weight, which may be one of a layer in it."""
+    name = layer.weights[place].path.rpartition(f"{layer.name}/")[2]
+    # One without a name has from Keras how many variables the process had made before.
+    return f"weight_{place}" if re.fullmatch(r"variable(_\d+)?", name) else shown(name)
+
+
+def _stable_names(layers: Sequence[keras.Layer]) -> list[str]:
+    """Returns the layers' names, the same in every process.
+
+    In a name that Keras gave, such as `normalization_3`, the number is that of the layers of this
+    kind that a process had made before.
+    """
+    numbered: dict[str, list[tuple[int, str]]] = {}
+    for layer in layers:
+        kind, number = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", layer.name, re.DOTALL).groups("0")
+        if kind.replace("_", "") == type(layer).__name__.lower():
+            numbered.setdefault(kind, []).append((int(number), layer.name))
+    stable = {
+        name: f"{kind}_{place}" if place else kind
+        for kind, found in numbered.items()
+        for place, (_, name) in enumerate(sorted(found))
+    }
+    return [stable.get(layer.name, layer.name) for layer in layers]
+
+
+# Of names that are told to the user.
+_MOST_NAMED = 3
+_SIGMOID = "the sigmoid unit"
+
+
+class OfIdentities(NamedTuple):
+    """What a head has for each identity.
+
+    Attributes:
+        kind: what that is, for messages; heads of one kind may fill each other.
+        weights: each with the axis along which the identities are.
+        num_rows: of each identity, along that axis.
+    """
+
+    kind: str
+    weights: list[tuple[keras.Variable, int]]
+    num_rows: int = 1
+
+
+class Learned(NamedTuple):
+    """The same of a trained head.
+
+    Attributes:
+        kind, num_rows: as above.
+        names: of the identities; position = label.
+        arrays: values of the weights, float [identities * num_rows, ...].
+    """
+
+    kind: str
+    names: Sequence[str]
+    arrays: Sequence[np.ndarray]
+    num_rows: int = 1
+
+
+def of_identities(head: Head) -> OfIdentities | None:
+    """Returns what a head has for each identity; None where it has nothing."""
+    if isinstance(head, MarginHead):
+        return OfIdentities(
+            "class centers", [(head.class_centers, 0)], num_rows=head.centers_per_identity
+        )
+    if isinstance(head, SoftmaxHead):
+        return OfIdentities("classifier rows", [(head.dense.kernel, 1), (head.dense.bias, 0)])
+    if isinstance(head, SigmoidHead):
+        return OfIdentities(_SIGMOID, [(head.dense.kernel, 1), (head.dense.bias, 0)])
+    return None
+
+
+def misfit(here: OfIdentities, there: Learned) -> str:
+    """Returns why the one can't be filled from the other, or ""."""
+    if here.kind != there.kind:
+        return f"the head there has {there.kind} instead"
+    if here.num_rows != there.num_rows:
+        return f"{there.num_rows} of each identity there and {here.num_rows} here"
+    (variable, axis), array = here.weights[0], there.arrays[0]
+    size_here = np.delete(variable.shape, axis)
+    if tuple(size_here) != array.shape[1:]:
+        return f"of embeddings of {array.shape[1]} there and of {size_here[0]} here"
+    return ""
+
+
+def fill_identities(
+    here: OfIdentities, identities: Sequence[str], there: Learned
+) -> tuple[str, list[str]]:
+    """Fills what fits, for the identities that are there too.
+
+    Args:
+        identities: of the head here; position = label.
+    Returns: what was filled, in a few words, or ""; and of whom nothing was taken, in lines.
+    """
+    if here.kind == _SIGMOID:
+        # It is of both at once.
+        if list(identities) != list(there.names):
+            names = " from ".join(map(_quoted, reversed(there.names)))
+            return "", [f"{here.kind}: it tells {names} there, and others here"]
+        matched, words = _Matched([0], [0]), here.kind
+    else:
+        matched = _match(identities, there.names)
+        words = f"{here.kind} of {len(matched.here):,} of {len(identities):,} identities by name"
+        if matched.num_new:
+            words += f" ({matched.num_new:,} new ones start at random)"
+    rows_here, rows_there = (
+        (np.array(labels, int)[:, None] * here.num_rows + np.arange(here.num_rows)).ravel()
+        for labels in (matched.here, matched.there)
+    )
+    for (variable, axis), array in zip(here.weights, there.arrays, strict=True):
+        value = np.array(fetch(variable))
+        np.moveaxis(value, axis, 0)[rows_here] = array[rows_there]
+        put(variable, value)
+    return words, matched.skipped
+
+
+@dataclass
+class _Matched:
+    """Which identities here are which there.
+
+    Attributes:
+        here, there: labels; each pair is one identity.
+        num_new: identities here whose name nobody has there.
+        skipped: what was not matched, in lines.
+    """
+
+    here: list[int]
+    there: list[int]
+    num_new: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def _match(here: Sequence[str], there: Sequence[str]) -> _Matched:
+    labels_here, labels_there = _labels(here), _labels(there)
+    names_here, names_there = set(here), set(there)
+    matched = [name for name in labels_here if name in labels_there]
+    skipped = []
+    if unclear := sorted((names_here & names_there).difference(matched)):
+        named = ", ".join(map(_quoted, unclear[:_MOST_NAMED]))
+        more = f" and {len(unclear) - _MOST_NAMED:,} more" if len(unclear) > _MOST_NAMED else ""
+        skipped.append(f"names that two identities have, there or here: {named}{more}")
+    if gone := sum(name not in names_here for name in there):
+        skipped.append(f"{gone:,} of {len(there):,} identities of there, who aren't here")
+    return _Matched(
+        [labels_here[name] for name in matched],
+        [labels_there[name] for name in matched],
+        sum(name not in names_there for name in here),
+        skipped,
+    )
+
+
+def _labels(names: Sequence[str]) -> dict[str, int]:
+    """Returns name -> label, of the names that only one identity has."""
+    counts = Counter(names)
+    return {name: label for label, name in enumerate(names) if counts[name] == 1}
+
+
+def _quoted(name: str) -> str:
+    return f"'{shown(name)}'"
+
 
 # Of layers that are told to the user.
 _MOST_NAMED = 3

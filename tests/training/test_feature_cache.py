@@ -11,8 +11,7 @@ from tfface.data.pipeline import cache as image_cache
 from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.datasets import load_data
-from tfface.training.feature_cache import FeatureCache
-from tfface.training.feature_extraction import split
+from tfface.training.feature_cache import FeatureCache, split
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.stage_task import on_images
 
