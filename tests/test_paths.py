@@ -14,7 +14,7 @@ from tfface.paths import expanded
 from tfface.training.datasets import load_data
 from tfface.training.recognizer import build_starting_embedder
 from tfface.training.registries import TABLES
-from tfface.training.warm_start import read_init
+from tfface.training.warm_start import read_warm_start
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_verification_sets(home):
 
 def open_all(loaded: recipe.Recipe, home: Path) -> None:
     load_data(loaded, Path("data"), home)
-    read_init(loaded.model, Path("data"))
+    read_warm_start(loaded.model, Path("data"))
     build_starting_embedder(loaded, Path("data"))
 
 

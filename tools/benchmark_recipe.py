@@ -39,14 +39,14 @@ def _step(options: argparse.Namespace) -> None:
     from tfface.profiling.step import measure_steps, plan_steps, rows, to_json
     from tfface.reporting.plots.rates import draw_rates
     from tfface.reporting.results import text_table
-    from tfface.training.sweep import read_varied
+    from tfface.training.sweep import parse_axis
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "step")
     cases = plan_steps(
         options.recipe,
         options.set,
-        [read_varied(argument) for argument in options.vary],
+        [parse_axis(argument) for argument in options.vary],
         options.identities,
         beside=options.beside,
         xla=[word == "on" for word in options.xla],

@@ -35,12 +35,12 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting.page import Picture
     from tfface.reporting.plots.comparison import draw_comparison
     from tfface.training.run_folder import environment
-    from tfface.training.sweep import compare, plan, read_varied
+    from tfface.training.sweep import compare, parse_axis, plan
 
     output = options.output or Path("comparisons") / options.recipe.stem
     comparison = plan(
         options.recipe,
-        [read_varied(argument) for argument in options.vary],
+        [parse_axis(argument) for argument in options.vary],
         output,
         num_seeds=options.seeds,
         overrides=options.set,

@@ -138,14 +138,14 @@ def _people(options: argparse.Namespace, source):
 def _seen(options: argparse.Namespace, attribute: str):
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.seen_identities import people_in
-    from tfface.training.training_identities import people_trained_on
+    from tfface.training.training_identities import read_training_identities
 
     if options.seen is not None:
         return people_in(open_source(options.seen).source, attribute, where=options.seen)
     if not Path(options.model).is_dir():
         raise InputError(f"{options.model} is no run folder: give --seen SOURCE")
     try:
-        return people_trained_on(Path(options.model), options.data_dir, attribute)
+        return read_training_identities(Path(options.model), options.data_dir, attribute)
     except InputError as error:
         raise InputError(f"{error}; give --data-dir, or --seen SOURCE") from error
 

@@ -32,7 +32,7 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def add_vary(parser: argparse.ArgumentParser) -> None:
-    """Adds --vary, which `tfface.training.sweep.read_varied` reads."""
+    """Adds --vary, which `tfface.training.sweep.parse_axis` reads."""
     parser.add_argument(
         "--vary",
         action="append",

@@ -31,19 +31,19 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface import recipe
     from tfface.training import multiprocess
-    from tfface.training.preemption import Interruption
+    from tfface.training.preemption import TrainingInterrupted
     from tfface.training.registries import TABLES
     from tfface.training.run import train
 
     loaded = recipe.load(options.recipe, TABLES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
     if options.coordinator is not None:
-        multiprocess.join(options.coordinator, options.num_processes, options.process_id)
+        multiprocess.initialize(options.coordinator, options.num_processes, options.process_id)
     exit_code = 0
-    with command.interruptible(_GO_ON), multiprocess.together(_GO_ON):
+    with command.interruptible(_GO_ON), multiprocess.run_together(_GO_ON):
         try:
             say(train(loaded, run_dir, options.data_dir, resume=options.resume))
-        except Interruption as interruption:
+        except TrainingInterrupted as interruption:
             # All processes have written their checkpoint: they part as after a whole run.
             exit_code = interruption.exit_code
             say(f"{interruption}: the run has ended before its time; to go on with it:")

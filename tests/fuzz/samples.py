@@ -16,7 +16,7 @@ from tests.backbones.weights.test_array_files import safetensors
 from tests.evaluation.embedders.test_external import write_onnx, write_tflite
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
-from tfface.training.checkpointing import weights_of, write_sealed
+from tfface.training.checkpointing import weight_arrays, write_with_checksum
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"
@@ -55,7 +55,7 @@ def write_samples(folder: Path) -> None:
     network.save(folder / "plain.keras")
     network.save_weights(folder / "plain.weights.h5")
     network_with_code().save(folder / "code.keras")
-    write_sealed(folder / "checkpoint.npz", weights_of(network))
+    write_with_checksum(folder / "checkpoint.npz", weight_arrays(network))
     head = HEADS["arcface"](num_identities=5)
     head.build((None, 8))
     options = {"margin": 0.5, "scale": 64.0}

@@ -87,6 +87,8 @@ def test_mixed_images_are_judged_by_the_margin_of_their_step_and_counted_once():
     }
     for step, margin in enumerate([0.0, 0.25, 0.5]):
         assert int(head.steps) == step
-        losses, _ = recognizer.losses_and_found(EMBEDDINGS.astype("float32"), labels, training=True)
+        losses, _ = recognizer.losses_and_correct(
+            EMBEDDINGS.astype("float32"), labels, training=True
+        )
         mean = float(keras.ops.mean(losses))
         assert mean == pytest.approx(arcface_loss(CENTERS, margin), rel=1e-4)

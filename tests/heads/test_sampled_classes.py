@@ -98,7 +98,7 @@ def test_mixed_images_are_compared_with_the_identities_of_both():
             "others": np.array([3], "int32"),
             "shares": np.array([share], "float32"),
         }
-        losses, _ = recognizer.losses_and_found(embeddings, labels, training=True)
+        losses, _ = recognizer.losses_and_correct(embeddings, labels, training=True)
         # Two of four: the two that are wanted.
         pair = ArcFaceHead(scale=8.0, num_identities=2, warmup_epochs=0.0)
         pair.build((None, 3))

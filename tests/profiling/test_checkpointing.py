@@ -5,19 +5,19 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.profiling.checkpointing import measure_checkpoints, rows
 from tfface.reporting.results import read_rows
-from tfface.training.checkpointing import Checkpoints
+from tfface.training.checkpointing import CheckpointManager
 
 
 @pytest.fixture
 def written_at_once(monkeypatch):
     """So that, on a machine that is busy, the steps don't end before a checkpoint is written."""
-    save = Checkpoints.save
+    save = CheckpointManager.save
 
     def save_and_wait(self, *args):
         save(self, *args)
         self.wait()
 
-    monkeypatch.setattr(Checkpoints, "save", save_and_wait)
+    monkeypatch.setattr(CheckpointManager, "save", save_and_wait)
 
 
 @pytest.mark.usefixtures("written_at_once")

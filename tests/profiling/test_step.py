@@ -12,7 +12,7 @@ from tfface.heads.arcface import ArcFaceHead
 from tfface.profiling import baseline_step
 from tfface.profiling.step import _make, measure_steps, plan_steps, rows, to_json
 from tfface.reporting.results import text_table
-from tfface.training.sweep import read_varied
+from tfface.training.sweep import parse_axis
 
 PLAIN = [
     "model.backbone={name: mobilenet_v2}",
@@ -33,7 +33,7 @@ def plan(
     return plan_steps(
         recipe,
         overrides,
-        [read_varied(text) for text in vary],
+        [parse_axis(text) for text in vary],
         identities,
         beside=beside,
         xla=xla,

@@ -24,10 +24,10 @@ def main(plan: dict) -> None:
     # Every loss, not every tenth.
     callbacks.LOOK_EVERY_STEPS = 1
     if plan.get("coordinator"):
-        multiprocess.join(plan["coordinator"], plan["num_processes"], plan["process_id"])
-    leave, folder = multiprocess.leave, Path(plan["folder"])
+        multiprocess.initialize(plan["coordinator"], plan["num_processes"], plan["process_id"])
+    leave, folder = multiprocess.shutdown, Path(plan["folder"])
     for number, (name, overrides) in enumerate(plan["runs"].items(), start=1):
-        multiprocess.leave = leave if number == len(plan["runs"]) else lambda: None
+        multiprocess.shutdown = leave if number == len(plan["runs"]) else lambda: None
         train(load_tiny(folder, *overrides), folder / name, folder)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.training import checkpointing, stages
-from tfface.training.checkpointing import Progress, reading_sealed, write_sealed
+from tfface.training.checkpointing import Progress, open_verified, write_with_checksum
 from tfface.training.recognizer import build_recognizer
 
 
@@ -36,7 +36,7 @@ def test_going_on_is_as_if_nothing_had_happened(tmp_path):
     progress = Progress(
         stage=0, epoch=1, total_epochs=1, total_steps=1, best=0.5, metrics=[0.1], left_out=[(0, 2)]
     )
-    write_sealed(tmp_path / "file.npz", checkpointing.arrays_of(first, progress))
+    write_with_checksum(tmp_path / "file.npz", checkpointing.state_arrays(first, progress))
     train_a_step(first)
 
     second = make(tmp_path)
@@ -48,7 +48,9 @@ def test_going_on_is_as_if_nothing_had_happened(tmp_path):
 
 
 def test_checkpoint_of_another_model(tmp_path):
-    write_sealed(tmp_path / "file.npz", checkpointing.arrays_of(make(tmp_path), Progress()))
+    write_with_checksum(
+        tmp_path / "file.npz", checkpointing.state_arrays(make(tmp_path), Progress())
+    )
     with pytest.raises(InputError, match="the checkpoint of another model"):
         checkpointing.load_checkpoint(
             tmp_path / "file.npz", make(tmp_path, "model.embedding_size=4")
@@ -59,7 +61,7 @@ def test_checkpoint_of_another_model(tmp_path):
 def test_truncated_checkpoint(tmp_path, share):
     path = tmp_path / "file.npz"
     recognizer = make(tmp_path)
-    write_sealed(path, checkpointing.arrays_of(recognizer, Progress()))
+    write_with_checksum(path, checkpointing.state_arrays(recognizer, Progress()))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="not a readable checkpoint"):
@@ -77,12 +79,12 @@ DAMAGED = r"arrays\.npz: not a checkpoint: its bytes are not those of its checks
 
 @pytest.fixture
 def path(tmp_path):
-    write_sealed(tmp_path / "arrays.npz", ARRAYS)
+    write_with_checksum(tmp_path / "arrays.npz", ARRAYS)
     return tmp_path / "arrays.npz"
 
 
 def read(path) -> dict[str, np.ndarray]:
-    with reading_sealed(path, "not a checkpoint") as file:
+    with open_verified(path, "not a checkpoint") as file:
         return {name: file[name] for name in file}
 
 

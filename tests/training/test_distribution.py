@@ -25,7 +25,7 @@ from tfface.heads.head_file import load_head
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import multiprocess
 from tfface.training.checkpointing import read_progress
-from tfface.training.distribution import OneDevice, distribute, put
+from tfface.training.distribution import SingleDevice, distribute, put
 
 ROOT = Path(__file__).resolve().parents[2]
 # 36 images to train of 9 identities, which no number of devices here divides: 20 steps. Seven
@@ -412,7 +412,7 @@ def child_of(parent: int, argument: str) -> int:
 
 class TestRefused:
     def test_batch_that_devices_can_not_share(self):
-        devices = OneDevice()
+        devices = SingleDevice()
         devices.num_devices = 3
         devices.check_batch(9)
         with pytest.raises(InputError, match=r"a batch has 8 images, which 3 devices can't share"):
@@ -431,7 +431,7 @@ class TestRefused:
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_several_processes_on_tensorflow(self):
         with pytest.raises(InputError, match="set KERAS_BACKEND=jax"):
-            multiprocess.join("127.0.0.1:1", 2, 0)
+            multiprocess.initialize("127.0.0.1:1", 2, 0)
 
     @pytest.mark.parametrize("address", ["here", "here:", ":9123", "here:99999", "here:x"])
     def test_addresses(self, address):

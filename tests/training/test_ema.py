@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.training import stages
-from tfface.training.ema import averaged, take_average
+from tfface.training.ema import apply_ema, use_ema_weights
 from tfface.training.recognizer import build_recognizer
 
 
@@ -54,7 +54,7 @@ def test_values(make, precision, num_steps):
                 for average, weight in zip(expected, new, strict=True)
             ]
             num_changes += 1
-        with averaged(recognizer):
+        with use_ema_weights(recognizer):
             assert_close(weights(recognizer), expected)
         # Training goes on from the weights themselves.
         for one, other in zip(weights(recognizer), new, strict=True):
@@ -62,7 +62,7 @@ def test_values(make, precision, num_steps):
         old = new
     assert num_changes > 1
     assert not np.allclose(expected[0], new[0], rtol=1e-5)
-    take_average(recognizer)
+    apply_ema(recognizer)
     assert_close(weights(recognizer), expected)
 
 
@@ -70,7 +70,7 @@ def test_an_error_in_the_block_leaves_the_weights(make):
     recognizer = make("training.stages.0.ema=0.8")
     train_a_step(recognizer)
     before = weights(recognizer)
-    with pytest.raises(KeyboardInterrupt), averaged(recognizer):
+    with pytest.raises(KeyboardInterrupt), use_ema_weights(recognizer):
         raise KeyboardInterrupt
     assert_close(weights(recognizer), before)
 
@@ -79,7 +79,7 @@ def test_without_it_nothing_changes(make):
     recognizer = make()
     train_a_step(recognizer)
     before = weights(recognizer)
-    with averaged(recognizer):
+    with use_ema_weights(recognizer):
         assert_close(weights(recognizer), before)
-    take_average(recognizer)
+    apply_ema(recognizer)
     assert_close(weights(recognizer), before)

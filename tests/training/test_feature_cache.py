@@ -11,9 +11,9 @@ from tfface.data.pipeline import cache as image_cache
 from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.datasets import load_data
-from tfface.training.feature_cache import FeatureCache, split
+from tfface.training.feature_cache import FeatureCache, split_at_frozen
 from tfface.training.recognizer import Recognizer, build_recognizer
-from tfface.training.stage_task import on_images
+from tfface.training.stage_task import image_task
 
 COMMON = ["training.stages.0.epochs=3", "training.stages.0.optimizer={name: sgd, momentum: 0.5}"]
 
@@ -26,13 +26,13 @@ def learn(folder, *overrides, num_epochs=2, first_epoch=0, count=list):
     recognizer = build_recognizer(recipe.model, (32, 32), len(data.identities), folder)
     stages.prepare(recognizer, recipe.training.stages[0], data.train.steps_per_epoch)
     if recipe.data.cache == "features":
-        learner = FeatureCache(recognizer, data, recipe.data.augmented_copies).learner(first_epoch)
+        task = FeatureCache(recognizer, data, recipe.data.augmented_copies).task(first_epoch)
     else:
-        learner = on_images(recognizer, data)
+        task = image_task(recognizer, data)
     figures = []
     for epoch in range(first_epoch, first_epoch + num_epochs):
-        history = learner.model.fit(learner.train.epoch(epoch), verbose=0, shuffle=False).history
-        figures.append([history["loss"][0], history["accuracy"][0], *learner.validate().values()])
+        history = task.model.fit(task.train.epoch(epoch), verbose=0, shuffle=False).history
+        figures.append([history["loss"][0], history["accuracy"][0], *task.validate().values()])
         count()
     variables = [*recognizer.variables, *recognizer.optimizer.variables]
     metrics = {id(v) for v in recognizer.metrics_variables}
@@ -99,7 +99,7 @@ def test_fewer_copies_come_again_with_their_labels(tmp_path):
     data = load_data(recipe, tmp_path, tmp_path)
     recognizer = build_recognizer(recipe.model, (32, 32), len(data.identities), tmp_path)
     stages.prepare(recognizer, recipe.training.stages[0], data.train.steps_per_epoch)
-    train = FeatureCache(recognizer, data, 2).learner(5).train
+    train = FeatureCache(recognizer, data, 2).task(5).train
     epochs = [list(train.epoch(epoch).as_numpy_iterator()) for epoch in range(5, 9)]
     for first, again in ((0, 2), (1, 3)):
         for one, other in zip(epochs[first], epochs[again], strict=True):
@@ -116,13 +116,13 @@ def test_stages_with_a_frozen_backbone_share_features_until_it_learns(tmp_path):
     recognizer = build_recognizer(recipe.model, (32, 32), len(data.identities), tmp_path)
     stages.prepare(recognizer, recipe.training.stages[0], data.train.steps_per_epoch)
     features = FeatureCache(recognizer, data, None)
-    train = features.learner(0).train
+    train = features.task(0).train
     before = next(train.epoch(0).as_numpy_iterator())[0]
-    assert features.learner(1).train is train
+    assert features.task(1).train is train
     for variable in recognizer.backbone.variables:
         variable.assign(variable + 1.0)
-    features.forget()
-    after = next(features.learner(1).train.epoch(0).as_numpy_iterator())[0]
+    features.clear()
+    after = next(features.task(1).train.epoch(0).as_numpy_iterator())[0]
     assert not np.allclose(before, after)
 
 
@@ -138,7 +138,7 @@ def test_stages_with_a_frozen_backbone_share_features_until_it_learns(tmp_path):
 def test_the_cut_is_behind_all_that_stays_the_same(tmp_path, overrides, shape, first):
     recipe = load_tiny(tmp_path, *overrides)
     embedder = build_recognizer(recipe.model, (32, 32), 6, tmp_path).embedder
-    frozen, tail = split(embedder)
+    frozen, tail = split_at_frozen(embedder)
     assert frozen.output_shape == (None, *shape)
     assert tail.layers[1].name.startswith(first)
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8")

@@ -17,8 +17,8 @@ from tfface.errors import InputError
 from tfface.files import locked
 from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks import Steps
-from tfface.training.checkpointing import Checkpoints, Progress, read_progress, seal
-from tfface.training.preemption import Interruption, Interruptions
+from tfface.training.checkpointing import CheckpointManager, Progress, read_progress, seal
+from tfface.training.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 from tfface.training.trainer import Loop
@@ -47,7 +47,7 @@ def step_losses(run) -> list[dict]:
 @pytest.fixture
 def each_checkpoint(monkeypatch):
     """Copies the run folder at every checkpoint, as `at_STAGE_STEPS_SINCE_EPOCH` beside it."""
-    save = Checkpoints.save
+    save = CheckpointManager.save
 
     def save_and_copy(self, model, progress):
         save(self, model, progress)
@@ -57,7 +57,7 @@ def each_checkpoint(monkeypatch):
             name = f"at_{progress.stage}_{progress.total_steps}_{progress.step}"
             shutil.copytree(run, run.parent / name, dirs_exist_ok=True)
 
-    monkeypatch.setattr(Checkpoints, "save", save_and_copy)
+    monkeypatch.setattr(CheckpointManager, "save", save_and_copy)
 
 
 # All but "plain" are slow: tests/training/test_resume.py resumes a run with cached features and
@@ -97,13 +97,13 @@ def test_a_signal_between_steps(tmp_path, monkeypatch):
     run = train(recipe, tmp_path / "run", tmp_path)
     after_step = Loop._after_step
 
-    def with_a_signal(self, learner, steps):
+    def with_a_signal(self, task, steps):
         if self._progress.total_steps == 5:
             os.kill(os.getpid(), signal.SIGTERM)
-        after_step(self, learner, steps)
+        after_step(self, task, steps)
 
     monkeypatch.setattr(Loop, "_after_step", with_a_signal)
-    with pytest.raises(Interruption, match="SIGTERM"):
+    with pytest.raises(TrainingInterrupted, match="SIGTERM"):
         train(recipe, tmp_path / "other", tmp_path)
     assert read_progress(newest_checkpoint(tmp_path / "other")).step == 2
     monkeypatch.undo()
@@ -117,13 +117,13 @@ def test_a_signal_in_validation(tmp_path, monkeypatch):
     run = train(recipe, tmp_path / "run", tmp_path)
     figures = Loop._figures
 
-    def with_a_signal(self, learner):
+    def with_a_signal(self, task):
         if self._progress.total_epochs == 0:
             os.kill(os.getpid(), signal.SIGINT)
-        return figures(self, learner)
+        return figures(self, task)
 
     monkeypatch.setattr(Loop, "_figures", with_a_signal)
-    with pytest.raises(Interruption, match="SIGINT"):
+    with pytest.raises(TrainingInterrupted, match="SIGINT"):
         train(recipe, tmp_path / "other", tmp_path)
     progress = read_progress(newest_checkpoint(tmp_path / "other"))
     assert (progress.epoch, progress.step) == (0, 3)
@@ -139,11 +139,11 @@ def test_a_terminal_that_is_closed(monkeypatch):
     controller, terminal = os.openpty()
     try:
         os.dup2(terminal, 1)
-        with Interruptions() as interruptions, interruptions.deferred():
+        with PreemptionHandler() as interruptions, interruptions.deferred():
             os.kill(os.getpid(), signal.SIGHUP)
         said_to = os.fstat(1).st_rdev
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with Interruptions():
+        with PreemptionHandler():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         os.dup2(kept, 1)
@@ -152,19 +152,19 @@ def test_a_terminal_that_is_closed(monkeypatch):
         signal.signal(signal.SIGHUP, before)
     assert interruptions.requested == "SIGHUP"
     assert said_to == os.stat(os.devnull).st_rdev
-    with pytest.raises(Interruption, match="SIGHUP") as raised:
+    with pytest.raises(TrainingInterrupted, match="SIGHUP") as raised:
         interruptions.check()
     assert raised.value.exit_code == 129
 
 
 def test_who_has_not_heard_the_signal_itself_ends_as_by_sigterm():
     """Of several processes one may have been asked alone."""
-    assert (str(Interruption("")), Interruption("").exit_code) == ("SIGTERM", 143)
-    assert Interruption("SIGINT").exit_code == 130
+    assert (str(TrainingInterrupted("")), TrainingInterrupted("").exit_code) == ("SIGTERM", 143)
+    assert TrainingInterrupted("SIGINT").exit_code == 130
 
 
 def test_a_second_interrupt_ends_at_once():
-    with Interruptions() as interruptions, interruptions.deferred():
+    with PreemptionHandler() as interruptions, interruptions.deferred():
         os.kill(os.getpid(), signal.SIGINT)
         assert interruptions.requested == "SIGINT"
         with pytest.raises(KeyboardInterrupt):
@@ -230,7 +230,7 @@ class TestNonfinite:
     # tests/training/test_run.py has a loss that isn't finite, in the default tier.
     @pytest.fixture(params=[pytest.param("loss", marks=pytest.mark.slow), "gradient"])
     def what(self, monkeypatch, request):
-        epoch, losses = Pipeline.epoch, Recognizer.losses_and_found
+        epoch, losses = Pipeline.epoch, Recognizer.losses_and_correct
 
         def with_a_bad_batch(self, number, first_step=0):
             batches = epoch(self, number, first_step)
@@ -252,7 +252,7 @@ class TestNonfinite:
             return found + 1e-30 * keras.ops.sqrt(keras.ops.abs(zero)), right
 
         monkeypatch.setattr(Pipeline, "epoch", with_a_bad_batch)
-        monkeypatch.setattr(Recognizer, "losses_and_found", bad_for_it)
+        monkeypatch.setattr(Recognizer, "losses_and_correct", bad_for_it)
         return request.param
 
     def recipe(self, folder, how, *more):
@@ -302,13 +302,13 @@ class TestChangedOnTheWay:
     def stopped(self, folder, monkeypatch, *overrides) -> None:
         after_step = Loop._after_step
 
-        def stop(self, learner, steps):
+        def stop(self, task, steps):
             if self._progress.total_steps == 5:
                 os.kill(os.getpid(), signal.SIGTERM)
-            after_step(self, learner, steps)
+            after_step(self, task, steps)
 
         monkeypatch.setattr(Loop, "_after_step", stop)
-        with pytest.raises(Interruption):
+        with pytest.raises(TrainingInterrupted):
             train(load_tiny(folder, *TWO_EPOCHS, *overrides), folder / "run", folder)
         monkeypatch.undo()
 
@@ -384,10 +384,10 @@ def test_a_full_disk(tmp_path, monkeypatch):
     run = train(recipe, tmp_path / "run", tmp_path)
     after_step = Loop._after_step
 
-    def fill(self, learner, steps):
+    def fill(self, task, steps):
         if self._progress.total_steps == 5:
             resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-        after_step(self, learner, steps)
+        after_step(self, task, steps)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     monkeypatch.setattr(Loop, "_after_step", fill)
@@ -406,7 +406,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_before_the_first_checkpoint(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints = CheckpointManager(tmp_path / "checkpoints")
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     checkpoints.keep_weights(keras.Sequential([keras.Input((1,))]), Progress())
     with pytest.raises(InputError, match=r"; there is no checkpoint before it: make room there"):

@@ -11,7 +11,7 @@ from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.training import stages
-from tfface.training.recognizer import average_to, build_recognizer, check_batch_norms
+from tfface.training.recognizer import adaptive_average_pool, build_recognizer, check_batch_norms
 from tfface.training.registries import TABLES
 from tfface.training.run import train
 
@@ -196,7 +196,9 @@ def test_windows_are_those_of_pytorch(rows, columns):
                 i * rows // 7 : math.ceil((i + 1) * rows / 7),
                 j * columns // 7 : math.ceil((j + 1) * columns / 7),
             ].mean((1, 2))
-    made = keras.ops.convert_to_numpy(average_to(keras.ops.convert_to_tensor(features), 7))
+    made = keras.ops.convert_to_numpy(
+        adaptive_average_pool(keras.ops.convert_to_tensor(features), 7)
+    )
     np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
@@ -206,13 +208,15 @@ def test_averages_are_those_of_pytorch_itself(rows, columns):
     features = np.random.default_rng(0).normal(size=(2, rows, columns, 3)).astype("float32")
     channels_first = torch.from_numpy(features).permute(0, 3, 1, 2)
     expected = torch.nn.AdaptiveAvgPool2d(7)(channels_first).permute(0, 2, 3, 1).numpy()
-    made = keras.ops.convert_to_numpy(average_to(keras.ops.convert_to_tensor(features), 7))
+    made = keras.ops.convert_to_numpy(
+        adaptive_average_pool(keras.ops.convert_to_tensor(features), 7)
+    )
     np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
 def test_it_saves_and_loads(tmp_path):
     images = keras.Input((8, 3, 2))
-    model = keras.Model(images, average_to(images, 7))
+    model = keras.Model(images, adaptive_average_pool(images, 7))
     assert model.output_shape == (None, 7, 7, 2)
     model.save(tmp_path / "model.keras")
     features = np.random.default_rng(0).normal(size=(2, 8, 3, 2)).astype("float32")

@@ -11,7 +11,7 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training.checkpointing import Checkpoints
+from tfface.training.checkpointing import CheckpointManager
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 
@@ -19,7 +19,7 @@ from tfface.training.run import train
 @pytest.fixture
 def copies(monkeypatch):
     """Copies the run folder after every epoch, as `after_1` and so on beside it."""
-    save = Checkpoints.save
+    save = CheckpointManager.save
 
     def save_and_copy(self, model, progress):
         save(self, model, progress)
@@ -30,7 +30,7 @@ def copies(monkeypatch):
             # A second time where the next stage begins.
             shutil.copytree(folder, copy, dirs_exist_ok=True)
 
-    monkeypatch.setattr(Checkpoints, "save", save_and_copy)
+    monkeypatch.setattr(CheckpointManager, "save", save_and_copy)
 
 
 def records(run) -> list[dict]:
@@ -97,17 +97,17 @@ def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatc
         "training.stages.1.early_stopping={monitor: val_loss, patience: 3}",
     )
     run = train(recipe, tmp_path / "run", tmp_path)
-    save = Checkpoints.save
+    save = CheckpointManager.save
 
     def interrupted(self, model, progress):
         if progress.stage == 1 and progress.epoch == 1:
             raise KeyboardInterrupt
         save(self, model, progress)
 
-    monkeypatch.setattr(Checkpoints, "save", interrupted)
+    monkeypatch.setattr(CheckpointManager, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "after_4", tmp_path)
-    monkeypatch.setattr(Checkpoints, "save", save)
+    monkeypatch.setattr(CheckpointManager, "save", save)
     assert_resumes(recipe, tmp_path, after=[4])
     assert len(records(run)) == 5
 
@@ -132,8 +132,8 @@ def test_a_checkpoint_of_a_stage_that_is_not_there(tmp_path, monkeypatch):
         save(self, model, dataclasses.replace(progress, stage=7))
         raise KeyboardInterrupt
 
-    save = Checkpoints.save
-    monkeypatch.setattr(Checkpoints, "save", of_a_later_stage)
+    save = CheckpointManager.save
+    monkeypatch.setattr(CheckpointManager, "save", of_a_later_stage)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "run", tmp_path)
     with pytest.raises(InputError, match=r"kept-0\.npz: is of stage 8, and the recipe has 2"):

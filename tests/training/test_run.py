@@ -20,7 +20,7 @@ from tfface.heads.head_file import load_head
 from tfface.progress import Lines
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpointing
-from tfface.training.checkpointing import Checkpoints, read_progress
+from tfface.training.checkpointing import CheckpointManager, read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import TABLES
 from tfface.training.run import train
@@ -194,14 +194,14 @@ class TestRunningAgain:
 @pytest.mark.parametrize("stop_after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkeypatch, stop_after):
     folder, run = finished
-    save = Checkpoints.save
+    save = CheckpointManager.save
 
     def save_and_stop(self, model, progress):
         save(self, model, progress)
         if progress.total_epochs == stop_after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+    monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         train(load_tiny(folder), tmp_path / "run", folder)
     monkeypatch.undo()
@@ -414,9 +414,9 @@ def test_the_loss_of_a_mixed_image_is_that_of_both(tmp_path):
     first, second = np.array([0, 1, 2, 3], "int32"), np.array([4, 5, 0, 1], "int32")
     shares = np.array([1.0, 0.75, 0.5, 0.0], "float32")
     labels = {"identities": first, "others": second, "shares": shares}
-    losses, found = recognizer.losses_and_found(embeddings, labels, False)
-    alone, found_alone = recognizer.losses_and_found(embeddings, first, False)
-    other, _ = recognizer.losses_and_found(embeddings, second, False)
+    losses, found = recognizer.losses_and_correct(embeddings, labels, False)
+    alone, found_alone = recognizer.losses_and_correct(embeddings, first, False)
+    other, _ = recognizer.losses_and_correct(embeddings, second, False)
     wanted = shares * np.asarray(alone) + (1 - shares) * np.asarray(other)
     np.testing.assert_allclose(np.asarray(losses), wanted, rtol=1e-6)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(found_alone))

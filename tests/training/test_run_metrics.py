@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.recipe.schema import EarlyStopping
-from tfface.training.run_metrics import figure_names, kept_epoch
+from tfface.training.run_metrics import kept_epoch, metric_names
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tfface.training.run_metrics import figure_names, kept_epoch
     ],
 )
 def test_the_figure_that_counts_most(tmp_path, overrides, first):
-    names = figure_names(load_tiny(tmp_path, *overrides))
+    names = metric_names(load_tiny(tmp_path, *overrides))
     assert names[0] == first
     assert len(set(names)) == len(names)
 

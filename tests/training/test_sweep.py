@@ -13,11 +13,11 @@ from tfface.errors import InputError
 from tfface.recipe import dump
 from tfface.training.sweep import (
     compare,
-    make_variants,
+    format_value,
+    make_trials,
+    parse_axis,
     plan,
-    read_varied,
-    short_places,
-    value_name,
+    short_paths,
 )
 
 
@@ -37,7 +37,7 @@ from tfface.training.sweep import (
     ],
 )
 def test_values(text, values):
-    found = read_varied(text)
+    found = parse_axis(text)
     assert found.place == text.partition("=")[0]
     assert found.values == values
 
@@ -55,7 +55,7 @@ def test_values(text, values):
 )
 def test_what_is_no_list_of_values(text, message):
     with pytest.raises(InputError, match=message):
-        read_varied(text)
+        parse_axis(text)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_no_list_of_values(text, message):
     ],
 )
 def test_names_of_values(value, name):
-    assert value_name(value) == name
+    assert format_value(value) == name
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_names_of_values(value, name):
     ],
 )
 def test_short_places(places, short):
-    assert short_places(places) == short
+    assert short_paths(places) == short
 
 
 def test_every_combination():
-    varied = [read_varied("a.optimizer.name=sgd,adam"), read_varied("a.optimizer.rate=0.1,0.2")]
-    variants = make_variants(varied, "recipe")
+    varied = [parse_axis("a.optimizer.name=sgd,adam"), parse_axis("a.optimizer.rate=0.1,0.2")]
+    variants = make_trials(varied, "recipe")
     assert [variant.name for variant in variants] == [
         "optimizer=sgd, rate=0.1",
         "optimizer=sgd, rate=0.2",
@@ -116,7 +116,7 @@ def test_every_combination():
 
 
 def test_nothing_varied_is_the_recipe():
-    [variant] = make_variants([], "my recipe")
+    [variant] = make_trials([], "my recipe")
     assert (variant.name, variant.overrides) == ("my recipe", [])
 
 
@@ -130,7 +130,7 @@ def test_nothing_varied_is_the_recipe():
 )
 def test_what_makes_no_variants(texts, message):
     with pytest.raises(InputError, match=message):
-        make_variants([read_varied(text) for text in texts], "recipe")
+        make_trials([parse_axis(text) for text in texts], "recipe")
 
 
 VALUES = st.recursive(
@@ -144,13 +144,13 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_folders_can_be_made_and_told_apart(value):
-    from tfface.training.sweep import Varied
+    from tfface.training.sweep import SweepAxis
 
-    [variant] = make_variants([Varied("a.b", (value,))], "recipe")
+    [variant] = make_trials([SweepAxis("a.b", (value,))], "recipe")
     assert re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", variant.folder)
-    [again] = make_variants([Varied("a.b", (value,))], "recipe")
+    [again] = make_trials([SweepAxis("a.b", (value,))], "recipe")
     assert again.folder == variant.folder
-    [other] = make_variants([Varied("a.b", ([value, "x"],))], "recipe")
+    [other] = make_trials([SweepAxis("a.b", ([value, "x"],))], "recipe")
     assert other.folder != variant.folder
 
 
@@ -194,7 +194,7 @@ def recipe(tmp_path):
 
 def run(recipe, sizes="6,7", num_seeds=2):
     output = recipe.parent / "out"
-    comparison = plan(recipe, [read_varied(SIZES.format(sizes))], output, num_seeds=num_seeds)
+    comparison = plan(recipe, [parse_axis(SIZES.format(sizes))], output, num_seeds=num_seeds)
     compare(comparison, output, [sys.executable, "-c", TRAINER])
     return comparison
 
@@ -272,7 +272,7 @@ def test_runs_that_are_finished_count_where_another_seed_fails_now(recipe):
 
 
 def test_mistakes_of_all_variants_at_once(recipe):
-    varied = [read_varied("training.stages.1.optimizer.name=sgd,adam,adamq")]
+    varied = [parse_axis("training.stages.1.optimizer.name=sgd,adam,adamq")]
     with pytest.raises(
         InputError, match=r"^variant 'adam': .*optimizer\.weight_decay: unknown"
     ) as e:
@@ -284,7 +284,7 @@ def test_mistakes_of_all_variants_at_once(recipe):
 
 
 def test_a_figure_that_is_not_measured(recipe):
-    varied = [read_varied("data.validation=none,{fraction: 0.2, by: image}")]
+    varied = [parse_axis("data.validation=none,{fraction: 0.2, by: image}")]
     with pytest.raises(InputError, match="--metric val_loss: variant 'none' doesn't measure it"):
         plan(recipe, varied, recipe.parent / "out", metric="val_loss")
     comparison = plan(recipe, [], recipe.parent / "out", metric="val_loss")
@@ -298,7 +298,7 @@ def test_another_recipe_in_the_folder(recipe):
     ):
         plan(
             recipe,
-            [read_varied(SIZES.format("6,7"))],
+            [parse_axis(SIZES.format("6,7"))],
             recipe.parent / "out",
             overrides=["model.embedding_size=9"],
         )

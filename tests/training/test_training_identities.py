@@ -14,9 +14,9 @@ from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
-from tfface.training.datasets import load_data, open_training_part
+from tfface.training.datasets import load_data, open_training_images
 from tfface.training.registries import TABLES
-from tfface.training.training_identities import people_trained_on, was_trained_on_unaligned
+from tfface.training.training_identities import read_training_identities, was_trained_on_unaligned
 
 PEOPLE = {"glasses": ["ann", "bob", "cleo"], "none": ["bob", "dora"]}
 
@@ -39,7 +39,7 @@ def write_run(folder, *overrides):
 
 def test_everybody_without_validation(tmp_path):
     run = write_run(tmp_path, "data.validation=none")
-    people = people_trained_on(run, tmp_path, "subfolder")
+    people = read_training_identities(run, tmp_path, "subfolder")
     assert people.names == {"ann", "bob", "cleo", "dora"}
     assert people.attribute == "subfolder"
     assert people.where == f"data.train of {run}"
@@ -50,11 +50,11 @@ def test_not_those_who_were_held_out(tmp_path):
     for person in ("ann", "cleo"):
         for number in (1, 2, 3):
             (tmp_path / "faces/glasses" / person / f"{number}.jpg").unlink()
-    source, indices, _ = open_training_part(recipes.load(run / "recipe.yaml", TABLES), tmp_path)
+    source, indices, _ = open_training_images(recipes.load(run / "recipe.yaml", TABLES), tmp_path)
     trained = {source.filename(index).split("/")[1] for index in indices}
     # The seed of the tiny recipe holds out the only images of some.
     assert 0 < len(trained) < 4
-    assert people_trained_on(run, tmp_path, "subfolder").names == trained
+    assert read_training_identities(run, tmp_path, "subfolder").names == trained
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_training_part_is_what_a_run_trains_on(tmp_path, validation):
         "data.augment=[]",
         "data.batch_size=1",
     )
-    opened, indices, names = open_training_part(recipe, tmp_path)
+    opened, indices, names = open_training_images(recipe, tmp_path)
     data = load_data(recipe, tmp_path, tmp_path)
     assert names == data.identities
     labels = np.concatenate([batch for _, batch in data.train.epoch(0).as_numpy_iterator()])
@@ -84,20 +84,20 @@ def test_data_that_changed_since(tmp_path):
     run = write_run(tmp_path)
     (run / "identities.csv").write_text("label,name\n0,glasses\n1,others\n")
     with pytest.raises(InputError, match=r"data\.train has not the classes any more that the run"):
-        people_trained_on(run, tmp_path, "subfolder")
+        read_training_identities(run, tmp_path, "subfolder")
 
 
 def test_data_that_can_not_be_opened(tmp_path):
     run = write_run(tmp_path)
     with pytest.raises(InputError, match="faces: no such folder"):
-        people_trained_on(run, tmp_path / "elsewhere", "subfolder")
+        read_training_identities(run, tmp_path / "elsewhere", "subfolder")
     with pytest.raises(
         InputError, match=r"data\.train of .*: faces: no attribute 'name'; there are"
     ):
-        people_trained_on(run, tmp_path, "name")
+        read_training_identities(run, tmp_path, "name")
     (run / "recipe.yaml").unlink()
     with pytest.raises(InputError, match=r"recipe\.yaml"):
-        people_trained_on(run, tmp_path, "subfolder")
+        read_training_identities(run, tmp_path, "subfolder")
 
 
 class TestUnaligned:

@@ -11,10 +11,10 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
-from tfface.training.checkpointing import Checkpoints
+from tfface.training.checkpointing import CheckpointManager
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
 from tfface.training.run import train
-from tfface.training.warm_start import fitting, parts_of, read_init
+from tfface.training.warm_start import backbone_and_neck, matching_layers, read_warm_start
 
 FROM = "model.init_from=old"
 SOFTMAX = "model.head=softmax"
@@ -57,7 +57,7 @@ def write_names(run, names) -> None:
 
 
 def fill(folder, new, names, *overrides) -> str:
-    return read_init(load_tiny(folder, *overrides).model, folder).fill(
+    return read_warm_start(load_tiny(folder, *overrides).model, folder).fill(
         new.embedder, new.head, names
     )
 
@@ -271,7 +271,7 @@ class TestLayers:
             features = keras.layers.LayerNormalization()(keras.layers.Dense(4)(features))
             return keras.Model(images, features, name="backbone")
 
-        (one, _), (other, _) = parts_of(model()), parts_of(model())
+        (one, _), (other, _) = backbone_and_neck(model()), backbone_and_neck(model())
         assert (
             list(one) == list(other) == ["input_layer", "dense", "dense_1", "layer_normalization"]
         )
@@ -284,8 +284,11 @@ class TestLayers:
             return keras.Sequential([keras.Input((8,)), *layers], name="backbone")
 
         dense, scaling = (keras.layers.Dense(4, name="dense"), keras.layers.Rescaling(2.0))
-        (here, _), (there, _) = parts_of(model(dense)), parts_of(model(scaling, dense))
-        assert fitting(here, there) == (["dense"], ["rescaling isn't here"])
+        (here, _), (there, _) = (
+            backbone_and_neck(model(dense)),
+            backbone_and_neck(model(scaling, dense)),
+        )
+        assert matching_layers(here, there) == (["dense"], ["rescaling isn't here"])
 
     def test_weights_without_a_name_are_told_by_their_place(self):
         """Some of keras.applications' networks have such."""
@@ -301,7 +304,7 @@ class TestLayers:
             images = keras.Input((8,))
             return keras.Model(images, Scale(name="scale")(images), name="backbone")
 
-        (one, _), (other, _) = parts_of(model()), parts_of(model())
+        (one, _), (other, _) = backbone_and_neck(model()), backbone_and_neck(model())
         assert list(one["scale"]) == list(other["scale"]) == ["weight_0"]
 
 
@@ -343,13 +346,13 @@ class TestSources:
         head.write_bytes(head.read_bytes()[:100])
         recipe = load_tiny(tmp_path, FROM).model
         with pytest.raises(InputError, match=r"^model\.init_from: .*head\.npz: can't be read as"):
-            read_init(recipe, tmp_path)
+            read_warm_start(recipe, tmp_path)
 
     def test_with_names_of_another_run(self, tmp_path):
         make_run(tmp_path, ["ann", "bob"])
         write_names(tmp_path / "old", ["ann", "bob", "cleo"])
         with pytest.raises(InputError, match=r"names 3 identities, and head\.npz tells 2 apart"):
-            read_init(load_tiny(tmp_path, FROM).model, tmp_path)
+            read_warm_start(load_tiny(tmp_path, FROM).model, tmp_path)
 
     def test_names_are_harmless_on_a_terminal(self, tmp_path):
         make_run(tmp_path, ["\x1b[2J", "\x1b[2J", "bob"])
@@ -410,14 +413,14 @@ class TestRuns:
         stages = "training.stages=[{name: all, epochs: 2, optimizer: sgd}]"
         recipe = load_tiny(tmp_path, FROM, stages)
         whole = train(recipe, tmp_path / "whole", tmp_path)
-        save = Checkpoints.save
+        save = CheckpointManager.save
 
         def save_and_stop(self, model, progress):
             save(self, model, progress)
             if progress.epoch:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+        monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / "stopped", tmp_path)
         monkeypatch.undo()

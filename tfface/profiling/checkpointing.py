@@ -15,8 +15,8 @@ from tfface.errors import InputError
 from tfface.profiling.step import drawn_batch
 from tfface.recipe import Recipe
 from tfface.training import stages
-from tfface.training.callbacks import sync
-from tfface.training.checkpointing import Checkpoints, Progress
+from tfface.training.callbacks import sync_variables
+from tfface.training.checkpointing import CheckpointManager, Progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 
 _MIB = 1 << 20
@@ -73,7 +73,7 @@ def measure_checkpoints(
     say("warm-up")
     recognizer.fit(batches, shuffle=False, verbose=0)
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
-        checkpoints = Checkpoints(Path(folder), keep=1)
+        checkpoints = CheckpointManager(Path(folder), keep=1)
         without, waited, costs = [], [], []
         for number in range(num_rounds):
             say(f"round {number + 1} of {num_rounds}")
@@ -83,7 +83,7 @@ def measure_checkpoints(
 
             def save(waits=waits) -> None:
                 start = time.perf_counter()
-                sync(recognizer)
+                sync_variables(recognizer)
                 checkpoints.save(recognizer, Progress())
                 waits.append(time.perf_counter() - start)
 

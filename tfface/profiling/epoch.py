@@ -23,7 +23,7 @@ from tfface.training.datasets import load_data
 from tfface.training.feature_cache import FeatureCache
 from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import TABLES
-from tfface.training.stage_task import on_images
+from tfface.training.stage_task import image_task
 
 AS_IT_IS = "as the recipe says"
 WITHOUT_AUGMENTATION = "without augmentation"
@@ -285,9 +285,9 @@ class _Run:
         stages.prepare(recognizer, recipe.training.stages[case.stage], data.train.steps_per_epoch)
         if recipe.data.cache == "features":
             features = FeatureCache(recognizer, data, recipe.data.augmented_copies)
-            self._learner = features.learner(0)
+            self._learner = features.task(0)
         else:
-            self._learner = on_images(recognizer, data, augment_on=recipe.data.augment_on)
+            self._learner = image_task(recognizer, data, augment_on=recipe.data.augment_on)
         self._number = 0
         self._waiting = Waiting(self._learner.model)
         train = self._learner.train

@@ -23,7 +23,7 @@ from tfface.profiling.interleaved_timing import Counted, Turns, images_per_secon
 from tfface.recipe import Recipe
 from tfface.registry import build
 from tfface.reporting.results import text_table
-from tfface.training.datasets import open_training_part
+from tfface.training.datasets import open_training_images
 
 # What is no stage of the pipeline.
 LIMIT, PLAIN, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
@@ -86,7 +86,7 @@ def measure_input(
         say: is told what is being done.
     Raises InputError: the source is missing or unusable, or an image can't be decoded.
     """
-    source, _, _ = open_training_part(recipe, data_dir)
+    source, _, _ = open_training_images(recipe, data_dir)
     augment = [
         (
             part.name,

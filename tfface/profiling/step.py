@@ -20,10 +20,10 @@ from tfface.profiling.interleaved_timing import Turns, images_per_second, take_t
 from tfface.profiling.subprocess_runs import OwnProcess, forget_peak, peak_bytes
 from tfface.recipe import Recipe, load
 from tfface.training import stages
-from tfface.training.feature_cache import split
+from tfface.training.feature_cache import split_at_frozen
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import TABLES
-from tfface.training.sweep import Varied, make_variants
+from tfface.training.sweep import SweepAxis, make_trials
 
 OWN, TRAINER = "tfface", "tfface, in fit"
 # The backbone's predictions alone: what a step with a frozen backbone can't be faster than.
@@ -86,7 +86,7 @@ class Measured:
 def plan_steps(
     recipe_file: Path,
     overrides: Sequence[str],
-    varied: Sequence[Varied],
+    varied: Sequence[SweepAxis],
     identities: Sequence[int],
     *,
     beside: Sequence[str],
@@ -102,7 +102,7 @@ def plan_steps(
     Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
     """
     cases = []
-    for variant in make_variants(varied, recipe_file.stem):
+    for variant in make_trials(varied, recipe_file.stem):
         recipe = load(recipe_file, TABLES, [*overrides, *variant.overrides])
         if recipe.model.backbone.weights != "none":
             raise InputError(
@@ -230,7 +230,7 @@ def _make(case: Case) -> tuple[Callable[[], object], float | None]:
         recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
     )
     if case.who == FORWARD:
-        frozen, _ = split(recognizer.embedder)
+        frozen, _ = split_at_frozen(recognizer.embedder)
         return _repeated(lambda: frozen.predict_on_batch(batch[0])[0], case.num_steps), None
     stages.prepare(recognizer, recipe.training.stages[0], case.num_steps)
     recognizer.jit_compile = case.xla
@@ -249,7 +249,7 @@ def _bare_step(
     @tf.function(autograph=False, jit_compile=xla)
     def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            losses, _ = recognizer.losses_and_found(
+            losses, _ = recognizer.losses_and_correct(
                 recognizer(images, training=True), labels, training=True
             )
             loss = tf.reduce_mean(losses)

@@ -15,7 +15,7 @@ LOOK_EVERY_STEPS = 10
 _SHOWN_FILES = 8
 
 
-class NonfiniteStep(Exception):
+class NonFiniteStep(Exception):
     """A step whose loss or gradient is infinite or no number.
 
     Attributes:
@@ -51,9 +51,9 @@ class Steps(keras.callbacks.Callback):
             are gone on with.
         log: where step losses go.
         after_step: called after each step, when `progress` has been moved on.
-        on_skipped: told of a step that left all as it was, by a NonfiniteStep; None where no step
+        on_skipped: told of a step that left all as it was, by a NonFiniteStep; None where no step
             does so.
-    Raises NonfiniteStep (out of `fit`): unless steps are skipped.
+    Raises NonFiniteStep (out of `fit`): unless steps are skipped.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Steps(keras.callbacks.Callback):
         progress: Progress,
         log: MetricsLog,
         after_step: Callable[[], None],
-        on_skipped: Callable[[NonfiniteStep], None] | None = None,
+        on_skipped: Callable[[NonFiniteStep], None] | None = None,
     ):
         super().__init__()
         self._description = description
@@ -103,13 +103,13 @@ class Steps(keras.callbacks.Callback):
     def look_for_nonfinite(self) -> None:
         """Finds out now whether all steps until now were finite, the last one's gradient included.
 
-        Raises NonfiniteStep: one was not.
+        Raises NonFiniteStep: one was not.
         """
         sync(self.model)
         if int(fetch(self.model.nonfinite.number)) > self._num_nonfinite:
             self._found(int(fetch(self.model.nonfinite.number)))
         if self._on_skipped is None and not self.model.weights_are_finite():
-            raise NonfiniteStep(self._progress.step - 1, "gradient")
+            raise NonFiniteStep(self._progress.step - 1, "gradient")
 
     def _look(self, position: int, logs: dict) -> None:
         number = int(logs["nonfinite"])
@@ -123,12 +123,12 @@ class Steps(keras.callbacks.Callback):
     def _found(self, number: int) -> None:
         sync(self.model)
         self._num_nonfinite = number
-        first, cause = self.model.nonfinite.take_first()
+        first, cause = self.model.nonfinite.pop_first()
         place = first - 1 - self._first_fitted
         if cause == GRADIENT_BEFORE and place > 0:
             place -= 1
         what = "loss" if cause == LOSS else "gradient"
-        error = NonfiniteStep(self._positions[place], what)
+        error = NonFiniteStep(self._positions[place], what)
         if self._on_skipped is None:
             self._bar.close()
             raise error

@@ -76,7 +76,7 @@ class Progress:
         self.ended_by = by
 
 
-def arrays_of(
+def state_arrays(
     model: keras.Model, progress: Progress, reused: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """Returns model, optimizer and progress as they are now; all processes must call it.
@@ -97,11 +97,11 @@ def arrays_of(
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> Progress:
-    """Fills a compiled model and its optimizer from a file that holds what `arrays_of` returned.
+    """Fills a compiled model and its optimizer from a file that holds what `state_arrays` returned.
 
     Raises InputError: the file is damaged, or belongs to another model.
     """
-    with reading_sealed(path, _DAMAGED) as file:
+    with open_verified(path, _DAMAGED) as file:
         progress = _progress(file)
         arrays = {key: file[key] for key in file if key != "progress"}
     variables = _variables(model)
@@ -116,17 +116,17 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress:
     return progress
 
 
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the weights alone as they are now; all processes must call it."""
     return {f"{i:05d}": value for i, value in enumerate(variable_values(model, model.weights))}
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
-    """Fills a model with the weights in a file that holds what `weights_of` returned.
+    """Fills a model with the weights in a file that holds what `weight_arrays` returned.
 
     Raises InputError: the file is missing or damaged, or belongs to another model.
     """
-    with reading_sealed(path, _DAMAGED) as file:
+    with open_verified(path, _DAMAGED) as file:
         arrays = [file[key] for key in file]
     wanted = [(_shape(model, v), v.dtype) for v in model.weights]
     if wanted != [(array.shape, array.dtype.name) for array in arrays]:
@@ -141,18 +141,18 @@ def read_progress(path: Path) -> Progress:
 
     Raises InputError: the file is missing or damaged.
     """
-    with reading_sealed(path, _DAMAGED) as file:
+    with open_verified(path, _DAMAGED) as file:
         return _progress(file)
 
 
 def check_weights(path: Path) -> None:
     """Raises InputError: the file that `load_weights` would read is missing or damaged."""
-    with reading_sealed(path, _DAMAGED):
+    with open_verified(path, _DAMAGED):
         pass
 
 
 def _progress(file: Mapping[str, np.ndarray]) -> Progress:
-    """Raises ValueError, TypeError: it isn't what `arrays_of` returned of it."""
+    """Raises ValueError, TypeError: it isn't what `state_arrays` returned of it."""
     progress = Progress(**parse_json(str(file["progress"])))
     for field in dataclasses.fields(progress):
         value = getattr(progress, field.name)
@@ -205,7 +205,7 @@ _KEPT_NAME = re.compile(r"kept-(\d+)-(\d+)\.npz")
 _NICENESS = 19
 
 
-class Checkpoints:
+class CheckpointManager:
     """The checkpoints in one folder. Of several processes one writes; all must call each method.
 
     Files are written by a thread of its own from a copy in memory, so a step waits for the copying
@@ -231,7 +231,7 @@ class Checkpoints:
         """
         return any(_NAME.fullmatch(path.name).group(2, 3) != ("0", "0") for path in self._files())
 
-    def will_exist(self) -> bool:
+    def will_have_checkpoint(self) -> bool:
         """Likewise, when what is being written is on the disk."""
         if self._pending is not None:
             futures.wait([self._pending])
@@ -239,7 +239,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes all, of a run that begins anew."""
-        if multiprocess.is_writer() and self._folder.is_dir():
+        if multiprocess.is_main_process() and self._folder.is_dir():
             for path in self._folder.iterdir():
                 if _NAME.fullmatch(path.name) or _KEPT_NAME.fullmatch(path.name):
                     path.unlink()
@@ -256,7 +256,7 @@ class Checkpoints:
         )
         # What the writer had is written by now.
         self.wait()
-        self._copy = arrays_of(model, progress, self._copy)
+        self._copy = state_arrays(model, progress, self._copy)
         arrays = self._copy
         self._start(lambda: self._write(self._folder / name, arrays))
 
@@ -266,8 +266,8 @@ class Checkpoints:
         Raises InputError: what was to be written before couldn't be.
         """
         self.wait()
-        path, arrays = self._kept(progress), weights_of(model)
-        self._start(lambda: write_sealed(path, arrays))
+        path, arrays = self._kept(progress), weight_arrays(model)
+        self._start(lambda: write_with_checksum(path, arrays))
 
     def wait(self) -> None:
         """Returns when all is on the disk.
@@ -285,7 +285,7 @@ class Checkpoints:
                     else "there is no checkpoint before it: make room there, and start anew"
                 )
                 raise InputError(f"{error}; {how}") from error
-        multiprocess.wait("checkpoints")
+        multiprocess.barrier("checkpoints")
 
     def newest(self, keeps_weights: Callable[[int], bool]) -> tuple[Path, Progress] | None:
         """Finds the newest checkpoint that is whole, and removes newer ones that are not.
@@ -306,7 +306,7 @@ class Checkpoints:
                 continue
             for one, error in damaged:
                 print(f"warning: {error}; going on from the checkpoint before it", flush=True)
-                if multiprocess.is_writer():
+                if multiprocess.is_main_process():
                     one.unlink(missing_ok=True)
             return path, progress
         if damaged:
@@ -316,7 +316,7 @@ class Checkpoints:
             )
         return None
 
-    def take_kept_weights(self, model: keras.Model, progress: Progress) -> None:
+    def restore_best_weights(self, model: keras.Model, progress: Progress) -> None:
         """Fills the model with the weights that the stage ends with.
 
         Raises InputError: they are missing or damaged.
@@ -342,13 +342,13 @@ class Checkpoints:
 
     def _start(self, write: Callable[[], None]) -> None:
         """Lets the writer write, when what it had is written."""
-        if multiprocess.is_writer():
+        if multiprocess.is_main_process():
             self._pending = self._writer.submit(write)
 
     def _write(self, path: Path, arrays: dict) -> None:
         # What a run left that was killed while writing.
         remove_partial(self._folder)
-        write_sealed(path, arrays)
+        write_with_checksum(path, arrays)
         files = self._files()
         for old in files[: -self._keep]:
             old.unlink()
@@ -376,7 +376,7 @@ _BLOCK = 1 << 22
 _PART = 1 << 20
 
 
-def write_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_with_checksum(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes the arrays, whole or not at all.
 
     Raises InputError: the disk is full, or the folder can't be written.
@@ -446,7 +446,7 @@ def _write_seal(file: BinaryIO, digest: bytes) -> None:
 
 
 @contextmanager
-def reading_sealed(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarray]]:
+def open_verified(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarray]]:
     """Opens such a file, as `reading_npz` does, once all of it is found as it was written.
 
     Raises InputError: it is missing or not as it was written; or what `reading_npz` raises.

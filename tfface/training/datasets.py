@@ -106,7 +106,9 @@ def load_data(
     return data
 
 
-def open_training_part(recipe: Recipe, data_dir: Path) -> tuple[ImageSource, np.ndarray, list[str]]:
+def open_training_images(
+    recipe: Recipe, data_dir: Path
+) -> tuple[ImageSource, np.ndarray, list[str]]:
     """Opens what a recipe trains on, and nothing else of what it names.
 
     Returns: the source, int [n] indices of its images that are trained on, and the names of the

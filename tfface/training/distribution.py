@@ -31,7 +31,7 @@ from tfface.training import multiprocess
 _BATCH, _MODEL = "batch", "model"
 
 
-class OneDevice:
+class SingleDevice:
     """No distribution: Keras' default device.
 
     Attributes:
@@ -50,11 +50,11 @@ class OneDevice:
         """The context that models are built and trained in."""
         return nullcontext()
 
-    def alone(self, embedder: keras.Model) -> "Alone":
+    def local_replica(self, embedder: keras.Model) -> "LocalReplica":
         """Returns the embedder for this process to use alone."""
-        return Alone(embedder)
+        return LocalReplica(embedder)
 
-    def rows_of_norms(self, batch_size: int) -> int:
+    def images_per_batch_norm(self, batch_size: int) -> int:
         """Returns how many images of a batch a batch norm takes its statistics of."""
         return batch_size
 
@@ -68,7 +68,7 @@ class OneDevice:
             )
 
 
-class Alone:
+class LocalReplica:
     """An embedder that one process uses without the others.
 
     Attributes:
@@ -79,12 +79,12 @@ class Alone:
         self.model = model
 
     @contextmanager
-    def renewed(self) -> Iterator[None]:
+    def synced(self) -> Iterator[None]:
         """Within the block, `model` has the weights of now and may be used."""
         yield
 
 
-class Mirrored(OneDevice):
+class MirroredDevices(SingleDevice):
     """Every GPU of this machine, on TensorFlow."""
 
     def __init__(self):
@@ -93,14 +93,14 @@ class Mirrored(OneDevice):
         self.part = BatchShard()
         self.description = f", data_parallel on {_num(self.num_devices, 'device')}"
 
-    def rows_of_norms(self, batch_size: int) -> int:
+    def images_per_batch_norm(self, batch_size: int) -> int:
         return batch_size // self.num_devices
 
     def scope(self) -> AbstractContextManager:
         return self._strategy.scope()
 
 
-class OnJax(OneDevice):
+class JaxDistribution(SingleDevice):
     """Every device of every process, on JAX.
 
     Raises InputError: `model_devices` doesn't divide their number, or processes have more devices
@@ -112,15 +112,16 @@ class OnJax(OneDevice):
 
         devices = keras.distribution.list_devices()
         self.num_devices = len(devices)
-        if len(devices) != jax.local_device_count() * multiprocess.count():
+        if len(devices) != jax.local_device_count() * multiprocess.process_count():
             raise InputError(
-                f"process {multiprocess.number()} has {jax.local_device_count()} of {len(devices)} "
-                f"devices: each of {multiprocess.count()} processes must have as many"
+                f"process {multiprocess.process_index()} has {jax.local_device_count()} of "
+                f"{len(devices)} devices: each of "
+                f"{multiprocess.process_count()} processes must have as many"
             )
-        self.part = BatchShard(multiprocess.number(), multiprocess.count())
+        self.part = BatchShard(multiprocess.process_index(), multiprocess.process_count())
         self.description = f", {section.mode} on {_num(len(devices), 'device')}"
-        if multiprocess.count() > 1:
-            self.description += f" of {multiprocess.count()} processes"
+        if multiprocess.process_count() > 1:
+            self.description += f" of {multiprocess.process_count()} processes"
         if section.mode == "data_parallel":
             self._keras = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
             return
@@ -136,8 +137,8 @@ class OnJax(OneDevice):
     def scope(self) -> AbstractContextManager:
         return self._keras.scope()
 
-    def alone(self, embedder: keras.Model) -> Alone:
-        return _Copy(embedder)
+    def local_replica(self, embedder: keras.Model) -> LocalReplica:
+        return _LocalCopy(embedder)
 
 
 class _CentersDivided(keras.distribution.ModelParallel):
@@ -171,7 +172,7 @@ class _RowsOverAll:
         self.backend_layout = NamedSharding(mesh.backend_mesh, PartitionSpec((_BATCH, _MODEL)))
 
 
-class _Copy(Alone):
+class _LocalCopy(LocalReplica):
     """A copy of the embedder on one device of this process."""
 
     def __init__(self, embedder: keras.Model):
@@ -180,7 +181,7 @@ class _Copy(Alone):
             super().__init__(keras.models.clone_model(embedder))
 
     @contextmanager
-    def renewed(self) -> Iterator[None]:
+    def synced(self) -> Iterator[None]:
         weights = [fetch(variable) for variable in self._embedder.weights]
         with _no_distribution():
             self.model.set_weights(weights)
@@ -188,19 +189,19 @@ class _Copy(Alone):
             yield
 
 
-def distribute(recipe: Recipe) -> OneDevice:
+def distribute(recipe: Recipe) -> SingleDevice:
     """Returns the devices that a recipe says.
 
     Raises InputError: this backend or these processes can't train so.
     """
     section, backend = recipe.training.distribution, keras.backend.backend()
     if section is None:
-        if multiprocess.count() > 1:
+        if multiprocess.process_count() > 1:
             raise InputError(
-                f"{multiprocess.count()} processes train together only by a training.distribution; "
-                "add --set training.distribution.mode=data_parallel"
+                f"{multiprocess.process_count()} processes train together only by a "
+                "training.distribution; add --set training.distribution.mode=data_parallel"
             )
-        return OneDevice()
+        return SingleDevice()
     is_shared = backend == "jax" and section.mode == "data_parallel"
     if recipe.model.head.options.get("sampled_centers", 1.0) < 1 and not is_shared:
         raise InputError(
@@ -209,7 +210,7 @@ def distribute(recipe: Recipe) -> OneDevice:
             "KERAS_BACKEND=jax, or sampled_centers: 1"
         )
     if backend == "jax":
-        return OnJax(section)
+        return JaxDistribution(section)
     if backend == "tensorflow" and section.mode == "data_parallel":
         if recipe.training.on_nonfinite == "skip":
             raise InputError(
@@ -217,7 +218,7 @@ def distribute(recipe: Recipe) -> OneDevice:
                 "backend tensorflow, where each device would decide for itself: use restore, or "
                 "KERAS_BACKEND=jax"
             )
-        return Mirrored()
+        return MirroredDevices()
     raise InputError(
         f"training.distribution: {section.mode} doesn't work on the backend {backend}: set "
         "KERAS_BACKEND=jax"
@@ -229,7 +230,7 @@ def fetch(variable: keras.Variable) -> np.ndarray:
 
     No device gets more than one part of it beside its own. All processes must call it.
     """
-    if multiprocess.count() == 1 or variable.value.is_fully_replicated:
+    if multiprocess.process_count() == 1 or variable.value.is_fully_replicated:
         return numpy_view(variable)
     return _gather(variable.value)
 

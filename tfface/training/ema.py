@@ -13,7 +13,7 @@ import keras
 from tfface.training.recognizer import Recognizer
 
 
-def keep_average(optimizer: keras.optimizers.Optimizer, momentum: float) -> None:
+def enable_ema(optimizer: keras.optimizers.Optimizer, momentum: float) -> None:
     """Makes an optimizer that is not built yet keep the average."""
     optimizer.use_ema = True
     optimizer.ema_momentum = momentum
@@ -21,7 +21,7 @@ def keep_average(optimizer: keras.optimizers.Optimizer, momentum: float) -> None
     optimizer.finalize_variable_values = _leave_as_they_are
 
 
-def start_average(recognizer: Recognizer) -> None:
+def reset_ema(recognizer: Recognizer) -> None:
     """Lets the average be the weights as they are, once the optimizer is built.
 
     Keras begins with zeros, and the first steps in mixed_float16 may change nothing.
@@ -30,21 +30,21 @@ def start_average(recognizer: Recognizer) -> None:
         _assign(averages, _values(recognizer.trainable_variables))
 
 
-def take_average(recognizer: Recognizer) -> None:
+def apply_ema(recognizer: Recognizer) -> None:
     """Replaces the weights by their average, if there is one."""
     if averages := _averages(recognizer):
         _assign(recognizer.trainable_variables, _values(averages))
 
 
 @contextmanager
-def averaged(recognizer: Recognizer) -> Iterator[None]:
+def use_ema_weights(recognizer: Recognizer) -> Iterator[None]:
     """Within the block the weights are their average, if there is one."""
     if not _averages(recognizer):
         yield
         return
     weights = _values(recognizer.trainable_variables)
     try:
-        take_average(recognizer)
+        apply_ema(recognizer)
         yield
     finally:
         _assign(recognizer.trainable_variables, weights)

@@ -21,13 +21,13 @@ from tfface.metrics.verification import VerificationResult
 from tfface.progress import progress
 from tfface.training.datasets import RunData
 from tfface.training.recognizer import Recognizer
-from tfface.training.stage_task import Learner, image_figures, pair_figures
+from tfface.training.stage_task import StageTask, image_metrics, pair_metrics
 
 # Images of one pass.
 _BATCH = 64
 
 
-def split(embedder: keras.Model) -> tuple[keras.Model, keras.Model]:
+def split_at_frozen(embedder: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Cuts an embedder, as `build_embedder` makes it, where training begins to matter.
 
     Returns: images -> features, and features -> embeddings; they share the embedder's layers.
@@ -47,11 +47,11 @@ def split(embedder: keras.Model) -> tuple[keras.Model, keras.Model]:
     )
 
 
-class Extractor:
+class FeatureExtractor:
     """Images -> features, in inference mode, compiled for one size of batch.
 
     Args:
-        frozen: the first half that `split` returns.
+        frozen: the first half that `split_at_frozen` returns.
 
     Attributes:
         image_size: (height, width).
@@ -70,10 +70,10 @@ class Extractor:
         return _outputs(self._frozen, images)
 
 
-class Features:
+class CachedFeatures:
     """The batches of a Pipeline, not augmented, with features in place of images."""
 
-    def __init__(self, pipeline: Pipeline, extractor: Extractor):
+    def __init__(self, pipeline: Pipeline, extractor: FeatureExtractor):
         self._pipeline = pipeline
         self._extractor = extractor
         self._holding: Pipeline | None = None
@@ -102,14 +102,16 @@ class Features:
         return features
 
 
-class AugmentedFeatures:
+class CachedAugmentedFeatures:
     """The batches of a Pipeline's first epochs, with features in place of images, again and again.
 
     Epoch `first_epoch` + i holds those of epoch `first_epoch` + i mod copies, each computed when it
     is first asked for.
     """
 
-    def __init__(self, pipeline: Pipeline, extractor: Extractor, copies: int, first_epoch: int):
+    def __init__(
+        self, pipeline: Pipeline, extractor: FeatureExtractor, copies: int, first_epoch: int
+    ):
         self._pipeline = pipeline
         self._extractor = extractor
         self._first_epoch = first_epoch
@@ -140,13 +142,13 @@ class AugmentedFeatures:
         return replay
 
 
-class PairFeatures:
+class CachedPairFeatures:
     """The features of a pair set's images and of their mirrored copies, computed at first use."""
 
     keeps_aspect = False
     batch_size = _BATCH
 
-    def __init__(self, pair_set: PairSet, extractor: Extractor):
+    def __init__(self, pair_set: PairSet, extractor: FeatureExtractor):
         self._pair_set = pair_set
         self._extractor = extractor
         self.image_size = extractor.image_size
@@ -200,26 +202,26 @@ class FeatureCache:
         self._recognizer = recognizer
         self._data = data
         self._copies = copies
-        frozen, self._tail = split(recognizer.embedder)
-        self._extractor = Extractor(frozen)
+        frozen, self._tail = split_at_frozen(recognizer.embedder)
+        self._extractor = FeatureExtractor(frozen)
         num_bytes = self._num_vectors() * self._extractor.num_bytes
         self.description = (
             f"features: {self._num_vectors():,} x {math.prod(self._extractor.shape):,} numbers, "
             f"{num_bytes / 2**20:,.1f} MiB of memory"
         )
         check_memory(num_bytes, f"cache: {self.description}", self._instead())
-        self.forget()
+        self.clear()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drops the features, because the backbone is about to change."""
-        self._train = Features(self._data.train, self._extractor)
+        self._train = CachedFeatures(self._data.train, self._extractor)
         self._validation = None
         if self._data.validation_pairs is not None:
-            self._validation = PairFeatures(self._data.validation_pairs, self._extractor)
+            self._validation = CachedPairFeatures(self._data.validation_pairs, self._extractor)
         elif self._data.validation is not None:
-            self._validation = Features(self._data.validation, self._extractor)
+            self._validation = CachedFeatures(self._data.validation, self._extractor)
 
-    def learner(self, first_epoch: int) -> Learner:
+    def task(self, first_epoch: int) -> StageTask:
         """Returns what a stage trains: the tail, by the optimizer that the recognizer is compiled
         with.
 
@@ -230,16 +232,18 @@ class FeatureCache:
         model.compile(optimizer=self._recognizer.optimizer, jit_compile="auto")
         train = self._train
         if self._copies is not None:
-            train = AugmentedFeatures(self._data.train, self._extractor, self._copies, first_epoch)
+            train = CachedAugmentedFeatures(
+                self._data.train, self._extractor, self._copies, first_epoch
+            )
 
         def validate() -> dict[str, float]:
             if self._data.validation_pairs is not None:
-                return pair_figures(self._validation.verify(self._tail))
+                return pair_metrics(self._validation.verify(self._tail))
             if self._data.validation is not None:
-                return image_figures(model, self._validation)
+                return image_metrics(model, self._validation)
             return {}
 
-        return Learner(model, train, validate)
+        return StageTask(model, train, validate)
 
     def _num_vectors(self) -> int:
         train = self._data.train

@@ -22,7 +22,7 @@ _HEARTBEAT_SECONDS = 30
 _JOINING_SECONDS = 300
 
 
-def join(coordinator: str, num_processes: int, process_id: int) -> None:
+def initialize(coordinator: str, num_processes: int, process_id: int) -> None:
     """Joins the processes of a run; to be called before anything is computed.
 
     Args:
@@ -64,7 +64,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             f"{reason}"
         ) from error
     with _stdout_unheard():
-        wait("all have joined")
+        barrier("all have joined")
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -99,7 +99,7 @@ def wait_for_listener(host: str, port: int, seconds: float) -> None:
             return
 
 
-def count() -> int:
+def process_count() -> int:
     """Returns how many processes train together."""
     if keras.backend.backend() != "jax":
         return 1
@@ -108,27 +108,27 @@ def count() -> int:
     return jax.process_count()
 
 
-def number() -> int:
+def process_index() -> int:
     """Returns which of them this is, from 0."""
-    if count() == 1:
+    if process_count() == 1:
         return 0
     import jax
 
     return jax.process_index()
 
 
-def is_writer() -> bool:
+def is_main_process() -> bool:
     """Returns whether this is the process that writes files and says how it goes."""
-    return number() == 0
+    return process_index() == 0
 
 
-def agree(figures: Mapping[str, float]) -> dict[str, float]:
+def broadcast_from_main(figures: Mapping[str, float]) -> dict[str, float]:
     """Returns the figures of process 0, so that all of them decide alike.
 
     Args:
         figures: of the same names in all processes.
     """
-    if count() == 1:
+    if process_count() == 1:
         return dict(figures)
     import numpy as np
     from jax.experimental import multihost_utils
@@ -141,13 +141,13 @@ def agree(figures: Mapping[str, float]) -> dict[str, float]:
     )
 
 
-def any_of(*flags: bool) -> tuple[bool, ...]:
+def any_process(*flags: bool) -> tuple[bool, ...]:
     """Returns for each flag whether it is true in any process.
 
     Args:
         flags: as many in all processes.
     """
-    if count() == 1:
+    if process_count() == 1:
         return flags
     import numpy as np
     from jax.experimental import multihost_utils
@@ -156,28 +156,28 @@ def any_of(*flags: bool) -> tuple[bool, ...]:
     return tuple(bool(flag) for flag in np.asarray(gathered).any(axis=0))
 
 
-def wait(what: str) -> None:
+def barrier(what: str) -> None:
     """Returns when all processes have come here.
 
     Args:
         what: they wait for, the same in all of them.
     """
-    if count() > 1:
+    if process_count() > 1:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(what)
 
 
-def leave() -> None:
+def shutdown() -> None:
     """Parts from the others, when all have come here; each may go on alone."""
-    if count() > 1:
+    if process_count() > 1:
         import jax
 
         jax.distributed.shutdown()
 
 
 @contextmanager
-def together(how_to_go_on: str) -> Iterator[None]:
+def run_together(how_to_go_on: str) -> Iterator[None]:
     """What several processes do together: process 0 says how it goes, and none outlives another.
 
     Where this process fails, it ends without the wait for the others by which JAX ends, since they
@@ -187,14 +187,14 @@ def together(how_to_go_on: str) -> Iterator[None]:
         how_to_go_on: for the message when another process was lost.
     Raises InputError: another process was lost, as far as JAX says it by an exception.
     """
-    if count() == 1:
+    if process_count() == 1:
         yield
         return
     import jax
 
     exit_code = 1
     try:
-        with nullcontext() if is_writer() else _silence():
+        with nullcontext() if is_main_process() else _silence():
             yield
         return
     except InputError:
@@ -208,8 +208,8 @@ def together(how_to_go_on: str) -> Iterator[None]:
             raise
         exit_code = 2
         raise InputError(
-            f"process {number()} of {count()} lost the connection to another one, which has ended "
-            f"or can't be reached; {how_to_go_on}"
+            f"process {process_index()} of {process_count()} lost the connection to another one, "
+            f"which has ended or can't be reached; {how_to_go_on}"
         ) from error
     finally:
         if sys.exc_info()[1] is not None:

@@ -9,11 +9,11 @@ from keras import ops
 from tfface.training.distribution import fetch
 
 # Why a step is not finite: its loss; the gradient of the step before, which has spoilt the weights;
-# or its own gradient, which `skip_nonfinite` sees.
+# or its own gradient, which `skip_nonfinite_steps` sees.
 LOSS, GRADIENT_BEFORE, GRADIENT = 0, 1, 2
 
 
-class Nonfinite(keras.metrics.Metric):
+class NonFiniteCounter(keras.metrics.Metric):
     """How many steps since the epoch began had a loss that is infinite or no number.
 
     Attributes:
@@ -50,7 +50,7 @@ class Nonfinite(keras.metrics.Metric):
     def result(self):
         return ops.convert_to_tensor(self.number)
 
-    def take_first(self) -> tuple[int, int]:
+    def pop_first(self) -> tuple[int, int]:
         """Returns `first` and `cause`, and forgets them so that the next can be found."""
         found = int(fetch(self.first)), int(fetch(self.cause))
         self.first.assign(0)
@@ -69,7 +69,7 @@ def noted(state, bad, cause):
     )
 
 
-def skip_nonfinite(model: keras.Model) -> None:
+def skip_nonfinite_steps(model: keras.Model) -> None:
     """Makes the steps of `fit` leave all as it was where their loss or gradient is not finite.
 
     Only the optimizer's count of steps goes on, by which schedules go. Takes memory for a second

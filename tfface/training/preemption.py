@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interruption(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """The run was asked to end, and can be gone on with. Its text is the name of the signal.
 
     Args:
@@ -27,7 +27,7 @@ class Interruption(KeyboardInterrupt):
         return 128 + signal.Signals[str(self)]
 
 
-class Interruptions:
+class PreemptionHandler:
     """Listens to the signals within `with`, and has the old handlers back after it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Interruptions:
         self._is_deferred = False
         self._before: dict = {}
 
-    def __enter__(self) -> "Interruptions":
+    def __enter__(self) -> "PreemptionHandler":
         # Elsewhere Python allows no handlers; the program around decides then.
         if threading.current_thread() is threading.main_thread():
             self._before = {
@@ -63,9 +63,9 @@ class Interruptions:
             self._is_deferred = before
 
     def check(self) -> None:
-        """Raises Interruption: a signal was noted."""
+        """Raises TrainingInterrupted: a signal was noted."""
         if self.requested:
-            raise Interruption(self.requested)
+            raise TrainingInterrupted(self.requested)
 
     def _note(self, number: int, frame) -> None:
         is_second = bool(self.requested)
@@ -76,7 +76,7 @@ class Interruptions:
             # Who asks twice doesn't want to wait.
             raise KeyboardInterrupt
         if not self._is_deferred:
-            raise Interruption(self.requested)
+            raise TrainingInterrupted(self.requested)
 
 
 def _is_to_be_ignored(number: int) -> bool:

@@ -19,8 +19,8 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck, Training
 from tfface.registry import build
-from tfface.training.nan_guard import Nonfinite
-from tfface.training.warm_start import read_init
+from tfface.training.nan_guard import NonFiniteCounter
+from tfface.training.warm_start import read_warm_start
 
 
 class Recognizer(keras.Model):
@@ -50,7 +50,7 @@ class Recognizer(keras.Model):
         self._mean_loss = MeanLoss()
         # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
         self.step_loss = LastValue(name="step_loss")
-        self.nonfinite = Nonfinite()
+        self.nonfinite = NonFiniteCounter()
         use_fast_batch_norms(embedder)
         self.build(embedder.input_shape)
 
@@ -67,7 +67,7 @@ class Recognizer(keras.Model):
         return super().train_step(self.augmentation(images, labels, seeds))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        losses, found = self.losses_and_found(y_pred, y, training)
+        losses, found = self.losses_and_correct(y_pred, y, training)
         if training and (penalties := self.losses):
             # To each example, so that a device's share of the mean has its share of these.
             losses = losses + ops.sum(ops.stack(penalties))
@@ -78,7 +78,7 @@ class Recognizer(keras.Model):
             self.nonfinite.update_state(loss, self._reached_last())
         return self._mean_loss(losses, losses, sample_weight)
 
-    def losses_and_found(self, embeddings, labels, training: bool):
+    def losses_and_correct(self, embeddings, labels, training: bool):
         """Returns the head's loss of each example and whether its identity was found.
 
         Args:
@@ -155,7 +155,7 @@ def build_recognizer(
 ) -> Recognizer:
     """Builds the model that a recipe's `model` section describes, with its starting weights.
 
-    Those of `init_from` are filled in later: `init_from.read_init`.
+    Those of `init_from` are filled in later: `init_from.read_warm_start`.
 
     Args:
         steps_per_epoch: of the training, for what a head counts in epochs.
@@ -213,7 +213,7 @@ def check_batch_norms(embedder: keras.Model, training: Training, num_images: int
 
 def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
     """Builds the embedder as it is before training: the baseline that a training must beat."""
-    start = read_init(recipe.model, data_dir)
+    start = read_warm_start(recipe.model, data_dir)
     keras.utils.set_random_seed(recipe.training.seed)
     embedder = build_embedder(recipe.model, recipe.data.image_size, data_dir)
     if start is not None:
@@ -224,7 +224,7 @@ def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
 def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
     """Builds images -> embeddings from plain Keras layers: the saved file needs no tfface.
 
-    It has its starting weights, but for those of `init_from` (`init_from.read_init`).
+    It has its starting weights, but for those of `init_from` (`init_from.read_warm_start`).
     """
     part = recipe.backbone
     # What init_from fills need not be fetched before.
@@ -260,7 +260,7 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
     if neck.input_batch_norm:
         features = _batch_norm("neck_input_batch_norm", epsilon)(features)
     if neck.pooling == "average_7x7":
-        features = average_to(features, 7)
+        features = adaptive_average_pool(features, 7)
     if neck.pooling in ("average_7x7", "flatten"):
         features = layers.Flatten(name="neck_flatten")(features)
     elif neck.pooling == "max":
@@ -290,7 +290,7 @@ def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
     return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
 
 
-def average_to(features, size: int):
+def adaptive_average_pool(features, size: int):
     """Averages a feature map of any size over `size` x `size` windows.
 
     The windows are those of PyTorch's adaptive average pooling: number i of a side goes from

@@ -26,12 +26,12 @@ from tfface.reporting.verification_table import as_text
 from tfface.training import checkpointing, device, multiprocess
 from tfface.training.datasets import RunData, load_data
 from tfface.training.device import explaining_full_memory, prepare_device
-from tfface.training.distribution import OneDevice, distribute
-from tfface.training.preemption import Interruptions
+from tfface.training.distribution import SingleDevice, distribute
+from tfface.training.preemption import PreemptionHandler
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_folder import RunFolder, environment
 from tfface.training.trainer import Loop
-from tfface.training.warm_start import read_init
+from tfface.training.warm_start import read_warm_start
 
 
 def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False) -> Path:
@@ -43,7 +43,7 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         resume: go on from the newest checkpoint that an interrupted run left there.
     Returns: run_dir.
     Raises InputError: bad data, weights or folder; the loss is not finite any more; memory or disk
-        are full. Interruption: SIGINT or SIGTERM came; the run can be gone on with.
+        are full. TrainingInterrupted: SIGINT or SIGTERM came; the run can be gone on with.
     """
     run = RunFolder(run_dir)
     prepare_device(recipe)
@@ -53,9 +53,9 @@ def train(recipe: Recipe, run_dir: Path, data_dir: Path, *, resume: bool = False
         say("another --run-dir. Its report:")
         say(run.report)
         return run_dir
-    multiprocess.wait("a look at the run folder")
-    lock = run.locked() if multiprocess.is_writer() else nullcontext()
-    with lock, Interruptions() as interruptions, explaining_full_memory(recipe):
+    multiprocess.barrier("a look at the run folder")
+    lock = run.locked() if multiprocess.is_main_process() else nullcontext()
+    with lock, PreemptionHandler() as interruptions, explaining_full_memory(recipe):
         _train(recipe, run, data_dir, distribution, interruptions, resume=resume)
     return run_dir
 
@@ -64,25 +64,25 @@ def _train(
     recipe: Recipe,
     run: RunFolder,
     data_dir: Path,
-    distribution: OneDevice,
-    interruptions: Interruptions,
+    distribution: SingleDevice,
+    interruptions: PreemptionHandler,
     *,
     resume: bool,
 ) -> None:
-    if multiprocess.is_writer():
+    if multiprocess.is_main_process():
         run.start(recipe, resume=resume)
 
     # ------------------------------------------------------------------------------------- data
     say(f"run: {run.path}")
     # A checkpoint has all of it, and what it came from may be gone.
-    start = None if resume and run.has_begun() else read_init(recipe.model, data_dir)
+    start = None if resume and run.has_begun() else read_warm_start(recipe.model, data_dir)
     with explaining_full_memory(recipe, device.DATA):
         data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
     distribution.check_batch(data.train.batch_size)
     say(f"data: {data.description}")
     for note in data.notes:
         say(f"  {note}")
-    if multiprocess.is_writer():
+    if multiprocess.is_main_process():
         run.check_data(data.sources)
         _write_identities(run.identities, data.identities)
 
@@ -102,7 +102,7 @@ def _train(
                 ),
             )
         say(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
-        num_images = distribution.rows_of_norms(data.train.batch_size)
+        num_images = distribution.images_per_batch_norm(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
         if start is not None:
             say(start.fill(recognizer.embedder, recognizer.head, data.identities))
@@ -115,11 +115,11 @@ def _train(
         Loop(recipe, recognizer, data, run, distribution, interruptions).train(resume=resume)
         _save_head(recipe, recognizer, data, run)
 
-    multiprocess.leave()
-    if not multiprocess.is_writer():
+    multiprocess.shutdown()
+    if not multiprocess.is_main_process():
         return
-    alone = distribution.alone(recognizer.embedder)
-    with alone.renewed(), replacing(run.model) as temporary:
+    alone = distribution.local_replica(recognizer.embedder)
+    with alone.synced(), replacing(run.model) as temporary:
         alone.model.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
@@ -136,7 +136,7 @@ def _save_head(recipe: Recipe, recognizer: Recognizer, data: RunData, run: RunFo
     """Keeps what model.keras lacks to classify: it holds the embedder alone."""
     part = recipe.model.head
     weights = checkpointing.variable_values(recognizer, recognizer.head.trainable_weights)
-    if multiprocess.is_writer():
+    if multiprocess.is_main_process():
         save_head(
             run.head,
             recognizer.head,

@@ -18,7 +18,7 @@ from tfface.heads.head_file import HEAD_FILE
 from tfface.recipe import Recipe, dump, load
 from tfface.reporting.provenance import machine, version_of
 from tfface.training import multiprocess
-from tfface.training.checkpointing import Checkpoints
+from tfface.training.checkpointing import CheckpointManager
 from tfface.training.registries import TABLES
 
 # Of the environment, what the last bits of a result depend on.
@@ -62,7 +62,7 @@ class RunFolder:
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether a run of this very recipe has ended here (the report is written last)."""
         made = (self.report, self.model, self.head)
-        return all(file.is_file() for file in made) and not self.reason_against(recipe)
+        return all(file.is_file() for file in made) and not self.resume_error(recipe)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,7 +85,7 @@ class RunFolder:
 
         Raises InputError: it can't be written, or holds a run that this one would overwrite.
         """
-        if reason := self.reason_against(recipe):
+        if reason := self.resume_error(recipe):
             raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
         if self.has_begun() and not resume:
             raise InputError(
@@ -110,7 +110,7 @@ class RunFolder:
             check_same(self.data, sources)
         write_fingerprint(self.data, sources)
 
-    def reason_against(self, recipe: Recipe) -> str:
+    def resume_error(self, recipe: Recipe) -> str:
         """Returns why no run of this recipe can go on here, "" where it can."""
         if not (self.has_begun() or self.report.exists()):
             return ""
@@ -124,7 +124,7 @@ class RunFolder:
 
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return Checkpoints(self.checkpoints).exist()
+        return CheckpointManager(self.checkpoints).exist()
 
     def _written_recipe(self) -> Recipe | None:
         """Returns the run's recipe as today's: one of an earlier version gets later keys' defaults.
@@ -203,7 +203,7 @@ def environment() -> dict[str, object]:
         "machine": machine(),
         "backend": keras.backend.backend(),
         "devices": keras.distribution.list_devices(),
-        "processes": multiprocess.count(),
+        "processes": multiprocess.process_count(),
         "oneDNN": onednn.is_on(),
         **{package: version_of(package) or "not installed" for package in PACKAGES},
     }

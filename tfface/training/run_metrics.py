@@ -20,11 +20,11 @@ _NOT_FIGURES = {"epoch", "step", "stage"}
 
 
 @dataclass(frozen=True)
-class RunFigures:
+class RunMetrics:
     """What a run has measured.
 
     Attributes:
-        figures: name -> figure, as `figure_names` lists them and more.
+        figures: name -> figure, as `metric_names` lists them and more.
         epochs: all records of epochs.
         seconds: that these took to train.
     """
@@ -34,7 +34,7 @@ class RunFigures:
     seconds: float
 
 
-def figure_names(recipe: Recipe) -> list[str]:
+def metric_names(recipe: Recipe) -> list[str]:
     """Returns the figures that a run of a recipe measures, the one that counts most first.
 
     `test_accuracy` and so on are of `evaluation.classification`, `SET.accuracy` and so on of a
@@ -45,10 +45,10 @@ def figure_names(recipe: Recipe) -> list[str]:
         names += [f"test_{figure}" for figure in _OF_CLASSIFICATION]
     for argument in recipe.evaluation.verification:
         names += [f"{split_name(argument)[0]}.{figure}" for figure in _OF_VERIFICATION]
-    return [*names, *validation_figures(recipe), "accuracy", "loss"]
+    return [*names, *validation_metrics(recipe), "accuracy", "loss"]
 
 
-def validation_figures(recipe: Recipe) -> list[str]:
+def validation_metrics(recipe: Recipe) -> list[str]:
     """Returns the figures that each epoch is judged by, the one that counts most first."""
     validation = recipe.data.validation
     if validation is None:
@@ -58,7 +58,7 @@ def validation_figures(recipe: Recipe) -> list[str]:
     return ["val_accuracy", "val_loss"]
 
 
-def read_run(run: RunFolder, recipe: Recipe) -> RunFigures:
+def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     """Reads what a finished run has measured.
 
     Raises InputError: a file of the run is missing or can't be read.
@@ -74,7 +74,7 @@ def read_run(run: RunFolder, recipe: Recipe) -> RunFigures:
             accuracy = (found["accuracy"] or {}).get("mean")
             of_set = {"accuracy": accuracy, "eer": found["eer"], "auc": found["auc"]}
             figures |= {f"{name}.{figure}": value for figure, value in of_set.items()}
-    return RunFigures(
+    return RunMetrics(
         figures={name: float(value) for name, value in figures.items() if _is_figure(value)},
         epochs=epochs,
         seconds=sum(record.get("epoch_seconds") or 0.0 for record in epochs),

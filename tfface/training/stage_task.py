@@ -13,12 +13,12 @@ from tfface.metrics.verification import VerificationResult
 from tfface.progress import progress
 from tfface.training import multiprocess
 from tfface.training.datasets import RunData
-from tfface.training.distribution import OneDevice
+from tfface.training.distribution import SingleDevice
 from tfface.training.recognizer import Recognizer
 
 
 @dataclasses.dataclass
-class Learner:
+class StageTask:
     """What a stage trains.
 
     Attributes:
@@ -32,12 +32,12 @@ class Learner:
     validate: Callable[[], dict[str, float]]
 
 
-def on_images(
+def image_task(
     recognizer: Recognizer,
     data: RunData,
-    distribution: OneDevice | None = None,
+    distribution: SingleDevice | None = None,
     augment_on: Literal["host", "device"] = "host",
-) -> Learner:
+) -> StageTask:
     """The whole recognizer on images.
 
     Args:
@@ -48,25 +48,25 @@ def on_images(
     if augment_on == "device" and train.is_augmented:
         train, recognizer.augmentation = train.augmented_later()
     if data.validation_pairs is not None:
-        alone = (distribution or OneDevice()).alone(recognizer.embedder)
+        alone = (distribution or SingleDevice()).local_replica(recognizer.embedder)
         embedder = KerasEmbedder(alone.model, "validation")
 
         def validate() -> dict[str, float]:
-            with alone.renewed():
-                figures = pair_figures(verify(embedder, data.validation_pairs))
-            return multiprocess.agree(figures)
+            with alone.synced():
+                figures = pair_metrics(verify(embedder, data.validation_pairs))
+            return multiprocess.broadcast_from_main(figures)
 
     elif data.validation is not None:
 
         def validate() -> dict[str, float]:
-            return image_figures(recognizer, data.validation)
+            return image_metrics(recognizer, data.validation)
 
     else:
         validate = dict
-    return Learner(recognizer, train, validate)
+    return StageTask(recognizer, train, validate)
 
 
-def image_figures(model: Recognizer, batches: Pipeline) -> dict[str, float]:
+def image_metrics(model: Recognizer, batches: Pipeline) -> dict[str, float]:
     bar = progress(total=batches.steps_per_epoch, description="validating", unit="steps")
     with batches.naming_bad_images(), bar:
         figures = model.evaluate(
@@ -84,7 +84,7 @@ class _Counting(keras.callbacks.Callback):
         self._bar.update()
 
 
-def pair_figures(result: VerificationResult) -> dict[str, float]:
+def pair_metrics(result: VerificationResult) -> dict[str, float]:
     return {
         "val_verification_accuracy": result.accuracy.mean,
         "val_verification_auc": result.auc,

@@ -7,7 +7,7 @@ import keras
 from tfface.kernels.rows import use_sparse_updates
 from tfface.recipe.schema import Stage
 from tfface.registry import build
-from tfface.training.ema import keep_average, start_average
+from tfface.training.ema import enable_ema, reset_ema
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.recognizer import Recognizer
 from tfface.training.schedules import SCHEDULES, WarmUp
@@ -24,7 +24,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     )
     optimizer.global_clipnorm = stage.clip_norm
     if stage.ema is not None:
-        keep_average(optimizer, stage.ema)
+        enable_ema(optimizer, stage.ema)
     by_rows = recognizer.head.weights_changed_by_rows
     for variable in by_rows:
         use_sparse_updates(optimizer, variable)
@@ -35,7 +35,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     # XLA is chosen by device: on with an accelerator, off on a CPU, where it makes steps slower.
     recognizer.compile(optimizer=optimizer, jit_compile="auto")
     recognizer.optimizer.build(recognizer.trainable_variables)
-    start_average(recognizer)
+    reset_ema(recognizer)
 
 
 def describe(recognizer: Recognizer, stage: Stage) -> str:

@@ -24,7 +24,12 @@ from tfface.recipe import Recipe
 from tfface.recipe.yaml_file import parse_value
 from tfface.training.registries import TABLES
 from tfface.training.run_folder import RunFolder
-from tfface.training.run_metrics import RunFigures, figure_names, read_run, validation_figures
+from tfface.training.run_metrics import (
+    RunMetrics,
+    metric_names,
+    read_run_metrics,
+    validation_metrics,
+)
 
 # Of a folder's name, before the hash that longer ones end with.
 _LONGEST_FOLDER = 60
@@ -34,7 +39,7 @@ _OPENING, _CLOSING = "[{(", "]})"
 
 
 @dataclass(frozen=True)
-class Varied:
+class SweepAxis:
     """One place of a recipe and what it is to be.
 
     Attributes:
@@ -47,7 +52,7 @@ class Varied:
 
 
 @dataclass(frozen=True)
-class Variant:
+class Trial:
     """One of the recipes that are compared.
 
     Attributes:
@@ -63,7 +68,7 @@ class Variant:
     overrides: list[str]
 
 
-def read_varied(argument: str) -> Varied:
+def parse_axis(argument: str) -> SweepAxis:
     """Reads PLACE=V1,V2,...: split at commas outside of brackets and quotes, or one YAML list.
 
     Raises InputError: it is no such text, a value is no YAML, or one is given twice.
@@ -85,11 +90,11 @@ def read_varied(argument: str) -> Varied:
         raise InputError(f"--vary {argument}: the list of values is empty")
     twice = [value for number, value in enumerate(values) if value in values[:number]]
     if twice:
-        raise InputError(f"--vary {argument}: {value_name(twice[0])} is given twice")
-    return Varied(place, tuple(values))
+        raise InputError(f"--vary {argument}: {format_value(twice[0])} is given twice")
+    return SweepAxis(place, tuple(values))
 
 
-def make_variants(varied: Sequence[Varied], recipe_name: str) -> list[Variant]:
+def make_trials(varied: Sequence[SweepAxis], recipe_name: str) -> list[Trial]:
     """Returns a variant for every combination of values, the last place changing first.
 
     Args:
@@ -103,8 +108,8 @@ def make_variants(varied: Sequence[Varied], recipe_name: str) -> list[Variant]:
         if place == "training.seed":
             raise InputError("--vary training.seed: give --seeds N, which compares over seeds")
     if not varied:
-        return [Variant(recipe_name, _folder_name(recipe_name), {}, [])]
-    short = dict(zip(places, short_places(places), strict=True))
+        return [Trial(recipe_name, _folder_name(recipe_name), {}, [])]
+    short = dict(zip(places, short_paths(places), strict=True))
     variants = [
         _variant(dict(zip(places, values, strict=True)), short)
         for values in itertools.product(*(one.values for one in varied))
@@ -116,7 +121,7 @@ def make_variants(varied: Sequence[Varied], recipe_name: str) -> list[Variant]:
     return variants
 
 
-def short_places(places: Sequence[str]) -> list[str]:
+def short_paths(places: Sequence[str]) -> list[str]:
     """Returns the ends of places that tell them apart; what names a part is called as the part.
 
     training.stages.0.optimizer.name is "optimizer", training.stages.1.epochs is "epochs", or
@@ -137,7 +142,7 @@ def short_places(places: Sequence[str]) -> list[str]:
     return found
 
 
-def value_name(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Returns a value as a person would say it: `sgd learning_rate=0.1` for that optimizer."""
     if isinstance(value, str):
         return value or "''"
@@ -145,25 +150,25 @@ def value_name(value: Any) -> str:
         given = dict(value)
         key = next((key for key in _NAME_KEYS if key in given), None)
         if key is not None:
-            head = [value_name(given.pop(key))]
+            head = [format_value(given.pop(key))]
         elif len(given) == 1 and isinstance(next(iter(given.values())), dict):
             [(name, given)] = given.items()
             head = [str(name)]
         else:
             head = []
-        return " ".join(head + [f"{key}={value_name(one)}" for key, one in given.items()]) or "{}"
+        return " ".join(head + [f"{key}={format_value(one)}" for key, one in given.items()]) or "{}"
     if isinstance(value, list):
-        return f"[{', '.join(map(value_name, value))}]"
+        return f"[{', '.join(map(format_value, value))}]"
     return json.dumps(value, default=str)
 
 
-def _variant(values: dict[str, Any], short: dict[str, str]) -> Variant:
-    names = {place: value_name(value) for place, value in values.items()}
+def _variant(values: dict[str, Any], short: dict[str, str]) -> Trial:
+    names = {place: format_value(value) for place, value in values.items()}
     if len(names) == 1:
         [name] = names.values()
     else:
         name = ", ".join(f"{short[place]}={text}" for place, text in names.items())
-    return Variant(
+    return Trial(
         name=name,
         folder=_folder_name("--".join(f"{short[place]}-{text}" for place, text in names.items())),
         values=values,
@@ -207,7 +212,7 @@ _ENDED_BY_SIGNAL = {128 + number for number in (signal.SIGINT, signal.SIGTERM, s
 
 
 @dataclass
-class PlannedRun:
+class TrialRun:
     """One variant with one seed.
 
     Attributes:
@@ -219,13 +224,13 @@ class PlannedRun:
         failure: why it hasn't, in one line, or "".
     """
 
-    variant: Variant
+    variant: Trial
     seed: int
     recipe: Recipe
     recipe_file: Path
     folder: Path
     log: Path
-    figures: RunFigures | None = None
+    figures: RunMetrics | None = None
     failure: str = ""
 
     @property
@@ -250,11 +255,11 @@ class Comparison:
     metric: str
     curve: str
     recipe: Recipe
-    variants: list[Variant]
-    runs: list[PlannedRun] = field(repr=False)
+    variants: list[Trial]
+    runs: list[TrialRun] = field(repr=False)
 
     @property
-    def failed(self) -> list[PlannedRun]:
+    def failed(self) -> list[TrialRun]:
         return [run for run in self.runs if run.failure]
 
     def to_json(self) -> dict:
@@ -273,14 +278,14 @@ class Comparison:
             ],
         }
 
-    def _figures_of(self, variant: Variant) -> dict[int, float]:
+    def _figures_of(self, variant: Trial) -> dict[int, float]:
         return {
             run.seed: run.figures.figures[self.metric]
             for run in self.runs
             if run.variant is variant and run.figures is not None
         }
 
-    def _variant(self, variant: Variant, reference: dict[int, float] | None) -> dict:
+    def _variant(self, variant: Trial, reference: dict[int, float] | None) -> dict:
         figures = self._figures_of(variant)
         difference = reference and paired_difference(figures, reference)
         return {
@@ -291,7 +296,7 @@ class Comparison:
             "runs": [self._run(run) for run in self.runs if run.variant is variant],
         }
 
-    def _run(self, run: PlannedRun) -> dict:
+    def _run(self, run: TrialRun) -> dict:
         found = run.figures
         return {
             "seed": run.seed,
@@ -308,7 +313,7 @@ class Comparison:
 
 def plan(
     recipe: Path,
-    varied: Sequence[Varied],
+    varied: Sequence[SweepAxis],
     output: Path,
     *,
     num_seeds: int = 1,
@@ -327,7 +332,7 @@ def plan(
     Raises InputError: a variant is no recipe, doesn't measure the figure, or its run folder holds
         the run of another recipe. All such variants are named.
     """
-    variants = make_variants(varied, recipe.stem)
+    variants = make_trials(varied, recipe.stem)
     runs, mistakes = [], []
     for variant in variants:
         try:
@@ -336,17 +341,17 @@ def plan(
             mistakes += [f"variant '{variant.name}': {line}" for line in str(error).split("\n")]
     if mistakes:
         raise InputError("\n".join(mistakes))
-    chosen = metric or figure_names(runs[0].recipe)[0]
+    chosen = metric or metric_names(runs[0].recipe)[0]
     for run in runs:
-        known = figure_names(run.recipe)
+        known = metric_names(run.recipe)
         if chosen not in known:
             raise InputError(
                 f"--metric {chosen}: variant '{run.variant.name}' doesn't measure it; it measures: "
                 f"{', '.join(known)}"
             )
-        if reason := RunFolder(run.folder).reason_against(run.recipe):
+        if reason := RunFolder(run.folder).resume_error(run.recipe):
             raise InputError(f"{run.folder}: {reason}; give another --output, or delete it")
-    per_epoch = [*validation_figures(runs[0].recipe), "accuracy", "loss"]
+    per_epoch = [*validation_metrics(runs[0].recipe), "accuracy", "loss"]
     return Comparison(
         title=recipe.stem,
         metric=chosen,
@@ -359,15 +364,15 @@ def plan(
 
 
 def _plan_runs(
-    recipe: Path, variant: Variant, output: Path, num_seeds: int, overrides: Sequence[str]
-) -> list[PlannedRun]:
+    recipe: Path, variant: Trial, output: Path, num_seeds: int, overrides: Sequence[str]
+) -> list[TrialRun]:
     given = [*overrides, *variant.overrides]
     first = recipes.load(recipe, TABLES, given).training.seed
     runs = []
     for seed in range(first, first + num_seeds):
         name = f"{variant.folder}--seed-{seed}"
         runs.append(
-            PlannedRun(
+            TrialRun(
                 variant=variant,
                 seed=seed,
                 recipe=recipes.load(recipe, TABLES, [*given, f"training.seed={seed}"]),
@@ -415,9 +420,9 @@ def compare(comparison: Comparison, output: Path, train: Sequence[str]) -> None:
             tqdm.write(f"{title}: {said}")
 
 
-def _read_figures(run: PlannedRun, metric: str) -> None:
+def _read_figures(run: TrialRun, metric: str) -> None:
     try:
-        found = read_run(RunFolder(run.folder), run.recipe)
+        found = read_run_metrics(RunFolder(run.folder), run.recipe)
     except InputError as error:
         run.failure = str(error)
         return
@@ -427,7 +432,7 @@ def _read_figures(run: PlannedRun, metric: str) -> None:
         run.failure = f"has measured no {metric}"
 
 
-def _run(run: PlannedRun, train: Sequence[str], bar: tqdm | Lines) -> str:
+def _run(run: TrialRun, train: Sequence[str], bar: tqdm | Lines) -> str:
     """Trains in a process of its own; returns why that failed, or ""."""
     with replacing(run.recipe_file) as temporary:
         temporary.write_text(recipes.dump(run.recipe), encoding="utf-8")

@@ -15,18 +15,18 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import Stage
 from tfface.reporting.metrics_log import MetricsLog, NoLog
 from tfface.training import checkpointing, early_stopping, multiprocess, stages
-from tfface.training.callbacks import LOOK_EVERY_STEPS, NonfiniteStep, Steps, sync
-from tfface.training.checkpointing import Checkpoints, Progress, variable_values
+from tfface.training.callbacks import LOOK_EVERY_STEPS, NonFiniteStep, Steps, sync
+from tfface.training.checkpointing import CheckpointManager, Progress, variable_values
 from tfface.training.datasets import RunData
-from tfface.training.distribution import OneDevice
-from tfface.training.ema import averaged, take_average
+from tfface.training.distribution import SingleDevice
+from tfface.training.ema import apply_ema, use_ema_weights
 from tfface.training.epoch_logging import check_finite, say_epoch
 from tfface.training.feature_cache import FeatureCache
-from tfface.training.nan_guard import skip_nonfinite
-from tfface.training.preemption import Interruption, Interruptions
+from tfface.training.nan_guard import skip_nonfinite_steps
+from tfface.training.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
-from tfface.training.stage_task import Learner, on_images
+from tfface.training.stage_task import StageTask, image_task
 
 # Of a recipe whose batches are so often useless, something else is wrong.
 _MOST_LEFT_OUT = 10
@@ -46,8 +46,8 @@ class Loop:
         recognizer: Recognizer,
         data: RunData,
         run: RunFolder,
-        distribution: OneDevice,
-        interruptions: Interruptions,
+        distribution: SingleDevice,
+        interruptions: PreemptionHandler,
     ):
         self._recipe = recipe
         self._recognizer = recognizer
@@ -56,7 +56,7 @@ class Loop:
         self._distribution = distribution
         self._interruptions = interruptions
         self._section = recipe.training.checkpoints
-        self._checkpoints = Checkpoints(run.checkpoints, self._section.keep)
+        self._checkpoints = CheckpointManager(run.checkpoints, self._section.keep)
         self._saved_at = time.monotonic()
         self._features: FeatureCache | None = None
         self._progress = Progress(batch_size=data.train.batch_size)
@@ -68,8 +68,8 @@ class Loop:
         Args:
             resume: go on from the newest checkpoint, if there is one.
         Raises InputError: a loss or gradient is not finite, a checkpoint is damaged or can't be
-            written, or images can't be read. Interruption: a signal came, and the checkpoint is
-            written.
+            written, or images can't be read. TrainingInterrupted: a signal came, and the
+            checkpoint is written.
         """
         all_stages = self._recipe.training.stages
         found = None
@@ -88,7 +88,7 @@ class Loop:
                 self._recognizer, self._data, self._recipe.data.augmented_copies
             )
         # Several processes have to decide alike when to end.
-        alone = multiprocess.count() == 1
+        alone = multiprocess.process_count() == 1
         with nullcontext() if alone else self._interruptions.deferred():
             try:
                 for number, stage in enumerate(all_stages[first:], start=first):
@@ -158,40 +158,40 @@ class Loop:
             f"{stages.describe(self._recognizer, stage)}",
             flush=True,
         )
-        learner = self._learner(stage)
+        task = self._learner(stage)
         while self._progress.epoch < stage.epochs and not self._progress.ended_by:
             with self._open_log() as self._log:
                 try:
                     while self._progress.epoch < stage.epochs and not self._progress.ended_by:
-                        self._train_epoch(stage, learner)
-                except NonfiniteStep as error:
+                        self._train_epoch(stage, task)
+                except NonFiniteStep as error:
                     # The log is opened again: what it has of later steps is forgotten.
-                    self._leave_out(error, stage, learner)
-        take_average(self._recognizer)
+                    self._leave_out(error, stage, task)
+        apply_ema(self._recognizer)
         if early_stopping.keeps_weights(stage):
-            self._checkpoints.take_kept_weights(self._recognizer, self._progress)
+            self._checkpoints.restore_best_weights(self._recognizer, self._progress)
             print(f"  {early_stopping.describe(self._progress, stage)}", flush=True)
 
-    def _learner(self, stage: Stage) -> Learner:
+    def _learner(self, stage: Stage) -> StageTask:
         if self._features is not None and stage.freeze == "backbone":
-            learner = self._features.learner(self._progress.total_epochs - self._progress.epoch)
+            task = self._features.task(self._progress.total_epochs - self._progress.epoch)
             print(f"  {self._features.description}", flush=True)
         else:
-            learner = on_images(
+            task = image_task(
                 self._recognizer, self._data, self._distribution, self._recipe.data.augment_on
             )
             if self._features is not None:
-                self._features.forget()
+                self._features.clear()
         if self._skips:
-            skip_nonfinite(learner.model)
-        return learner
+            skip_nonfinite_steps(task.model)
+        return task
 
     @property
     def _skips(self) -> bool:
         return self._recipe.training.on_nonfinite == "skip"
 
     def _open_log(self) -> AbstractContextManager:
-        if not multiprocess.is_writer():
+        if not multiprocess.is_main_process():
             return nullcontext(NoLog())
         return MetricsLog(
             self._run.metrics,
@@ -199,24 +199,24 @@ class Loop:
             tensorboard_dir=self._run.tensorboard,
         )
 
-    def _train_epoch(self, stage: Stage, learner: Learner) -> None:
+    def _train_epoch(self, stage: Stage, task: StageTask) -> None:
         """Trains one epoch or what is left of it, validates, logs, and writes the checkpoint."""
-        progress, steps_per_epoch = self._progress, learner.train.steps_per_epoch
+        progress, steps_per_epoch = self._progress, task.train.steps_per_epoch
         title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
-        positions = self._positions(learner)
+        positions = self._positions(task)
         if progress.step == 0:
             progress.learning_rate = self._learning_rate()
-        batches = self._batches(learner, positions)
+        batches = self._batches(task, positions)
         started = time.perf_counter()
         try:
             with self._interruptions.deferred():
                 if positions:
-                    self._fit(title, learner, batches, positions)
+                    self._fit(title, task, batches, positions)
             seconds = time.perf_counter() - started
-            with averaged(self._recognizer):
-                figures = self._figures(learner) | learner.validate()
+            with use_ema_weights(self._recognizer):
+                figures = self._figures(task) | task.validate()
             check_finite(figures, title, self._stopped())
-        except Interruption:
+        except TrainingInterrupted:
             # All steps are made, but validation isn't.
             if progress.step == steps_per_epoch:
                 self._save_and_end()
@@ -227,7 +227,7 @@ class Loop:
             progress.step, progress.metrics = 0, []
             keep = early_stopping.judge(progress, stage, figures)
             if keep:
-                with averaged(self._recognizer):
+                with use_ema_weights(self._recognizer):
                     self._checkpoints.keep_weights(self._recognizer, progress)
             self._log.epoch(
                 {
@@ -239,27 +239,25 @@ class Loop:
                     **({"ended_by": progress.ended_by} if progress.ended_by else {}),
                     "learning_rate": progress.learning_rate,
                     "epoch_seconds": round(seconds, 3),
-                    "images_per_second": round(
-                        len(positions) * learner.train.batch_size / seconds, 1
-                    ),
+                    "images_per_second": round(len(positions) * task.train.batch_size / seconds, 1),
                 }
             )
             self._save()
             say_epoch(title, stage, figures, seconds, keep, progress)
             self._end_if_asked()
 
-    def _positions(self, learner: Learner) -> list[int]:
+    def _positions(self, task: StageTask) -> list[int]:
         """Which batches of the epoch are still to be seen."""
         progress = self._progress
         return [
             step
-            for step in range(progress.step, learner.train.steps_per_epoch)
+            for step in range(progress.step, task.train.steps_per_epoch)
             if (progress.total_epochs, step) not in progress.left_out
         ]
 
-    def _batches(self, learner: Learner, positions: list[int]):
+    def _batches(self, task: StageTask, positions: list[int]):
         """Returns the batches at the positions, in one tf.data.Dataset."""
-        epoch, train = self._progress.total_epochs, learner.train
+        epoch, train = self._progress.total_epochs, task.train
         batches, start = None, 0
         with train.naming_bad_images():
             for place, position in enumerate(positions):
@@ -272,46 +270,46 @@ class Loop:
                 start = place + 1
         return batches
 
-    def _fit(self, title: str, learner: Learner, batches, positions: list[int]) -> None:
-        progress, model = self._progress, learner.model
+    def _fit(self, title: str, task: StageTask, batches, positions: list[int]) -> None:
+        progress, model = self._progress, task.model
         steps = Steps(
             title,
             positions,
             progress,
             self._log,
-            lambda: self._after_step(learner, steps),
-            (lambda error: self._say_skipped(error, stage_title=title, learner=learner))
+            lambda: self._after_step(task, steps),
+            (lambda error: self._say_skipped(error, stage_title=title, task=task))
             if self._skips
             else None,
         )
-        with learner.train.naming_bad_images():
+        with task.train.naming_bad_images():
             model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps])
         steps.look_for_nonfinite()
-        progress.total_steps += learner.train.steps_per_epoch - progress.step
-        progress.step = learner.train.steps_per_epoch
+        progress.total_steps += task.train.steps_per_epoch - progress.step
+        progress.step = task.train.steps_per_epoch
         progress.metrics = _metrics(model)
-        if multiprocess.count() == 1:
+        if multiprocess.process_count() == 1:
             self._interruptions.check()
 
-    def _after_step(self, learner: Learner, steps: Steps) -> None:
+    def _after_step(self, task: StageTask, steps: Steps) -> None:
         """Writes a checkpoint if it is time, or if a signal has come."""
         progress, section = self._progress, self._section
-        if progress.step == learner.train.steps_per_epoch:
+        if progress.step == task.train.steps_per_epoch:
             return
         is_due = section.every_steps and progress.total_steps % section.every_steps == 0
         asked = bool(self._interruptions.requested)
         # All processes must decide alike, and asking the others takes time.
-        if multiprocess.count() == 1 or progress.step % LOOK_EVERY_STEPS == 0:
+        if multiprocess.process_count() == 1 or progress.step % LOOK_EVERY_STEPS == 0:
             if section.every_minutes:
                 is_due = is_due or self._minutes_since_saved() >= section.every_minutes
-            is_due, asked = multiprocess.any_of(bool(is_due), asked)
+            is_due, asked = multiprocess.any_process(bool(is_due), asked)
         else:
             asked = False
         if not (is_due or asked):
             return
         steps.look_for_nonfinite()
-        sync(learner.model)
-        progress.metrics = _metrics(learner.model)
+        sync(task.model)
+        progress.metrics = _metrics(task.model)
         if asked:
             self._save_and_end()
         self._save()
@@ -327,36 +325,36 @@ class Loop:
         with self._interruptions.deferred():
             self._save()
             self._checkpoints.wait()
-        raise Interruption(self._interruptions.requested)
+        raise TrainingInterrupted(self._interruptions.requested)
 
     def _end_if_asked(self) -> None:
         """Ends after the checkpoint that was just written, if a signal has come."""
-        (asked,) = multiprocess.any_of(bool(self._interruptions.requested))
+        (asked,) = multiprocess.any_process(bool(self._interruptions.requested))
         if asked:
             self._checkpoints.wait()
-            raise Interruption(self._interruptions.requested)
+            raise TrainingInterrupted(self._interruptions.requested)
 
-    def _figures(self, learner: Learner) -> dict[str, float]:
+    def _figures(self, task: StageTask) -> dict[str, float]:
         """The figures of the epoch's steps."""
         if not self._progress.metrics:
             raise InputError("no step of this epoch is left; all its batches were left out")
         for variable, value in zip(
-            learner.model.metrics_variables, self._progress.metrics, strict=True
+            task.model.metrics_variables, self._progress.metrics, strict=True
         ):
             variable.assign(value)
-        results = learner.model.get_metrics_result()
+        results = task.model.get_metrics_result()
         return {name: float(results[name]) for name in ("loss", "accuracy")}
 
     def _learning_rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
 
-    def _leave_out(self, error: NonfiniteStep, stage: Stage, learner: Learner) -> None:
+    def _leave_out(self, error: NonFiniteStep, stage: Stage, task: StageTask) -> None:
         """Goes back to the last checkpoint, from where the run does without that batch.
 
         Raises InputError: the recipe doesn't want that, or too many were left out already.
         """
         title = f"{stage.name} {self._progress.epoch + 1}/{stage.epochs}"
-        what = self._describe(error, title, learner)
+        what = self._describe(error, title, task)
         if self._recipe.training.on_nonfinite != "restore":
             raise InputError(
                 f"{what}. {self._stopped()}. Lower the learning rate, add warmup_epochs or "
@@ -380,16 +378,16 @@ class Loop:
         )
 
     def _stopped(self) -> str:
-        if self._checkpoints.will_exist():
+        if self._checkpoints.will_have_checkpoint():
             return "Training stopped, and the last checkpoint is kept"
         return "Training stopped before the first checkpoint"
 
-    def _say_skipped(self, error: NonfiniteStep, stage_title: str, learner: Learner) -> None:
-        what = self._describe(error, stage_title, learner)
+    def _say_skipped(self, error: NonFiniteStep, stage_title: str, task: StageTask) -> None:
+        what = self._describe(error, stage_title, task)
         print(f"  warning: {what}; the step was skipped", flush=True)
 
-    def _describe(self, error: NonfiniteStep, title: str, learner: Learner) -> str:
-        files = learner.train.file_names(self._progress.total_epochs, error.step)
+    def _describe(self, error: NonFiniteStep, title: str, task: StageTask) -> str:
+        files = task.train.file_names(self._progress.total_epochs, error.step)
         return f"{title}: {error.describe(self._learning_rate(), files)}"
 
 

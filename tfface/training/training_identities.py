@@ -16,7 +16,7 @@ from tfface.evaluation.class_names import read_class_names
 from tfface.evaluation.seen_identities import SeenPeople, people_in
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
-from tfface.training.datasets import open_training_part
+from tfface.training.datasets import open_training_images
 from tfface.training.registries import TABLES
 from tfface.training.run_folder import RunFolder
 
@@ -61,8 +61,8 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     """Reads the images that a run was trained on; of more than 100,000, so many are drawn.
 
     Args:
-        run_dir, data_dir: as for `people_trained_on`.
-    Raises InputError: as `people_trained_on`, or an image can't be read.
+        run_dir, data_dir: as for `read_training_identities`.
+    Raises InputError: as `read_training_identities`, or an image can't be read.
     """
     source, indices = _training_images(run_dir, data_dir)
     drawn = indices[seeding.permutation(seeding.fold(0), len(indices))[:_MOST_IMAGES]]
@@ -72,7 +72,7 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     return TrainingImages(run_dir, digests, len(drawn) == len(indices))
 
 
-def people_trained_on(run_dir: Path, data_dir: Path, attribute: str) -> SeenPeople:
+def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> SeenPeople:
     """Returns who is in the images that a run was trained on; not in those that it held out.
 
     Args:
@@ -90,7 +90,7 @@ def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.nda
     """Returns the source and the indices of the images that a run was trained on."""
     run = RunFolder(run_dir)
     recipe = recipes.load(run.recipe, TABLES)
-    source, indices, names = open_training_part(recipe, data_dir)
+    source, indices, names = open_training_images(recipe, data_dir)
     # Two sources may have identities of one name.
     if names != read_class_names(run.identities, distinct=False):
         raise InputError(

@@ -39,7 +39,7 @@ Variables = Mapping[str, Mapping[str, keras.Variable]]
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def parts_of(
+def backbone_and_neck(
     model: keras.Layer, *, without: Sequence[keras.Layer] = ()
 ) -> tuple[Variables, Variables]:
     """Returns the layers of an embedder's backbone, and those of its neck that have weights.
@@ -57,24 +57,24 @@ def parts_of(
     return _by_name(_others(_layers_in(backbone), without)), _by_name(neck)
 
 
-def fitting(here: Variables, there: Arrays) -> tuple[list[str], list[str]]:
+def matching_layers(here: Variables, there: Arrays) -> tuple[list[str], list[str]]:
     """Returns the layers that fit, and of all others on either side why they don't.
 
     Layers without weights count as well: without one of them it is another network.
     """
-    reasons = {layer: _misfit(layer, here, there) for layer in here}
+    reasons = {layer: _mismatch(layer, here, there) for layer in here}
     found = [layer for layer, reason in reasons.items() if not reason]
     misfits = [reason for reason in reasons.values() if reason]
     return found, [*misfits, *(f"{layer} isn't here" for layer in there if layer not in here)]
 
 
-def fitting_from_the_beginning(here: Variables, there: Arrays) -> tuple[list[str], str]:
+def matching_prefix(here: Variables, there: Arrays) -> tuple[list[str], str]:
     """Returns the layers that fit up to the first that doesn't, and why that doesn't, or ""."""
     found: list[str] = []
     for layer, other in zip_longest(here, there):
         if layer is None:
             return found, f"{other} isn't here"
-        reason = _misfit(layer, here, there)
+        reason = _mismatch(layer, here, there)
         if not reason and layer != other:
             reason = f"{other} comes before {layer} there"
         if reason:
@@ -101,7 +101,7 @@ def count_weights(here: Variables, layers: Iterable[str]) -> str:
     return f"{number:,}" if number == total else f"{number:,} of {total:,}"
 
 
-def _misfit(layer: str, here: Variables, there: Arrays) -> str:
+def _mismatch(layer: str, here: Variables, there: Arrays) -> str:
     """Returns why a layer that is here can't be filled, or ""."""
     if layer not in there:
         return f"{layer} isn't there"
@@ -169,7 +169,7 @@ _MOST_NAMED = 3
 _SIGMOID = "the sigmoid unit"
 
 
-class OfIdentities(NamedTuple):
+class ClassWeights(NamedTuple):
     """What a head has for each identity.
 
     Attributes:
@@ -183,7 +183,7 @@ class OfIdentities(NamedTuple):
     num_rows: int = 1
 
 
-class Learned(NamedTuple):
+class TrainedClassWeights(NamedTuple):
     """The same of a trained head.
 
     Attributes:
@@ -198,20 +198,20 @@ class Learned(NamedTuple):
     num_rows: int = 1
 
 
-def of_identities(head: Head) -> OfIdentities | None:
+def class_weights(head: Head) -> ClassWeights | None:
     """Returns what a head has for each identity; None where it has nothing."""
     if isinstance(head, MarginHead):
-        return OfIdentities(
+        return ClassWeights(
             "class centers", [(head.class_centers, 0)], num_rows=head.centers_per_identity
         )
     if isinstance(head, SoftmaxHead):
-        return OfIdentities("classifier rows", [(head.dense.kernel, 1), (head.dense.bias, 0)])
+        return ClassWeights("classifier rows", [(head.dense.kernel, 1), (head.dense.bias, 0)])
     if isinstance(head, SigmoidHead):
-        return OfIdentities(_SIGMOID, [(head.dense.kernel, 1), (head.dense.bias, 0)])
+        return ClassWeights(_SIGMOID, [(head.dense.kernel, 1), (head.dense.bias, 0)])
     return None
 
 
-def misfit(here: OfIdentities, there: Learned) -> str:
+def mismatch_reason(here: ClassWeights, there: TrainedClassWeights) -> str:
     """Returns why the one can't be filled from the other, or ""."""
     if here.kind != there.kind:
         return f"the head there has {there.kind} instead"
@@ -224,8 +224,8 @@ def misfit(here: OfIdentities, there: Learned) -> str:
     return ""
 
 
-def fill_identities(
-    here: OfIdentities, identities: Sequence[str], there: Learned
+def transfer_class_weights(
+    here: ClassWeights, identities: Sequence[str], there: TrainedClassWeights
 ) -> tuple[str, list[str]]:
     """Fills what fits, for the identities that are there too.
 
@@ -321,7 +321,7 @@ class Init:
     path: Path
     backbone: Arrays
     neck: Arrays
-    head: Learned | None = None
+    head: TrainedClassWeights | None = None
     without_head: str = ""
 
     def fill(
@@ -337,9 +337,11 @@ class Init:
         Raises InputError: nothing of the backbone fits.
         """
         parts = self.recipe.init_from.parts
-        filled, skipped, neck_anew = self._fill_embedder(embedder, with_neck=parts != "backbone")
+        filled, skipped, neck_anew = self._transfer_embedder(
+            embedder, with_neck=parts != "backbone"
+        )
         if parts == "all" and head is not None:
-            of_head, left_out = self._fill_head(head, identities, neck_anew)
+            of_head, left_out = self._transfer_head(head, identities, neck_anew)
             filled += f"; {of_head}" if of_head else ""
             skipped += left_out
         weights = self.recipe.backbone.weights
@@ -347,12 +349,12 @@ class Init:
         first = f"init_from {self.recipe.init_from.path}{instead}: {filled}"
         return "\n".join([first, *(f"skipped: {line}" for line in skipped)])
 
-    def _fill_embedder(
+    def _transfer_embedder(
         self, embedder: keras.Model, *, with_neck: bool
     ) -> tuple[str, list[str], bool]:
         """Returns what was filled, what wasn't in lines, and whether some of the neck wasn't."""
-        backbone, neck = parts_of(embedder)
-        layers, misfits = fitting(backbone, self.backbone)
+        backbone, neck = backbone_and_neck(embedder)
+        layers, misfits = matching_layers(backbone, self.backbone)
         if not any(backbone[layer] for layer in layers):
             raise InputError(f"model.init_from: {self._of_another_backbone(misfits[0])}")
         fill(backbone, self.backbone, layers)
@@ -361,25 +363,25 @@ class Init:
         skipped = _some(misfits)
         if not with_neck:
             return filled, skipped, True
-        layers, reason = fitting_from_the_beginning(neck, self.neck)
+        layers, reason = matching_prefix(neck, self.neck)
         fill(neck, self.neck, layers)
         if neck:
             filled += f", {count_weights(neck, layers)} of the neck"
         return filled, [*skipped, reason] if reason else skipped, bool(reason)
 
-    def _fill_head(
+    def _transfer_head(
         self, head: Head, identities: Sequence[str], neck_anew: bool
     ) -> tuple[str, list[str]]:
         """Returns what was filled, or "", and what wasn't in lines."""
-        here = of_identities(head)
+        here = class_weights(head)
         if here is None:
             return "", [f"the head: {_name_of(head)} has nothing for each identity"]
-        reason = self.without_head if self.head is None else misfit(here, self.head)
+        reason = self.without_head if self.head is None else mismatch_reason(here, self.head)
         if not reason and neck_anew:
             reason = "the neck before the head starts anew"
         if reason:
             return "", [f"{here.kind}: {reason}"]
-        return fill_identities(here, identities, self.head)
+        return transfer_class_weights(here, identities, self.head)
 
     def _of_another_backbone(self, misfit: str) -> str:
         here, there = self.recipe.backbone.name, _backbone_of(self.path)
@@ -393,7 +395,7 @@ class Init:
         )
 
 
-def read_init(recipe: ModelRecipe, data_dir: Path) -> Init | None:
+def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> Init | None:
     """Reads what a recipe's `init_from` names; None where it names nothing.
 
     No code of the files is run. To be called where no distribution is in force, whose devices
@@ -422,7 +424,7 @@ def _read(recipe: ModelRecipe, path: Path) -> Init:
             layer: {name: ops.convert_to_numpy(variable) for name, variable in weights.items()}
             for layer, weights in part.items()
         }
-        for part in parts_of(model, without=folded)
+        for part in backbone_and_neck(model, without=folded)
     )
     head, without_head = None, ""
     if recipe.init_from.parts == "all":
@@ -447,14 +449,14 @@ def _embedder_file(path: Path, run: RunFolder | None) -> Path:
     return path
 
 
-def _read_head(run: RunFolder | None) -> tuple[Learned | None, str]:
+def _read_head(run: RunFolder | None) -> tuple[TrainedClassWeights | None, str]:
     """Returns what the head of a run has for each identity, or None and why it's nothing."""
     if run is None:
         return None, "a .keras file has none, a run folder does"
     if not run.head.is_file():
         return None, f"there is no {run.head.name}"
     head, num_identities, _ = load_head(run.head)
-    found = of_identities(head)
+    found = class_weights(head)
     if found is None:
         return None, f"the head there, {_name_of(head)}, has none"
     names = read_class_names(run.identities, distinct=False)
@@ -464,7 +466,7 @@ def _read_head(run: RunFolder | None) -> tuple[Learned | None, str]:
             f"{run.head.name} tells {num_identities:,} apart: they are not of one run"
         )
     arrays = [np.moveaxis(ops.convert_to_numpy(w), axis, 0) for w, axis in found.weights]
-    return Learned(found.kind, names, arrays, found.num_rows), ""
+    return TrainedClassWeights(found.kind, names, arrays, found.num_rows), ""
 
 
 def _name_of(head: Head) -> str:
