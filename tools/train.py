@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface import recipe
     from tfface.training import multiprocess
-    from tfface.training.preemption import TrainingInterrupted
+    from tfface.training.callbacks.preemption import TrainingInterrupted
     from tfface.training.registries import TABLES
     from tfface.training.run import train
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     exit_code = 0
     with command.interruptible(_GO_ON), multiprocess.run_together(_GO_ON):
         try:
-            say(train(loaded, run_dir, options.data_dir, resume=options.resume))
+            say(train(loaded, run_dir, options.data_dir, resume=options.resume).path)
         except TrainingInterrupted as interruption:
             # All processes have written their checkpoint: they part as after a whole run.
             exit_code = interruption.exit_code

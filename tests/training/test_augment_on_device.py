@@ -32,14 +32,15 @@ def test_same_run(tmp_path, stages):
     for place in ("host", "device"):
         how = f"data.augment={stages}", f"data.augment_on={place}"
         recipe = load_tiny(tmp_path, *ONE_STAGE, *how)
-        runs.append(train(recipe, tmp_path / place, tmp_path))
+        runs.append(train(recipe, tmp_path / place, tmp_path).path)
     assert_same_run(*runs)
 
 
 def test_another_backend(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    recipe = load_tiny(tmp_path, "data.augment_on=device")
     with pytest.raises(InputError) as raised:
-        prepare_device(load_tiny(tmp_path, "data.augment_on=device"))
+        prepare_device(recipe.training, recipe.data)
     assert str(raised.value) == (
         "data.augment_on: device works with KERAS_BACKEND=tensorflow only, and the backend is jax: "
         "use data.augment_on: host"

@@ -37,7 +37,7 @@ def test_one_step(tmp_path, form):
         "data.cache=none",
         "training.stages=[{name: all, epochs: 1, optimizer: adam}]",
     ]
-    run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path / "data")
+    run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path / "data").path
     [record] = epoch_records(read_metrics(run / "metrics.jsonl"))
     assert record["step"] == 1
     assert np.isfinite(record["loss"])

@@ -7,7 +7,8 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.training import checkpointing, stages
-from tfface.training.checkpointing import Progress, open_verified, write_with_checksum
+from tfface.training.checkpointing import open_verified, write_with_checksum
+from tfface.training.progress import Progress
 from tfface.training.recognizer import build_recognizer
 
 

@@ -420,13 +420,15 @@ class TestRefused:
 
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_model_parallel_on_tensorflow(self, tmp_path):
+        recipe = load_tiny(tmp_path, MODEL)
         with pytest.raises(InputError, match="model_parallel doesn't work on the backend tensorf"):
-            distribute(load_tiny(tmp_path, MODEL))
+            distribute(recipe.training, recipe.model.head)
 
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_skipped_steps_on_several_devices(self, tmp_path):
+        recipe = load_tiny(tmp_path, DATA, "training.on_nonfinite=skip")
         with pytest.raises(InputError, match="each device would decide for itself: use restore"):
-            distribute(load_tiny(tmp_path, DATA, "training.on_nonfinite=skip"))
+            distribute(recipe.training, recipe.model.head)
 
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
     def test_several_processes_on_tensorflow(self):

@@ -1,5 +1,6 @@
 """Stopped within an epoch, a run goes on as if it hadn't been, or says why it can't."""
 
+import itertools
 import json
 import os
 import shutil
@@ -16,12 +17,11 @@ from tfface.data.pipeline.pipeline import Pipeline
 from tfface.errors import InputError
 from tfface.files import locked
 from tfface.reporting.metrics_log import read_metrics
-from tfface.training.callbacks import Steps
-from tfface.training.checkpointing import CheckpointManager, Progress, read_progress, seal
-from tfface.training.preemption import PreemptionHandler, TrainingInterrupted
+from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
+from tfface.training.checkpointing import CheckpointManager, read_progress, seal
+from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
-from tfface.training.trainer import Loop
 
 OFTEN = "training.checkpoints.every_steps=1"
 # Six steps.
@@ -42,6 +42,28 @@ def assert_same_run(one, other) -> None:
 
 def step_losses(run) -> list[dict]:
     return [r for r in read_metrics(run / "metrics.jsonl") if "epoch" not in r]
+
+
+def after_step(number: int, act) -> keras.callbacks.Callback:
+    """Returns a callback that acts after so many steps of `train`."""
+    steps = itertools.count(1)
+
+    def on_train_batch_end(batch, logs):
+        if next(steps) == number:
+            act()
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)
+
+
+def raising(error: BaseException) -> keras.callbacks.Callback:
+    def fail():
+        raise error
+
+    return after_step(1, fail)
+
+
+def signal_after_step(number: int) -> keras.callbacks.Callback:
+    return after_step(number, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @pytest.fixture
@@ -83,7 +105,7 @@ def in_its_tier(kind: str):
 @pytest.mark.parametrize("kind", [in_its_tier(kind) for kind in KINDS])
 def test_from_every_step(tmp_path, each_checkpoint, kind):
     recipe = load_tiny(tmp_path, OFTEN, *KINDS[kind])
-    run = train(recipe, tmp_path / "run", tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path).path
     copies = sorted(tmp_path.glob("at_*_[12]"))
     assert len(copies) >= 6
     # Of each stage one, from after one step and from after two.
@@ -92,43 +114,30 @@ def test_from_every_step(tmp_path, each_checkpoint, kind):
         assert_same_run(copy, run)
 
 
-def test_a_signal_between_steps(tmp_path, monkeypatch):
+def test_a_signal_between_steps(tmp_path):
     recipe = load_tiny(tmp_path, *TWO_EPOCHS)
-    run = train(recipe, tmp_path / "run", tmp_path)
-    after_step = Loop._after_step
-
-    def with_a_signal(self, task, steps):
-        if self._progress.total_steps == 5:
-            os.kill(os.getpid(), signal.SIGTERM)
-        after_step(self, task, steps)
-
-    monkeypatch.setattr(Loop, "_after_step", with_a_signal)
+    run = train(recipe, tmp_path / "run", tmp_path).path
     with pytest.raises(TrainingInterrupted, match="SIGTERM"):
-        train(recipe, tmp_path / "other", tmp_path)
+        train(recipe, tmp_path / "other", tmp_path, callbacks=[signal_after_step(5)])
     assert read_progress(newest_checkpoint(tmp_path / "other")).step == 2
-    monkeypatch.undo()
-    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True).path, run)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_a_signal_in_validation(tmp_path, monkeypatch):
+def test_a_signal_in_validation(tmp_path):
     """The steps of the epoch are not lost, though it isn't finished."""
     recipe = load_tiny(tmp_path, *TWO_EPOCHS, "training.stages.0.ema=0.5")
-    run = train(recipe, tmp_path / "run", tmp_path)
-    figures = Loop._figures
+    run = train(recipe, tmp_path / "run", tmp_path).path
 
-    def with_a_signal(self, task):
-        if self._progress.total_epochs == 0:
+    class SignalInValidation(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
             os.kill(os.getpid(), signal.SIGINT)
-        return figures(self, task)
 
-    monkeypatch.setattr(Loop, "_figures", with_a_signal)
     with pytest.raises(TrainingInterrupted, match="SIGINT"):
-        train(recipe, tmp_path / "other", tmp_path)
+        train(recipe, tmp_path / "other", tmp_path, callbacks=[SignalInValidation()])
     progress = read_progress(newest_checkpoint(tmp_path / "other"))
     assert (progress.epoch, progress.step) == (0, 3)
-    monkeypatch.undo()
-    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True).path, run)
 
 
 def test_a_terminal_that_is_closed(monkeypatch):
@@ -171,28 +180,28 @@ def test_a_second_interrupt_ends_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, monkeypatch, capsys):
-    def fail(self, *args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Steps, "on_train_batch_end", fail)
+def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
-        train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path)
+        train(
+            load_tiny(tmp_path, *ONE_STAGE),
+            tmp_path / "run",
+            tmp_path,
+            callbacks=[raising(KeyboardInterrupt())],
+        )
     assert newest_checkpoint(tmp_path / "run").name.endswith("-stage-0-step-0-kept-0.npz")
-    monkeypatch.undo()
     recipe = load_tiny(tmp_path, *ONE_STAGE, "training.seed=7", "model.embedding_size=4")
     capsys.readouterr()
-    run = train(recipe, tmp_path / "run", tmp_path, resume=True)
+    run = train(recipe, tmp_path / "run", tmp_path, resume=True).path
     assert capsys.readouterr().out.startswith(
         f"--resume: {run} holds no checkpoint; the run starts anew\n"
     )
-    assert_same_run(run, train(recipe, tmp_path / "other", tmp_path))
+    assert_same_run(run, train(recipe, tmp_path / "other", tmp_path).path)
 
 
 class TestDamagedCheckpoints:
     def test_the_one_before_is_gone_on_from(self, tmp_path, each_checkpoint, capsys):
         recipe = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
-        run = train(recipe, tmp_path / "run", tmp_path)
+        run = train(recipe, tmp_path / "run", tmp_path).path
         copy = tmp_path / "at_0_5_2"
         newest = newest_checkpoint(copy)
         content = bytearray(newest.read_bytes())
@@ -201,7 +210,7 @@ class TestDamagedCheckpoints:
         train(recipe, copy, tmp_path, resume=True)
         said = capsys.readouterr().out
         assert f"warning: {newest}: not a readable checkpoint: its bytes are not those of" in said
-        assert "going on from the checkpoint before it\n" in said
+        assert "resuming from the checkpoint before it\n" in said
         assert "resuming after step 1 of epoch 2\n" in said
         assert_same_run(copy, run)
 
@@ -217,7 +226,7 @@ class TestDamagedCheckpoints:
     def test_only_so_many_are_kept(self, tmp_path):
         overrides = [*TWO_EPOCHS, OFTEN, "training.checkpoints.keep=3"]
         stopping = "training.stages.0.early_stopping={monitor: val_loss, patience: 2}"
-        run = train(load_tiny(tmp_path, *overrides, stopping), tmp_path / "run", tmp_path)
+        run = train(load_tiny(tmp_path, *overrides, stopping), tmp_path / "run", tmp_path).path
         assert len(list((run / "checkpoints").glob("checkpoint-*"))) == 3
         kept = {path.name for path in (run / "checkpoints").glob("kept-*")}
         assert kept <= {"kept-0-0.npz", "kept-0-1.npz", "kept-0-2.npz"}
@@ -262,7 +271,7 @@ class TestNonfinite:
     def test_stop(self, tmp_path, what):
         with pytest.raises(
             InputError,
-            match=rf"all 1/2: the {what} of step 2 is infinite or no number, at learning rate "
+            match=rf"all 1/2: the {what} of step 2 is NaN or infinite, at learning rate "
             r"0\.05; its images: 00000\d/000\d\.jpg, .*\. Training stopped, and the last "
             r"checkpoint is kept.*--resume --set training\.on_nonfinite=restore",
         ):
@@ -275,9 +284,9 @@ class TestNonfinite:
     @pytest.mark.parametrize("how", ["skip", "restore"])
     def test_goes_on(self, tmp_path, what, how, capsys):
         overrides = ["training.checkpoints.every_steps=none"]
-        run = train(self.recipe(tmp_path, how, *overrides), tmp_path / "run", tmp_path)
+        run = train(self.recipe(tmp_path, how, *overrides), tmp_path / "run", tmp_path).path
         said = capsys.readouterr().out
-        assert said.count(f"warning: all 1/2: the {what} of step 2 is infinite or no number") == 1
+        assert said.count(f"warning: all 1/2: the {what} of step 2 is NaN or infinite") == 1
         end = {"skip": "; the step was skipped\n", "restore": " without this batch\n"}[how]
         assert end in said
         assert all(np.isfinite(array).all() for array in weights(run))
@@ -288,7 +297,7 @@ class TestNonfinite:
         """But for the optimizer's count of steps."""
         overrides = ["model.neck.dropout=0", "training.stages.0.optimizer.momentum=0.5"]
         runs = [
-            train(self.recipe(tmp_path, how, *overrides), tmp_path / how, tmp_path)
+            train(self.recipe(tmp_path, how, *overrides), tmp_path / how, tmp_path).path
             for how in ("skip", "restore")
         ]
         with np.load(newest_checkpoint(runs[0])) as one, np.load(newest_checkpoint(runs[1])) as two:
@@ -299,23 +308,15 @@ class TestNonfinite:
 
 
 class TestChangedOnTheWay:
-    def stopped(self, folder, monkeypatch, *overrides) -> None:
-        after_step = Loop._after_step
+    def stopped(self, folder, *overrides) -> None:
+        recipe = load_tiny(folder, *TWO_EPOCHS, *overrides)
+        with pytest.raises(TrainingInterrupted, match="SIGTERM"):
+            train(recipe, folder / "run", folder, callbacks=[signal_after_step(5)])
 
-        def stop(self, task, steps):
-            if self._progress.total_steps == 5:
-                os.kill(os.getpid(), signal.SIGTERM)
-            after_step(self, task, steps)
-
-        monkeypatch.setattr(Loop, "_after_step", stop)
-        with pytest.raises(TrainingInterrupted):
-            train(load_tiny(folder, *TWO_EPOCHS, *overrides), folder / "run", folder)
-        monkeypatch.undo()
-
-    def test_another_batch_size(self, tmp_path, monkeypatch, capsys):
-        self.stopped(tmp_path, monkeypatch)
+    def test_another_batch_size(self, tmp_path, capsys):
+        self.stopped(tmp_path)
         recipe = load_tiny(tmp_path, *TWO_EPOCHS, "data.batch_size=4")
-        run = train(recipe, tmp_path / "run", tmp_path, resume=True)
+        run = train(recipe, tmp_path / "run", tmp_path, resume=True).path
         said = capsys.readouterr().out
         assert "batches of 4 images in place of 8: the learning rate is as the recipe says" in said
         assert "resuming after step 4 of epoch 2\n" in said
@@ -325,19 +326,19 @@ class TestChangedOnTheWay:
     @pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="augments on the device on TensorFlow only"
     )
-    def test_augmentation_elsewhere(self, tmp_path, monkeypatch):
+    def test_augmentation_elsewhere(self, tmp_path):
         flipped = "data.augment=[random_flip]"
-        self.stopped(tmp_path, monkeypatch, flipped)
+        self.stopped(tmp_path, flipped)
         changed = load_tiny(tmp_path, *TWO_EPOCHS, flipped, "data.augment_on=device")
-        run = train(changed, tmp_path / "run", tmp_path, resume=True)
+        run = train(changed, tmp_path / "run", tmp_path, resume=True).path
         whole = load_tiny(tmp_path, *TWO_EPOCHS, flipped)
-        assert_same_run(run, train(whole, tmp_path / "whole", tmp_path))
+        assert_same_run(run, train(whole, tmp_path / "whole", tmp_path).path)
 
-    def test_other_data(self, tmp_path, monkeypatch):
+    def test_other_data(self, tmp_path):
         faces = tmp_path / "faces"
         _draw_faces(faces, 6, 5)
         override = "data.train={source: folder, path: faces}"
-        self.stopped(tmp_path, monkeypatch, override)
+        self.stopped(tmp_path, override)
         (faces / "2" / "1.png").unlink()
         recipe = load_tiny(tmp_path, *TWO_EPOCHS, override)
         with pytest.raises(
@@ -346,11 +347,11 @@ class TestChangedOnTheWay:
         ):
             train(recipe, tmp_path / "run", tmp_path, resume=True)
 
-    def test_other_times(self, tmp_path, monkeypatch, capsys):
+    def test_other_times(self, tmp_path, capsys):
         faces = tmp_path / "faces"
         _draw_faces(faces, 6, 5)
         override = "data.train={source: folder, path: faces}"
-        self.stopped(tmp_path, monkeypatch, override)
+        self.stopped(tmp_path, override)
         os.utime(faces / "2" / "1.png", (0, 0))
         recipe = load_tiny(tmp_path, *TWO_EPOCHS, override)
         train(recipe, tmp_path / "run", tmp_path, resume=True)
@@ -358,13 +359,13 @@ class TestChangedOnTheWay:
             "warning: data.train: has the images that the run began with" in capsys.readouterr().out
         )
 
-    def test_elsewhere(self, tmp_path, monkeypatch, capsys):
-        self.stopped(tmp_path, monkeypatch)
+    def test_elsewhere(self, tmp_path, capsys):
+        self.stopped(tmp_path)
         file = tmp_path / "run" / "environment.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"keras": "3.0"}))
         recipe = load_tiny(tmp_path, *TWO_EPOCHS)
         train(recipe, tmp_path / "run", tmp_path, resume=True)
-        assert "going on elsewhere: keras 3.0 -> 3." in capsys.readouterr().out
+        assert "resuming in another environment: keras 3.0 -> 3." in capsys.readouterr().out
 
 
 def test_another_process_has_the_folder(tmp_path):
@@ -376,55 +377,43 @@ def test_another_process_has_the_folder(tmp_path):
         train(recipe, tmp_path / "run", tmp_path)
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_a_full_disk(tmp_path):
     """What was written before stays, and is gone on from."""
     import resource
 
     recipe = load_tiny(tmp_path, *TWO_EPOCHS)
-    run = train(recipe, tmp_path / "run", tmp_path)
-    after_step = Loop._after_step
-
-    def fill(self, task, steps):
-        if self._progress.total_steps == 5:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-        after_step(self, task, steps)
-
+    run = train(recipe, tmp_path / "run", tmp_path).path
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(Loop, "_after_step", fill)
+    fill = after_step(5, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard)))
     often = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
     try:
         with pytest.raises(
             InputError, match=r"can't be written: File too large; the checkpoint before it is kept"
         ):
-            train(often, tmp_path / "other", tmp_path)
+            train(often, tmp_path / "other", tmp_path, callbacks=[fill])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    monkeypatch.undo()
     # That of step 4 may have been under way.
     assert read_progress(newest_checkpoint(tmp_path / "other")).total_steps in (3, 4)
-    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True), run)
+    assert_same_run(train(recipe, tmp_path / "other", tmp_path, resume=True).path, run)
 
 
 def test_a_full_disk_before_the_first_checkpoint(tmp_path):
     checkpoints = CheckpointManager(tmp_path / "checkpoints")
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    checkpoints.keep_weights(keras.Sequential([keras.Input((1,))]), Progress())
+    checkpoints.save_best_weights(keras.Sequential([keras.Input((1,))]), Progress())
     with pytest.raises(InputError, match=r"; there is no checkpoint before it: make room there"):
         checkpoints.wait()
 
 
-def test_full_memory(tmp_path, monkeypatch):
-    def full(self, *args, **kwargs):
-        raise MemoryError
-
-    monkeypatch.setattr(Steps, "on_train_batch_end", full)
+def test_full_memory(tmp_path):
     with pytest.raises(
         InputError,
         match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and go on "
         r"with --resume; or in a new run data\.image_size \(now 32x32\), training\.precision "
         r".*sampled_centers",
     ):
-        train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
+        train(load_tiny(tmp_path), tmp_path / "run", tmp_path, callbacks=[raising(MemoryError())])
 
 
 @pytest.mark.parametrize(
@@ -439,7 +428,7 @@ def test_full_memory(tmp_path, monkeypatch):
             r"out of memory while the network is built: reduce model\.embedding_si",
         ),
         (
-            "_verify",
+            "evaluate_run",
             r"out of memory while the trained network is evaluated: reduce data\.image_size",
         ),
     ],
@@ -473,7 +462,7 @@ def _draw_faces(folder, num_identities: int, num_images: int) -> None:
 
 def test_every_byte_of_a_small_checkpoint(tmp_path):
     """A flipped bit or a cut anywhere is found, also where it would not matter."""
-    run = train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path)
+    run = train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path).path
     path = newest_checkpoint(run)
     content = path.read_bytes()
     for place in range(0, len(content), 97):

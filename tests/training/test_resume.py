@@ -45,7 +45,7 @@ def assert_resumes(recipe, folder, after: list[int]):
     run = folder / "run"
     expected = keras.saving.load_model(run / "model.keras").get_weights()
     for number in after:
-        resumed = train(recipe, folder / f"after_{number}", folder, resume=True)
+        resumed = train(recipe, folder / f"after_{number}", folder, resume=True).path
         found = keras.saving.load_model(resumed / "model.keras").get_weights()
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -73,10 +73,10 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
         "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
         "training.stages.1.end_on_gap={threshold: 0.99}",
     )
-    run = train(recipe, tmp_path / "run", tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path).path
     said = capsys.readouterr().out
     assert "above validation accuracy, more than 0.5: the stage ends" in said
-    assert "kept the weights of epoch 1\n" in said
+    assert "restored the weights of epoch 1\n" in said
     first, second, *_ = records(run)
     assert first["accuracy_gap"] == first["accuracy"] - 1
     assert "ended_by" not in first
@@ -96,7 +96,7 @@ def test_interrupted_before_the_first_checkpoint_of_a_stage(tmp_path, monkeypatc
         "training.stages.0.early_stopping={monitor: val_loss, patience: 3}",
         "training.stages.1.early_stopping={monitor: val_loss, patience: 3}",
     )
-    run = train(recipe, tmp_path / "run", tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path).path
     save = CheckpointManager.save
 
     def interrupted(self, model, progress):

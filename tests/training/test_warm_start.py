@@ -393,7 +393,7 @@ class TestRuns:
         # Too small a rate to change anything but the statistics of batch norms.
         still = "{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 1e-12, momentum: 0}}"
         overrides = (FROM, f"training.stages=[{still}]", "data.train.num_identities=8")
-        new = train(load_tiny(tmp_path, *overrides), tmp_path / "new", tmp_path)
+        new = train(load_tiny(tmp_path, *overrides), tmp_path / "new", tmp_path).path
         said = capsys.readouterr().out
         assert "model: plain_cnn (init_from old), " in said
         assert (
@@ -412,7 +412,7 @@ class TestRuns:
         make_run(tmp_path, SIX)
         stages = "training.stages=[{name: all, epochs: 2, optimizer: sgd}]"
         recipe = load_tiny(tmp_path, FROM, stages)
-        whole = train(recipe, tmp_path / "whole", tmp_path)
+        whole = train(recipe, tmp_path / "whole", tmp_path).path
         save = CheckpointManager.save
 
         def save_and_stop(self, model, progress):
@@ -426,7 +426,7 @@ class TestRuns:
         monkeypatch.undo()
         shutil.rmtree(tmp_path / "old")
         capsys.readouterr()
-        resumed = train(recipe, tmp_path / "stopped", tmp_path, resume=True)
+        resumed = train(recipe, tmp_path / "stopped", tmp_path, resume=True).path
         assert "weights of the backbone" not in capsys.readouterr().out
         runs = (whole, resumed)
         assert same(*(keras.saving.load_model(run / "model.keras").get_weights() for run in runs))

@@ -7,6 +7,7 @@ from keras import ops
 
 from tfface import onednn
 from tfface.kernels.device import is_tf_cpu
+from tfface.kernels.keras_internals import flatten_layers
 
 
 def use_fast_batch_norms(model: keras.Model) -> None:
@@ -18,8 +19,8 @@ def use_fast_batch_norms(model: keras.Model) -> None:
     """
     if not is_tf_cpu():
         return
-    for layer in model._flatten_layers():
-        # Not subclasses, which may do something else.
+    for layer in flatten_layers(model):
+        # Not of its subclasses, which may do something else.
         if type(layer) is keras.layers.BatchNormalization and _is_plain(layer):
             layer.call = functools.partial(_call, layer)
 

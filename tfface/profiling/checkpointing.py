@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from tfface.autotune import untuned
 from tfface.errors import InputError
+from tfface.kernels.keras_internals import sync_variables
 from tfface.profiling.step import drawn_batch
 from tfface.recipe import Recipe
 from tfface.training import stages
-from tfface.training.callbacks import sync_variables
-from tfface.training.checkpointing import CheckpointManager, Progress
+from tfface.training.checkpointing import CheckpointManager
+from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 
 _MIB = 1 << 20

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from tfface.kernels.keras_internals import flatten_layers
 from tfface.training.recognizer import Recognizer
 
 # A product of two such matrices takes most of its time in arithmetic.
@@ -19,7 +20,7 @@ def step_flops(recognizer: Recognizer, batch_size: int) -> float:
     Counted are products of matrices and convolutions, forward and twice backward, and of the head
     its class centers; all else, a percent or so, is left out.
     """
-    forward = sum(map(_layer_flops, recognizer.embedder._flatten_layers()))
+    forward = sum(map(_layer_flops, flatten_layers(recognizer.embedder)))
     head = sum(math.prod(weight.shape) for weight in recognizer.head.trainable_weights)
     head *= getattr(recognizer.head, "sampled_centers", 1.0)
     return 3.0 * batch_size * (forward + 2 * head)

@@ -7,9 +7,7 @@ Each file carries its checksum and has its name only when it is whole.
 """
 
 import contextlib
-import dataclasses
 import hashlib
-import json
 import os
 import re
 import sys
@@ -27,53 +25,13 @@ import numpy as np
 
 from tfface.backbones.normalization import use_weights
 from tfface.errors import InputError
-from tfface.files import parse_json, remove_partial, replacing
+from tfface.files import remove_partial, replacing
 from tfface.npz_file import reading_npz
 from tfface.training import multiprocess
 from tfface.training.distribution import fetch, put
+from tfface.training.progress import Progress, parse_progress
 
 _DAMAGED = "not a readable checkpoint"
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        stage: position of the stage in the recipe.
-        epoch: epochs finished in this stage.
-        total_epochs: epochs finished in all stages; the data order and augmentation follow it.
-        step: steps made in the epoch that is not finished yet.
-        total_steps: steps made in all stages.
-        metrics: values of the metrics' variables after `step`; empty where it is 0.
-        learning_rate: with which the epoch began.
-        best: best value of the stage's early-stopping monitor so far.
-        epochs_since_best: epochs finished after the one that gave `best`.
-        kept_epoch: the epoch of this stage whose weights it would end with; 0 are those it began
-            with.
-        ended_by: the key of the recipe that has ended the stage, or "".
-        left_out: (epoch, counted in all stages from 0; step) of batches that the run goes without,
-            because they made the loss infinite or no number.
-        batch_size: by which steps are counted.
-    """
-
-    stage: int = 0
-    epoch: int = 0
-    total_epochs: int = 0
-    step: int = 0
-    total_steps: int = 0
-    metrics: list[float] = dataclasses.field(default_factory=list)
-    learning_rate: float = 0.0
-    best: float | None = None
-    epochs_since_best: int = 0
-    kept_epoch: int = 0
-    ended_by: str = ""
-    left_out: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    batch_size: int = 0
-
-    def end(self, by: str) -> None:
-        """No further epoch belongs to this stage."""
-        self.ended_by = by
 
 
 def state_arrays(
@@ -85,7 +43,7 @@ def state_arrays(
         reused: what an earlier call returned, to be overwritten: new memory takes ten times as long
             to fill.
     """
-    arrays = {"progress": np.array(json.dumps(dataclasses.asdict(progress)))}
+    arrays = {"progress": np.array(progress.to_json())}
     for key, variable in _variables(model).items():
         value = _value(model, variable)
         array = (reused or {}).get(key)
@@ -152,18 +110,7 @@ def check_weights(path: Path) -> None:
 
 
 def _progress(file: Mapping[str, np.ndarray]) -> Progress:
-    """Raises ValueError, TypeError: it isn't what `state_arrays` returned of it."""
-    progress = Progress(**parse_json(str(file["progress"])))
-    for field in dataclasses.fields(progress):
-        value = getattr(progress, field.name)
-        if field.type is int and not (type(value) is int and 0 <= value < 2**63):
-            raise ValueError(f"{field.name} is no count")
-    if not isinstance(progress.ended_by, str) or not isinstance(progress.best, float | None):
-        raise ValueError("best or ended_by is of another type")
-    if not all(isinstance(value, float) for value in (*progress.metrics, progress.learning_rate)):
-        raise ValueError("metrics or learning_rate are no numbers")
-    progress.left_out = [(int(epoch), int(step)) for epoch, step in progress.left_out]
-    return progress
+    return parse_progress(str(file["progress"]))
 
 
 def variable_values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.ndarray]:
@@ -172,6 +119,11 @@ def variable_values(model: keras.Model, variables: Iterable[keras.Variable]) -> 
     All processes must call it.
     """
     return [np.array(_value(model, variable)) for variable in variables]
+
+
+def metric_values(model: keras.Model) -> list[float]:
+    """Returns the values of a model's metrics' variables; all processes must call it."""
+    return [float(value) for value in variable_values(model, model.metrics_variables)]
 
 
 def _value(model: keras.Model, variable: keras.Variable) -> np.ndarray:
@@ -213,12 +165,20 @@ class CheckpointManager:
 
     Args:
         folder: made when it is needed.
-        keep: how many stay, > 0; with each the weights that it would end with.
+        keep: how many stay, > 0; with each the weights that its stage would end with.
+        has_best_weights: whether the stage at a position may end with other weights than those of
+            its last epoch.
     """
 
-    def __init__(self, folder: Path, keep: int = 2):
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        has_best_weights: Callable[[int], bool] = lambda stage: False,
+    ):
         self._folder = folder
         self._keep = keep
+        self._has_best_weights = has_best_weights
         self._writer = ThreadPoolExecutor(1, "checkpoint", initializer=_give_way)
         self._pending: Future | None = None
         self._copy: dict = {}
@@ -260,7 +220,7 @@ class CheckpointManager:
         arrays = self._copy
         self._start(lambda: self._write(self._folder / name, arrays))
 
-    def keep_weights(self, model: keras.Model, progress: Progress) -> None:
+    def save_best_weights(self, model: keras.Model, progress: Progress) -> None:
         """Writes the weights that the stage would end with; to be followed by `save`.
 
         Raises InputError: what was to be written before couldn't be.
@@ -287,11 +247,9 @@ class CheckpointManager:
                 raise InputError(f"{error}; {how}") from error
         multiprocess.barrier("checkpoints")
 
-    def newest(self, keeps_weights: Callable[[int], bool]) -> tuple[Path, Progress] | None:
-        """Finds the newest checkpoint that is whole, and removes newer ones that are not.
+    def newest(self) -> tuple[Path, Progress] | None:
+        """Finds the newest checkpoint that is intact, and removes newer ones that are not.
 
-        Args:
-            keeps_weights: whether a stage may end with other weights than those of its last epoch.
         Returns: its file, and where the run stood; None if there is none at all.
         Raises InputError: all are damaged.
         """
@@ -299,13 +257,13 @@ class CheckpointManager:
         for path in reversed(self._files()):
             try:
                 progress = read_progress(path)
-                if keeps_weights(progress.stage):
+                if self._has_best_weights(progress.stage):
                     check_weights(self._kept(progress))
             except InputError as error:
                 damaged.append((path, error))
                 continue
             for one, error in damaged:
-                print(f"warning: {error}; going on from the checkpoint before it", flush=True)
+                print(f"warning: {error}; resuming from the checkpoint before it", flush=True)
                 if multiprocess.is_main_process():
                     one.unlink(missing_ok=True)
             return path, progress
@@ -315,6 +273,15 @@ class CheckpointManager:
                 "--run-dir or delete this one"
             )
         return None
+
+    def restore_newest(self, model: keras.Model, progress: Progress) -> None:
+        """Fills model, optimizer and progress from the newest intact checkpoint; there is one.
+
+        Raises InputError: all are damaged.
+        """
+        self.wait()
+        path, _ = self.newest()
+        progress.assign(load_checkpoint(path, model))
 
     def restore_best_weights(self, model: keras.Model, progress: Progress) -> None:
         """Fills the model with the weights that the stage ends with.

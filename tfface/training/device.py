@@ -1,4 +1,4 @@
-"""What a recipe wants of the device, and what to do when its memory is full."""
+"""Preparing the device for a recipe, and errors of full memory that name what to reduce."""
 
 import os
 from collections.abc import Iterator
@@ -8,28 +8,29 @@ import keras
 
 from tfface.errors import InputError
 from tfface.recipe import Recipe
+from tfface.recipe.schema import Data, Training
 
 _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
-# What a run may do when its memory is full.
+# What a run does when memory runs out.
 DATA, NETWORK = "while the data are read", "while the network is built"
 STEP, EVALUATION = "in a training step", "while the trained network is evaluated"
 
 
-def prepare_device(recipe: Recipe) -> None:
-    """Makes the device ready as a recipe wants it; to be called before anything is computed.
+def prepare_device(training: Training, data: Data) -> None:
+    """Prepares the device for a recipe's `training` and `data`, before anything is computed.
 
     Raises InputError: the recipe asks for a GPU and there is none, or for what the backend can't.
     """
-    if recipe.data.augment_on == "device" and keras.backend.backend() != "tensorflow":
+    if data.augment_on == "device" and keras.backend.backend() != "tensorflow":
         raise InputError(
             f"data.augment_on: device works with KERAS_BACKEND=tensorflow only, and the backend is "
             f"{keras.backend.backend()}: use data.augment_on: host"
         )
-    if recipe.training.deterministic:
+    if training.deterministic:
         _make_deterministic()
     devices = keras.distribution.list_devices()
-    if recipe.training.device == "gpu" and not any(name.startswith("gpu") for name in devices):
+    if training.device == "gpu" and not any(name.startswith("gpu") for name in devices):
         raise InputError(
             f"training.device: the recipe asks for a GPU, and the backend "
             f"{keras.backend.backend()} finds only {', '.join(devices)}; check its driver and "
@@ -40,11 +41,14 @@ def prepare_device(recipe: Recipe) -> None:
 
 @contextmanager
 def explaining_full_memory(recipe: Recipe, doing: str = STEP) -> Iterator[None]:
-    """Says what to reduce when a device's memory does not suffice in the block.
+    """Within the block, turns errors of full memory into one that names what to reduce.
 
     Args:
-        doing: what is done in it: `DATA`, `NETWORK`, `STEP` or `EVALUATION`.
-    Raises InputError: it did not.
+        recipe: for the current values of its keys.
+        doing: what the block does: `DATA`, `NETWORK`, `STEP` or `EVALUATION`.
+
+    Raises:
+        InputError: memory ran out.
     """
     try:
         yield
@@ -82,7 +86,7 @@ def _ways(recipe: Recipe, doing: str) -> list[str]:
 
 
 def _make_deterministic() -> None:
-    """Operations whose result doesn't depend on the order in which numbers are added."""
+    """Uses operations whose result doesn't depend on the order in which numbers are added."""
     if keras.backend.backend() == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
         if _XLA_DETERMINISTIC not in flags:

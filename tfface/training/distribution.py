@@ -1,12 +1,13 @@
-"""The devices that a run trains on: one, or all of every process.
+"""The devices that a run trains on: one, or all devices of every process.
 
-On JAX this is Keras' own distribution API, and a run computes what it would on one device: each
-device has its rows of a batch, also for the statistics of batch norms. With `model_parallel` each
-has besides its rows of the class centers, and of what the optimizer keeps for them. The embeddings
-of a batch are then sent to all that share the centers, and never the centers.
+On JAX this is the distribution API of Keras, and a run computes the same as on one device: each
+device has its rows of a batch, and batch norm statistics are those of the whole batch. With
+`model_parallel`, each device also has its rows of the class centers and of their optimizer state.
+The embeddings of a batch are then sent to all devices that share the centers; the centers are never
+sent.
 
-On TensorFlow it is tf.distribute's MirroredStrategy, for the devices of one machine; batch norms
-take the statistics of a device's own rows there.
+On TensorFlow it is `tf.distribute.MirroredStrategy`, for the devices of one machine. There, batch
+norm statistics are those of a device's own rows.
 
 Files are the same without and with any distribution.
 """
@@ -24,21 +25,21 @@ from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.errors import InputError
 from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
 from tfface.kernels.device import numpy_view
-from tfface.recipe import Recipe
 from tfface.recipe.schema import Distribution as Section
+from tfface.recipe.schema import HeadPart, Training
 from tfface.training import multiprocess
 
 _BATCH, _MODEL = "batch", "model"
 
 
 class SingleDevice:
-    """No distribution: Keras' default device.
+    """No distribution: the default device of Keras.
 
     Attributes:
-        description: for the line about the model, or "".
-        num_devices: that share a batch.
-        center_shards: parts that the class centers are divided into.
-        part: which rows of each batch this process makes; None if no batch is shared.
+        description: for the printed line about the model, or "".
+        num_devices: devices that share a batch.
+        center_shards: number of parts of the class centers.
+        part: the rows of each batch that this process loads; None if no batch is shared.
     """
 
     description = ""
@@ -47,15 +48,15 @@ class SingleDevice:
     part: BatchShard | None = None
 
     def scope(self) -> AbstractContextManager:
-        """The context that models are built and trained in."""
+        """Returns the context in which models are built and trained."""
         return nullcontext()
 
     def local_replica(self, embedder: keras.Model) -> "LocalReplica":
-        """Returns the embedder for this process to use alone."""
+        """Returns the embedder for use in this process, without the others."""
         return LocalReplica(embedder)
 
     def images_per_batch_norm(self, batch_size: int) -> int:
-        """Returns how many images of a batch a batch norm takes its statistics of."""
+        """Returns over how many images of a batch a batch norm computes its statistics."""
         return batch_size
 
     def check_batch(self, batch_size: int) -> None:
@@ -69,7 +70,7 @@ class SingleDevice:
 
 
 class LocalReplica:
-    """An embedder that one process uses without the others.
+    """An embedder for use in one process, without the others.
 
     Attributes:
         model: keras.Model.
@@ -80,7 +81,7 @@ class LocalReplica:
 
     @contextmanager
     def synced(self) -> Iterator[None]:
-        """Within the block, `model` has the weights of now and may be used."""
+        """Within the block, `model` has the current weights."""
         yield
 
 
@@ -132,7 +133,7 @@ class JaxDistribution(SingleDevice):
                 f"{len(devices)} devices there are"
             )
         self.description += f", class centers in {_num(self.center_shards, 'part')}"
-        self._keras = _CentersDivided(devices, self.center_shards)
+        self._keras = _ShardedCenters(devices, self.center_shards)
 
     def scope(self) -> AbstractContextManager:
         return self._keras.scope()
@@ -141,10 +142,10 @@ class JaxDistribution(SingleDevice):
         return _LocalCopy(embedder)
 
 
-class _CentersDivided(keras.distribution.ModelParallel):
-    """The class centers divided over some devices, each batch over all.
+class _ShardedCenters(keras.distribution.ModelParallel):
+    """Shards the class centers over some devices, and each batch over all.
 
-    Keras' own ModelParallel gives all rows of a batch to each of the devices that share a
+    `keras.distribution.ModelParallel` gives all rows of a batch to each of the devices that share a
     variable, which would then all compute the same embeddings.
     """
 
@@ -159,12 +160,12 @@ class _CentersDivided(keras.distribution.ModelParallel):
         layouts[IDENTITIES] = (_BATCH,)
         super().__init__(layout_map=layouts, batch_dim_name=_BATCH, auto_shard_dataset=False)
 
-    def get_data_layout(self, data_shape) -> "_RowsOverAll":
-        return _RowsOverAll(self.device_mesh)
+    def get_data_layout(self, data_shape) -> "_BatchOverAllDevices":
+        return _BatchOverAllDevices(self.device_mesh)
 
 
-class _RowsOverAll:
-    """A layout that Keras' TensorLayout can't say: the first axis over both axes of the mesh."""
+class _BatchOverAllDevices:
+    """A layout that TensorLayout can't express: the first axis over both axes of the mesh."""
 
     def __init__(self, mesh: keras.distribution.DeviceMesh):
         from jax.sharding import NamedSharding, PartitionSpec
@@ -189,12 +190,12 @@ class _LocalCopy(LocalReplica):
             yield
 
 
-def distribute(recipe: Recipe) -> SingleDevice:
-    """Returns the devices that a recipe says.
+def distribute(training: Training, head: HeadPart) -> SingleDevice:
+    """Returns the devices that a recipe's `training.distribution` asks for.
 
     Raises InputError: this backend or these processes can't train so.
     """
-    section, backend = recipe.training.distribution, keras.backend.backend()
+    section, backend = training.distribution, keras.backend.backend()
     if section is None:
         if multiprocess.process_count() > 1:
             raise InputError(
@@ -203,7 +204,7 @@ def distribute(recipe: Recipe) -> SingleDevice:
             )
         return SingleDevice()
     is_shared = backend == "jax" and section.mode == "data_parallel"
-    if recipe.model.head.options.get("sampled_centers", 1.0) < 1 and not is_shared:
+    if head.options.get("sampled_centers", 1.0) < 1 and not is_shared:
         raise InputError(
             "model.head.sampled_centers: centers that a step draws from all can't be drawn from "
             "parts of them, nor by each device for itself: use data_parallel with "
@@ -212,7 +213,7 @@ def distribute(recipe: Recipe) -> SingleDevice:
     if backend == "jax":
         return JaxDistribution(section)
     if backend == "tensorflow" and section.mode == "data_parallel":
-        if recipe.training.on_nonfinite == "skip":
+        if training.on_nonfinite == "skip":
             raise InputError(
                 "training.on_nonfinite: skip doesn't work with training.distribution on the "
                 "backend tensorflow, where each device would decide for itself: use restore, or "
@@ -226,9 +227,9 @@ def distribute(recipe: Recipe) -> SingleDevice:
 
 
 def fetch(variable: keras.Variable) -> np.ndarray:
-    """Returns the whole value of a variable, in each process; to be read before that changes.
+    """Returns the whole value of a variable in each process; copy it before the variable changes.
 
-    No device gets more than one part of it beside its own. All processes must call it.
+    No device receives more than one part of it beside its own. All processes must call it.
     """
     if multiprocess.process_count() == 1 or variable.value.is_fully_replicated:
         return numpy_view(variable)
@@ -236,10 +237,10 @@ def fetch(variable: keras.Variable) -> np.ndarray:
 
 
 def put(variable: keras.Variable, array: np.ndarray) -> None:
-    """Gives a variable its value; each device takes its part.
+    """Assigns a variable; each device takes its part.
 
     Args:
-        array: with the variable's shape, or fewer rows: the others become zeros.
+        array: with the variable's shape, or fewer rows: the rest is filled with zeros.
     """
     array = np.asarray(array, variable.dtype)
     if missing := math.prod(variable.shape[:1]) - math.prod(array.shape[:1]):

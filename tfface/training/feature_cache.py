@@ -1,9 +1,9 @@
-"""Training on features: a frozen backbone sees each image once, not in every epoch.
+"""Cached features of a frozen backbone, which then sees each image once, not in every epoch.
 
-The embedder is cut behind the backbone and whatever follows it that neither learns nor draws random
-numbers (the pooling). What is before the cut makes the features. What is behind it is trained on
-them, with the very weights, random seeds and optimizer of the whole recognizer: a checkpoint is the
-same with and without a cache.
+The embedder is split after the backbone and the layers behind it that have no variables (the
+pooling). The first part computes the features. The second part is trained on them, with the
+weights, random seeds and optimizer of the whole recognizer: a checkpoint is the same with and
+without the cache.
 """
 
 import math
@@ -28,16 +28,18 @@ _BATCH = 64
 
 
 def split_at_frozen(embedder: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cuts an embedder, as `build_embedder` makes it, where training begins to matter.
+    """Splits an embedder, as `build_embedder` makes it, before its first trainable layer.
 
-    Returns: images -> features, and features -> embeddings; they share the embedder's layers.
+    Args:
+        embedder: with a frozen backbone.
+
+    Returns:
+        Two models, images -> features and features -> embeddings; they share the embedder's layers.
     """
-    # In the order of the graph. Behind the backbone, every layer that has weights takes all that
-    # there is at that point, so the graph can be cut before it.
+    # In the order of the graph, which is a chain behind the backbone.
     _, *chain = embedder.operations
     cut = 1 + [operation.name for operation in chain].index("backbone")
-    # Random layers have no weights but a seed, which is a variable. The last layer stays behind the
-    # cut: there has to be one.
+    # Random layers have a variable, too: their seed. The second part needs at least one layer.
     while cut < len(chain) - 1 and not getattr(chain[cut], "variables", ()):
         cut += 1
     features = chain[cut].input
@@ -56,7 +58,7 @@ class FeatureExtractor:
     Attributes:
         image_size: (height, width).
         shape: of the features of one image.
-        num_bytes: of these.
+        num_bytes: size of these in memory.
     """
 
     def __init__(self, frozen: keras.Model):
@@ -71,7 +73,7 @@ class FeatureExtractor:
 
 
 class CachedFeatures:
-    """The batches of a Pipeline, not augmented, with features in place of images."""
+    """The batches of a Pipeline without augmentation, with features in place of images."""
 
     def __init__(self, pipeline: Pipeline, extractor: FeatureExtractor):
         self._pipeline = pipeline
@@ -103,7 +105,7 @@ class CachedFeatures:
 
 
 class CachedAugmentedFeatures:
-    """The batches of a Pipeline's first epochs, with features in place of images, again and again.
+    """The batches of the first epochs of a Pipeline, repeated, with features in place of images.
 
     Epoch `first_epoch` + i holds those of epoch `first_epoch` + i mod copies, each computed when it
     is first asked for.
@@ -143,7 +145,7 @@ class CachedAugmentedFeatures:
 
 
 class CachedPairFeatures:
-    """The features of a pair set's images and of their mirrored copies, computed at first use."""
+    """The features of a pair set's images and of their flipped copies, computed at first use."""
 
     keeps_aspect = False
     batch_size = _BATCH
@@ -170,7 +172,7 @@ class CachedPairFeatures:
 
 
 def _outputs(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """Returns what a model makes of inputs [n, ...], in inference mode, in batches of one size."""
+    """Returns a model's outputs for inputs [n, ...], in inference mode, in batches of one size."""
     outputs = np.empty((len(inputs), *model.output_shape[1:]), np.float32)
     for start in range(0, len(inputs), _BATCH):
         batch = inputs[start : start + _BATCH]
@@ -184,13 +186,13 @@ def _bar(total: int):
 
 
 class FeatureCache:
-    """The features of a run's images, in memory from when they are first needed.
+    """The features of a run's images, computed when they are first needed and kept in memory.
 
     Without augmentation, a batch holds the features of the images that it would hold with `cache:
     memory`, and stages that follow each other with a frozen backbone share them. With augmentation,
     epoch e of a stage is its epoch e mod `copies` again, which is exact for the first `copies`.
 
-    The backbone is in inference mode: where it has dropout of its own, nothing is dropped.
+    The backbone is in inference mode: its own dropout layers, if any, do nothing.
 
     Args:
         recognizer: built.
@@ -222,8 +224,7 @@ class FeatureCache:
             self._validation = CachedFeatures(self._data.validation, self._extractor)
 
     def task(self, first_epoch: int) -> StageTask:
-        """Returns what a stage trains: the tail, by the optimizer that the recognizer is compiled
-        with.
+        """Returns the task of training the second part, with the recognizer's optimizer.
 
         Args:
             first_epoch: number of epochs that were trained before this stage.
@@ -236,12 +237,16 @@ class FeatureCache:
                 self._data.train, self._extractor, self._copies, first_epoch
             )
 
-        def validate() -> dict[str, float]:
-            if self._data.validation_pairs is not None:
+        validate = None
+        if self._data.validation_pairs is not None:
+
+            def validate() -> dict[str, float]:
                 return pair_metrics(self._validation.verify(self._tail))
-            if self._data.validation is not None:
+
+        elif self._data.validation is not None:
+
+            def validate() -> dict[str, float]:
                 return image_metrics(model, self._validation)
-            return {}
 
         return StageTask(model, train, validate)
 

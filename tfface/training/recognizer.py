@@ -14,12 +14,13 @@ from tfface.errors import InputError
 from tfface.heads import HEADS, Head
 from tfface.heads.margin_head import MarginHead
 from tfface.kernels.batch_norm import use_fast_batch_norms
+from tfface.kernels.keras_internals import flatten_layers
 from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.recipe.schema import Neck, Training
 from tfface.registry import build
-from tfface.training.nan_guard import NonFiniteCounter
+from tfface.training.nonfinite import NonFiniteCounter
 from tfface.training.warm_start import read_warm_start
 
 
@@ -198,7 +199,7 @@ def check_batch_norms(embedder: keras.Model, training: Training, num_images: int
     learning = [layer for layer in embedder.layers if layer is not backbone]
     # Otherwise its batch norms are as in inference in every stage.
     if any(stage.freeze == "none" for stage in training.stages):
-        learning += backbone._flatten_layers()
+        learning += flatten_layers(backbone)
     for layer in learning:
         if not isinstance(layer, layers.BatchNormalization):
             continue

@@ -1,9 +1,10 @@
-"""The run folder: what lies where in it, and whether a run may start there."""
+"""The run folder: its files, whether a run may start or resume there, a fingerprint of its data."""
 
+import csv
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError, shown
 from tfface.files import locked, parse_json, remove_partial, replacing, write_json
 from tfface.heads.head_file import HEAD_FILE
+from tfface.names import safe_row
 from tfface.recipe import Recipe, dump, load
 from tfface.reporting.provenance import machine, version_of
 from tfface.training import multiprocess
 from tfface.training.checkpointing import CheckpointManager
 from tfface.training.registries import TABLES
 
-# Of the environment, what the last bits of a result depend on.
+# The part of the environment that the last bits of a result depend on.
 _EXACT_WITH = (
     "machine",
     "backend",
@@ -34,13 +36,13 @@ _EXACT_WITH = (
     "numpy",
 )
 
-# Of recipes, that are told.
+# Of recipes, in a message.
 _MOST_DIFFERENCES = 5
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
 
 class RunFolder:
-    """Paths of one run; making the object touches nothing."""
+    """The paths of one run; creating the object touches no file."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -60,7 +62,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
 
     def is_finished(self, recipe: Recipe) -> bool:
-        """Whether a run of this very recipe has ended here (the report is written last)."""
+        """Whether a run of this recipe has finished here (the report is written last)."""
         made = (self.report, self.model, self.head)
         return all(file.is_file() for file in made) and not self.resume_error(recipe)
 
@@ -94,7 +96,7 @@ class RunFolder:
             )
         remove_partial(self.path)
         if self.has_begun():
-            self._say_what_differs()
+            self._report_environment_changes()
         elif resume:
             print(f"--resume: {self.path} holds no checkpoint; the run starts anew", flush=True)
         with replacing(self.recipe) as temporary:
@@ -102,16 +104,27 @@ class RunFolder:
         write_json(self.environment, environment())
 
     def check_data(self, sources: dict[str, dict]) -> None:
-        """Compares the data with what the run began with; a run that begins notes it.
+        """Compares the data with those the run began with, and writes their fingerprint.
 
-        Raises InputError: it is other data.
+        Raises:
+            InputError: the data are different.
         """
         if self.has_begun():
             check_same(self.data, sources)
         write_fingerprint(self.data, sources)
 
+    def write_identities(self, names: Sequence[str]) -> None:
+        """Writes the identities the run trains on; position = label."""
+        with (
+            replacing(self.identities) as temporary,
+            temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(["label", "name"])
+            table.writerows(safe_row(row) for row in enumerate(names))
+
     def resume_error(self, recipe: Recipe) -> str:
-        """Returns why no run of this recipe can go on here, "" where it can."""
+        """Returns why no run of this recipe can continue here, "" if it can."""
         if not (self.has_begun() or self.report.exists()):
             return ""
         if not self.recipe.is_file():
@@ -119,25 +132,25 @@ class RunFolder:
         written = self._written_recipe()
         if written is None:
             return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
-        before, now = _what_is_trained(written), _what_is_trained(recipe)
+        before, now = _fixed_part(written), _fixed_part(recipe)
         return "" if before == now else f"holds a run of another recipe{_differences(before, now)}"
 
     def has_begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Whether there is a checkpoint to resume from."""
         return CheckpointManager(self.checkpoints).exist()
 
     def _written_recipe(self) -> Recipe | None:
-        """Returns the run's recipe as today's: one of an earlier version gets later keys' defaults.
+        """Returns the run's recipe; keys that its version didn't have get their defaults.
 
-        None where it can't be read as that.
+        None if it can't be read.
         """
         try:
             return load(self.recipe, TABLES)
         except InputError:
             return None
 
-    def _say_what_differs(self) -> None:
-        """Tells that a run goes on elsewhere than it began, where results differ in last bits."""
+    def _report_environment_changes(self) -> None:
+        """Prints what differs from the environment that the run began in: last bits may differ."""
         now = environment()
         try:
             before = parse_json(self.environment.read_text(encoding="utf-8"))
@@ -148,11 +161,11 @@ class RunFolder:
             return
         if changed:
             what = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
-            print(f"going on elsewhere: {what}; not exact to the last bit any more", flush=True)
+            print(f"resuming in another environment: {what}; the last bits may differ", flush=True)
 
 
-def _what_is_trained(recipe: Recipe) -> dict:
-    """A recipe without what may change in the middle of a run."""
+def _fixed_part(recipe: Recipe) -> dict:
+    """Returns a recipe without what may change when a run is resumed."""
     content = recipe.model_dump(mode="json", exclude={"about"})
     for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
         del content["training"][key]
@@ -162,7 +175,7 @@ def _what_is_trained(recipe: Recipe) -> dict:
 
 
 def _differences(before: dict, now: dict) -> str:
-    """Returns where two recipes differ, key by key, to follow a word on that they do."""
+    """Returns the keys in which two recipes differ, in brackets, for the end of a message."""
     flat_before, flat_now = _flat(before), _flat(now)
     different = [
         f"{key}: {_shown(flat_before, key)} there and {_shown(flat_now, key)} here"
@@ -176,7 +189,7 @@ def _differences(before: dict, now: dict) -> str:
 
 
 def _flat(tree: object, place: str = "") -> dict[str, object]:
-    """Returns dotted key -> value of all that is no mapping or list, or is an empty one."""
+    """Returns dotted key -> value of all leaves, empty mappings and lists among them."""
     if isinstance(tree, dict) and tree:
         inner = tree.items()
     elif isinstance(tree, list) and tree:
@@ -196,7 +209,7 @@ def _shown(values: dict[str, object], key: str) -> str:
 
 
 def environment() -> dict[str, object]:
-    """Returns what a figure depends on beside the recipe: machine, versions, backend, devices."""
+    """Returns what results depend on beside the recipe: machine, versions, backend, devices."""
     return {
         "tfface": __version__,
         "python": platform.python_version(),
@@ -210,10 +223,11 @@ def environment() -> dict[str, object]:
 
 
 def describe_source(source: ImageSource) -> dict[str, object]:
-    """Returns what tells whether a source is still the same.
+    """Returns a fingerprint of a source, as JSON can hold it.
 
-    Returns: `num_images`, `num_identities`; `labels`: a hash of whose each image is; `files`: the
-        source's fingerprint.
+    Returns:
+        `num_images`, `num_identities`; `labels`: a hash of labels and identities' names; `files`:
+        the source's own fingerprint of its files.
     """
     digest = hashlib.sha256(np.ascontiguousarray(source.labels, np.int64).tobytes())
     for identity in source.identities:
@@ -227,13 +241,14 @@ def describe_source(source: ImageSource) -> dict[str, object]:
 
 
 def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
-    """Compares a run's sources with those it began with.
+    """Compares a run's sources with those it began with, and warns if only files' times differ.
 
     Args:
-        path: the file that `write` made; one that isn't there is compared with nothing.
-        sources: what `describe_source` says of each, by its place in the recipe.
-    Raises InputError: images or identities have come, gone or changed places. Where they are as
-        many and of the same people, but files have other sizes or times, this is told.
+        path: what `write_fingerprint` wrote; a missing file is compared with nothing.
+        sources: what `describe_source` returns for each, by its key in the recipe.
+
+    Raises:
+        InputError: images or identities were added, removed or reordered, or the file is damaged.
     """
     if not path.exists():
         return
@@ -245,13 +260,13 @@ def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: is damaged, so it can't be told whether the data is what the run began with; "
+            f"{path}: is damaged, so the data can't be compared with those the run began with; "
             "if you know it is, delete this file"
         ) from error
 
 
 def write_fingerprint(path: Path, sources: dict[str, dict[str, object]]) -> None:
-    """Writes what `check_same` compares with."""
+    """Writes what `check_same` compares."""
     write_json(path, sources)
 
 

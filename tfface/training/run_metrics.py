@@ -1,4 +1,4 @@
-"""The figures that a finished run has left in its folder, each under one name."""
+"""The metrics that a finished run has left in its folder, each under one name."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from tfface.training.run_folder import RunFolder
 
 _OF_CLASSIFICATION = ("accuracy", "top5", "macro_recall", "macro_f1", "log_loss", "ece")
 _OF_VERIFICATION = ("accuracy", "eer", "auc")
-# What an epoch's record holds beside figures.
-_NOT_FIGURES = {"epoch", "step", "stage"}
+# What an epoch's record holds beside metrics.
+_NOT_METRICS = {"epoch", "step", "stage"}
 
 
 @dataclass(frozen=True)
@@ -24,32 +24,32 @@ class RunMetrics:
     """What a run has measured.
 
     Attributes:
-        figures: name -> figure, as `metric_names` lists them and more.
+        metrics: name -> metric, as `metric_names` lists them and more.
         epochs: all records of epochs.
         seconds: that these took to train.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     epochs: list[dict]
     seconds: float
 
 
 def metric_names(recipe: Recipe) -> list[str]:
-    """Returns the figures that a run of a recipe measures, the one that counts most first.
+    """Returns the metrics that a run of a recipe measures, the one that counts most first.
 
     `test_accuracy` and so on are of `evaluation.classification`, `SET.accuracy` and so on of a
     verification set; the others are of the epoch whose weights the run keeps.
     """
     names = []
     if recipe.evaluation.classification is not None:
-        names += [f"test_{figure}" for figure in _OF_CLASSIFICATION]
+        names += [f"test_{metric}" for metric in _OF_CLASSIFICATION]
     for argument in recipe.evaluation.verification:
-        names += [f"{split_name(argument)[0]}.{figure}" for figure in _OF_VERIFICATION]
+        names += [f"{split_name(argument)[0]}.{metric}" for metric in _OF_VERIFICATION]
     return [*names, *validation_metrics(recipe), "accuracy", "loss"]
 
 
 def validation_metrics(recipe: Recipe) -> list[str]:
-    """Returns the figures that each epoch is judged by, the one that counts most first."""
+    """Returns the metrics that each epoch is judged by, the one that counts most first."""
     validation = recipe.data.validation
     if validation is None:
         return []
@@ -65,17 +65,17 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     """
     epochs = epoch_records(read_metrics(run.metrics))
     kept = kept_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
-    figures = {name: value for name, value in (kept or {}).items() if name not in _NOT_FIGURES}
+    metrics = {name: value for name, value in (kept or {}).items() if name not in _NOT_METRICS}
     if recipe.evaluation.classification is not None:
         found = _read(run.classification)
-        figures |= {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
+        metrics |= {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
     if recipe.evaluation.verification:
         for name, found in _read(run.verification)["sets"].items():
             accuracy = (found["accuracy"] or {}).get("mean")
             of_set = {"accuracy": accuracy, "eer": found["eer"], "auc": found["auc"]}
-            figures |= {f"{name}.{figure}": value for figure, value in of_set.items()}
+            metrics |= {f"{name}.{metric}": value for metric, value in of_set.items()}
     return RunMetrics(
-        figures={name: float(value) for name, value in figures.items() if _is_figure(value)},
+        metrics={name: float(value) for name, value in metrics.items() if _is_metric(value)},
         epochs=epochs,
         seconds=sum(record.get("epoch_seconds") or 0.0 for record in epochs),
     )
@@ -107,7 +107,7 @@ def kept_epoch(epochs: Sequence[dict], stopping: Sequence[EarlyStopping | None])
     return None
 
 
-def _is_figure(value: object) -> bool:
+def _is_metric(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
@@ -115,4 +115,4 @@ def _read(path: Path) -> Mapping:
     try:
         return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: can't be read as the figures of a run: {error}") from error
+        raise InputError(f"{path}: can't be read as the metrics of a run: {error}") from error

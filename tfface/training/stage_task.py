@@ -1,4 +1,4 @@
-"""What a stage trains, on what, and how it is judged after each epoch."""
+"""What a stage trains and on which batches, and how it is validated after each epoch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,12 +24,33 @@ class StageTask:
     Attributes:
         model: the recognizer; or the part of it that is not frozen, with the same optimizer.
         train: the batches that `model` takes, as Pipeline gives them.
-        validate: returns the figures of validation by name, empty without any.
+        validate: returns the validation metrics by name; None without validation.
     """
 
     model: Recognizer
     train: Any
-    validate: Callable[[], dict[str, float]]
+    validate: Callable[[], dict[str, float]] | None
+
+    def batches(self, epoch: int, positions: list[int]):
+        """Returns the batches of an epoch at some positions.
+
+        Args:
+            epoch: counted in all stages, from 0.
+            positions: sorted, at least one.
+
+        Returns:
+            tf.data.Dataset.
+        """
+        batches, start = None, 0
+        for number, position in enumerate(positions, start=1):
+            if number < len(positions) and positions[number] == position + 1:
+                continue
+            part = self.train.epoch(epoch, positions[start])
+            if position + 1 < self.train.steps_per_epoch:
+                part = part.take(number - start)
+            batches = part if batches is None else batches.concatenate(part)
+            start = number
+        return batches
 
 
 def image_task(
@@ -38,44 +59,46 @@ def image_task(
     distribution: SingleDevice | None = None,
     augment_on: Literal["host", "device"] = "host",
 ) -> StageTask:
-    """The whole recognizer on images.
+    """Returns the task of training the whole recognizer on images.
 
     Args:
+        recognizer: compiled for the stage.
+        data: of the run.
         distribution: the devices that the recognizer is on; by default one.
         augment_on: `device` lets the recognizer augment its images; on TensorFlow.
     """
     train, recognizer.augmentation = data.train, None
     if augment_on == "device" and train.is_augmented:
         train, recognizer.augmentation = train.augmented_later()
+    validate = None
     if data.validation_pairs is not None:
-        alone = (distribution or SingleDevice()).local_replica(recognizer.embedder)
-        embedder = KerasEmbedder(alone.model, "validation")
+        replica = (distribution or SingleDevice()).local_replica(recognizer.embedder)
+        embedder = KerasEmbedder(replica.model, "validation")
 
         def validate() -> dict[str, float]:
-            with alone.synced():
-                figures = pair_metrics(verify(embedder, data.validation_pairs))
-            return multiprocess.broadcast_from_main(figures)
+            with replica.synced():
+                metrics = pair_metrics(verify(embedder, data.validation_pairs))
+            return multiprocess.broadcast_from_main(metrics)
 
     elif data.validation is not None:
 
         def validate() -> dict[str, float]:
             return image_metrics(recognizer, data.validation)
 
-    else:
-        validate = dict
     return StageTask(recognizer, train, validate)
 
 
 def image_metrics(model: Recognizer, batches: Pipeline) -> dict[str, float]:
+    """Returns loss and accuracy on validation images of the training identities."""
     bar = progress(total=batches.steps_per_epoch, description="validating", unit="steps")
     with batches.naming_bad_images(), bar:
-        figures = model.evaluate(
-            batches.epoch(0), verbose=0, return_dict=True, callbacks=[_Counting(bar)]
+        metrics = model.evaluate(
+            batches.epoch(0), verbose=0, return_dict=True, callbacks=[_ProgressBar(bar)]
         )
-    return {f"val_{name}": figures[name] for name in ("loss", "accuracy")}
+    return {f"val_{name}": metrics[name] for name in ("loss", "accuracy")}
 
 
-class _Counting(keras.callbacks.Callback):
+class _ProgressBar(keras.callbacks.Callback):
     def __init__(self, bar):
         super().__init__()
         self._bar = bar
@@ -85,6 +108,7 @@ class _Counting(keras.callbacks.Callback):
 
 
 def pair_metrics(result: VerificationResult) -> dict[str, float]:
+    """Returns the metrics of verification on pairs of held-out identities."""
     return {
         "val_verification_accuracy": result.accuracy.mean,
         "val_verification_auc": result.auc,

@@ -1,20 +1,27 @@
-"""Stages: what trains, with which optimizer and learning rate."""
+"""Preparing a stage: frozen layers, optimizer, learning-rate schedule."""
 
 import math
 
 import keras
 
+from tfface.kernels.keras_internals import flatten_layers
 from tfface.kernels.rows import use_sparse_updates
 from tfface.recipe.schema import Stage
 from tfface.registry import build
-from tfface.training.ema import enable_ema, reset_ema
+from tfface.training.callbacks.ema import enable_ema, reset_ema
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.recognizer import Recognizer
 from tfface.training.schedules import SCHEDULES, WarmUp
 
 
 def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
-    """Freezes what the stage freezes and compiles the recognizer with the stage's optimizer."""
+    """Freezes what the stage freezes, and compiles the recognizer with the stage's optimizer.
+
+    Args:
+        recognizer: built; on TensorFlow under the distribution's scope.
+        stage: the recipe's stage.
+        steps_per_epoch: for schedules, which count in epochs.
+    """
     _freeze(recognizer, stage.freeze)
     optimizer = build(
         OPTIMIZERS[stage.optimizer.name],
@@ -29,17 +36,17 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     for variable in by_rows:
         use_sparse_updates(optimizer, variable)
     if optimizer.weight_decay:
-        # Biases, batch norms and other vectors set levels, which decay would only push about.
+        # Biases, batch norms and other vectors are offsets and scales: decay would only shift them.
         vectors = [v for v in recognizer.trainable_variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=[*vectors, *by_rows])
-    # XLA is chosen by device: on with an accelerator, off on a CPU, where it makes steps slower.
+    # XLA by device: on with an accelerator, off on a CPU, where it makes steps slower.
     recognizer.compile(optimizer=optimizer, jit_compile="auto")
     recognizer.optimizer.build(recognizer.trainable_variables)
     reset_ema(recognizer)
 
 
 def describe(recognizer: Recognizer, stage: Stage) -> str:
-    """Returns one line on what the stage trains."""
+    """Returns one line about what the stage trains."""
     trained = sum(math.prod(v.shape) for v in recognizer.trainable_variables)
     total = sum(math.prod(v.shape) for v in recognizer.weights)
     frozen = {
@@ -54,7 +61,7 @@ def _freeze(recognizer: Recognizer, what: str) -> None:
     # Set on the backbone itself: Keras does not pass it on from the model around it.
     recognizer.backbone.trainable = what != "backbone"
     if what == "batch_norm":
-        for layer in recognizer.backbone._flatten_layers():
+        for layer in flatten_layers(recognizer.backbone):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
 

@@ -1,395 +1,320 @@
-"""Stage after stage, epoch after epoch: training, validation and checkpoints.
+"""The trainer: stage after stage and epoch after epoch of `fit`, with a list of callbacks.
 
-A run may end at any moment and goes on from its newest checkpoint as if it hadn't: checkpoints hold
+A run may end at any moment and resumes from its newest checkpoint as if it hadn't: checkpoints hold
 all that training changes, and what a batch holds is a function of (seed, epoch, step).
 """
 
-import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
 
 from tfface.errors import InputError
-from tfface.recipe import Recipe
-from tfface.recipe.schema import Stage
-from tfface.reporting.metrics_log import MetricsLog, NoLog
-from tfface.training import checkpointing, early_stopping, multiprocess, stages
-from tfface.training.callbacks import LOOK_EVERY_STEPS, NonFiniteStep, Steps, sync
-from tfface.training.checkpointing import CheckpointManager, Progress, variable_values
+from tfface.recipe.schema import Data, Stage, Training
+from tfface.training import multiprocess, stages
+from tfface.training.callbacks import (
+    Checkpointing,
+    EarlyStopping,
+    EmaWeights,
+    MetricsLogger,
+    NanGuard,
+    Preemption,
+)
+from tfface.training.callbacks.early_stopping import restores_best_weights
+from tfface.training.callbacks.nan_guard import NonFiniteStep
+from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
+from tfface.training.checkpointing import CheckpointManager, load_checkpoint, metric_values
 from tfface.training.datasets import RunData
-from tfface.training.distribution import SingleDevice
-from tfface.training.ema import apply_ema, use_ema_weights
-from tfface.training.epoch_logging import check_finite, say_epoch
+from tfface.training.distribution import SingleDevice, put
 from tfface.training.feature_cache import FeatureCache
-from tfface.training.nan_guard import skip_nonfinite_steps
-from tfface.training.preemption import PreemptionHandler, TrainingInterrupted
+from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
 from tfface.training.stage_task import StageTask, image_task
 
-# Of a recipe whose batches are so often useless, something else is wrong.
-_MOST_LEFT_OUT = 10
 
-
-class Loop:
-    """The training of a run.
+class Trainer:
+    """Trains the stages of a run.
 
     Args:
+        config: the recipe's section `training`.
+        data_config: the recipe's section `data`.
         recognizer: built.
-        interruptions: listening.
+        data: of the run.
+        run: its folder.
+        distribution: the devices that the recognizer is on.
+        handler: handles signals.
+        callbacks: the user's; they get the events of each stage as if it were one `fit`.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
+        config: Training,
+        data_config: Data,
         recognizer: Recognizer,
         data: RunData,
         run: RunFolder,
         distribution: SingleDevice,
-        interruptions: PreemptionHandler,
+        handler: PreemptionHandler,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ):
-        self._recipe = recipe
+        self._config = config
+        self._data_config = data_config
         self._recognizer = recognizer
         self._data = data
         self._run = run
         self._distribution = distribution
-        self._interruptions = interruptions
-        self._section = recipe.training.checkpoints
-        self._checkpoints = CheckpointManager(run.checkpoints, self._section.keep)
-        self._saved_at = time.monotonic()
-        self._features: FeatureCache | None = None
+        self._handler = handler
+        self._user_callbacks = callbacks
         self._progress = Progress(batch_size=data.train.batch_size)
-        self._log: MetricsLog | None = None
+        self._checkpoints = CheckpointManager(
+            run.checkpoints, config.checkpoints.keep, self._has_best_weights
+        )
+        self._features: FeatureCache | None = None
 
     def train(self, *, resume: bool) -> None:
         """Trains all stages.
 
         Args:
-            resume: go on from the newest checkpoint, if there is one.
-        Raises InputError: a loss or gradient is not finite, a checkpoint is damaged or can't be
-            written, or images can't be read. TrainingInterrupted: a signal came, and the
-            checkpoint is written.
+            resume: continue from the newest checkpoint, if there is one.
+
+        Raises:
+            InputError: a loss or gradient is NaN or infinite, a checkpoint is damaged or can't be
+                written, or images can't be read.
+            TrainingInterrupted: a signal came, and the checkpoint is written.
         """
-        all_stages = self._recipe.training.stages
-        found = None
-        if resume and self._checkpoints.exist():
-            found = self._checkpoints.newest(self._keeps_weights)
-        else:
-            self._checkpoints.clear()
+        found = self._find_checkpoint(resume)
         first = found[1].stage if found else 0
-        if first >= len(all_stages):
-            raise InputError(
-                f"{found[0]}: is of stage {first + 1}, and the recipe has {len(all_stages)}; "
-                "choose another --run-dir or delete this one"
-            )
-        if self._recipe.data.cache == "features":
+        if self._data_config.cache == "features":
             self._features = FeatureCache(
-                self._recognizer, self._data, self._recipe.data.augmented_copies
+                self._recognizer, self._data, self._data_config.augmented_copies
             )
         # Several processes have to decide alike when to end.
-        alone = multiprocess.process_count() == 1
-        with nullcontext() if alone else self._interruptions.deferred():
+        is_single = multiprocess.process_count() == 1
+        with nullcontext() if is_single else self._handler.deferred():
             try:
-                for number, stage in enumerate(all_stages[first:], start=first):
+                for number, stage in enumerate(self._config.stages[first:], start=first):
                     stages.prepare(self._recognizer, stage, self._data.train.steps_per_epoch)
                     if found and number == first:
-                        self._go_on(found[0])
+                        self._resume(found[0])
                     else:
                         self._begin(number, stage)
                     self._train_stage(stage)
             finally:
                 # One of several may have failed alone, and the others don't come then.
-                if alone:
-                    with self._interruptions.deferred():
+                if is_single:
+                    with self._handler.deferred():
                         self._checkpoints.wait()
-        if not alone:
+        if not is_single:
             self._checkpoints.wait()
 
-    def _keeps_weights(self, number: int) -> bool:
-        all_stages = self._recipe.training.stages
-        return number < len(all_stages) and early_stopping.keeps_weights(all_stages[number])
+    # ----------------------------------------------------------------------------------- a stage
+
+    def _find_checkpoint(self, resume: bool) -> tuple[Path, Progress] | None:
+        """Returns the checkpoint to resume from; None for a run that begins."""
+        if not (resume and self._checkpoints.exist()):
+            self._checkpoints.clear()
+            return None
+        path, progress = self._checkpoints.newest()
+        num_stages = len(self._config.stages)
+        if progress.stage >= num_stages:
+            raise InputError(
+                f"{path}: is of stage {progress.stage + 1}, and the recipe has {num_stages}; "
+                "choose another --run-dir or delete this one"
+            )
+        return path, progress
+
+    def _has_best_weights(self, number: int) -> bool:
+        all_stages = self._config.stages
+        return number < len(all_stages) and restores_best_weights(all_stages[number])
 
     def _begin(self, number: int, stage: Stage) -> None:
-        before = self._progress
-        self._progress = Progress(
-            stage=number,
-            total_epochs=before.total_epochs,
-            total_steps=before.total_steps,
-            left_out=before.left_out,
-            batch_size=before.batch_size,
-        )
-        with self._interruptions.deferred():
-            if early_stopping.keeps_weights(stage):
-                self._checkpoints.keep_weights(self._recognizer, self._progress)
-            self._save()
+        self._progress.start_stage(number)
+        with self._handler.deferred():
+            if restores_best_weights(stage):
+                self._checkpoints.save_best_weights(self._recognizer, self._progress)
+            self._checkpoints.save(self._recognizer, self._progress)
 
-    def _go_on(self, path: Path) -> None:
-        self._progress = checkpointing.load_checkpoint(path, self._recognizer)
-        self._count_by_batch_size()
-        where = f"epoch {self._progress.total_epochs}"
-        if self._progress.step:
-            where = f"step {self._progress.step} of epoch {self._progress.total_epochs + 1}"
+    def _resume(self, checkpoint: Path) -> None:
+        progress, train = self._progress, self._data.train
+        progress.assign(load_checkpoint(checkpoint, self._recognizer))
+        before = progress.batch_size
+        if progress.change_batch_size(train.batch_size, train.steps_per_epoch):
+            steps = progress.epoch * train.steps_per_epoch + progress.step
+            self._recognizer.optimizer.iterations.assign(steps)
+            print(
+                f"batches of {train.batch_size} images in place of {before}: the learning rate is "
+                "as the recipe says, and results are not those of an unchanged run",
+                flush=True,
+            )
+        where = f"epoch {progress.total_epochs}"
+        if progress.step:
+            where = f"step {progress.step} of epoch {progress.total_epochs + 1}"
         print(f"resuming after {where}", flush=True)
 
-    def _count_by_batch_size(self) -> None:
-        """Counts steps anew where batches have another size than before."""
-        progress, train = self._progress, self._data.train
-        before, progress.batch_size = progress.batch_size, train.batch_size
-        if before == train.batch_size:
-            return
-        progress.step = min(progress.step * before // train.batch_size, train.steps_per_epoch)
-        progress.metrics = []
-        progress.left_out = []
-        progress.total_steps = progress.total_epochs * train.steps_per_epoch + progress.step
-        steps = progress.epoch * train.steps_per_epoch + progress.step
-        self._recognizer.optimizer.iterations.assign(steps)
-        print(
-            f"batches of {train.batch_size} images in place of {before}: the learning rate is as "
-            "the recipe says, and the run is no longer the one that it was",
-            flush=True,
-        )
-
     def _train_stage(self, stage: Stage) -> None:
-        progress, num_stages = self._progress, len(self._recipe.training.stages)
+        progress, steps_per_epoch = self._progress, self._data.train.steps_per_epoch
         print(
-            f"stage {progress.stage + 1}/{num_stages} '{stage.name}': up to {stage.epochs} epochs "
-            f"of {self._data.train.steps_per_epoch} steps, "
+            f"stage {progress.stage + 1}/{len(self._config.stages)} '{stage.name}': up to "
+            f"{stage.epochs} epochs of {steps_per_epoch} steps, "
             f"{stages.describe(self._recognizer, stage)}",
             flush=True,
         )
-        task = self._learner(stage)
-        while self._progress.epoch < stage.epochs and not self._progress.ended_by:
-            with self._open_log() as self._log:
+        task = self._task(stage)
+        # Of the stage before, where that trained the same model.
+        task.model.stop_training = False
+        callbacks = self._callbacks(stage, task)
+        try:
+            callbacks.on_train_begin()
+            while progress.epoch < stage.epochs and not progress.ended_by:
                 try:
-                    while self._progress.epoch < stage.epochs and not self._progress.ended_by:
-                        self._train_epoch(stage, task)
+                    self._train_epoch(task, callbacks)
                 except NonFiniteStep as error:
-                    # The log is opened again: what it has of later steps is forgotten.
-                    self._leave_out(error, stage, task)
-        apply_ema(self._recognizer)
-        if early_stopping.keeps_weights(stage):
-            self._checkpoints.restore_best_weights(self._recognizer, self._progress)
-            print(f"  {early_stopping.describe(self._progress, stage)}", flush=True)
+                    self._nan_guard.recover(error)
+                    self._logger.reopen()
+            callbacks.on_train_end()
+        finally:
+            self._logger.close()
 
-    def _learner(self, stage: Stage) -> StageTask:
-        if self._features is not None and stage.freeze == "backbone":
-            task = self._features.task(self._progress.total_epochs - self._progress.epoch)
-            print(f"  {self._features.description}", flush=True)
-        else:
-            task = image_task(
-                self._recognizer, self._data, self._distribution, self._recipe.data.augment_on
-            )
+    def _task(self, stage: Stage) -> StageTask:
+        progress = self._progress
+        if self._features is None or stage.freeze != "backbone":
             if self._features is not None:
                 self._features.clear()
-        if self._skips:
-            skip_nonfinite_steps(task.model)
+            return image_task(
+                self._recognizer, self._data, self._distribution, self._data_config.augment_on
+            )
+        task = self._features.task(progress.total_epochs - progress.epoch)
+        print(f"  {self._features.description}", flush=True)
         return task
 
-    @property
-    def _skips(self) -> bool:
-        return self._recipe.training.on_nonfinite == "skip"
-
-    def _open_log(self) -> AbstractContextManager:
-        if not multiprocess.is_main_process():
-            return nullcontext(NoLog())
-        return MetricsLog(
-            self._run.metrics,
-            resume_at_step=self._progress.total_steps,
-            tensorboard_dir=self._run.tensorboard,
+    def _callbacks(self, stage: Stage, task: StageTask) -> keras.callbacks.CallbackList:
+        """Returns the callbacks of a stage, in the order in which they need each other."""
+        recognizer, progress, manager = self._recognizer, self._progress, self._checkpoints
+        self._nan_guard = NanGuard(
+            self._config.on_nonfinite, recognizer, stage, task, progress, manager
+        )
+        self._logger = MetricsLogger(self._run, stage, progress, task.train.batch_size)
+        self._checkpointing = Checkpointing(
+            self._config.checkpoints, recognizer, progress, manager, self._nan_guard
+        )
+        self._preemption = Preemption(self._handler, progress, self._checkpointing)
+        return keras.callbacks.CallbackList(
+            [
+                self._nan_guard,
+                EmaWeights(recognizer),
+                *self._user_callbacks,
+                EarlyStopping(stage, recognizer, progress, manager),
+                self._logger,
+                self._checkpointing,
+                self._preemption,
+            ],
+            model=task.model,
+            epochs=progress.total_epochs - progress.epoch + stage.epochs,
+            steps=task.train.steps_per_epoch,
+            verbose=0,
         )
 
-    def _train_epoch(self, stage: Stage, task: StageTask) -> None:
-        """Trains one epoch or what is left of it, validates, logs, and writes the checkpoint."""
-        progress, steps_per_epoch = self._progress, task.train.steps_per_epoch
-        title = f"{stage.name} {progress.epoch + 1}/{stage.epochs}"
-        positions = self._positions(task)
-        if progress.step == 0:
-            progress.learning_rate = self._learning_rate()
-        batches = self._batches(task, positions)
-        started = time.perf_counter()
+    # ---------------------------------------------------------------------------------- an epoch
+
+    def _train_epoch(self, task: StageTask, callbacks: keras.callbacks.CallbackList) -> None:
+        """Trains an epoch or what is left of it, and validates."""
+        progress, epoch, is_fitted = self._progress, self._progress.total_epochs, False
         try:
-            with self._interruptions.deferred():
-                if positions:
-                    self._fit(title, task, batches, positions)
-            seconds = time.perf_counter() - started
-            with use_ema_weights(self._recognizer):
-                figures = self._figures(task) | task.validate()
-            check_finite(figures, title, self._stopped())
+            with self._handler.deferred():
+                self._fit(task, callbacks)
+                is_fitted = True
+            if multiprocess.process_count() == 1:
+                self._handler.check()
+            metrics = self._training_metrics(task) | self._validate(task, callbacks)
         except TrainingInterrupted:
-            # All steps are made, but validation isn't.
-            if progress.step == steps_per_epoch:
-                self._save_and_end()
+            # The steps are made, though the epoch isn't finished.
+            if is_fitted:
+                with self._handler.deferred():
+                    self._checkpointing.save()
+                self._preemption.interrupt()
             raise
-        with self._interruptions.deferred():
-            progress.epoch += 1
-            progress.total_epochs += 1
-            progress.step, progress.metrics = 0, []
-            keep = early_stopping.judge(progress, stage, figures)
-            if keep:
-                with use_ema_weights(self._recognizer):
-                    self._checkpoints.keep_weights(self._recognizer, progress)
-            self._log.epoch(
-                {
-                    "epoch": progress.total_epochs,
-                    "stage": stage.name,
-                    "step": progress.total_steps,
-                    **figures,
-                    **early_stopping.gap_figure(stage, figures),
-                    **({"ended_by": progress.ended_by} if progress.ended_by else {}),
-                    "learning_rate": progress.learning_rate,
-                    "epoch_seconds": round(seconds, 3),
-                    "images_per_second": round(len(positions) * task.train.batch_size / seconds, 1),
-                }
-            )
-            self._save()
-            say_epoch(title, stage, figures, seconds, keep, progress)
-            self._end_if_asked()
+        with self._handler.deferred():
+            progress.finish_epoch()
+            callbacks.on_epoch_end(epoch, metrics)
 
-    def _positions(self, task: StageTask) -> list[int]:
-        """Which batches of the epoch are still to be seen."""
-        progress = self._progress
-        return [
-            step
-            for step in range(progress.step, task.train.steps_per_epoch)
-            if (progress.total_epochs, step) not in progress.left_out
-        ]
-
-    def _batches(self, task: StageTask, positions: list[int]):
-        """Returns the batches at the positions, in one tf.data.Dataset."""
-        epoch, train = self._progress.total_epochs, task.train
-        batches, start = None, 0
-        with train.naming_bad_images():
-            for place, position in enumerate(positions):
-                if place + 1 < len(positions) and positions[place + 1] == position + 1:
-                    continue
-                part = train.epoch(epoch, positions[start])
-                if place + 1 < len(positions):
-                    part = part.take(place + 1 - start)
-                batches = part if batches is None else batches.concatenate(part)
-                start = place + 1
-        return batches
-
-    def _fit(self, title: str, task: StageTask, batches, positions: list[int]) -> None:
-        progress, model = self._progress, task.model
-        steps = Steps(
-            title,
-            positions,
-            progress,
-            self._log,
-            lambda: self._after_step(task, steps),
-            (lambda error: self._say_skipped(error, stage_title=title, task=task))
-            if self._skips
-            else None,
-        )
-        with task.train.naming_bad_images():
-            model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps])
-        steps.look_for_nonfinite()
-        progress.total_steps += task.train.steps_per_epoch - progress.step
-        progress.step = task.train.steps_per_epoch
-        progress.metrics = _metrics(model)
-        if multiprocess.process_count() == 1:
-            self._interruptions.check()
-
-    def _after_step(self, task: StageTask, steps: Steps) -> None:
-        """Writes a checkpoint if it is time, or if a signal has come."""
-        progress, section = self._progress, self._section
-        if progress.step == task.train.steps_per_epoch:
-            return
-        is_due = section.every_steps and progress.total_steps % section.every_steps == 0
-        asked = bool(self._interruptions.requested)
-        # All processes must decide alike, and asking the others takes time.
-        if multiprocess.process_count() == 1 or progress.step % LOOK_EVERY_STEPS == 0:
-            if section.every_minutes:
-                is_due = is_due or self._minutes_since_saved() >= section.every_minutes
-            is_due, asked = multiprocess.any_process(bool(is_due), asked)
+    def _fit(self, task: StageTask, callbacks: keras.callbacks.CallbackList) -> None:
+        progress, steps_per_epoch = self._progress, task.train.steps_per_epoch
+        if progress.step == 0:
+            rate = self._recognizer.optimizer.learning_rate
+            progress.learning_rate = float(keras.ops.convert_to_numpy(rate))
+        if positions := progress.remaining_steps(steps_per_epoch):
+            with task.train.naming_bad_images():
+                task.model.fit(
+                    task.batches(progress.total_epochs, positions),
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[_FitEvents(callbacks, progress, positions)],
+                )
+            self._nan_guard.check()
+            progress.metrics = metric_values(task.model)
         else:
-            asked = False
-        if not (is_due or asked):
-            return
-        steps.look_for_nonfinite()
-        sync(task.model)
-        progress.metrics = _metrics(task.model)
-        if asked:
-            self._save_and_end()
-        self._save()
+            callbacks.on_epoch_begin(progress.total_epochs)
+        if not task.model.stop_training:
+            # The last ones may have been left out.
+            progress.finish_step(steps_per_epoch - 1)
 
-    def _minutes_since_saved(self) -> float:
-        return (time.monotonic() - self._saved_at) / 60
-
-    def _save(self) -> None:
-        self._checkpoints.save(self._recognizer, self._progress)
-        self._saved_at = time.monotonic()
-
-    def _save_and_end(self) -> None:
-        with self._interruptions.deferred():
-            self._save()
-            self._checkpoints.wait()
-        raise TrainingInterrupted(self._interruptions.requested)
-
-    def _end_if_asked(self) -> None:
-        """Ends after the checkpoint that was just written, if a signal has come."""
-        (asked,) = multiprocess.any_process(bool(self._interruptions.requested))
-        if asked:
-            self._checkpoints.wait()
-            raise TrainingInterrupted(self._interruptions.requested)
-
-    def _figures(self, task: StageTask) -> dict[str, float]:
-        """The figures of the epoch's steps."""
+    def _training_metrics(self, task: StageTask) -> dict[str, float]:
+        """Returns the metrics of all steps of the epoch."""
         if not self._progress.metrics:
             raise InputError("no step of this epoch is left; all its batches were left out")
-        for variable, value in zip(
-            task.model.metrics_variables, self._progress.metrics, strict=True
-        ):
-            variable.assign(value)
+        _restore_metrics(task.model, self._progress)
         results = task.model.get_metrics_result()
         return {name: float(results[name]) for name in ("loss", "accuracy")}
 
-    def _learning_rate(self) -> float:
-        return float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
-
-    def _leave_out(self, error: NonFiniteStep, stage: Stage, task: StageTask) -> None:
-        """Goes back to the last checkpoint, from where the run does without that batch.
-
-        Raises InputError: the recipe doesn't want that, or too many were left out already.
-        """
-        title = f"{stage.name} {self._progress.epoch + 1}/{stage.epochs}"
-        what = self._describe(error, title, task)
-        if self._recipe.training.on_nonfinite != "restore":
-            raise InputError(
-                f"{what}. {self._stopped()}. Lower the learning rate, add warmup_epochs or "
-                "clip_norm, or use precision float32 in a new run; or go on without this batch by "
-                "--resume --set training.on_nonfinite=restore"
-            ) from error
-        left_out = [*self._progress.left_out, (self._progress.total_epochs, error.step)]
-        if len(left_out) > _MOST_LEFT_OUT:
-            raise InputError(
-                f"{what}. {_MOST_LEFT_OUT} batches have been left out before it. "
-                f"{self._stopped()}. Lower the learning rate, or use precision float32"
-            ) from error
-        self._checkpoints.wait()
-        path, _ = self._checkpoints.newest(self._keeps_weights)
-        self._progress = checkpointing.load_checkpoint(path, self._recognizer)
-        self._progress.left_out = left_out
-        print(
-            f"  warning: {what}; going on from step {self._progress.step} of epoch "
-            f"{self._progress.total_epochs + 1} without this batch",
-            flush=True,
-        )
-
-    def _stopped(self) -> str:
-        if self._checkpoints.will_have_checkpoint():
-            return "Training stopped, and the last checkpoint is kept"
-        return "Training stopped before the first checkpoint"
-
-    def _say_skipped(self, error: NonFiniteStep, stage_title: str, task: StageTask) -> None:
-        what = self._describe(error, stage_title, task)
-        print(f"  warning: {what}; the step was skipped", flush=True)
-
-    def _describe(self, error: NonFiniteStep, title: str, task: StageTask) -> str:
-        files = task.train.file_names(self._progress.total_epochs, error.step)
-        return f"{title}: {error.describe(self._learning_rate(), files)}"
+    def _validate(
+        self, task: StageTask, callbacks: keras.callbacks.CallbackList
+    ) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        if task.validate is None:
+            return metrics
+        try:
+            callbacks.on_test_begin()
+            metrics = task.validate()
+        finally:
+            with self._handler.deferred():
+                callbacks.on_test_end(metrics)
+        return metrics
 
 
-def _metrics(model: keras.Model) -> list[float]:
-    return [float(value) for value in variable_values(model, model.metrics_variables)]
+class _FitEvents(keras.callbacks.Callback):
+    """Passes the events of the `fit` of one epoch on to callbacks that live as long as a stage.
+
+    Args:
+        callbacks: get positions in the epoch, also where it is resumed in the middle.
+        progress: counts the steps.
+        positions: of the batches that `fit` gets.
+    """
+
+    def __init__(
+        self, callbacks: keras.callbacks.CallbackList, progress: Progress, positions: list[int]
+    ):
+        super().__init__()
+        self._callbacks = callbacks
+        self._progress = progress
+        self._positions = positions
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # `fit` has just reset them.
+        if self._progress.metrics:
+            _restore_metrics(self.model, self._progress)
+        self._callbacks.on_epoch_begin(self._progress.total_epochs)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._callbacks.on_train_batch_begin(self._positions[batch], logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        position = self._positions[batch]
+        self._progress.finish_step(position)
+        self._callbacks.on_train_batch_end(position, logs)
+
+
+def _restore_metrics(model: keras.Model, progress: Progress) -> None:
+    for variable, value in zip(model.metrics_variables, progress.metrics, strict=True):
+        put(variable, value)

@@ -309,7 +309,7 @@ def test_training_on_parts_of_a_union(tmp_path, capsys):
         f"evaluation.classification={part}test}}",
         "model.head=softmax",
     )
-    run = train(recipe, tmp_path / "run", tmp_path)
+    run = train(recipe, tmp_path / "run", tmp_path).path
     printed = capsys.readouterr().out
     assert printed.count("  data.train: photos: 24 images of 3 identities\n") == 1
     assert printed.count("1 of 4 identities is only in 'cutmix': dora\n") == 1

@@ -1,5 +1,4 @@
-"""Losses and gradients that are infinite or no number: found on the device, at the step they are
-made, and left out where that is wanted."""
+"""NaN and infinite losses and gradients: counted on the device, skipped if that is wanted."""
 
 import functools
 
@@ -8,13 +7,13 @@ from keras import ops
 
 from tfface.training.distribution import fetch
 
-# Why a step is not finite: its loss; the gradient of the step before, which has spoilt the weights;
+# Why a step is not finite: its loss; the gradient of the step before, which made the weights NaN;
 # or its own gradient, which `skip_nonfinite_steps` sees.
 LOSS, GRADIENT_BEFORE, GRADIENT = 0, 1, 2
 
 
 class NonFiniteCounter(keras.metrics.Metric):
-    """How many steps since the epoch began had a loss that is infinite or no number.
+    """Counts the steps since the epoch began whose loss is NaN or infinite.
 
     Attributes:
         steps: seen so far.
@@ -31,16 +30,16 @@ class NonFiniteCounter(keras.metrics.Metric):
         )
 
     def update_state(self, loss, weights):
-        """Notes a step.
+        """Counts a step.
 
         Args:
             loss: of the step.
-            weights: by which it was made; some that every gradient reaches.
+            weights: some that the step started from and every gradient reaches.
         """
         steps, *others = map(ops.convert_to_tensor, self.variables)
         bad = ops.logical_not(ops.isfinite(loss))
         cause = ops.where(_are_finite([weights]), LOSS, GRADIENT_BEFORE)
-        self.set(noted((steps + 1, *others), bad, cause))
+        self.set(counted((steps + 1, *others), bad, cause))
 
     def set(self, state) -> None:
         """Assigns (steps, number, first, cause)."""
@@ -51,14 +50,14 @@ class NonFiniteCounter(keras.metrics.Metric):
         return ops.convert_to_tensor(self.number)
 
     def pop_first(self) -> tuple[int, int]:
-        """Returns `first` and `cause`, and forgets them so that the next can be found."""
+        """Returns `first` and `cause`, and resets them so that the next can be found."""
         found = int(fetch(self.first)), int(fetch(self.cause))
         self.first.assign(0)
         return found
 
 
-def noted(state, bad, cause):
-    """Returns (steps, number, first, cause) with the step noted, if it is `bad`."""
+def counted(state, bad, cause):
+    """Returns (steps, number, first, cause) after one more step, which may be `bad`."""
     steps, number, first, cause_before = state
     is_first = ops.logical_and(bad, ops.equal(first, 0))
     return (
@@ -70,22 +69,22 @@ def noted(state, bad, cause):
 
 
 def skip_nonfinite_steps(model: keras.Model) -> None:
-    """Makes the steps of `fit` leave all as it was where their loss or gradient is not finite.
+    """Makes `fit` skip the update of steps whose loss or gradient is NaN or infinite.
 
-    Only the optimizer's count of steps goes on, by which schedules go. Takes memory for a second
-    copy of weights and moments.
+    Only the optimizer's step counter increases, which schedules follow. It needs memory for a
+    second copy of weights and moments.
 
     Args:
-        model: compiled; a Recognizer, whose `nonfinite` notes the steps.
+        model: compiled; a Recognizer, whose `nonfinite` counts the steps.
     """
     step = functools.partial(type(model).train_step, model)
     if keras.backend.backend() == "jax":
-        model.train_step = _functional(model, step)
+        model.train_step = _jax_step(model, step)
     else:
-        model.train_step = _assigning(model, step)
+        model.train_step = _tensorflow_step(model, step)
 
 
-def _functional(model: keras.Model, step):
+def _jax_step(model: keras.Model, step):
     """For JAX, where a step takes the state and returns it."""
 
     def train_step(state, data):
@@ -98,7 +97,7 @@ def _functional(model: keras.Model, step):
         kept = keras.tree.map_structure(lambda new, old: ops.where(good, new, old), after, state)
         trainable, others, optimizer, metrics = (list(part) for part in kept)
         only_update = ops.logical_and(bad_update, ops.logical_not(bad_loss))
-        metrics[own] = noted(after[3][own], only_update, GRADIENT)
+        metrics[own] = counted(after[3][own], only_update, GRADIENT)
         count = [id(v) for v in model.optimizer.variables].index(id(model.optimizer.iterations))
         optimizer[count] = after[2][count]
         return logs, (trainable, others, optimizer, metrics)
@@ -106,7 +105,7 @@ def _functional(model: keras.Model, step):
     return train_step
 
 
-def _assigning(model: keras.Model, step):
+def _tensorflow_step(model: keras.Model, step):
     """For TensorFlow, where a step assigns variables."""
 
     def train_step(data):
@@ -125,7 +124,7 @@ def _assigning(model: keras.Model, step):
             for variable, value in zip(state, before, strict=True):
                 variable.assign(value)
             only_update = ops.logical_not(bad_loss)
-            nonfinite.set(noted(tuple(nonfinite.variables), only_update, GRADIENT))
+            nonfinite.set(counted(tuple(nonfinite.variables), only_update, GRADIENT))
 
         ops.cond(ops.logical_or(bad_loss, bad_update), go_back, lambda: None)
         return logs

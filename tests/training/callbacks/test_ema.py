@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.training import stages
-from tfface.training.ema import apply_ema, use_ema_weights
+from tfface.training.callbacks.ema import apply_ema, use_ema_weights
 from tfface.training.recognizer import build_recognizer
 
 

@@ -1,0 +1,91 @@
+"""What is printed and logged of steps and epochs."""
+
+import json
+
+import pytest
+
+from tests.training.callbacks.made import STEPS, make_stage
+from tfface.training.callbacks import MetricsLogger
+from tfface.training.progress import Progress
+from tfface.training.run_folder import RunFolder
+
+METRICS = {"accuracy": 0.75, "loss": 1.5, "val_accuracy": 0.25, "val_loss": 2.0}
+
+
+@pytest.fixture
+def make(tmp_path):
+    def make(*overrides, **progress):
+        progress = Progress(learning_rate=0.1, **progress)
+        stage = make_stage(tmp_path, *overrides)
+        logger = MetricsLogger(RunFolder(tmp_path / "run"), stage, progress, batch_size=8)
+        logger.set_params({"steps": STEPS})
+        logger.on_train_begin()
+        return logger, progress
+
+    return make
+
+
+def train_epoch(logger, progress) -> None:
+    logger.on_epoch_begin(progress.total_epochs)
+    for step in range(progress.step, STEPS):
+        progress.finish_step(step)
+        logger.on_train_batch_end(step, {"loss": 3.0, "step_loss": float(step)})
+    logger.on_test_begin()
+    progress.finish_epoch()
+
+
+def records(tmp_path) -> list[dict]:
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_steps_and_epochs(make, tmp_path, capsys):
+    logger, progress = make()
+    train_epoch(logger, progress)
+    logger.on_epoch_end(0, METRICS)
+    logger.on_train_end()
+    *steps, epoch = records(tmp_path)
+    assert steps == [{"step": 10, "loss": 9.0}, {"step": 20, "loss": 19.0}]
+    assert epoch.pop("epoch_seconds") >= 0
+    assert epoch.pop("images_per_second") > 0
+    assert epoch == {
+        "epoch": 1, "stage": "head", "step": 20, "learning_rate": 0.1, **METRICS
+    }  # fmt: skip
+    assert [*epoch][3:7] == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert capsys.readouterr().out.startswith(
+        "  head 1/1: loss 1.5000, accuracy 0.7500, val_loss 2.0000, val_accuracy 0.2500, "
+    )
+
+
+def test_a_gap_that_ended_the_stage(make, tmp_path, capsys):
+    logger, progress = make("training.stages.0.end_on_gap={threshold: 0.25}")
+    train_epoch(logger, progress)
+    progress.ended_by = "end_on_gap"
+    logger.on_epoch_end(0, METRICS)
+    assert records(tmp_path)[-1]["accuracy_gap"] == 0.5
+    assert records(tmp_path)[-1]["ended_by"] == "end_on_gap"
+    assert "training accuracy is 0.5000 above validation accuracy, more than 0.25: the" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_best_epoch_is_marked(make, capsys):
+    stopping = "training.stages.0.early_stopping={monitor: val_loss, patience: 1}"
+    logger, progress = make(stopping)
+    train_epoch(logger, progress)
+    logger.on_epoch_end(0, METRICS)
+    assert "(best)" not in capsys.readouterr().out
+    train_epoch(logger, progress)
+    progress.kept_epoch = 2
+    logger.on_epoch_end(1, METRICS)
+    assert "s (best)\n" in capsys.readouterr().out
+
+
+def test_steps_that_are_made_again_are_forgotten(make, tmp_path):
+    logger, progress = make()
+    train_epoch(logger, progress)
+    progress.assign(Progress(step=10, total_steps=10))
+    logger.reopen()
+    assert [record["step"] for record in records(tmp_path)] == [10]
+    train_epoch(logger, progress)
+    assert [record["step"] for record in records(tmp_path)] == [10, 20]

@@ -1,0 +1,100 @@
+"""When a stage ends before its last epoch, and with which weights."""
+
+import keras
+
+from tfface.recipe.schema import EarlyStopping as EarlyStoppingConfig
+from tfface.recipe.schema import Stage
+from tfface.training import multiprocess
+from tfface.training.callbacks.ema import use_ema_weights
+from tfface.training.checkpointing import CheckpointManager
+from tfface.training.progress import Progress
+from tfface.training.recognizer import Recognizer
+
+# What `Progress.ended_by` says where a user's callback set `model.stop_training`.
+CALLBACKS = "callbacks"
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Ends a stage by its `early_stopping` or `end_on_gap`, and restores its best weights then.
+
+    It comes after the user's callbacks, and notes it where one of these has ended the stage.
+
+    Args:
+        stage: the recipe's stage.
+        recognizer: whose weights are kept.
+        progress: where the run stands.
+        manager: the checkpoints of the run.
+    """
+
+    def __init__(
+        self, stage: Stage, recognizer: Recognizer, progress: Progress, manager: CheckpointManager
+    ):
+        super().__init__()
+        self._stage = stage
+        self._recognizer = recognizer
+        self._progress = progress
+        self._manager = manager
+
+    def on_epoch_end(self, epoch, logs=None):
+        if update_early_stopping(self._progress, self._stage, logs):
+            with use_ema_weights(self._recognizer):
+                self._manager.save_best_weights(self._recognizer, self._progress)
+        (is_stopped,) = multiprocess.any_process(bool(self.model.stop_training))
+        if is_stopped and not self._progress.ended_by:
+            self._progress.ended_by = CALLBACKS
+
+    def on_train_end(self, logs=None):
+        if restores_best_weights(self._stage):
+            self._manager.restore_best_weights(self._recognizer, self._progress)
+            print(f"  {_describe_best(self._progress, self._stage)}", flush=True)
+
+
+def restores_best_weights(stage: Stage) -> bool:
+    """Whether the stage may end with other weights than those of its last epoch."""
+    return stage.early_stopping is not None or stage.end_on_gap is not None
+
+
+def generalization_gap(metrics: dict[str, float]) -> float:
+    """Returns training accuracy - validation accuracy."""
+    return metrics["accuracy"] - metrics["val_accuracy"]
+
+
+def update_early_stopping(progress: Progress, stage: Stage, metrics: dict[str, float]) -> bool:
+    """Updates `progress` with an epoch's metrics.
+
+    An epoch whose gap is too large ends the stage, and early stopping does not choose it.
+
+    Returns:
+        Whether the epoch's weights must be kept, because the stage may end with them.
+    """
+    if stage.end_on_gap is not None and generalization_gap(metrics) > stage.end_on_gap.threshold:
+        progress.ended_by = "end_on_gap"
+        return False
+    if stage.early_stopping is not None and not _is_best(progress, stage.early_stopping, metrics):
+        return False
+    progress.kept_epoch = progress.epoch
+    return restores_best_weights(stage)
+
+
+def _is_best(progress: Progress, config: EarlyStoppingConfig, metrics: dict[str, float]) -> bool:
+    value = metrics[config.monitor]
+    is_best = progress.best is None or (
+        value < progress.best if config.lower_is_better else value > progress.best
+    )
+    if is_best:
+        progress.best = value
+        progress.epochs_since_best = 0
+    else:
+        progress.epochs_since_best += 1
+        if progress.epochs_since_best >= config.patience:
+            progress.ended_by = "early_stopping"
+    return is_best
+
+
+def _describe_best(progress: Progress, stage: Stage) -> str:
+    if progress.kept_epoch == 0:
+        return "restored the weights that the stage began with"
+    metric = ""
+    if stage.early_stopping is not None:
+        metric = f" ({stage.early_stopping.monitor} {progress.best:.4f})"
+    return f"restored the weights of epoch {progress.kept_epoch}{metric}"

@@ -1,0 +1,93 @@
+"""The evaluation at the end of a run: classification, verification, plots and report."""
+
+import keras
+
+from tfface.data.pairs import PairSet
+from tfface.data.sources.image_source import ImageSource
+from tfface.errors import say
+from tfface.evaluation.classification import Classification, classify
+from tfface.evaluation.classification_plots import draw_classification
+from tfface.evaluation.classifier import Classifier
+from tfface.evaluation.embedders.keras_model import KerasEmbedder
+from tfface.evaluation.verification import verify
+from tfface.evaluation.verification_plots import draw_verification
+from tfface.files import write_json
+from tfface.heads.head_file import load_head
+from tfface.metrics.verification import VerificationResult
+from tfface.recipe import Recipe, dump
+from tfface.reporting import classification_table, verification_table
+from tfface.reporting.metrics_log import epoch_records, read_metrics
+from tfface.reporting.page import Picture
+from tfface.reporting.plots.training import draw_curves
+from tfface.reporting.run_report import write_run_report
+from tfface.training.datasets import RunData
+from tfface.training.run_folder import RunFolder, environment
+
+
+def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunFolder) -> None:
+    """Evaluates a trained embedder as its recipe says, and writes JSON, plots and report.
+
+    The report is written last: it marks the run as finished.
+
+    Args:
+        embedder: images -> embeddings.
+        recipe: for the report.
+        data: with the test images and verification sets.
+        run: where the trained head is and everything is written.
+    """
+    classification = None
+    if data.test_images is not None:
+        classification = _classify(embedder, data.test_images, data.identities, run)
+    verification = _verify(embedder, data.test_sets, run)
+
+    epochs = epoch_records(read_metrics(run.metrics))
+    draw_curves(run.curves, epochs, title=run.path.name)
+    pictures = [Picture(run.curves, "The run, epoch by epoch.")]
+    if classification:
+        pictures += draw_classification(classification, data.test_images, run.plots)
+    if verification:
+        pictures += draw_verification(verification, data.test_sets, run.plots)
+    write_run_report(
+        run.report,
+        title=run.path.name,
+        classification=classification and classification.to_json(),
+        verification={name: result.to_dict() for name, result in verification.items()},
+        pictures=pictures,
+        epochs=epochs,
+        recipe=dump(recipe),
+        environment=environment(),
+    )
+    if classification or verification:
+        say(f"plots: {run.plots}")
+    say(f"report: {run.report}")
+
+
+def _classify(
+    embedder: keras.Model, test_images: ImageSource, identities: list[str], run: RunFolder
+) -> Classification:
+    """Classifies test images with the trained head, and prints the tables."""
+    # From its file: in training its weights may have been divided among devices.
+    head = load_head(run.head).head
+    classifier = Classifier(
+        KerasEmbedder(embedder, run.path.name, flip=False),
+        lambda embeddings: keras.ops.convert_to_numpy(head.probabilities(embeddings)),
+        identities,
+    )
+    classification = classify(classifier, test_images)
+    write_json(run.classification, classification.to_json())
+    say(classification_table.as_text(classification.to_json()))
+    return classification
+
+
+def _verify(
+    trained: keras.Model, test_sets: list[PairSet], run: RunFolder
+) -> dict[str, VerificationResult]:
+    """Measures the trained embedder on verification sets, and prints the table."""
+    if not test_sets:
+        return {}
+    embedder = KerasEmbedder(trained, run.path.name)
+    results = {pairs.name: verify(embedder, pairs) for pairs in test_sets}
+    metrics = {name: result.to_dict() for name, result in results.items()}
+    write_json(run.verification, {"sets": metrics})
+    say(verification_table.as_text(metrics))
+    return results
