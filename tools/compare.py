@@ -35,10 +35,10 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting.page import Picture
     from tfface.reporting.plots.comparison import draw_comparison
     from tfface.training.run_folder import environment
-    from tfface.training.sweep import compare, parse_axis, plan
+    from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
 
     output = options.output or Path("comparisons") / options.recipe.stem
-    comparison = plan(
+    sweep = plan_sweep(
         options.recipe,
         [parse_axis(argument) for argument in options.vary],
         output,
@@ -56,9 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
     outputs.check_results(options)
     train = [sys.executable, str(_TRAIN), "--data-dir", str(options.data_dir)]
     with command.interruptible("the same command keeps the finished runs and goes on"):
-        compare(comparison, output, train)
+        run_sweep(sweep, output, train)
 
-    figures = comparison.to_json()
+    figures = sweep.to_json()
     say(comparison_table.as_text(figures))
     write_json(json_file, figures)
     draw_comparison(picture, figures)
@@ -66,17 +66,17 @@ def main(arguments: list[str] | None = None) -> None:
         page_file,
         figures,
         pictures=[Picture(picture, "Every run, and how the variants learned.")],
-        recipe=dump(comparison.recipe),
+        recipe=dump(sweep.recipe),
         environment=environment(),
     )
-    rows = comparison_table.result_rows(options.label or comparison.title, figures)
+    rows = comparison_table.result_rows(options.label or sweep.title, figures)
     outputs.append_results(options, rows)
     say(f"figures: {json_file}")
     say(f"picture: {picture}")
     say(f"report: {page_file}")
-    if comparison.failed:
+    if sweep.failed:
         raise InputError(
-            f"{len(comparison.failed)} of {len(comparison.runs)} runs failed; the same command "
+            f"{len(sweep.failed)} of {len(sweep.runs)} runs failed; the same command "
             "tries them again"
         )
 

@@ -1,4 +1,4 @@
-"""Runs of a comparison: kept, resumed, failed; a stand-in trains at once."""
+"""Runs of a sweep: kept, resumed, failed; a stand-in trains at once."""
 
 import json
 import re
@@ -12,12 +12,12 @@ from tests.training.recipes import TINY
 from tfface.errors import InputError
 from tfface.recipe import dump
 from tfface.training.sweep import (
-    compare,
     format_value,
     make_trials,
     parse_axis,
-    plan,
-    short_paths,
+    plan_sweep,
+    run_sweep,
+    short_keys,
 )
 
 
@@ -38,7 +38,7 @@ from tfface.training.sweep import (
 )
 def test_values(text, values):
     found = parse_axis(text)
-    assert found.place == text.partition("=")[0]
+    assert found.key == text.partition("=")[0]
     assert found.values == values
 
 
@@ -99,7 +99,7 @@ def test_names_of_values(value, name):
     ],
 )
 def test_short_places(places, short):
-    assert short_paths(places) == short
+    assert short_keys(places) == short
 
 
 def test_every_combination():
@@ -161,7 +161,7 @@ TRAINER = """
 import json, os, pathlib, signal, sys, yaml
 recipe, run = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[3])
 assert sys.argv[2:5:2] == ["--run-dir", "--resume"]
-# So that it ends when the comparison is killed.
+# So that it ends when the sweep is killed.
 assert os.environ["TFFACE_PARENT_PROCESS"] == str(os.getppid())
 given = yaml.safe_load(recipe.read_text())
 size, seed = given["data"]["batch_size"], given["training"]["seed"]
@@ -194,9 +194,9 @@ def recipe(tmp_path):
 
 def run(recipe, sizes="6,7", num_seeds=2):
     output = recipe.parent / "out"
-    comparison = plan(recipe, [parse_axis(SIZES.format(sizes))], output, num_seeds=num_seeds)
-    compare(comparison, output, [sys.executable, "-c", TRAINER])
-    return comparison
+    sweep = plan_sweep(recipe, [parse_axis(SIZES.format(sizes))], output, num_seeds=num_seeds)
+    run_sweep(sweep, output, [sys.executable, "-c", TRAINER])
+    return sweep
 
 
 def test_every_variant_with_every_seed(recipe, capsys):
@@ -245,9 +245,9 @@ def test_finished_runs_are_kept(recipe):
     ],
 )
 def test_a_run_that_fails_ends_its_variant_alone(recipe, size, reason):
-    comparison = run(recipe, f"{size},7")
-    first, second = comparison.to_json()["variants"]
-    assert [run.seed for run in comparison.failed] == [5, 6]
+    sweep = run(recipe, f"{size},7")
+    first, second = sweep.to_json()["variants"]
+    assert [run.seed for run in sweep.failed] == [5, 6]
     with pytest.raises(ValueError, match=reason):
         raise ValueError(first["runs"][0]["failure"])
     assert first["runs"][1]["failure"] == "not run, as another seed of this variant failed"
@@ -258,17 +258,17 @@ def test_a_run_that_fails_ends_its_variant_alone(recipe, size, reason):
 
 def test_runs_that_are_finished_count_where_another_seed_fails_now(recipe):
     run(recipe, "3", num_seeds=2)
-    comparison = run(recipe, "3", num_seeds=2)
-    later = comparison.runs[1]
+    sweep = run(recipe, "3", num_seeds=2)
+    later = sweep.runs[1]
     later.folder.mkdir(parents=True, exist_ok=True)
     (later.folder / "recipe.yaml").write_text(dump(later.recipe), encoding="utf-8")
     record = {"epoch": 1, "step": 3, "stage": "all", "loss": 1.0, "val_accuracy": 0.5}
     (later.folder / "metrics.jsonl").write_text(json.dumps({**record, "epoch_seconds": 1}) + "\n")
     for name in ("model.keras", "head.npz", "report.html"):
         (later.folder / name).touch()
-    comparison = run(recipe, "3", num_seeds=2)
-    assert [run.seed for run in comparison.failed] == [5]
-    assert comparison.to_json()["variants"][0]["runs"][1]["figure"] == 0.5
+    sweep = run(recipe, "3", num_seeds=2)
+    assert [run.seed for run in sweep.failed] == [5]
+    assert sweep.to_json()["variants"][0]["runs"][1]["figure"] == 0.5
 
 
 def test_mistakes_of_all_variants_at_once(recipe):
@@ -276,7 +276,7 @@ def test_mistakes_of_all_variants_at_once(recipe):
     with pytest.raises(
         InputError, match=r"^variant 'adam': .*optimizer\.weight_decay: unknown"
     ) as e:
-        plan(recipe, varied, recipe.parent / "out")
+        plan_sweep(recipe, varied, recipe.parent / "out")
     assert "variant 'adamq': " in str(e.value)
     assert "did you mean 'adam'?" in str(e.value)
     assert "variant 'sgd'" not in str(e.value)
@@ -286,9 +286,9 @@ def test_mistakes_of_all_variants_at_once(recipe):
 def test_a_figure_that_is_not_measured(recipe):
     varied = [parse_axis("data.validation=none,{fraction: 0.2, by: image}")]
     with pytest.raises(InputError, match="--metric val_loss: variant 'none' doesn't measure it"):
-        plan(recipe, varied, recipe.parent / "out", metric="val_loss")
-    comparison = plan(recipe, [], recipe.parent / "out", metric="val_loss")
-    assert (comparison.metric, comparison.curve) == ("val_loss", "val_loss")
+        plan_sweep(recipe, varied, recipe.parent / "out", metric="val_loss")
+    sweep = plan_sweep(recipe, [], recipe.parent / "out", metric="val_loss")
+    assert (sweep.metric, sweep.curve) == ("val_loss", "val_loss")
 
 
 def test_another_recipe_in_the_folder(recipe):
@@ -296,7 +296,7 @@ def test_another_recipe_in_the_folder(recipe):
     with pytest.raises(
         InputError, match=r"holds a run of another recipe \(.* here\); give another --o"
     ):
-        plan(
+        plan_sweep(
             recipe,
             [parse_axis(SIZES.format("6,7"))],
             recipe.parent / "out",

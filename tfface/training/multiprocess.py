@@ -1,6 +1,6 @@
-"""The processes that train together: how they join, agree, wait for each other, and end.
+"""Coordination of the processes that train together; with one process, all of it does nothing.
 
-All of it does nothing where there is only one process. Several need JAX.
+Several processes need JAX, whose words are used here.
 """
 
 import atexit
@@ -23,11 +23,11 @@ _JOINING_SECONDS = 300
 
 
 def initialize(coordinator: str, num_processes: int, process_id: int) -> None:
-    """Joins the processes of a run; to be called before anything is computed.
+    """Connects this process to the others of a run; call it before anything is computed.
 
     Args:
-        coordinator: HOST:PORT where process 0 waits for the others.
-        num_processes: how many processes there are, each with its own devices.
+        coordinator: HOST:PORT at which process 0 listens.
+        num_processes: number of processes, each with its own devices.
         process_id: int in [0, num_processes).
     Raises InputError: another backend than JAX, numbers that don't fit, or the others don't come.
     """
@@ -63,7 +63,7 @@ def initialize(coordinator: str, num_processes: int, process_id: int) -> None:
             f"process {process_id} of {num_processes} can't join the others at {coordinator}: "
             f"{reason}"
         ) from error
-    with _stdout_unheard():
+    with _discarded_stdout():
         barrier("all have joined")
 
 
@@ -79,9 +79,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def wait_for_listener(host: str, port: int, seconds: float) -> None:
-    """Returns as soon as somebody listens there.
+    """Returns as soon as a process listens at the address.
 
-    Raises InputError: nobody does, for `seconds`.
+    Raises:
+        InputError: none does within `seconds`.
     """
     end = time.monotonic() + seconds
     while True:
@@ -100,7 +101,7 @@ def wait_for_listener(host: str, port: int, seconds: float) -> None:
 
 
 def process_count() -> int:
-    """Returns how many processes train together."""
+    """Returns the number of processes."""
     if keras.backend.backend() != "jax":
         return 1
     import jax
@@ -109,7 +110,7 @@ def process_count() -> int:
 
 
 def process_index() -> int:
-    """Returns which of them this is, from 0."""
+    """Returns the index of this process, from 0."""
     if process_count() == 1:
         return 0
     import jax
@@ -118,26 +119,26 @@ def process_index() -> int:
 
 
 def is_main_process() -> bool:
-    """Returns whether this is the process that writes files and says how it goes."""
+    """Returns whether this is the process that writes files and prints."""
     return process_index() == 0
 
 
-def broadcast_from_main(figures: Mapping[str, float]) -> dict[str, float]:
-    """Returns the figures of process 0, so that all of them decide alike.
+def broadcast_from_main(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns the metrics of process 0 in all processes, so that they decide alike.
 
     Args:
-        figures: of the same names in all processes.
+        metrics: with the same names in all processes.
     """
     if process_count() == 1:
-        return dict(figures)
+        return dict(metrics)
     import numpy as np
     from jax.experimental import multihost_utils
 
     # As bytes: JAX has no float64 of its own.
-    values = np.array([*figures.values()], np.float64)
+    values = np.array([*metrics.values()], np.float64)
     agreed = multihost_utils.broadcast_one_to_all(values.view(np.uint8))
     return dict(
-        zip(figures, np.asarray(agreed).astype(np.uint8).view(np.float64).tolist(), strict=True)
+        zip(metrics, np.asarray(agreed).astype(np.uint8).view(np.float64).tolist(), strict=True)
     )
 
 
@@ -157,10 +158,10 @@ def any_process(*flags: bool) -> tuple[bool, ...]:
 
 
 def barrier(what: str) -> None:
-    """Returns when all processes have come here.
+    """Returns when all processes have called it.
 
     Args:
-        what: they wait for, the same in all of them.
+        what: a name for it, the same in all of them.
     """
     if process_count() > 1:
         from jax.experimental import multihost_utils
@@ -169,7 +170,7 @@ def barrier(what: str) -> None:
 
 
 def shutdown() -> None:
-    """Parts from the others, when all have come here; each may go on alone."""
+    """Disconnects from the other processes when all have called it; each may continue alone."""
     if process_count() > 1:
         import jax
 
@@ -177,15 +178,17 @@ def shutdown() -> None:
 
 
 @contextmanager
-def run_together(how_to_go_on: str) -> Iterator[None]:
-    """What several processes do together: process 0 says how it goes, and none outlives another.
+def run_together(how_to_resume: str) -> Iterator[None]:
+    """Within the block only process 0 prints, and no process outlives a failed one.
 
-    Where this process fails, it ends without the wait for the others by which JAX ends, since they
-    wait for this one; they then find its connection gone.
+    Where this process fails, it exits without JAX's wait for the others, since they wait for this
+    one; they then lose the connection to it.
 
     Args:
-        how_to_go_on: for the message when another process was lost.
-    Raises InputError: another process was lost, as far as JAX says it by an exception.
+        how_to_resume: for the message when another process was lost.
+
+    Raises:
+        InputError: another process was lost, as far as JAX reports it by an exception.
     """
     if process_count() == 1:
         yield
@@ -209,7 +212,7 @@ def run_together(how_to_go_on: str) -> Iterator[None]:
         exit_code = 2
         raise InputError(
             f"process {process_index()} of {process_count()} lost the connection to another one, "
-            f"which has ended or can't be reached; {how_to_go_on}"
+            f"which has ended or can't be reached; {how_to_resume}"
         ) from error
     finally:
         if sys.exc_info()[1] is not None:
@@ -224,8 +227,8 @@ def _end_at_once(exit_code: int) -> None:
 
 
 @contextmanager
-def _stdout_unheard() -> Iterator[None]:
-    """Drops what is written to stdout, also by libraries: gloo tells of each connection there."""
+def _discarded_stdout() -> Iterator[None]:
+    """Discards output on stdout, also that of libraries: gloo prints each connection there."""
     sys.stdout.flush()
     kept = os.dup(1)
     try:

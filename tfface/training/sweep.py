@@ -1,4 +1,4 @@
-"""Comparing variants of a recipe over seeds: every run in a process and a folder of its own."""
+"""Sweeps: variants of a recipe compared over seeds, each run in its own process and folder."""
 
 import hashlib
 import itertools
@@ -33,33 +33,37 @@ from tfface.training.run_metrics import (
 
 # Of a folder's name, before the hash that longer ones end with.
 _LONGEST_FOLDER = 60
-# Keys that say what a part is; the place of such a key is called as the part is.
+# Last keys of a dotted key that say nothing: `optimizer.name` is shortened to `optimizer`.
 _NAME_KEYS = ("name", "source")
 _OPENING, _CLOSING = "[{(", "]})"
 
 
 @dataclass(frozen=True)
 class SweepAxis:
-    """One place of a recipe and what it is to be.
+    """One dotted key of a recipe and its values.
 
     Attributes:
-        place: as in `--set`.
+        key: as in `--set`.
         values: as YAML reads them.
+
+    Example:
+        >>> parse_axis("training.stages.0.optimizer.name=sgd,adam")
+        SweepAxis(key='training.stages.0.optimizer.name', values=('sgd', 'adam'))
     """
 
-    place: str
+    key: str
     values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One of the recipes that are compared.
+    """One variant of a recipe.
 
     Attributes:
-        name: what tables call it; no two have one.
-        folder: the same as a part of a file's name.
-        values: place -> what is there.
-        overrides: the same as `--set` takes it.
+        name: unique, for tables.
+        folder: unique, as a part of file names.
+        values: dotted key -> value.
+        overrides: the same, as `--set` takes it.
     """
 
     name: str
@@ -71,11 +75,11 @@ class Trial:
 def parse_axis(argument: str) -> SweepAxis:
     """Reads PLACE=V1,V2,...: split at commas outside of brackets and quotes, or one YAML list.
 
-    Raises InputError: it is no such text, a value is no YAML, or one is given twice.
+    Raises InputError: the argument has another form, a value isn't YAML, or one is given twice.
     """
-    place, equals, text = argument.partition("=")
-    place = place.strip()
-    if not equals or not place or not text.strip():
+    key, equals, text = argument.partition("=")
+    key = key.strip()
+    if not equals or not key or not text.strip():
         raise InputError(
             f"--vary {argument}: must be PLACE=VALUE,VALUE,..., as in "
             "training.stages.0.optimizer.name=sgd,adam"
@@ -91,43 +95,49 @@ def parse_axis(argument: str) -> SweepAxis:
     twice = [value for number, value in enumerate(values) if value in values[:number]]
     if twice:
         raise InputError(f"--vary {argument}: {format_value(twice[0])} is given twice")
-    return SweepAxis(place, tuple(values))
+    return SweepAxis(key, tuple(values))
 
 
-def make_trials(varied: Sequence[SweepAxis], recipe_name: str) -> list[Trial]:
-    """Returns a variant for every combination of values, the last place changing first.
+def make_trials(axes: Sequence[SweepAxis], recipe_name: str) -> list[Trial]:
+    """Returns a trial for every combination of values; those of the last axis change first.
 
     Args:
-        recipe_name: what the single variant is called where nothing is varied.
-    Raises InputError: a place is given twice, or is the seed, or two variants have one name.
+        axes: none for the recipe as it is.
+        recipe_name: the name of the single trial without axes.
+
+    Raises:
+        InputError: a key is given twice, or is the seed, or two trials have the same name.
     """
-    places = [one.place for one in varied]
-    for place in places:
-        if places.count(place) > 1:
-            raise InputError(f"--vary {place}: given twice; give all its values at once")
-        if place == "training.seed":
+    keys = [one.key for one in axes]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise InputError(f"--vary {key}: given twice; give all its values at once")
+        if key == "training.seed":
             raise InputError("--vary training.seed: give --seeds N, which compares over seeds")
-    if not varied:
+    if not axes:
         return [Trial(recipe_name, _folder_name(recipe_name), {}, [])]
-    short = dict(zip(places, short_paths(places), strict=True))
-    variants = [
-        _variant(dict(zip(places, values, strict=True)), short)
-        for values in itertools.product(*(one.values for one in varied))
+    short = dict(zip(keys, short_keys(keys), strict=True))
+    trials = [
+        _make_trial(dict(zip(keys, values, strict=True)), short)
+        for values in itertools.product(*(one.values for one in axes))
     ]
-    names = [variant.name for variant in variants]
+    names = [trial.name for trial in trials]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"--vary: two variants would be called '{twice[0]}'")
-    return variants
+    return trials
 
 
-def short_paths(places: Sequence[str]) -> list[str]:
-    """Returns the ends of places that tell them apart; what names a part is called as the part.
+def short_keys(dotted: Sequence[str]) -> list[str]:
+    """Returns the shortest ends of dotted keys that are still distinct.
 
-    training.stages.0.optimizer.name is "optimizer", training.stages.1.epochs is "epochs", or
-    "stages.1.epochs" beside that of another stage.
+    Example:
+        >>> short_keys(["training.stages.0.optimizer.name", "training.stages.1.epochs"])
+        ['optimizer', 'epochs']
+        >>> short_keys(["training.stages.0.epochs", "training.stages.1.epochs"])
+        ['stages.0.epochs', 'stages.1.epochs']
     """
-    keys = [place.split(".") for place in places]
+    keys = [key.split(".") for key in dotted]
     keys = [one[:-1] if one[-1] in _NAME_KEYS and len(one) > 1 else one for one in keys]
     found = []
     for one in keys:
@@ -143,7 +153,7 @@ def short_paths(places: Sequence[str]) -> list[str]:
 
 
 def format_value(value: Any) -> str:
-    """Returns a value as a person would say it: `sgd learning_rate=0.1` for that optimizer."""
+    """Returns a short form of a value, such as `sgd learning_rate=0.1` for an optimizer."""
     if isinstance(value, str):
         return value or "''"
     if isinstance(value, dict):
@@ -162,22 +172,22 @@ def format_value(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _variant(values: dict[str, Any], short: dict[str, str]) -> Trial:
-    names = {place: format_value(value) for place, value in values.items()}
+def _make_trial(values: dict[str, Any], short: dict[str, str]) -> Trial:
+    names = {key: format_value(value) for key, value in values.items()}
     if len(names) == 1:
         [name] = names.values()
     else:
-        name = ", ".join(f"{short[place]}={text}" for place, text in names.items())
+        name = ", ".join(f"{short[key]}={text}" for key, text in names.items())
     return Trial(
         name=name,
-        folder=_folder_name("--".join(f"{short[place]}-{text}" for place, text in names.items())),
+        folder=_folder_name("--".join(f"{short[key]}-{text}" for key, text in names.items())),
         values=values,
-        overrides=[f"{place}={json.dumps(value, default=str)}" for place, value in values.items()],
+        overrides=[f"{key}={json.dumps(value, default=str)}" for key, value in values.items()],
     )
 
 
 def _folder_name(text: str) -> str:
-    """Returns text as a part of a file's name; where that loses anything, a hash tells it apart."""
+    """Returns text as a part of a file's name, with a hash where characters are lost."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)
     if plain == text and len(text) <= _LONGEST_FOLDER:
         return text
@@ -186,9 +196,9 @@ def _folder_name(text: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yields what lies between commas that are in no brackets and no quotes."""
+    """Splits text at commas outside of brackets and quotes."""
     depth, quote, start = 0, "", 0
-    for place, sign in enumerate(text):
+    for key, sign in enumerate(text):
         if quote:
             quote = "" if sign == quote else quote
         elif sign in "\"'":
@@ -198,12 +208,12 @@ def _pieces(text: str) -> Iterator[str]:
         elif sign in _CLOSING:
             depth -= 1
         elif sign == "," and depth == 0:
-            yield text[start:place]
-            start = place + 1
+            yield text[start:key]
+            start = key + 1
     yield text[start:]
 
 
-# A run that is told to stop ends its step and says how to go on. On a terminal it is told so
+# A run that gets a signal finishes its step and writes a checkpoint. On a terminal it gets Ctrl-C
 # together with this process.
 _SECONDS_TO_STOP = (5, 20)
 _LONGEST_REASON = 300
@@ -213,49 +223,51 @@ _ENDED_BY_SIGNAL = {128 + number for number in (signal.SIGINT, signal.SIGTERM, s
 
 @dataclass
 class TrialRun:
-    """One variant with one seed.
+    """The run of one trial with one seed.
 
     Attributes:
-        recipe: as it is run.
+        trial: the variant.
+        seed: the seed.
+        recipe: with both.
         recipe_file: the same, written for the run's process.
         folder: the run folder.
-        log: what the run says.
-        figures: what it has measured, once it has.
-        failure: why it hasn't, in one line, or "".
+        log: file of the run's output.
+        result: its metrics, once it is finished.
+        failure: why it failed, in one line, or "".
     """
 
-    variant: Trial
+    trial: Trial
     seed: int
     recipe: Recipe
     recipe_file: Path
     folder: Path
     log: Path
-    figures: RunMetrics | None = None
+    result: RunMetrics | None = None
     failure: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.variant.name}, seed {self.seed}"
+        return f"{self.trial.name}, seed {self.seed}"
 
 
 @dataclass
-class Comparison:
-    """Variants of a recipe, and what their runs have measured.
+class Sweep:
+    """Trials of a recipe and the results of their runs.
 
     Attributes:
-        title: what is compared.
-        metric: the figure they are compared by.
-        curve: the figure of each epoch that is drawn.
-        recipe: of the first variant and seed.
-        variants: in order; the first is what the others are compared with.
-        runs: of all variants and seeds.
+        title: name of the recipe.
+        metric: the metric by which trials are compared.
+        curve: the metric of each epoch to plot.
+        recipe: of the first trial and seed.
+        trials: in order; the others are compared with the first.
+        runs: of all trials and seeds.
     """
 
     title: str
     metric: str
     curve: str
     recipe: Recipe
-    variants: list[Trial]
+    trials: list[Trial]
     runs: list[TrialRun] = field(repr=False)
 
     @property
@@ -264,116 +276,118 @@ class Comparison:
 
     def to_json(self) -> dict:
         """Returns what `compare --json` writes."""
-        places = list(self.variants[0].values)
-        reference = self._figures_of(self.variants[0])
+        keys = list(self.trials[0].values)
+        reference = self._metrics_by_seed(self.trials[0])
         return {
             "title": self.title,
             "metric": self.metric,
             "curve": self.curve,
-            "places": places,
+            "places": keys,
             "seeds": sorted({run.seed for run in self.runs}),
             "variants": [
-                self._variant(variant, None if number == 0 else reference)
-                for number, variant in enumerate(self.variants)
+                self._trial_json(trial, None if number == 0 else reference)
+                for number, trial in enumerate(self.trials)
             ],
         }
 
-    def _figures_of(self, variant: Trial) -> dict[int, float]:
+    def _metrics_by_seed(self, trial: Trial) -> dict[int, float]:
         return {
-            run.seed: run.figures.figures[self.metric]
+            run.seed: run.result.metrics[self.metric]
             for run in self.runs
-            if run.variant is variant and run.figures is not None
+            if run.trial is trial and run.result is not None
         }
 
-    def _variant(self, variant: Trial, reference: dict[int, float] | None) -> dict:
-        figures = self._figures_of(variant)
-        difference = reference and paired_difference(figures, reference)
+    def _trial_json(self, trial: Trial, reference: dict[int, float] | None) -> dict:
+        metrics = self._metrics_by_seed(trial)
+        difference = reference and paired_difference(metrics, reference)
         return {
-            "name": variant.name,
-            "values": variant.values,
-            "figure": seed_statistics(list(figures.values())).to_dict() if figures else None,
+            "name": trial.name,
+            "values": trial.values,
+            "figure": seed_statistics(list(metrics.values())).to_dict() if metrics else None,
             "difference": difference.to_dict() if difference else None,
-            "runs": [self._run(run) for run in self.runs if run.variant is variant],
+            "runs": [self._run_json(run) for run in self.runs if run.trial is trial],
         }
 
-    def _run(self, run: TrialRun) -> dict:
-        found = run.figures
+    def _run_json(self, run: TrialRun) -> dict:
+        found = run.result
         return {
             "seed": run.seed,
             "folder": str(run.folder),
             "log": str(run.log),
             "failure": run.failure,
-            "figure": found and found.figures[self.metric],
-            "figures": found and found.figures,
+            "figure": found and found.metrics[self.metric],
+            "figures": found and found.metrics,
             "num_epochs": found and len(found.epochs),
             "seconds": found and round(found.seconds, 3),
             "curve": found and [[one["epoch"], one.get(self.curve)] for one in found.epochs],
         }
 
 
-def plan(
+def plan_sweep(
     recipe: Path,
-    varied: Sequence[SweepAxis],
+    axes: Sequence[SweepAxis],
     output: Path,
     *,
     num_seeds: int = 1,
     overrides: Sequence[str] = (),
     metric: str | None = None,
-) -> Comparison:
-    """Checks all variants before anything runs.
+) -> Sweep:
+    """Checks all trials before anything runs.
 
     Args:
         recipe: the file.
-        varied: every combination of their values is a variant; none for the recipe as it is.
-        output: the comparison's folder; nothing is written there yet.
-        num_seeds: the recipe's seed and as many more after it as make so many.
-        overrides: as `--set` takes them, for all variants.
-        metric: the figure to compare by; by default the first that the recipe measures.
-    Raises InputError: a variant is no recipe, doesn't measure the figure, or its run folder holds
-        the run of another recipe. All such variants are named.
+        axes: every combination of their values is a trial; none for the recipe as it is.
+        output: the sweep's folder; nothing is written there yet.
+        num_seeds: number of seeds, from that of the recipe on.
+        overrides: as `--set` takes them, for all trials.
+        metric: the metric to compare by; by default the first that the recipe measures.
+
+    Raises:
+        InputError: trials are not valid recipes, don't measure the metric, or their run folder
+            holds the run of another recipe. All invalid recipes are named.
     """
-    variants = make_trials(varied, recipe.stem)
-    runs, mistakes = [], []
-    for variant in variants:
+    trials = make_trials(axes, recipe.stem)
+    runs, errors = [], []
+    for trial in trials:
         try:
-            runs += _plan_runs(recipe, variant, output, num_seeds, overrides)
+            runs += _plan_runs(recipe, trial, output, num_seeds, overrides)
         except InputError as error:
-            mistakes += [f"variant '{variant.name}': {line}" for line in str(error).split("\n")]
-    if mistakes:
-        raise InputError("\n".join(mistakes))
+            errors += [f"variant '{trial.name}': {line}" for line in str(error).split("\n")]
+    if errors:
+        raise InputError("\n".join(errors))
     chosen = metric or metric_names(runs[0].recipe)[0]
     for run in runs:
         known = metric_names(run.recipe)
         if chosen not in known:
             raise InputError(
-                f"--metric {chosen}: variant '{run.variant.name}' doesn't measure it; it measures: "
+                f"--metric {chosen}: variant '{run.trial.name}' doesn't measure it; it measures: "
                 f"{', '.join(known)}"
             )
         if reason := RunFolder(run.folder).resume_error(run.recipe):
             raise InputError(f"{run.folder}: {reason}; give another --output, or delete it")
     per_epoch = [*validation_metrics(runs[0].recipe), "accuracy", "loss"]
-    return Comparison(
+    return Sweep(
         title=recipe.stem,
         metric=chosen,
         curve=chosen if chosen in per_epoch else per_epoch[0],
         recipe=runs[0].recipe,
-        variants=variants,
-        # Seed by seed, so that what there is of an interrupted comparison compares all variants.
+        trials=trials,
+        # Seed by seed, so that an interrupted sweep has runs of all trials.
         runs=[run for seed in range(num_seeds) for run in runs[seed::num_seeds]],
     )
 
 
 def _plan_runs(
-    recipe: Path, variant: Trial, output: Path, num_seeds: int, overrides: Sequence[str]
+    recipe: Path, trial: Trial, output: Path, num_seeds: int, overrides: Sequence[str]
 ) -> list[TrialRun]:
-    given = [*overrides, *variant.overrides]
+    given = [*overrides, *trial.overrides]
     first = recipes.load(recipe, TABLES, given).training.seed
     runs = []
     for seed in range(first, first + num_seeds):
-        name = f"{variant.folder}--seed-{seed}"
+        name = f"{trial.folder}--seed-{seed}"
         runs.append(
             TrialRun(
-                variant=variant,
+                trial=trial,
                 seed=seed,
                 recipe=recipes.load(recipe, TABLES, [*given, f"training.seed={seed}"]),
                 recipe_file=output / "recipes" / f"{name}.yaml",
@@ -384,50 +398,52 @@ def _plan_runs(
     return runs
 
 
-def compare(comparison: Comparison, output: Path, train: Sequence[str]) -> None:
-    """Makes the runs that aren't finished yet, and reads what all have measured.
+def run_sweep(sweep: Sweep, output: Path, train: Sequence[str]) -> None:
+    """Runs what isn't finished yet, and reads the metrics of all runs.
 
-    A run that fails ends its variant; the others go on.
+    After a failed run, the other seeds of its trial are skipped; other trials run.
 
     Args:
-        comparison: as `plan` returns it; its runs get their figures or failures.
-        output: the comparison's folder.
+        sweep: as `plan_sweep` returns it; its runs get their results or failures.
+        output: the sweep's folder.
         train: the command that trains a recipe; the recipe's path, `--run-dir D` and `--resume`
             are added to it.
-    Raises InputError: another process is writing the folder, or it can't be written.
+
+    Raises:
+        InputError: another process is writing the folder, or it can't be written.
     """
     ended: set[str] = set()
     with (
         locked(output),
-        progress(total=len(comparison.runs), description="comparing", unit="runs") as bar,
+        progress(total=len(sweep.runs), description="comparing", unit="runs") as bar,
     ):
-        for number, run in enumerate(comparison.runs, start=1):
-            title = f"{number}/{len(comparison.runs)} {run.name}"
+        for number, run in enumerate(sweep.runs, start=1):
+            title = f"{number}/{len(sweep.runs)} {run.name}"
             if not RunFolder(run.folder).is_finished(run.recipe):
-                if run.variant.name in ended:
+                if run.trial.name in ended:
                     run.failure = "not run, as another seed of this variant failed"
                 else:
                     bar.set_description(title)
                     run.failure = _run(run, train, bar)
             if not run.failure:
-                _read_figures(run, comparison.metric)
+                _read_metrics(run, sweep.metric)
             if run.failure:
-                ended.add(run.variant.name)
+                ended.add(run.trial.name)
                 said = f"failed: {run.failure}"
             else:
-                said = f"{comparison.metric} {run.figures.figures[comparison.metric]:.4f}"
+                said = f"{sweep.metric} {run.result.metrics[sweep.metric]:.4f}"
             bar.update()
             tqdm.write(f"{title}: {said}")
 
 
-def _read_figures(run: TrialRun, metric: str) -> None:
+def _read_metrics(run: TrialRun, metric: str) -> None:
     try:
         found = read_run_metrics(RunFolder(run.folder), run.recipe)
     except InputError as error:
         run.failure = str(error)
         return
-    if metric in found.figures:
-        run.figures = found
+    if metric in found.metrics:
+        run.result = found
     else:
         run.failure = f"has measured no {metric}"
 

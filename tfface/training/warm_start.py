@@ -1,8 +1,8 @@
-"""Starting a run from what another one has learned: `model.init_from` of a recipe.
+"""Warm start: initializing a run with the weights of another one (`model.init_from`).
 
-The backbone is matched layer by layer. So is the neck, from its beginning on: what lies behind a
-layer that starts anew does so as well. What a head has for each identity is matched by the
-identities' names, and only behind a neck that is the same.
+The backbone is matched layer by layer, by name and by the shapes of its weights. So is the neck, up
+to its first layer that does not match. The class weights of a head are matched by the identities'
+names, and only if the whole neck matches. A layer is transferred whole or not at all.
 """
 
 import re
@@ -34,7 +34,7 @@ from tfface.training.run_folder import RunFolder
 
 _BACKBONE = "backbone"
 
-# Layer -> weight -> its variable here, or its value there.
+# Layer -> weight -> variable of the target, or value of the source.
 Variables = Mapping[str, Mapping[str, keras.Variable]]
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -57,28 +57,28 @@ def backbone_and_neck(
     return _by_name(_others(_layers_in(backbone), without)), _by_name(neck)
 
 
-def matching_layers(here: Variables, there: Arrays) -> tuple[list[str], list[str]]:
-    """Returns the layers that fit, and of all others on either side why they don't.
+def matching_layers(target: Variables, source: Arrays) -> tuple[list[str], list[str]]:
+    """Returns the layers that match, and for all others of target and source why they don't.
 
     Layers without weights count as well: without one of them it is another network.
     """
-    reasons = {layer: _mismatch(layer, here, there) for layer in here}
+    reasons = {layer: _mismatch(layer, target, source) for layer in target}
     found = [layer for layer, reason in reasons.items() if not reason]
-    misfits = [reason for reason in reasons.values() if reason]
-    return found, [*misfits, *(f"{layer} isn't here" for layer in there if layer not in here)]
+    mismatches = [reason for reason in reasons.values() if reason]
+    return found, [*mismatches, *(f"{layer} isn't here" for layer in source if layer not in target)]
 
 
-def matching_prefix(here: Variables, there: Arrays) -> tuple[list[str], str]:
-    """Returns the layers that fit up to the first that doesn't, and why that doesn't, or ""."""
+def matching_prefix(target: Variables, source: Arrays) -> tuple[list[str], str]:
+    """Returns the layers that match before the first that doesn't, and why that doesn't, or ""."""
     found: list[str] = []
-    for layer, other in zip_longest(here, there):
+    for layer, other in zip_longest(target, source):
         if layer is None:
             return found, f"{other} isn't here"
-        reason = _mismatch(layer, here, there)
+        reason = _mismatch(layer, target, source)
         if not reason and layer != other:
             reason = f"{other} comes before {layer} there"
         if reason:
-            behind = list(here)[len(found) + 1 :]
+            behind = list(target)[len(found) + 1 :]
             if behind:
                 verb = "starts" if len(behind) == 1 else "start"
                 reason += f"; {', '.join(behind)} behind it {verb} anew"
@@ -87,32 +87,32 @@ def matching_prefix(here: Variables, there: Arrays) -> tuple[list[str], str]:
     return found, ""
 
 
-def fill(here: Variables, there: Arrays, layers: Iterable[str]) -> None:
-    """Fills layers that fit."""
+def assign_layers(target: Variables, source: Arrays, layers: Iterable[str]) -> None:
+    """Assigns the source's weights to layers that match."""
     for layer in layers:
-        for weight, variable in here[layer].items():
-            put(variable, there[layer][weight])
+        for weight, variable in target[layer].items():
+            put(variable, source[layer][weight])
 
 
-def count_weights(here: Variables, layers: Iterable[str]) -> str:
+def count_weights(target: Variables, layers: Iterable[str]) -> str:
     """Returns how many weights these layers have, and of how many if there are more."""
-    number = sum(len(here[layer]) for layer in layers)
-    total = sum(map(len, here.values()))
+    number = sum(len(target[layer]) for layer in layers)
+    total = sum(map(len, target.values()))
     return f"{number:,}" if number == total else f"{number:,} of {total:,}"
 
 
-def _mismatch(layer: str, here: Variables, there: Arrays) -> str:
-    """Returns why a layer that is here can't be filled, or ""."""
-    if layer not in there:
+def _mismatch(layer: str, target: Variables, source: Arrays) -> str:
+    """Returns why a layer of the target doesn't match, or ""."""
+    if layer not in source:
         return f"{layer} isn't there"
-    own, others = here[layer], there[layer]
-    for weight in {**own, **others}:
-        if weight not in others:
+    target_weights, source_weights = target[layer], source[layer]
+    for weight in {**target_weights, **source_weights}:
+        if weight not in source_weights:
             return f"{layer}/{weight} isn't there"
-        if weight not in own:
+        if weight not in target_weights:
             return f"{layer}/{weight} isn't here"
-        if tuple(own[weight].shape) != others[weight].shape:
-            sizes = _size(others[weight].shape), _size(own[weight].shape)
+        if tuple(target_weights[weight].shape) != source_weights[weight].shape:
+            sizes = _size(source_weights[weight].shape), _size(target_weights[weight].shape)
             return f"{layer}/{weight} is {sizes[0]} there and {sizes[1]} here"
     return ""
 
@@ -164,18 +164,18 @@ def _stable_names(layers: Sequence[keras.Layer]) -> list[str]:
     return [stable.get(layer.name, layer.name) for layer in layers]
 
 
-# Of names that are told to the user.
+# Of layers and identities in a message.
 _MOST_NAMED = 3
 _SIGMOID = "the sigmoid unit"
 
 
 class ClassWeights(NamedTuple):
-    """What a head has for each identity.
+    """The weights a head has for each identity.
 
     Attributes:
-        kind: what that is, for messages; heads of one kind may fill each other.
+        kind: what they are, for messages; only heads of one kind match.
         weights: each with the axis along which the identities are.
-        num_rows: of each identity, along that axis.
+        num_rows: rows of each identity, along that axis.
     """
 
     kind: str
@@ -184,10 +184,10 @@ class ClassWeights(NamedTuple):
 
 
 class TrainedClassWeights(NamedTuple):
-    """The same of a trained head.
+    """Those of a trained head.
 
     Attributes:
-        kind, num_rows: as above.
+        kind, num_rows: as in ClassWeights.
         names: of the identities; position = label.
         arrays: values of the weights, float [identities * num_rows, ...].
     """
@@ -199,7 +199,7 @@ class TrainedClassWeights(NamedTuple):
 
 
 def class_weights(head: Head) -> ClassWeights | None:
-    """Returns what a head has for each identity; None where it has nothing."""
+    """Returns the weights a head has for each identity; None if it has none."""
     if isinstance(head, MarginHead):
         return ClassWeights(
             "class centers", [(head.class_centers, 0)], num_rows=head.centers_per_identity
@@ -211,81 +211,87 @@ def class_weights(head: Head) -> ClassWeights | None:
     return None
 
 
-def mismatch_reason(here: ClassWeights, there: TrainedClassWeights) -> str:
-    """Returns why the one can't be filled from the other, or ""."""
-    if here.kind != there.kind:
-        return f"the head there has {there.kind} instead"
-    if here.num_rows != there.num_rows:
-        return f"{there.num_rows} of each identity there and {here.num_rows} here"
-    (variable, axis), array = here.weights[0], there.arrays[0]
-    size_here = np.delete(variable.shape, axis)
-    if tuple(size_here) != array.shape[1:]:
-        return f"of embeddings of {array.shape[1]} there and of {size_here[0]} here"
+def mismatch_reason(target: ClassWeights, source: TrainedClassWeights) -> str:
+    """Returns why class weights can't be transferred, or ""."""
+    if target.kind != source.kind:
+        return f"the head there has {source.kind} instead"
+    if target.num_rows != source.num_rows:
+        return f"{source.num_rows} of each identity there and {target.num_rows} here"
+    (variable, axis), array = target.weights[0], source.arrays[0]
+    target_size = np.delete(variable.shape, axis)
+    if tuple(target_size) != array.shape[1:]:
+        return f"of embeddings of {array.shape[1]} there and of {target_size[0]} here"
     return ""
 
 
 def transfer_class_weights(
-    here: ClassWeights, identities: Sequence[str], there: TrainedClassWeights
+    target: ClassWeights, identities: Sequence[str], source: TrainedClassWeights
 ) -> tuple[str, list[str]]:
-    """Fills what fits, for the identities that are there too.
+    """Transfers the class weights of the identities that both heads know.
 
     Args:
-        identities: of the head here; position = label.
-    Returns: what was filled, in a few words, or ""; and of whom nothing was taken, in lines.
+        target: of the head to initialize.
+        identities: its identities; position = label.
+        source: of the trained head.
+
+    Returns:
+        What was transferred, in a few words, or ""; and what was skipped, in lines.
     """
-    if here.kind == _SIGMOID:
+    if target.kind == _SIGMOID:
         # It is of both at once.
-        if list(identities) != list(there.names):
-            names = " from ".join(map(_quoted, reversed(there.names)))
-            return "", [f"{here.kind}: it tells {names} there, and others here"]
-        matched, words = _Matched([0], [0]), here.kind
+        if list(identities) != list(source.names):
+            names = " from ".join(map(_quoted, reversed(source.names)))
+            return "", [f"{target.kind}: it tells {names} there, and others here"]
+        matched, words = _Matched([0], [0]), target.kind
     else:
-        matched = _match(identities, there.names)
-        words = f"{here.kind} of {len(matched.here):,} of {len(identities):,} identities by name"
+        matched = _match(identities, source.names)
+        words = (
+            f"{target.kind} of {len(matched.target):,} of {len(identities):,} identities by name"
+        )
         if matched.num_new:
             words += f" ({matched.num_new:,} new ones start at random)"
-    rows_here, rows_there = (
-        (np.array(labels, int)[:, None] * here.num_rows + np.arange(here.num_rows)).ravel()
-        for labels in (matched.here, matched.there)
+    target_rows, source_rows = (
+        (np.array(labels, int)[:, None] * target.num_rows + np.arange(target.num_rows)).ravel()
+        for labels in (matched.target, matched.source)
     )
-    for (variable, axis), array in zip(here.weights, there.arrays, strict=True):
+    for (variable, axis), array in zip(target.weights, source.arrays, strict=True):
         value = np.array(fetch(variable))
-        np.moveaxis(value, axis, 0)[rows_here] = array[rows_there]
+        np.moveaxis(value, axis, 0)[target_rows] = array[source_rows]
         put(variable, value)
     return words, matched.skipped
 
 
 @dataclass
 class _Matched:
-    """Which identities here are which there.
+    """Identities of the target and of the source that have one name.
 
     Attributes:
-        here, there: labels; each pair is one identity.
-        num_new: identities here whose name nobody has there.
+        target, source: labels; each pair is one identity.
+        num_new: identities of the target that the source doesn't have.
         skipped: what was not matched, in lines.
     """
 
-    here: list[int]
-    there: list[int]
+    target: list[int]
+    source: list[int]
     num_new: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
-def _match(here: Sequence[str], there: Sequence[str]) -> _Matched:
-    labels_here, labels_there = _labels(here), _labels(there)
-    names_here, names_there = set(here), set(there)
-    matched = [name for name in labels_here if name in labels_there]
+def _match(target: Sequence[str], source: Sequence[str]) -> _Matched:
+    target_labels, source_labels = _labels(target), _labels(source)
+    target_names, source_names = set(target), set(source)
+    matched = [name for name in target_labels if name in source_labels]
     skipped = []
-    if unclear := sorted((names_here & names_there).difference(matched)):
+    if unclear := sorted((target_names & source_names).difference(matched)):
         named = ", ".join(map(_quoted, unclear[:_MOST_NAMED]))
         more = f" and {len(unclear) - _MOST_NAMED:,} more" if len(unclear) > _MOST_NAMED else ""
         skipped.append(f"names that two identities have, there or here: {named}{more}")
-    if gone := sum(name not in names_here for name in there):
-        skipped.append(f"{gone:,} of {len(there):,} identities of there, who aren't here")
+    if gone := sum(name not in target_names for name in source):
+        skipped.append(f"{gone:,} of {len(source):,} identities of there, who aren't here")
     return _Matched(
-        [labels_here[name] for name in matched],
-        [labels_there[name] for name in matched],
-        sum(name not in names_there for name in here),
+        [target_labels[name] for name in matched],
+        [source_labels[name] for name in matched],
+        sum(name not in source_names for name in target),
         skipped,
     )
 
@@ -300,21 +306,16 @@ def _quoted(name: str) -> str:
     return f"'{shown(name)}'"
 
 
-# Of layers that are told to the user.
-_MOST_NAMED = 3
-
-
 @dataclass(frozen=True)
-class Init:
-    """What another run has learned, read and not yet used; as large as its model.
+class WarmStart:
+    """The weights of another run, in memory.
 
     Attributes:
-        recipe: the `model` section that says `init_from`.
+        recipe: the `model` section with `init_from`.
         path: the run folder or file.
-        backbone, neck: their weights there.
-        head: what the head there has for each identity; None where that isn't asked for, or
-            nothing.
-        without_head: why it is nothing.
+        backbone, neck: their weights.
+        head: class weights of the head; None if the recipe doesn't ask for them, or there are none.
+        without_head: why there are none.
     """
 
     recipe: ModelRecipe
@@ -327,21 +328,25 @@ class Init:
     def fill(
         self, embedder: keras.Model, head: Head | None = None, identities: Sequence[str] = ()
     ) -> str:
-        """Fills a model with what fits it.
+        """Transfers what matches to a model.
 
         Args:
             embedder: as `build_embedder` makes it.
-            head: built; None where there is only an embedder.
+            head: built; None if there is only an embedder.
             identities: the head's; position = label.
-        Returns: a line on what was filled, and one for each part of which something was skipped.
-        Raises InputError: nothing of the backbone fits.
+
+        Returns:
+            A line on what was transferred, and one for each part of which something was skipped.
+
+        Raises:
+            InputError: no layer of the backbone matches.
         """
         parts = self.recipe.init_from.parts
-        filled, skipped, neck_anew = self._transfer_embedder(
+        filled, skipped, neck_differs = self._transfer_embedder(
             embedder, with_neck=parts != "backbone"
         )
         if parts == "all" and head is not None:
-            of_head, left_out = self._transfer_head(head, identities, neck_anew)
+            of_head, left_out = self._transfer_head(head, identities, neck_differs)
             filled += f"; {of_head}" if of_head else ""
             skipped += left_out
         weights = self.recipe.backbone.weights
@@ -354,52 +359,52 @@ class Init:
     ) -> tuple[str, list[str], bool]:
         """Returns what was filled, what wasn't in lines, and whether some of the neck wasn't."""
         backbone, neck = backbone_and_neck(embedder)
-        layers, misfits = matching_layers(backbone, self.backbone)
+        layers, mismatches = matching_layers(backbone, self.backbone)
         if not any(backbone[layer] for layer in layers):
-            raise InputError(f"model.init_from: {self._of_another_backbone(misfits[0])}")
-        fill(backbone, self.backbone, layers)
+            raise InputError(f"model.init_from: {self._of_another_backbone(mismatches[0])}")
+        assign_layers(backbone, self.backbone, layers)
         use_weights(embedder)
         filled = f"{count_weights(backbone, layers)} weights of the backbone"
-        skipped = _some(misfits)
+        skipped = _some(mismatches)
         if not with_neck:
             return filled, skipped, True
         layers, reason = matching_prefix(neck, self.neck)
-        fill(neck, self.neck, layers)
+        assign_layers(neck, self.neck, layers)
         if neck:
             filled += f", {count_weights(neck, layers)} of the neck"
         return filled, [*skipped, reason] if reason else skipped, bool(reason)
 
     def _transfer_head(
-        self, head: Head, identities: Sequence[str], neck_anew: bool
+        self, head: Head, identities: Sequence[str], neck_differs: bool
     ) -> tuple[str, list[str]]:
         """Returns what was filled, or "", and what wasn't in lines."""
-        here = class_weights(head)
-        if here is None:
+        target = class_weights(head)
+        if target is None:
             return "", [f"the head: {_name_of(head)} has nothing for each identity"]
-        reason = self.without_head if self.head is None else mismatch_reason(here, self.head)
-        if not reason and neck_anew:
+        reason = self.without_head if self.head is None else mismatch_reason(target, self.head)
+        if not reason and neck_differs:
             reason = "the neck before the head starts anew"
         if reason:
-            return "", [f"{here.kind}: {reason}"]
-        return transfer_class_weights(here, identities, self.head)
+            return "", [f"{target.kind}: {reason}"]
+        return transfer_class_weights(target, identities, self.head)
 
     def _of_another_backbone(self, misfit: str) -> str:
-        here, there = self.recipe.backbone.name, _backbone_of(self.path)
-        if there is None:
+        target, source = self.recipe.backbone.name, _backbone_of(self.path)
+        if source is None:
             layers = [layer for layer, weights in self.backbone.items() if weights]
-            there = f"a network of {len(layers):,} layers ({', '.join(layers[:_MOST_NAMED])}, ...)"
+            source = f"a network of {len(layers):,} layers ({', '.join(layers[:_MOST_NAMED])}, ...)"
         return (
-            f"{self.path}: nothing of its backbone fits this one: it is {there} there and {here} "
-            f"here ({misfit}); set model.backbone to what was trained there, with its options, or "
-            f"give a run of {here}"
+            f"{self.path}: nothing of its backbone fits this one: it is {source} there and "
+            f"{target} here ({misfit}); set model.backbone to what was trained there, with its "
+            f"options, or give a run of {target}"
         )
 
 
-def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> Init | None:
-    """Reads what a recipe's `init_from` names; None where it names nothing.
+def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> WarmStart | None:
+    """Reads the weights that a recipe's `init_from` names; None if it names nothing.
 
-    No code of the files is run. To be called where no distribution is in force, whose devices
-    would all hold it.
+    No code in the files is run. Call it outside of a distribution's scope, whose devices would all
+    hold the weights.
 
     Args:
         recipe: a recipe's `model` section.
@@ -414,7 +419,7 @@ def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> Init | None:
         raise InputError(f"model.init_from: {error}") from error
 
 
-def _read(recipe: ModelRecipe, path: Path) -> Init:
+def _read(recipe: ModelRecipe, path: Path) -> WarmStart:
     run = RunFolder(path) if path.is_dir() else None
     model = load_keras_file(_embedder_file(path, run))
     # The backbone here is never built for published weights, as that of there may have been.
@@ -429,7 +434,7 @@ def _read(recipe: ModelRecipe, path: Path) -> Init:
     head, without_head = None, ""
     if recipe.init_from.parts == "all":
         head, without_head = _read_head(run)
-    return Init(recipe, path, backbone, neck, head, without_head)
+    return WarmStart(recipe, path, backbone, neck, head, without_head)
 
 
 def _embedder_file(path: Path, run: RunFolder | None) -> Path:
@@ -481,10 +486,10 @@ def _backbone_of(path: Path) -> str | None:
         return None
 
 
-def _some(misfits: Sequence[str]) -> list[str]:
+def _some(mismatches: Sequence[str]) -> list[str]:
     """Returns in a line why layers of the backbone don't fit; no line where all do."""
-    if not misfits:
+    if not mismatches:
         return []
-    named = "; ".join(misfits[:_MOST_NAMED])
-    more = f"; and {len(misfits) - _MOST_NAMED:,} more" if len(misfits) > _MOST_NAMED else ""
+    named = "; ".join(mismatches[:_MOST_NAMED])
+    more = f"; and {len(mismatches) - _MOST_NAMED:,} more" if len(mismatches) > _MOST_NAMED else ""
     return [f"layers of the backbone: {named}{more}"]
