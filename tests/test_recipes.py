@@ -115,4 +115,4 @@ def test_missing_data_is_explained(path, tmp_path):
         train(recipe, tmp_path / "run", tmp_path / "data")
     lines = str(caught.value).split("\n")
     assert len(lines) == 3
-    assert "The same recipe on drawn faces: add --set" in lines[2]
+    assert "The same recipe on synthetic faces: add --set" in lines[2]

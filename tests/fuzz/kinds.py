@@ -25,7 +25,7 @@ from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
 from tfface.training import checkpointing
-from tfface.training.checkpointing import seal
+from tfface.training.checkpointing import update_checksum
 from tfface.training.registries import TABLES
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -247,7 +247,7 @@ def _read_arrays(path: Path, number: int) -> object:
     if path.stem == "checkpoint":
         # Who alters one to harm makes the checksum fit.
         if path.stat().st_size > 64:
-            seal(path)
+            update_checksum(path)
         return checkpointing.load_weights(path, _network())
     readers = {".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_torch_file}
     found = readers[path.suffix](path)

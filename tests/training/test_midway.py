@@ -18,7 +18,7 @@ from tfface.errors import InputError
 from tfface.files import locked
 from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
-from tfface.training.checkpointing import CheckpointManager, read_progress, seal
+from tfface.training.checkpointing import CheckpointManager, read_progress, update_checksum
 from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
@@ -473,6 +473,6 @@ def test_every_byte_of_a_small_checkpoint(tmp_path):
         with pytest.raises(InputError, match="not a readable checkpoint"):
             read_progress(path)
     path.write_bytes(content)
-    seal(path)
+    update_checksum(path)
     assert path.read_bytes() == content
     assert read_progress(path).total_steps == 3

@@ -373,7 +373,7 @@ class TestStopping:
         with pytest.raises(InputError, match=r"faces: no such folder") as caught:
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)
         assert "Ask the owner." in str(caught.value)
-        assert "on drawn faces: add --set data.train=synthetic" in str(caught.value)
+        assert "on synthetic faces: add --set data.train=synthetic" in str(caught.value)
 
     def test_a_missing_verification_set_is_found_before_training(self, tmp_path):
         with pytest.raises(InputError, match=r"lfw\.bin: can't be read: No such file"):

@@ -130,7 +130,10 @@ def test_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
     board = keras.callbacks.TensorBoard(tmp_path / "board")
     train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path, callbacks=[board])
-    assert {path.parent.name for path in (tmp_path / "board").rglob("events.*")} == {"train"}
+    assert {path.parent.name for path in (tmp_path / "board").rglob("events.*")} == {
+        "train",
+        "validation",
+    }
 
 
 @pytest.mark.parametrize("positions", [[0, 1, 2, 3, 4], [2, 3, 4], [0, 2, 3], [1], [0, 2, 4]])

@@ -1,9 +1,11 @@
-"""The checkpoints of a run: written while training goes on, the last few kept, and found again.
+"""Checkpoints: the state of a run, and its files in the run folder.
 
     checkpoints/checkpoint-000007-stage-0-step-120-kept-3.npz    the seventh, after 120 steps
     checkpoints/kept-0-3.npz                 weights of epoch 3, with which stage 0 would then end
 
-Each file carries its checksum and has its name only when it is whole.
+A file is one that `numpy.load` reads. It has its name only when it is complete. Its zip comment,
+the last bytes of the file, is the SHA-256 of all bytes before it in hexadecimal: any byte that is
+changed, missing or added is detected. (The checksums of a zip don't cover its own headers.)
 """
 
 import contextlib
@@ -37,11 +39,13 @@ _DAMAGED = "not a readable checkpoint"
 def state_arrays(
     model: keras.Model, progress: Progress, reused: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """Returns model, optimizer and progress as they are now; all processes must call it.
+    """Returns a copy of the state of model, optimizer and progress; all processes must call it.
 
     Args:
-        reused: what an earlier call returned, to be overwritten: new memory takes ten times as long
-            to fill.
+        model: compiled.
+        progress: where the run stands.
+        reused: the arrays of an earlier call, to be overwritten: new memory takes ten times as
+            long to fill.
     """
     arrays = {"progress": np.array(progress.to_json())}
     for key, variable in _variables(model).items():
@@ -55,9 +59,13 @@ def state_arrays(
 
 
 def load_checkpoint(path: Path, model: keras.Model) -> Progress:
-    """Fills a compiled model and its optimizer from a file that holds what `state_arrays` returned.
+    """Restores a compiled model and its optimizer from a checkpoint.
 
-    Raises InputError: the file is damaged, or belongs to another model.
+    Returns:
+        Where the run stood.
+
+    Raises:
+        InputError: the file is damaged, or belongs to another model.
     """
     with open_verified(path, _DAMAGED) as file:
         progress = _progress(file)
@@ -75,14 +83,15 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress:
 
 
 def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the weights alone as they are now; all processes must call it."""
+    """Returns a copy of the weights alone; all processes must call it."""
     return {f"{i:05d}": value for i, value in enumerate(variable_values(model, model.weights))}
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
-    """Fills a model with the weights in a file that holds what `weight_arrays` returned.
+    """Restores the weights of a model from a file of `weight_arrays`.
 
-    Raises InputError: the file is missing or damaged, or belongs to another model.
+    Raises:
+        InputError: the file is missing or damaged, or belongs to another model.
     """
     with open_verified(path, _DAMAGED) as file:
         arrays = [file[key] for key in file]
@@ -95,9 +104,10 @@ def load_weights(path: Path, model: keras.Model) -> None:
 
 
 def read_progress(path: Path) -> Progress:
-    """Returns where a run stood (the optimizer of its stage has to be built before `load`).
+    """Returns where a run stood; `load_checkpoint` needs the optimizer of that stage.
 
-    Raises InputError: the file is missing or damaged.
+    Raises:
+        InputError: the file is missing or damaged.
     """
     with open_verified(path, _DAMAGED) as file:
         return _progress(file)
@@ -114,7 +124,7 @@ def _progress(file: Mapping[str, np.ndarray]) -> Progress:
 
 
 def variable_values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.ndarray]:
-    """Returns values of a model's or its optimizer's variables as a run on one device has them.
+    """Returns the values of a model's or its optimizer's variables without padding for devices.
 
     All processes must call it.
     """
@@ -127,25 +137,25 @@ def metric_values(model: keras.Model) -> list[float]:
 
 
 def _value(model: keras.Model, variable: keras.Variable) -> np.ndarray:
-    """The value as a run on one device has it; to be copied before anything changes it."""
+    """Returns the value without padding; copy it before the variable changes."""
     value = fetch(variable)
     return value[: _shape(model, variable)[0]] if value.ndim else value
 
 
 def _shape(model: keras.Model, variable: keras.Variable) -> tuple[int, ...]:
-    """The shape of a variable as a run on one device has it."""
+    """Returns the shape of a variable without padding."""
     shape = tuple(variable.shape)
-    # Of the optimizer's variables too, which are called after those they belong to.
+    # Also those of the optimizer, which are named after the variable they belong to.
     if "class_centers" in variable.path:
         return (model.head.num_centers, *shape[1:])
     return shape
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Every variable that training changes, random seeds included, under a stable name."""
+    """Returns every variable that training changes, random seeds included, by a stable name."""
     metrics = {id(variable) for variable in model.metrics_variables}
     state = [variable for variable in model.variables if id(variable) not in metrics]
-    # By position: paths hold counters that differ from process to process.
+    # By position: paths contain counters that differ from process to process.
     named = {f"model/{i:05d}": variable for i, variable in enumerate(state)}
     named |= {f"optimizer/{i:05d}": v for i, v in enumerate(model.optimizer.variables)}
     return named
@@ -153,15 +163,15 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 _NAME = re.compile(r"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+)\.npz")
 _KEPT_NAME = re.compile(r"kept-(\d+)-(\d+)\.npz")
-# The least: the writer has the time that steps leave, and all of it when the next save waits.
+# The lowest priority: the writer gets the time that steps leave.
 _NICENESS = 19
 
 
 class CheckpointManager:
-    """The checkpoints in one folder. Of several processes one writes; all must call each method.
+    """The checkpoints in one folder. The main process writes; all processes must call each method.
 
-    Files are written by a thread of its own from a copy in memory, so a step waits for the copying
-    alone. What goes wrong in it is raised by the next call. The memory of the copy is kept.
+    A thread writes files from a copy in memory, so a step waits for the copying only. Its errors
+    are raised by the next call. The memory of the copy is kept.
 
     Args:
         folder: made when it is needed.
@@ -179,35 +189,33 @@ class CheckpointManager:
         self._folder = folder
         self._keep = keep
         self._has_best_weights = has_best_weights
-        self._writer = ThreadPoolExecutor(1, "checkpoint", initializer=_give_way)
+        self._writer = ThreadPoolExecutor(1, "checkpoint", initializer=_lower_priority)
         self._pending: Future | None = None
         self._copy: dict = {}
         self._number = max(map(_number, self._files()), default=0)
 
     def exist(self) -> bool:
-        """Whether there is one, whole or not, that a step was made for.
-
-        One of the very beginning is worth nothing: a new run makes the same.
-        """
+        """Returns whether there is a checkpoint after at least one step; it may be damaged."""
         return any(_NAME.fullmatch(path.name).group(2, 3) != ("0", "0") for path in self._files())
 
     def will_have_checkpoint(self) -> bool:
-        """Likewise, when what is being written is on the disk."""
+        """Returns the same once pending writes are on the disk."""
         if self._pending is not None:
             futures.wait([self._pending])
         return self.exist()
 
     def clear(self) -> None:
-        """Removes all, of a run that begins anew."""
+        """Removes all files; for a new run."""
         if multiprocess.is_main_process() and self._folder.is_dir():
             for path in self._folder.iterdir():
                 if _NAME.fullmatch(path.name) or _KEPT_NAME.fullmatch(path.name):
                     path.unlink()
 
     def save(self, model: keras.Model, progress: Progress) -> None:
-        """Writes model, optimizer and progress as they are now, and removes the oldest.
+        """Writes the state of model, optimizer and progress, and removes the oldest checkpoint.
 
-        Raises InputError: the one before couldn't be written.
+        Raises:
+            InputError: the checkpoint before couldn't be written.
         """
         self._number += 1
         name = (
@@ -221,18 +229,20 @@ class CheckpointManager:
         self._start(lambda: self._write(self._folder / name, arrays))
 
     def save_best_weights(self, model: keras.Model, progress: Progress) -> None:
-        """Writes the weights that the stage would end with; to be followed by `save`.
+        """Writes the weights that the stage would end with; call `save` after it.
 
-        Raises InputError: what was to be written before couldn't be.
+        Raises:
+            InputError: the file before couldn't be written.
         """
         self.wait()
         path, arrays = self._kept(progress), weight_arrays(model)
         self._start(lambda: write_with_checksum(path, arrays))
 
     def wait(self) -> None:
-        """Returns when all is on the disk.
+        """Returns when all files are on the disk.
 
-        Raises InputError: it couldn't be written.
+        Raises:
+            InputError: one couldn't be written.
         """
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -284,9 +294,10 @@ class CheckpointManager:
         progress.assign(load_checkpoint(path, model))
 
     def restore_best_weights(self, model: keras.Model, progress: Progress) -> None:
-        """Fills the model with the weights that the stage ends with.
+        """Restores the weights that the stage ends with.
 
-        Raises InputError: they are missing or damaged.
+        Raises:
+            InputError: they are missing or damaged.
         """
         self.wait()
         try:
@@ -308,12 +319,12 @@ class CheckpointManager:
         return sorted(found, key=_number)
 
     def _start(self, write: Callable[[], None]) -> None:
-        """Lets the writer write, when what it had is written."""
+        """Gives the writer its next file."""
         if multiprocess.is_main_process():
             self._pending = self._writer.submit(write)
 
     def _write(self, path: Path, arrays: dict) -> None:
-        # What a run left that was killed while writing.
+        # Left by a run that was killed while writing.
         remove_partial(self._folder)
         write_with_checksum(path, arrays)
         files = self._files()
@@ -326,9 +337,9 @@ class CheckpointManager:
                 kept.unlink()
 
 
-def _give_way() -> None:
-    """Lets the calling thread have little more than the time that steps leave."""
-    # Elsewhere threads have no niceness of their own.
+def _lower_priority() -> None:
+    """Gives the calling thread the lowest priority."""
+    # Elsewhere threads have no own niceness.
     if sys.platform == "linux":
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
@@ -338,15 +349,16 @@ def _number(path: Path) -> int:
     return int(_NAME.fullmatch(path.name)[1])
 
 
-_SEAL = 64
+_CHECKSUM_BYTES = 64
 _BLOCK = 1 << 22
 _PART = 1 << 20
 
 
 def write_with_checksum(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes the arrays, whole or not at all.
+    """Writes an `.npz` file with a checksum, complete or not at all.
 
-    Raises InputError: the disk is full, or the folder can't be written.
+    Raises:
+        InputError: the disk is full, or the folder can't be written.
     """
     with replacing(path) as temporary, temporary.open("r+b") as file:
         hashed = _Hashed(file)
@@ -354,47 +366,47 @@ def write_with_checksum(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     _write_array(entry, array)
-            archive.comment = b"0" * _SEAL
-        _write_seal(file, hashed.digest())
+            archive.comment = b"0" * _CHECKSUM_BYTES
+        _write_checksum(file, hashed.digest())
 
 
-def seal(path: Path) -> None:
-    """Makes the last bytes of a file the checksum of those before them."""
+def update_checksum(path: Path) -> None:
+    """Recomputes the checksum of a file that was changed; for tests."""
     with path.open("r+b") as file:
-        _write_seal(file, _digest(file, path.stat().st_size - _SEAL))
+        _write_checksum(file, _digest(file, path.stat().st_size - _CHECKSUM_BYTES))
 
 
 def _write_array(file: BinaryIO, array: np.ndarray) -> None:
-    """Does what `numpy.lib.format.write_array` does, without its copy of each part."""
+    """Writes as `numpy.lib.format.write_array` does, without its copy of each part."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
     data = array.reshape(-1).view(np.uint8).data
-    # Parts that stay in the processor's cache while they are summed up and written.
+    # Parts that stay in the processor's cache while they are hashed and written.
     for start in range(0, len(data), _PART):
         file.write(data[start : start + _PART])
 
 
 class _Hashed:
-    """A file that is written from front to back, and hashed but for its last `_SEAL` bytes.
+    """A file that is hashed while it is written, but for its last `_CHECKSUM_BYTES` bytes.
 
-    Reading it again for that takes as long as writing it.
+    Hashing it afterwards would take as long as writing it.
     """
 
     def __init__(self, file: BinaryIO):
         self._file = file
         self._hash = hashlib.sha256()
-        # Not hashed yet: the end may be in it.
+        # Not hashed yet: it may be the end.
         self._tail = b""
 
     def write(self, data: bytes | memoryview) -> int:
         number = self._file.write(data)
-        if len(data) < _SEAL:
+        if len(data) < _CHECKSUM_BYTES:
             data = self._tail + bytes(data)
         else:
             self._hash.update(self._tail)
-        self._hash.update(memoryview(data)[:-_SEAL])
-        self._tail = bytes(data[-_SEAL:])
+        self._hash.update(memoryview(data)[:-_CHECKSUM_BYTES])
+        self._tail = bytes(data[-_CHECKSUM_BYTES:])
         return number
 
     def flush(self) -> None:
@@ -404,24 +416,25 @@ class _Hashed:
         return self._hash.hexdigest().encode()
 
 
-def _write_seal(file: BinaryIO, digest: bytes) -> None:
-    file.seek(-_SEAL, 2)
+def _write_checksum(file: BinaryIO, digest: bytes) -> None:
+    file.seek(-_CHECKSUM_BYTES, 2)
     file.write(digest)
     file.flush()
-    # A machine that loses its power may else have the name without the bytes.
+    # Otherwise a power cut may leave the name without the bytes.
     os.fsync(file.fileno())
 
 
 @contextmanager
 def open_verified(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarray]]:
-    """Opens such a file, as `reading_npz` does, once all of it is found as it was written.
+    """Opens a file of `write_with_checksum` as `reading_npz` does, once its checksum is verified.
 
-    Raises InputError: it is missing or not as it was written; or what `reading_npz` raises.
+    Raises:
+        InputError: it is missing or damaged.
     """
     try:
         with Path(path).open("rb") as file:
-            size = file.seek(0, 2) - _SEAL
-            is_whole = size > 0 and _seal(file) == _digest(file, size)
+            size = file.seek(0, 2) - _CHECKSUM_BYTES
+            is_whole = size > 0 and _checksum(file) == _digest(file, size)
     except OSError as error:
         raise InputError(f"{path}: {otherwise}: {error.strerror or error}") from error
     if not is_whole:
@@ -430,13 +443,13 @@ def open_verified(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarra
         yield arrays
 
 
-def _seal(file: BinaryIO) -> bytes:
-    file.seek(-_SEAL, 2)
-    return file.read(_SEAL)
+def _checksum(file: BinaryIO) -> bytes:
+    file.seek(-_CHECKSUM_BYTES, 2)
+    return file.read(_CHECKSUM_BYTES)
 
 
 def _digest(file: BinaryIO, size: int) -> bytes:
-    """Of the first `size` bytes."""
+    """Returns the SHA-256 of the first `size` bytes in hexadecimal."""
     digest = hashlib.sha256()
     file.seek(0)
     while size > 0:

@@ -1,4 +1,4 @@
-"""The data of a run: its source, the split, and the pipelines made from them."""
+"""The data of a run: sources, the split into training and validation, and their pipelines."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -35,25 +35,25 @@ from tfface.recipe.schema import SourcePart
 from tfface.registry import build
 from tfface.training.run_folder import describe_source
 
-# Enough for the epoch's figure to move by less than a percent by chance, and quickly embedded.
+# Enough for a standard error below one percent, and quickly embedded.
 MOST_GENUINE_PAIRS = 1000
 
 
 @dataclasses.dataclass
 class RunData:
-    """What a run trains and is judged on.
+    """The training, validation and test data of a run.
 
     Attributes:
-        identities: names of the identities it trains on; position = label.
-        train: Pipeline.
+        identities: names of the training identities; position = label.
+        train: Pipeline of the training images.
         validation: Pipeline of images of the same identities, or None.
         validation_pairs: PairSet of held-out identities, or None.
         test_sets: the recipe's verification sets, loaded before training so that a missing one
-            is found out at once.
-        description: one line on all that.
-        test_images: images of the identities to be classified after training, or None.
-        sources: what `describe_source` says of the sources, by their places in the recipe.
-        notes: what sources have to say to the user.
+            is an error at once.
+        description: one line about all of them.
+        test_images: images of the training identities to classify after training, or None.
+        sources: `describe_source` of each source, by its key in the recipe.
+        notes: messages of the sources for the user.
     """
 
     identities: list[str]
@@ -70,12 +70,17 @@ class RunData:
 def load_data(
     recipe: Recipe, data_dir: Path, cache_dir: Path, part: BatchShard | None = None
 ) -> RunData:
-    """Opens everything the recipe names.
+    """Opens all data that a recipe names.
 
     Args:
-        part: the rows of each batch that are made here, where several devices share a batch; then
-            all batches of validation are filled.
-    Raises InputError: data is missing (with what the recipe says about getting it) or unusable.
+        recipe: with `data`, `evaluation`, `about` and the seed.
+        data_dir: where its relative paths start.
+        cache_dir: where `cache: disk` writes.
+        part: the rows of each batch that this process loads, if several devices share a batch; the
+            last batch of validation is filled up then.
+
+    Raises:
+        InputError: data are missing (with the recipe's note on how to get them) or unusable.
     """
     try:
         test_sets = _load_test_sets(recipe.evaluation.verification, data_dir)
@@ -109,11 +114,14 @@ def load_data(
 def open_training_images(
     recipe: Recipe, data_dir: Path
 ) -> tuple[ImageSource, np.ndarray, list[str]]:
-    """Opens what a recipe trains on, and nothing else of what it names.
+    """Opens the training images of a recipe, and no other data.
 
-    Returns: the source, int [n] indices of its images that are trained on, and the names of the
-        identities that are; position = label.
-    Raises InputError: the source is missing or unusable.
+    Returns:
+        The source, int [n] indices of its training images, and the names of the training
+        identities; position = label.
+
+    Raises:
+        InputError: the source is missing or unusable.
     """
     source = _source(recipe.data.train, data_dir)
     train_indices, _, kept = _divide(recipe, source, _excluded(recipe, source, data_dir))
@@ -121,7 +129,7 @@ def open_training_images(
 
 
 def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
-    """Returns which identities the recipe leaves out: bool [source.num_identities]."""
+    """Returns which identities the recipe excludes: bool [source.num_identities]."""
     if recipe.data.exclude is None:
         return np.zeros(source.num_identities, bool)
     try:
@@ -136,7 +144,7 @@ def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
 def _divide(
     recipe: Recipe, source: ImageSource, excluded: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the images to train on and those held out, and the labels trained on, rising."""
+    """Returns training images, held-out images, and the training labels in ascending order."""
     wanted = np.flatnonzero(~excluded[source.labels])
     validation, seed = recipe.data.validation, recipe.training.seed
     if validation is None or validation.source is not None:
@@ -183,7 +191,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
             f"data.train: {description}: a model learns to tell people apart, so it needs images "
             "of two at least"
         )
-    # Images of other labels get some label too, but are in no pipeline.
+    # Images of other identities get some label, too, but are in no pipeline.
     new_labels = np.searchsorted(kept, np.arange(source.num_identities)).astype(np.int32)
     common = {
         "image_size": data.image_size,
@@ -226,10 +234,10 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
 
 
 def _image_cache(recipe: Recipe) -> str:
-    """Returns how the images themselves are kept."""
+    """Returns how the images themselves are cached."""
     if recipe.data.cache != "features":
         return recipe.data.cache
-    # Each is decoded once, for its features, if nothing else is made of it.
+    # Each image is decoded once, for its features, if nothing else needs it.
     once = not recipe.data.augment and all(
         stage.freeze == "backbone" for stage in recipe.training.stages
     )
@@ -261,7 +269,8 @@ def _of_identities(
 ) -> ImageSource:
     """Returns the test images without those of excluded identities.
 
-    Raises InputError: they have identities that are not trained on, or none is left.
+    Raises:
+        InputError: they have identities that are not in training, or none is left.
     """
     gone = {source.identities[label].name for label in np.flatnonzero(excluded)}
     stay = np.array([identity.name not in gone for identity in test_images.identities], bool)
@@ -282,9 +291,9 @@ def _source(part: SourcePart, data_dir: Path):
 
 
 def _notes(opened: Mapping[str, ImageSource | None]) -> list[str]:
-    """Returns the notes of sources, by their places in the recipe, each once.
+    """Returns the notes of sources, with their keys in the recipe, each once.
 
-    Parts of a split have those of what is split.
+    The parts of a split share the notes of its source.
     """
     place_of: dict[str, str] = {}
     for place, source in opened.items():
@@ -294,7 +303,7 @@ def _notes(opened: Mapping[str, ImageSource | None]) -> list[str]:
 
 
 def _load_test_sets(arguments: list[str], data_dir: Path) -> list[PairSet]:
-    """Loads pairs arguments, their paths starting at the data folder."""
+    """Loads pairs arguments, with paths relative to the data folder."""
     located = []
     for argument in arguments:
         name, equals, path = argument.rpartition("=")
@@ -339,10 +348,9 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
 
 
 def _hint(recipe: Recipe, data_dir: Path) -> str:
-    """What the recipe says about getting its data, under an error about data.
+    """Returns the recipe's note on how to get its data, for an error about data.
 
-    Nothing where its data are there, or where it has been told to take other data than it speaks
-    of.
+    It is empty if the data are there, or if other data than those of the note are missing.
     """
     about, missing = recipe.about.data, _missing(recipe, data_dir)
     if not any(path in about or "data/" not in about for path in missing):
@@ -351,12 +359,12 @@ def _hint(recipe: Recipe, data_dir: Path) -> str:
     if recipe.about.data:
         lines.append("The data of this recipe: " + " ".join(recipe.about.data.split()))
     if recipe.about.synthetic:
-        lines.append(f"The same recipe on drawn faces: add {recipe.about.synthetic}")
+        lines.append(f"The same recipe on synthetic faces: add {recipe.about.synthetic}")
     return "".join(f"\n  {line}" for line in lines)
 
 
 def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
-    """Returns the paths of the recipe's data at which there is nothing."""
+    """Returns the paths of the recipe's data that don't exist."""
     validation, evaluation = recipe.data.validation, recipe.evaluation
     parts = [recipe.data.train, validation and validation.source, evaluation.classification]
     paths = [str(path) for part in parts if part is not None for path in _paths_of(part)]

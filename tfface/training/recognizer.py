@@ -1,4 +1,4 @@
-"""The one model of tfface: backbone and neck make embeddings, the head makes the loss."""
+"""The model that is trained: backbone and neck compute embeddings, the head computes the loss."""
 
 import math
 from pathlib import Path
@@ -27,15 +27,16 @@ from tfface.training.warm_start import read_warm_start
 class Recognizer(keras.Model):
     """Embedder and head, trained together with `fit` on any Keras backend.
 
-    Calling it gives embeddings; the loss is the head's, on these embeddings. Nothing here belongs
-    to one backend, so the same recipe trains on TensorFlow and on JAX.
+    Calling it returns embeddings; the head computes the loss of these. It works on any backend, so
+    the same recipe trains on TensorFlow and on JAX.
 
     Args:
         embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
         head: Head.
     Attributes:
-        augmentation: for batches that are ((images, seeds), labels), the function of these three
-            that makes (images, labels) of them within a step of training; on TensorFlow.
+        augmentation: for batches ((images, seeds), labels), the function
+            (images, labels, seeds) -> (images, labels) that augments within a training step; on
+            TensorFlow.
     """
 
     augmentation = None
@@ -49,7 +50,7 @@ class Recognizer(keras.Model):
             head.built = True
         self.accuracy = keras.metrics.Mean(name="accuracy")
         self._mean_loss = MeanLoss()
-        # Keras' own loss is the mean since the epoch began; a curve of steps needs the step's.
+        # The loss that Keras reports is the mean since the epoch began; this is that of the step.
         self.step_loss = LastValue(name="step_loss")
         self.nonfinite = NonFiniteCounter()
         use_fast_batch_norms(embedder)
@@ -70,24 +71,24 @@ class Recognizer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, found = self.losses_and_correct(y_pred, y, training)
         if training and (penalties := self.losses):
-            # To each example, so that a device's share of the mean has its share of these.
+            # Added to each example, so that each device's part of the mean has its part of these.
             losses = losses + ops.sum(ops.stack(penalties))
         self.accuracy.update_state(found, sample_weight)
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
         if training:
-            self.nonfinite.update_state(loss, self._reached_last())
+            self.nonfinite.update_state(loss, self._sentinel_weight())
         return self._mean_loss(losses, losses, sample_weight)
 
     def losses_and_correct(self, embeddings, labels, training: bool):
-        """Returns the head's loss of each example and whether its identity was found.
+        """Returns the loss of each example, and whether its identity has the largest logit.
 
         Args:
             embeddings: float [batch, embedding_size].
-            labels: int32 [batch] identities; or, where two images were mixed into one, a dict of
-                `identities` and `others`, int32 [batch], and `shares`, float32 [batch]: how much of
-                the image belongs to `identities`. Its loss is that share of the loss for the one
-                and the rest of the loss for the other.
+            labels: int32 [batch] identities; or, for mixed images, a dict of `identities` and
+                `others`, int32 [batch], and `shares`, float32 [batch]: the part of the image that
+                belongs to `identities`. The loss is the mean of both, weighted by it.
+            training: whether state such as running statistics is updated.
         """
         if not isinstance(labels, dict):
             return self.head.loss_and_accuracy(embeddings, labels, training=training)
@@ -110,11 +111,11 @@ class Recognizer(keras.Model):
         return shares * losses + (1 - shares) * others, found
 
     def weights_are_finite(self) -> bool:
-        """Whether no gradient until now was infinite or no number."""
-        return bool(ops.all(ops.isfinite(ops.convert_to_tensor(self._reached_last()))))
+        """Returns whether all gradients so far were finite."""
+        return bool(ops.all(ops.isfinite(ops.convert_to_tensor(self._sentinel_weight()))))
 
-    def _reached_last(self) -> keras.Variable:
-        """A small weight of the first layer, to which every gradient comes that isn't a number."""
+    def _sentinel_weight(self) -> keras.Variable:
+        """Returns a small weight of the first layer: a NaN in any layer's gradient reaches it."""
         return min(self.trainable_variables[:2], key=lambda variable: math.prod(variable.shape))
 
     @property
@@ -123,9 +124,9 @@ class Recognizer(keras.Model):
 
 
 class MeanLoss(keras.losses.Loss):
-    """The mean of losses, weighted or not, as Keras makes it of its own losses.
+    """The (weighted) mean of losses, as the losses of Keras compute it.
 
-    Under tf.distribute it is the device's share of the mean, which Keras sums.
+    Under tf.distribute it is the device's part of the mean, which Keras sums.
     """
 
     def call(self, y_true, y_pred):
@@ -133,7 +134,7 @@ class MeanLoss(keras.losses.Loss):
 
 
 class LastValue(keras.metrics.Metric):
-    """The value it was given last."""
+    """The value of the last update."""
 
     def __init__(self, name):
         super().__init__(name=name, dtype="float32")
@@ -154,15 +155,21 @@ def build_recognizer(
     steps_per_epoch: int | None = None,
     center_shards: int = 1,
 ) -> Recognizer:
-    """Builds the model that a recipe's `model` section describes, with its starting weights.
+    """Builds the model of a recipe's `model` section, with its initial weights.
 
-    Those of `init_from` are filled in later: `init_from.read_warm_start`.
+    Those of `init_from` are assigned later, by `WarmStart.fill`.
 
     Args:
-        steps_per_epoch: of the training, for what a head counts in epochs.
-        center_shards: into how many parts the head's class centers are to be divided.
-    Raises InputError: a part can't be built for this size, the weights file doesn't fit, or the
-        head has no class centers to divide.
+        recipe: the section.
+        image_size: (height, width).
+        num_identities: of the head.
+        data_dir: where relative paths start.
+        steps_per_epoch: of the training, for options of the head that count epochs.
+        center_shards: number of parts into which the class centers are divided.
+
+    Raises:
+        InputError: a part can't be built for this size, the weights file doesn't match, or the
+            head has no class centers to divide.
     """
     embedder = build_embedder(recipe, image_size, data_dir)
     head = build(
@@ -183,27 +190,29 @@ def build_recognizer(
 
 
 def check_batch_norms(embedder: keras.Model, training: Training, num_images: int) -> None:
-    """Finds batch norms that would make the same of every image.
+    """Checks for batch norms whose output would be the same for every image.
 
-    The norm of a single value is its beta, whatever the value: nothing behind it is learned.
+    A single value is normalized to beta, whatever it is: nothing behind it can learn.
 
     Args:
         embedder: as `build_embedder` makes it.
         training: a recipe's `training` section.
-        num_images: of which a batch norm takes its statistics.
-    Raises InputError: there is one.
+        num_images: over how many images a batch norm computes its statistics.
+
+    Raises:
+        InputError: there is one.
     """
     if num_images > 1:
         return
     backbone = embedder.get_layer("backbone")
     learning = [layer for layer in embedder.layers if layer is not backbone]
-    # Otherwise its batch norms are as in inference in every stage.
+    # Otherwise its batch norms are in inference mode in every stage.
     if any(stage.freeze == "none" for stage in training.stages):
         learning += flatten_layers(backbone)
     for layer in learning:
         if not isinstance(layer, layers.BatchNormalization):
             continue
-        # One value of each channel: a vector, or a feature map of a single place.
+        # One value a channel: a vector, or a feature map of size 1x1.
         if all(size == 1 for size in layer.input.shape[1:-1]):
             raise InputError(
                 f"data.batch_size: {layer.name} is a batch norm on vectors, which makes the same "
@@ -213,7 +222,7 @@ def check_batch_norms(embedder: keras.Model, training: Training, num_images: int
 
 
 def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
-    """Builds the embedder as it is before training: the baseline that a training must beat."""
+    """Builds the embedder as it is before training, as a baseline."""
     start = read_warm_start(recipe.model, data_dir)
     keras.utils.set_random_seed(recipe.training.seed)
     embedder = build_embedder(recipe.model, recipe.data.image_size, data_dir)
@@ -223,12 +232,12 @@ def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
 
 
 def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
-    """Builds images -> embeddings from plain Keras layers: the saved file needs no tfface.
+    """Builds images -> embeddings from plain Keras layers: loading its file needs no tfface.
 
-    It has its starting weights, but for those of `init_from` (`init_from.read_warm_start`).
+    It has its initial weights, except those of `init_from` (`WarmStart.fill`).
     """
     part = recipe.backbone
-    # What init_from fills need not be fetched before.
+    # `init_from` replaces them.
     weights = "none" if recipe.init_from is not None else part.weights
     published = None
     if is_published_h5(weights) and hasattr(BACKBONES[part.name], "takes_published_file"):
@@ -268,7 +277,7 @@ def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
         features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
     else:
         features = layers.GlobalAveragePooling2D(name="neck_pooling")(features)
-    # As VGG has it: nothing of what the first hidden layer takes is dropped.
+    # As in VGG: no dropout before the first hidden layer.
     if neck.dropout and not neck.hidden:
         features = layers.Dropout(neck.dropout, name="neck_dropout")(features)
     for number, size in enumerate(neck.hidden):
@@ -292,12 +301,11 @@ def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
 
 
 def adaptive_average_pool(features, size: int):
-    """Averages a feature map of any size over `size` x `size` windows.
+    """Averages a feature map of any size to `size` x `size`, as PyTorch's AdaptiveAvgPool2d does.
 
-    The windows are those of PyTorch's adaptive average pooling: number i of a side goes from
-    floor(i * length / size) to ceil((i + 1) * length / size), so they overlap where the map can't
-    be divided, and repeat where it is smaller. (Keras 3.15's AdaptiveAveragePooling2D gives NaN on
-    JAX for many sizes, 3 and 7 to 7 among them.)
+    Window i of a side goes from floor(i * length / size) to ceil((i + 1) * length / size). (The
+    AdaptiveAveragePooling2D of Keras 3.15 returns NaN on JAX for many sizes, 3 and 7 to 7 among
+    them.)
 
     Args:
         features: [batch, rows, columns, channels], rows and columns known.

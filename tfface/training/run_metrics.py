@@ -1,4 +1,4 @@
-"""The metrics that a finished run has left in its folder, each under one name."""
+"""The metrics of a finished run, read from its folder."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ _NOT_METRICS = {"epoch", "step", "stage"}
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """What a run has measured.
+    """The metrics of a run.
 
     Attributes:
-        metrics: name -> metric, as `metric_names` lists them and more.
-        epochs: all records of epochs.
-        seconds: that these took to train.
+        metrics: name -> value, those of `metric_names` and more.
+        epochs: the records of all epochs.
+        seconds: training time of all epochs.
     """
 
     metrics: dict[str, float]
@@ -35,7 +35,7 @@ class RunMetrics:
 
 
 def metric_names(recipe: Recipe) -> list[str]:
-    """Returns the metrics that a run of a recipe measures, the one that counts most first.
+    """Returns the names of the metrics of a run, the most important one first.
 
     `test_accuracy` and so on are of `evaluation.classification`, `SET.accuracy` and so on of a
     verification set; the others are of the epoch whose weights the run keeps.
@@ -49,7 +49,7 @@ def metric_names(recipe: Recipe) -> list[str]:
 
 
 def validation_metrics(recipe: Recipe) -> list[str]:
-    """Returns the metrics that each epoch is judged by, the one that counts most first."""
+    """Returns the names of the validation metrics, the most important one first."""
     validation = recipe.data.validation
     if validation is None:
         return []

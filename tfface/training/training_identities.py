@@ -1,4 +1,4 @@
-"""What a finished run was trained on, found out again from its folder."""
+"""The training images and identities of a finished run, read again from its data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from tfface.training.datasets import open_training_images
 from tfface.training.registries import TABLES
 from tfface.training.run_folder import RunFolder
 
-# So many of a run's images are read to find out whether an evaluation is on them.
+# Of a run's images, read to compare them with those of an evaluation.
 _MOST_IMAGES = 100_000
 
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """The images that a run was trained on, by their content.
+    """Hashes of the training images of a run.
 
     Attributes:
         run_dir: the run's folder.
-        digests: of the images' bytes.
-        is_all: False where so many were drawn among more.
+        digests: hashes of the images' bytes.
+        is_all: False if they are of a random sample.
     """
 
     run_dir: Path
@@ -39,9 +39,7 @@ class TrainingImages:
     is_all: bool
 
     def warning(self, images: Sequence[bytes], what: str) -> str | None:
-        """Returns a line for the user where the run was trained on some of these images.
-
-        Images count as the same byte for byte.
+        """Returns a warning if the run was trained on some of these images, byte for byte.
 
         Args:
             images: of an evaluation, encoded.
@@ -58,11 +56,13 @@ class TrainingImages:
 
 
 def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
-    """Reads the images that a run was trained on; of more than 100,000, so many are drawn.
+    """Reads the training images of a run; of more than 100,000, a random sample of as many.
 
     Args:
         run_dir, data_dir: as for `read_training_identities`.
-    Raises InputError: as `read_training_identities`, or an image can't be read.
+
+    Raises:
+        InputError: as `read_training_identities`, or an image can't be read.
     """
     source, indices = _training_images(run_dir, data_dir)
     drawn = indices[seeding.permutation(seeding.fold(0), len(indices))[:_MOST_IMAGES]]
@@ -73,21 +73,23 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
 
 
 def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> SeenPeople:
-    """Returns who is in the images that a run was trained on; not in those that it held out.
+    """Returns the identities in the training images of a run, without those that it held out.
 
     Args:
-        run_dir: the run folder; its recipe says where the images are.
+        run_dir: the run folder, with the recipe.
         data_dir: where the recipe's relative paths start.
-        attribute: of the images, the one that says who is shown.
-    Raises InputError: the recipe or its data can't be read, the data have no such attribute, or
-        they aren't any more what the run was trained on.
+        attribute: of the images, the name of the identity.
+
+    Raises:
+        InputError: the recipe or its data can't be read, the data have no such attribute, or have
+            changed since.
     """
     source, indices = _training_images(run_dir, data_dir)
     return people_in(source, attribute, indices, where=f"data.train of {run_dir}")
 
 
 def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.ndarray]:
-    """Returns the source and the indices of the images that a run was trained on."""
+    """Returns the source and the indices of a run's training images."""
     run = RunFolder(run_dir)
     recipe = recipes.load(run.recipe, TABLES)
     source, indices, names = open_training_images(recipe, data_dir)
@@ -100,11 +102,10 @@ def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.nda
 
 
 def was_trained_on_unaligned(model: Path, data_dir: Path) -> bool:
-    """Whether a model was trained on images whose faces look unaligned, as far as that is known.
+    """Returns whether the faces in a model's training images look unaligned.
 
     Args:
-        model: a run folder, whose recipe says where the images are; of any other model, and of
-            images that are gone, nothing is known.
+        model: a run folder. For any other model, or if the images are gone, the answer is False.
         data_dir: where the recipe's relative paths start.
     """
     if not RunFolder(model).recipe.is_file():
