@@ -9,19 +9,18 @@ from keras import ops
 
 from tests.contracts.gradients import gradient
 from tfface.errors import InputError
-from tfface.heads import HEADS, Head
+from tfface.heads import HEADS, Head, MarginSoftmax, TripletHead
 from tfface.heads.head_file import load_head, save_head
-from tfface.heads.margin_head import MarginHead
 from tfface.registry import build
 from tfface.training.recognizer import Recognizer
 
 NUM_IDENTITIES = {"sigmoid": 2}
 SIZE = 8
 
-# What these heads do not promise, and why.
+# Heads that do not promise everything, and why.
 WITHOUT_CLASSES = ["triplet"]  # compares images with each other
 LOOKS_AT_THE_BATCH = ["triplet"]  # an example's loss is a matter of the others
-LENGTH_COUNTS = ["adaface", "magface"]  # the margin depends on it
+NORM_COUNTS = ["adaface", "magface"]  # the margin depends on the embedding's norm
 
 # The options with which a margin head has no margin.
 NEUTRAL = {
@@ -56,12 +55,12 @@ def unbuilt(name: str, steps_per_epoch: int | None = None, **options) -> Head:
 def example(name: str, batch: int = 6):
     rng = np.random.default_rng(7)
     embeddings = rng.normal(size=(batch, SIZE)).astype("float32")
-    identities = rng.integers(0, NUM_IDENTITIES.get(name, 5), batch).astype("int32")
-    return embeddings, identities
+    labels = rng.integers(0, NUM_IDENTITIES.get(name, 5), batch).astype("int32")
+    return embeddings, labels
 
 
-def losses_of(head: Head, embeddings, identities, **how) -> np.ndarray:
-    return ops.convert_to_numpy(head.loss_and_accuracy(embeddings, identities, **how)[0])
+def losses_of(head: Head, embeddings, labels, **how) -> np.ndarray:
+    return ops.convert_to_numpy(head.loss_and_accuracy(embeddings, labels, **how)[0])
 
 
 def state_of(head: Head) -> dict[str, np.ndarray]:
@@ -78,22 +77,22 @@ def in_its_tier(name: str):
 
 
 def test_the_tables_of_this_test_know_all_heads():
-    assert set(NEUTRAL) == {name for name, head in HEADS.items() if issubclass(head, MarginHead)}
-    assert {*WITHOUT_CLASSES, *LOOKS_AT_THE_BATCH, *LENGTH_COUNTS} <= set(HEADS)
+    assert set(NEUTRAL) == {name for name in HEADS if isinstance(unbuilt(name), MarginSoftmax)}
+    assert {*WITHOUT_CLASSES, *LOOKS_AT_THE_BATCH, *NORM_COUNTS} <= set(HEADS)
 
 
 @pytest.mark.parametrize("name", [in_its_tier(name) for name in HEADS])
 class TestEveryHead:
     def test_shapes_and_ranges(self, name):
-        embeddings, identities = example(name)
-        losses, found = make(name).loss_and_accuracy(embeddings, identities)
+        embeddings, labels = example(name)
+        losses, found = make(name).loss_and_accuracy(embeddings, labels)
         assert losses.shape == found.shape == (6,)
         assert np.all(ops.convert_to_numpy(losses) >= 0)
         assert set(ops.convert_to_numpy(found)) <= {0.0, 1.0}
 
     @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
     def test_is_float32_under_mixed_precision(self, name, policy):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
@@ -101,7 +100,7 @@ class TestEveryHead:
         finally:
             keras.config.set_dtype_policy(before)
         half = ops.cast(embeddings, policy.removeprefix("mixed_"))
-        losses, found = head.loss_and_accuracy(half, identities, training=True)
+        losses, found = head.loss_and_accuracy(half, labels, training=True)
         results = [losses, found]
         if name not in WITHOUT_CLASSES:
             results.append(head.logits(half))
@@ -110,38 +109,38 @@ class TestEveryHead:
 
     @pytest.mark.parametrize("training", [False, True])
     def test_state_changes_in_training_only(self, name, training):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         head = make(name, steps_per_epoch=2)
         before = state_of(head)
-        head.loss_and_accuracy(embeddings, identities, training=training, update_state=False)
+        head.loss_and_accuracy(embeddings, labels, training=training, update_state=False)
         for key, value in state_of(head).items():
             np.testing.assert_array_equal(value, before[key])
-        head.loss_and_accuracy(embeddings, identities, training=training)
+        head.loss_and_accuracy(embeddings, labels, training=training)
         for key, value in state_of(head).items():
             assert np.array_equal(value, before[key]) != training, key
 
     def test_fits_under_the_trainer_of_the_backend(self, name):
-        """Traced once: weights and what a head counts go on from step to step."""
+        """Traced once: weights and state change from step to step."""
         head = unbuilt(name, steps_per_epoch=2)
         images = keras.Input((SIZE,))
         features = keras.layers.Dense(SIZE, name="backbone")(images)
         recognizer = Recognizer(keras.Model(images, features), head)
         recognizer.compile(optimizer=keras.optimizers.SGD(1e-3))
         before = state_of(head)
-        embeddings, identities = example(name, batch=12)
-        recognizer.fit(embeddings, identities, batch_size=4, epochs=1, verbose=0)
+        embeddings, labels = example(name, batch=12)
+        recognizer.fit(embeddings, labels, batch_size=4, epochs=1, verbose=0)
         after = state_of(head)
         assert all(not np.array_equal(after[key], before[key]) for key in after)
         if name in NEUTRAL:
             assert after["steps"] == 3
-        recognizer.evaluate(embeddings, identities, batch_size=4, verbose=0)
+        recognizer.evaluate(embeddings, labels, batch_size=4, verbose=0)
         assert state_of(head) == after
 
     def test_one_example_does_not_touch_another(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         head = make(name)
-        together = losses_of(head, embeddings, identities)
-        alone = [losses_of(head, embeddings[i : i + 1], identities[i : i + 1]) for i in range(6)]
+        together = losses_of(head, embeddings, labels)
+        alone = [losses_of(head, embeddings[i : i + 1], labels[i : i + 1]) for i in range(6)]
         if name in LOOKS_AT_THE_BATCH:
             assert not np.allclose(np.concatenate(alone), together)
         else:
@@ -168,9 +167,9 @@ class TestEveryHead:
             )
 
     def test_comes_back_from_its_file(self, name, tmp_path):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         head = make(name, steps_per_epoch=2)
-        head.loss_and_accuracy(embeddings, identities, training=True)
+        head.loss_and_accuracy(embeddings, labels, training=True)
         num_identities = NUM_IDENTITIES.get(name, 5)
         path = tmp_path / "run" / "head.npz"
         save_head(
@@ -204,26 +203,66 @@ class TestEveryHead:
             ops.convert_to_numpy(head(embeddings)), ops.convert_to_numpy(head.logits(embeddings))
         )
 
+    def test_trains_as_a_layer_of_any_model_and_comes_back_from_its_file(self, name, tmp_path):
+        embeddings, labels = example(name)
+        head = unbuilt(name, steps_per_epoch=2)
+        model = model_with(head)
+        before = [ops.convert_to_numpy(weight) for weight in model.weights]
+        targets = None if name in WITHOUT_CLASSES else labels
+        model.fit([embeddings, labels], targets, batch_size=6, epochs=2, verbose=0)
+        for weight, old in zip(model.weights, before, strict=True):
+            assert not np.array_equal(ops.convert_to_numpy(weight), old), weight.path
+
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        again = loaded.get_layer(head.name)
+        assert type(again) is type(head)
+        assert again.get_config() == head.get_config()
+        assert [v.path for v in again.variables] == [v.path for v in head.variables]
+        for one, other in zip(again.variables, head.variables, strict=True):
+            np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other))
+        for training in (False, True):
+            found, expected = (
+                ops.convert_to_numpy(one([embeddings, labels], training=training))
+                for one in (loaded, model)
+            )
+            np.testing.assert_array_equal(found, expected)
+
+
+def model_with(head: Head) -> keras.Model:
+    """A plain Keras model, as a user may write it."""
+    images, labels = keras.Input((SIZE,)), keras.Input((), dtype="int32")
+    outputs = head(keras.layers.Dense(SIZE, use_bias=False)(images), labels)
+    model = keras.Model([images, labels], outputs)
+    if isinstance(head, TripletHead):
+        loss = None  # its loss is the layer's own
+    elif outputs.shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    return model
+
 
 @pytest.mark.parametrize("name", [in_its_tier(name) for name in NEUTRAL])
 class TestMarginHeads:
     def test_no_margin_is_scaled_softmax_in_value_and_gradient(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         head = make(name, **NEUTRAL[name], scale=16.0)
         centers = ops.convert_to_numpy(head.class_centers)
         centers = centers / np.linalg.norm(centers, axis=1, keepdims=True)
         if name == "curricularface":
-            # Identities harder than the own one count otherwise than in softmax: have none.
-            identities = np.argmax(embeddings @ centers.T, axis=1).astype("int32")
+            # Hard negatives count otherwise than in softmax: have none.
+            labels = np.argmax(embeddings @ centers.T, axis=1).astype("int32")
 
         def loss(x):
-            return ops.sum(head.loss_and_accuracy(x, identities)[0])
+            return ops.sum(head.loss_and_accuracy(x, labels)[0])
 
         def scaled_softmax(x):
             unit = x / ops.norm(x, axis=-1, keepdims=True)
-            cosines = ops.reshape(ops.matmul(unit, centers.T), (len(identities), 5, -1))
+            cosines = ops.reshape(ops.matmul(unit, centers.T), (len(labels), 5, -1))
             logits = 16.0 * ops.max(cosines, axis=-1)
-            picked = ops.sum(logits * ops.one_hot(identities, 5), axis=-1)
+            picked = ops.sum(logits * ops.one_hot(labels, 5), axis=-1)
             return ops.sum(ops.logsumexp(logits, axis=-1) - picked)
 
         np.testing.assert_allclose(float(loss(embeddings)), float(scaled_softmax(embeddings)), 1e-5)
@@ -234,45 +273,45 @@ class TestMarginHeads:
     @pytest.mark.parametrize("sign", [1.0, -1.0])
     def test_gradients_are_finite_along_the_center(self, name, sign):
         head = make(name)
-        every = head.centers_per_identity
+        every = head.centers.centers_per_class
         embeddings = sign * ops.convert_to_numpy(head.class_centers)[::every]
-        identities = np.arange(5, dtype="int32")
+        labels = np.arange(5, dtype="int32")
 
         def loss(x):
-            return ops.sum(head.loss_and_accuracy(x, identities)[0])
+            return ops.sum(head.loss_and_accuracy(x, labels)[0])
 
         assert np.isfinite(float(loss(embeddings)))
         assert np.all(np.isfinite(gradient(loss, embeddings)))
 
-    def test_the_length_of_an_embedding_counts_only_where_it_should(self, name):
-        embeddings, identities = example(name)
+    def test_the_norm_of_an_embedding_counts_only_where_it_should(self, name):
+        embeddings, labels = example(name)
         head = make(name)
-        once = losses_of(head, embeddings, identities)
-        tenfold = losses_of(head, 10 * embeddings, identities)
-        assert np.allclose(once, tenfold, rtol=1e-4) == (name not in LENGTH_COUNTS)
+        once = losses_of(head, embeddings, labels)
+        tenfold = losses_of(head, 10 * embeddings, labels)
+        assert np.allclose(once, tenfold, rtol=1e-4) == (name not in NORM_COUNTS)
 
     def test_margin_makes_the_loss_larger(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         heads = [make(name, **NEUTRAL[name]), make(name)]
         if name == "curricularface":
-            # In the beginning hard identities count for less than in softmax, in the end for more.
+            # At first hard negatives count for less than in softmax, in the end for more.
             for head in heads:
-                head.mean_cosine.assign(1.0)
-        without, with_margin = (losses_of(head, embeddings, identities) for head in heads)
+                head.statistics["mean_cosine"].assign(1.0)
+        without, with_margin = (losses_of(head, embeddings, labels) for head in heads)
         scales = [head.scale for head in heads]
         assert scales[0] == scales[1]
         assert np.all(with_margin > without)
 
     def test_warm_up_leads_from_no_margin_to_the_full_one(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         head = make(name, warmup_epochs=2.5, steps_per_epoch=4)
 
         def at(step: int, training: bool = True) -> np.ndarray:
             head.steps.assign(step)
-            return losses_of(head, embeddings, identities, training=training, update_state=False)
+            return losses_of(head, embeddings, labels, training=training, update_state=False)
 
-        without = losses_of(make(name, **NEUTRAL[name]), embeddings, identities)
-        full = losses_of(make(name, warmup_epochs=0.0), embeddings, identities)
+        without = losses_of(make(name, **NEUTRAL[name]), embeddings, labels)
+        full = losses_of(make(name, warmup_epochs=0.0), embeddings, labels)
         np.testing.assert_allclose(at(0), without, rtol=1e-4)
         np.testing.assert_allclose(at(10), full, rtol=1e-4)
         np.testing.assert_allclose(at(1000), full, rtol=1e-4)
@@ -282,28 +321,28 @@ class TestMarginHeads:
         np.testing.assert_allclose(at(0, training=False), full, rtol=1e-4)
 
     def test_without_a_number_of_steps_the_margin_is_full_at_once(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         for head in (make(name, warmup_epochs=5.0), make(name, warmup_epochs=0.0)):
             np.testing.assert_allclose(
-                losses_of(head, embeddings, identities, training=True, update_state=False),
-                losses_of(head, embeddings, identities),
+                losses_of(head, embeddings, labels, training=True, update_state=False),
+                losses_of(head, embeddings, labels),
                 rtol=1e-5,
             )
 
 
 @pytest.mark.parametrize("name", [in_its_tier(name) for name in NEUTRAL])
-class TestSampledCenters:
+class TestSampling:
     def test_a_sample_of_all_is_the_full_head_in_value_and_gradients(self, name):
-        embeddings, identities = example(name)
-        # Lengths to which AdaFace and MagFace give margins between their ends.
+        embeddings, labels = example(name)
+        # Norms to which AdaFace and MagFace give margins between their ends.
         embeddings *= 15
         found = []
         for share in (1.0, 0.99):
             head = make(name, sampled_centers=share)
-            assert (head.candidates(identities) is None) == (share == 1.0)
+            assert (head.sample_classes(labels) is None) == (share == 1.0)
 
             def loss(x, head=head):
-                losses, _ = head.loss_and_accuracy(x, identities, training=True, update_state=False)
+                losses, _ = head.loss_and_accuracy(x, labels, training=True, update_state=False)
                 return ops.sum(losses)
 
             centers = ops.convert_to_numpy(head.class_centers)
@@ -312,29 +351,29 @@ class TestSampledCenters:
             images = keras.Input((SIZE,))
             recognizer = Recognizer(keras.Model(images, keras.layers.Identity()(images)), head)
             recognizer.compile(optimizer=keras.optimizers.SGD(1.0))
-            recognizer.fit(embeddings, identities, batch_size=6, verbose=0)
+            recognizer.fit(embeddings, labels, batch_size=6, verbose=0)
             found[-1].append(centers - ops.convert_to_numpy(head.class_centers))
             assert np.any(found[-1][-1] != 0)
         for one, other in zip(*found, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
-    def test_the_loss_is_that_of_a_head_of_the_candidates_alone(self, name):
+    def test_the_loss_is_that_of_a_head_of_the_sampled_classes_alone(self, name):
         embeddings, _ = example(name, batch=3)
-        identities = np.array([4, 1, 4], "int32")
+        labels = np.array([4, 1, 4], "int32")
         head = make(name, sampled_centers=0.6)
-        candidates = head.candidates(identities)
-        drawn = ops.convert_to_numpy(candidates.identities)
+        sampled = head.sample_classes(labels)
+        drawn = ops.convert_to_numpy(sampled.classes)
         assert len(drawn) == 3
         assert {1, 4} < set(drawn)
         alone = build(HEADS[name], {}, Path(), num_identities=3)
         alone.build((None, SIZE))
-        every = head.centers_per_identity
+        every = head.centers.centers_per_class
         centers = ops.convert_to_numpy(head.class_centers).reshape(5, every, SIZE)
         alone.class_centers.assign(centers[drawn].reshape(3 * every, SIZE))
         for one, other in zip(
-            head.loss_and_accuracy(embeddings, identities, training=True, candidates=candidates),
+            head.loss_and_accuracy(embeddings, labels, training=True, sampled=sampled),
             alone.loss_and_accuracy(
-                embeddings, np.searchsorted(drawn, identities).astype("int32"), training=True
+                embeddings, np.searchsorted(drawn, labels).astype("int32"), training=True
             ),
             strict=True,
         ):
@@ -343,11 +382,25 @@ class TestSampledCenters:
             )
 
     def test_evaluation_compares_with_all(self, name):
-        embeddings, identities = example(name)
+        embeddings, labels = example(name)
         full, sampled = make(name), make(name, sampled_centers=0.2)
         np.testing.assert_array_equal(
-            losses_of(sampled, embeddings, identities), losses_of(full, embeddings, identities)
+            losses_of(sampled, embeddings, labels), losses_of(full, embeddings, labels)
         )
+
+
+def test_a_sampling_head_with_subcenters_comes_back_from_a_model_file(tmp_path):
+    """All but the state of its random generator, which Keras saves of no layer."""
+    embeddings, labels = example("subcenter_arcface")
+    head = unbuilt("subcenter_arcface", sampled_centers=0.6, num_centers=2)
+    model = model_with(head)
+    model.train_on_batch([embeddings, labels], labels)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras").get_layer(head.name)
+    assert again.get_config() == head.get_config()
+    assert [v.path for v in again.variables] == [v.path for v in head.variables]
+    for one, other in zip(again.weights, head.weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all or nothing")
@@ -365,10 +418,10 @@ def test_training_in_a_graph_is_training_eagerly(name):
         for _ in range(3)
     ]
 
-    def step(head, embeddings, identities):
+    def step(head, embeddings, labels):
         with tf.GradientTape() as tape:
             tape.watch(embeddings)
-            losses, found = head.loss_and_accuracy(embeddings, identities, training=True)
+            losses, found = head.loss_and_accuracy(embeddings, labels, training=True)
             loss = tf.reduce_mean(losses)
         weights = [weight.value for weight in head.trainable_weights]
         return losses, found, *tape.gradient(loss, [embeddings, *weights])

@@ -29,7 +29,7 @@ def write(path: Path, name: str = "arcface", **options):
 def test_options_come_back(tmp_path):
     write(tmp_path / "head.npz", margin=0.25, scale=16.0)
     head = load_head(tmp_path / "head.npz").head
-    assert (head.margin, head.scale) == (0.25, 16.0)
+    assert (head.margin.margin, head.scale) == (0.25, 16.0)
 
 
 def rewrite(path: Path, change):

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from tfface.backbones import BACKBONES
-from tfface.heads.arcface import ArcFaceHead
+from tfface.heads import ArcFace
 from tfface.profiling.flops import ceiling_flops_per_second, step_flops
 from tfface.training.recognizer import Recognizer
 
@@ -14,7 +14,7 @@ def forward(network: keras.Model) -> float:
     """Operations of an image, without those of the head."""
     images = keras.Input(network.input_shape[1:])
     embedder = keras.Model(images, layers.GlobalAveragePooling2D()(network(images)))
-    head = ArcFaceHead(num_identities=3)
+    head = ArcFace(num_identities=3)
     recognizer = Recognizer(embedder, head)
     return step_flops(recognizer, 4) / 12 - 2 * 3 * embedder.output_shape[-1]
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.training.recipes import TINY
 from tfface.errors import InputError
-from tfface.heads.arcface import ArcFaceHead
+from tfface.heads import ArcFace
 from tfface.profiling import baseline_step
 from tfface.profiling.step import _make, measure_steps, plan_steps, rows, to_json
 from tfface.reporting.results import text_table
@@ -119,7 +119,7 @@ def test_the_plain_head_is_the_same_maths():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(5, 8)).astype("float32")
     identities = np.array([0, 3, 3, 1, 6], "int32")
-    head = ArcFaceHead(0.5, 16.0, num_identities=7, warmup_epochs=0.0)
+    head = ArcFace(0.5, 16.0, num_identities=7)
     head.build((None, 8))
     expected, _ = head.loss_and_accuracy(embeddings, identities)
     logits = baseline_step._logits(

@@ -108,12 +108,12 @@ class TestIdentities:
 
     def test_another_head_takes_the_centers_and_nothing_else(self, tmp_path):
         old = make_run(tmp_path, ["ann", "bob"], "model.head=curricularface")
-        old.head.mean_cosine.assign(0.5)
+        old.head.statistics["mean_cosine"].assign(0.5)
         adaface = (FROM, "model.head=adaface")
         new = make(tmp_path, ["bob", "ann"], *adaface)
         assert "class centers of 2 of 2" in fill(tmp_path, new, ["bob", "ann"], *adaface)
         np.testing.assert_array_equal(centers(new), centers(old)[::-1])
-        assert float(new.head.mean_length) == 20.0
+        assert float(new.head.statistics["mean_norm"]) == 20.0
 
     def test_with_several_centers_each(self, tmp_path):
         several = "model.head={name: subcenter_arcface, num_centers: 2}"

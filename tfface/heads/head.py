@@ -1,17 +1,19 @@
-"""What a head is: what turns embeddings and identities into a loss, and tells who is who."""
+"""The base of all heads: embeddings and labels to a loss, embeddings to logits."""
 
 import abc
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
+import pydantic
 from keras import ops
 from pydantic import Field
 
-from tfface.heads.sampled_classes import Candidates
+from tfface.registry import options_model
 from tfface.typing import Tensor
 
-# A logit so low that nothing of a softmax is its.
-NOBODY = -1e9
+if TYPE_CHECKING:
+    from tfface.heads.class_centers import SampledClasses
 
 LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 
@@ -19,101 +21,123 @@ LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
 class Head(keras.layers.Layer, abc.ABC):
     """Base of all heads.
 
-    Training uses `loss_and_accuracy`, classification `logits` and `probabilities`. A head computes
-    in float32 under any precision policy.
+    Training uses `loss_and_accuracy`, classification `logits` and `probabilities`. In a model of
+    your own, call the head as a layer. A head computes in float32 under any precision policy.
+
+    Args:
+        name: of the layer; give one where a model has several heads.
+        **kwargs: of keras.layers.Layer; `dtype` is ignored.
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(self, name: str = "head", **kwargs: Any):
+        super().__init__(name=name, **{**kwargs, "dtype": "float32"})
 
     @abc.abstractmethod
     def logits(self, embeddings: Tensor) -> Tensor:
-        """Returns the scores of all identities, without margin.
+        """Returns the scores of all classes, without margin.
 
         Args:
             embeddings: float [batch, embedding_size].
         Returns: float32 [batch, num_logits].
         """
 
-    def candidates(self, identities: Tensor) -> Candidates | None:
-        """Returns the `Candidates` that a step of training compares with; None if that is all.
-
-        Args:
-            identities: int32 [n], all that the step will ask for.
-        """
-        return None
-
-    @property
-    def weights_changed_by_rows(self) -> list[keras.Variable]:
-        """The weights of which a step may look at some rows only, and changes these."""
-        return []
-
     @abc.abstractmethod
     def loss_and_accuracy(
         self,
         embeddings: Tensor,
-        identities: Tensor,
+        labels: Tensor,
         training: bool = False,
         update_state: bool = True,
-        candidates: Candidates | None = None,
+        sampled: "SampledClasses | None" = None,
     ) -> tuple[Tensor, Tensor]:
-        """Returns the loss of each example and whether its identity was found.
+        """Returns the loss of each example and whether its class has the highest score.
 
         Args:
             embeddings: float [batch, embedding_size].
-            identities: int32 [batch].
-            training: whether this is a step of training; only then may a head change what it
-                keeps from step to step.
-            update_state: False for a further look at a step's batch, which is judged as in
-                training but changes nothing.
-            candidates: what `candidates` returned, for several looks at one step; by default a step
-                of training asks for its own.
-        Returns: float32 [batch] losses, float32 [batch] of 0 and 1 (judged without margin).
+            labels: int32 [batch].
+            training: whether this is a training step; only then a head updates its state.
+            update_state: False for a second pass over a step's batch: it is computed as in
+                training, but the state stays.
+            sampled: what `sample_classes` returned, to use it for several passes of one step; by
+                default a training step samples its own.
+        Returns: float32 [batch] losses; float32 [batch] of 0 and 1, judged without margin.
         """
+
+    def sample_classes(self, labels: Tensor) -> "SampledClasses | None":
+        """Returns the classes that a training step compares with; None for all.
+
+        Args:
+            labels: int32 [n], all that the step will use.
+        """
+        return None
+
+    @property
+    def sparse_variables(self) -> list[keras.Variable]:
+        """The variables of which a training step may read some rows only.
+
+        Pass each to `kernels.rows.use_sparse_updates`, so that the optimizer changes only these.
+        """
+        return []
 
     def check_classifies(self) -> None:
         """Raises InputError: the head has no classes."""
 
     def probabilities(self, embeddings: Tensor) -> Tensor:
-        """Returns how likely each identity is.
+        """Returns the probability of each class.
 
         Args:
             embeddings: float [batch, embedding_size].
-        Returns: float32 [batch, num_identities]; the sum of each row is 1.
+        Returns: float32 [batch, num_classes]; the sum of each row is 1.
         """
         return ops.softmax(self.logits(embeddings), axis=-1)
 
-    def call(self, embeddings: Tensor) -> Tensor:
+    def call(
+        self, embeddings: Tensor, labels: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
+        """Returns the logits; heads with a margin apply it to those of the labels."""
         return self.logits(embeddings)
 
 
+def check_arguments(part: Callable, **arguments: Any) -> None:
+    """Checks arguments by the annotations of a part's signature, as a recipe's options are.
+
+    Raises ValueError: one has a wrong type or is out of range.
+    """
+    try:
+        options_model(part)(**arguments)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = first["loc"][0]
+        raise ValueError(
+            f"{part.__name__}({name}={first['input']!r}): {first['msg'][:1].lower()}"
+            f"{first['msg'][1:]}"
+        ) from error
+
+
 def softmax_loss(
-    logits: Tensor,
-    identities: Tensor,
-    label_smoothing: float = 0.0,
-    num_identities: int | None = None,
+    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, num_classes: int | None = None
 ) -> Tensor:
-    """Cross-entropy of each row of logits [batch, num_identities] with its identity: [batch].
+    """Returns the cross-entropy of each row of logits [batch, num_logits] with its label: [batch].
 
     Args:
-        num_identities: how many there are, where further logits follow that are NOBODY.
-        label_smoothing: share of the target that is spread evenly over all identities; 0.1 in
+        num_classes: number of classes, where logits of padding follow theirs.
+        label_smoothing: share of the target that is spread evenly over all classes; 0.1 in
             Szegedy et al., arXiv:1512.00567.
     """
-    losses = ops.sparse_categorical_crossentropy(identities, logits, from_logits=True)
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     if not label_smoothing:
         return losses
-    positions = ops.expand_dims(ops.cast(identities, "int32"), -1)
+    positions = ops.expand_dims(ops.cast(labels, "int32"), -1)
     targets = ops.take_along_axis(logits, positions, axis=-1)[:, 0]
     mean = ops.mean(logits, axis=-1)
-    if num_identities is not None and num_identities < logits.shape[-1]:
-        somebody = ops.arange(logits.shape[-1]) < num_identities
-        mean = ops.sum(ops.where(somebody, logits, 0.0), axis=-1) / num_identities
-    # What the smoothed target's cross-entropy has more, without making that target.
+    if num_classes is not None and num_classes < logits.shape[-1]:
+        is_class = ops.arange(logits.shape[-1]) < num_classes
+        mean = ops.sum(ops.where(is_class, logits, 0.0), axis=-1) / num_classes
+    # What a smoothed target adds to the cross-entropy, without building that target.
     return losses + label_smoothing * (targets - mean)
 
 
-def is_best(logits: Tensor, identities: Tensor) -> Tensor:
-    """1.0 where the identity has the highest logit, else 0.0: float32 [batch]."""
-    best = ops.argmax(logits, axis=-1)
-    return ops.cast(ops.equal(ops.cast(best, identities.dtype), identities), "float32")
+def top1_correct(scores: Tensor, labels: Tensor) -> Tensor:
+    """Returns 1.0 where the label has the highest score, else 0.0: float32 [batch]."""
+    best = ops.argmax(scores, axis=-1)
+    return ops.cast(ops.equal(ops.cast(best, labels.dtype), labels), "float32")

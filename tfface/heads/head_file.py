@@ -96,7 +96,6 @@ def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> Trained
     options = options_model(HEADS[name]).model_validate_json(json.dumps(description["options"]))
     head = build(HEADS[name], dict(options), Path(), num_identities=num_identities)
     head.build((None, embedding_size))
-    head.built = True
     # Keras refuses an array of another shape.
     for weight, array in zip(head.trainable_weights, weights, strict=True):
         weight.assign(array)

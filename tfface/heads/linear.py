@@ -1,69 +1,100 @@
 """Heads that are a dense layer: softmax for any number of identities, sigmoid for two."""
 
+from typing import Any
+
+import keras
 from keras import layers, ops
 
 from tfface.errors import InputError
-from tfface.heads.head import Head, LabelSmoothing, is_best, softmax_loss
-from tfface.heads.sampled_classes import Candidates
+from tfface.heads.class_centers import SampledClasses
+from tfface.heads.head import Head, LabelSmoothing, check_arguments, softmax_loss, top1_correct
 from tfface.typing import Tensor
 
 
-class SoftmaxHead(Head):
+class _LinearHead(Head):
+    """A dense layer with bias.
+
+    Args:
+        num_units: width of the layer.
+        num_identities: classes that it tells apart.
+    """
+
+    def __init__(self, num_units: int, label_smoothing: float, num_identities: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_arguments(type(self), label_smoothing=label_smoothing)
+        self.label_smoothing = label_smoothing
+        self.num_identities = num_identities
+        self.dense = layers.Dense(num_units, dtype="float32", name="classifier")
+
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
+        self.dense.build(embeddings_shape)
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        return self.dense(ops.cast(embeddings, "float32"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "num_identities": self.num_identities,
+        }
+
+
+@keras.saving.register_keras_serializable("tfface")
+class SoftmaxHead(_LinearHead):
     """Dense layer and softmax cross-entropy.
 
     Args:
         label_smoothing: in [0, 1); see `softmax_loss`.
         num_identities: int >= 2.
+        **kwargs: of `Head`.
+
+    Example:
+        >>> import numpy as np
+        >>> from tfface.heads.linear import SoftmaxHead
+        >>> head = SoftmaxHead(num_identities=3)
+        >>> tuple(head(np.ones((2, 8), "float32")).shape)
+        (2, 3)
     """
 
-    def __init__(self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int):
-        super().__init__(name="head")
-        self.label_smoothing = label_smoothing
-        self.dense = layers.Dense(num_identities, dtype="float32", name="classifier")
-
-    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
-        self.dense.build(embeddings_shape)
-
-    def logits(self, embeddings: Tensor) -> Tensor:
-        return self.dense(ops.cast(embeddings, "float32"))
+    def __init__(
+        self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any
+    ):
+        super().__init__(num_identities, label_smoothing, num_identities, **kwargs)
 
     def loss_and_accuracy(
         self,
         embeddings: Tensor,
-        identities: Tensor,
+        labels: Tensor,
         training: bool = False,
         update_state: bool = True,
-        candidates: Candidates | None = None,
+        sampled: SampledClasses | None = None,
     ) -> tuple[Tensor, Tensor]:
         logits = self.logits(embeddings)
-        losses = softmax_loss(logits, identities, self.label_smoothing)
-        return losses, is_best(logits, identities)
+        losses = softmax_loss(logits, labels, self.label_smoothing)
+        return losses, top1_correct(logits, labels)
 
 
-class SigmoidHead(Head):
+@keras.saving.register_keras_serializable("tfface")
+class SigmoidHead(_LinearHead):
     """One unit and binary cross-entropy: is it the identity with label 1 (the second by name)?
 
     Args:
         label_smoothing: in [0, 1): share of the target that is spread evenly over the two.
         num_identities: must be 2.
+        **kwargs: of `Head`.
     Raises InputError: any other number of identities.
     """
 
-    def __init__(self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int):
+    def __init__(
+        self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any
+    ):
         if num_identities != 2:
             raise InputError(
                 f"model.head: sigmoid tells two identities apart, and the training data has "
                 f"{num_identities}; use softmax or arcface, or a folder of two"
             )
-        super().__init__(name="head")
-        self.label_smoothing = label_smoothing
-        self.dense = layers.Dense(1, dtype="float32", name="classifier")
-
-    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
-        self.dense.build(embeddings_shape)
-
-    def logits(self, embeddings: Tensor) -> Tensor:
-        return self.dense(ops.cast(embeddings, "float32"))
+        super().__init__(1, label_smoothing, num_identities, **kwargs)
 
     def probabilities(self, embeddings: Tensor) -> Tensor:
         logits = self.logits(embeddings)
@@ -73,13 +104,13 @@ class SigmoidHead(Head):
     def loss_and_accuracy(
         self,
         embeddings: Tensor,
-        identities: Tensor,
+        labels: Tensor,
         training: bool = False,
         update_state: bool = True,
-        candidates: Candidates | None = None,
+        sampled: SampledClasses | None = None,
     ) -> tuple[Tensor, Tensor]:
         logits = self.logits(embeddings)[:, 0]
-        is_second = ops.cast(identities, "float32")
+        is_second = ops.cast(labels, "float32")
         targets = (1 - self.label_smoothing) * is_second + self.label_smoothing / 2
         # log(1 + exp(logit)) - target * logit: the cross-entropy without an overflowing exp.
         losses = ops.softplus(logits) - targets * logits

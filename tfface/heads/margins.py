@@ -1,42 +1,347 @@
-"""Angular margins as pure functions on cosines.
+"""Margins: what training makes of the cosine to an example's own class center.
 
-Margins are numbers, or float32 tensors that broadcast with the cosines. Cosines are of any shape,
-in [-1, 1]; values outside by rounding are allowed. Values and gradients are finite everywhere, also
-at cos = 1 and -1: what goes into a square root or an arccosine, whose gradients there are infinite,
-is clipped before.
+The functions work on cosines of any shape in [-1, 1]; values outside by rounding are allowed. A
+margin is a number, or a float32 tensor that broadcasts with the cosines. Values and gradients are
+finite everywhere, also at cos = 1 and -1: the argument of a square root or an arccosine, whose
+gradients are infinite there, is clipped before.
+
+To add a margin, write a subclass of `Margin` and a line in `tfface/heads/__init__.py`.
 """
 
+import abc
+import dataclasses
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
+import keras
 from keras import ops
+from pydantic import Field
 
+from tfface.errors import InputError
+from tfface.heads.head import check_arguments
 from tfface.typing import Tensor
 
+Angle = Annotated[float, Field(ge=0, lt=math.pi / 2)]
+CosineDifference = Annotated[float, Field(ge=0, lt=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Norm = Annotated[float, Field(gt=0)]
 
+
+Stats = Mapping[str, Tensor]
+
+
+class Margin(abc.ABC):
+    """Base of all margins. A subclass is a frozen dataclass with at least `apply`.
+
+    Its annotated fields are the options that a recipe may give. Values outside of the annotated
+    ranges are refused.
+
+    Attributes:
+        initial_statistics: name -> initial value of the running statistics that the head keeps for
+            this margin. Methods get the current values as `stats`: name -> scalar tensor.
+
+    Raises ValueError: a field is out of range.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import keras
+        >>> from tfface.heads import Margin
+        >>> @keras.saving.register_keras_serializable("my_project")
+        ... @dataclass(frozen=True)
+        ... class QuadraticMargin(Margin):
+        ...     margin: float = 0.2
+        ...
+        ...     def apply(self, cosines, norms, factor, stats):
+        ...         return cosines - factor * self.margin * cosines**2
+        >>> QuadraticMargin().apply(0.5, norms=1.0, factor=1.0, stats={})
+        0.45
+    """
+
+    initial_statistics: ClassVar[Mapping[str, float]] = {}
+
+    def __post_init__(self) -> None:
+        check_arguments(type(self), **self.get_config())
+
+    @abc.abstractmethod
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        """Returns the cosines to the own class centers with the margin.
+
+        Args:
+            cosines: float32 [batch, 1].
+            norms: float32 [batch, 1], L2 norms of the embeddings.
+            factor: share of the margin to apply, 0 to 1: a float, or a scalar tensor that rises
+                during the warm-up.
+            stats: the running statistics.
+        Returns: float32 [batch, 1].
+        """
+
+    def adjust_negatives(self, cosines: Tensor, targets: Tensor, stats: Stats) -> Tensor:
+        """Returns what becomes of the cosines to the centers of other classes.
+
+        Args:
+            cosines: float32 [batch, num_classes].
+            targets: float32 [batch, 1], what `apply` returned.
+        """
+        return cosines
+
+    def extra_loss(self, norms: Tensor, factor: Tensor) -> Tensor | None:
+        """Returns a loss [batch] to add to the cross-entropy, or None."""
+        return None
+
+    def update_statistics(self, stats: Stats, cosines: Tensor, norms: Tensor) -> dict[str, Tensor]:
+        """Returns the new values of the running statistics, after a training step's batch.
+
+        They are assigned before the other methods are called.
+        """
+        return {}
+
+    def get_config(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Margin":
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class ArcFaceMargin(Margin):
+    """Additive angular margin: cos(theta) becomes cos(theta + margin).
+
+    The cosine goes on falling beyond theta + margin = pi: see `arcface_margin`.
+
+    Args:
+        margin: radians in [0, pi/2); 0.5 in the paper.
+    Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
+    """
+
+    margin: Angle = 0.5
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        return arcface_margin(cosines, factor * self.margin)
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class CosFaceMargin(Margin):
+    """Additive cosine margin: cos(theta) becomes cos(theta) - margin.
+
+    Args:
+        margin: difference of cosines in [0, 1); 0.35 in the paper.
+    Reference: Wang et al., CVPR 2018, arXiv:1801.09414.
+    """
+
+    margin: CosineDifference = 0.35
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        return cosines - factor * self.margin
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class SphereFaceMargin(Margin):
+    """Multiplicative angular margin: cos(theta) becomes psi(margin * theta).
+
+        psi(a) = (-1)^k cos(a) - 2k,  k = floor(a / pi)
+
+    This is psi of SphereFace (arXiv:1704.08063), which falls with theta everywhere, on embeddings
+    of fixed norm as in SphereFace-R (arXiv:2109.05565), whose authors' code (OpenSphere) gives the
+    default. SphereFace itself does not normalize embeddings. Its margin of 4 does not train from
+    scratch, so it mixes psi with the cosine by a weight that falls during training; here the
+    warm-up does that work, in which the margin rises from 1.
+
+    Args:
+        margin: factor on the angle, 1 (no margin) to 8; 1.5 in OpenSphere, 4 in the first paper.
+    Reference: Liu et al., CVPR 2017, arXiv:1704.08063; Liu et al., TPAMI 2022, arXiv:2109.05565.
+    """
+
+    margin: Annotated[float, Field(ge=1, le=8)] = 1.5
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        return combined_margin(cosines, 1.0 + factor * (self.margin - 1.0), 0.0, 0.0)
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class CombinedMargin(Margin):
+    """Three margins in one: cos(theta) becomes psi(m1 * theta + m2) - m3, psi as in SphereFace.
+
+    m1 = 1, m2 = 0, m3 = 0 is no margin.
+
+    Args:
+        m1: factor on the angle, above 0, to 8; it starts at 1 in the warm-up.
+        m2: radians in [0, pi/2).
+        m3: difference of cosines in [0, 1). The defaults 1, 0.3, 0.2 are CM1 of the paper; its CM2
+            is 0.9, 0.4, 0.15.
+    Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
+    """
+
+    m1: Annotated[float, Field(gt=0, le=8)] = 1.0
+    m2: Angle = 0.3
+    m3: CosineDifference = 0.2
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        m1 = 1.0 + factor * (self.m1 - 1.0)
+        return combined_margin(cosines, m1, factor * self.m2, factor * self.m3)
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class CurricularFaceMargin(Margin):
+    """ArcFace's margin with a curriculum: hard negatives count more as training proceeds.
+
+    With T = cos(theta + margin) as in ArcFace and c_j the cosine to the center of another class:
+        c_j becomes c_j * (t + c_j)   where c_j > T: the negative is hard
+    t is the running mean of cos(theta), at first 0:
+        t <- momentum * t + (1 - momentum) * mean cos(theta) of the batch
+
+    Args:
+        margin: radians in [0, pi/2); 0.5 in the paper.
+        momentum: in [0, 1); 0.99 in the paper.
+    Reference: Huang et al., CVPR 2020, arXiv:2004.00288. As there, t is updated before it is used.
+        Here T has ArcFace's continuation past theta = pi - margin; the authors' code compares with
+        cos(theta + margin) also where it rises again.
+    """
+
+    margin: Angle = 0.5
+    momentum: Momentum = 0.99
+
+    initial_statistics: ClassVar = {"mean_cosine": 0.0}
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        return arcface_margin(cosines, factor * self.margin)
+
+    def adjust_negatives(self, cosines: Tensor, targets: Tensor, stats: Stats) -> Tensor:
+        hard = cosines * (stats["mean_cosine"] + cosines)
+        return ops.where(cosines > targets, hard, cosines)
+
+    def update_statistics(self, stats: Stats, cosines: Tensor, norms: Tensor) -> dict[str, Tensor]:
+        mean = ops.mean(ops.stop_gradient(cosines))
+        return {"mean_cosine": _running(self.momentum, stats["mean_cosine"], mean)}
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class AdaFaceMargin(Margin):
+    """A margin that adapts to the image's quality, estimated by the norm of its embedding.
+
+    With the norm |x| and the running mean mu and standard deviation sigma of all norms:
+        z = clip(concentration * (|x| - mu) / sigma, -1, 1)
+        cos(theta) becomes cos(theta - margin * z) - margin * (z + 1)
+    with theta - margin * z kept within [0, pi]. z has no gradient. Small norms, of bad images, get
+    ArcFace's margin (z = -1), average ones CosFace's (z = 0), large ones a negative angle.
+
+    Args:
+        margin: in [0, pi/2); 0.4 in the paper.
+        concentration: h, above 0; 0.333 in the paper.
+        momentum: of mu and sigma, in [0, 1); 0.99 in the paper.
+    Statistics: `mean_norm` and `norm_std` start at 20 and 100 as in the authors' code, and are
+        updated before they are used. A batch of one has the standard deviation 0.
+    Reference: Kim et al., CVPR 2022, arXiv:2204.00964.
+    """
+
+    margin: Angle = 0.4
+    concentration: Annotated[float, Field(gt=0)] = 0.333
+    momentum: Momentum = 0.99
+
+    initial_statistics: ClassVar = {"mean_norm": 20.0, "norm_std": 100.0}
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        centered = self._clip(norms) - stats["mean_norm"]
+        quality = self.concentration * (centered / (stats["norm_std"] + 1e-3))
+        quality = ops.clip(quality, -1.0, 1.0)
+        margin = factor * self.margin
+        return adaface_margin(cosines, -margin * quality, margin * quality + margin)
+
+    def update_statistics(self, stats: Stats, cosines: Tensor, norms: Tensor) -> dict[str, Tensor]:
+        norms = self._clip(norms)
+        mean = ops.mean(norms)
+        # Of a sample, hence divided by n - 1.
+        count = ops.maximum(ops.cast(ops.shape(norms)[0], "float32") - 1.0, 1.0)
+        std = ops.sqrt(ops.sum(ops.square(norms - mean)) / count)
+        return {
+            "mean_norm": _running(self.momentum, stats["mean_norm"], mean),
+            "norm_std": _running(self.momentum, stats["norm_std"], std),
+        }
+
+    @staticmethod
+    def _clip(norms: Tensor) -> Tensor:
+        # Limits of the authors' code.
+        return ops.clip(ops.stop_gradient(norms), 1e-3, 100.0)
+
+
+@keras.saving.register_keras_serializable("tfface")
+@dataclass(frozen=True)
+class MagFaceMargin(Margin):
+    """ArcFace with a margin that grows with the embedding's norm, and a loss that rewards norms.
+
+    With a = |x| clipped to [lower_length, upper_length]:
+        m(a) = lower_margin + (upper_margin - lower_margin)
+               * (a - lower_length) / (upper_length - lower_length)
+        cos(theta) becomes cos(theta + m(a)) as in ArcFace
+        extra loss: regulariser * g(a),  g(a) = 1 / a + a / upper_length^2
+    g falls up to upper_length: easy images, to which a larger margin does little harm, get large
+    norms, so that the norm measures an image's quality. Beyond the two norms, a has no gradient.
+    In the warm-up the extra loss rises with the margin that balances it.
+
+    Args:
+        lower_margin, upper_margin: radians in [0, pi/2), in this order; 0.45 and 0.8 in the paper.
+        lower_length, upper_length: norms above 0, in this order; 10 and 110 in the paper.
+        regulariser: lambda_g, 0 or more; 35 in the paper.
+    Raises InputError: margins or norms are not in order.
+    Reference: Meng et al., CVPR 2021, arXiv:2103.06627. Past theta = pi - m(a) this is ArcFace's
+        continuation, where the authors' code goes back to cos(theta).
+    """
+
+    lower_margin: Angle = 0.45
+    upper_margin: Angle = 0.8
+    lower_length: Norm = 10.0
+    upper_length: Norm = 110.0
+    regulariser: Annotated[float, Field(ge=0)] = 35.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lower_margin > self.upper_margin:
+            raise InputError(
+                f"model.head: magface's lower_margin {self.lower_margin:g} is above its "
+                f"upper_margin {self.upper_margin:g}; it must be that or less"
+            )
+        if self.lower_length >= self.upper_length:
+            raise InputError(
+                f"model.head: magface's lower_length {self.lower_length:g} is not below its "
+                f"upper_length {self.upper_length:g}; it must be"
+            )
+
+    def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
+        slope = (self.upper_margin - self.lower_margin) / (self.upper_length - self.lower_length)
+        margins = self.lower_margin + slope * (self._clip(norms) - self.lower_length)
+        return arcface_margin(cosines, factor * margins)
+
+    def extra_loss(self, norms: Tensor, factor: Tensor) -> Tensor | None:
+        a = self._clip(norms)[:, 0]
+        return factor * self.regulariser * (1.0 / a + a / self.upper_length**2)
+
+    def _clip(self, norms: Tensor) -> Tensor:
+        return ops.clip(norms, self.lower_length, self.upper_length)
+
+
+# ------------------------------------------------------------------------------------ the formulas
 def arcface_margin(cosines: Tensor, margin: Tensor | float) -> Tensor:
     """Returns cos(theta + margin) for cosines = cos(theta).
 
-    Past theta = pi - margin, where cos(theta + margin) would rise again, cos(theta) - margin *
-    sin(margin) takes over, so that the result falls with theta everywhere in [0, pi].
+    Past theta = pi - margin, where cos(theta + margin) would rise again, it is cos(theta) - margin
+    * sin(margin), so that the result falls with theta everywhere in [0, pi].
 
     Args:
         margin: radians in [0, pi/2).
-    Reference: Deng et al., CVPR 2019, arXiv:1801.07698; the continuation is
-        that of the authors' code.
+    Reference: Deng et al., CVPR 2019, arXiv:1801.07698; the continuation is that of the authors'
+        code.
     """
     cosine, sine = _cosine_and_sine(margin)
     continued = cosines - margin * sine
     return ops.where(cosines > -cosine, _shifted(cosines, cosine, sine), continued)
-
-
-def cosface_margin(cosines: Tensor, margin: Tensor | float) -> Tensor:
-    """Returns cos(theta) - margin.
-
-    Args:
-        margin: 0 or more.
-    Reference: Wang et al., CVPR 2018, arXiv:1801.09414.
-    """
-    return cosines - margin
 
 
 def combined_margin(
@@ -44,8 +349,8 @@ def combined_margin(
 ) -> Tensor:
     """Returns psi(factor * theta + shift) - offset for cosines = cos(theta).
 
-    psi is the cosine where its argument is within [0, pi] and goes on falling beyond:
-        psi(a) = (-1)^k cos(a) - 2k,   k the whole part of a / pi
+    psi is the cosine where its argument is within [0, pi], and keeps falling beyond:
+        psi(a) = (-1)^k cos(a) - 2k,  k = floor(a / pi)
 
     Args:
         factor: above 0; the multiplicative margin m1.
@@ -57,9 +362,9 @@ def combined_margin(
     """
     edge = 1.0 - 1e-6
     angles = factor * ops.arccos(ops.clip(cosines, -edge, edge)) + shift
-    turns = ops.stop_gradient(ops.floor(angles / math.pi))
-    signs = 1.0 - 2.0 * ops.mod(turns, 2.0)
-    return signs * ops.cos(angles) - 2.0 * turns - offset
+    k = ops.stop_gradient(ops.floor(angles / math.pi))
+    signs = 1.0 - 2.0 * ops.mod(k, 2.0)
+    return signs * ops.cos(angles) - 2.0 * k - offset
 
 
 def adaface_margin(cosines: Tensor, shift: Tensor | float, offset: Tensor | float) -> Tensor:
@@ -87,3 +392,7 @@ def _cosine_and_sine(angle: Tensor | float) -> tuple[Tensor | float, Tensor | fl
     if isinstance(angle, int | float):
         return math.cos(angle), math.sin(angle)
     return ops.cos(angle), ops.sin(angle)
+
+
+def _running(momentum: float, mean: Tensor, value: Tensor) -> Tensor:
+    return momentum * mean + (1 - momentum) * value

@@ -23,7 +23,7 @@ import numpy as np
 from tfface.backbones.normalization import use_weights
 from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.errors import InputError
-from tfface.heads.sharding import EMBEDDINGS, IDENTITIES, LOGITS
+from tfface.heads.class_centers import EMBEDDINGS, LABELS, LOGITS
 from tfface.kernels.device import numpy_view
 from tfface.recipe.schema import Distribution as Section
 from tfface.recipe.schema import HeadPart, Training
@@ -157,7 +157,7 @@ class _ShardedCenters(keras.distribution.ModelParallel):
         layouts[".*class_centers"] = (_MODEL, None)
         layouts[EMBEDDINGS] = (_BATCH, None)
         layouts[LOGITS] = (_BATCH, _MODEL)
-        layouts[IDENTITIES] = (_BATCH,)
+        layouts[LABELS] = (_BATCH,)
         super().__init__(layout_map=layouts, batch_dim_name=_BATCH, auto_shard_dataset=False)
 
     def get_data_layout(self, data_shape) -> "_BatchOverAllDevices":

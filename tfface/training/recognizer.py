@@ -11,8 +11,7 @@ from tfface.backbones.input_normalization import PIXELS
 from tfface.backbones.weights.loading import is_published_h5, start_from
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError
-from tfface.heads import HEADS, Head
-from tfface.heads.margin_head import MarginHead
+from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.paths import expanded
@@ -92,20 +91,20 @@ class Recognizer(keras.Model):
         """
         if not isinstance(labels, dict):
             return self.head.loss_and_accuracy(embeddings, labels, training=training)
-        candidates = None
+        sampled = None
         if training:
             wanted = ops.concatenate([labels["identities"], labels["others"]])
-            candidates = self.head.candidates(wanted)
+            sampled = self.head.sample_classes(wanted)
         # First, so that both see the head as it was before this step.
         others, _ = self.head.loss_and_accuracy(
             embeddings,
             labels["others"],
             training=training,
             update_state=False,
-            candidates=candidates,
+            sampled=sampled,
         )
         losses, found = self.head.loss_and_accuracy(
-            embeddings, labels["identities"], training=training, candidates=candidates
+            embeddings, labels["identities"], training=training, sampled=sampled
         )
         shares = labels["shares"]
         return shares * losses + (1 - shares) * others, found
@@ -180,12 +179,12 @@ def build_recognizer(
         steps_per_epoch=steps_per_epoch,
     )
     if center_shards > 1:
-        if not isinstance(head, MarginHead):
+        if not isinstance(head, MarginSoftmax):
             raise InputError(
                 f"training.distribution: model_parallel divides class centers, and the head "
                 f"{recipe.head.name} has none; use data_parallel, or a head with a margin"
             )
-        head.center_shards = center_shards
+        head.centers.num_shards = center_shards
     return Recognizer(embedder, head)
 
 

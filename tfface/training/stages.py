@@ -32,7 +32,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     optimizer.global_clipnorm = stage.clip_norm
     if stage.ema is not None:
         enable_ema(optimizer, stage.ema)
-    by_rows = recognizer.head.weights_changed_by_rows
+    by_rows = recognizer.head.sparse_variables
     for variable in by_rows:
         use_sparse_updates(optimizer, variable)
     if optimizer.weight_decay:

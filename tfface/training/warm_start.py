@@ -22,10 +22,9 @@ from tfface.backbones.normalization import fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError, shown
 from tfface.evaluation.class_names import read_class_names
-from tfface.heads import HEADS, Head
+from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.heads.head_file import load_head
 from tfface.heads.linear import SigmoidHead, SoftmaxHead
-from tfface.heads.margin_head import MarginHead
 from tfface.paths import expanded
 from tfface.recipe.schema import Model as ModelRecipe
 from tfface.training.distribution import fetch, put
@@ -200,9 +199,9 @@ class TrainedClassWeights(NamedTuple):
 
 def class_weights(head: Head) -> ClassWeights | None:
     """Returns the weights a head has for each identity; None if it has none."""
-    if isinstance(head, MarginHead):
+    if isinstance(head, MarginSoftmax):
         return ClassWeights(
-            "class centers", [(head.class_centers, 0)], num_rows=head.centers_per_identity
+            "class centers", [(head.class_centers, 0)], num_rows=head.centers.centers_per_class
         )
     if isinstance(head, SoftmaxHead):
         return ClassWeights("classifier rows", [(head.dense.kernel, 1), (head.dense.bias, 0)])

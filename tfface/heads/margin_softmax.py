@@ -1,0 +1,334 @@
+"""Margin softmax: softmax over scaled cosines to class centers, with a margin on the own center."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import keras
+from keras import initializers, ops
+from pydantic import Field
+
+from tfface.heads.class_centers import (
+    LABELS,
+    LOGITS,
+    PADDING_LOGIT,
+    ClassCenters,
+    SampledClasses,
+    SampleRate,
+    with_sharding_constraint,
+)
+from tfface.heads.head import Head, LabelSmoothing, check_arguments, softmax_loss, top1_correct
+from tfface.heads.margins import Margin
+from tfface.typing import Tensor
+
+Scale = Annotated[float, Field(gt=0)]
+
+
+@keras.saving.register_keras_serializable("tfface")
+class MarginSoftmax(Head):
+    """Classifier of ArcFace, CosFace and their relatives; used in training only.
+
+    With unit embedding e, unit class center w_j and the cosine c_j = w_j . e:
+        logit_y = scale * margin.apply(c_y)
+        logit_j = scale * c_j                for j != y, unless the margin adjusts negatives
+        loss = cross-entropy(logits, y)
+
+    Warm-up: from random weights an embedding is at about 90 degrees to all centers. With the full
+    margin its own center is then the farthest, and a network may never get out of that. So the
+    margin rises linearly from 0 to full over the first `warmup_steps` training steps. In evaluation
+    (training=False) the margin is full from the beginning, so that losses can be compared from
+    epoch to epoch.
+
+    Called as a layer, in any keras.Model:
+        head(embeddings) returns scaled cosines without margin, for inference. In training it is an
+            error: the margin needs labels.
+        head(embeddings, labels) returns logits with the margin, for a cross-entropy from logits. A
+            margin's extra loss goes to `add_loss`. Label smoothing is up to your loss.
+
+    Args:
+        margin: Margin.
+        centers: ClassCenters; with its sampling, a training step's loss and accuracy are those
+            among the sampled classes, and the logits of all others are PADDING_LOGIT.
+        scale: factor on the cosines, above 0; 64 in most papers.
+        label_smoothing: in [0, 1); see `softmax_loss`. It works on logits with the margin.
+        warmup_steps: 0 or more; 0 applies the full margin at once.
+        name, **kwargs: of keras.layers.Layer.
+    Call arguments:
+        embeddings: float [batch, embedding_size], of any norm.
+        labels: int [batch] or [batch, 1], each in [0, num_classes).
+    Returns: float32 logits [batch, num_classes].
+    Weights: those of `centers`; `steps`, int32, the training steps so far, with a warm-up only; the
+        margin's running statistics, float32 scalars.
+    Raises ValueError: an argument is out of range.
+
+    Example:
+        >>> import keras
+        >>> from tfface.heads import ArcFaceMargin, ClassCenters, MarginSoftmax
+        >>> images = keras.Input((32,), name="images")
+        >>> labels = keras.Input((), dtype="int32", name="labels")
+        >>> embeddings = keras.layers.Dense(8)(images)
+        >>> head = MarginSoftmax(ArcFaceMargin(margin=0.5), ClassCenters(num_classes=10))
+        >>> model = keras.Model([images, labels], head(embeddings, labels))
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> model.compile("adam", loss)
+        >>> model.output_shape
+        (None, 10)
+    """
+
+    def __init__(
+        self,
+        margin: Margin,
+        centers: ClassCenters,
+        scale: Scale = 64.0,
+        label_smoothing: LabelSmoothing = 0.0,
+        warmup_steps: Annotated[float, Field(ge=0)] = 0.0,
+        name: str = "head",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        check_arguments(
+            MarginSoftmax,
+            margin=margin,
+            centers=centers,
+            scale=scale,
+            label_smoothing=label_smoothing,
+            warmup_steps=warmup_steps,
+        )
+        self.margin = margin
+        self.centers = centers
+        self.scale = scale
+        self.label_smoothing = label_smoothing
+        self.warmup_steps = warmup_steps
+
+    def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
+        # They may be in use already.
+        if not self.centers.built:
+            self.centers.build(embeddings_shape)
+        if self.warmup_steps:
+            self.steps = self.add_weight(
+                name="steps",
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+        self.statistics = {
+            name: self.add_weight(
+                name=name,
+                shape=(),
+                initializer=initializers.Constant(value),
+                trainable=False,
+                aggregation="mean",
+            )
+            for name, value in self.margin.initial_statistics.items()
+        }
+
+    @property
+    def class_centers(self) -> keras.Variable:
+        return self.centers.class_centers
+
+    @property
+    def num_centers(self) -> int:
+        return self.centers.num_centers
+
+    @property
+    def sparse_variables(self) -> list[keras.Variable]:
+        return [self.class_centers] if self.centers.sample_rate < 1 else []
+
+    # Checkpoints hold variables by position, and the class centers come first in them; Keras would
+    # put a layer's own variables before those of its sublayers.
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return _centers_first(super().variables)
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        return _centers_first(super().weights)
+
+    def sample_classes(self, labels: Tensor) -> SampledClasses | None:
+        return self.centers.sample(labels)
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        return self.scale * self.centers.call(embeddings)
+
+    def loss_and_accuracy(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        training: bool = False,
+        update_state: bool = True,
+        sampled: SampledClasses | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        if training and sampled is None:
+            sampled = self.sample_classes(labels)
+        scores = self._scores(embeddings, labels, training, update_state, sampled)
+        num_classes = self.centers.num_classes if sampled is None else scores.logits.shape[-1]
+        losses = softmax_loss(scores.logits, scores.labels, self.label_smoothing, num_classes)
+        if scores.extra_loss is not None:
+            losses = losses + scores.extra_loss
+        return losses, top1_correct(scores.cosines, scores.labels)
+
+    def call(
+        self, embeddings: Tensor, labels: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
+        if labels is None:
+            if training:
+                raise ValueError(
+                    f"{self.name}: in training the margin needs labels: call the head with "
+                    "(embeddings, labels), or with training=False for logits without margin"
+                )
+            return self.logits(embeddings)
+        if len(labels.shape) == 2:
+            labels = ops.squeeze(labels, axis=-1)
+        labels = ops.cast(labels, "int32")
+        sampled = self.sample_classes(labels) if training else None
+        scores = self._scores(embeddings, labels, bool(training), True, sampled)
+        if scores.extra_loss is not None:
+            self.add_loss(ops.mean(scores.extra_loss))
+        num_classes = self.centers.num_classes
+        if sampled is not None:
+            return sampled.to_all_classes(scores.logits, num_classes)
+        return scores.logits[:, :num_classes]
+
+    def _scores(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        training: bool,
+        update_state: bool,
+        sampled: SampledClasses | None,
+    ) -> "_Scores":
+        embeddings = ops.cast(embeddings, "float32")
+        cosines = self.centers.cosines(embeddings, sampled)
+        if sampled is not None:
+            labels = sampled.to_local_index(labels)
+        labels = with_sharding_constraint(labels, LABELS)
+        positions = ops.expand_dims(ops.cast(labels, "int32"), -1)
+        targets = ops.take_along_axis(cosines, positions, axis=-1)
+        norms = l2_norms(embeddings)
+        factor = self.margin_factor() if training else 1.0
+        if training and update_state:
+            self._update_state(targets, norms)
+        targets = self.margin.apply(targets, norms, factor, self.statistics)
+        logits = self.scale * ops.where(
+            ops.equal(ops.arange(cosines.shape[-1], dtype="int32"), positions),
+            targets,
+            self.margin.adjust_negatives(cosines, targets, self.statistics),
+        )
+        if sampled is None:
+            logits = self.centers.mask_padding(logits, PADDING_LOGIT)
+            logits = with_sharding_constraint(logits, LOGITS)
+        return _Scores(logits, cosines, labels, self.margin.extra_loss(norms, factor))
+
+    def margin_factor(self) -> Tensor | float:
+        """Returns the share of the margin that the next training step applies, 0 to 1."""
+        if not self.warmup_steps:
+            return 1.0
+        return ops.minimum(ops.cast(self.steps, "float32") / self.warmup_steps, 1.0)
+
+    def _update_state(self, cosines: Tensor, norms: Tensor) -> None:
+        # Counted here, as batch norms update their statistics, and not by a callback: so the margin
+        # warms up under every trainer.
+        if self.warmup_steps:
+            self.steps.assign(self.steps + 1)
+        updated = self.margin.update_statistics(self.statistics, cosines, norms)
+        for name, value in updated.items():
+            self.statistics[name].assign(value)
+
+    def get_config(self) -> dict[str, Any]:
+        centers = keras.saving.serialize_keras_object(self.centers)
+        # The head builds them: so variables have the same paths in a loaded model.
+        centers.pop("build_config", None)
+        return {
+            **super().get_config(),
+            "margin": keras.saving.serialize_keras_object(self.margin),
+            "centers": centers,
+            "scale": self.scale,
+            "label_smoothing": self.label_smoothing,
+            "warmup_steps": self.warmup_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MarginSoftmax":
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key]) for key in ("margin", "centers")
+        }
+        return cls(**{**config, **parts})
+
+
+class _Scores(NamedTuple):
+    """What a margin softmax computes of a batch.
+
+    Attributes:
+        logits: float32 [batch, columns], with the margin.
+        cosines: float32 [batch, columns], without it.
+        labels: int32 [batch], as columns.
+        extra_loss: float32 [batch], or None.
+    """
+
+    logits: Tensor
+    cosines: Tensor
+    labels: Tensor
+    extra_loss: Tensor | None
+
+
+def l2_norms(embeddings: Tensor) -> Tensor:
+    """Returns the norms of float32 [batch, size] as [batch, 1], with a gradient also at 0."""
+    return ops.sqrt(ops.maximum(ops.sum(ops.square(embeddings), axis=-1, keepdims=True), 1e-24))
+
+
+def _centers_first(variables: list[keras.Variable]) -> list[keras.Variable]:
+    return sorted(variables, key=lambda variable: variable.name != "class_centers")
+
+
+# ------------------------------------------------------------------------------- heads of recipes
+def _from_options(
+    margin: Margin,
+    scale: Scale = 64.0,
+    num_centers: Annotated[int, Field(ge=1, le=1000)] = 1,
+    label_smoothing: LabelSmoothing = 0.0,
+    # Chosen by measurement: docs/RECIPES.md, "If the loss does not fall".
+    warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
+    sampled_centers: SampleRate = 1.0,
+    *,
+    num_identities: int,
+    steps_per_epoch: int | None = None,
+) -> MarginSoftmax:
+    return MarginSoftmax(
+        margin,
+        ClassCenters(num_identities, num_centers, sampled_centers),
+        scale,
+        label_smoothing,
+        warmup_steps=warmup_epochs * (steps_per_epoch or 0),
+    )
+
+
+def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSoftmax]:
+    """Returns a function that builds the margin softmax of a margin from one list of options.
+
+    Its signature has the margin's fields, then `scale`, `label_smoothing`, `warmup_epochs` and
+    `sampled_centers`, and by keyword what the program knows: `num_identities`, and
+    `steps_per_epoch`, without which there is no warm-up.
+
+    Args:
+        **defaults: other defaults of these options; `num_centers`, the number of sub-centers of
+            each identity, is an option only if it is given here.
+    """
+    fields = inspect.signature(margin, eval_str=True).parameters
+    shared = dict(inspect.signature(_from_options).parameters)
+    del shared["margin"]
+    if "num_centers" not in defaults:
+        del shared["num_centers"]
+    for name, default in defaults.items():
+        shared[name] = shared[name].replace(default=default)
+    signature = inspect.Signature([*fields.values(), *shared.values()])
+
+    def head(*arguments: Any, **options: Any) -> MarginSoftmax:
+        given = signature.bind(*arguments, **options).arguments
+        of_margin = {name: given.pop(name) for name in fields if name in given}
+        return _from_options(margin(**of_margin), **{**defaults, **given})
+
+    head.__signature__ = signature  # type: ignore[attr-defined]
+    head.__doc__ = f"MarginSoftmax with {margin.__name__}; see both for the options."
+    return head
