@@ -1,89 +1,138 @@
-"""A folder that is made image by image, so that a killed command can be given again.
-
-Its hidden file says first how the images are made, and then, a line for each, which are there.
-"""
+"""Output folders that are made item by item, so that a stopped command can be given again."""
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError
 from tfface.files import parse_json, replacing
 
-_NAME = ".made.jsonl"
+_VERSION = 1
+# Longer values are no help in a message.
+_MOST_SHOWN = 40
 
 
-class MadeFolder:
-    """What an output folder holds already.
+class ResumableOutput:
+    """An output folder with a hidden log of what is done.
+
+    The log's first line holds the options that decide the output; each further line is an item that
+    is done, written after the item's files. A line that was not written to its end does not count,
+    nor does what follows a damaged one: it is done again.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     output = ResumableOutput(Path(folder), {"seed": 1})
+        ...     output.start()
+        ...     output.append("a", {"share": 0.5})
+        ...     ResumableOutput(Path(folder), {"seed": 1}).done
+        {'a': {'share': 0.5}}
 
     Args:
-        output: new, empty, or made before in the same way.
-        how: all that decides the images, as JSON can hold it; names are those that users know.
+        output: new, empty, or made before with the same options. Nothing is written yet.
+        options: all that decides the output, as JSON can hold it, by the names that users know.
+        log: the name of the log.
+        key: of an item's name in its line.
+        fields: of an entry, without which its line counts as damaged.
     Attributes:
-        done: name -> what was noted of it, in the order in which it was.
-    Raises InputError: the folder holds something else, or images that were made in another way.
+        done: name -> entry, in the order in which items were done. An item whose file `image` was
+            removed since is not in it.
+    Raises InputError: the folder holds something else, or what was made with other options.
     """
 
-    def __init__(self, output: Path, how: dict[str, Any]):
-        self._path = output / _NAME
-        self._how = json.loads(json.dumps(how))
+    def __init__(
+        self,
+        output: Path,
+        options: dict[str, Any],
+        *,
+        log: str = ".made.jsonl",
+        key: str = "name",
+        fields: Collection[str] = (),
+    ):
+        self._path = output / log
+        self._options = json.loads(json.dumps(options))
+        self._key = key
         self.done: dict[str, dict[str, Any]] = {}
-        if output.exists() and not output.is_dir():
-            raise InputError(f"{output}: is a file; the output is a folder")
-        try:
-            # A last line that was not written to its end is as good as none.
-            lines = self._path.read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            if output.exists() and any(output.iterdir()):
-                raise InputError(
-                    f"{output}: is not empty, and was not written by this tool: choose another "
-                    "output folder"
-                ) from None
+        text = read_log(self._path)
+        if text is None:
             return
-        except OSError as error:
-            raise InputError(f"{self._path}: can't be read: {error.strerror or error}") from error
-        entries = list(map(_parsed, lines))
-        if not entries or entries[0] is None:
+        # A last line that was not written to its end is as good as none.
+        entries = [_parsed(line) for line in text.split(b"\n")[:-1]]
+        found = _options_in(entries[0]) if entries else None
+        if found is None:
             raise InputError(
                 f"{self._path}: is damaged: remove {output}, or choose another output folder"
             )
-        if differences := _differences(entries[0], self._how):
-            raise InputError(
-                f"{output}: was made in another way ({differences}): choose another output folder"
-            )
+        check_options(output, found, self._options)
         for entry in entries[1:]:
-            if entry is None or "name" not in entry:
-                break  # after damage nothing counts; it is done again
-            name = entry.pop("name")
-            # What was removed since is made again.
+            if entry is None or not {key, *fields} <= entry.keys():
+                break
+            name = entry.pop(key)
             if (output / entry.get("image", "")).exists():
                 self.done[name] = entry
 
     def start(self) -> None:
-        """Makes the folder ready for `note`.
+        """Removes what a killed command was just writing, and makes the log ready for `append`.
 
         Raises InputError: it can't be written.
         """
         for leftover in self._path.parent.rglob(".*.partial*"):
             leftover.unlink()
         with replacing(self._path) as temporary, temporary.open("w", encoding="ascii") as file:
-            file.write(json.dumps(self._how) + "\n")
-            for name, entry in self.done.items():
-                file.write(json.dumps({"name": name, **entry}) + "\n")
+            file.write(json.dumps({"version": _VERSION, "options": self._options}) + "\n")
+            file.writelines(self._line(name, entry) for name, entry in self.done.items())
 
-    def note(self, name: str, entry: dict[str, Any]) -> None:
-        """Notes that something is done and written.
+    def append(self, name: str, entry: dict[str, Any]) -> None:
+        """Notes that an item is done and its files are written.
 
         Raises InputError: the disk is full.
         """
         try:
             with self._path.open("a", encoding="ascii") as file:
-                file.write(json.dumps({"name": name, **entry}) + "\n")
+                file.write(self._line(name, entry))
         except OSError as error:
             reason = error.strerror or os.strerror(error.errno or 0)
             raise InputError(f"{self._path}: can't be written: {reason}") from error
         self.done[name] = entry
+
+    def _line(self, name: str, entry: dict[str, Any]) -> str:
+        return json.dumps({self._key: name, **entry}) + "\n"
+
+
+def read_log(path: Path) -> bytes | None:
+    """Returns the file that says how the folder around it was made; None of a new or empty folder.
+
+    Raises InputError: there is something else in the folder, or it can't be read.
+    """
+    output = path.parent
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file; the output is a folder")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if output.exists() and any(output.iterdir()):
+            raise InputError(
+                f"{output}: is not empty, and was not written by this tool: choose another output "
+                "folder"
+            ) from None
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def check_options(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises InputError: the output was made with other options than are wanted."""
+    differences = ", ".join(
+        name if len(str(value)) > _MOST_SHOWN else f"{name} {found.get(name)}, not {value}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    )
+    if differences:
+        raise InputError(
+            f"{output}: was made with other options ({differences}): choose another output folder"
+        )
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -94,13 +143,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {found.get(name)}, not {wanted[name]}" if _is_short(wanted[name]) else name
-        for name in wanted
-        if found.get(name) != wanted[name]
-    )
-
-
-def _is_short(value: Any) -> bool:
-    return len(str(value)) <= 40
+def _options_in(first: dict[str, Any] | None) -> dict[str, Any] | None:
+    if first and "version" not in first:
+        # make_cutmix and make_remove_background of tfface 0.1 wrote the options alone.
+        return first
+    options = first.get("options") if first and first["version"] == _VERSION else None
+    return options if isinstance(options, dict) else None

@@ -356,14 +356,14 @@ def test_killed_and_resumed(tmp_path):
         assert process.wait() == -signal.SIGKILL
         assert not (output / "report.csv").exists()
     # As a kill in the middle of writing leaves them.
-    with (output / ".alignment.jsonl").open("a") as journal:
-        journal.write('{"photo": "p1/8.j')
+    with (output / ".alignment.jsonl").open("a") as log:
+        log.write('{"photo": "p1/8.j')
     (output / "p1/.8.jpg-abc.partial.jpg").write_bytes(b"half")
     noted = (output / ".alignment.jsonl").read_bytes().count(b"\n") - 1
     assert 0 < noted < 61
 
     plan = plan_alignment(source, output, Options())
-    assert len(plan.journal.entries) == noted
+    assert len(plan.log.done) == noted
     assert align(plan, DotDetector(), 2).num_faces == 60
     assert content(output) == content(tmp_path / "whole")
 

@@ -8,7 +8,7 @@
     template.py    where the landmarks belong, and the transform that brings them there
     warp.py        cuts the aligned face out of the photo
     align.py       all of that for a folder: what tools/align_faces.py does
-    journal.py report.py sheet.py   what is done so far; report.csv; contact_sheet.png
+    report.py sheet.py   report.csv; contact_sheet.png
 
 Only `networks` and `detection` import TensorFlow.
 """

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from tfface.alignment.faces import Face, is_cut_off
-from tfface.alignment.journal import Entry, Journal, open_journal, stamp, start_writing
 from tfface.alignment.photos import count_pixels, is_readable_format, list_photos, read_photo
 from tfface.alignment.report import Row, face_row, photo_row, write_report
 from tfface.alignment.search import Detector, find_faces
@@ -32,9 +32,11 @@ from tfface.images.listing import files_below
 from tfface.images.pillow_decoder import FORMATS
 from tfface.progress import progress
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
+from tfface.resumable_output import ResumableOutput
 
 REPORT = "report.csv"
 OUTPUT_FORMATS = {"jpeg": ".jpg", "png": ".png"}
+_LOG = ".alignment.jsonl"
 
 _MOST_CLASHES_NAMED = 5
 _LONGEST_NAME = 255
@@ -100,7 +102,7 @@ class Alignment:
         photos: their paths, in order.
         output: the folder to write.
         options: what to make of each.
-        journal: what is done.
+        log: what is done: photo -> {"bytes", "changed", "rows"}, with rows as in `report`.
         is_finished: there is nothing left to do.
     """
 
@@ -108,7 +110,7 @@ class Alignment:
     photos: list[str]
     output: Path
     options: Options
-    journal: Journal
+    log: ResumableOutput
     is_finished: bool
 
 
@@ -148,14 +150,14 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
             "output folder elsewhere"
         )
     _check_names(photos, options)
-    journal = open_journal(output, options.to_json())
-    was_forgotten = _forget_changed(root, photos, source, output, journal)
-    is_finished = (
-        not was_forgotten and len(journal.entries) == len(photos) and (output / REPORT).exists()
+    log = ResumableOutput(
+        output, options.to_json(), log=_LOG, key="photo", fields=("bytes", "changed", "rows")
     )
+    was_forgotten = _forget_changed(root, photos, source, output, log)
+    is_finished = not was_forgotten and len(log.done) == len(photos) and (output / REPORT).exists()
     if not is_finished:
         check_writable(output / REPORT)
-    return Alignment(root, photos, output, options, journal, is_finished)
+    return Alignment(root, photos, output, options, log, is_finished)
 
 
 def align(
@@ -173,25 +175,25 @@ def align(
     Raises InputError: the output can't be written.
     """
     if not alignment.is_finished:
-        output, journal = alignment.output, alignment.journal
+        output = alignment.output
         # What it says will no longer be so.
         (output / REPORT).unlink(missing_ok=True)
-        for leftover in output.rglob(".*.partial*"):
-            leftover.unlink()
-        start_writing(journal)
+        alignment.log.start()
         with warnings.catch_warnings():
             # Of Pillow, about photos that it reads all the same.
             warnings.filterwarnings("ignore", module=r"PIL\b")
-            for entry in _work(alignment, detector, num_workers or os.cpu_count() or 1):
-                journal.append(entry)
+            for photo, entry in _work(alignment, detector, num_workers or os.cpu_count() or 1):
+                alignment.log.append(photo, entry)
             draw_sheet(output / CONTACT_SHEET_FILE, alignment.root, output, _rows(alignment))
         write_report(output / REPORT, _rows(alignment))
     return _summary(alignment)
 
 
-def _work(alignment: Alignment, detector: Detector, num_workers: int) -> Iterator[Entry]:
-    """Yields the photos that were not done before, in order, as they are done."""
-    left = [photo for photo in alignment.photos if photo not in alignment.journal.entries]
+def _work(
+    alignment: Alignment, detector: Detector, num_workers: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields photos that were not done before, in order, and their entries, as they are done."""
+    left = [photo for photo in alignment.photos if photo not in alignment.log.done]
     pending = deque()
     with (
         progress(total=len(left), description="aligning", unit="photos") as bar,
@@ -212,16 +214,27 @@ def _work(alignment: Alignment, detector: Detector, num_workers: int) -> Iterato
             raise
 
 
-def _align_photo(alignment: Alignment, detector: Detector, photo: str) -> Entry:
+def _align_photo(
+    alignment: Alignment, detector: Detector, photo: str
+) -> tuple[str, dict[str, Any]]:
     path = alignment.root / photo
-    found = stamp(path)
+    entry = _stamp(path)
     is_large = count_pixels(path) > _LARGE_PIXELS
     with _large_photo if is_large else contextlib.nullcontext():
         try:
             picture = read_photo(path)
         except InputError as error:
-            return Entry(photo, found, [photo_row(photo, f"can't be read: {error}")])
-        return Entry(photo, found, _align_faces(alignment, detector, photo, picture))
+            return photo, {**entry, "rows": [photo_row(photo, f"can't be read: {error}")]}
+        return photo, {**entry, "rows": _align_faces(alignment, detector, photo, picture)}
+
+
+def _stamp(path: Path) -> dict[str, int]:
+    """Returns what tells whether a file has changed: its bytes and time of change, -1 if gone."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return {"bytes": -1, "changed": -1}
+    return {"bytes": found.st_size, "changed": found.st_mtime_ns}
 
 
 def _align_faces(
@@ -339,42 +352,44 @@ def _check_names(photos: list[str], options: Options) -> None:
 
 
 def _forget_changed(
-    root: Path, photos: list[str], source: Path, output: Path, journal: Journal
+    root: Path, photos: list[str], source: Path, output: Path, log: ResumableOutput
 ) -> bool:
-    """Takes photos without a face that have changed or gone out of the journal; says if there were.
+    """Takes photos without a face that have changed or gone out of the log; says if there were.
 
     Raises InputError: photos with faces in `output` have changed or gone. Nothing is ever removed.
     """
     known = set(photos)
     changed = [
-        entry
-        for entry in journal.entries.values()
-        if entry.photo not in known or entry.stamp != stamp(root / entry.photo)
+        photo
+        for photo, entry in log.done.items()
+        if photo not in known or entry != {**entry, **_stamp(root / photo)}
     ]
-    with_faces = [entry.photo for entry in changed if _count_aligned(entry)]
+    with_faces = [photo for photo in changed if _count_aligned(log.done[photo])]
     if with_faces:
         raise InputError(
             f"{output}: holds faces of {len(with_faces)} photos that {source} no longer has, or "
             f"that have changed (for example {with_faces[0]}): choose another output folder"
         )
-    for entry in changed:
-        del journal.entries[entry.photo]
+    for photo in changed:
+        del log.done[photo]
     return bool(changed)
 
 
-def _count_aligned(entry: Entry) -> int:
-    return sum(1 for row in entry.rows if row.get("output"))
+def _count_aligned(entry: dict[str, Any]) -> int:
+    return sum(1 for row in entry["rows"] if row.get("output"))
 
 
 def _rows(alignment: Alignment) -> Iterator[Row]:
     for photo in alignment.photos:
-        yield from alignment.journal.entries[photo].rows
+        yield from alignment.log.done[photo]["rows"]
 
 
 def _summary(alignment: Alignment) -> Summary:
-    entries = alignment.journal.entries.values()
+    entries = alignment.log.done.values()
     aligned = [_count_aligned(entry) for entry in entries]
-    unreadable = [entry for entry in entries if str(entry.rows[0]["reason"]).startswith("can't be")]
+    unreadable = [
+        entry for entry in entries if str(entry["rows"][0]["reason"]).startswith("can't be")
+    ]
     return Summary(
         num_photos=len(aligned),
         num_faces=sum(aligned),

@@ -139,7 +139,7 @@ def test_goes_on_where_it_was_stopped(faces, tmp_path):
     (output / "report.csv").unlink()
     assert removed(faces, output).num_kept == 1
     assert (rows_of(output), (output / "ann/0.jpg").read_bytes()) == expected
-    with pytest.raises(InputError, match=r"made in another way \(fill black, not grey\)"):
+    with pytest.raises(InputError, match=r"made with other options \(fill black, not grey\)"):
         removed(faces, output, fill="grey")
 
 

@@ -95,7 +95,7 @@ def test_goes_on_where_it_was_stopped(faces, tmp_path):
     made(faces, output)
     assert files(output) == expected
     assert (output / "p0" / "0.png").stat().st_mtime_ns == kept
-    with pytest.raises(InputError, match=r"made in another way \(per class 5, not 6\)"):
+    with pytest.raises(InputError, match=r"made with other options \(per class 5, not 6\)"):
         made(faces, output, per_class=6)
 
 

@@ -26,7 +26,7 @@ from tfface.reporting.contact_sheet import (
     framed,
     side_by_side,
 )
-from tfface.resumable_output import MadeFolder
+from tfface.resumable_output import ResumableOutput
 
 REPORT = "report.csv"
 FILLS = ("black", "white", "grey", "mean")
@@ -119,7 +119,7 @@ def remove_background(
     }
     stems = image_stems(source)
     with locked(output):
-        made = MadeFolder(output, how)
+        made = ResumableOutput(output, how)
         for path in (output / REPORT, output / CONTACT_SHEET_FILE):
             check_writable(path)
         made.start()
@@ -133,7 +133,7 @@ def remove_background(
         with image_workers(num_workers, len(left), "removing backgrounds") as (submit, _):
             futures = [submit(remove, index) for index in left]
             for future in futures:
-                made.note(*future.result())
+                made.append(*future.result())
         entries = [made.done[stem] for stem in stems]
         _write_report(output / REPORT, source, entries)
         _draw_sheet(output, source, entries)

@@ -17,7 +17,7 @@ from tfface.images.decoding import decode_whole
 from tfface.images.workers import image_workers
 from tfface.images.writing import EXTENSIONS, write_encoded, write_picture
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE, draw_contact_sheet, side_by_side
-from tfface.resumable_output import MadeFolder
+from tfface.resumable_output import ResumableOutput
 
 _MOST_PER_CLASS = 1_000_000
 # New images are called so, with a number.
@@ -128,7 +128,7 @@ def make_cutmix(
                 "originals, or rename it"
             )
     with locked(output):
-        made = MadeFolder(output, how)
+        made = ResumableOutput(output, how)
         check_writable(output / CONTACT_SHEET_FILE)
         made.start()
         exchanges = list(_draw_exchanges(source, options))
@@ -155,7 +155,7 @@ def make_cutmix(
             futures += [submit(exchange, task) for task in left]
             for future in futures:
                 for name, image in future.result():
-                    made.note(name, {"image": image})
+                    made.append(name, {"image": image})
         _draw_sheet(output, source, exchanges, options)
     return CutMixSummary(
         num_made=sum(len(exchange.numbers) for exchange in exchanges),
@@ -243,7 +243,7 @@ def _names(task: _Exchange, options: CutMixOptions) -> list[str]:
     return [f"{task.folder}/{_PREFIX}{number + 1:05d}{extension}" for number in task.numbers]
 
 
-def _is_done(task: _Exchange, options: CutMixOptions, made: MadeFolder) -> bool:
+def _is_done(task: _Exchange, options: CutMixOptions, made: ResumableOutput) -> bool:
     return all(name in made.done for name in _names(task, options))
 
 

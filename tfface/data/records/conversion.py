@@ -28,10 +28,11 @@ from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import locked, parse_json, printable, replacing
+from tfface.files import locked, parse_json, printable, remove_partial, replacing
 from tfface.images.integrity import check_images
 from tfface.images.workers import image_workers
 from tfface.names import safe_row
+from tfface.resumable_output import check_options, read_log
 
 REJECTED_FILE = "rejected.csv"
 _PLAN_FILE = ".plan.json"
@@ -171,8 +172,7 @@ def _begin(output: Path, settings: dict[str, Any]) -> None:
     with replacing(output / _PLAN_FILE) as path:
         content = {"plan": hash_of(settings), "settings": settings}
         path.write_text(json.dumps(content, indent=1) + "\n")
-    for leftover in output.glob(".*.partial*"):
-        leftover.unlink()
+    remove_partial(output)
 
 
 def _is_finished(output: Path, settings: dict[str, Any]) -> bool:
@@ -180,23 +180,19 @@ def _is_finished(output: Path, settings: dict[str, Any]) -> bool:
 
     Raises InputError: it holds anything else.
     """
-    if not any(output.iterdir()):
+    log = read_log(output / _PLAN_FILE)
+    if log is None:
         return False
     try:
-        found = parse_json((output / _PLAN_FILE).read_text())
-        begun_hash, begun = found["plan"], found["settings"]
-        differing = [key for key in settings if begun.get(key) != settings[key]]
-    except FileNotFoundError:
-        raise InputError(
-            f"{output}: is not empty, and holds no conversion: choose another --output"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = parse_json(log)
+        begun_hash, begun = found["plan"], dict(found["settings"])
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{output / _PLAN_FILE}: can't be read: {error!r}") from error
+    check_options(output, begun, settings)
     if begun_hash != hash_of(settings):
         raise InputError(
-            f"{output}: holds a conversion that differs in "
-            f"{', '.join(differing) or 'the version that wrote it'}: choose another --output, or "
-            "remove it"
+            f"{output}: was begun by a version of tfface that shuffles in another way: choose "
+            "another output folder"
         )
     return (output / DATASET_FILE).exists()
 
