@@ -1,5 +1,6 @@
 """The documentation names all there is, and nothing that isn't there."""
 
+import ast
 import contextlib
 import csv
 import importlib
@@ -206,3 +207,60 @@ def test_the_quickstart_has_one_figure():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"\nsynthetic  3,000  {figure}%" in readme
     assert f"\n| quickstart | {figure}% |" in readme
+
+
+TROUBLES = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
+QUOTED = [
+    line
+    for block in re.findall(r"```text\n(.*?)```", TROUBLES, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.fixture(scope="module")
+def said() -> str:
+    """All texts that the program is made of, those of f-strings without what is filled in."""
+    files = [*(ROOT / "tfface").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
+    return "\0".join(
+        node.value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def pieces(text: str, said: str) -> list[str]:
+    """Cuts a text into the longest rows of words of which each is one of the program's."""
+    words, found = text.strip(_MARKS).split(), []
+    while words:
+        size = len(words)
+        while size > 1 and " ".join(words[:size]).strip(_MARKS) not in said:
+            size -= 1
+        found.append(" ".join(words[:size]))
+        words = words[size:]
+    return found
+
+
+_MARKS = " .,:;()"
+
+
+@pytest.mark.parametrize("line", QUOTED)
+def test_lines_of_the_troubleshooting_page_are_the_programs(line, said):
+    line = re.sub(r"^(error|warning): ", "", line)
+    for part in re.split(r"<[^>]*>", line):
+        found = pieces(part, said)
+        # A line may be put together of several texts, but not of single words.
+        assert len(found) < 2 or min(len(piece.split()) for piece in found) > 1, found
+        assert all(piece.strip(_MARKS) in said for piece in found)
+
+
+def test_other_lines_are_not():
+    said = "the run has ended before its time\0: reduce the number"
+    assert pieces("the run has ended: reduce the number", said) == [
+        *("the run has ended:", "reduce the number")
+    ]
+    assert pieces("the run has stopped", said)[-1] == "stopped"
+
+
+def test_there_are_lines_to_check():
+    assert len(QUOTED) > 20
