@@ -1,6 +1,8 @@
 """Files that links make images of two people, or of two sources, are said."""
 
+import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -128,7 +130,14 @@ def test_copies_are_found_though_a_conversion_was_stopped(people, tmp_path, monk
         patched.setattr(manifest, "write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError, match="division by zero"):
             convert([str(people)], tmp_path / "out", num_shards=3, num_workers=1)
+    # A note as earlier versions wrote it says nothing of its images.
+    shutil.copytree(tmp_path / "out", tmp_path / "old")
+    for note in (tmp_path / "old").glob(".data-*.json"):
+        content = json.loads(note.read_text())
+        assert len(content.pop("digests")) == 32 * content["shard"]["records"]
+        note.write_text(json.dumps(content))
     assert convert([str(people)], tmp_path / "out", num_shards=3).notes == whole.notes
+    assert convert([str(people)], tmp_path / "old", num_shards=3).notes == []
 
 
 def test_what_has_no_files_of_its_own_is_no_link():

@@ -26,7 +26,7 @@ from tfface.data.records.conversion_plan import (
 )
 from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
-from tfface.data.records.writer import ShardWriter, UndecodableImages, WrittenShard
+from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
 from tfface.files import locked, parse_json, printable, remove_partial, replacing
 from tfface.images.integrity import check_images
@@ -144,9 +144,15 @@ def convert(
 
 def _copies(plan: Plan, done: Sequence[WrittenShard]) -> list[str]:
     """Returns a line on images that several people have, byte for byte, and one on other copies."""
-    digests = bytes.fromhex("".join(shard.digests for shard in done))
+    digests = bytearray()
+    for shard in done:
+        digests += bytes.fromhex(shard.digests) or bytes(DIGEST_BYTES * shard.shard.records)
+    is_known = np.repeat(
+        [bool(shard.digests) for shard in done], [shard.shard.records for shard in done]
+    )
     found = find_duplicates(
-        plan.labels[plan.order], np.frombuffer(digests, np.uint64).reshape(-1, 2)
+        np.where(is_known, plan.labels[plan.order], -1),
+        np.frombuffer(digests, np.uint64).reshape(-1, 2),
     )
 
     def named(place: int) -> str:

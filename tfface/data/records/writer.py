@@ -28,7 +28,8 @@ class WrittenShard:
     Attributes:
         shard: what it is.
         image_size: of its images when they all have the same.
-        digests: `DIGEST_BYTES` of the SHA-256 of each image as it was read, in hexadecimal digits.
+        digests: `DIGEST_BYTES` of the SHA-256 of each image as it was read, in hexadecimal digits;
+            nothing in notes of earlier versions.
     """
 
     shard: Shard
@@ -105,10 +106,9 @@ class ShardWriter:
             return None
         content = parse_json(note.read_text())
         shard, size = Shard(**content["shard"]), content["image_size"]
-        # Notes of earlier versions have no digests.
-        if file.stat().st_size != shard.bytes or "digests" not in content:
+        if file.stat().st_size != shard.bytes:
             return None
-        return WrittenShard(shard, tuple(size) if size else None, content["digests"])
+        return WrittenShard(shard, tuple(size) if size else None, content.get("digests", ""))
 
     def remove_all(self) -> None:
         """Removes the shards that are written and their notes."""
