@@ -222,6 +222,6 @@ class TestStatistics:
         figures = statistics(inspect_dataset(dataset))
         assert figures["attributes"] == {"light": {"L0": 3, "L1": 3}, "text": {"x": 1}}
         for module in ("shard_check", "inspection"):
-            monkeypatch.setattr(f"tfface.data.{module}.MOST_VALUES", 1)
+            monkeypatch.setattr(f"tfface.data.records.{module}.MOST_VALUES", 1)
         figures = statistics(inspect_dataset(dataset))
         assert figures["attributes"] == {"light": None, "text": {"x": 1}}
