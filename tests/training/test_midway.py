@@ -193,7 +193,7 @@ def test_a_run_that_made_no_step_is_not_in_the_way(tmp_path, capsys):
     capsys.readouterr()
     run = train(recipe, tmp_path / "run", tmp_path, resume=True).path
     assert capsys.readouterr().out.startswith(
-        f"--resume: {run} holds no checkpoint; the run starts anew\n"
+        f"--resume: {run} holds no checkpoint; starting a new run\n"
     )
     assert_same_run(run, train(recipe, tmp_path / "other", tmp_path).path)
 
@@ -402,14 +402,14 @@ def test_a_full_disk_before_the_first_checkpoint(tmp_path):
     checkpoints = CheckpointManager(tmp_path / "checkpoints")
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     checkpoints.save_best_weights(keras.Sequential([keras.Input((1,))]), Progress())
-    with pytest.raises(InputError, match=r"; there is no checkpoint before it: make room there"):
+    with pytest.raises(InputError, match=r"; there is no checkpoint before it: free space there"):
         checkpoints.wait()
 
 
 def test_full_memory(tmp_path):
     with pytest.raises(
         InputError,
-        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and go on "
+        match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and rerun "
         r"with --resume; or in a new run data\.image_size \(now 32x32\), training\.precision "
         r".*sampled_centers",
     ):

@@ -119,7 +119,7 @@ class TestRunningAgain:
         folder, run = finished
         shutil.copytree(run, tmp_path / "run")
         (tmp_path / "run" / "recipe.yaml").unlink()
-        with pytest.raises(InputError, match=r"holds a run whose recipe\.yaml is gone"):
+        with pytest.raises(InputError, match=r"holds a run whose recipe\.yaml is missing"):
             train(load_tiny(folder), tmp_path / "run", folder, resume=True)
 
     def test_without_the_best_weights_a_run_can_not_go_on(self, tmp_path):
@@ -143,7 +143,7 @@ class TestRunningAgain:
         folder, run = finished
         with pytest.raises(
             InputError,
-            match=r"holds a run of another recipe \(training\.seed: 5 there and 6 here\); choose",
+            match=r"holds a run of another recipe \(training\.seed: 5 before and 6 now\); choose",
         ):
             train(load_tiny(folder, "training.seed=6"), run, folder)
         several = (
@@ -156,11 +156,11 @@ class TestRunningAgain:
             train(load_tiny(folder, *several), run, folder, resume=True)
         told = str(raised.value).partition("(")[2].rpartition(")")[0].split("; ")
         assert told == [
-            "data.validation.fraction: 0.2 there and nothing here",
-            'data.validation.by: "image" there and nothing here',
-            "data.image_size.0: 32 there and 40 here",
-            "data.image_size.1: 32 there and 40 here",
-            "model.neck.hidden: [] there and nothing here",
+            "data.validation.fraction: 0.2 before and nothing now",
+            'data.validation.by: "image" before and nothing here',
+            "data.image_size.0: 32 before and 40 now",
+            "data.image_size.1: 32 before and 40 now",
+            "model.neck.hidden: [] before and nothing now",
             "and 4 more",
         ]
 
@@ -206,7 +206,7 @@ def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkey
         train(load_tiny(folder), tmp_path / "run", folder)
     monkeypatch.undo()
 
-    with pytest.raises(InputError, match="holds an unfinished run; go on with it by --resume"):
+    with pytest.raises(InputError, match="holds an unfinished run; resume it with --resume"):
         train(load_tiny(folder), tmp_path / "run", folder)
     resumed = train(load_tiny(folder), tmp_path / "run", folder, resume=True).path
     assert same_model(run, resumed)

@@ -88,7 +88,7 @@ class TestIdentities:
         assert report == (
             "init_from old: 10 weights of the backbone, 5 of the neck; class centers of 3 of 5 "
             "identities by name (2 new ones start at random)\n"
-            "skipped: 1 of 4 identities of there, who aren't here"
+            "skipped: 1 of 4 identities of the source, which aren't in this model"
         )
         assert same(values(new.embedder.weights), values(old.embedder.weights))
         np.testing.assert_array_equal(centers(new)[[0, 1, 3]], centers(old)[[1, 2, 0]])
@@ -101,7 +101,7 @@ class TestIdentities:
         report = fill(tmp_path, new, names, FROM)
         assert "class centers of 2 of 5 identities by name\n" in report
         assert report.endswith(
-            "\nskipped: names that two identities have, there or here: 'bob', 'cleo'"
+            "\nskipped: names of two identities, in the source or in this model: 'bob', 'cleo'"
         )
         np.testing.assert_array_equal(centers(new)[[0, 4]], centers(old)[[0, 4]])
         np.testing.assert_array_equal(centers(new)[1:4], centers(fresh)[1:4])
@@ -150,16 +150,23 @@ class TestIdentities:
         if taken:
             assert report.endswith("5 of the neck; the sigmoid unit")
         else:
-            assert "it tells 'others' from 'me' there, and others here" in report
+            assert (
+                "it distinguishes 'others' from 'me' in the source, and others in this model"
+                in report
+            )
 
     @pytest.mark.parametrize(
         ("there", "here", "line"),
         [
-            ("softmax", "arcface", "class centers: the head there has classifier rows instead"),
-            ("arcface", "softmax", "classifier rows: the head there has class centers instead"),
-            ("triplet", "arcface", "class centers: the head there, triplet, has none"),
+            ("softmax", "arcface", "class centers: the source has classifier rows instead"),
+            ("arcface", "softmax", "classifier rows: the source has class centers instead"),
+            ("triplet", "arcface", "class centers: the head of the source, triplet, has none"),
             ("arcface", "triplet", "the head: triplet has nothing for each identity"),
-            ("subcenter_arcface", "arcface", "class centers: 3 of each identity there and 1 here"),
+            (
+                "subcenter_arcface",
+                "arcface",
+                "class centers: 3 of each identity in the source and 1 here",
+            ),
         ],
     )
     def test_of_heads_that_do_not_fit_are_skipped(self, tmp_path, there, here, line):
@@ -174,7 +181,7 @@ class TestIdentities:
         (tmp_path / "old" / "head.npz").unlink()
         new = make(tmp_path, ["ann", "bob"], FROM)
         report = fill(tmp_path, new, ["ann", "bob"], FROM)
-        assert report.endswith("\nskipped: class centers: there is no head.npz")
+        assert report.endswith("\nskipped: class centers: the source has no head.npz")
 
 
 class TestLayers:
@@ -217,9 +224,9 @@ class TestLayers:
         new, fresh = (make(tmp_path, ["ann", "bob"], *wide) for _ in range(2))
         assert fill(tmp_path, new, ["ann", "bob"], *wide) == (
             "init_from old: 10 weights of the backbone, 0 of 5 of the neck\n"
-            "skipped: embedding/kernel is 8x8 there and 8x16 here; neck_batch_norm behind it "
-            "starts anew\n"
-            "skipped: class centers: of embeddings of 8 there and of 16 here"
+            "skipped: embedding/kernel is 8x8 in the source and 8x16 here; neck_batch_norm behind "
+            "it starts with new weights\n"
+            "skipped: class centers: of embeddings of 8 in the source and of 16 here"
         )
         assert same(values(new.backbone.weights), values(old.backbone.weights))
         assert same(neck(new), neck(fresh))
@@ -231,8 +238,9 @@ class TestLayers:
         deeper = (FROM, "model.neck.hidden=[8]")
         new, fresh = (make(tmp_path, ["ann", "bob"], *deeper) for _ in range(2))
         assert fill(tmp_path, new, ["ann", "bob"], *deeper).split("\n")[1:] == [
-            "skipped: neck_hidden_0 isn't there; embedding, neck_batch_norm behind it start anew",
-            "skipped: class centers: the neck before the head starts anew",
+            "skipped: neck_hidden_0 isn't in the source; embedding, neck_batch_norm behind it "
+            "start with new weights",
+            "skipped: class centers: the neck before the head was not transferred",
         ]
         assert same(neck(new), neck(fresh))
         np.testing.assert_array_equal(centers(new), centers(fresh))
@@ -242,7 +250,7 @@ class TestLayers:
         plain = (FROM, "model.neck.batch_norm=false", "model.neck.embedding_bias=false")
         new = make(tmp_path, ["ann", "bob"], *plain)
         report = fill(tmp_path, new, ["ann", "bob"], *plain)
-        assert "1 of the neck\nskipped: neck_batch_norm isn't here\n" in report
+        assert "1 of the neck\nskipped: neck_batch_norm isn't in this model\n" in report
         assert same(values(new.embedder.get_layer("embedding").weights), neck(old)[:1])
 
     def test_of_another_image_size(self, tmp_path):
@@ -259,8 +267,9 @@ class TestLayers:
         first, second, *_ = fill(tmp_path, new, ["ann", "bob"], *larger).split("\n")
         assert first.startswith("init_from old: 5 of 20 weights of the backbone, 5 of the neck;")
         assert second == (
-            "skipped: layers of the backbone: conv_1/kernel is 3x3x4x8 there and 3x3x4x12 here; "
-            "batch_norm_1/gamma is 8 there and 12 here; conv_2 isn't there; and 5 more"
+            "skipped: layers of the backbone: conv_1/kernel is 3x3x4x8 in the source and 3x3x4x12 "
+            "here; batch_norm_1/gamma is 8 in the source and 12 here; conv_2 isn't in the source; "
+            "and 5 more"
         )
         assert same(values(new.backbone.weights)[:5], values(old.backbone.weights)[:5])
 
@@ -288,7 +297,7 @@ class TestLayers:
             backbone_and_neck(model(dense)),
             backbone_and_neck(model(scaling, dense)),
         )
-        assert matching_layers(here, there) == (["dense"], ["rescaling isn't here"])
+        assert matching_layers(here, there) == (["dense"], ["rescaling isn't in this model"])
 
     def test_weights_without_a_name_are_told_by_their_place(self):
         """Some of keras.applications' networks have such."""
@@ -312,7 +321,9 @@ class TestSources:
     def test_of_another_backbone(self, tmp_path):
         make_run(tmp_path, ["ann", "bob"], "model.backbone=simple_cnn")
         new = make(tmp_path, ["ann", "bob"], FROM, "model.backbone={plain_cnn: {channels: [5]}}")
-        with pytest.raises(InputError, match="it is simple_cnn there and plain_cnn here") as caught:
+        with pytest.raises(
+            InputError, match="it is simple_cnn in the source and plain_cnn here"
+        ) as caught:
             fill(tmp_path, new, ["ann", "bob"], FROM)
         assert "\n" not in str(caught.value)
         (tmp_path / "old" / "recipe.yaml").unlink()

@@ -250,9 +250,9 @@ class CheckpointManager:
                 pending.result()
             except InputError as error:
                 how = (
-                    "the checkpoint before it is kept: make room there, and go on with --resume"
+                    "the checkpoint before it is kept: free space there, and rerun with --resume"
                     if self.exist()
-                    else "there is no checkpoint before it: make room there, and start anew"
+                    else "there is no checkpoint before it: free space there, and start a new run"
                 )
                 raise InputError(f"{error}; {how}") from error
         multiprocess.barrier("checkpoints")
@@ -279,7 +279,7 @@ class CheckpointManager:
             return path, progress
         if damaged:
             raise InputError(
-                f"{damaged[0][1]}; it is the last one, so the run can't go on: choose another "
+                f"{damaged[0][1]}; it is the last one, so the run can't be resumed: choose another "
                 "--run-dir or delete this one"
             )
         return None

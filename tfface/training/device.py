@@ -60,7 +60,7 @@ def explaining_full_memory(recipe: Recipe, doing: str = STEP) -> Iterator[None]:
         ways = ", ".join(_ways(recipe, doing))
         if doing == STEP:
             ways = (
-                f"data.batch_size (now {recipe.data.batch_size}), and go on with --resume; or in a "
+                f"data.batch_size (now {recipe.data.batch_size}), and rerun with --resume; or in a "
                 f"new run {ways}"
             )
         raise InputError(f"out of memory {doing}: reduce {ways}") from error

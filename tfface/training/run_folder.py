@@ -91,14 +91,14 @@ class RunFolder:
             raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
         if self.has_begun() and not resume:
             raise InputError(
-                f"{self.path}: holds an unfinished run; go on with it by --resume, or choose "
+                f"{self.path}: holds an unfinished run; resume it with --resume, or choose "
                 "another --run-dir"
             )
         remove_partial(self.path)
         if self.has_begun():
             self._report_environment_changes()
         elif resume:
-            print(f"--resume: {self.path} holds no checkpoint; the run starts anew", flush=True)
+            print(f"--resume: {self.path} holds no checkpoint; starting a new run", flush=True)
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
         write_json(self.environment, environment())
@@ -128,7 +128,7 @@ class RunFolder:
         if not (self.has_begun() or self.report.exists()):
             return ""
         if not self.recipe.is_file():
-            return "holds a run whose recipe.yaml is gone, so it can't be gone on with"
+            return "holds a run whose recipe.yaml is missing, so it can't be resumed"
         written = self._written_recipe()
         if written is None:
             return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
@@ -178,7 +178,7 @@ def _differences(before: dict, now: dict) -> str:
     """Returns the keys in which two recipes differ, in brackets, for the end of a message."""
     flat_before, flat_now = _flat(before), _flat(now)
     different = [
-        f"{key}: {_shown(flat_before, key)} there and {_shown(flat_now, key)} here"
+        f"{key}: {_shown(flat_before, key)} before and {_shown(flat_now, key)} now"
         for key in {**flat_before, **flat_now}
         if _shown(flat_before, key) != _shown(flat_now, key)
     ]
@@ -275,7 +275,7 @@ def _compare(place: str, before: dict[str, object], now: dict[str, object]) -> N
         raise InputError(
             f"{place}: has {now['num_images']:,} images of {now['num_identities']:,} identities, "
             f"and the run began with {before['num_images']:,} of {before['num_identities']:,}, or "
-            "they are in another order now: bring the data back, or begin anew with another "
+            "they are in another order now: restore the data, or start a new run with another "
             "--run-dir"
         )
     if before["files"] != now["files"]:

@@ -64,7 +64,10 @@ def matching_layers(target: Variables, source: Arrays) -> tuple[list[str], list[
     reasons = {layer: _mismatch(layer, target, source) for layer in target}
     found = [layer for layer, reason in reasons.items() if not reason]
     mismatches = [reason for reason in reasons.values() if reason]
-    return found, [*mismatches, *(f"{layer} isn't here" for layer in source if layer not in target)]
+    return found, [
+        *mismatches,
+        *(f"{layer} isn't in this model" for layer in source if layer not in target),
+    ]
 
 
 def matching_prefix(target: Variables, source: Arrays) -> tuple[list[str], str]:
@@ -72,15 +75,15 @@ def matching_prefix(target: Variables, source: Arrays) -> tuple[list[str], str]:
     found: list[str] = []
     for layer, other in zip_longest(target, source):
         if layer is None:
-            return found, f"{other} isn't here"
+            return found, f"{other} isn't in this model"
         reason = _mismatch(layer, target, source)
         if not reason and layer != other:
-            reason = f"{other} comes before {layer} there"
+            reason = f"{other} comes before {layer} in the source"
         if reason:
             behind = list(target)[len(found) + 1 :]
             if behind:
                 verb = "starts" if len(behind) == 1 else "start"
-                reason += f"; {', '.join(behind)} behind it {verb} anew"
+                reason += f"; {', '.join(behind)} behind it {verb} with new weights"
             return found, reason
         found.append(layer)
     return found, ""
@@ -103,16 +106,16 @@ def count_weights(target: Variables, layers: Iterable[str]) -> str:
 def _mismatch(layer: str, target: Variables, source: Arrays) -> str:
     """Returns why a layer of the target doesn't match, or ""."""
     if layer not in source:
-        return f"{layer} isn't there"
+        return f"{layer} isn't in the source"
     target_weights, source_weights = target[layer], source[layer]
     for weight in {**target_weights, **source_weights}:
         if weight not in source_weights:
-            return f"{layer}/{weight} isn't there"
+            return f"{layer}/{weight} isn't in the source"
         if weight not in target_weights:
-            return f"{layer}/{weight} isn't here"
+            return f"{layer}/{weight} isn't in this model"
         if tuple(target_weights[weight].shape) != source_weights[weight].shape:
             sizes = _size(source_weights[weight].shape), _size(target_weights[weight].shape)
-            return f"{layer}/{weight} is {sizes[0]} there and {sizes[1]} here"
+            return f"{layer}/{weight} is {sizes[0]} in the source and {sizes[1]} here"
     return ""
 
 
@@ -213,13 +216,13 @@ def class_weights(head: Head) -> ClassWeights | None:
 def mismatch_reason(target: ClassWeights, source: TrainedClassWeights) -> str:
     """Returns why class weights can't be transferred, or ""."""
     if target.kind != source.kind:
-        return f"the head there has {source.kind} instead"
+        return f"the source has {source.kind} instead"
     if target.num_rows != source.num_rows:
-        return f"{source.num_rows} of each identity there and {target.num_rows} here"
+        return f"{source.num_rows} of each identity in the source and {target.num_rows} here"
     (variable, axis), array = target.weights[0], source.arrays[0]
     target_size = np.delete(variable.shape, axis)
     if tuple(target_size) != array.shape[1:]:
-        return f"of embeddings of {array.shape[1]} there and of {target_size[0]} here"
+        return f"of embeddings of {array.shape[1]} in the source and of {target_size[0]} here"
     return ""
 
 
@@ -240,7 +243,9 @@ def transfer_class_weights(
         # It is of both at once.
         if list(identities) != list(source.names):
             names = " from ".join(map(_quoted, reversed(source.names)))
-            return "", [f"{target.kind}: it tells {names} there, and others here"]
+            return "", [
+                f"{target.kind}: it distinguishes {names} in the source, and others in this model"
+            ]
         matched, words = _Matched([0], [0]), target.kind
     else:
         matched = _match(identities, source.names)
@@ -284,9 +289,11 @@ def _match(target: Sequence[str], source: Sequence[str]) -> _Matched:
     if unclear := sorted((target_names & source_names).difference(matched)):
         named = ", ".join(map(_quoted, unclear[:_MOST_NAMED]))
         more = f" and {len(unclear) - _MOST_NAMED:,} more" if len(unclear) > _MOST_NAMED else ""
-        skipped.append(f"names that two identities have, there or here: {named}{more}")
+        skipped.append(f"names of two identities, in the source or in this model: {named}{more}")
     if gone := sum(name not in target_names for name in source):
-        skipped.append(f"{gone:,} of {len(source):,} identities of there, who aren't here")
+        skipped.append(
+            f"{gone:,} of {len(source):,} identities of the source, which aren't in this model"
+        )
     return _Matched(
         [target_labels[name] for name in matched],
         [source_labels[name] for name in matched],
@@ -382,7 +389,7 @@ class WarmStart:
             return "", [f"the head: {_name_of(head)} has nothing for each identity"]
         reason = self.without_head if self.head is None else mismatch_reason(target, self.head)
         if not reason and neck_differs:
-            reason = "the neck before the head starts anew"
+            reason = "the neck before the head was not transferred"
         if reason:
             return "", [f"{target.kind}: {reason}"]
         return transfer_class_weights(target, identities, self.head)
@@ -393,7 +400,7 @@ class WarmStart:
             layers = [layer for layer, weights in self.backbone.items() if weights]
             source = f"a network of {len(layers):,} layers ({', '.join(layers[:_MOST_NAMED])}, ...)"
         return (
-            f"{self.path}: nothing of its backbone fits this one: it is {source} there and "
+            f"{self.path}: nothing of its backbone fits this one: it is {source} in the source and "
             f"{target} here ({misfit}); set model.backbone to what was trained there, with its "
             f"options, or give a run of {target}"
         )
@@ -458,11 +465,11 @@ def _read_head(run: RunFolder | None) -> tuple[TrainedClassWeights | None, str]:
     if run is None:
         return None, "a .keras file has none, a run folder does"
     if not run.head.is_file():
-        return None, f"there is no {run.head.name}"
+        return None, f"the source has no {run.head.name}"
     head, num_identities, _ = load_head(run.head)
     found = class_weights(head)
     if found is None:
-        return None, f"the head there, {_name_of(head)}, has none"
+        return None, f"the head of the source, {_name_of(head)}, has none"
     names = read_class_names(run.identities, distinct=False)
     if len(names) != num_identities:
         raise InputError(
