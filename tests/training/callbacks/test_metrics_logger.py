@@ -57,6 +57,16 @@ def test_steps_and_epochs(make, tmp_path, capsys):
     )
 
 
+def test_what_callbacks_add_to_the_metrics(make, tmp_path, capsys):
+    logger, progress = make()
+    train_epoch(logger, progress)
+    logger.on_epoch_end(0, {**METRICS, "purity": 0.5, "note": "text"})
+    record = records(tmp_path)[-1]
+    assert record["purity"] == 0.5
+    assert "note" not in record
+    assert ", purity 0.5000, val_loss" in capsys.readouterr().out
+
+
 def test_a_gap_that_ended_the_stage(make, tmp_path, capsys):
     logger, progress = make("training.stages.0.end_on_gap={threshold: 0.25}")
     train_epoch(logger, progress)

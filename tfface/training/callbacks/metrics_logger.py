@@ -122,8 +122,12 @@ class MetricsLogger(keras.callbacks.Callback):
 
 
 def _in_order(metrics: dict[str, float]) -> dict[str, float]:
-    """Returns metrics of training before those of validation, losses first; Keras sorts by name."""
+    """Returns metrics of training before those of validation, losses first; Keras sorts by name.
+
+    A callback may have added to them what is not a number, which is left out.
+    """
     names = sorted(
-        metrics, key=lambda name: (name.startswith("val_"), not name.endswith("loss"), name)
+        (name for name, value in metrics.items() if isinstance(value, int | float)),
+        key=lambda name: (name.startswith("val_"), not name.endswith("loss"), name),
     )
     return {name: metrics[name] for name in names}
