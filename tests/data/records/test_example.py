@@ -112,12 +112,12 @@ def test_other_records_are_errors(tmp_path):
 )
 def test_what_is_wrong_with_a_record_is_said(tmp_path, features, why):
     """And with which one, though records are parsed many at a time."""
-    example = tf.train.Example()
+    message = tf.train.Example()
     for key, value in features.items():
         kind = "int64_list" if isinstance(value, int) else "bytes_list"
-        getattr(example.features.feature[key], kind).value.append(value)
+        getattr(message.features.feature[key], kind).value.append(value)
     good = example.serialize(Record(b"", ""), 0)
-    file = write(tmp_path / "a", [good] * 1500 + [example.SerializeToString()] + [good])
+    file = write(tmp_path / "a", [good] * 1500 + [message.SerializeToString()] + [good])
     with pytest.raises(InputError, match=f"a: record 1500: not a face record: {why}"):
         RecordFiles([file]).read(1500)
     if example.LABEL in features and features[example.LABEL] == 7:
