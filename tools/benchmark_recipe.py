@@ -37,7 +37,7 @@ def _step(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface import onednn
     from tfface.profiling.step import measure_steps, plan_steps, rows, to_json
-    from tfface.reporting.plots.rates import draw_rates
+    from tfface.reporting.plots import plot_throughput
     from tfface.reporting.results import text_table
     from tfface.training.sweep import parse_axis
 
@@ -61,7 +61,7 @@ def _step(options: argparse.Namespace) -> None:
     )
     table = rows(measured)
     print(text_table(table, without=("baseline",)))
-    benchmark_outputs.write(options, to_json(measured), "step", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "step", plot_throughput)
     outputs.append_results(options, table)
 
 
@@ -88,7 +88,7 @@ def _memory(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.profiling.long_run import measure_long_run, rows, to_json
     from tfface.recipe import load
-    from tfface.reporting.plots.long_run import draw_long_run
+    from tfface.reporting.plots import plot_memory
     from tfface.reporting.results import text_table
     from tfface.training.registries import TABLES
 
@@ -98,14 +98,14 @@ def _memory(options: argparse.Namespace) -> None:
         load(options.recipe, TABLES, options.set), options.data_dir, say=_say
     )
     print(text_table(rows(samples)))
-    benchmark_outputs.write(options, to_json(samples), "memory", draw_long_run)
+    benchmark_outputs.write(options, to_json(samples), "memory", plot_memory)
     outputs.append_results(options, rows(samples))
 
 
 def _epoch(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.profiling.epoch import advice, measure_epochs, plan_epochs, rows, to_json
-    from tfface.reporting.plots.rates import draw_rates
+    from tfface.reporting.plots import plot_throughput
     from tfface.reporting.results import text_table
 
     outputs.check_results(options)
@@ -123,7 +123,7 @@ def _epoch(options: argparse.Namespace) -> None:
     table = rows(measured)
     print(text_table(table, without=("baseline",)))
     print(advice(measured))
-    benchmark_outputs.write(options, to_json(measured), "epoch", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "epoch", plot_throughput)
     outputs.append_results(options, table)
 
 
@@ -131,7 +131,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
     from tfface.profiling.input_pipeline import as_text, measure_input, rows, to_json
     from tfface.recipe import load
-    from tfface.reporting.plots.rates import draw_rates
+    from tfface.reporting.plots import plot_throughput
     from tfface.training.registries import TABLES
 
     outputs.check_results(options)
@@ -144,7 +144,7 @@ def _pipeline(options: argparse.Namespace) -> None:
         say=_say,
     )
     print(as_text(measured))
-    benchmark_outputs.write(options, to_json(measured), "pipeline", draw_rates)
+    benchmark_outputs.write(options, to_json(measured), "pipeline", plot_throughput)
     outputs.append_results(options, rows(measured))
 
 

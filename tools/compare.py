@@ -29,11 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.files import check_replaceable, json_mark, write_json
     from tfface.recipe import dump
-    from tfface.reporting import comparison_table, page
-    from tfface.reporting.comparison_report import write_comparison_report
+    from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK
-    from tfface.reporting.page import Picture
-    from tfface.reporting.plots.comparison import draw_comparison
+    from tfface.reporting.html import MARK, Plot, write_comparison_report
     from tfface.training.run_folder import environment
     from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
 
@@ -48,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     json_file = options.json or output / "comparison.json"
     page_file, picture = output / "report.html", output / "comparison.png"
-    marks = [(json_file, json_mark(*_JSON_LINES)), (page_file, page.MARK)]
+    marks = [(json_file, json_mark(*_JSON_LINES)), (page_file, MARK)]
     if not page_file.exists():
         marks.append((picture, PICTURE_MARK))
     for path, mark in marks:
@@ -59,17 +57,17 @@ def main(arguments: list[str] | None = None) -> None:
         run_sweep(sweep, output, train)
 
     figures = sweep.to_json()
-    say(comparison_table.as_text(figures))
+    say(comparison_tables.to_text(figures))
     write_json(json_file, figures)
-    draw_comparison(picture, figures)
+    comparison_tables.plot_comparison(picture, figures)
     write_comparison_report(
         page_file,
         figures,
-        pictures=[Picture(picture, "Every run, and how the variants learned.")],
+        plots=[Plot(picture, "The metric of every run, and the training curves.")],
         recipe=dump(sweep.recipe),
         environment=environment(),
     )
-    rows = comparison_table.result_rows(options.label or sweep.title, figures)
+    rows = comparison_tables.result_rows(options.label or sweep.title, figures)
     outputs.append_results(options, rows)
     say(f"figures: {json_file}")
     say(f"picture: {picture}")

@@ -25,9 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     from tfface.data.sources.opening import open_source
     from tfface.evaluation.classification import classify
-    from tfface.evaluation.classification_plots import draw_classification
-    from tfface.reporting import classification_table
-    from tfface.reporting.classification_report import write_classification_report
+    from tfface.evaluation.classification_plots import plot_classification
+    from tfface.reporting import classification_tables
+    from tfface.reporting.html import write_classification_report
 
     outputs.check(options)
     classifier = model_options.load_classifier(options)
@@ -39,21 +39,23 @@ def main(arguments: list[str] | None = None) -> None:
 
     result = classify(classifier, source, group_by=options.group_by, people=people)
     figures = result.to_json()
-    say(classification_table.as_text(figures))
+    say(classification_tables.to_text(figures))
     if remark:
         say(remark)
     outputs.write(
         options,
         figures,
-        draw=lambda folder: draw_classification(result, source, folder),
+        draw=lambda folder: plot_classification(result, source, folder),
         report=lambda path, **parts: write_classification_report(
             path,
+            figures,
             title=f"{classifier.name} on {source.name}",
-            figures=figures,
             remarks=[*warnings, *([remark] if remark else [])],
             **parts,
         ),
-        rows=classification_table.result_rows(options.label or options.model, source.name, figures),
+        rows=classification_tables.result_rows(
+            options.label or options.model, source.name, figures
+        ),
     )
 
 

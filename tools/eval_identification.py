@@ -27,9 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.evaluation.identification import check_sets, identify
-    from tfface.evaluation.identification_plots import draw_identification
-    from tfface.reporting import identification_table
-    from tfface.reporting.identification_report import write_identification_report
+    from tfface.evaluation.identification_plots import plot_identification
+    from tfface.reporting import identification_tables
+    from tfface.reporting.html import write_identification_report
 
     outputs.check(options)
     gallery, queries = _open_sets(options)
@@ -50,15 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     label = options.label or options.model
     figures = {"model": label, **found.to_json()}
-    say(identification_table.as_text(figures))
+    say(identification_tables.to_text(figures))
     outputs.write(
         options,
         figures,
-        draw=lambda folder: draw_identification(found, folder),
+        draw=lambda folder: plot_identification(found, folder),
         report=lambda path, **parts: write_identification_report(
             path, figures, model=label, warnings=warnings, **parts
         ),
-        rows=[identification_table.result_row(label, figures)],
+        rows=[identification_tables.result_row(label, figures)],
     )
 
 

@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.pairs.ijb_folder import load_template_set
     from tfface.evaluation.template_verification import check_template_set, verify_templates
     from tfface.evaluation.verification import check_pair_set, verify
-    from tfface.evaluation.verification_plots import draw_verification
-    from tfface.reporting import verification_table
-    from tfface.reporting.verification_report import write_verification_report
+    from tfface.evaluation.verification_plots import plot_verification
+    from tfface.reporting import verification_tables
+    from tfface.reporting.html import write_verification_report
 
     outputs.check(options)
     check_names([split_name(given)[0] for given in (*options.pairs, *options.templates)])
@@ -54,16 +54,16 @@ def main(arguments: list[str] | None = None) -> None:
             embedder, template_set, use_scores=options.scores
         )
     figures = {name: result.to_dict() for name, result in results.items()}
-    say(verification_table.as_text(figures))
+    say(verification_tables.to_text(figures))
     outputs.write(
         options,
         {"sets": figures},
-        draw=lambda folder: draw_verification(results, pair_sets, folder),
+        draw=lambda folder: plot_verification(results, pair_sets, folder),
         report=lambda path, **parts: write_verification_report(
-            path, embedder.name, figures, warnings=warnings, **parts
+            path, figures, model=embedder.name, warnings=warnings, **parts
         ),
         rows=[
-            verification_table.result_row(options.label or options.model, name, of_set)
+            verification_tables.result_row(options.label or options.model, name, of_set)
             for name, of_set in figures.items()
         ],
     )

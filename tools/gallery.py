@@ -62,10 +62,10 @@ def _remove(options: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     from tfface.gallery.storage import read_gallery
-    from tfface.reporting.gallery_text import content_as_text
+    from tfface.reporting.identification_tables import gallery_text
 
     gallery = read_gallery(options.gallery)
-    say(content_as_text([face.name for face in gallery.faces], gallery.model))
+    say(gallery_text([face.name for face in gallery.faces], gallery.model))
 
 
 def _query(options: argparse.Namespace) -> None:
@@ -74,7 +74,7 @@ def _query(options: argparse.Namespace) -> None:
     from tfface.files import check_replaceable, json_mark, write_json
     from tfface.gallery import gallery as galleries
     from tfface.gallery.storage import read_gallery
-    from tfface.reporting.gallery_text import answers_as_text
+    from tfface.reporting.identification_tables import query_text
 
     if options.json:
         check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
@@ -89,7 +89,7 @@ def _query(options: argparse.Namespace) -> None:
         galleries.find_names(gallery, vectors, count=options.top),
         options.threshold,
     )
-    say(answers_as_text(answers, options.threshold))
+    say(query_text(answers, options.threshold))
     if options.json:
         write_json(options.json, {"threshold": options.threshold, "queries": answers})
         say(f"answers: {options.json}")

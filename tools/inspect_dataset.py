@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.records.inspection import inspect_dataset
     from tfface.data.records.inspection_report import REPORT_FILE, write_inspection, write_report
     from tfface.files import check_replaceable, json_mark
-    from tfface.reporting.inspection_text import as_text
+    from tfface.reporting.dataset import to_text
 
     folder = options.dataset
     # The last part of "." or ".." is no name.
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         columns=columns,
         seed=options.seed,
     )
-    say(as_text(report))
+    say(to_text(report))
     say(_rate(inspection))
     if inspection.problems:
         lines = _listed(inspection.problems, output / REPORT_FILE)

@@ -45,11 +45,11 @@ def check(options: argparse.Namespace) -> None:
     Raises InputError: something can't.
     """
     from tfface.files import check_replaceable, json_mark
-    from tfface.reporting import page
+    from tfface.reporting.html import MARK
 
     if options.plots:
         check_pictures(options, options.picture_names)
-    marks = ((options.json, json_mark(*options.json_lines)), (options.report, page.MARK))
+    marks = ((options.json, json_mark(*options.json_lines)), (options.report, MARK))
     for output, mark in marks:
         if output:
             check_replaceable(output, mark, overwrite=options.overwrite)
@@ -98,7 +98,7 @@ def write(
     Args:
         figures: for --json.
         draw: draws the pictures into a folder and returns what the page has to know of them.
-        report: writes the page to a path, with `pictures` (as `draw` returns them) and
+        report: writes the page to a path, with `plots` (as `draw` returns them) and
             `environment`.
         rows: for --results.
     Raises InputError: something can't be written.
@@ -111,9 +111,9 @@ def write(
         say(f"figures: {options.json}")
     if options.plots or options.report:
         with command.folder_or_temporary(options.plots) as folder:
-            pictures = draw(folder)
+            plots = draw(folder)
             if options.report:
-                report(options.report, pictures=pictures, environment=environment())
+                report(options.report, plots=plots, environment=environment())
     if options.plots:
         say(f"plots: {options.plots}")
     if options.report:

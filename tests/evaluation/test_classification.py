@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.colour_run import write_image, write_run
-from tests.reporting.plots.pictures import is_picture
+from tests.reporting.plot_files import is_plot
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes
-from tfface.evaluation.classification_plots import draw_classification
+from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import load_classifier
 from tfface.evaluation.seen_identities import people_in
 from tfface.files import write_json
@@ -138,17 +138,17 @@ class _Some:
 
 
 def test_pictures(classifier, source, people, tmp_path):
-    plain = draw_classification(classify(classifier, source), source, tmp_path / "plain")
+    plain = plot_classification(classify(classifier, source), source, tmp_path / "plain")
     assert [one.path.name for one in plain] == [
         "confusion.png",
         "reliability.png",
         "most_wrong.png",
     ]
     classified = classify(classifier, source, people=_renamed(people))
-    drawn = draw_classification(classified, source, tmp_path)
+    drawn = plot_classification(classified, source, tmp_path)
     assert drawn[0].path.name == "groups.png"
-    assert all(is_picture(one.path) for one in drawn)
-    pictures, captions = drawn[-1].cells
+    assert all(is_plot(one.path) for one in drawn)
+    pictures, captions = drawn[-1].thumbnails
     assert len(pictures) == len(captions) == 3
     assert "\n8.png" in "".join(captions)
 
@@ -156,7 +156,7 @@ def test_pictures(classifier, source, people, tmp_path):
 def test_no_picture_of_mistakes_where_there_are_none(classifier, tmp_path):
     write_image(tmp_path / "data/blue/0.png", "blue", 0)
     source = FolderSource(tmp_path / "data")
-    drawn = draw_classification(classify(classifier, source), source, tmp_path)
+    drawn = plot_classification(classify(classifier, source), source, tmp_path)
     assert [one.path.name for one in drawn] == ["confusion.png", "reliability.png"]
 
 
@@ -225,7 +225,7 @@ def test_names_that_are_not_unicode(tmp_path):
     classified = classify(classifier, source)
     write_json(tmp_path / "f.json", classified.to_json())
     assert list(classified.to_json()["per_class"]) == ["a", "caf\\udce9"]
-    draw_classification(classified, source, tmp_path)
+    plot_classification(classified, source, tmp_path)
 
 
 def test_images_of_another_size(classifier, tmp_path):

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.people import read_people, write_people
-from tests.reporting.plots.pictures import is_picture
+from tests.reporting.plot_files import is_plot
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import PixelEmbedder
 from tfface.evaluation.identification import check_sets, embed_faces, identify
-from tfface.evaluation.identification_plots import draw_identification
+from tfface.evaluation.identification_plots import plot_identification
 from tfface.evaluation.labeled_faces import split_faces
 from tfface.metrics.identification import UNKNOWN
 
@@ -106,22 +106,22 @@ def test_the_same_images_are_counted(people):
 
 
 def test_pictures(found, people, tmp_path):
-    pictures = draw_identification(found, tmp_path)
-    names = ["cmc", "misidentified", "open_set", "strangers", "top_similarities"]
+    pictures = plot_identification(found, tmp_path)
+    names = ["cmc", "misidentified", "non_mated", "open_set", "top_similarities"]
     assert sorted(one.path.stem for one in pictures) == names
     assert sorted(path.stem for path in tmp_path.iterdir()) == names
     for one in pictures:
-        assert is_picture(one.path)
+        assert is_plot(one.path)
         assert one.caption
-    cells = {one.path.stem: one.cells for one in pictures}
+    cells = {one.path.stem: one.thumbnails for one in pictures}
     assert cells["cmc"] is None
     # Each two people once: query, found and, of known people, the right one.
-    for file, width in (("misidentified", 344), ("strangers", 228)):
+    for file, width in (("misidentified", 344), ("non_mated", 228)):
         shown, captions = cells[file]
         assert {one.shape for one in shown} == {(112, width, 3)}
         assert len({(one[:8], one.split("found: ")[1][:8]) for one in captions}) == len(captions)
     # Those of an earlier evaluation don't stay.
-    draw_identification(identify(PixelEmbedder(), people, people), tmp_path)
+    plot_identification(identify(PixelEmbedder(), people, people), tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["cmc", "top_similarities"]
 
 

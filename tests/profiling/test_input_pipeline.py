@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import write_folder
-from tests.reporting.plots.pictures import is_picture
+from tests.reporting.plot_files import is_plot
 from tests.tools.running import call_tool
 from tests.training.recipes import TINY
 from tfface.data.records.conversion import convert
@@ -182,7 +182,7 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
     written = json.loads(outputs[0].read_text(encoding="utf-8"))
     assert written[0]["name"] == "records"
     assert all(row["images_per_second"].keys() == {"min", "median", "max"} for row in written)
-    assert is_picture(outputs[1] / "pipeline.png")
+    assert is_plot(outputs[1] / "pipeline.png")
     there = {"json": outputs[0], "plots": outputs[1], "overwrite": False}
     # Which it may replace.
     benchmark_outputs.check(argparse.Namespace(**there), "pipeline")

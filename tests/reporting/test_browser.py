@@ -1,27 +1,30 @@
-"""The check of pages finds what it is there to find."""
+"""The check of pages in a browser finds what it should."""
 
 import pytest
 
 from tests.reporting.browser import check_readable
-from tfface.reporting import page
+from tfface.reporting.html import write_run_report
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
         ("<script>undefined_name()</script>", "undefined_name is not defined"),
-        ('<img src="data:image/png;base64,AAAA">', "a picture isn't shown"),
+        ('<img src="data:image/png;base64,AAAA">', "an image isn't shown"),
         ("<p style='width: 2000px'>wide</p>", "wider than 390 pixels"),
-        ("<p style='font-size: 8px'>small</p>", "letters are too small"),
+        ("<p style='font-size: 8px'>small</p>", "the font is too small"),
     ],
 )
-def test_what_a_reader_would_stumble_on(tmp_path, part, message):
-    page.write_page(tmp_path / "page.html", "title", [page.note("text"), part])
+def test_problems_of_a_page(tmp_path, part, message):
+    page = tmp_path / "page.html"
+    write_run_report(page, title="title", environment={"python": "3.11"})
+    page.write_text(page.read_text().replace("</body>", f"{part}</body>"))
     with pytest.raises(AssertionError, match=message):
-        check_readable(tmp_path / "page.html", tmp_path / "browser")
+        check_readable(page, tmp_path / "browser")
 
 
 def test_a_wide_table_does_not_widen_the_page(tmp_path):
-    header = [f"column {number}" for number in range(30)]
-    page.write_page(tmp_path / "page.html", "title", [page.table(header, [header])])
-    assert check_readable(tmp_path / "page.html", tmp_path / "browser").tables == [[header, header]]
+    columns = {f"column {number}": f"{number}" for number in range(30)}
+    write_run_report(tmp_path / "page.html", title="title", epochs=[columns])
+    [table] = check_readable(tmp_path / "page.html", tmp_path / "browser").tables
+    assert table == [list(columns), list(columns.values())]

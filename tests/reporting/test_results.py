@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.faults import kills
-from tests.reporting import made_classification, made_figures
+from tests.reporting import sample_metrics
 from tfface.errors import InputError
 from tfface.profiling import scaling
-from tfface.reporting.classification_table import result_rows
+from tfface.reporting.classification_tables import result_rows
 from tfface.reporting.provenance import PROVENANCE
 from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT
 from tfface.reporting.results import (
@@ -20,13 +20,13 @@ from tfface.reporting.results import (
     check_appendable,
     check_cells,
     fill_tables,
+    format_cell,
     markdown_table,
     read_rows,
-    shown,
     text_table,
     to_cells,
 )
-from tfface.reporting.verification_table import result_row
+from tfface.reporting.verification_tables import result_row
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted((ROOT / "results").glob("*.csv"))
@@ -50,7 +50,7 @@ def test_another_kind_of_row_is_refused(tmp_path):
     path = tmp_path / "speed.csv"
     append_rows(path, [{"model": "a"}], {})
     before = path.read_text()
-    with pytest.raises(InputError, match=r"has the columns \['model'\], and the new row has"):
+    with pytest.raises(InputError, match=r"has the columns \['model'\], but the new row has"):
         append_rows(path, [{"eer": 0.1}], {})
     assert path.read_text() == before
 
@@ -59,10 +59,10 @@ def test_another_kind_of_row_is_refused(tmp_path):
     ("row", "message"),
     [
         ({"speed": 1}, "unknown column 'speed', not in tfface/reporting/result_columns.py"),
-        ({"num_pairs": "6,000"}, "num_pairs must be a whole number, got '6,000'"),
-        ({"num_pairs": 1.5}, "num_pairs must be a whole number, got '1.5'"),
-        ({"eer": "9.47%"}, "eer must be a plain number, got '9.47%'"),
-        ({"eer": math.nan}, "eer must be a plain number, got 'NaN'"),
+        ({"num_pairs": "6,000"}, "num_pairs must be an integer, got '6,000'"),
+        ({"num_pairs": 1.5}, "num_pairs must be an integer, got '1.5'"),
+        ({"eer": "9.47%"}, "eer must be a decimal number, got '9.47%'"),
+        ({"eer": math.nan}, "eer must be a decimal number, got 'NaN'"),
         ({"xla": "yes"}, "xla must be true or false, got 'yes'"),
     ],
 )
@@ -117,19 +117,19 @@ def test_cells(column, value, cell):
     ],
 )
 def test_what_tables_show(column, cell, text):
-    assert shown({column: cell}, column) == text
+    assert format_cell({column: cell}, column) == text
 
 
 def test_what_tables_show_of_several_columns():
     row = {"accuracy_mean": "0.9083", "accuracy_std": "0.019"}
-    assert shown(row, "accuracy_mean") == "90.83 +- 1.90%"
-    assert shown(row | {"accuracy_std": ""}, "accuracy_mean") == "90.83%"
+    assert format_cell(row, "accuracy_mean") == "90.83 +- 1.90%"
+    assert format_cell(row | {"accuracy_std": ""}, "accuracy_mean") == "90.83%"
     row = {"metric_mean": "0.5", "metric_std": "0.25"}
-    assert shown(row, "metric_mean") == "0.5000 +- 0.2500"
+    assert format_cell(row, "metric_mean") == "0.5000 +- 0.2500"
     row = {"tar_at_far_1e-4": "0.1533", "tar_at_far_1e-4_sufficient": "false"}
-    assert shown(row, "tar_at_far_1e-4") == "15.33%*"
-    assert shown(row | {"tar_at_far_1e-4_sufficient": "true"}, "tar_at_far_1e-4") == "15.33%"
-    assert shown(dict.fromkeys(row, ""), "tar_at_far_1e-4") == "-"
+    assert format_cell(row, "tar_at_far_1e-4") == "15.33%*"
+    assert format_cell(row | {"tar_at_far_1e-4_sufficient": "true"}, "tar_at_far_1e-4") == "15.33%"
+    assert format_cell(dict.fromkeys(row, ""), "tar_at_far_1e-4") == "-"
 
 
 def test_a_table_for_a_terminal():
@@ -162,7 +162,9 @@ def test_a_file_that_holds_no_results_is_found_first(tmp_path):
     path = tmp_path / "a.csv"
     check_appendable(path)
     path.write_text("model,images/s\na,1\n")
-    with pytest.raises(InputError, match=r"a\.csv: holds no results: unknown column 'images/s'"):
+    with pytest.raises(
+        InputError, match=r"a\.csv: not a file of results: unknown column 'images/s'"
+    ):
         check_appendable(path)
     append_rows(tmp_path / "b.csv", [{"model": "a"}], {})
     check_appendable(tmp_path / "b.csv")
@@ -196,9 +198,9 @@ def test_there_are_tables():
 
 def test_all_columns_are_used():
     # Rows of which none are kept in results/.
-    classified = result_rows("m", "d", made_classification.figures(num_groups=2))
+    classified = result_rows("m", "d", sample_metrics.classification(num_groups=2))
     used = {*scaling.rows(scaling.compute_steps([1000]))[0], *classified[0]}
-    used |= {*result_row("m", "s", made_figures.figures())}
+    used |= {*result_row("m", "s", sample_metrics.verification())}
     for file in RESULTS:
         used |= {*read_rows(file)[0]}
     assert used == {*COLUMNS}

@@ -77,7 +77,7 @@ def test_all_outputs(experiment, tmp_path, capsys):
     assert figures["per_class"]["cold"]["unseen"] == {"support": 3, "recall": 0}
     assert len(figures["most_wrong"]) == 3
 
-    assert "people who were not in training 50.00% (" in said
+    assert "identities unseen in training: 50.00% (" in said
     where = f"data.train of {experiment / 'run'}"
     assert f"2 people were seen in training, by the attribute 'subfolder' in {where}." in said
     assert said.splitlines()[-4:] == [
@@ -99,7 +99,7 @@ def test_all_outputs(experiment, tmp_path, capsys):
     )
     text = read_page(tmp_path / "report.html")
     assert "run on test" in text
-    assert "is cold\nsaid warm" in text
+    assert "true: cold\npredicted: warm" in text
     rows = read_rows(tmp_path / "results.csv")
     # All, seen, unseen; and each of the four groups with its part.
     assert len(rows) == 3 + 8
@@ -119,7 +119,7 @@ def test_people_are_told_apart_only_when_it_is_known_who_they_are(experiment, tm
         capsys, experiment / "run", "--data", experiment / "test", "--group-by", "subfolder"
     )
     assert "subfolder=new1" in said
-    assert "seen in training" not in said
+    assert "seen identities" not in said
     assert "People who were in training and others are not told apart. Where the classes" in said
     assert "of: subfolder." in said
     # Without attributes, nothing needs to be said.
@@ -150,7 +150,7 @@ def test_a_column_called_person_is_taken_for_that(experiment, tmp_path, capsys):
         "path,identity,person\ncold/ann/0.png,cold,ann\n"
     )
     said = main(capsys, experiment / "run", *data, "--seen", experiment / "train" / "list.csv")
-    assert "people not seen in training" in said
+    assert "unseen identities" in said
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
     assert lines[1].startswith("pairs     20")
     assert lines[1].count("%*") == 3
     assert lines[3].startswith("* too few impostor pairs")
-    assert lines[4] == "95% CI: of the accuracy, by bootstrap over people"
-    assert lines[5].startswith("pairs: accept two images as one person when cosine >= ")
+    assert lines[4] == "95% CI of the accuracy: bootstrap over identities"
+    assert lines[5].startswith("pairs: same identity if cosine >= ")
     assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
 
 
@@ -149,7 +149,7 @@ def test_templates_beside_pairs(lfw, tmp_path, capsys):
     assert (tmp_path / "plots/roc.png").exists()
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split()[:4] == ["IJBX", "36", "-", "-"]
-    assert "IJBX: too few impostor pairs to name a threshold." in lines
+    assert "IJBX: too few impostor pairs to recommend a threshold." in lines
     assert [line.split(",")[1] for line in files["r.csv"].read_text().splitlines()] == [
         *("pair_set", "lfw", "IJBX")
     ]

@@ -52,12 +52,12 @@ def test_query(folder, tmp_path, capsys):
     lines = said(
         capsys, *arguments, "--threshold", 0.9, "--top", 2, "--json", tmp_path / "a" / "q.json"
     )
-    assert lines[0].split() == ["image", "name", "most", "alike", "cosine"]
+    assert lines[0].split() == ["image", "identity", "most", "similar", "cosine"]
     rows = [line.split() for line in lines[1:-1]]
     assert [row[0] for row in rows if len(row) == 4] == [
         *(str(pictures / "1.png"), str(pictures / "4.png"), str(tmp_path / "stranger.png")),
     ]
-    assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "nobody"]
+    assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "unknown"]
     assert len(rows) == 6
     assert lines[-1] == f"answers: {tmp_path / 'a' / 'q.json'}"
     written = json.loads((tmp_path / "a" / "q.json").read_text())
@@ -75,7 +75,7 @@ def test_query(folder, tmp_path, capsys):
     assert "SELECT" not in (tmp_path / "mine.json").read_text()
 
     lines = said(capsys, *arguments)
-    assert lines[-1].startswith("without --threshold strangers get the name")
+    assert lines[-1].startswith("Without --threshold, unknown faces")
     assert len(lines) == 5
 
 

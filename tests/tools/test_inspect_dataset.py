@@ -111,14 +111,14 @@ def test_equal_images(tmp_path, capsys):
     convert([str(faces)], tmp_path / "again")
     inspect_dataset.main([str(tmp_path / "again")])
     lines = capsys.readouterr().out.splitlines()
-    assert "equal images of one identity: 1 copies, of 1 identities" in lines
-    assert "equal images of different identities: 1 pairs, of 2 identities" in lines
+    assert "duplicate images within an identity: 1 copies (1 identities)" in lines
+    assert "duplicate images across identities: 1 pairs (2 identities)" in lines
     assert "  ann/1.jpg (ann of faces) = bob/of ann.jpg (bob of faces)" in lines
     rows = read_csv(tmp_path / "again-inspection" / "duplicates.csv")
     assert [row["kind"] for row in rows] == ["across", "within"]
     for _ in range(2):
         inspect_dataset.main([str(folder)])
-        assert "equal images of different identities: 0 pairs" in capsys.readouterr().out
+        assert "duplicate images across identities: 0 pairs" in capsys.readouterr().out
 
 
 def draw(folder: Path, people: dict[str, int], size: int, quality: int) -> None:

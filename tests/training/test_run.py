@@ -294,7 +294,7 @@ class TestClassification:
         assert by_the_tool["confusion"] == figures["confusion"]
         assert by_the_tool["log_loss"] == pytest.approx(figures["log_loss"], rel=1e-5)
         page = read_page(run / "report.html")
-        for words in ("Classification", "95% interval", "macro F1", "taken for it"):
+        for words in ("Classification", "95% CI", "macro F1", "predicted"):
             assert words in page
         assert (run / "plots" / "confusion.png").is_file()
 

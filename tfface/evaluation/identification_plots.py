@@ -1,119 +1,224 @@
-"""Pictures of an identification: its curves, and the faces that were mistaken.
+"""Plots of identification: curves, similarity distributions, and errors.
 
-cmc.png                 the right identity's rank
-top_similarities.png    how similar known people and strangers are to what is found first
-open_set.png            TPIR over FPIR (with queries of strangers)
-misidentified.png       known faces for which somebody else was found first (where there are any)
-strangers.png           strangers who are most like somebody in the gallery (likewise)
+cmc.png                 cumulative match characteristic
+top_similarities.png    similarity of queries to the most similar identity
+open_set.png            TPIR over FPIR (with non-mated queries)
+misidentified.png       mated queries with a wrong most similar identity (if there are any)
+non_mated.png           the non-mated queries with the highest similarities (if there are any)
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tfface.evaluation.identification import Identification
 from tfface.images.decoding import decode_picture
 from tfface.metrics.identification import UNKNOWN
 from tfface.reporting.contact_sheet import draw_contact_sheet, framed, side_by_side
-from tfface.reporting.page import Picture
-from tfface.reporting.plots.identification import draw_cmc, draw_open_set, draw_top_similarities
-from tfface.reporting.plots.style import BLUE, GREEN, VERMILION
+from tfface.reporting.html import Plot
+from tfface.reporting.plots import (
+    BLUE,
+    GRAY,
+    GREEN,
+    LINES,
+    VERMILION,
+    Histogram,
+    percent_tick,
+    plot_log_curves,
+    plot_similarity_histograms,
+    save_figure,
+    style_axes,
+)
 
-# Of a sheet.
-_MOST_MISTAKES = 24
+# Of a contact sheet.
+_MAX_ERRORS = 24
 _WIDTH = 720
 
 
-def draw_identification(found: Identification, folder: Path) -> list[Picture]:
-    """Draws the files that this module's docstring lists; returns them in the order of a report.
+def plot_identification(found: Identification, folder: Path) -> list[Plot]:
+    """Writes the files listed in the docstring of this module.
 
-    Raises InputError: a picture can't be written.
+    Returns:
+        The plots, in the order of a report.
+
+    Raises:
+        InputError: a plot can't be written.
     """
     result, name = found.result, found.gallery.name
-    for file in ("open_set.png", "misidentified.png", "strangers.png"):
-        # One of an earlier evaluation would be taken for one of this.
+    for file in ("open_set.png", "misidentified.png", "non_mated.png"):
+        # A file of an earlier evaluation would be mistaken for one of this evaluation.
         (folder / file).unlink(missing_ok=True)
     is_first = result.rank == 1
-    draw_cmc(folder / "cmc.png", {name: result.cmc})
-    draw_top_similarities(
+    plot_cmc(folder / "cmc.png", {name: result.cmc})
+    plot_top_similarities(
         folder / "top_similarities.png",
-        right=result.top_similarity[is_first],
+        correct=result.top_similarity[is_first],
         wrong=result.top_similarity[result.is_mated & ~is_first],
-        strangers=result.top_similarity[~result.is_mated],
+        non_mated=result.top_similarity[~result.is_mated],
         threshold=result.threshold.cosine if result.threshold else None,
         title=name,
     )
-    pictures = [
-        Picture(folder / "cmc.png", "How often the right identity is among the first n."),
-        Picture(
-            folder / "top_similarities.png", "How similar queries are to the identity found first."
+    plots = [
+        Plot(
+            folder / "cmc.png",
+            "CMC: mated queries whose correct identity is among the n most similar ones.",
+        ),
+        Plot(
+            folder / "top_similarities.png",
+            "Similarity of queries to the most similar identity.",
         ),
     ]
     if result.num_non_mated:
-        draw_open_set(
-            folder / "open_set.png",
-            {name: (result.fpir, result.tpir)},
-            num_strangers=result.num_non_mated,
+        path = folder / "open_set.png"
+        curves = {name: (result.fpir, result.tpir)}
+        plot_open_set(path, curves, num_non_mated=result.num_non_mated)
+        caption = (
+            "Open set: mated queries with the correct identity over accepted non-mated queries."
         )
-        pictures.append(
-            Picture(
-                folder / "open_set.png",
-                "Known faces named rightly, over strangers named at all; further up and left is "
-                "better.",
-            )
-        )
+        plots.append(Plot(path, caption))
     misidentified = result.is_mated & ~is_first & (found.top != UNKNOWN)
-    pictures += _draw_sheet(
+    plots += _draw_errors(
         folder / "misidentified.png",
         found,
         np.flatnonzero(misidentified),
-        "known faces for which somebody else was found first, the most similar of each two people: "
-        "query (blue), found (red), right one (green).",
+        "mated queries with a wrong most similar identity; the most similar of each pair of "
+        "identities: query (blue), wrong identity (red), correct one (green).",
     )
-    pictures += _draw_sheet(
-        folder / "strangers.png",
+    plots += _draw_errors(
+        folder / "non_mated.png",
         found,
         np.flatnonzero(~result.is_mated & (found.top != UNKNOWN)),
-        "queries of strangers (blue) and whom they are most like in the gallery (red), the most "
-        "similar of each two people.",
+        "non-mated queries (blue) and the most similar identity of the gallery (red); the most "
+        "similar of each pair of identities.",
     )
-    return pictures
+    return plots
 
 
-def _draw_sheet(
+def plot_cmc(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
+    """Plots the share of mated queries whose correct identity is among the first n, over n.
+
+    Args:
+        path: the PNG.
+        curves: gallery -> CMC(1), CMC(2), ..; at least one value.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    lowest, last = 1.0, 1
+    for number, (name, cmc) in enumerate(curves.items()):
+        color, style = LINES[number % len(LINES)]
+        lowest, last = min(lowest, cmc[0]), max(last, len(cmc))
+        axes.plot(
+            np.arange(1, len(cmc) + 1),
+            cmc,
+            color=color,
+            linestyle=style,
+            linewidth=1.8,
+            marker="o",
+            markersize=3.5 if len(cmc) <= 25 else 2.5,
+            label=f"{name}: {100 * cmc[0]:.2f}% at rank 1",
+        )
+    axes.set_xlim(0.5, max(last, 2) + 0.5)
+    bottom = max(0, np.floor(lowest * 20) / 20 - 0.05)
+    axes.set_ylim(bottom, 1 + (1 - bottom) / 30)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+    style_axes(axes, "Cumulative match characteristic (CMC)", "rank", "identification rate")
+    axes.legend(frameon=False, loc="lower right")
+    save_figure(figure, path)
+
+
+def plot_open_set(
+    path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, num_non_mated: int
+) -> None:
+    """Plots TPIR over FPIR, FPIR on a log axis.
+
+    Args:
+        path: the PNG.
+        curves: gallery -> (FPIR, TPIR), both ascending from 0.
+        num_non_mated: non-mated queries, at least one.
+    """
+    plot_log_curves(
+        path,
+        {f"{name} ({num_non_mated:,} non-mated queries)": curve for name, curve in curves.items()},
+        title="Open set",
+        x_label="accepted non-mated queries (FPIR)",
+        y_label="mated queries with the correct identity (TPIR)",
+        left=min(0.5, 0.8 / num_non_mated),
+    )
+
+
+def plot_top_similarities(
+    path: Path,
+    *,
+    correct: np.ndarray,
+    wrong: np.ndarray,
+    non_mated: np.ndarray,
+    threshold: float | None,
+    title: str,
+) -> None:
+    """Plots the similarity of queries to the most similar identity, and the threshold.
+
+    Args:
+        path: the PNG.
+        correct, wrong: cosines of mated queries whose first identity is correct, or wrong.
+        non_mated: cosines of non-mated queries. Together there is at least one query.
+        threshold: a query is accepted if its cosine is >= this; None without a recommendation.
+        title: the name of the gallery.
+    """
+    num_mated = len(correct) + len(wrong)
+    plot_similarity_histograms(
+        path,
+        [
+            Histogram(values, total, f"{kind} ({len(values):,})", color, hatch)
+            for values, total, kind, color, hatch in (
+                (non_mated, len(non_mated), "non-mated", VERMILION, "////"),
+                (correct, num_mated, "mated, correct identity first", BLUE, None),
+                (wrong, num_mated, "mated, wrong identity first", GRAY, "...."),
+            )
+        ],
+        threshold=threshold,
+        title=f"{title}: similarity to the most similar identity",
+        y_label="share of mated / non-mated queries",
+    )
+
+
+def _draw_errors(
     path: Path, found: Identification, queries: np.ndarray, caption: str
-) -> list[Picture]:
-    """Draws mistakes; of none there is no picture."""
+) -> list[Plot]:
+    """Draws a contact sheet of errors; nothing without errors."""
     if not len(queries):
         return []
-    shown = _worst(found, queries)
+    shown = _most_similar(found, queries)
     caption = f"{len(shown):,} of {len(queries):,} {caption}"
-    pictures, captions = zip(*(_mistake(found, query) for query in shown.tolist()), strict=True)
-    height, width, _ = pictures[0].shape
+    images, captions = zip(*(_error(found, query) for query in shown.tolist()), strict=True)
+    height, width, _ = images[0].shape
     draw_contact_sheet(
         path,
-        pictures,
+        images,
         captions,
         title=f"{found.gallery.name}: {caption}",
         columns=_WIDTH // width,
         cell=(height, width),
     )
-    return [Picture(path, caption, (pictures, captions))]
+    return [Plot(path, caption, (images, captions))]
 
 
-def _worst(found: Identification, queries: np.ndarray) -> np.ndarray:
-    """Returns the queries most similar to what was found, one of each person and person found."""
+def _most_similar(found: Identification, queries: np.ndarray) -> np.ndarray:
+    """Returns the queries with the highest similarities, one for each pair of identities."""
     queries = queries[np.argsort(-found.top_similarity[queries], kind="stable")]
-    people = np.stack([found.queries.labels[queries], found.top[queries]], axis=1)
-    _, first = np.unique(people, axis=0, return_index=True)
-    return queries[np.sort(first)[:_MOST_MISTAKES]]
+    identities = np.stack([found.queries.labels[queries], found.top[queries]], axis=1)
+    _, first = np.unique(identities, axis=0, return_index=True)
+    return queries[np.sort(first)[:_MAX_ERRORS]]
 
 
-def _mistake(found: Identification, query: int) -> tuple[np.ndarray, str]:
-    """Returns a query, what was found and the right one side by side, and a caption."""
+def _error(found: Identification, query: int) -> tuple[np.ndarray, str]:
+    """Returns the query, the identity found and the correct one side by side, and a caption."""
     queries, gallery = found.queries, found.gallery
-    image, _ = _nearest_of(found, query, found.top[query])
-    pictures = [
+    image, _ = _nearest_image(found, query, found.top[query])
+    images = [
         framed(decode_picture(queries.images[query]), BLUE),
         framed(decode_picture(gallery.images[image]), VERMILION),
     ]
@@ -122,15 +227,15 @@ def _mistake(found: Identification, query: int) -> tuple[np.ndarray, str]:
         f"found: {gallery.names[found.top[query]]}, {found.top_similarity[query]:.3f}",
     ]
     if found.right[query] != UNKNOWN:
-        image, similarity = _nearest_of(found, query, found.right[query])
-        pictures.append(framed(decode_picture(gallery.images[image]), GREEN))
+        image, similarity = _nearest_image(found, query, found.right[query])
+        images.append(framed(decode_picture(gallery.images[image]), GREEN))
         rank = found.result.rank[query]
-        lines.append(f"right: {similarity:.3f}, {f'rank {rank}' if rank else 'not found'}")
-    return side_by_side(pictures), "\n".join(lines)
+        lines.append(f"correct: {similarity:.3f}, {f'rank {rank}' if rank else 'not found'}")
+    return side_by_side(images), "\n".join(lines)
 
 
-def _nearest_of(found: Identification, query: int, label: int) -> tuple[int, float]:
-    """Returns the image of an identity that is most like a query, and how much."""
+def _nearest_image(found: Identification, query: int, label: int) -> tuple[int, float]:
+    """Returns the image of an identity that is most similar to a query, and the similarity."""
     images = np.flatnonzero(found.gallery.labels == label)
     similarity = found.gallery_vectors[images] @ found.query_vectors[query]
     best = int(similarity.argmax())

@@ -19,7 +19,7 @@ from tfface.files import replacing
 from tfface.images.decoding import decode_picture
 from tfface.names import safe_row
 from tfface.reporting.contact_sheet import draw_contact_sheet, framed
-from tfface.reporting.plots.style import BLUE, ORANGE
+from tfface.reporting.plots import BLUE, ORANGE
 
 _COLUMNS = (
     *("name", "source", "other_name", "other_source"),

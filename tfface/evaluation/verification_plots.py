@@ -1,4 +1,4 @@
-"""Pictures of verification: the curves, the similarities, and the pairs a model errs on most."""
+"""Plots of verification: ROC curves, similarity distributions, and the hardest pairs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +9,14 @@ from tfface.data.pairs import PairSet
 from tfface.images.decoding import decode_picture
 from tfface.metrics.verification import VerificationResult, hardest_pairs
 from tfface.reporting.contact_sheet import draw_contact_sheet, side_by_side
-from tfface.reporting.page import Picture
-from tfface.reporting.plots.verification import draw_roc, draw_similarities
+from tfface.reporting.html import Plot
+from tfface.reporting.plots import (
+    BLUE,
+    VERMILION,
+    Histogram,
+    plot_log_curves,
+    plot_similarity_histograms,
+)
 
 # Pairs of each kind that are shown.
 _NUM_HARDEST = 12
@@ -18,31 +24,74 @@ _NUM_HARDEST = 12
 _CELL = (112, 228)
 
 
-def draw_verification(
+def plot_verification(
     results: Mapping[str, VerificationResult], pair_sets: Sequence[PairSet], folder: Path
-) -> list[Picture]:
-    """Draws the ROC curves of all sets, and of each its similarities and its hardest pairs.
+) -> list[Plot]:
+    """Plots the ROC curves of all sets, and the similarities and hardest pairs of each.
 
     Args:
-        results: pair set -> its figures.
-        pair_sets: these sets.
-        folder: gets `roc.png`, and for each set `similarities_SET.png`,
+        results: set -> metrics; template sets have an ROC only.
+        pair_sets: the pair sets among them.
+        folder: for `roc.png`, and for each pair set `similarities_SET.png`,
             `false_accepts_SET.png` and `false_rejects_SET.png`.
-    Returns: the pictures, in the order of a report.
+
+    Returns:
+        The plots, in the order of a report.
     """
-    curves = {name: (result.roc.far, result.roc.tar) for name, result in results.items()}
-    draw_roc(folder / "roc.png", curves)
-    caption = "True accepts over false accepts; further up and left is better."
-    pictures = [Picture(folder / "roc.png", caption)]
+    path = folder / "roc.png"
+    plot_roc(path, {name: (result.roc.far, result.roc.tar) for name, result in results.items()})
+    plots = [Plot(path, "ROC: true accept rate over false accept rate.")]
     for pair_set in pair_sets:
-        pictures.append(_draw_similarities(pair_set, results[pair_set.name], folder))
-        pictures += _draw_hardest(pair_set, results[pair_set.name], folder)
-    return pictures
+        plots.append(_plot_similarities(pair_set, results[pair_set.name], folder))
+        plots += _plot_hardest(pair_set, results[pair_set.name], folder)
+    return plots
 
 
-def _draw_similarities(pair_set: PairSet, result: VerificationResult, folder: Path) -> Picture:
+def plot_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Plots TAR over FAR, FAR on a log axis.
+
+    Args:
+        path: the PNG.
+        curves: set -> (FAR, TAR), both ascending from 0 to 1.
+    """
+    plot_log_curves(
+        path,
+        curves,
+        title="ROC",
+        x_label="false accept rate (FAR)",
+        y_label="true accept rate (TAR)",
+    )
+
+
+def plot_similarities(
+    path: Path, *, genuine: np.ndarray, impostor: np.ndarray, threshold: float, title: str
+) -> None:
+    """Plots the similarities of genuine and impostor pairs, and the threshold.
+
+    Args:
+        path: the PNG.
+        genuine, impostor: cosine similarities, at least one of each.
+        threshold: a pair is accepted if its cosine is >= this.
+        title: the name of the pair set.
+    """
+    plot_similarity_histograms(
+        path,
+        [
+            Histogram(values, len(values), f"{kind} ({len(values):,} pairs)", color, hatch)
+            for values, kind, color, hatch in (
+                (impostor, "impostor", VERMILION, "////"),
+                (genuine, "genuine", BLUE, None),
+            )
+        ],
+        threshold=threshold,
+        title=f"{title}: similarity of the pairs",
+        y_label="share of pairs",
+    )
+
+
+def _plot_similarities(pair_set: PairSet, result: VerificationResult, folder: Path) -> Plot:
     path = folder / f"similarities_{pair_set.name}.png"
-    draw_similarities(
+    plot_similarities(
         path,
         genuine=result.similarity[result.is_genuine],
         impostor=result.similarity[~result.is_genuine],
@@ -50,19 +99,19 @@ def _draw_similarities(pair_set: PairSet, result: VerificationResult, folder: Pa
         title=pair_set.name,
     )
     caption = (
-        "The less the two heaps overlap, the better; what lies on the wrong side of the threshold "
-        "is judged wrongly."
+        "Similarities of genuine and impostor pairs. Impostor pairs above the threshold are false "
+        "accepts, genuine pairs below it false rejects."
     )
-    return Picture(path, caption, section=pair_set.name)
+    return Plot(path, caption, section=pair_set.name)
 
 
-def _draw_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -> list[Picture]:
+def _plot_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -> list[Plot]:
     accepts = result.similarity >= result.threshold.cosine
     impostors, genuine = hardest_pairs(result, _NUM_HARDEST)
-    pictures = []
+    plots = []
     for kind, what, pairs, wrong in (
-        ("false accepts", "Impostor pairs, the most alike", impostors, accepts),
-        ("false rejects", "Genuine pairs, the least alike", genuine, ~accepts),
+        ("false accepts", "Most similar impostor pairs", impostors, accepts),
+        ("false rejects", "Least similar genuine pairs", genuine, ~accepts),
     ):
         of_kind = result.is_genuine == result.is_genuine[pairs[0]]
         path = folder / f"{kind.replace(' ', '_')}_{pair_set.name}.png"
@@ -70,33 +119,23 @@ def _draw_hardest(pair_set: PairSet, result: VerificationResult, folder: Path) -
             f"{what}: {np.count_nonzero(wrong & of_kind):,} of {np.count_nonzero(of_kind):,} are "
             f"{kind} at cosine {result.threshold.cosine:.3f}."
         )
-        cells = (
-            [_pair_picture(pair_set, pair) for pair in pairs],
-            [_caption(pair_set, pair, result.similarity[pair], wrong[pair]) for pair in pairs],
+        thumbnails = (
+            [_pair_image(pair_set, pair) for pair in pairs],
+            [_pair_caption(pair_set, pair, result.similarity[pair], wrong[pair]) for pair in pairs],
         )
-        draw_contact_sheet(
-            path,
-            *cells,
-            title=f"{pair_set.name}: {caption}",
-            columns=3,
-            cell=_CELL,
-        )
-        pictures.append(Picture(path, caption, cells, pair_set.name))
-    return pictures
+        title = f"{pair_set.name}: {caption}"
+        draw_contact_sheet(path, *thumbnails, title=title, columns=3, cell=_CELL)
+        plots.append(Plot(path, caption, thumbnails, pair_set.name))
+    return plots
 
 
-def _pair_picture(pair_set: PairSet, pair: int) -> np.ndarray:
+def _pair_image(pair_set: PairSet, pair: int) -> np.ndarray:
     images = (pair_set.images[image[pair]] for image in (pair_set.first, pair_set.second))
     return side_by_side([decode_picture(image) for image in images])
 
 
-def _caption(pair_set: PairSet, pair: int, similarity: float, wrong: bool) -> str:
+def _pair_caption(pair_set: PairSet, pair: int, similarity: float, is_wrong: bool) -> str:
     names = (pair_set.image_names[image[pair]] for image in (pair_set.first, pair_set.second))
-    return "\n".join(
-        [f"cosine {similarity:.3f}{'' if wrong else ' (judged rightly)'}", *map(_short, names)]
-    )
-
-
-def _short(name: str) -> str:
-    """The end of a path, which tells images apart."""
-    return "/".join(name.split("/")[-2:])
+    # Folder and file name identify an image.
+    short = ["/".join(name.split("/")[-2:]) for name in names]
+    return "\n".join([f"cosine {similarity:.3f}{'' if is_wrong else ' (correct)'}", *short])

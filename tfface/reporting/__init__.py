@@ -1,1 +1,1 @@
-"""What a run tells: the log of its figures, pictures of them, and one page about it all."""
+"""Logs, tables, plots and HTML reports of training and evaluation. Never imports TensorFlow."""

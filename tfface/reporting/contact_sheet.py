@@ -1,4 +1,4 @@
-"""Many small pictures on one, each with its name: to see at a glance what a folder holds."""
+"""Contact sheets: many small images in one, each with a caption."""
 
 import os
 import re
@@ -15,13 +15,13 @@ from tfface.files import replacing
 MADE_BY = {"Software": "tfface"}
 # By which `files.check_replaceable` knows them.
 PICTURE_MARK = re.compile(rb"\A\x89PNG.{,512}?tEXtSoftware\0tfface", re.DOTALL)
-# What a contact sheet is called where it lies among the pictures' folders.
+# Name of a contact sheet in a folder of images.
 CONTACT_SHEET_FILE = "contact_sheet.png"
 
 _GAP = 6
 _BACKGROUND, _INK, _TITLE_INK = (255, 255, 255), (70, 70, 70), (0, 0, 0)
 _CAPTION_SIZE, _TITLE_SIZE = 11, 15
-_LEAST_WIDTH = 480  # room for a title above few pictures
+_MIN_WIDTH = 480  # room for a title above few images
 
 
 def draw_contact_sheet(
@@ -33,21 +33,22 @@ def draw_contact_sheet(
     columns: int | None = None,
     cell: int | tuple[int, int] = 112,
 ) -> None:
-    """Draws pictures in rows, each with its caption below it.
+    """Draws images in rows, each with its caption below.
 
-    A picture is shrunk or enlarged to fit its cell; its aspect ratio stays. What is too long of a
-    caption's line is cut out of its middle, because names often differ at their ends only.
+    Images are resized to fit their cell; the aspect ratio is kept. The middle of long caption lines
+    is removed, since names often differ at their ends only.
 
     Args:
         path: the PNG.
-        pictures: each uint8 [its height, its width, 3], RGB. With none, there is a title only.
-        captions: as many; each may have several lines.
-        title: stands above all; wrapped where it is wider than the sheet.
-        columns: pictures in a row, > 0; by default so many that the sheet is a little wider than
-            high.
-        cell: (height, width) of a picture's place in pixels, > 0; one number for a square.
-    Raises ValueError: pictures and captions differ in number, or a picture has another form.
-    Raises InputError: the file can't be written.
+        pictures: uint8 [height, width, 3] each, RGB. Without images, only the title is drawn.
+        captions: one for each image; may have several lines.
+        title: above the images; wrapped if necessary.
+        columns: images per row, > 0; by default such that the sheet is slightly wider than high.
+        cell: (height, width) of an image in pixels, > 0; one number for a square.
+
+    Raises:
+        ValueError: the numbers of images and captions differ, or an image has a wrong shape.
+        InputError: the file can't be written.
     """
     if len(pictures) != len(captions):
         raise ValueError(f"{len(pictures)} pictures but {len(captions)} captions were given")
@@ -67,7 +68,7 @@ def draw_contact_sheet(
         columns = round((1.3 * len(pictures) * step_y / step_x) ** 0.5)
     columns = max(1, min(columns, len(pictures)))
     rows = -(-len(pictures) // columns)
-    width = max(columns * step_x + _GAP, _LEAST_WIDTH)
+    width = max(columns * step_x + _GAP, _MIN_WIDTH)
     title_lines = _wrapped(title, title_font, width - 2 * _GAP)
     title_height = sum(title_font.getmetrics())
     top = _GAP + (len(title_lines) * title_height + _GAP if title_lines else 0)
@@ -84,8 +85,8 @@ def draw_contact_sheet(
         sheet.paste(fitted, (x + left, y + above))
         for line_number, line in enumerate(caption.split("\n")):
             line = _shortened(line, caption_font, cell_width)
-            place = (x, y + cell_height + 2 + line_number * caption_height)
-            drawing.text(place, line, _INK, caption_font)
+            position = (x, y + cell_height + 2 + line_number * caption_height)
+            drawing.text(position, line, _INK, caption_font)
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG", pnginfo=_made_by())
 
@@ -97,27 +98,33 @@ def _made_by() -> PngInfo:
     return texts
 
 
-def framed(image: np.ndarray, colour: str) -> np.ndarray:
-    """Puts a frame about a picture: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3].
+def framed(image: np.ndarray, color: str) -> np.ndarray:
+    """Adds a frame to an image: uint8 [h, w, 3] -> [h + 2 f, w + 2 f, 3].
 
     Args:
-        colour: "#RRGGBB".
+        color: "#RRGGBB".
+
+    Example:
+        >>> framed(np.zeros((1, 1, 3), np.uint8), "#0102FF")[0, 0].tolist()
+        [1, 2, 255]
     """
     width = max(1, max(image.shape) // 24)
     height, length = image.shape[:2]
     result = np.empty((height + 2 * width, length + 2 * width, 3), np.uint8)
-    result[:] = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    result[:] = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
     result[width:-width, width:-width] = image
     return result
 
 
 def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
-    """Joins pictures, each shrunk or enlarged to fit a white square.
+    """Joins images, each resized to fit a white square.
 
     Args:
-        pictures: each uint8 [its height, its width, 3], RGB; at least one.
+        pictures: uint8 [height, width, 3] each, RGB; at least one.
         cell: height and width of a square in pixels, > 0.
-    Returns: uint8 [cell, wider than all squares, 3].
+
+    Returns:
+        uint8 [cell, width of all squares and gaps, 3].
     """
     gap = max(1, cell // 28)
     joined = Image.new("RGB", (len(pictures) * (cell + gap) - gap, cell), _BACKGROUND)
@@ -129,7 +136,7 @@ def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # Matplotlib brings this one; Pillow's own lacks most alphabets. Its import takes a while.
+    # Matplotlib includes this font; Pillow's default lacks most alphabets. The import is slow.
     import matplotlib
 
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -145,7 +152,7 @@ def _fitted(picture: np.ndarray, cell_height: int, cell_width: int) -> Image.Ima
 
 
 def _shortened(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Replaces so much of the middle by dots that the line is not wider than `width`."""
+    """Replaces the middle of a line by an ellipsis, so that it is not wider than `width`."""
     line = _printable(line)
     kept = len(line)
     short = line
@@ -170,5 +177,5 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Names of files may hold control characters and bytes that are no text."""
+    """File names may contain control characters and bytes that are not UTF-8."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,7 +1,10 @@
-"""metrics.jsonl: the figures of a run, one JSON object per line, and the same for TensorBoard."""
+"""Loggers of training metrics: metrics.jsonl (one JSON object per line) and TensorBoard."""
 
 import json
 import math
+import os
+import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,11 +12,10 @@ from typing import Any
 
 from tfface.errors import InputError
 from tfface.files import parse_json, replacing
-from tfface.reporting.tensorboard_events import TensorBoardEvents, tensorboard_events
 
 
 class NoLog:
-    """Takes what a MetricsLog takes, and writes nothing."""
+    """Has the interface of MetricsLog, and writes nothing."""
 
     def step(self, step: int, loss: float) -> None:
         """Logs nothing."""
@@ -23,23 +25,32 @@ class NoLog:
 
 
 class MetricsLog:
-    """Appends records to `metrics.jsonl`; each line is on disk when the call returns.
+    """Appends records to `metrics.jsonl`; each line is written when the call returns.
 
-    There are two kinds of record. Both have `step`, the number of training steps made by then:
+    There are two kinds of records. Both have `step`, the number of finished training steps:
 
         {"step": 120, "loss": 3.21}
         {"epoch": 2, "stage": "head", "step": 200, "loss": 3.1, "val_accuracy": 0.4, ..}
 
-    NaN and infinity, which JSON doesn't have, become null. Where the package `tensorboard` is
+    NaN and infinity, which JSON does not have, become null. If the package `tensorboard` is
     installed, numbers are also written as its scalars `step/loss` and `epoch/loss`.
 
     Args:
-        path: the file; made with its folder if it isn't there, else appended to.
-        resume_at_step: forget what an interrupted run wrote beyond this step, because these steps
-            are made again.
-        tensorboard_dir: folder of the TensorBoard events; by default `tensorboard` beside `path`.
+        path: the file; created with its folder, or appended to.
+        resume_at_step: remove records of later steps, which a resumed run repeats.
+        tensorboard_dir: folder of the TensorBoard events; by default `tensorboard` in the folder of
+            `path`.
 
-    Raises InputError: the file is there and isn't a log, or can't be written.
+    Raises:
+        InputError: the file exists and is not a log, or can't be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "metrics.jsonl")
+        >>> with MetricsLog(path) as log:
+        ...     log.epoch({"epoch": 1, "step": 10, "loss": 2.5})
+        >>> read_metrics(path)
+        [{'epoch': 1, 'step': 10, 'loss': 2.5}]
     """
 
     def __init__(
@@ -51,13 +62,13 @@ class MetricsLog:
     ):
         path = Path(path)
         if path.exists():
-            _forget(path, math.inf if resume_at_step is None else resume_at_step)
+            _truncate(path, math.inf if resume_at_step is None else resume_at_step)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
-        self._events: TensorBoardEvents | None = tensorboard_events(
+        self._events = _tensorboard_events(
             tensorboard_dir or path.parent / "tensorboard", resume_at_step
         )
 
@@ -66,10 +77,10 @@ class MetricsLog:
         self._write({"step": step, "loss": loss}, "step")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Logs the figures of one epoch: `epoch`, `step` and whatever was measured."""
+        """Logs the metrics of one epoch, with `epoch` and `step`."""
         missing = {"epoch", "step"} - record.keys()
         if missing:
-            raise ValueError(f"a record of an epoch needs {sorted(missing)}; it has {[*record]}")
+            raise ValueError(f"an epoch record needs {sorted(missing)}; got {[*record]}")
         self._write(record, "epoch")
 
     def close(self) -> None:
@@ -104,9 +115,10 @@ class MetricsLog:
 def read_metrics(path: Path) -> list[dict]:
     """Returns all records of a `metrics.jsonl`, in order.
 
-    A last line without its end is what a run leaves that was killed while writing: it is left out.
+    An incomplete last line, which a killed run leaves, is skipped.
 
-    Raises InputError: no such file, or another line is not a record.
+    Raises:
+        InputError: no such file, or another line is not a record.
     """
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
@@ -120,7 +132,7 @@ def read_metrics(path: Path) -> list[dict]:
             raise InputError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(record, dict) or not isinstance(record.get("step"), int):
             raise InputError(
-                f'{path}, line {number}: not a record of a run: it needs a whole number "step"'
+                f'{path}, line {number}: not a record of a run: it needs an integer "step"'
             )
         records.append(record)
     return records
@@ -131,17 +143,70 @@ def epoch_records(records: list[dict]) -> list[dict]:
     return [record for record in records if "epoch" in record]
 
 
-def _forget(path: Path, after_step: float) -> None:
-    """Rewrites the log without a half-written last line and without steps that are made again."""
+def _truncate(path: Path, after_step: float) -> None:
+    """Rewrites the log without an incomplete last line and without later steps."""
     lines = [json.dumps(r) + "\n" for r in read_metrics(path) if r["step"] <= after_step]
     with replacing(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:
-    """Returns what JSON can hold: array scalars as Python's, NaN and infinity as null."""
+    """Returns a JSON value: array scalars as Python scalars, NaN and infinity as null."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+class TensorBoardEvents:
+    """Writes scalars to a TensorBoard event file, with the `tensorboard` package only.
+
+    TensorFlow's writer and tensorboard's `EventFileWriter` would import TensorFlow, which runs on
+    other backends do not need.
+    """
+
+    def __init__(self, folder: Path, purge_from_step: int | None):
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self._event, self._summary = Event, Summary
+        # Runs that write to the same folder within a second need different names.
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
+        name += f".{time.monotonic_ns()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = RecordWriter((folder / name).open("wb"))
+        except OSError as error:
+            raise InputError(f"{folder}: can't be written: {error.strerror or error}") from error
+        self._add(file_version="brain.Event:2")
+        if purge_from_step is not None:
+            # TensorBoard then ignores this step and later ones of older files.
+            self._add(step=purge_from_step, session_log=SessionLog(status=SessionLog.START))
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        values = [self._summary.Value(tag=t, simple_value=v) for t, v in scalars.items()]
+        self._add(step=step, summary=self._summary(value=values))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _add(self, **fields: object) -> None:
+        event = self._event(wall_time=time.time(), **fields)
+        self._writer.write(event.SerializeToString())
+        self._writer.flush()
+
+
+def _tensorboard_events(folder: Path, resume_at_step: int | None) -> TensorBoardEvents | None:
+    """Returns a writer of event files; None if tensorboard is not installed.
+
+    Args:
+        folder: for the files.
+        resume_at_step: the last valid step of older event files in the folder.
+    """
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        return None
+    return TensorBoardEvents(folder, None if resume_at_step is None else resume_at_step + 1)

@@ -1,4 +1,4 @@
-"""Where a measured number comes from: code, day, machine, versions and command."""
+"""Provenance of a measured result: commit, date, machine, versions and command."""
 
 import datetime
 import importlib.metadata
@@ -11,20 +11,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# The columns that every row of results ends with.
+# The last columns of every row of results.
 PROVENANCE = ("commit", "date", "machine", "tensorflow", "keras", "command")
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Rows are appended to these files; that does not change what is measured.
+# Rows are appended to these files; that does not change the measured code.
 _RESULTS = "results"
 # An absolute path inside an argument, as in NAME=/data/x or {path: /data/x}.
 _ABSOLUTE = re.compile(r"(?<![^\s=,'\"\[{(])/[^\s,'\"\]})]+")
 
 
 def provenance() -> dict[str, str | None]:
-    """Returns the values of PROVENANCE; None for what is not known.
+    """Returns the values of PROVENANCE; None for unknown values.
 
-    Call it before the measurement: afterwards the checkout may hold other code.
+    Call it before the measurement: the checkout may change meanwhile.
     """
     values = (
         commit(),
@@ -40,10 +40,10 @@ def provenance() -> dict[str, str | None]:
 def commit(root: Path = _ROOT) -> str | None:
     """Returns the short hash of the checked-out commit; None outside a git checkout.
 
-    It ends in "-dirty" if tracked files differ from the commit, those in results/ aside.
+    It ends in "-dirty" if tracked files differ from the commit, except those in results/.
     """
     top = _git(root, "rev-parse", "--show-toplevel")
-    # An installed package may lie in somebody else's checkout.
+    # An installed package may be inside an unrelated checkout.
     if top is None or Path(top).resolve() != root.resolve():
         return None
     found = _git(root, "rev-parse", "--short", "HEAD")
@@ -52,7 +52,7 @@ def commit(root: Path = _ROOT) -> str | None:
 
 
 def machine() -> str:
-    """Returns system, number of processors and their model."""
+    """Returns the operating system, and number and model of the processors."""
     parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} processors"]
     return ", ".join([*parts, *_cpu_model()])
 
@@ -66,13 +66,17 @@ def version_of(package: str) -> str | None:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Returns a command of Python as it can be typed in a checkout, without paths of this machine.
+    """Returns a command as typed in a checkout, without absolute paths of this machine.
 
-    A path below the checkout or the working directory becomes relative to it; of any other
-    absolute path the last part stays, as .../lfw.
+    A path below the checkout or the working directory becomes relative to it; any other absolute
+    path is reduced to its last part, as .../lfw.
 
     Args:
-        words: the interpreter and its arguments, as `sys.orig_argv` has them.
+        words: the interpreter and its arguments, as in `sys.orig_argv`.
+
+    Example:
+        >>> command_line(["/usr/bin/python3", "tools/train.py", "--data-dir", "/data/faces"])
+        'python tools/train.py --data-dir .../faces'
     """
     return shlex.join(["python", *map(_portable, words[1:])])
 
@@ -96,13 +100,13 @@ def _cpu_model() -> list[str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        # No Linux.
+        # Not Linux.
         return [name for name in [platform.processor()] if name]
     return re.findall(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)[:1]
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Returns what git prints; None if it fails or is not installed."""
+    """Returns the output of git; None if it fails or is not installed."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False

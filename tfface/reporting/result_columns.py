@@ -1,13 +1,13 @@
-"""The columns that results/*.csv may have: one vocabulary for all files.
+"""The columns of results/*.csv, shared by all files.
 
 Names are in snake case and end in the unit: _s, _ms, _us, _mb (1e6 bytes), _mib (2**20 bytes),
-_per_s. Shares are fractions. Cells hold plain numbers, `true` or `false`, or text; an empty cell is
-an unknown or missing value. What a table shows of a cell, `format` says.
+_per_s. Shares are fractions. Cells contain decimal numbers, `true` or `false`, or text; an empty
+cell is a missing value. `format` defines how tables show a cell.
 """
 
 from dataclasses import dataclass
 
-# Values of `Column.format` that are no format specifications of Python.
+# Values of `Column.format` that are not format specifications of Python.
 TEXT = "text"
 BOOLEAN = "boolean"
 # Two decimals below 1, one below 100, none from there on.
@@ -21,12 +21,12 @@ _PERCENT, _WHOLE_PERCENT = ".2%", ",.0%"
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds, and how tables show it.
+    """The meaning of a column, and its format in tables.
 
     Attributes:
         description: of a value.
-        heading: of the column in a table, with the unit where there is one.
-        format: of a cell in a table: TEXT, BOOLEAN (as yes or no), SHORT, RATIO, or a format
+        heading: of the column in a table, with the unit if there is one.
+        format: of a cell in a table: TEXT, BOOLEAN (yes or no), SHORT, RATIO, or a format
             specification of Python for a number.
         unit: of a number; "" for counts, shares and ratios.
     """
@@ -40,15 +40,15 @@ class Column:
 def _at_rates(
     rate: str, at: str, limits: tuple[str, ...], description: str, too_few: str
 ) -> dict[str, Column]:
-    """Returns the columns of a rate at limits of another, and of whether they can be resolved."""
+    """Returns the columns of a rate at limits of another rate, and whether these are resolved."""
     found = {}
     for limit in limits:
         name = f"{rate}_at_{at}_{limit}"
         heading = f"{rate.upper()}@{at.upper()}={limit}"
         found[name] = Column(f"{description} {limit}", heading, _PERCENT)
         found[f"{name}_sufficient"] = Column(
-            f"false where there are too few {too_few} to resolve that {at.upper()}; tables mark "
-            "the rate with *",
+            f"false if there are too few {too_few} to measure this {at.upper()}; tables mark the "
+            "rate by *",
             f"{heading} is resolved",
             BOOLEAN,
         )
@@ -58,60 +58,62 @@ def _at_rates(
 COLUMNS: dict[str, Column] = {
     # --- where a row comes from: provenance.py ---
     "commit": Column(
-        "of the code, -dirty where files differed from it; of rows from before there was this "
-        "column, the commit that added them",
+        "of the code, -dirty if files differed from it; for rows older than this column, the one "
+        "that added them",
         "Commit",
     ),
     "date": Column("of the measurement, or of that commit", "Date"),
     "machine": Column("system, number of processors and their model", "Machine"),
     "tensorflow": Column("version", "TensorFlow"),
     "keras": Column("version", "Keras"),
-    "command": Column("that measured it, in the checkout", "Command"),
+    "command": Column("of the measurement, in the checkout", "Command"),
     "backend": Column("of Keras", "Backend"),
     "faiss": Column("version of FAISS", "FAISS"),
     # --- what was measured ---
     "model": Column("as --label names it", "Model"),
     "dataset": Column("of the evaluated images", "Data"),
-    "subset": Column("of these images: all, a group, people seen in training, ...", "Images of"),
+    "subset": Column(
+        "of these images: all, a group, identities seen or unseen in training, ...", "Images of"
+    ),
     "pair_set": Column("verification set", "Set"),
     "gallery": Column("set of the gallery's images", "Gallery"),
     "comparison": Column("of several variants of a recipe", "Comparison"),
-    "variant": Column("of the recipe: what was varied", "Variant"),
-    "metric": Column("that variants are compared by", "Metric"),
+    "variant": Column("of the recipe: the varied values", "Variant"),
+    "metric": Column("by which variants are compared", "Metric"),
     "implementation": Column(
-        "of the training step: tfface's own, tfface's by Keras' `fit`, the frozen backbone's "
-        "predictions alone, or plain keras or tf_keras",
+        "of the training step: tfface, tfface by Keras' `fit`, the frozen backbone's forward pass "
+        "alone, or plain keras or tf_keras",
         "Implementation",
     ),
     "stage": Column("of the recipe's training", "Stage"),
-    "pipeline_stage": Column("last stage of the input pipeline, all before it included", "Up to"),
-    "operation": Column("whose time is measured", "Operation"),
-    "workload": Column("what was killed and resumed", "Workload"),
+    "pipeline_stage": Column("last stage of the input pipeline, including all before it", "Up to"),
+    "operation": Column("that is timed", "Operation"),
+    "workload": Column("that was killed and resumed", "Workload"),
     "index": Column("kind of FAISS index", "Index"),
     "index_parameters": Column("of the index and its search", "Parameters"),
     "precision": Column("of training", "Precision"),
-    "xla": Column("whether XLA compiles the step", "XLA", BOOLEAN),
+    "xla": Column("whether the step is compiled by XLA", "XLA", BOOLEAN),
     "onednn": Column("whether TensorFlow uses oneDNN", "oneDNN", BOOLEAN),
-    "distribution": Column("of training over devices", "Mode"),
-    "baseline": Column("what the row is compared with", "Baseline"),
+    "distribution": Column("mode of distributed training", "Mode"),
+    "baseline": Column("that the row is compared with", "Baseline"),
     # --- sizes ---
     "num_images": Column("images: of the data, of an epoch, of a measurement", "Images", _COUNT),
     "num_identities": Column("identities of these images, or of the head", "Identities", _COUNT),
     "num_pairs": Column("pairs of images or templates", "Pairs", _COUNT),
     "gallery_size": Column("embeddings in the gallery", "Gallery size", _COUNT),
-    "embedding_size": Column("numbers of an embedding", "Embedding size", _COUNT),
+    "embedding_size": Column("dimension of an embedding", "Embedding size", _COUNT),
     "num_mated_queries": Column(
-        "queries of people who are in the gallery", "Mated queries", _COUNT
+        "queries whose identity is in the gallery", "Mated queries", _COUNT
     ),
     "num_nonmated_queries": Column(
-        "queries of people who are not in the gallery", "Non-mated queries", _COUNT
+        "queries whose identity is not in the gallery", "Non-mated queries", _COUNT
     ),
     "batch_size": Column("images of a batch", "Batch", _COUNT),
     "num_epochs": Column("epochs of a run, the mean over runs", "Epochs", ",g"),
-    "num_runs": Column("runs, one per seed, that ended well", "Runs", _COUNT),
+    "num_runs": Column("successful runs, one per seed", "Runs", _COUNT),
     "num_failed_runs": Column("runs that failed", "Failed", _COUNT),
-    "num_threads": Column("threads of a search by all", "Threads", _COUNT),
-    "num_machines": Column("machines that train", "Machines", _COUNT),
+    "num_threads": Column("threads of a parallel search", "Threads", _COUNT),
+    "num_machines": Column("machines in training", "Machines", _COUNT),
     "devices_per_machine": Column("devices of each machine", "Devices each", _COUNT),
     "data_mb": Column("size of the images' files", "Size (MB)", ",.0f", "MB"),
     # --- verification and identification ---
@@ -139,7 +141,7 @@ COLUMNS: dict[str, Column] = {
         "non-mated queries",
     ),
     "threshold_cosine": Column(
-        "cosine from which on the tool advises to name a face, rounded up",
+        "recommended minimum cosine of a match, rounded up",
         "Threshold (cosine)",
         ".3f",
     ),
@@ -176,26 +178,26 @@ COLUMNS: dict[str, Column] = {
         "queries per second with all threads", "Queries/s, all threads", SHORT, "queries/s"
     ),
     "images_per_s": Column("images per second, the median", "Images/s", SHORT, "images/s"),
-    "images_per_s_min": Column("of the slowest turn", "Images/s, min", SHORT, "images/s"),
-    "images_per_s_max": Column("of the fastest turn", "Images/s, max", SHORT, "images/s"),
+    "images_per_s_min": Column("of the slowest round", "Images/s, min", SHORT, "images/s"),
+    "images_per_s_max": Column("of the fastest round", "Images/s, max", SHORT, "images/s"),
     "mb_per_s": Column("megabytes per second", "MB/s", ",.0f", "MB/s"),
     "stage_cost_us": Column(
-        "what the stage adds to the time of an image", "Cost per image (us)", "+,.1f", "us"
+        "time per image that the stage adds", "Cost per image (us)", "+,.1f", "us"
     ),
     "baseline_s": Column("time of the baseline", "Baseline (s)", ",.1f", "s"),
     "baseline_ms": Column("time of the baseline", "Baseline (ms)", SHORT, "ms"),
     "relative_time": Column(
-        "time divided by the baseline's; of turns, the median over the rounds",
+        "time divided by the baseline's; if interleaved, the median over the rounds",
         "Relative time",
         RATIO,
     ),
     "speedup": Column(
-        "the baseline's time divided by this one; of turns, the median over the rounds",
+        "the baseline's time divided by this one; if interleaved, the median over the rounds",
         "Speed-up",
         SHORT,
     ),
     "relative_to_decode": Column(
-        "images per second as a share of those of parsing and decoding alone",
+        "images per second as a share of parsing and decoding alone",
         "Of parse + decode alone",
         _WHOLE_PERCENT,
     ),
@@ -219,9 +221,7 @@ COLUMNS: dict[str, Column] = {
         "that of the baseline", "Baseline's peak (MiB)", _MIB, "MiB"
     ),
     "index_mib": Column("size of the index", "Index (MiB)", _MIB, "MiB"),
-    "warmup_epochs": Column(
-        "epochs after which a run should grow no more", "Warm-up epochs", _COUNT
-    ),
+    "warmup_epochs": Column("epochs after which memory should not grow", "Warm-up epochs", _COUNT),
     "memory_after_warmup_mib": Column(
         "resident memory after them", "Memory after warm-up (MiB)", _MIB, "MiB"
     ),
@@ -229,7 +229,7 @@ COLUMNS: dict[str, Column] = {
         "resident memory at the end", "Memory at the end (MiB)", _MIB, "MiB"
     ),
     "memory_growth_per_epoch_mib": Column(
-        "slope of a line through what is between them", "Growth per epoch (MiB)", "+.3f", "MiB"
+        "slope of a line fitted between them", "Growth per epoch (MiB)", "+.3f", "MiB"
     ),
     "open_files_after_warmup": Column("open files", "Open files after warm-up", _COUNT),
     "open_files_at_end": Column("open files", "Open files at the end", _COUNT),
@@ -238,13 +238,13 @@ COLUMNS: dict[str, Column] = {
     # --- checkpoints and kills ---
     "checkpoint_mib": Column("size of a checkpoint", "Checkpoint (MiB)", _MIB, "MiB"),
     "checkpoint_wait_s": Column(
-        "steps wait until everything is copied, the median", "Wait (s)", _SECONDS, "s"
+        "time that a step waits for the copy, the median", "Wait (s)", _SECONDS, "s"
     ),
     "checkpoint_cost_s": Column(
-        "by how much longer the steps take with a checkpoint, the median", "Cost (s)", _SECONDS, "s"
+        "additional time of the steps with a checkpoint, the median", "Cost (s)", _SECONDS, "s"
     ),
     "checkpoint_cost_fraction": Column(
-        "the same as a share, with one checkpoint a minute", "Cost at one a minute", ".1%"
+        "the same as a share, for one checkpoint per minute", "Cost at one a minute", ".1%"
     ),
     "kills_any_time": Column("kills at any time", "Any time", _COUNT),
     "kills_in_training": Column("kills during training", "Training", _COUNT),
@@ -252,7 +252,7 @@ COLUMNS: dict[str, Column] = {
     "kills_between_stages": Column("kills between two stages", "Between stages", _COUNT),
     "kills_in_evaluation": Column("kills during evaluation", "Evaluation", _COUNT),
     "num_kills": Column("kills", "Kills", _COUNT),
-    "num_compared": Column("outputs compared with an undisturbed one", "Compared", _COUNT),
+    "num_compared": Column("outputs compared with an uninterrupted run", "Compared", _COUNT),
     "num_different": Column("differences found", "Different", _COUNT),
     # --- computed scaling over devices ---
     "center_memory_mb": Column(

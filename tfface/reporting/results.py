@@ -1,6 +1,6 @@
-"""results/*.csv: measured numbers, one row each, and the tables of README and docs made from them.
+"""results/*.csv: measured results, one per row, and the tables of README and docs made from them.
 
-`result_columns.py` lists the columns.
+`result_columns.py` describes the columns.
 """
 
 import csv
@@ -12,22 +12,23 @@ from pathlib import Path
 
 from tfface.errors import InputError
 from tfface.files import check_writable, replacing
-from tfface.reporting.format import MISSING, align
+from tfface.reporting.format import MISSING, Table, mean_and_deviation
 from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT
 
 _MARKED = re.compile(
     r"<!-- table (?P<file>\S+): (?P<columns>[^>]+?) -->\n(?P<table>.*?)<!-- end of table -->",
     re.DOTALL,
 )
-_NUMBER, _WHOLE_NUMBER = re.compile(r"-?\d+(\.\d+)?"), re.compile(r"-?\d+")
-# Of a number that is measured.
+_NUMBER, _INTEGER = re.compile(r"-?\d+(\.\d+)?"), re.compile(r"-?\d+")
+# Of measured numbers.
 _SIGNIFICANT_DIGITS = 6
 
 
 def check_appendable(path: Path) -> None:
-    """Finds out before long work whether rows can be added to a CSV file.
+    """Checks before long work that rows can be added to a CSV file.
 
-    Raises InputError: it can't be written, or holds something else than results.
+    Raises:
+        InputError: it can't be written, or does not contain results.
     """
     check_writable(path)
     if not path.exists():
@@ -36,27 +37,29 @@ def check_appendable(path: Path) -> None:
         try:
             check_cells(row)
         except ValueError as error:
-            raise InputError(f"{path}: holds no results: {error}; give another file") from error
+            raise InputError(f"{path}: not a file of results: {error}; use another file") from error
 
 
 def append_rows(
     path: Path, rows: Sequence[Mapping[str, object]], provenance: Mapping[str, object]
 ) -> None:
-    """Adds rows to a CSV file, which is made with their columns if need be.
+    """Adds rows to a CSV file, which is created if necessary.
 
     Args:
-        rows: by names of columns; None is a missing value.
-        provenance: as `provenance.provenance` returns it: the last columns of each row.
+        path: the file.
+        rows: column -> value; None for a missing value.
+        provenance: from `provenance.provenance`: the last columns of each row.
+
     Raises:
         InputError: the file has other columns.
-        ValueError: a column isn't known, or a value isn't of its kind.
+        ValueError: a column is unknown, or a value has the wrong type.
     """
     new = [to_cells({**row, **provenance}) for row in rows]
     old = read_rows(path) if path.exists() else []
     columns = list([*old, *new][0])
     for row in new:
         if list(row) != columns:
-            raise InputError(f"{path}: has the columns {columns}, and the new row has {[*row]}")
+            raise InputError(f"{path}: has the columns {columns}, but the new row has {[*row]}")
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
@@ -75,7 +78,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def to_cells(row: Mapping[str, object]) -> dict[str, str]:
     """Returns the cells of a CSV file for a row of values.
 
-    Raises ValueError: a column isn't known, or a value isn't of its kind.
+    Raises:
+        ValueError: a column is unknown, or a value has the wrong type.
     """
     cells = {column: _cell(value) for column, value in row.items()}
     check_cells(cells)
@@ -83,7 +87,7 @@ def to_cells(row: Mapping[str, object]) -> dict[str, str]:
 
 
 def check_cells(cells: Mapping[str, str]) -> None:
-    """Raises ValueError: a column isn't known, or a cell isn't of its kind."""
+    """Raises ValueError: a column is unknown, or a cell has the wrong type."""
     for column, cell in cells.items():
         if column not in COLUMNS:
             raise ValueError(
@@ -95,39 +99,43 @@ def check_cells(cells: Mapping[str, str]) -> None:
         if kind == BOOLEAN:
             if cell not in ("true", "false"):
                 raise ValueError(f"{column} must be true or false, got '{cell}'")
-        elif not (_WHOLE_NUMBER if _is_count(kind) else _NUMBER).fullmatch(cell):
-            what = "whole" if _is_count(kind) else "plain"
-            raise ValueError(f"{column} must be a {what} number, got '{cell}'")
+        elif not (_INTEGER if _is_count(kind) else _NUMBER).fullmatch(cell):
+            what = "an integer" if _is_count(kind) else "a decimal number"
+            raise ValueError(f"{column} must be {what}, got '{cell}'")
 
 
 def text_table(rows: Sequence[Mapping[str, object]], without: Sequence[str] = ()) -> str:
     """Returns rows of values as a table for a terminal.
 
     Args:
-        without: columns that are left out.
+        rows: column -> value, at least one row.
+        without: columns to omit.
     """
     columns = [column for column in rows[0] if column not in without]
     cells = [to_cells(row) for row in rows]
-    return align(_headings(columns), [[shown(row, c) for c in columns] for row in cells])
+    return Table(
+        _headings(columns), [[format_cell(row, column) for column in columns] for row in cells]
+    ).to_text()
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
-    """Returns the columns of all rows, as they are read from a file, as a Markdown table.
+    """Returns some columns of the rows of a file as a Markdown table.
 
-    Raises InputError: a column isn't there.
+    Raises:
+        InputError: a column is missing.
     """
     missing = set(columns) - set(rows[0] if rows else columns)
     if missing:
         raise InputError(f"no column {sorted(missing)} among {[*rows[0]]}")
     lines = [_headings(columns), ["---"] * len(columns)]
-    lines += [[shown(row, column) for column in columns] for row in rows]
+    lines += [[format_cell(row, column) for column in columns] for row in rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def shown(row: Mapping[str, str], column: str) -> str:
-    """Returns what tables show of a cell.
+def format_cell(row: Mapping[str, str], column: str) -> str:
+    """Formats a cell for a table.
 
-    X_mean is shown with X_std, and a rate whose column X_sufficient says false with a *.
+    X_mean is combined with X_std, and a rate with X_sufficient = false is marked by *.
     """
     cell = row[column]
     if cell == "":
@@ -135,18 +143,18 @@ def shown(row: Mapping[str, str], column: str) -> str:
     text = _formatted(cell, COLUMNS[column].format)
     std_column = column.removesuffix("_mean") + "_std"
     if column.endswith("_mean") and row.get(std_column):
-        std = _formatted(row[std_column], COLUMNS[std_column].format)
-        return f"{text.removesuffix('%')} +- {std}"
+        return mean_and_deviation(text, _formatted(row[std_column], COLUMNS[std_column].format))
     return text + "*" * (row.get(f"{column}_sufficient") == "false")
 
 
 def fill_tables(text: str, folder: Path) -> str:
-    """Returns Markdown with every marked table made anew from its CSV file.
+    """Returns Markdown with every marked table regenerated from its CSV file.
 
-    A table stands between `<!-- table FILE: COLUMN, COLUMN -->` and `<!-- end of table -->`.
+    A table is between `<!-- table FILE: COLUMN, COLUMN -->` and `<!-- end of table -->`.
 
     Args:
-        folder: where FILE starts.
+        text: Markdown.
+        folder: that FILE is relative to.
     """
 
     def fill(match: re.Match) -> str:
@@ -171,8 +179,8 @@ def _formatted(cell: str, kind: str) -> str:
         return format(int(cell), kind)
     value = float(cell)
     if kind in (SHORT, RATIO):
-        two_below = 10 if kind == RATIO else 1
-        decimals = 2 if abs(value) < two_below else 1 if abs(value) < 100 else 0
+        limit = 10 if kind == RATIO else 1
+        decimals = 2 if abs(value) < limit else 1 if abs(value) < 100 else 0
         kind = f",.{decimals}f"
     return format(value, kind)
 
@@ -187,6 +195,6 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        # Never in the form of 1e-05; and no -0.
+        # Without an exponent as in 1e-05, and without -0.
         return format(Decimal(f"{value + 0.0:.{_SIGNIFICANT_DIGITS}g}"), "f")
     return str(value)

@@ -6,20 +6,19 @@ from tfface.data.pairs import PairSet
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import say
 from tfface.evaluation.classification import Classification, classify
-from tfface.evaluation.classification_plots import draw_classification
+from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import Classifier
 from tfface.evaluation.embedders.keras_model import KerasEmbedder
 from tfface.evaluation.verification import verify
-from tfface.evaluation.verification_plots import draw_verification
+from tfface.evaluation.verification_plots import plot_verification
 from tfface.files import write_json
 from tfface.heads.head_file import load_head
 from tfface.metrics.verification import VerificationResult
 from tfface.recipe import Recipe, dump
-from tfface.reporting import classification_table, verification_table
+from tfface.reporting import classification_tables, verification_tables
+from tfface.reporting.html import Plot, write_run_report
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.reporting.page import Picture
-from tfface.reporting.plots.training import draw_curves
-from tfface.reporting.run_report import write_run_report
+from tfface.reporting.plots import plot_training_curves
 from tfface.training.datasets import RunData
 from tfface.training.run_folder import RunFolder, environment
 
@@ -41,18 +40,18 @@ def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunF
     verification = _verify(embedder, data.test_sets, run)
 
     epochs = epoch_records(read_metrics(run.metrics))
-    draw_curves(run.curves, epochs, title=run.path.name)
-    pictures = [Picture(run.curves, "The run, epoch by epoch.")]
+    plot_training_curves(run.curves, epochs, title=run.path.name)
+    plots = [Plot(run.curves, "Training and validation metrics by epoch.")]
     if classification:
-        pictures += draw_classification(classification, data.test_images, run.plots)
+        plots += plot_classification(classification, data.test_images, run.plots)
     if verification:
-        pictures += draw_verification(verification, data.test_sets, run.plots)
+        plots += plot_verification(verification, data.test_sets, run.plots)
     write_run_report(
         run.report,
         title=run.path.name,
         classification=classification and classification.to_json(),
         verification={name: result.to_dict() for name, result in verification.items()},
-        pictures=pictures,
+        plots=plots,
         epochs=epochs,
         recipe=dump(recipe),
         environment=environment(),
@@ -75,7 +74,7 @@ def _classify(
     )
     classification = classify(classifier, test_images)
     write_json(run.classification, classification.to_json())
-    say(classification_table.as_text(classification.to_json()))
+    say(classification_tables.to_text(classification.to_json()))
     return classification
 
 
@@ -89,5 +88,5 @@ def _verify(
     results = {pairs.name: verify(embedder, pairs) for pairs in test_sets}
     metrics = {name: result.to_dict() for name, result in results.items()}
     write_json(run.verification, {"sets": metrics})
-    say(verification_table.as_text(metrics))
+    say(verification_tables.to_text(metrics))
     return results

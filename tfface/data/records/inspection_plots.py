@@ -9,7 +9,7 @@ from tfface import seeding
 from tfface.data.records.inspection import Inspection
 from tfface.images.decoding import decode_picture
 from tfface.reporting.contact_sheet import draw_contact_sheet
-from tfface.reporting.plots.dataset import draw_images_per_identity
+from tfface.reporting.dataset import plot_images_per_identity
 
 # Pixels of a picture's place: wide enough for most names.
 _CELL = 128
@@ -34,7 +34,7 @@ def draw_inspection(
     identities = inspection.dataset.identities
     name = inspection.folder.resolve().name
     histogram, sheet = folder / "images_per_identity.png", folder / "contact_sheet.png"
-    draw_images_per_identity(
+    plot_images_per_identity(
         histogram,
         inspection.images_per_source,
         title=f"{name}: images per identity",

@@ -1,0 +1,281 @@
+"""HTML reports: self-contained pages, rendered by Jinja2 from the folder `templates`.
+
+A page needs no other file and no network. Names, captions and recipes may come from untrusted
+files: every value is escaped (autoescape), and the content security policy forbids scripts.
+"""
+
+import base64
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from tfface.errors import InputError
+from tfface.files import replacing
+from tfface.reporting import (
+    classification_tables,
+    comparison,
+    identification_tables,
+    verification_tables,
+)
+from tfface.reporting.format import MISSING, Table
+
+# A report has more rows than a terminal; the JSON file has all.
+_MAX_CLASSES, _MAX_CONFUSIONS = 100, 20
+
+# `files.check_replaceable` recognizes a report by it.
+MARK = re.compile(rb":root \{ color-scheme: light dark; --text: #1c1c1e; --soft: #")
+
+_MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
+
+
+class Plot(NamedTuple):
+    """An image of a report.
+
+    Attributes:
+        path: PNG, JPEG or SVG.
+        caption: of the image.
+        thumbnails: images and captions of a contact sheet; the report arranges them to fit the
+            screen, instead of the file. uint8 [height, width, 3] each.
+        section: the pair set that the image belongs to; None for all.
+    """
+
+    path: Path
+    caption: str
+    thumbnails: tuple[Sequence[np.ndarray], Sequence[str]] | None = None
+    section: str | None = None
+
+
+def write_verification_report(
+    path: Path,
+    sets: Mapping[str, Mapping],
+    *,
+    model: str,
+    plots: Sequence[Plot],
+    environment: Mapping[str, object],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes the report of a model on all pair sets.
+
+    Args:
+        path: the HTML file.
+        sets: pair set -> metrics (`VerificationResult.to_dict()`).
+        model: name of the model.
+        plots: are embedded; those with a section are shown with their set.
+        environment: versions and hardware; any JSON values.
+        warnings: shown at the top.
+
+    Raises:
+        InputError: an image can't be read, or the report can't be written.
+    """
+    _write(
+        path,
+        "verification.html",
+        title=f"{model}: verification",
+        sets=sets,
+        plots=plots,
+        environment=environment,
+        warnings=warnings,
+    )
+
+
+def write_identification_report(
+    path: Path,
+    metrics: Mapping,
+    *,
+    model: str,
+    plots: Sequence[Plot],
+    environment: Mapping[str, object],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes the report of an identification.
+
+    Args:
+        path: the HTML file.
+        metrics: as `eval_identification --json` writes them.
+        model: name of the model.
+        plots: are embedded.
+        environment: versions and hardware; any JSON values.
+        warnings: shown at the top.
+
+    Raises:
+        InputError: an image can't be read, or the report can't be written.
+    """
+    _write(
+        path,
+        "identification.html",
+        title=f"Identification: {model} on {metrics['gallery']}",
+        metrics=metrics,
+        plots=plots,
+        environment=environment,
+        warnings=warnings,
+    )
+
+
+def write_classification_report(
+    path: Path,
+    metrics: Mapping,
+    *,
+    title: str,
+    plots: Sequence[Plot] = (),
+    remarks: Sequence[str] = (),
+    environment: Mapping[str, object] | None = None,
+) -> None:
+    """Writes the report of a classification.
+
+    Args:
+        path: the HTML file.
+        metrics: as `eval_classification --json` writes them.
+        title: names of model and data.
+        plots: are embedded.
+        remarks: sentences about the evaluation.
+        environment: versions and hardware; any JSON values.
+
+    Raises:
+        InputError: an image can't be read, or the report can't be written.
+    """
+    _write(
+        path,
+        "classification.html",
+        title=title,
+        metrics=metrics,
+        plots=plots,
+        remarks=remarks,
+        environment=environment,
+    )
+
+
+def write_comparison_report(
+    path: Path,
+    metrics: Mapping,
+    *,
+    plots: Sequence[Plot] = (),
+    recipe: str = "",
+    environment: Mapping[str, object] | None = None,
+) -> None:
+    """Writes the report of a comparison of variants.
+
+    Args:
+        path: the HTML file.
+        metrics: as `compare --json` writes them.
+        plots: are embedded.
+        recipe: of the first variant, YAML.
+        environment: versions and hardware; any JSON values.
+
+    Raises:
+        InputError: an image can't be read, or the report can't be written.
+    """
+    _write(
+        path,
+        "comparison.html",
+        title=f"{metrics['title']}: comparison",
+        metrics=metrics,
+        plots=plots,
+        recipe=recipe,
+        environment=environment,
+    )
+
+
+def write_run_report(
+    path: Path,
+    *,
+    title: str,
+    classification: Mapping | None = None,
+    verification: Mapping[str, Mapping] | None = None,
+    plots: Sequence[Plot] = (),
+    epochs: Sequence[Mapping[str, object]] = (),
+    recipe: str = "",
+    environment: Mapping[str, object] | None = None,
+) -> None:
+    """Writes the report of a training run; parts that are not given are omitted.
+
+    Args:
+        path: the HTML file.
+        title: name of the run.
+        classification: as `eval_classification --json` writes it.
+        verification: pair set -> metrics (`VerificationResult.to_dict()`).
+        plots: are embedded in this order.
+        epochs: records of epochs, for a table.
+        recipe: the resolved recipe, YAML.
+        environment: versions and hardware; any JSON values.
+
+    Raises:
+        InputError: an image can't be read, or the report can't be written.
+    """
+    _write(
+        path,
+        "run.html",
+        title=title,
+        classification=classification,
+        sets=verification,
+        plots=plots,
+        epochs=_epoch_table(epochs) if epochs else None,
+        recipe=recipe,
+        environment=environment,
+    )
+
+
+def _write(path: Path, template: str, **values: object) -> None:
+    page = _TEMPLATES.get_template(template).render(values)
+    with replacing(path) as temporary:
+        # File names may contain bytes that are not UTF-8.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _epoch_table(epochs: Sequence[Mapping[str, object]]) -> Table:
+    # In order of first appearance: later stages may have more metrics.
+    keys = list(dict.fromkeys(key for record in epochs for key in record))
+    rows = [[_epoch_cell(record.get(key)) for key in keys] for record in epochs]
+    return Table([key.replace("_", " ") for key in keys], rows)
+
+
+def _epoch_cell(value: object) -> str:
+    if value is None:
+        return MISSING
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _data_uri(image: Path | np.ndarray) -> str:
+    """Returns an image file, or pixels as a JPEG, as the value of a `src` attribute."""
+    if isinstance(image, np.ndarray):
+        encoded = io.BytesIO()
+        Image.fromarray(image).save(encoded, format="JPEG", quality=92)
+        data, mime = encoded.getvalue(), "image/jpeg"
+    else:
+        path = Path(image)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        if path.suffix.lower() not in _MIME:
+            raise InputError(f"{path}: an image of a report must be one of {', '.join(_MIME)}")
+        mime = _MIME[path.suffix.lower()]
+    return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("tfface.reporting"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.globals |= {
+    "classification_tables": classification_tables,
+    "comparison": comparison,
+    "identification_tables": identification_tables,
+    "verification_tables": verification_tables,
+    "max_classes": _MAX_CLASSES,
+    "max_confusions": _MAX_CONFUSIONS,
+}
+_TEMPLATES.filters |= {"data_uri": _data_uri, "as_text": _as_text}

@@ -1,1 +1,0 @@
-"""Pictures of training, of datasets and of evaluation: one file for each, one style for all."""
