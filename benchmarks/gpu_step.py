@@ -35,7 +35,7 @@ import numpy as np
 
 from tfface.backbones import BACKBONES
 from tfface.heads import HEADS
-from tfface.recipe.schema import Model
+from tfface.recipe.schema import ModelConfig
 from tfface.training.recognizer import build_recognizer
 
 BLOCKS = {"iresnet18": (2, 2, 2, 2), "iresnet50": (3, 4, 14, 3), "iresnet100": (3, 13, 30, 3)}
@@ -98,7 +98,7 @@ def main() -> None:
 def tfface_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(options.precision)
-    model = Model.model_validate(
+    model = ModelConfig.model_validate(
         {
             "backbone": {"name": options.network},
             "neck": {"pooling": "flatten", "input_batch_norm": True, "batch_norm": True},

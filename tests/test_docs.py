@@ -18,8 +18,8 @@ import pytest
 from tfface import recipe as recipes
 from tfface.backbones.input_normalization import PIXELS
 from tfface.recipe.schema import Part, Recipe, Section
-from tfface.registry import options_model
-from tfface.training.registries import TABLES
+from tfface.registry import options_schema
+from tfface.training.registries import REGISTRIES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -96,12 +96,14 @@ def test_no_key_is_described_that_is_not_there():
         assert f"\n## {section}\n" in REFERENCE
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, n) for kind in TABLES for n in TABLES[kind]])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, n) for kind in REGISTRIES for n in REGISTRIES[kind]]
+)
 def test_every_part_is_described_with_its_options(kind, name):
     described = rows(f"`{name}`")
     assert described
     first = 2 if kind == "backbones" else 1
-    options = options_model(TABLES[kind][name]).model_fields
+    options = options_schema(REGISTRIES[kind][name]).model_fields
     assert [row[first] for row in described] == [f"`{key}`" for key in options] or [""]
     for row, field in zip(described, options.values(), strict=False):
         default = field.default
@@ -112,7 +114,7 @@ def test_every_part_is_described_with_its_options(kind, name):
 
 def test_no_part_is_described_that_is_not_there():
     described = set(re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE))
-    assert described == {name for table in TABLES.values() for name in table} | set(PIXELS)
+    assert described == {name for table in REGISTRIES.values() for name in table} | set(PIXELS)
 
 
 def test_complete_recipes_load(tmp_path):
@@ -123,7 +125,7 @@ def test_complete_recipes_load(tmp_path):
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.yaml"
         path.write_text(block, encoding="utf-8")
-        recipes.load(path, TABLES)
+        recipes.load(path, REGISTRIES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -172,7 +174,7 @@ def test_commands_can_be_given(page, command, tmp_path):
     recipe = next((word for word in words if word.startswith("recipes/")), None)
     overrides = [b for a, b in itertools.pairwise(words) if a == "--set"]
     if recipe and overrides:
-        recipes.load(ROOT / recipe, TABLES, overrides)
+        recipes.load(ROOT / recipe, REGISTRIES, overrides)
 
 
 def help_of(tool: str, words: list[str]) -> str:

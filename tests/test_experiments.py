@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tfface import recipe as recipes
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 _HERE = Path(__file__).resolve().parent
 _RECIPES = _HERE.parent / "recipes"
@@ -55,7 +55,7 @@ def differences(given, wanted, place: str) -> list[str]:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_holds_the_authors_values(name):
-    content = recipes.load(_RECIPES / f"{name}.yaml", TABLES).model_dump(mode="json")
+    content = recipes.load(_RECIPES / f"{name}.yaml", REGISTRIES).model_dump(mode="json")
     found = []
     for place, wanted in values_of(name).items():
         found += differences(at(content, place), wanted, place)
@@ -63,7 +63,7 @@ def test_holds_the_authors_values(name):
 
 
 def test_a_value_that_drifts_is_found():
-    content = recipes.load(_RECIPES / "vgg16_transfer.yaml", TABLES).model_dump(mode="json")
+    content = recipes.load(_RECIPES / "vgg16_transfer.yaml", REGISTRIES).model_dump(mode="json")
     content["data"]["augment"][1]["hue"] = 0.02
     place = "data.augment"
     assert differences(at(content, place), values_of("vgg16_transfer")[place], place) == [

@@ -13,7 +13,7 @@ from tfface.errors import InputError
 from tfface.paths import expanded
 from tfface.training.datasets import load_data
 from tfface.training.recognizer import build_starting_embedder
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.warm_start import read_warm_start
 
 
@@ -41,7 +41,7 @@ def test_an_empty_path_is_no_folder(home):
         "data.exclude=''",
     ):
         with pytest.raises(InputError, match=r"data\.[a-z.]+: an empty path: name a file or folde"):
-            recipe.load(home / "tiny.yaml", TABLES, [override])
+            recipe.load(home / "tiny.yaml", REGISTRIES, [override])
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def open_all(loaded: recipe.Recipe, home: Path) -> None:
 )
 def test_paths_of_recipes(home, override):
     (home / "tiny.yaml").write_text(TINY, encoding="utf-8")
-    loaded = recipe.load(home / "tiny.yaml", TABLES, [override])
+    loaded = recipe.load(home / "tiny.yaml", REGISTRIES, [override])
     with pytest.raises(InputError, match=f"{home}/gone"):
         open_all(loaded, home)

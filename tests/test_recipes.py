@@ -13,7 +13,7 @@ from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.recognizer import build_recognizer
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))
@@ -31,17 +31,17 @@ def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
     Args:
         more: further overrides.
     """
-    words = shlex.split(recipes.load(path, TABLES).about.synthetic)
+    words = shlex.split(recipes.load(path, REGISTRIES).about.synthetic)
     overrides = [
         text for flag, text in zip(words[::2], words[1::2], strict=True) if flag == "--set"
     ]
     assert len(overrides) * 2 == len(words)
-    loaded = recipes.load(path, TABLES, overrides)
+    loaded = recipes.load(path, REGISTRIES, overrides)
     assert loaded.data.train.name == "synthetic"
     num_identities = min(loaded.data.train.options["num_identities"], 20)
     return recipes.load(
         path,
-        TABLES,
+        REGISTRIES,
         [
             *overrides,
             f"data.train.num_identities={num_identities}",
@@ -66,7 +66,9 @@ def test_header_says_source_command_and_figures(path):
 def test_what_k_face_adds_is_the_only_difference():
     """The two recipes are there to be compared."""
     names = ("arcface_resnet50_ms1m", "arcface_resnet50_ms1m_kface")
-    without, with_k_face = (recipes.load(RECIPES[0].parent / f"{n}.yaml", TABLES) for n in names)
+    without, with_k_face = (
+        recipes.load(RECIPES[0].parent / f"{n}.yaml", REGISTRIES) for n in names
+    )
     assert without.data.train != with_k_face.data.train
     for name in ("model", "training", "evaluation"):
         assert getattr(without, name) == getattr(with_k_face, name)
@@ -82,7 +84,7 @@ _OWN_BY_DEFAULT = 2_000_000
 
 def with_its_network_if_small(path: Path):
     """A recipe with another network, and with its own, which is in the slow tier if it's large."""
-    backbone = recipes.load(path, TABLES).model.backbone.name
+    backbone = recipes.load(path, REGISTRIES).model.backbone.name
     is_small = sum(GOLDEN_COUNTS[backbone]) <= _OWN_BY_DEFAULT
     own = pytest.param(path, [], id=path.stem, marks=[] if is_small else pytest.mark.slow)
     if is_small:
@@ -108,7 +110,7 @@ def test_every_stage_makes_a_step_on_drawn_faces(path, overrides, tmp_path):
 
 
 def test_missing_data_is_explained(path, tmp_path):
-    recipe = recipes.load(path, TABLES)
+    recipe = recipes.load(path, REGISTRIES)
     if recipe.data.train.name == "synthetic":
         pytest.skip("its data is made by the program")
     with pytest.raises(InputError, match="The data of this recipe: ") as caught:

@@ -70,11 +70,11 @@ def _checkpoint(options: argparse.Namespace) -> None:
     from tfface.profiling.checkpointing import measure_checkpoints, rows
     from tfface.recipe import load
     from tfface.reporting.results import text_table
-    from tfface.training.registries import TABLES
+    from tfface.training.registries import REGISTRIES
 
     outputs.check_results(options)
     measured = measure_checkpoints(
-        load(options.recipe, TABLES, options.set),
+        load(options.recipe, REGISTRIES, options.set),
         options.identities,
         num_steps=options.steps,
         num_rounds=options.runs,
@@ -90,12 +90,12 @@ def _memory(options: argparse.Namespace) -> None:
     from tfface.recipe import load
     from tfface.reporting.plots import plot_memory
     from tfface.reporting.results import text_table
-    from tfface.training.registries import TABLES
+    from tfface.training.registries import REGISTRIES
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "memory")
     samples = measure_long_run(
-        load(options.recipe, TABLES, options.set), options.data_dir, say=_say
+        load(options.recipe, REGISTRIES, options.set), options.data_dir, say=_say
     )
     print(text_table(rows(samples)))
     benchmark_outputs.write(options, to_json(samples), "memory", plot_memory)
@@ -132,12 +132,12 @@ def _pipeline(options: argparse.Namespace) -> None:
     from tfface.profiling.input_pipeline import as_text, measure_input, rows, to_json
     from tfface.recipe import load
     from tfface.reporting.plots import plot_throughput
-    from tfface.training.registries import TABLES
+    from tfface.training.registries import REGISTRIES
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "pipeline")
     measured = measure_input(
-        load(options.recipe, TABLES, options.set),
+        load(options.recipe, REGISTRIES, options.set),
         options.data_dir,
         num_images=options.images,
         num_runs=options.runs,

@@ -269,12 +269,12 @@ def _build(options: argparse.Namespace):
     from tfface.evaluation.embedders.keras_model import KerasEmbedder
     from tfface.evaluation.embedders.options import EmbedderOptions
     from tfface.training.recognizer import build_starting_embedder
-    from tfface.training.registries import TABLES
+    from tfface.training.registries import REGISTRIES
 
     EmbedderOptions(
         pixels=_pixels(options), image_size=options.size, output=options.model_output
     ).check_own(options.model)
-    loaded = recipe.load(options.model, TABLES, options.set)
+    loaded = recipe.load(options.model, REGISTRIES, options.set)
     model = build_starting_embedder(loaded, options.data_dir)
     return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)
 

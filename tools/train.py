@@ -32,10 +32,10 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface import recipe
     from tfface.training import multiprocess
     from tfface.training.callbacks.preemption import TrainingInterrupted
-    from tfface.training.registries import TABLES
+    from tfface.training.registries import REGISTRIES
     from tfface.training.run import train
 
-    loaded = recipe.load(options.recipe, TABLES, options.set)
+    loaded = recipe.load(options.recipe, REGISTRIES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
     if options.coordinator is not None:
         multiprocess.initialize(options.coordinator, options.num_processes, options.process_id)

@@ -8,7 +8,7 @@ from tests.data.small_faces import pixels
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.augment.random import for_batch_shard
 from tfface.data.pipeline.batch_sharding import BatchShard
-from tfface.registry import build, options_model
+from tfface.registry import build_from_config, options_schema
 
 SIZE = 16
 # Options that certainly change the images; a stage without required options needs no entry.
@@ -37,8 +37,8 @@ def uses_labels(part) -> bool:
 @pytest.fixture(params=AUGMENTATIONS)
 def part(request):
     part, options = AUGMENTATIONS[request.param], OPTIONS.get(request.param, {})
-    options_model(part).model_validate(options)
-    return build(part, options, None, image_size=(SIZE, SIZE))
+    options_schema(part).model_validate(options)
+    return build_from_config(part, options, None, image_size=(SIZE, SIZE))
 
 
 @pytest.fixture

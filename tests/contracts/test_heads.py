@@ -11,7 +11,7 @@ from tests.contracts.gradients import gradient
 from tfface.errors import InputError
 from tfface.heads import HEADS, Head, MarginSoftmax, TripletHead
 from tfface.heads.head_file import load_head, save_head
-from tfface.registry import build
+from tfface.registry import build_from_config
 from tfface.training.recognizer import Recognizer
 
 NUM_IDENTITIES = {"sigmoid": 2}
@@ -43,7 +43,7 @@ def make(name: str, **options) -> Head:
 
 
 def unbuilt(name: str, steps_per_epoch: int | None = None, **options) -> Head:
-    return build(
+    return build_from_config(
         HEADS[name],
         options,
         Path(),
@@ -365,7 +365,7 @@ class TestSampling:
         drawn = ops.convert_to_numpy(sampled.classes)
         assert len(drawn) == 3
         assert {1, 4} < set(drawn)
-        alone = build(HEADS[name], {}, Path(), num_identities=3)
+        alone = build_from_config(HEADS[name], {}, Path(), num_identities=3)
         alone.build((None, SIZE))
         every = head.centers.centers_per_class
         centers = ops.convert_to_numpy(head.class_centers).reshape(5, every, SIZE)

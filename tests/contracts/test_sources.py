@@ -16,7 +16,7 @@ from tfface.data.records.conversion import convert
 from tfface.data.records.example import Record
 from tfface.data.sources import SOURCES
 from tfface.images.decoding import decode
-from tfface.registry import build, options_model
+from tfface.registry import build_from_config, options_schema
 
 COUNTS = {"ann": 3, "bob": 4, "cleo": 5}
 
@@ -144,8 +144,8 @@ def make(request, tmp_path_factory):
     part = SOURCES[request.param.partition(",")[0]]
     folder = tmp_path_factory.mktemp("source")
     options = MAKERS[request.param](folder)
-    options_model(part).model_validate(options)
-    return lambda: build(part, options, folder, paths_start=folder)
+    options_schema(part).model_validate(options)
+    return lambda: build_from_config(part, options, folder, paths_start=folder)
 
 
 @pytest.fixture(scope="module")

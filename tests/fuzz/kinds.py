@@ -26,7 +26,7 @@ from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
 from tfface.training import checkpointing
 from tfface.training.checkpointing import update_checksum
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 _IMAGES = np.zeros((2, 16, 12, 3), np.uint8)
@@ -120,8 +120,15 @@ class Recipes:
             if path.stat().st_size < 2500
         ]
         self._trees = [yaml.safe_load(text) for text in self._samples]
-        self._names = [*TABLES["backbones"], *TABLES["heads"], "none", "name", "source", "a.b"]
-        recipe.load(RECIPES / "quickstart.yaml", TABLES)
+        self._names = [
+            *REGISTRIES["backbones"],
+            *REGISTRIES["heads"],
+            "none",
+            "name",
+            "source",
+            "a.b",
+        ]
+        recipe.load(RECIPES / "quickstart.yaml", REGISTRIES)
 
     def case(self, folder: Path, number: int) -> Callable[[], object]:
         rng = random.Random(f"{os.environ.get('TFFACE_FUZZ_SEED', '0')} {number}")
@@ -161,7 +168,7 @@ class Recipes:
             value = rng.choice([*self._TEXTS, *map(_dumped, VALUES)])
             overrides = [f"{'.'.join(keys)}={value}"]
         path.write_bytes(content)
-        return lambda: recipe.dump(recipe.load(path, TABLES, overrides))
+        return lambda: recipe.dump(recipe.load(path, REGISTRIES, overrides))
 
     def clean_up(self, folder: Path) -> None:
         shutil.rmtree(_new(folder))

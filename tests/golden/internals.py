@@ -17,8 +17,8 @@ from tfface.backbones.input_normalization import PIXELS
 from tfface.heads import HEADS
 from tfface.heads.head_file import HEAD_FILE
 from tfface.heads.triplet import TripletHead
-from tfface.registry import build, options_model
-from tfface.training.registries import TABLES
+from tfface.registry import build_from_config, options_schema
+from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
 
@@ -32,7 +32,7 @@ def run_recipe(path: Path, run_dir: Path, data_dir: Path, *, resume: bool = Fals
 
     Raises KeyboardInterrupt: SIGTERM was received, and a checkpoint was written.
     """
-    train(recipe.load(path, TABLES, []), run_dir, data_dir, resume=resume)
+    train(recipe.load(path, REGISTRIES, []), run_dir, data_dir, resume=resume)
 
 
 def head_weights(run_dir: Path) -> list[np.ndarray]:
@@ -59,7 +59,7 @@ def build_head(
     name: str, options: dict, num_identities: int, embedding_size: int, steps_per_epoch: int
 ) -> keras.layers.Layer:
     """Returns a built head."""
-    head = build(
+    head = build_from_config(
         HEADS[name],
         options,
         Path(),
@@ -72,7 +72,7 @@ def build_head(
 
 def head_options(name: str) -> set[str]:
     """Returns the options of a head in a recipe."""
-    return set(options_model(HEADS[name]).model_fields)
+    return set(options_schema(HEADS[name]).model_fields)
 
 
 def head_losses(head: keras.layers.Layer, embeddings, identities, *, training: bool):

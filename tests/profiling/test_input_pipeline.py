@@ -32,7 +32,7 @@ from tfface.profiling.input_pipeline import (
 from tfface.profiling.interleaved_timing import Turns
 from tfface.recipe import load
 from tfface.reporting.provenance import PROVENANCE
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 STAGES = {
     "random_crop": {"from_size": 40},
@@ -64,7 +64,7 @@ def overrides(source, augment="[random_flip]"):
 @pytest.mark.slow
 def test_stages_and_plain_loaders_are_measured(data, recipe):
     augment = "[{random_crop: {from_size: 40}}, random_flip, {color_jitter: {brightness: 0.1}}]"
-    loaded = load(recipe, TABLES, overrides("{source: tfrecord, path: dataset}", augment))
+    loaded = load(recipe, REGISTRIES, overrides("{source: tfrecord, path: dataset}", augment))
     said = []
     measured = measure_input(loaded, data, num_images=20, num_runs=2, say=said.append)
     assert measured.stages == [
@@ -89,7 +89,7 @@ def test_stages_and_plain_loaders_are_measured(data, recipe):
 def test_what_plain_loaders_do_not_do_is_said(data, recipe):
     loaded = load(
         recipe,
-        TABLES,
+        REGISTRIES,
         overrides("{source: folder, path: faces}", "[random_flip, random_grayscale, random_flip]"),
     )
     measured = measure_input(loaded, data, num_images=1, num_runs=1)

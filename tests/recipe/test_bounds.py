@@ -9,10 +9,12 @@ from pydantic.fields import FieldInfo
 import command
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
-from tfface.registry import options_model
-from tfface.training.registries import TABLES
+from tfface.registry import options_schema
+from tfface.training.registries import REGISTRIES
 
-PARTS = [(kind, name) for kind in ("backbones", "heads", "augmentations") for name in TABLES[kind]]
+PARTS = [
+    (kind, name) for kind in ("backbones", "heads", "augmentations") for name in REGISTRIES[kind]
+]
 
 
 def unbounded(annotation: object, bounds: list) -> bool:
@@ -29,7 +31,7 @@ def unbounded(annotation: object, bounds: list) -> bool:
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
 def test_whole_numbers_of_networks_have_a_bound(kind, name):
-    for option, field in options_model(TABLES[kind][name]).model_fields.items():
+    for option, field in options_schema(REGISTRIES[kind][name]).model_fields.items():
         assert not unbounded(field.annotation, field.metadata), option
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import hypothesis
 import pytest
@@ -36,7 +36,13 @@ def mobilenet_v2(alpha: Annotated[float, Field(gt=0)] = 1.0, *, image_size, weig
     """A backbone."""
 
 
-def arcface(margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5, scale: float = 64.0):
+def arcface(
+    margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5,
+    scale: float = 64.0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    warm_start: float | None = 1.0,
+    distance: Literal["none", "cosine"] = "cosine",
+):
     """A head."""
 
 
@@ -52,7 +58,7 @@ def constant():
     """A schedule without options."""
 
 
-TABLES = {
+REGISTRIES = {
     "sources": {"folder": folder, "synthetic": synthetic},
     "augmentations": {"random_flip": random_flip, "random_crop": random_crop},
     "backbones": {"mobilenet_v2": mobilenet_v2},
@@ -80,7 +86,7 @@ training:
 def read(tmp_path: Path, text: str, *overrides: str):
     path = tmp_path / "recipe.yaml"
     path.write_text(text, encoding="utf-8")
-    return load(path, TABLES, overrides)
+    return load(path, REGISTRIES, overrides)
 
 
 def lines_of(tmp_path: Path, text: str, *overrides: str) -> list[str]:
@@ -98,7 +104,8 @@ class TestGoodRecipes:
         assert recipe.data.augment[1].options == {"from_size": 128}
         assert recipe.model.backbone.weights == "imagenet"
         assert recipe.model.backbone.options == {"alpha": 1.0}
-        assert recipe.model.head.options == {"margin": 0.3, "scale": 64.0}
+        assert recipe.model.head.options["margin"] == 0.3
+        assert recipe.model.head.options["scale"] == 64.0
         [stage] = recipe.training.stages
         assert stage.schedule.name == "constant"
 
@@ -144,6 +151,27 @@ class TestGoodRecipes:
         for key in place:
             found = found[key]
         assert found == value
+
+    @pytest.mark.parametrize(
+        ("override", "same"),
+        [
+            ("model.embedding_size=none", "model.embedding_size=null"),
+            ("data.cache=none", "data.cache=null"),
+            ("model.head.warm_start=none", "model.head.warm_start=null"),
+            ("model.head.distance=none", "model.head.distance=null"),
+        ],
+    )
+    def test_none_and_null_are_the_same(self, tmp_path, override, same):
+        assert read(tmp_path, GOOD, override) == read(tmp_path, GOOD, same)
+
+    def test_paths_and_pairs_of_options(self, tmp_path):
+        options = read(tmp_path, GOOD, "model.head.bounds=[1, 2]").model.head.options
+        assert options["bounds"] == (1.0, 2.0)
+        assert read(tmp_path, GOOD).data.train.options["path"] == Path("faces")
+
+    def test_a_date_is_text(self, tmp_path):
+        stage = read(tmp_path, GOOD, "training.stages.0.name=2026-01-31").training.stages[0]
+        assert stage.name == "2026-01-31"
 
     def test_what_a_run_starts_from(self, tmp_path):
         overrides = ["model.init_from=runs/a", "model.init_from.parts=backbone"]
@@ -209,7 +237,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("given", "line"),
         [
-            ("3", "model.init_from: must be a path, {path: PATH, parts: PARTS}, or 'none'"),
+            ("3", "model.init_from: must be a path, {path: PATH, parts: PARTS}, or null"),
             ("{path: a, part: all}", "model.init_from.part: unknown key; did you mean 'parts'?"),
             ("{parts: all}", "model.init_from.path: missing; it must be given"),
             ("''", f"model.init_from.path: {EMPTY_PATH}"),
@@ -270,8 +298,8 @@ class TestMistakes:
         assert read(tmp_path, GOOD, gap).training.stages[0].end_on_gap.threshold == 0.1
         [line] = lines_of(tmp_path, GOOD, gap, f"data.validation={validation}")
         assert line == (
-            "training.stages.0.end_on_gap: the accuracy of validation is not measured with this "
-            "data.validation; validate by image or by a source"
+            "training.stages.0.end_on_gap: validation accuracy is not measured with this "
+            "data.validation; validate by image or with a source"
         )
 
     @pytest.mark.parametrize(
@@ -281,14 +309,14 @@ class TestMistakes:
                 {"training.stages.0.freeze": "none", "data.augmented_copies": "2"},
                 "data.cache: features stay the same only while the backbone is frozen",
             ),
-            ({}, "data.cache: augmented images have other features in each epoch; say after"),
+            ({}, "data.cache: augmented images have other features in each epoch; give the"),
             (
                 {"data.augment": "[]", "data.augmented_copies": "2"},
-                "data.augmented_copies: without data.augment all copies are the same",
+                "data.augmented_copies: all epochs are the same without data.augment",
             ),
             (
                 {"data.cache": "memory", "data.augmented_copies": "2"},
-                "data.augmented_copies: only data.cache: features makes copies",
+                "data.augmented_copies: needs data.cache: features; leave it out",
             ),
         ],
     )
@@ -305,7 +333,7 @@ class TestMistakes:
     def test_regularizing_an_embedding_layer_that_is_not_there(self, tmp_path):
         given = ["model.neck.embedding_l2=5e-4", "model.embedding_size=none"]
         [line] = lines_of(tmp_path, GOOD, *given)
-        assert line.startswith("model.neck.embedding_l2: with model.embedding_size: none there is")
+        assert line.startswith("model.neck.embedding_l2: with model.embedding_size: null there is")
 
     def test_parts_that_do_not_fit_are_reported_together(self, tmp_path):
         gap = "training.stages.0.end_on_gap={threshold: 0.1}"
@@ -341,7 +369,7 @@ class TestMistakes:
 
     def test_no_such_file(self, tmp_path):
         with pytest.raises(InputError, match=r"nowhere\.yaml: no such recipe file"):
-            load(tmp_path / "nowhere.yaml", TABLES)
+            load(tmp_path / "nowhere.yaml", REGISTRIES)
 
     def test_too_large_a_file(self, tmp_path):
         with pytest.raises(InputError, match="not a recipe"):
@@ -365,7 +393,7 @@ def test_damaged_recipes_are_refused_or_read(damage):
         path = Path(folder) / "recipe.yaml"
         path.write_bytes("".join(text).encode("utf-8", "surrogatepass"))
         try:
-            found = load(path, TABLES).training.stages
+            found = load(path, REGISTRIES).training.stages
         except InputError as error:
             found = str(error).startswith(str(path))
         assert found
@@ -393,7 +421,7 @@ def test_hostile_overrides(tmp_path, override, message):
     path = tmp_path / "recipe.yaml"
     path.write_text(GOOD, encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        load(path, TABLES, [override])
+        load(path, REGISTRIES, [override])
 
 
 @pytest.mark.parametrize(
@@ -402,11 +430,11 @@ def test_hostile_overrides(tmp_path, override, message):
         ("[" * 100_000, "line 1: nested more than 32 deep$"),
         ("data: 1\n" * 20_000, "larger than 131,072 bytes; not a recipe$"),
         ("\n".join(f"k{i}: 1" for i in range(500)), "and 453 more mistakes$"),
-        ("2020-99-99: 1", "a value that can't be read: month"),
+        ("about: {data: !!timestamp 2020-99-99}", "a value that can't be read: month"),
     ],
 )
 def test_hostile_files(tmp_path, content, message):
     path = tmp_path / "recipe.yaml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        load(path, TABLES)
+        load(path, REGISTRIES)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfface import recipe
 from tfface.files import replacing
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 TINY = """
 data:
@@ -42,7 +42,7 @@ def load_tiny(folder: Path, *overrides: str) -> recipe.Recipe:
     # Several processes may do so at once, and none must read what another has half written.
     with replacing(path) as temporary:
         temporary.write_text(TINY, encoding="utf-8")
-    return recipe.load(path, TABLES, overrides)
+    return recipe.load(path, REGISTRIES, overrides)
 
 
 def newest_checkpoint(run: Path) -> Path:

@@ -10,7 +10,7 @@ from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training.datasets import load_data
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,7 +135,7 @@ class TestWhereToGetTheData:
     RECIPE = ROOT / "recipes" / "celebrity_simple_cnn.yaml"
 
     def mistake(self, folder, *overrides) -> str:
-        recipe = recipes.load(self.RECIPE, TABLES, overrides)
+        recipe = recipes.load(self.RECIPE, REGISTRIES, overrides)
         with pytest.raises(InputError, match=r"\S") as caught:
             load_data(recipe, folder, folder)
         return str(caught.value)

@@ -12,7 +12,7 @@ from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.training import stages
 from tfface.training.recognizer import adaptive_average_pool, build_recognizer, check_batch_norms
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
 
@@ -37,7 +37,7 @@ def test_transfer_learning_with_one_sigmoid_unit_trains_1281_parameters(tmp_path
     """MobileNetV2, average pooling, one sigmoid unit: 1,280 weights and a bias."""
     root = Path(__file__).resolve().parents[2]
     recipe = load(
-        root / "recipes" / "mobilenetv2_transfer.yaml", TABLES, ["model.backbone.weights=none"]
+        root / "recipes" / "mobilenetv2_transfer.yaml", REGISTRIES, ["model.backbone.weights=none"]
     )
     recognizer = build_recognizer(recipe.model, (96, 96), 2, tmp_path)
     stage = recipe.training.stages[0]

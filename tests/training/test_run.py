@@ -22,7 +22,7 @@ from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpointing
 from tfface.training.checkpointing import CheckpointManager, read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 from tfface.training.stages import prepare
 
@@ -56,7 +56,7 @@ class TestRunFolder:
 
     def test_recipe_reads_back_to_the_same(self, finished):
         folder, run = finished
-        assert recipes.load(run / "recipe.yaml", TABLES) == load_tiny(folder)
+        assert recipes.load(run / "recipe.yaml", REGISTRIES) == load_tiny(folder)
 
     def test_one_record_an_epoch(self, finished):
         _, run = finished

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.training.recipes import load_tiny
-from tfface.recipe.schema import EarlyStopping
+from tfface.recipe.schema import EarlyStoppingConfig
 from tfface.training.run_metrics import kept_epoch, metric_names
 
 
@@ -35,8 +35,8 @@ def records(*stages):
     ]
 
 
-BY_LOSS = EarlyStopping(monitor="val_loss", patience=1)
-BY_ACCURACY = EarlyStopping(monitor="val_accuracy", patience=1)
+BY_LOSS = EarlyStoppingConfig(monitor="val_loss", patience=1)
+BY_ACCURACY = EarlyStoppingConfig(monitor="val_accuracy", patience=1)
 TWO_STAGES = records(
     ("head", 0.1, 0.9, {}), ("all", 0.5, 0.6, {}), ("all", 0.4, 0.8, {}), ("all", 0.6, 0.8, {})
 )

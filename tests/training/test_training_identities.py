@@ -15,7 +15,7 @@ from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.datasets import load_data, open_training_images
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.training_identities import read_training_identities, was_trained_on_unaligned
 
 PEOPLE = {"glasses": ["ann", "bob", "cleo"], "none": ["bob", "dora"]}
@@ -50,7 +50,9 @@ def test_not_those_who_were_held_out(tmp_path):
     for person in ("ann", "cleo"):
         for number in (1, 2, 3):
             (tmp_path / "faces/glasses" / person / f"{number}.jpg").unlink()
-    source, indices, _ = open_training_images(recipes.load(run / "recipe.yaml", TABLES), tmp_path)
+    source, indices, _ = open_training_images(
+        recipes.load(run / "recipe.yaml", REGISTRIES), tmp_path
+    )
     trained = {source.filename(index).split("/")[1] for index in indices}
     # The seed of the tiny recipe holds out the only images of some.
     assert 0 < len(trained) < 4

@@ -9,7 +9,7 @@ import pydantic
 from keras import ops
 from pydantic import Field
 
-from tfface.registry import options_model
+from tfface.registry import options_schema
 from tfface.typing import Tensor
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def check_arguments(part: Callable, **arguments: Any) -> None:
     Raises ValueError: one has a wrong type or is out of range.
     """
     try:
-        options_model(part)(**arguments)
+        options_schema(part)(**arguments)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = first["loc"][0]

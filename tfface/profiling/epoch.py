@@ -22,7 +22,7 @@ from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.feature_cache import FeatureCache
 from tfface.training.recognizer import build_recognizer
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import image_task
 
 AS_IT_IS = "as the recipe says"
@@ -114,7 +114,7 @@ def plan_epochs(
     """
 
     def changed(*more: str) -> Recipe:
-        return load(recipe_file, TABLES, [*overrides, *more])
+        return load(recipe_file, REGISTRIES, [*overrides, *more])
 
     recipe = changed()
     if stage >= len(recipe.training.stages):

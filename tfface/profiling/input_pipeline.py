@@ -21,7 +21,7 @@ from tfface.images.decoding import decode_prepared
 from tfface.profiling import baseline_pipeline
 from tfface.profiling.interleaved_timing import Counted, Turns, images_per_second, take_turns
 from tfface.recipe import Recipe
-from tfface.registry import build
+from tfface.registry import build_from_config
 from tfface.reporting.results import text_table
 from tfface.training.datasets import open_training_images
 
@@ -90,7 +90,9 @@ def measure_input(
     augment = [
         (
             part.name,
-            build(AUGMENTATIONS[part.name], part.options, None, image_size=recipe.data.image_size),
+            build_from_config(
+                AUGMENTATIONS[part.name], part.options, None, image_size=recipe.data.image_size
+            ),
         )
         for part in recipe.data.augment
     ]

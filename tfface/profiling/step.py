@@ -22,7 +22,7 @@ from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.feature_cache import split_at_frozen
 from tfface.training.recognizer import Recognizer, build_recognizer
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.sweep import SweepAxis, make_trials
 
 OWN, TRAINER = "tfface", "tfface, in fit"
@@ -103,7 +103,7 @@ def plan_steps(
     """
     cases = []
     for variant in make_trials(varied, recipe_file.stem):
-        recipe = load(recipe_file, TABLES, [*overrides, *variant.overrides])
+        recipe = load(recipe_file, REGISTRIES, [*overrides, *variant.overrides])
         if recipe.model.backbone.weights != "none":
             raise InputError(
                 "step measures random weights, of which all steps are as long: add "

@@ -1,66 +1,87 @@
-"""Recipes: one YAML file describes one training run, read strictly, all mistakes reported at once.
+"""Recipes: one YAML file describes one training run, read strictly, all errors reported at once.
 
-`load` reads it, applies `--set` overrides and checks everything, also the options of the parts it
-names; `dump` writes the resolved recipe, which `load` reads back to the same recipe.
+`load` reads it, applies `--set` overrides and checks everything, also the options of the components
+it names; `dump` writes the resolved recipe, which `load` reads back to the same recipe.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import yaml
 
 from tfface.errors import InputError
-from tfface.recipe.errors import mistakes
-from tfface.recipe.schema import Recipe, SourcePart
-from tfface.recipe.yaml_file import apply_override, check_tree, parse_value, read_yaml
-from tfface.registry import Table
+from tfface.recipe.errors import format_validation_errors
+from tfface.recipe.renamed import Renames
+from tfface.recipe.schema import Recipe, SourceConfig
+from tfface.recipe.validation import cross_field_errors
+from tfface.recipe.yaml_file import apply_override, check_tree, read_yaml
+from tfface.registry import Registry
 
-_MOST_MISTAKES = 50
+_MAX_ERRORS = 50
 
 
-def load(path: str | Path, tables: Mapping[str, Table], overrides: Sequence[str] = ()) -> Recipe:
+def load(
+    path: str | Path, registries: Mapping[str, Registry], overrides: Sequence[str] = ()
+) -> Recipe:
     """Reads a recipe file.
 
     Args:
-        tables: the parts that may be named: `sources`, `augmentations`, `backbones`, `heads`,
-            `optimizers`, `schedules`.
+        path: the YAML file.
+        registries: the components that may be named: `sources`, `augmentations`, `backbones`,
+            `heads`, `optimizers`, `schedules`.
         overrides: `a.b.0.c=value` each, the value in YAML.
-    Raises InputError: one line for each mistake, with file, place, what was given, what is allowed
-        and the nearest known key.
+
+    Returns:
+        The recipe with all defaults.
+
+    Raises:
+        InputError: one line for each mistake, with file, key, what was given, what is allowed and
+            the nearest known key.
     """
-    given = read_yaml(Path(path))
+    renames = Renames(str(path))
+    given = renames.apply(read_yaml(Path(path)))
     for override in overrides:
-        apply_override(given, override)
+        apply_override(given, override, renames)
     check_tree(given, str(path))
-    text = json.dumps(given, default=str)
+    renames.warn()
     try:
-        return Recipe.model_validate_json(text, context=tables)
+        recipe = Recipe.model_validate(given, context=registries)
+        errors = [*cross_field_errors(recipe)]
     except pydantic.ValidationError as error:
-        lines = [f"{path}: {line}" for line in mistakes(error, Recipe)]
-        if len(lines) > _MOST_MISTAKES:
-            lines[_MOST_MISTAKES:] = [f"{path}: and {len(lines) - _MOST_MISTAKES:,} more mistakes"]
-        raise InputError("\n".join(lines)) from error
+        errors = [*format_validation_errors(error, Recipe)]
+    if errors:
+        lines = [f"{path}: {line}" for line in errors[:_MAX_ERRORS]]
+        if len(errors) > _MAX_ERRORS:
+            lines.append(f"{path}: and {len(errors) - _MAX_ERRORS:,} more mistakes")
+        raise InputError("\n".join(lines))
+    return recipe
 
 
-def load_source(text: str, sources: Table, place: str | None = None) -> SourcePart:
-    """Reads one source as a recipe may say it, `{source: NAME, option: value}`, from `text`.
+def load_source(given: Any, sources: Registry, where: str) -> SourceConfig:
+    """Reads one source as a recipe may give it, `{source: NAME, option: value}`.
 
     Args:
-        place: where the text stands, which errors begin with; by default they begin with the text.
-    Raises InputError: one line for each mistake.
+        given: the YAML value.
+        sources: the registry of sources.
+        where: what errors begin with.
+
+    Raises:
+        InputError: one line for each mistake.
     """
-    given = parse_value(text)
-    place = place or text
-    check_tree({"": given}, place[:200])
+    check_tree({"": given}, where[:200])
+    renames = Renames(where)
+    given = renames.apply(given, ("SOURCE",))
+    renames.warn()
     try:
-        return SourcePart.model_validate_json(
-            json.dumps(given, default=str), context={"sources": sources}
-        )
+        return SourceConfig.model_validate(given, context={"sources": sources})
     except pydantic.ValidationError as error:
-        lines = [line.removeprefix("the recipe: ") for line in mistakes(error, SourcePart)]
-        raise InputError("\n".join(f"{place}: {line}" for line in lines)) from error
+        lines = [
+            line.removeprefix("the recipe: ")
+            for line in format_validation_errors(error, SourceConfig)
+        ]
+        raise InputError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
 def dump(recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""Saying what is wrong in a recipe: one line for each mistake."""
+"""Error messages of recipes: one line for each mistake."""
 
 import difflib
 import json
@@ -8,61 +8,85 @@ from typing import Any
 
 import pydantic
 
+# Pydantic's words for Python's types, in YAML's.
+_MUST_BE = {
+    "model_type": "be a mapping",
+    "dict_type": "be a mapping",
+    "list_type": "be a list",
+    "tuple_type": "be a list",
+    "path_type": "be a path",
+}
 
-def mistakes(
-    error: pydantic.ValidationError, schema: type, place: tuple = (), known: Sequence[str] = ()
+
+def format_validation_errors(
+    error: pydantic.ValidationError,
+    schema: type[pydantic.BaseModel],
+    path: tuple = (),
+    known: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yields one line for each mistake."""
+    """Yields one line for each mistake.
+
+    Args:
+        error: what pydantic raised.
+        schema: the model that was validated.
+        path: keys from the top of the recipe to that model.
+        known: the keys that are allowed there, if they are more than those of the model.
+    """
     for mistake in error.errors(include_url=False):
-        here = (*place, *mistake["loc"])
+        here = (*path, *mistake["loc"])
         kind, context = mistake["type"], mistake.get("ctx", {})
         if kind == "options":
-            yield from mistakes(context["error"], schema, here, context["known"])
+            yield from format_validation_errors(context["error"], schema, here, context["known"])
         elif kind == "extra_forbidden":
             siblings = known or _known_keys(schema, mistake["loc"][:-1])
-            yield f"{dotted(here)}: {unknown('key', str(here[-1]), siblings)}"
+            yield f"{dotted_path(here)}: {unknown_message('key', str(here[-1]), siblings)}"
         elif kind == "missing":
-            yield f"{dotted(here)}: missing; it must be given"
-        elif kind == "recipe":
-            yield from context["lines"]
-        elif kind in ("part", "unknown_part", "validation", "names", "warmup"):
-            yield f"{dotted(here)}: {mistake['msg']}"
+            yield f"{dotted_path(here)}: missing; it must be given"
+        elif kind == "message":
+            yield f"{dotted_path(here)}: {context['text']}"
         else:
-            reason = re.sub(r"^\w+ should |( after validation)?, not \d+$", "", mistake["msg"])
-            # Pydantic speaks of JSON, and a recipe is YAML.
-            reason = reason.replace("valid array", "list").replace("an object", "a mapping")
-            yield f"{dotted(here)}: {_shown(mistake['input'])} is not allowed; must {reason}"
+            must = _MUST_BE.get(kind) or re.sub(
+                r"^\w+ should |( after validation)?, not \d+$", "", mistake["msg"]
+            )
+            yield f"{dotted_path(here)}: {_shown(mistake['input'])} is not allowed; must {must}"
 
 
-def _known_keys(section: Any, place: Sequence) -> list[str]:
-    """The keys that the section at `place` knows."""
-    for key in place:
-        if isinstance(key, int):
-            continue
-        annotation = section.model_fields[key].annotation
-        section = next(iter(_sections_in(annotation)))
+def _known_keys(section: Any, path: Sequence) -> list[str]:
+    """Returns the keys that the section at `path` knows."""
+    for key in path:
+        if not isinstance(key, int):
+            section = next(sections_in(section.model_fields[key].annotation))
     return list(section.model_fields)
 
 
-def _sections_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
+def sections_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
+    """Yields the models that a type is made of."""
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
-        yield from _sections_in(argument)
+        yield from sections_in(argument)
 
 
-def unknown(what: str, given: str, known: Collection[str]) -> str:
+def unknown_message(what: str, given: str, known: Collection[str]) -> str:
+    """Returns what to say about an unknown name: the nearest known one, and all.
+
+    Example:
+
+    >>> unknown_message("key", "hed", ["backbone", "head"])
+    "unknown key; did you mean 'head'? Known: backbone, head"
+    """
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {what}; {hint}Known: {listed(known)}"
+    return f"unknown {what}; {hint}Known: {join_names(known)}"
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     return ", ".join(str(name) for name in names)
 
 
-def dotted(place: Sequence) -> str:
-    return ".".join(str(key) for key in place) or "the recipe"
+def dotted_path(path: Sequence) -> str:
+    """Returns keys as `--set` takes them: `training.stages.0.epochs`."""
+    return ".".join(str(key) for key in path) or "the recipe"
 
 
 def _shown(value: Any) -> str:

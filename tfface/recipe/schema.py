@@ -1,26 +1,34 @@
-"""What a recipe may say: its sections, their keys, types, ranges and defaults."""
+"""What a recipe may say: its sections, their keys, types, ranges and defaults.
 
-import json
+The description of a key is the one place that says what it means: the reference page, the JSON
+schema and `train.py --help-recipe` are made from it.
+"""
+
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import BeforeValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
-from tfface.recipe.errors import unknown
-from tfface.recipe.validation import misfits
+from tfface.recipe.errors import unknown_message
 from tfface.recipe.yaml_file import SHORT_NAME
-from tfface.registry import NAMED_PATH, STRICT, options_model
+from tfface.registry import STRICT, OrNone, WithNone, YamlPath, options_schema
 
 
-class Part(pydantic.BaseModel):
-    """One entry of a table with its options.
-
-    In YAML `name`, `{name: {option: value}}` and `{name: NAME, option: value}` are the same.
-    """
+class Config(pydantic.BaseModel):
+    """A section of a recipe."""
 
     model_config = STRICT
+
+
+class ComponentConfig(Config):
+    """An entry of a registry with its options.
+
+    In YAML `name`, `{name: {option: value}}` and `{name: NAME, option: value}` are the same. The
+    registries are the context of the validation.
+    """
+
     kind: ClassVar[str]
     key: ClassVar[str] = "name"
     name: str
@@ -28,103 +36,139 @@ class Part(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _read_short_forms(cls, given: Any) -> Any:
+    def _read(cls, given: Any, info: pydantic.ValidationInfo) -> Any:
+        given = cls._long_form(given)
+        name = given.pop(cls.key)
+        registry = (info.context or {})[f"{cls.kind}s"]
+        if not isinstance(name, str) or name not in registry:
+            message = unknown_message(f"{cls.kind} '{name}'", str(name), registry)
+            raise PydanticCustomError("message", "{text}", {"text": message})
+        own = {key: given.pop(key) for key in cls.own_keys() if key in given}
+        schema = options_schema(registry[name])
+        try:
+            options = schema.model_validate(given)
+        except pydantic.ValidationError as error:
+            # `format_validation_errors` knows where in the recipe this component stands.
+            known = [cls.key, *cls.own_keys(), *schema.model_fields]
+            raise PydanticCustomError("options", "", {"error": error, "known": known}) from error
+        return {"name": name, **own, "options": dict(options)}
+
+    @classmethod
+    def _long_form(cls, given: Any) -> dict[str, Any]:
+        """Returns `{name: NAME, option: value}`, as a copy."""
         if isinstance(given, str):
-            return {"name": given}
+            return {cls.key: given}
         if not isinstance(given, dict):
-            raise PydanticCustomError("part", f"must be a name or {{{cls.key}: NAME, ...}}")
+            raise _error(f"must be a name or {{{cls.key}: NAME, ...}}")
         if SHORT_NAME in given:
             given = {cls.key if key == SHORT_NAME else key: v for key, v in given.items()}
         if cls.key in given:
-            own = cls._own_keys()
-            return {
-                "name": given[cls.key],
-                **{key: value for key, value in given.items() if key in own},
-                "options": {k: v for k, v in given.items() if k != cls.key and k not in own},
-            }
+            return dict(given)
         if len(given) == 1:
             [(name, options)] = given.items()
             if isinstance(options, dict) or options is None:
-                return {"name": name, "options": options or {}}
-        raise PydanticCustomError("part", f"needs '{cls.key}: NAME' and its options")
-
-    @pydantic.model_validator(mode="after")
-    def _check_options(self, info: pydantic.ValidationInfo) -> "Part":
-        table = (info.context or {})[f"{self.kind}s"]
-        if self.name not in table:
-            raise PydanticCustomError(
-                "unknown_part", unknown(f"{self.kind} '{self.name}'", self.name, table)
-            )
-        model = options_model(table[self.name])
-        try:
-            checked = model.model_validate_json(json.dumps(self.options, default=str))
-        except pydantic.ValidationError as error:
-            # Carried to `mistakes`, which knows where in the recipe this part stands.
-            known = [self.key, *sorted(self._own_keys()), *model.model_fields]
-            raise PydanticCustomError(
-                "options", "has wrong options", {"error": error, "known": known}
-            ) from error
-        self.options.clear()
-        self.options.update({key: getattr(checked, key) for key in model.model_fields})
-        return self
+                return {**(options or {}), cls.key: name}
+        raise _error(f"needs '{cls.key}: NAME' and its options")
 
     @classmethod
-    def _own_keys(cls) -> set[str]:
-        """Keys of the recipe's own that stand among the options (a backbone's weights)."""
-        return set(cls.model_fields) - {"name", "options"}
+    def own_keys(cls) -> list[str]:
+        """Keys of the recipe's own that stand among the options, such as a backbone's weights."""
+        return sorted(set(cls.model_fields) - {"name", "options"})
 
     @pydantic.model_serializer
     def _write_long_form(self) -> dict[str, Any]:
-        own = {key: getattr(self, key) for key in sorted(self._own_keys())}
+        own = {key: getattr(self, key) for key in self.own_keys()}
         options = {key: str(v) if isinstance(v, Path) else v for key, v in self.options.items()}
         return {self.key: self.name, **own, **options}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        # The registries are known only later: `reference.json_schema` fills this in.
+        return {"component": cls.kind}
 
-class SourcePart(Part):
+
+class SourceConfig(ComponentConfig):
     kind = "source"
     key = "source"
 
 
-class AugmentationPart(Part):
+class AugmentationConfig(ComponentConfig):
     kind = "augmentation"
 
 
-class BackbonePart(Part):
-    """weights: `imagenet` (downloaded by Keras), `none`, or the path of a weights file."""
-
+class BackboneConfig(ComponentConfig):
     kind = "backbone"
-    weights: str = "none"
+    weights: WithNone[str] = Field(
+        "none",
+        description="Starting weights: `imagenet` (downloaded), `none` (random), or the path of a "
+        "weights file. Not used with `model.init_from`.",
+    )
 
 
-class HeadPart(Part):
+class HeadConfig(ComponentConfig):
     kind = "head"
 
 
-class OptimizerPart(Part):
+class OptimizerConfig(ComponentConfig):
     kind = "optimizer"
 
 
-class SchedulePart(Part):
+class ScheduleConfig(ComponentConfig):
     kind = "schedule"
 
 
-class Section(pydantic.BaseModel):
-    model_config = STRICT
+def _error(text: str) -> PydanticCustomError:
+    return PydanticCustomError("message", "{text}", {"text": text})
 
 
-class About(Section):
-    """Said to the user when the recipe's data is missing; read by nothing else."""
-
-    data: str = ""
-    synthetic: str = ""
+def _square(given: Any) -> Any:
+    """112 means 112 by 112."""
+    return (given, given) if type(given) is int else given
 
 
-class Validation(Section):
-    """A share of the training data, by image or by identity, or images of its own source."""
+PositiveInt = Annotated[int, Field(ge=1)]
+# Widths of layers and images of a batch, far above what fits in memory.
+Size = Annotated[int, Field(ge=1, le=65_536)]
+Side = Annotated[int, Field(ge=32, le=2048)]
+_SIDE_SCHEMA = {"type": "integer", "minimum": 32, "maximum": 2048}
+ImageSize = Annotated[
+    tuple[Side, Side],
+    Strict(False),
+    BeforeValidator(_square),
+    pydantic.WithJsonSchema(
+        {
+            "anyOf": [
+                _SIDE_SCHEMA,
+                {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
 
-    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    by: Literal["image", "identity"] = "image"
-    source: SourcePart | None = None
+
+class AboutConfig(Config):
+    """Texts for the user when the data of the recipe is missing. Nothing else reads them."""
+
+    data: str = Field("", description="Where the data comes from and where to put it.")
+    synthetic: str = Field(
+        "", description="The `--set` options that run the recipe on synthetic faces."
+    )
+
+
+class ValidationConfig(Config):
+    """Validation data: a share of the training data, or a source of its own."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Share of the training data that is held out."
+    )
+    by: Literal["image", "identity"] = Field(
+        "image",
+        description="What is held out: `image`, some images of every identity; `identity`, all "
+        "images of some identities, which are then verified in pairs.",
+    )
+    source: SourceConfig | None = Field(
+        None, description="Images of the same identities, in place of `fraction` and `by`."
+    )
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -134,11 +178,9 @@ class Validation(Section):
         return given
 
     @pydantic.model_validator(mode="after")
-    def _check(self) -> "Validation":
+    def _check(self) -> "ValidationConfig":
         if (self.fraction is None) == (self.source is None):
-            raise PydanticCustomError(
-                "validation", "needs either 'fraction' (with 'by') or 'source', or 'none'"
-            )
+            raise _error("needs either 'fraction' (with 'by') or 'source', or null")
         return self
 
     @pydantic.model_serializer
@@ -147,89 +189,107 @@ class Validation(Section):
             return self.source.model_dump()
         return {"fraction": self.fraction, "by": self.by}
 
-
-def _none_means_nothing(given: Any) -> Any:
-    return None if given == "none" else given
-
-
-def _square(given: Any) -> Any:
-    """112 means 112 by 112."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        return (given, given)
-    return tuple(given) if isinstance(given, list) else given
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        share = handler.resolve_ref_schema(handler(core_schema))
+        del share["properties"]["source"]
+        share["required"] = ["fraction"]
+        return {"anyOf": [share, {"component": SourceConfig.kind}]}
 
 
-# Widths of layers and images of a batch, far above what anybody has memory for.
-_MOST = 65_536
-Pixels = Annotated[int, Field(ge=32, le=2048)]
-ImageSize = Annotated[tuple[Pixels, Pixels], pydantic.BeforeValidator(_square)]
+class DataConfig(Config):
+    """The images: where they come from, and how they become batches."""
 
-
-class Data(Section):
-    """exclude: a list of identities of `train` that are left out, as `identity_list` reads it.
-    images_per_identity: batches hold so many images of each of their identities.
-    augment_on: `host` augments beside the step before, `device` in the step.
-    augmented_copies: epochs whose augmented images `cache: features` embeds, before they are used
-    again.
-    """
-
-    train: SourcePart
-    exclude: Annotated[Path | None, pydantic.BeforeValidator(_none_means_nothing), NAMED_PATH] = (
-        None
+    train: SourceConfig = Field(description="The training images.")
+    exclude: OrNone[YamlPath] = Field(
+        None,
+        description="File with the names of identities of `data.train` to leave out, such as "
+        "`exclude.csv` of `inspect_dataset.py`.",
     )
-    validation: Annotated[Validation | None, pydantic.BeforeValidator(_none_means_nothing)] = None
-    image_size: ImageSize = (112, 112)
-    cache: Literal["none", "memory", "disk", "features"] = "none"
+    validation: OrNone[ValidationConfig] = Field(
+        None, description="What each epoch is validated on; null for no validation."
+    )
+    image_size: ImageSize = Field(
+        (112, 112), description="Size of the model's input in pixels: one side, or [height, width]."
+    )
+    cache: WithNone[Literal["none", "memory", "disk", "features"]] = Field(
+        "none",
+        description="What is kept after the first epoch: `memory` and `disk` keep decoded images, "
+        "`features` the output of a frozen backbone.",
+    )
     # Each is compiled into one program with the others.
-    augment: Annotated[list[AugmentationPart], Field(max_length=64)] = []
-    augment_on: Literal["host", "device"] = "host"
-    augmented_copies: Annotated[
-        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-    batch_size: Annotated[int, Field(ge=1, le=_MOST)] = 128
-    images_per_identity: Annotated[
-        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
+    augment: Annotated[list[AugmentationConfig], Field(max_length=64)] = Field(
+        [], description="Random changes of training images, applied in this order."
+    )
+    augment_on: Literal["host", "device"] = Field(
+        "host",
+        description="Where images are augmented: `host` works on the next batch during a step; "
+        "`device` (TensorFlow only) works inside the step, for a GPU with few CPU cores.",
+    )
+    augmented_copies: OrNone[PositiveInt] = Field(
+        None,
+        description="With `cache: features`: the number of augmented epochs that are cached and "
+        "then repeated.",
+    )
+    batch_size: Size = Field(
+        128, description="Images in a training step; all images, if there are fewer."
+    )
+    images_per_identity: OrNone[PositiveInt] = Field(
+        None,
+        description="PK sampling: images of each identity in a batch. It must divide "
+        "`batch_size`. Null draws images without regard to identity.",
+    )
 
     @pydantic.model_validator(mode="after")
-    def _batches_are_whole(self) -> "Data":
+    def _batches_are_whole(self) -> "DataConfig":
         if self.images_per_identity and self.batch_size % self.images_per_identity:
-            raise PydanticCustomError(
-                "validation",
+            raise _error(
                 f"batch_size {self.batch_size} can't be divided by images_per_identity "
-                f"{self.images_per_identity}",
+                f"{self.images_per_identity}"
             )
         return self
 
 
-class Neck(Section):
-    """What turns the backbone's feature map into the embedding, in the order of the fields.
+class NeckConfig(Config):
+    """The layers from the backbone's feature map to the embedding, in the order of the keys."""
 
-    dropout: after each hidden layer, or after pooling where there is none.
-    embedding_bias: of the embedding's dense layer; by default where no batch norm follows, which
-        would take it out again.
-    embedding_l2: L2 regularization of that layer's kernel: the sum of its squared weights times
-        this is added to the training loss.
-    """
+    input_batch_norm: bool = Field(False, description="Batch norm before all other layers.")
+    pooling: Literal["average", "max", "flatten", "average_7x7"] = Field(
+        "average",
+        description="Global average or max pooling; `flatten` keeps all positions, which makes the "
+        "next layer larger; `average_7x7` averages to 7x7 positions and flattens these, "
+        "as torchvision's VGG does.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Share of values dropped after each hidden layer; after the pooling if there "
+        "is no hidden layer.",
+    )
+    hidden: Annotated[list[Size], Field(max_length=16)] = Field(
+        [], description="Sizes of dense layers with ReLU."
+    )
+    embedding_bias: bool | None = Field(
+        None,
+        description="Whether the dense layer that makes the embedding has a bias. Null: only if no "
+        "batch norm follows, which would cancel it.",
+    )
+    embedding_l2: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="L2 regularization of that layer's kernel: its sum of squares times this is "
+        "added to the training loss.",
+    )
+    batch_norm: bool = Field(False, description="Batch norm of the embedding.")
 
-    pooling: Literal["average", "max", "flatten", "average_7x7"] = "average"
-    input_batch_norm: bool = False
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    hidden: Annotated[list[Annotated[int, Field(ge=1, le=_MOST)]], Field(max_length=16)] = []
-    embedding_bias: bool | None = None
-    embedding_l2: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    batch_norm: bool = False
 
+class InitFromConfig(Config):
+    """Another run or model to start from. In YAML also its path alone."""
 
-class InitFrom(Section):
-    """What another run has learned, to start from; in YAML also its path alone.
-
-    path: a run folder, or a `.keras` file.
-    parts: `all` is the embedder and, of a run folder, what its head has for each identity.
-    """
-
-    path: Annotated[Path, NAMED_PATH]
-    parts: Literal["backbone", "embedder", "all"] = "all"
+    path: YamlPath = Field(description="A run folder or a `.keras` file.")
+    parts: Literal["backbone", "embedder", "all"] = Field(
+        "all",
+        description="What is loaded: the `backbone`; the `embedder`, which is backbone and neck; "
+        "or `all`, the embedder and, from a run folder, the class centers by identity name.",
+    )
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -237,179 +297,192 @@ class InitFrom(Section):
         if isinstance(given, str):
             return {"path": given}
         if not isinstance(given, dict):
-            raise PydanticCustomError(
-                "validation", "must be a path, {path: PATH, parts: PARTS}, or 'none'"
-            )
+            raise _error("must be a path, {path: PATH, parts: PARTS}, or null")
         return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
 
-
-class Model(Section):
-    """embedding_size: width of the embedding; `none` takes what the neck gives as it is.
-    pixels: the pixel contract, by default the backbone's own.
-    init_from: with it, the backbone's `weights` are not loaded.
-    """
-
-    backbone: BackbonePart
-    neck: Neck = Neck()
-    embedding_size: Annotated[
-        Annotated[int, Field(ge=1, le=_MOST)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = 512
-    head: HeadPart
-    pixels: (
-        Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"] | None
-    ) = None
-    init_from: Annotated[InitFrom | None, pydantic.BeforeValidator(_none_means_nothing)] = None
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core_schema))]}
 
 
-class EarlyStopping(Section):
-    """Ends a stage after `patience` epochs without a better `monitor`; keeps the best weights."""
+class ModelConfig(Config):
+    """The network: a backbone and a neck make the embedding, and a head trains it."""
 
-    patience: Annotated[int, Field(ge=1)]
+    backbone: BackboneConfig = Field(description="The network from image to feature map.")
+    neck: NeckConfig = Field(
+        NeckConfig(), description="The layers from the feature map to the embedding."
+    )
+    embedding_size: OrNone[Size] = Field(
+        512, description="Values in an embedding; null takes the output of the neck as it is."
+    )
+    head: HeadConfig = Field(description="The training loss and its class centers.")
+    pixels: OrNone[
+        Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"]
+    ] = Field(
+        None,
+        description="How pixels of 0 to 255 are scaled for the backbone; null takes what its "
+        "published weights were trained with.",
+    )
+    init_from: OrNone[InitFromConfig] = Field(
+        None, description="Another run to start from; the backbone's `weights` are then not loaded."
+    )
+
+
+class EarlyStoppingConfig(Config):
+    """Ends a stage that no longer improves, and restores the weights of its best epoch."""
+
     monitor: Literal[
         "loss", "val_loss", "val_accuracy", "val_verification_accuracy", "val_verification_auc"
-    ]
+    ] = Field(description="The metric to watch.")
+    patience: PositiveInt = Field(description="Epochs without improvement before the stage ends.")
 
     @property
     def lower_is_better(self) -> bool:
         return self.monitor.endswith("loss")
 
 
-class EndOnGap(Section):
-    """Ends a stage when training accuracy - validation accuracy is more than `threshold`; keeps the
-    weights from before.
-    """
+class OverfitStopConfig(Config):
+    """Ends a stage that overfits, and restores the weights from before."""
 
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-
-
-class Stage(Section):
-    """freeze: `backbone` keeps the backbone as it is, its batch norms in inference mode;
-    `batch_norm` does that to the backbone's batch norms only.
-    clip_norm: the longest that the gradient of all weights together may be.
-    ema: momentum of the exponential moving average of the weights that the stage is judged by and
-    ends with.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-    freeze: Literal["none", "backbone", "batch_norm"] = "none"
-    epochs: Annotated[int, Field(ge=1)]
-    optimizer: OptimizerPart
-    schedule: SchedulePart
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[
-        Annotated[float, Field(gt=0)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-    ema: Annotated[
-        Annotated[float, Field(gt=0, lt=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-    early_stopping: Annotated[
-        EarlyStopping | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-    end_on_gap: Annotated[EndOnGap | None, pydantic.BeforeValidator(_none_means_nothing)] = None
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _default_schedule(cls, given: Any) -> Any:
-        return {"schedule": "constant", **given} if isinstance(given, dict) else given
-
-    @pydantic.model_validator(mode="after")
-    def _warmup_fits(self) -> "Stage":
-        if self.warmup_epochs > self.epochs:
-            raise PydanticCustomError(
-                "warmup",
-                f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} epochs "
-                "of the stage",
-            )
-        return self
-
-
-class Distribution(Section):
-    """Training on every device of every process, of which each takes its part of a batch.
-
-    mode: `model_parallel` also divides the class centers among devices.
-    model_devices: among how many, which must divide the number of all; by default all.
-    """
-
-    mode: Literal["data_parallel", "model_parallel"]
-    model_devices: Annotated[
-        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-
-    @pydantic.model_validator(mode="after")
-    def _only_centers_are_divided(self) -> "Distribution":
-        if self.model_devices is not None and self.mode != "model_parallel":
-            raise PydanticCustomError(
-                "distribution", "model_devices goes with mode: model_parallel; leave it out"
-            )
-        return self
-
-
-class Checkpoints(Section):
-    """When a run writes checkpoints, beside those after every epoch.
-
-    every_steps: also after so many steps.
-    every_minutes: also when the last one is so old; `none` for never.
-    keep: how many are kept; an older one is gone on from where a newer one is damaged.
-    """
-
-    every_steps: Annotated[
-        Annotated[int, Field(ge=1)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = None
-    every_minutes: Annotated[
-        Annotated[float, Field(gt=0)] | None, pydantic.BeforeValidator(_none_means_nothing)
-    ] = 10.0
-    keep: Annotated[int, Field(ge=1)] = 2
-
-
-class Training(Section):
-    """device: `gpu` refuses to train where there is none.
-    deterministic: use only operations whose result doesn't depend on the order in which an
-    accelerator happens to add numbers; slower there.
-    on_nonfinite: what to do when a loss or gradient is infinite or no number: `stop`; `skip` the
-    step, as if its batch had not been; or `restore` the last checkpoint and leave the batch out.
-    """
-
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    device: Literal["any", "gpu"] = "any"
-    deterministic: bool = False
-    on_nonfinite: Literal["stop", "skip", "restore"] = "stop"
-    checkpoints: Checkpoints = Checkpoints()
-    distribution: Annotated[Distribution | None, pydantic.BeforeValidator(_none_means_nothing)] = (
-        None
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="Largest allowed `accuracy - val_accuracy`, as a share of 1."
     )
-    stages: Annotated[list[Stage], Field(min_length=1)]
+
+
+class StageConfig(Config):
+    """One phase of training with an optimizer of its own."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="Name in messages and plots: letters, digits, `_`, `.` and `-`."
+    )
+    freeze: WithNone[Literal["none", "backbone", "batch_norm"]] = Field(
+        "none",
+        description="What is not trained: the `backbone`, with its batch norms in inference mode; "
+        "or, with `batch_norm`, its batch norms alone.",
+    )
+    epochs: PositiveInt = Field(description="Passes over the training data, at most.")
+    optimizer: OptimizerConfig = Field(description="How weights are updated.")
+    schedule: ScheduleConfig = Field(
+        "constant",  # type: ignore[arg-type]  # validated with the registries
+        description="The learning rate over the stage.",
+        validate_default=True,
+    )
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Epochs over which the learning rate rises linearly from 0; fractions allowed.",
+    )
+    clip_norm: OrNone[Annotated[float, Field(gt=0)]] = Field(
+        None, description="Largest norm of the gradient of all weights together."
+    )
+    ema: OrNone[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        None,
+        description="Momentum of an exponential moving average of the weights. The average is "
+        "validated and is the result of the stage.",
+    )
+    early_stopping: OrNone[EarlyStoppingConfig] = Field(
+        None, description="End the stage when a metric no longer improves."
+    )
+    end_on_gap: OrNone[OverfitStopConfig] = Field(
+        None, description="End the stage when training accuracy exceeds validation accuracy."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _warmup_fits(self) -> "StageConfig":
+        if self.warmup_epochs > self.epochs:
+            raise _error(
+                f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} "
+                "epochs of the stage"
+            )
+        return self
+
+
+class DistributionConfig(Config):
+    """Training on all devices of all processes."""
+
+    mode: Literal["data_parallel", "model_parallel"] = Field(
+        description="`data_parallel` divides each batch among the devices; `model_parallel` also "
+        "divides the class centers."
+    )
+    model_devices: OrNone[PositiveInt] = Field(
+        None,
+        description="Devices that share the class centers with `model_parallel`; it must divide "
+        "the number of devices. Null: all.",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _only_centers_are_divided(self) -> "DistributionConfig":
+        if self.model_devices is not None and self.mode != "model_parallel":
+            raise _error("model_devices goes with mode: model_parallel; leave it out")
+        return self
+
+
+class CheckpointConfig(Config):
+    """When checkpoints are written in addition to those after each epoch."""
+
+    every_steps: OrNone[PositiveInt] = Field(None, description="Also after this many steps.")
+    every_minutes: OrNone[Annotated[float, Field(gt=0)]] = Field(
+        10.0, description="Also when the last one is this many minutes old; null for never."
+    )
+    keep: PositiveInt = Field(
+        2, description="Checkpoints to keep. A run resumes from an older one if a newer is damaged."
+    )
+
+
+class TrainingConfig(Config):
+    """How the model is trained."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        0, description="Seed of the data split, batch order, augmentation and initial weights."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="Precision of the network's computations; mixed is for accelerators."
+    )
+    device: Literal["any", "gpu"] = Field(
+        "any", description="`gpu` refuses to train without a GPU."
+    )
+    deterministic: bool = Field(
+        False, description="Use deterministic operations only, which are slower on a GPU."
+    )
+    on_nonfinite: Literal["stop", "skip", "restore"] = Field(
+        "stop",
+        description="What to do when a loss or gradient is NaN or infinite: `stop`; `skip` the "
+        "step; or `restore` the last checkpoint and leave out the batch.",
+    )
+    checkpoints: CheckpointConfig = Field(
+        CheckpointConfig(), description="When checkpoints are written."
+    )
+    distribution: OrNone[DistributionConfig] = Field(
+        None, description="Train on several devices or processes; null for one device."
+    )
+    stages: Annotated[list[StageConfig], Field(min_length=1)] = Field(
+        description="The phases of training, in order."
+    )
 
     @pydantic.field_validator("stages")
     @classmethod
-    def _names_differ(cls, stages: list[Stage]) -> list[Stage]:
+    def _names_differ(cls, stages: list[StageConfig]) -> list[StageConfig]:
         names = [stage.name for stage in stages]
         if len(set(names)) < len(names):
-            raise PydanticCustomError("names", f"two stages have the same name: {names}")
+            raise _error(f"two stages have the same name: {names}")
         return stages
 
 
-class Evaluation(Section):
-    """classification: images of identities that are trained on.
-    verification: pairs arguments as `eval_verification.py --pairs` takes them.
-    """
+class EvaluationConfig(Config):
+    """What the trained model is evaluated on."""
 
-    classification: Annotated[SourcePart | None, pydantic.BeforeValidator(_none_means_nothing)] = (
-        None
+    classification: OrNone[SourceConfig] = Field(
+        None, description="Test images of the training identities, to be classified."
     )
-    verification: list[str] = []
+    verification: list[str] = Field(
+        [], description="Pair sets, as `eval_verification.py --pairs` takes them."
+    )
 
 
-class Recipe(Section):
-    about: About = About()
-    data: Data
-    model: Model
-    training: Training
-    evaluation: Evaluation = Evaluation()
+class Recipe(Config):
+    """One training run."""
 
-    @pydantic.model_validator(mode="after")
-    def _parts_fit_together(self) -> "Recipe":
-        lines = [*misfits(self)]
-        if lines:
-            raise PydanticCustomError("recipe", "{lines}", {"lines": lines})
-        return self
+    about: AboutConfig = Field(AboutConfig(), description=AboutConfig.__doc__)
+    data: DataConfig = Field(description=DataConfig.__doc__)
+    model: ModelConfig = Field(description=ModelConfig.__doc__)
+    training: TrainingConfig = Field(description=TrainingConfig.__doc__)
+    evaluation: EvaluationConfig = Field(EvaluationConfig(), description=EvaluationConfig.__doc__)

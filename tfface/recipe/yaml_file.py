@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from tfface.errors import InputError, shown
-from tfface.recipe.errors import dotted
+from tfface.recipe.errors import dotted_path
+from tfface.recipe.renamed import Renames
 from tfface.text_file import START_BYTES, check_encoding
 
 # The longest here have 4 KB. Python's parser of YAML takes a minute for a megabyte of short values.
@@ -28,13 +29,13 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader that reads numbers as what they look like.
 
     YAML 1.1 wants 5.0e-4 for 5e-4, takes 010 for eight and 1:30 for ninety; the last two stay text
-    here.
+    here, and so do dates.
     """
 
 
-_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_INT, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag not in (_INT, _FLOAT)]
+    first: [(tag, pattern) for tag, pattern in found if tag not in (_INT, _FLOAT, _DATE)]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
@@ -131,23 +132,27 @@ def check_tree(given: dict, what: str) -> None:
     while left:
         value, place = left.pop()
         if len(place) > _MOST_DEEP:
-            raise InputError(f"{what}: {dotted(place[:8])}...: nested more than {_MOST_DEEP} deep")
+            raise InputError(
+                f"{what}: {dotted_path(place[:8])}...: nested more than {_MOST_DEEP} deep"
+            )
         if isinstance(value, str):
-            _check_text(value, f"{what}: {dotted(place)}")
+            _check_text(value, f"{what}: {dotted_path(place)}")
             # The rest may be a path, and what is said to people is none.
             if place[:1] != ("about",) and max(map(len, value.split("/"))) > _MOST_IN_NAME:
                 raise InputError(
-                    f"{what}: {dotted(place)}: a name of more than {_MOST_IN_NAME} characters"
+                    f"{what}: {dotted_path(place)}: a name of more than {_MOST_IN_NAME} characters"
                 )
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise InputError(f"{what}: {dotted(place)}: a number of more than 64 bits")
+            raise InputError(f"{what}: {dotted_path(place)}: a number of more than 64 bits")
         elif isinstance(value, list):
             left += [(inner, (*place, position)) for position, inner in enumerate(value)]
         elif isinstance(value, dict):
             for key, inner in value.items():
                 if not isinstance(key, str):
-                    raise InputError(f"{what}: all keys must be text: {dotted((*place, key))[:80]}")
-                _check_text(key, f"{what}: {dotted(place)}")
+                    raise InputError(
+                        f"{what}: all keys must be text: {dotted_path((*place, key))[:80]}"
+                    )
+                _check_text(key, f"{what}: {dotted_path(place)}")
                 left.append((inner, (*place, key)))
 
 
@@ -174,7 +179,8 @@ def _duplicate_keys(node: yaml.Node | None, place: tuple) -> Iterator[str]:
             line = key.start_mark.line + 1
             if key.value in lines:
                 yield (
-                    f"{dotted(here)}: given twice, on lines {lines[key.value]} and {line}; keep one"
+                    f"{dotted_path(here)}: given twice, on lines {lines[key.value]} and {line}; "
+                    "keep one"
                 )
             lines[key.value] = line
             yield from _duplicate_keys(value, here)
@@ -194,8 +200,14 @@ def parse_value(text: str) -> Any:
         raise InputError(f"not valid YAML: {_one_line(error)}") from error
 
 
-def apply_override(given: dict, override: str) -> None:
-    """Sets one `a.b.0.c=value` in the tree; missing mappings on the way are made."""
+def apply_override(given: dict, override: str, renames: Renames) -> None:
+    """Sets one `a.b.0.c=value` in the tree; missing mappings on the way are made.
+
+    Args:
+        given: the tree, which is changed.
+        override: the text of a `--set` option.
+        renames: what gives old keys their new names.
+    """
     place, equals, text = override.partition("=")
     keys = place.strip().split(".")
     # For messages.
@@ -208,6 +220,7 @@ def apply_override(given: dict, override: str) -> None:
         value = parse_value(text)
     except InputError as error:
         raise InputError(f"--set {override}: the value is {error}") from error
+    keys, value = renames.apply_to_override(keys, value)
     target: Any = given
     for depth, name in enumerate(keys):
         key: Any = name
@@ -215,12 +228,14 @@ def apply_override(given: dict, override: str) -> None:
         if isinstance(target, list):
             if not re.fullmatch("[0-9]{1,9}", key) or int(key) >= len(target):
                 raise InputError(
-                    f"--set {override}: '{key}' is not a position in {dotted(keys[:depth])}, "
+                    f"--set {override}: '{key}' is not a position in {dotted_path(keys[:depth])}, "
                     f"which has {len(target)} entries (0 to {len(target) - 1})"
                 )
             key = int(key)
         elif not isinstance(target, dict):
-            raise InputError(f"--set {override}: {dotted(keys[:depth])} is a value, not a mapping")
+            raise InputError(
+                f"--set {override}: {dotted_path(keys[:depth])} is a value, not a mapping"
+            )
         if last:
             target[key] = value
         else:

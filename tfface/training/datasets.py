@@ -31,8 +31,8 @@ from tfface.evaluation.classification import match_classes
 from tfface.evaluation.verification import check_pair_set
 from tfface.paths import expanded
 from tfface.recipe import Recipe
-from tfface.recipe.schema import SourcePart
-from tfface.registry import build
+from tfface.recipe.schema import SourceConfig
+from tfface.registry import build_from_config
 from tfface.training.run_folder import describe_source
 
 # Enough for a standard error below one percent, and quickly embedded.
@@ -207,7 +207,9 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         batch_size=data.batch_size,
         images_per_identity=data.images_per_identity,
         augment=[
-            build(AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size)
+            build_from_config(
+                AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size
+            )
             for part in data.augment
         ],
         **common,
@@ -286,8 +288,8 @@ def _of_identities(
     return test_images
 
 
-def _source(part: SourcePart, data_dir: Path):
-    return build(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
+def _source(part: SourceConfig, data_dir: Path):
+    return build_from_config(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
 
 
 def _notes(opened: Mapping[str, ImageSource | None]) -> list[str]:
@@ -374,7 +376,7 @@ def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
     ]
 
 
-def _paths_of(part: SourcePart) -> list[Path]:
+def _paths_of(part: SourceConfig) -> list[Path]:
     try:
         return paths_in(part.options)
     # A source in it is said wrong, which is the error that is to be shown.

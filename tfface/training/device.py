@@ -8,7 +8,7 @@ import keras
 
 from tfface.errors import InputError
 from tfface.recipe import Recipe
-from tfface.recipe.schema import Data, Training
+from tfface.recipe.schema import DataConfig, TrainingConfig
 
 _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
@@ -17,7 +17,7 @@ DATA, NETWORK = "while the data are read", "while the network is built"
 STEP, EVALUATION = "in a training step", "while the trained network is evaluated"
 
 
-def prepare_device(training: Training, data: Data) -> None:
+def prepare_device(training: TrainingConfig, data: DataConfig) -> None:
     """Prepares the device for a recipe's `training` and `data`, before anything is computed.
 
     Raises InputError: the recipe asks for a GPU and there is none, or for what the backend can't.

@@ -25,8 +25,7 @@ from tfface.data.pipeline.batch_sharding import BatchShard
 from tfface.errors import InputError
 from tfface.heads.class_centers import EMBEDDINGS, LABELS, LOGITS
 from tfface.kernels.device import numpy_view
-from tfface.recipe.schema import Distribution as Section
-from tfface.recipe.schema import HeadPart, Training
+from tfface.recipe.schema import DistributionConfig, HeadConfig, TrainingConfig
 from tfface.training import multiprocess
 
 _BATCH, _MODEL = "batch", "model"
@@ -108,7 +107,7 @@ class JaxDistribution(SingleDevice):
         than others.
     """
 
-    def __init__(self, section: Section):
+    def __init__(self, section: DistributionConfig):
         import jax
 
         devices = keras.distribution.list_devices()
@@ -190,7 +189,7 @@ class _LocalCopy(LocalReplica):
             yield
 
 
-def distribute(training: Training, head: HeadPart) -> SingleDevice:
+def distribute(training: TrainingConfig, head: HeadConfig) -> SingleDevice:
     """Returns the devices that a recipe's `training.distribution` asks for.
 
     Raises InputError: this backend or these processes can't train so.

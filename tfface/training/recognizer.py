@@ -16,9 +16,8 @@ from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.paths import expanded
 from tfface.recipe import Recipe
-from tfface.recipe.schema import Model as ModelRecipe
-from tfface.recipe.schema import Neck, Training
-from tfface.registry import build
+from tfface.recipe.schema import ModelConfig, NeckConfig, TrainingConfig
+from tfface.registry import build_from_config
 from tfface.training.nonfinite import NonFiniteCounter
 from tfface.training.warm_start import read_warm_start
 
@@ -147,7 +146,7 @@ class LastValue(keras.metrics.Metric):
 
 
 def build_recognizer(
-    recipe: ModelRecipe,
+    recipe: ModelConfig,
     image_size: tuple[int, int],
     num_identities: int,
     data_dir: Path,
@@ -171,7 +170,7 @@ def build_recognizer(
             head has no class centers to divide.
     """
     embedder = build_embedder(recipe, image_size, data_dir)
-    head = build(
+    head = build_from_config(
         HEADS[recipe.head.name],
         recipe.head.options,
         data_dir,
@@ -188,7 +187,7 @@ def build_recognizer(
     return Recognizer(embedder, head)
 
 
-def check_batch_norms(embedder: keras.Model, training: Training, num_images: int) -> None:
+def check_batch_norms(embedder: keras.Model, training: TrainingConfig, num_images: int) -> None:
     """Checks for batch norms whose output would be the same for every image.
 
     A single value is normalized to beta, whatever it is: nothing behind it can learn.
@@ -230,7 +229,7 @@ def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
     return embedder
 
 
-def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
+def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: Path) -> keras.Model:
     """Builds images -> embeddings from plain Keras layers: loading its file needs no tfface.
 
     It has its initial weights, except those of `init_from` (`WarmStart.fill`).
@@ -241,7 +240,7 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     published = None
     if is_published_h5(weights) and hasattr(BACKBONES[part.name], "takes_published_file"):
         published = data_dir / expanded(weights)
-    backbone = build(
+    backbone = build_from_config(
         BACKBONES[part.name],
         part.options,
         data_dir,
@@ -264,7 +263,7 @@ def build_embedder(recipe: ModelRecipe, image_size: tuple[int, int], data_dir: P
     return embedder
 
 
-def _neck(features, neck: Neck, embedding_size: int | None, epsilon: float):
+def _neck(features, neck: NeckConfig, embedding_size: int | None, epsilon: float):
     """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
     if neck.input_batch_norm:
         features = _batch_norm("neck_input_batch_norm", epsilon)(features)

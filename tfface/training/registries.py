@@ -1,4 +1,4 @@
-"""All tables of parts, as `tfface.recipe.load` wants them."""
+"""All registries, as `tfface.recipe.load` takes them."""
 
 from tfface.backbones import BACKBONES
 from tfface.data.augment import AUGMENTATIONS
@@ -7,7 +7,7 @@ from tfface.heads import HEADS
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.schedules import SCHEDULES
 
-TABLES = {
+REGISTRIES = {
     "sources": SOURCES,
     "augmentations": AUGMENTATIONS,
     "backbones": BACKBONES,

@@ -11,7 +11,7 @@ from tfface.errors import InputError, say
 from tfface.files import replacing
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe
-from tfface.recipe.schema import HeadPart
+from tfface.recipe.schema import HeadConfig
 from tfface.training import device, multiprocess
 from tfface.training.callbacks.preemption import PreemptionHandler
 from tfface.training.checkpointing import variable_values
@@ -159,7 +159,9 @@ def _train(
         evaluate_run(replica.model, recipe, data, run)
 
 
-def _save_head(head: HeadPart, recognizer: Recognizer, num_identities: int, run: RunFolder) -> None:
+def _save_head(
+    head: HeadConfig, recognizer: Recognizer, num_identities: int, run: RunFolder
+) -> None:
     """Saves what model.keras lacks to classify: it holds the embedder alone."""
     weights = variable_values(recognizer, recognizer.head.trainable_weights)
     if multiprocess.is_main_process():
@@ -208,7 +210,7 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
     )
 
 
-def _describe_head(head: HeadPart, num_epochs: int) -> str:
+def _describe_head(head: HeadConfig, num_epochs: int) -> str:
     warmup = head.options.get("warmup_epochs")
     if not warmup:
         return head.name

@@ -21,7 +21,7 @@ from tfface.recipe import Recipe, dump, load
 from tfface.reporting.provenance import machine, version_of
 from tfface.training import multiprocess
 from tfface.training.checkpointing import CheckpointManager
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 # The part of the environment that the last bits of a result depend on.
 _EXACT_WITH = (
@@ -145,7 +145,7 @@ class RunFolder:
         None if it can't be read.
         """
         try:
-            return load(self.recipe, TABLES)
+            return load(self.recipe, REGISTRIES)
         except InputError:
             return None
 

@@ -9,7 +9,7 @@ from tfface.data.pairs import split_name
 from tfface.errors import InputError
 from tfface.files import parse_json
 from tfface.recipe import Recipe
-from tfface.recipe.schema import EarlyStopping
+from tfface.recipe.schema import EarlyStoppingConfig
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training.run_folder import RunFolder
 
@@ -81,7 +81,9 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     )
 
 
-def kept_epoch(epochs: Sequence[dict], stopping: Sequence[EarlyStopping | None]) -> dict | None:
+def kept_epoch(
+    epochs: Sequence[dict], stopping: Sequence[EarlyStoppingConfig | None]
+) -> dict | None:
     """Returns the record of the epoch whose weights a run ends with; None for no epoch's.
 
     Args:

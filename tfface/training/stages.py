@@ -6,15 +6,15 @@ import keras
 
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.kernels.rows import use_sparse_updates
-from tfface.recipe.schema import Stage
-from tfface.registry import build
+from tfface.recipe.schema import StageConfig
+from tfface.registry import build_from_config
 from tfface.training.callbacks.ema import enable_ema, reset_ema
 from tfface.training.optimizers import OPTIMIZERS
 from tfface.training.recognizer import Recognizer
 from tfface.training.schedules import SCHEDULES, WarmUp
 
 
-def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
+def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) -> None:
     """Freezes what the stage freezes, and compiles the recognizer with the stage's optimizer.
 
     Args:
@@ -23,7 +23,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
         steps_per_epoch: for schedules, which count in epochs.
     """
     _freeze(recognizer, stage.freeze)
-    optimizer = build(
+    optimizer = build_from_config(
         OPTIMIZERS[stage.optimizer.name],
         stage.optimizer.options,
         data_dir=None,
@@ -45,7 +45,7 @@ def prepare(recognizer: Recognizer, stage: Stage, steps_per_epoch: int) -> None:
     reset_ema(recognizer)
 
 
-def describe(recognizer: Recognizer, stage: Stage) -> str:
+def describe(recognizer: Recognizer, stage: StageConfig) -> str:
     """Returns one line about what the stage trains."""
     trained = sum(math.prod(v.shape) for v in recognizer.trainable_variables)
     total = sum(math.prod(v.shape) for v in recognizer.weights)
@@ -67,9 +67,9 @@ def _freeze(recognizer: Recognizer, what: str) -> None:
 
 
 def _schedule(
-    stage: Stage, steps_per_epoch: int
+    stage: StageConfig, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    schedule = build(
+    schedule = build_from_config(
         SCHEDULES[stage.schedule.name],
         stage.schedule.options,
         data_dir=None,

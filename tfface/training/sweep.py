@@ -22,7 +22,7 @@ from tfface.parent_process import named_in
 from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
 from tfface.recipe.yaml_file import parse_value
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import (
     RunMetrics,
@@ -381,7 +381,7 @@ def _plan_runs(
     recipe: Path, trial: Trial, output: Path, num_seeds: int, overrides: Sequence[str]
 ) -> list[TrialRun]:
     given = [*overrides, *trial.overrides]
-    first = recipes.load(recipe, TABLES, given).training.seed
+    first = recipes.load(recipe, REGISTRIES, given).training.seed
     runs = []
     for seed in range(first, first + num_seeds):
         name = f"{trial.folder}--seed-{seed}"
@@ -389,7 +389,7 @@ def _plan_runs(
             TrialRun(
                 trial=trial,
                 seed=seed,
-                recipe=recipes.load(recipe, TABLES, [*given, f"training.seed={seed}"]),
+                recipe=recipes.load(recipe, REGISTRIES, [*given, f"training.seed={seed}"]),
                 recipe_file=output / "recipes" / f"{name}.yaml",
                 folder=output / "runs" / name,
                 log=output / "logs" / f"{name}.txt",

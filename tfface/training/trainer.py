@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from tfface.errors import InputError
-from tfface.recipe.schema import Data, Stage, Training
+from tfface.recipe.schema import DataConfig, StageConfig, TrainingConfig
 from tfface.training import multiprocess, stages
 from tfface.training.callbacks import (
     Checkpointing,
@@ -51,8 +51,8 @@ class Trainer:
 
     def __init__(
         self,
-        config: Training,
-        data_config: Data,
+        config: TrainingConfig,
+        data_config: DataConfig,
         recognizer: Recognizer,
         data: RunData,
         run: RunFolder,
@@ -130,7 +130,7 @@ class Trainer:
         all_stages = self._config.stages
         return number < len(all_stages) and restores_best_weights(all_stages[number])
 
-    def _begin(self, number: int, stage: Stage) -> None:
+    def _begin(self, number: int, stage: StageConfig) -> None:
         self._progress.start_stage(number)
         with self._handler.deferred():
             if restores_best_weights(stage):
@@ -154,7 +154,7 @@ class Trainer:
             where = f"step {progress.step} of epoch {progress.total_epochs + 1}"
         print(f"resuming after {where}", flush=True)
 
-    def _train_stage(self, stage: Stage) -> None:
+    def _train_stage(self, stage: StageConfig) -> None:
         progress, steps_per_epoch = self._progress, self._data.train.steps_per_epoch
         print(
             f"stage {progress.stage + 1}/{len(self._config.stages)} '{stage.name}': up to "
@@ -178,7 +178,7 @@ class Trainer:
         finally:
             self._logger.close()
 
-    def _task(self, stage: Stage) -> StageTask:
+    def _task(self, stage: StageConfig) -> StageTask:
         progress = self._progress
         if self._features is None or stage.freeze != "backbone":
             if self._features is not None:
@@ -190,7 +190,7 @@ class Trainer:
         print(f"  {self._features.description}", flush=True)
         return task
 
-    def _callbacks(self, stage: Stage, task: StageTask) -> keras.callbacks.CallbackList:
+    def _callbacks(self, stage: StageConfig, task: StageTask) -> keras.callbacks.CallbackList:
         """Returns the callbacks of a stage, in the order in which they need each other."""
         recognizer, progress, manager = self._recognizer, self._progress, self._checkpoints
         self._nan_guard = NanGuard(

@@ -17,7 +17,7 @@ from tfface.evaluation.seen_identities import SeenPeople, people_in
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import open_training_images
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 
 # Of a run's images, read to compare them with those of an evaluation.
@@ -91,7 +91,7 @@ def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> S
 def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.ndarray]:
     """Returns the source and the indices of a run's training images."""
     run = RunFolder(run_dir)
-    recipe = recipes.load(run.recipe, TABLES)
+    recipe = recipes.load(run.recipe, REGISTRIES)
     source, indices, names = open_training_images(recipe, data_dir)
     # Two sources may have identities of one name.
     if names != read_class_names(run.identities, distinct=False):

@@ -26,9 +26,9 @@ from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.heads.head_file import load_head
 from tfface.heads.linear import SigmoidHead, SoftmaxHead
 from tfface.paths import expanded
-from tfface.recipe.schema import Model as ModelRecipe
+from tfface.recipe.schema import ModelConfig
 from tfface.training.distribution import fetch, put
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 
 _BACKBONE = "backbone"
@@ -324,7 +324,7 @@ class WarmStart:
         without_head: why there are none.
     """
 
-    recipe: ModelRecipe
+    recipe: ModelConfig
     path: Path
     backbone: Arrays
     neck: Arrays
@@ -406,7 +406,7 @@ class WarmStart:
         )
 
 
-def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> WarmStart | None:
+def read_warm_start(recipe: ModelConfig, data_dir: Path) -> WarmStart | None:
     """Reads the weights that a recipe's `init_from` names; None if it names nothing.
 
     No code in the files is run. Call it outside of a distribution's scope, whose devices would all
@@ -425,7 +425,7 @@ def read_warm_start(recipe: ModelRecipe, data_dir: Path) -> WarmStart | None:
         raise InputError(f"model.init_from: {error}") from error
 
 
-def _read(recipe: ModelRecipe, path: Path) -> WarmStart:
+def _read(recipe: ModelConfig, path: Path) -> WarmStart:
     run = RunFolder(path) if path.is_dir() else None
     model = load_keras_file(_embedder_file(path, run))
     # The backbone here is never built for published weights, as that of there may have been.
@@ -487,7 +487,7 @@ def _name_of(head: Head) -> str:
 def _backbone_of(path: Path) -> str | None:
     """Returns what a run's backbone is called, if its recipe is there and can be read."""
     try:
-        return recipes.load(RunFolder(path).recipe, TABLES).model.backbone.name
+        return recipes.load(RunFolder(path).recipe, REGISTRIES).model.backbone.name
     except InputError:
         return None
 

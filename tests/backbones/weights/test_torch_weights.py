@@ -20,9 +20,9 @@ from tfface.backbones.weights.loading import start_from
 from tfface.backbones.weights.torch_weights import slots_of
 from tfface.errors import InputError
 from tfface.recipe import load
-from tfface.recipe.schema import Neck
+from tfface.recipe.schema import NeckConfig
 from tfface.training.recognizer import _neck, build_starting_embedder
-from tfface.training.registries import TABLES
+from tfface.training.registries import REGISTRIES
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = json.loads((HERE / "golden.json").read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ def embedder_of(backbone: Backbone, neck: dict, embedding_size: int | None) -> k
     images = keras.Input(backbone.network.input_shape[1:])
     features = backbone.network(images)
     epsilon = backbone.neck_epsilon
-    return keras.Model(images, _neck(features, Neck(**neck), embedding_size, epsilon))
+    return keras.Model(images, _neck(features, NeckConfig(**neck), embedding_size, epsilon))
 
 
 def made_checkpoint(embedder: keras.Model, backbone: Backbone) -> dict[str, np.ndarray]:
@@ -290,7 +290,7 @@ def test_mobilefacenet_trained_with_pytorch(test_data, tmp_path, capsys):
             "training: {stages: [{name: train, epochs: 1, optimizer: sgd}]}\n",
             encoding="utf-8",
         )
-        embedder = build_starting_embedder(load(recipe, TABLES), tmp_path)
+        embedder = build_starting_embedder(load(recipe, REGISTRIES), tmp_path)
         assert capsys.readouterr().out == (
             f"weights: 283 arrays of {weights.name} into the backbone and the neck\n"
         )

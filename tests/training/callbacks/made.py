@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from tests.training.recipes import load_tiny
-from tfface.recipe.schema import Stage
+from tfface.recipe.schema import StageConfig
 from tfface.training import stages
 from tfface.training.recognizer import Recognizer, build_recognizer
 
 STEPS = 20
 
 
-def make_stage(folder: Path, *overrides: str) -> Stage:
+def make_stage(folder: Path, *overrides: str) -> StageConfig:
     return load_tiny(folder, *overrides).training.stages[0]
 
 

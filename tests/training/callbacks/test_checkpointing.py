@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from tests.training.callbacks.made import STEPS, make_recognizer
-from tfface.recipe.schema import Checkpoints
+from tfface.recipe.schema import CheckpointConfig
 from tfface.training.callbacks import Checkpointing, Preemption
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
@@ -34,7 +34,9 @@ def make(tmp_path, recognizer):
     def make(handler=None, **config):
         progress, guard = Progress(), Guard()
         manager = CheckpointManager(tmp_path, keep=9)
-        checkpointing = Checkpointing(Checkpoints(**config), recognizer, progress, manager, guard)
+        checkpointing = Checkpointing(
+            CheckpointConfig(**config), recognizer, progress, manager, guard
+        )
         callbacks = [checkpointing]
         if handler is not None:
             callbacks.append(Preemption(handler, progress, checkpointing))

@@ -1,6 +1,5 @@
 """Sources inside the options of other sources, as `of` has them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,21 @@ from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.paths import expanded
 from tfface.recipe import load_source
-from tfface.recipe.schema import SourcePart
-from tfface.registry import build
+from tfface.recipe.schema import SourceConfig
+from tfface.registry import build_from_config
 
 
-def read_nested(given: Mapping[str, Any], place: str) -> SourcePart:
+def read_nested(given: Mapping[str, Any], place: str) -> SourceConfig:
     """Checks what a recipe says of a source, `{source: NAME, option: value}`.
 
     Args:
         place: where it stands, which errors begin with.
     Raises InputError: one line for each mistake.
     """
-    return load_source(json.dumps(given, default=str), sources.SOURCES, place)
+    return load_source(given, sources.SOURCES, place)
 
 
-def open_nested(part: SourcePart, paths_start: Path, name: str | None = None) -> ImageSource:
+def open_nested(part: SourceConfig, paths_start: Path, name: str | None = None) -> ImageSource:
     """Opens such a source.
 
     Args:
@@ -33,7 +32,7 @@ def open_nested(part: SourcePart, paths_start: Path, name: str | None = None) ->
     Raises InputError: as the source does.
     """
     source = sources.SOURCES[part.name]
-    return build(source, part.options, paths_start, name=name, paths_start=paths_start)
+    return build_from_config(source, part.options, paths_start, name=name, paths_start=paths_start)
 
 
 def paths_in(options: Mapping[str, Any]) -> list[Path]:

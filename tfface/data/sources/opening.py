@@ -13,7 +13,8 @@ from tfface.errors import InputError
 from tfface.images.listing import looks_like_image
 from tfface.paths import expanded
 from tfface.recipe import load_source
-from tfface.registry import build
+from tfface.recipe.yaml_file import parse_value
+from tfface.registry import build_from_config
 
 
 def _first_option(source: Callable) -> inspect.Parameter:
@@ -50,8 +51,8 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     """
     name, rest = _split(argument)
     if rest.startswith("{"):
-        part = load_source(rest, SOURCES)
-        source = build(SOURCES[part.name], part.options, Path(), name=name)
+        part = load_source(parse_value(rest), SOURCES, rest)
+        source = build_from_config(SOURCES[part.name], part.options, Path(), name=name)
         return OpenedSource(part.name, source, paths_in(part.options))
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")

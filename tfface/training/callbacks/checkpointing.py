@@ -4,7 +4,7 @@ import time
 
 import keras
 
-from tfface.recipe.schema import Checkpoints
+from tfface.recipe.schema import CheckpointConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.nan_guard import NanGuard
 from tfface.training.checkpointing import CheckpointManager, metric_values
@@ -25,7 +25,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     def __init__(
         self,
-        config: Checkpoints,
+        config: CheckpointConfig,
         recognizer: Recognizer,
         progress: Progress,
         manager: CheckpointManager,

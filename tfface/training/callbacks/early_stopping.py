@@ -2,8 +2,7 @@
 
 import keras
 
-from tfface.recipe.schema import EarlyStopping as EarlyStoppingConfig
-from tfface.recipe.schema import Stage
+from tfface.recipe.schema import EarlyStoppingConfig, StageConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.ema import use_ema_weights
 from tfface.training.checkpointing import CheckpointManager
@@ -27,7 +26,11 @@ class EarlyStopping(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, stage: Stage, recognizer: Recognizer, progress: Progress, manager: CheckpointManager
+        self,
+        stage: StageConfig,
+        recognizer: Recognizer,
+        progress: Progress,
+        manager: CheckpointManager,
     ):
         super().__init__()
         self._stage = stage
@@ -49,7 +52,7 @@ class EarlyStopping(keras.callbacks.Callback):
             print(f"  {_describe_best(self._progress, self._stage)}", flush=True)
 
 
-def restores_best_weights(stage: Stage) -> bool:
+def restores_best_weights(stage: StageConfig) -> bool:
     """Whether the stage may end with other weights than those of its last epoch."""
     return stage.early_stopping is not None or stage.end_on_gap is not None
 
@@ -59,7 +62,9 @@ def generalization_gap(metrics: dict[str, float]) -> float:
     return metrics["accuracy"] - metrics["val_accuracy"]
 
 
-def update_early_stopping(progress: Progress, stage: Stage, metrics: dict[str, float]) -> bool:
+def update_early_stopping(
+    progress: Progress, stage: StageConfig, metrics: dict[str, float]
+) -> bool:
     """Updates `progress` with an epoch's metrics.
 
     An epoch whose gap is too large ends the stage, and early stopping does not choose it.
@@ -91,7 +96,7 @@ def _is_best(progress: Progress, config: EarlyStoppingConfig, metrics: dict[str,
     return is_best
 
 
-def _describe_best(progress: Progress, stage: Stage) -> str:
+def _describe_best(progress: Progress, stage: StageConfig) -> str:
     if progress.kept_epoch == 0:
         return "restored the weights that the stage began with"
     metric = ""

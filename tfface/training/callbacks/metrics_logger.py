@@ -8,7 +8,7 @@ import keras
 
 from tfface.progress import progress as progress_bar
 from tfface.progress import said
-from tfface.recipe.schema import Stage
+from tfface.recipe.schema import StageConfig
 from tfface.reporting.metrics_log import MetricsLog, NoLog
 from tfface.training import multiprocess
 from tfface.training.callbacks.early_stopping import generalization_gap
@@ -28,7 +28,7 @@ class MetricsLogger(keras.callbacks.Callback):
         batch_size: images of a step.
     """
 
-    def __init__(self, run: RunFolder, stage: Stage, progress: Progress, batch_size: int):
+    def __init__(self, run: RunFolder, stage: StageConfig, progress: Progress, batch_size: int):
         super().__init__()
         self._run = run
         self._stage = stage

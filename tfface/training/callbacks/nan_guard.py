@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 
 from tfface.errors import InputError
-from tfface.recipe.schema import Stage
+from tfface.recipe.schema import StageConfig
 from tfface.training.checkpointing import CheckpointManager
 from tfface.training.distribution import fetch
 from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS, skip_nonfinite_steps
@@ -65,7 +65,7 @@ class NanGuard(keras.callbacks.Callback):
         self,
         action: str,
         recognizer: Recognizer,
-        stage: Stage,
+        stage: StageConfig,
         task: StageTask,
         progress: Progress,
         manager: CheckpointManager,
