@@ -16,7 +16,7 @@ from tfface.backbones.weights.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
 from tfface.files import suffix_in_lower_case
 
-Alpha = Annotated[float, Field(gt=0, le=2)]
+Alpha = Annotated[float, Field(gt=0, le=2, description="Factor on the channels of each layer.")]
 
 
 def plain(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbone]:
@@ -28,6 +28,7 @@ def plain(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbon
     def build(*, image_size: tuple[int, int], weights: str | Path | None = None) -> Backbone:
         return Backbone(_build(net, image_size, weights), pixels)
 
+    build.__doc__ = f"{net.__name__} of keras.applications. Input normalization: `{pixels}`."
     build.takes_published_file = True
     return build
 
@@ -40,6 +41,7 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
     ) -> Backbone:
         return Backbone(_build(net, image_size, weights, alpha=alpha), pixels)
 
+    build.__doc__ = f"{net.__name__} of keras.applications. Input normalization: `{pixels}`."
     build.takes_published_file = True
     return build
 

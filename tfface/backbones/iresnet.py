@@ -27,6 +27,10 @@ def iresnet(name: str, blocks: Sequence[int]) -> Callable[..., Backbone]:
         refuse_weights(name, weights)
         return Backbone(iresnet_network(image_size, blocks), "minus_one_to_one", neck_modules=NECK)
 
+    build.__doc__ = (
+        "insightface's ResNet for faces. Input normalization: `minus_one_to_one`; no published "
+        "weights."
+    )
     return build
 
 

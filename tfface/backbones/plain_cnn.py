@@ -20,6 +20,9 @@ def plain_cnn(
 ) -> Backbone:
     """A 3x3 convolution of stride 2, batch norm and ReLU for each entry of `channels`.
 
+    Args:
+        channels: channels of each convolution, as many as there shall be layers.
+
     Raises InputError: weights is "imagenet"; there are none.
     """
     refuse_weights("plain_cnn", weights)

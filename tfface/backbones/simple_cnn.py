@@ -23,6 +23,9 @@ def simple_cnn(
 
     The convolutions pad by 2, so that something is left of any image.
 
+    Args:
+        channels: channels of each convolution, as many as there shall be layers.
+
     Raises InputError: weights is "imagenet"; there are none.
     """
     refuse_weights("simple_cnn", weights)

@@ -28,6 +28,7 @@ def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backb
     def build(*, image_size: tuple[int, int]) -> Backbone:
         return _build(_basic_block, blocks, image_size, published)
 
+    build.__doc__ = "torchvision's ResNet. Input normalization: `imagenet`."
     return build
 
 
@@ -48,6 +49,7 @@ def resnet_bottleneck(
 
         return _build(block, blocks, image_size, published)
 
+    build.__doc__ = "torchvision's ResNet. Input normalization: `imagenet`."
     return build
 
 

@@ -27,6 +27,9 @@ def vit_b16(dropout: Dropout = 0.0, *, image_size: tuple[int, int]) -> Backbone:
     The published weights know where in an image of 224 pixels each patch lies, so they fit no
     other size.
 
+    Args:
+        dropout: share of values dropped in each block.
+
     Raises InputError: the patches don't fit into the image.
     """
     network = _build("vit_b16", image_size, 16, 12, 768, 12, dropout)
@@ -44,6 +47,13 @@ def vit_small(
     weights: str | None = None,
 ) -> Backbone:
     """ViT-S for faces: by default 196 patches of an image of 112 pixels, as ViT-S/16 has at 224.
+
+    Args:
+        patch_size: side of a patch in pixels; it must divide the image size.
+        depth: number of blocks.
+        width: channels of a patch; a multiple of `heads`.
+        heads: attention heads of each block.
+        dropout: share of values dropped in each block.
 
     Raises InputError: weights is "imagenet" (there are none); the patches don't fit into the
         image, or the heads into the width.

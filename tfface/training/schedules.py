@@ -23,7 +23,12 @@ def step(
     learning_rate: float,
     steps_per_epoch: int,
 ) -> schedules.LearningRateSchedule:
-    """learning_rate * gamma ** floor(epoch / every_epochs)."""
+    """learning_rate * gamma ** floor(epoch / every_epochs).
+
+    Args:
+        every_epochs: epochs after which the rate is multiplied by `gamma`, again and again.
+        gamma: the factor.
+    """
     return schedules.ExponentialDecay(
         learning_rate, every_epochs * steps_per_epoch, gamma, staircase=True
     )
@@ -36,7 +41,12 @@ def multi_step(
     learning_rate: float,
     steps_per_epoch: int,
 ) -> schedules.LearningRateSchedule:
-    """learning_rate * gamma ** (how many of `epochs` are done)."""
+    """learning_rate * gamma ** (how many of `epochs` are done).
+
+    Args:
+        epochs: after each of these numbers of epochs the rate is multiplied by `gamma`.
+        gamma: the factor.
+    """
     return schedules.PiecewiseConstantDecay(
         # Keras changes the rate after the step of a boundary.
         [epoch * steps_per_epoch - 1 for epoch in sorted(epochs)],
@@ -50,7 +60,11 @@ def exponential(
     learning_rate: float,
     steps_per_epoch: int,
 ) -> schedules.LearningRateSchedule:
-    """learning_rate * gamma ** epoch, where the epoch is a fraction: a little less at each step."""
+    """learning_rate * gamma ** epoch, where the epoch is a fraction: a little less at each step.
+
+    Args:
+        gamma: the factor of one epoch.
+    """
     return schedules.ExponentialDecay(learning_rate, steps_per_epoch, gamma)
 
 
@@ -63,7 +77,11 @@ def polynomial(
 ) -> schedules.LearningRateSchedule:
     """final + (learning_rate - final) * (1 - step / num_steps) ** power.
 
-    final is final_fraction * learning_rate; power 1 is a straight line.
+    final is final_fraction * learning_rate.
+
+    Args:
+        power: 1 is a straight line; a larger power decays earlier.
+        final_fraction: rate after the last step, as a share of the first.
     """
     return schedules.PolynomialDecay(
         learning_rate, num_steps, end_learning_rate=final_fraction * learning_rate, power=power
@@ -77,6 +95,9 @@ def cosine(
     num_steps: int,
 ) -> schedules.LearningRateSchedule:
     """Half a cosine from learning_rate down to final_fraction * learning_rate after the last step.
+
+    Args:
+        final_fraction: rate after the last step, as a share of the first.
 
     Reference: Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983 (without restarts).
     """
