@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import pydantic
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import Field, Strict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -39,6 +39,22 @@ Registry = Mapping[str, Callable]
 STRICT = pydantic.ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, frozen=True
 )
+
+
+class _Alias:
+    """Annotation of a type: one more way to write a value in YAML."""
+
+    def __init__(self, alias: Any, value: Any):
+        self._alias, self._value = alias, value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_before_validator_function(
+            lambda given: self._value if given == self._alias else given, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"const": self._alias}]}
+
 
 T = TypeVar("T")
 
@@ -53,8 +69,8 @@ def _not_empty(given: Any) -> Any:
 # A path as YAML gives it: text, which is not empty.
 YamlPath = Annotated[Path, Strict(False), BeforeValidator(_not_empty)]
 # In a recipe the word `none` means null, and null means `none` where that is one of the choices.
-OrNone = Annotated[T | None, BeforeValidator(lambda given: None if given == "none" else given)]
-WithNone = Annotated[T, BeforeValidator(lambda given: "none" if given is None else given)]
+OrNone = Annotated[T | None, _Alias("none", None)]
+WithNone = Annotated[T, _Alias(None, "none")]
 
 
 def build_from_config(
@@ -174,6 +190,8 @@ def _described_arguments(component: Callable) -> dict[str, str]:
                 re.MULTILINE,
             )
             for names, text in entries:
-                for name in names.split(", "):
-                    found.setdefault(name, " ".join(text.split()))
+                text = " ".join(text.split())
+                # What is described in a base class is found there.
+                if not re.fullmatch(r"see `?\w+`?\.?", text):
+                    found = dict.fromkeys(names.split(", "), text) | found
     return found

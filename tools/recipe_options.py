@@ -1,8 +1,11 @@
 """What the tools that take a recipe share: which one, and how it is changed on the command line."""
 
 import argparse
+import json
+from pathlib import Path
 
 import command
+from tfface.errors import InputError, say
 
 
 def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
@@ -19,6 +22,51 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
         metavar="PLACE=VALUE",
         help=f"replace one value of the recipe{for_whom}; may be given several times",
     )
+
+
+def add_reference(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that describe recipes and end the tool, as --help does."""
+    parser.add_argument(
+        "--help-recipe",
+        action=_Describe,
+        nargs="?",
+        metavar="KEY",
+        help="show the keys of a recipe, or one key, section or component, such as "
+        "training.stages or model.head.arcface, and exit",
+    )
+    parser.add_argument(
+        "--recipe-schema",
+        action=_WriteSchema,
+        type=command.path,
+        metavar="FILE",
+        help="write the JSON schema of recipes, for editors, to this file and exit",
+    )
+
+
+class _Describe(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        command.import_tensorflow_quietly()
+        from tfface.recipe.reference import help_text
+        from tfface.training.registries import REGISTRIES
+
+        say(help_text(REGISTRIES, values))
+        parser.exit()
+
+
+class _WriteSchema(argparse.Action):
+    def __call__(self, parser, namespace, values: Path, option_string=None) -> None:
+        command.import_tensorflow_quietly()
+        from tfface.files import check_writable, replacing
+        from tfface.recipe.reference import SCHEMA_TITLE, json_schema
+        from tfface.training.registries import REGISTRIES
+
+        check_writable(values)
+        if values.is_file() and SCHEMA_TITLE not in values.read_text("utf-8", errors="replace"):
+            raise InputError(f"{values}: is there already, and is no schema of recipes")
+        with replacing(values) as temporary:
+            temporary.write_text(json.dumps(json_schema(REGISTRIES), indent=1) + "\n", "utf-8")
+        say(values)
+        parser.exit()
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ Example:
     python tools/train.py recipes/quickstart.yaml
     python tools/train.py recipes/mobilenetv2_kface.yaml --data-dir ~/faces \\
         --set training.stages.0.epochs=2 --set data.batch_size=64
+    python tools/train.py --help-recipe model.head.arcface
 
 Several devices, processes and machines: docs/SCALING.md.
 """
@@ -63,6 +64,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     recipe_options.add(parser)
+    recipe_options.add_reference(parser)
     recipe_options.add_data_dir(parser)
     parser.add_argument("--run-dir", type=command.path, help="default: runs/NAME-OF-THE-RECIPE")
     parser.add_argument(

@@ -15,7 +15,10 @@ from tfface.typing import Tensor
 if TYPE_CHECKING:
     from tfface.heads.class_centers import SampledClasses
 
-LabelSmoothing = Annotated[float, Field(ge=0, lt=1)]
+LabelSmoothing = Annotated[
+    float,
+    Field(ge=0, lt=1, description="Share of the target that is spread evenly over all identities."),
+]
 
 
 class Head(keras.layers.Layer, abc.ABC):

@@ -158,7 +158,7 @@ class AboutConfig(Config):
 class ValidationConfig(Config):
     """Validation data: a share of the training data, or a source of its own."""
 
-    fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    fraction: OrNone[Annotated[float, Field(gt=0, lt=1)]] = Field(
         None, description="Share of the training data that is held out."
     )
     by: Literal["image", "identity"] = Field(
@@ -166,7 +166,7 @@ class ValidationConfig(Config):
         description="What is held out: `image`, some images of every identity; `identity`, all "
         "images of some identities, which are then verified in pairs.",
     )
-    source: SourceConfig | None = Field(
+    source: OrNone[SourceConfig] = Field(
         None, description="Images of the same identities, in place of `fraction` and `by`."
     )
 
@@ -302,7 +302,7 @@ class InitFromConfig(Config):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core_schema))]}
+        return {"anyOf": [_PATH_SCHEMA, handler.resolve_ref_schema(handler(core_schema))]}
 
 
 class ModelConfig(Config):

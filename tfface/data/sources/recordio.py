@@ -232,7 +232,10 @@ class RecordIOChunks(ImageSource):
 
     Args:
         paths: of the parts' `.rec` files.
-        label, empty_identities, name: as `RecordIOSource` takes them.
+        label: position of the identity, counted from 0, where images have a list of labels.
+        empty_identities: what to do with identities that the files declare but that have no
+            images: `error`, or `skip` them.
+        name: what to call the source in `Identity.source`.
     Raises InputError: as there.
     """
 
@@ -280,12 +283,15 @@ def open_recordio(
     *,
     name: str | None = None,
 ) -> RecordIOSource | RecordIOChunks:
-    """Opens what `path` holds.
+    """MXNet's RecordIO, as InsightFace publishes datasets.
 
     Args:
         path: the `.rec` file; or a folder with a train.rec, with no other .rec than one, or with
             the parts NAME_0.rec, NAME_1.rec, ... that `im2rec --chunks` writes.
-        label, empty_identities, name: as `RecordIOSource` takes them.
+        label: position of the identity, counted from 0, where images have a list of labels.
+        empty_identities: what to do with identities that the files declare but that have no
+            images: `error`, or `skip` them.
+        name: what to call the source in `Identity.source`.
     Raises InputError: as there; a part is missing.
     """
     path = Path(path)

@@ -18,7 +18,7 @@ from tfface.errors import InputError
 def open_tfrecord(
     path: Path, images: Path | None = None, *, name: str | None = None
 ) -> DatasetSource | BareTFRecordSource | TFRecordPathsSource:
-    """Opens what `path` holds.
+    """A converted dataset, or `.tfrecord` files such as arcface-tf2 writes.
 
     Args:
         path: a folder with a dataset.json, one `.tfrecord` file, or a folder of them.
