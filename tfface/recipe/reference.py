@@ -331,6 +331,6 @@ def _wrapped(text: str, indent: int = 0) -> str:
 
 
 def _schema_path(key: str) -> str:
-    """Returns a key as the reference writes it: `training.stages.0.ema` has another name today."""
+    """Returns a key as the reference writes it, an old one with its new name."""
     keys, _ = Renames("--help-recipe").apply_to_override(key.split("."), None)
     return ".".join("N" if key.isdecimal() else key for key in keys)
