@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import pydantic
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from tfface.paths import EMPTY_PATH, expanded
 

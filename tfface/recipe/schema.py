@@ -126,6 +126,7 @@ def _square(given: Any) -> Any:
     return (given, given) if type(given) is int else given
 
 
+_PATH_SCHEMA = {"type": "string", "format": "path"}
 PositiveInt = Annotated[int, Field(ge=1)]
 # Widths of layers and images of a batch, far above what fits in memory.
 Size = Annotated[int, Field(ge=1, le=65_536)]
