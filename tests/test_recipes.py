@@ -31,7 +31,7 @@ def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
     Args:
         more: further overrides.
     """
-    words = shlex.split(recipes.load(path, REGISTRIES).about.synthetic)
+    words = shlex.split(recipes.load(path, REGISTRIES).about.demo_overrides)
     overrides = [
         text for flag, text in zip(words[::2], words[1::2], strict=True) if flag == "--set"
     ]

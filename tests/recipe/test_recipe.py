@@ -403,17 +403,17 @@ def test_damaged_recipes_are_refused_or_read(damage):
     ("override", "message"),
     [
         (".".join("a" * 3000) + "=1", "nested more than 32 deep$"),
-        ("about.data=" + "[" * 3000 + "]" * 3000, "line 1: nested more than 32 deep$"),
-        ("about.data=&a [*a]", r"aliases \(\*a\) are not allowed"),
+        ("about.notes=" + "[" * 3000 + "]" * 3000, "line 1: nested more than 32 deep$"),
+        ("about.notes=&a [*a]", r"aliases \(\*a\) are not allowed"),
         ('data.train="a\\0b"', "data.train.* with a character that no file's name can hold$"),
         ("data.train=" + "a" * 300, "data.train: a name of more than 255 characters$"),
         ("data.train=" + "a" * 5000, "a text of 5,000 characters; at most 4,096"),
-        ('about.data="a\\x1b[2J"', r"about\.data: 'a\?\[2J' holds control characters"),
+        ('about.notes="a\\x1b[2J"', r"about\.notes: 'a\?\[2J' holds control characters"),
         ("training.seed=" + "9" * 5000, "a value that can't be read: Exceeds the limit"),
         ("training.stages.0.epochs=" + "9" * 22, r"epochs: a number of more than 64 bits$"),
         ("training.seed=-" + "9" * 22, r"training\.seed: a number of more than 64 bits$"),
         ("training.stages." + "9" * 5000 + ".epochs=1", "is not a position in training.stages"),
-        ("about.data=!!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("about.notes=!!python/object/apply:os.system [x]", "could not determine a constructor"),
         ("a\x1b[2J.b=1", r"a\?\[2J"),
     ],
 )
@@ -430,7 +430,7 @@ def test_hostile_overrides(tmp_path, override, message):
         ("[" * 100_000, "line 1: nested more than 32 deep$"),
         ("data: 1\n" * 20_000, "larger than 131,072 bytes; not a recipe$"),
         ("\n".join(f"k{i}: 1" for i in range(500)), "and 453 more mistakes$"),
-        ("about: {data: !!timestamp 2020-99-99}", "a value that can't be read: month"),
+        ("about: {notes: !!timestamp 2020-99-99}", "a value that can't be read: month"),
     ],
 )
 def test_hostile_files(tmp_path, content, message):

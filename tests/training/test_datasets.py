@@ -130,7 +130,7 @@ def test_wrong_lists(faces, content, message):
 
 
 class TestWhereToGetTheData:
-    """The hint of `about.data` is shown only when the data that the recipe names are missing."""
+    """The hint of `about.notes` is shown only when the data that the recipe names are missing."""
 
     RECIPE = ROOT / "recipes" / "celebrity_simple_cnn.yaml"
 

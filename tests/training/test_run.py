@@ -368,7 +368,7 @@ class TestStopping:
     def test_missing_data_says_what_the_recipe_says_about_it(self, tmp_path):
         overrides = [
             "data.train={source: folder, path: faces}",
-            "about={data: Ask the owner., synthetic: --set data.train=synthetic}",
+            "about={notes: Ask the owner., demo_overrides: --set data.train=synthetic}",
         ]
         with pytest.raises(InputError, match=r"faces: no such folder") as caught:
             train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path)

@@ -13,7 +13,10 @@ from tfface.recipe.errors import dotted_path
 
 # Old -> new, each with the section that both belong to: HEAD and SOURCE are any of their kind, N is
 # a position in a list. `KEY=VALUE` renames one value.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "about.data": "notes",
+    "about.synthetic": "demo_overrides",
+}
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;
 # behind a source, also the sources that it is made of.

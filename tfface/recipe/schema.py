@@ -150,8 +150,8 @@ ImageSize = Annotated[
 class AboutConfig(Config):
     """Texts for the user when the data of the recipe is missing. Nothing else reads them."""
 
-    data: str = Field("", description="Where the data comes from and where to put it.")
-    synthetic: str = Field(
+    notes: str = Field("", description="Where the data comes from and where to put it.")
+    demo_overrides: str = Field(
         "", description="The `--set` options that run the recipe on synthetic faces."
     )
 

@@ -354,14 +354,14 @@ def _hint(recipe: Recipe, data_dir: Path) -> str:
 
     It is empty if the data are there, or if other data than those of the note are missing.
     """
-    about, missing = recipe.about.data, _missing(recipe, data_dir)
+    about, missing = recipe.about.notes, _missing(recipe, data_dir)
     if not any(path in about or "data/" not in about for path in missing):
         return ""
     lines = []
-    if recipe.about.data:
-        lines.append("The data of this recipe: " + " ".join(recipe.about.data.split()))
-    if recipe.about.synthetic:
-        lines.append(f"The same recipe on synthetic faces: add {recipe.about.synthetic}")
+    if recipe.about.notes:
+        lines.append("The data of this recipe: " + " ".join(recipe.about.notes.split()))
+    if recipe.about.demo_overrides:
+        lines.append(f"The same recipe on synthetic faces: add {recipe.about.demo_overrides}")
     return "".join(f"\n  {line}" for line in lines)
 
 
