@@ -260,7 +260,7 @@ KINDS = {
         _training("ArcFace"),
         _training("sampled centers", "model.head.sampled_centers=0.5"),
         _training("two stages with a gap", *_GAP),
-        _training("cached features", "data.cache=features", "data.augmented_copies=2"),
+        _training("cached features", "data.cache=features", "data.num_cached_augmentations=2"),
         _training("mixed_bfloat16", "training.precision=mixed_bfloat16"),
         _training("mixed_float16", "training.precision=mixed_float16"),
         _training("ArcFace on JAX", backend="jax"),

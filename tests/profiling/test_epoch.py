@@ -48,7 +48,7 @@ def test_each_case_changes_one_thing(recipe):
     base, memory, bare, features, direct, small = cases
     assert memory.recipe.data == base.recipe.data.model_copy(update={"cache": "memory"})
     assert bare.recipe.data == base.recipe.data.model_copy(update={"augment": []})
-    assert features.recipe.data.augmented_copies == 1
+    assert features.recipe.data.num_cached_augmentations == 1
     assert direct.recipe == base.recipe
     assert [case.prefetch for case in cases] == [True] * 4 + [False, True]
     assert small.recipe.data.batch_size == 4

@@ -306,17 +306,17 @@ class TestMistakes:
         ("overrides", "line"),
         [
             (
-                {"training.stages.0.freeze": "none", "data.augmented_copies": "2"},
+                {"training.stages.0.freeze": "none", "data.num_cached_augmentations": "2"},
                 "data.cache: features stay the same only while the backbone is frozen",
             ),
             ({}, "data.cache: augmented images have other features in each epoch; give the"),
             (
-                {"data.augment": "[]", "data.augmented_copies": "2"},
-                "data.augmented_copies: all epochs are the same without data.augment",
+                {"data.augment": "[]", "data.num_cached_augmentations": "2"},
+                "data.num_cached_augmentations: all epochs are the same without data.augment",
             ),
             (
-                {"data.cache": "memory", "data.augmented_copies": "2"},
-                "data.augmented_copies: needs data.cache: features; leave it out",
+                {"data.cache": "memory", "data.num_cached_augmentations": "2"},
+                "data.num_cached_augmentations: needs data.cache: features; leave it out",
             ),
         ],
     )

@@ -26,7 +26,9 @@ def learn(folder, *overrides, num_epochs=2, first_epoch=0, count=list):
     recognizer = build_recognizer(recipe.model, (32, 32), len(data.identities), folder)
     stages.prepare(recognizer, recipe.training.stages[0], data.train.steps_per_epoch)
     if recipe.data.cache == "features":
-        task = FeatureCache(recognizer, data, recipe.data.augmented_copies).task(first_epoch)
+        task = FeatureCache(recognizer, data, recipe.data.num_cached_augmentations).task(
+            first_epoch
+        )
     else:
         task = image_task(recognizer, data)
     figures = []
@@ -85,7 +87,7 @@ def test_with_as_many_copies_as_epochs(tmp_path, monkeypatch):
     found = learn(
         tmp_path,
         "data.cache=features",
-        "data.augmented_copies=2",
+        "data.num_cached_augmentations=2",
         first_epoch=3,
         count=lambda: counts.append(len(traced)),
     )
@@ -95,7 +97,7 @@ def test_with_as_many_copies_as_epochs(tmp_path, monkeypatch):
 
 
 def test_fewer_copies_come_again_with_their_labels(tmp_path):
-    recipe = load_tiny(tmp_path, "data.cache=features", "data.augmented_copies=2")
+    recipe = load_tiny(tmp_path, "data.cache=features", "data.num_cached_augmentations=2")
     data = load_data(recipe, tmp_path, tmp_path)
     recognizer = build_recognizer(recipe.model, (32, 32), len(data.identities), tmp_path)
     stages.prepare(recognizer, recipe.training.stages[0], data.train.steps_per_epoch)
@@ -150,10 +152,10 @@ def test_the_cut_is_behind_all_that_stays_the_same(tmp_path, overrides, shape, f
 
 def test_too_little_memory_is_said_before_anything_is_computed(tmp_path, monkeypatch):
     monkeypatch.setattr(image_cache, "_available_memory_bytes", lambda: 1 << 30)
-    overrides = ["data.cache=features", "data.augmented_copies=2"]
+    overrides = ["data.cache=features", "data.num_cached_augmentations=2"]
     with pytest.raises(
         InputError,
         match=r"^cache: features: 54 x 8 numbers, 0\.0 MiB of memory and 1\.00 GiB to spare, but "
-        r"1\.00 GiB of memory are available: use cache: memory, fewer augmented_copies or",
+        r"1\.00 GiB of memory are available: use cache: memory, fewer num_cached_augmentations or",
     ):
         learn(tmp_path, *overrides)

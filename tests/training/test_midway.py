@@ -88,7 +88,11 @@ KINDS = {
     "plain": [],
     "sampled": ["model.head.sampled_centers=0.5"],
     "features": ["data.cache=features", "data.augment=[]"],
-    "copies": ["data.cache=features", "data.augmented_copies=2", "training.stages.0.epochs=3"],
+    "copies": [
+        "data.cache=features",
+        "data.num_cached_augmentations=2",
+        "training.stages.0.epochs=3",
+    ],
     "float16": ["training.precision=mixed_float16"],
     "ema": [
         "training.stages.1.ema=0.7",

@@ -117,7 +117,7 @@ def test_augmented_copies_of_features(tmp_path, copies):
     recipe = load_tiny(
         tmp_path,
         "data.cache=features",
-        "data.augmented_copies=2",
+        "data.num_cached_augmentations=2",
         "training.stages.0.epochs=4",
         "training.stages.1.epochs=1",
     )

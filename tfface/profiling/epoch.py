@@ -125,15 +125,15 @@ def plan_epochs(
     cases = [Case(AS_IT_IS, recipe, stage)]
     for cache in ("none", "memory"):
         if data.cache != cache:
-            more = ["data.augmented_copies=none"] if data.cache == "features" else []
+            more = ["data.num_cached_augmentations=none"] if data.cache == "features" else []
             cases.append(Case(f"cache: {cache}", changed(f"data.cache={cache}", *more), stage))
     if data.augment:
-        more = ["data.augment=[]", "data.augmented_copies=none"]
+        more = ["data.augment=[]", "data.num_cached_augmentations=none"]
         cases.append(Case(WITHOUT_AUGMENTATION, changed(*more), stage))
     if recipe.training.stages[stage].freeze == "backbone" and data.cache != "features":
         more = ["data.cache=features"]
         if data.augment:
-            more.append("data.augmented_copies=1")
+            more.append("data.num_cached_augmentations=1")
         cases.append(Case("cache: features", changed(*more), stage))
     cases.append(Case(WITHOUT_PREFETCH, recipe, stage, prefetch=False))
     cases += [
@@ -284,7 +284,7 @@ class _Run:
         )
         stages.prepare(recognizer, recipe.training.stages[case.stage], data.train.steps_per_epoch)
         if recipe.data.cache == "features":
-            features = FeatureCache(recognizer, data, recipe.data.augmented_copies)
+            features = FeatureCache(recognizer, data, recipe.data.num_cached_augmentations)
             self._learner = features.task(0)
         else:
             self._learner = image_task(recognizer, data, augment_on=recipe.data.augment_on)

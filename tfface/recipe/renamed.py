@@ -16,6 +16,7 @@ from tfface.recipe.errors import dotted_path
 RENAMED: dict[str, str] = {
     "about.data": "notes",
     "about.synthetic": "demo_overrides",
+    "data.augmented_copies": "num_cached_augmentations",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

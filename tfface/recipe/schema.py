@@ -227,7 +227,7 @@ class DataConfig(Config):
         description="Where images are augmented: `host` works on the next batch during a step; "
         "`device` (TensorFlow only) works inside the step, for a GPU with few CPU cores.",
     )
-    augmented_copies: OrNone[PositiveInt] = Field(
+    num_cached_augmentations: OrNone[PositiveInt] = Field(
         None,
         description="With `cache: features`: the number of augmented epochs that are cached and "
         "then repeated.",

@@ -44,8 +44,8 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
     """Yields why features cannot be cached as the recipe says."""
     data = recipe.data
     if data.cache != "features":
-        if data.augmented_copies is not None:
-            yield "data.augmented_copies: needs data.cache: features; leave it out"
+        if data.num_cached_augmentations is not None:
+            yield "data.num_cached_augmentations: needs data.cache: features; leave it out"
         return
     if recipe.training.distribution is not None:
         yield (
@@ -57,14 +57,17 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
             "data.cache: features stay the same only while the backbone is frozen, and no stage "
             "has freeze: backbone; use cache: memory"
         )
-    if data.augment and data.augmented_copies is None:
+    if data.augment and data.num_cached_augmentations is None:
         yield (
             "data.cache: augmented images have other features in each epoch; give the number of "
-            "epochs to cache and repeat (data.augmented_copies: 5), or leave out "
+            "epochs to cache and repeat (data.num_cached_augmentations: 5), or leave out "
             "data.augment"
         )
-    if not data.augment and data.augmented_copies is not None:
-        yield ("data.augmented_copies: all epochs are the same without data.augment; leave it out")
+    if not data.augment and data.num_cached_augmentations is not None:
+        yield (
+            "data.num_cached_augmentations: all epochs are the same without data.augment; leave "
+            "it out"
+        )
 
 
 def _not_augmented_on_device(recipe: Recipe) -> Iterator[str]:

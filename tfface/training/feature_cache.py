@@ -264,5 +264,5 @@ class FeatureCache:
 
     def _instead(self) -> str:
         if self._copies is not None and self._copies > 1:
-            return "use cache: memory, fewer augmented_copies or neck.pooling: average"
+            return "use cache: memory, fewer num_cached_augmentations or neck.pooling: average"
         return "use cache: memory or neck.pooling: average"

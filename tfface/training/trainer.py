@@ -89,7 +89,7 @@ class Trainer:
         first = found[1].stage if found else 0
         if self._data_config.cache == "features":
             self._features = FeatureCache(
-                self._recognizer, self._data, self._data_config.augmented_copies
+                self._recognizer, self._data, self._data_config.num_cached_augmentations
             )
         # Several processes have to decide alike when to end.
         is_single = multiprocess.process_count() == 1
