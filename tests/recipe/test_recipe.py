@@ -138,8 +138,8 @@ class TestGoodRecipes:
             ("training.stages.0.end_on_gap=none", ("training", "stages", 0, "end_on_gap"), None),
             ("model.embedding_size=none", ("model", "embedding_size"), None),
             ("data.validation=none", ("data", "validation"), None),
-            ("data.images_per_identity=4", ("data", "images_per_identity"), 4),
-            ("data.images_per_identity=none", ("data", "images_per_identity"), None),
+            ("data.samples_per_identity=4", ("data", "samples_per_identity"), 4),
+            ("data.samples_per_identity=none", ("data", "samples_per_identity"), None),
             ("data.train=synthetic", ("data", "train", "num_identities"), 200),
             ("evaluation.verification=[a.bin]", ("evaluation", "verification"), ["a.bin"]),
             ("model.init_from=none", ("model", "init_from"), None),
@@ -345,8 +345,8 @@ class TestMistakes:
         assert "two stages have the same name" in lines_of(tmp_path, GOOD + stage)[0]
 
     def test_batches_are_whole(self, tmp_path):
-        [line] = lines_of(tmp_path, GOOD, "data.images_per_identity=3")
-        assert line == "data: batch_size 128 can't be divided by images_per_identity 3"
+        [line] = lines_of(tmp_path, GOOD, "data.samples_per_identity=3")
+        assert line == "data: batch_size 128 can't be divided by samples_per_identity 3"
 
     def test_warm_up_longer_than_the_stage(self, tmp_path):
         [line] = lines_of(tmp_path, GOOD, "training.stages.0.warmup_epochs=3")

@@ -394,7 +394,7 @@ def same_model(one, other) -> bool:
 def test_trains_on_images_that_are_mixed(tmp_path, augment):
     overrides = [
         f"data.augment={augment}",
-        "data.images_per_identity=2",
+        "data.samples_per_identity=2",
         "training.stages=[{name: only, epochs: 2, optimizer: adam}]",
     ]
     run = train(load_tiny(tmp_path, *overrides), tmp_path / "run", tmp_path).path

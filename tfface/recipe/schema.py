@@ -235,7 +235,7 @@ class DataConfig(Config):
     batch_size: Size = Field(
         128, description="Images in a training step; all images, if there are fewer."
     )
-    images_per_identity: OrNone[PositiveInt] = Field(
+    samples_per_identity: OrNone[PositiveInt] = Field(
         None,
         description="PK sampling: images of each identity in a batch. It must divide "
         "`batch_size`. Null draws images without regard to identity.",
@@ -243,10 +243,10 @@ class DataConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _batches_are_whole(self) -> "DataConfig":
-        if self.images_per_identity and self.batch_size % self.images_per_identity:
+        if self.samples_per_identity and self.batch_size % self.samples_per_identity:
             raise _error(
-                f"batch_size {self.batch_size} can't be divided by images_per_identity "
-                f"{self.images_per_identity}"
+                f"batch_size {self.batch_size} can't be divided by samples_per_identity "
+                f"{self.samples_per_identity}"
             )
         return self
 

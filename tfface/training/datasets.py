@@ -205,7 +205,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         train_indices,
         labels=new_labels[labels],
         batch_size=data.batch_size,
-        images_per_identity=data.images_per_identity,
+        images_per_identity=data.samples_per_identity,
         augment=[
             build_from_config(
                 AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size

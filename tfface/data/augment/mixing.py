@@ -104,7 +104,7 @@ class OneClassCutMix:
     """Replaces a rectangle of each image by that of another image of the same identity.
 
     Labels do not change. Neither do images whose identity has no other image in the batch: use
-    `data.images_per_identity` to make sure that it has. The rectangles are those of `cutmix`.
+    `data.samples_per_identity` to make sure that it has. The rectangles are those of `cutmix`.
 
     Args:
         alpha: Float in [0.01, 100]; 1 draws all areas with equal probability.
