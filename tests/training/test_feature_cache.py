@@ -54,7 +54,7 @@ def assert_same(one, other):
         ["training.stages.0.ema=0.9"],
         # An uncached pipeline of drawn faces has the same order; nothing else is trained, so that
         # images are decoded once and dropped.
-        ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden: [6]}"],
+        ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden_units: [6]}"],
         ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
         # Where the cut is with these, test_the_cut_is_behind_all_that_stays_the_same tests, too.
         pytest.param(
@@ -62,7 +62,8 @@ def assert_same(one, other):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            ["model.neck={pooling: average_7x7, hidden: [6], dropout: 0.2}"], marks=pytest.mark.slow
+            ["model.neck={pooling: average_7x7, hidden_units: [6], dropout: 0.2}"],
+            marks=pytest.mark.slow,
         ),
     ],
 )

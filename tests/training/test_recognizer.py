@@ -49,7 +49,8 @@ def test_transfer_learning_with_one_sigmoid_unit_trains_1281_parameters(tmp_path
 def test_input_batch_norm_flatten_and_hidden_layers(tmp_path):
     recognizer = make(
         tmp_path,
-        "model.neck={pooling: flatten, input_batch_norm: true, hidden: [16, 4], dropout: 0.5}",
+        "model.neck={pooling: flatten, input_batch_norm: true, dropout: 0.5, "
+        "hidden_units: [16, 4]}",
         "model.embedding_size=none",
     )
     names = [layer.name for layer in recognizer.embedder.layers]
@@ -66,7 +67,7 @@ def test_input_batch_norm_flatten_and_hidden_layers(tmp_path):
     ],
 )
 def test_dropout_is_behind_each_hidden_layer_or_the_pooling(tmp_path, hidden, dropouts):
-    embedder = make(tmp_path, f"model.neck.hidden={hidden}").embedder
+    embedder = make(tmp_path, f"model.neck.hidden_units={hidden}").embedder
     found = [layer.name for layer in embedder.layers if isinstance(layer, keras.layers.Dropout)]
     assert found == dropouts
 

@@ -148,7 +148,7 @@ class TestRunningAgain:
             train(load_tiny(folder, "training.seed=6"), run, folder)
         several = (
             "data.validation=none",
-            "model.neck.hidden=[4, 3]",
+            "model.neck.hidden_units=[4, 3]",
             "training.stages.1.epochs=3",
             "data.image_size=40",
         )
@@ -160,7 +160,7 @@ class TestRunningAgain:
             'data.validation.by: "image" before and nothing here',
             "data.image_size.0: 32 before and 40 now",
             "data.image_size.1: 32 before and 40 now",
-            "model.neck.hidden: [] before and nothing now",
+            "model.neck.hidden_units: [] before and nothing now",
             "and 4 more",
         ]
 

@@ -235,7 +235,7 @@ class TestLayers:
     def test_behind_a_layer_that_starts_anew_do_so_too(self, tmp_path):
         """A batch norm and class centers of the right size, but for other embeddings."""
         make_run(tmp_path, ["ann", "bob"])
-        deeper = (FROM, "model.neck.hidden=[8]")
+        deeper = (FROM, "model.neck.hidden_units=[8]")
         new, fresh = (make(tmp_path, ["ann", "bob"], *deeper) for _ in range(2))
         assert fill(tmp_path, new, ["ann", "bob"], *deeper).split("\n")[1:] == [
             "skipped: neck_hidden_0 isn't in the source; embedding, neck_batch_norm behind it "

@@ -18,6 +18,7 @@ RENAMED: dict[str, str] = {
     "about.synthetic": "demo_overrides",
     "data.augmented_copies": "num_cached_augmentations",
     "data.images_per_identity": "samples_per_identity",
+    "model.neck.hidden": "hidden_units",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

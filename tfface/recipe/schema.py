@@ -266,7 +266,7 @@ class NeckConfig(Config):
         description="Share of values dropped after each hidden layer; after the pooling if there "
         "is no hidden layer.",
     )
-    hidden: Annotated[list[Size], Field(max_length=16)] = Field(
+    hidden_units: Annotated[list[Size], Field(max_length=16)] = Field(
         [], description="Sizes of dense layers with ReLU."
     )
     embedding_bias: bool | None = Field(

@@ -73,7 +73,11 @@ def _ways(recipe: Recipe, doing: str) -> list[str]:
     if doing == DATA:
         return [of_size, f"what is kept: data.cache (now {data.cache}; none keeps nothing)"]
     if doing == NETWORK:
-        ways = [f"model.embedding_size (now {model.embedding_size})", "model.neck.hidden", of_size]
+        ways = [
+            f"model.embedding_size (now {model.embedding_size})",
+            "model.neck.hidden_units",
+            of_size,
+        ]
         return [*ways, f"model.backbone (now {model.backbone.name})", "the number of identities"]
     if doing == EVALUATION:
         return [of_size, "what evaluation names"]

@@ -276,9 +276,9 @@ def _neck(features, neck: NeckConfig, embedding_size: int | None, epsilon: float
     else:
         features = layers.GlobalAveragePooling2D(name="neck_pooling")(features)
     # As in VGG: no dropout before the first hidden layer.
-    if neck.dropout and not neck.hidden:
+    if neck.dropout and not neck.hidden_units:
         features = layers.Dropout(neck.dropout, name="neck_dropout")(features)
-    for number, size in enumerate(neck.hidden):
+    for number, size in enumerate(neck.hidden_units):
         features = layers.Dense(size, activation="relu", name=f"neck_hidden_{number}")(features)
         if neck.dropout:
             features = layers.Dropout(neck.dropout, name=f"neck_hidden_dropout_{number}")(features)
