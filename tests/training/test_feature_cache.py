@@ -62,7 +62,7 @@ def assert_same(one, other):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            ["model.neck={pooling: average_7x7, hidden_units: [6], dropout: 0.2}"],
+            ["model.neck={pooling: adaptive_average_7x7, hidden_units: [6], dropout: 0.2}"],
             marks=pytest.mark.slow,
         ),
     ],

@@ -15,7 +15,7 @@ FACENET = [
 ]
 VGG = [
     "model.embedding_size=none",
-    "model.neck={pooling: average_7x7, hidden_units: [4096, 4096], dropout: 0.5}",
+    "model.neck={pooling: adaptive_average_7x7, hidden_units: [4096, 4096], dropout: 0.5}",
 ]
 MOBILEFACENET = ["model.embedding_size=512", "model.neck={pooling: flatten, batch_norm: true}"]
 IRESNET = [

@@ -1,7 +1,7 @@
 """VGG of 13 layers with batch norm in torchvision's layout; keras.applications has none.
 
-Its classifier is a neck: {pooling: average_7x7, hidden_units: [4096, 4096]} and no
-embedding layer.
+Its classifier is a neck: {pooling: adaptive_average_7x7, hidden_units: [4096, 4096]} and
+no embedding layer.
 
 Source: Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556; torchvision/models/vgg.py.
 """

@@ -72,7 +72,7 @@ def check_plain_step(library: str, recipe: Recipe) -> None:
         f"model.backbone {model.backbone.name}": model.backbone.name not in NETWORKS,
         f"model.head {model.head.name}": model.head.name != "arcface",
         "model.neck.hidden_units": bool(model.neck.hidden_units),
-        f"model.neck.pooling {model.neck.pooling}": model.neck.pooling == "average_7x7",
+        f"model.neck.pooling {model.neck.pooling}": model.neck.pooling == "adaptive_average_7x7",
         f"optimizer {stage.optimizer.name}": stage.optimizer.name != "sgd",
         f"training.precision {recipe.training.precision}": recipe.training.precision != "float32",
     }

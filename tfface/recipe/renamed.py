@@ -19,6 +19,7 @@ RENAMED: dict[str, str] = {
     "data.augmented_copies": "num_cached_augmentations",
     "data.images_per_identity": "samples_per_identity",
     "model.neck.hidden": "hidden_units",
+    "model.neck.pooling=average_7x7": "pooling=adaptive_average_7x7",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

@@ -255,10 +255,10 @@ class NeckConfig(Config):
     """The layers from the backbone's feature map to the embedding, in the order of the keys."""
 
     input_batch_norm: bool = Field(False, description="Batch norm before all other layers.")
-    pooling: Literal["average", "max", "flatten", "average_7x7"] = Field(
+    pooling: Literal["average", "max", "flatten", "adaptive_average_7x7"] = Field(
         "average",
         description="Global average or max pooling; `flatten` keeps all positions, which makes the "
-        "next layer larger; `average_7x7` averages to 7x7 positions and flattens these, "
+        "next layer larger; `adaptive_average_7x7` averages to 7x7 positions and flattens these, "
         "as torchvision's VGG does.",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(

@@ -267,9 +267,9 @@ def _neck(features, neck: NeckConfig, embedding_size: int | None, epsilon: float
     """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
     if neck.input_batch_norm:
         features = _batch_norm("neck_input_batch_norm", epsilon)(features)
-    if neck.pooling == "average_7x7":
+    if neck.pooling == "adaptive_average_7x7":
         features = adaptive_average_pool(features, 7)
-    if neck.pooling in ("average_7x7", "flatten"):
+    if neck.pooling in ("adaptive_average_7x7", "flatten"):
         features = layers.Flatten(name="neck_flatten")(features)
     elif neck.pooling == "max":
         features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
