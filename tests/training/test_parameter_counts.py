@@ -55,7 +55,11 @@ IRESNET = [
 )
 def test_trainable_parameters(tmp_path, backbone, neck, pixels, classes, count):
     recipe = load_tiny(
-        tmp_path, f"model.backbone={backbone}", "model.head=softmax", *neck, "model.pixels=raw"
+        tmp_path,
+        f"model.backbone={backbone}",
+        "model.head=softmax",
+        *neck,
+        "model.input_normalization=raw",
     )
     # Their values are not asked for, and take long to draw.
     with keras.StatelessScope(initialize_variables=False):

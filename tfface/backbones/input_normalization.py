@@ -44,9 +44,9 @@ def _standardised(mean, deviation):
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
-# The names are those of `model.pixels` in a recipe. The means are ImageNet's, as published with
-# Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is what
-# facenet-pytorch's weights were trained with.
+# The names are those of `model.input_normalization` in a recipe. The means are ImageNet's, as
+# published with Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is
+# what facenet-pytorch's weights were trained with.
 PIXELS = {
     "minus_one_to_one": PixelContract("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
     "facenet": PixelContract("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),

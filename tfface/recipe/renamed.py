@@ -20,6 +20,7 @@ RENAMED: dict[str, str] = {
     "data.images_per_identity": "samples_per_identity",
     "model.neck.hidden": "hidden_units",
     "model.neck.pooling=average_7x7": "pooling=adaptive_average_7x7",
+    "model.pixels": "input_normalization",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

@@ -317,7 +317,7 @@ class ModelConfig(Config):
         512, description="Values in an embedding; null takes the output of the neck as it is."
     )
     head: HeadConfig = Field(description="The training loss and its class centers.")
-    pixels: OrNone[
+    input_normalization: OrNone[
         Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"]
     ] = Field(
         None,

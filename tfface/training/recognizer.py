@@ -248,7 +248,7 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
         weights=published or ("imagenet" if weights == "imagenet" else None),
     )
     images = keras.Input((*image_size, 3), name="images")
-    features = backbone.network(PIXELS[recipe.pixels or backbone.pixels](images))
+    features = backbone.network(PIXELS[recipe.input_normalization or backbone.pixels](images))
     embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
