@@ -451,7 +451,7 @@ def test_no_gpu(tmp_path):
     with pytest.raises(
         InputError, match=r"asks for a GPU, and the backend \w+ finds only cpu:0; .*device=any"
     ):
-        train(load_tiny(tmp_path, "training.device=gpu"), tmp_path / "run", tmp_path)
+        train(load_tiny(tmp_path, "training.require_gpu=true"), tmp_path / "run", tmp_path)
 
 
 def _draw_faces(folder, num_identities: int, num_images: int) -> None:

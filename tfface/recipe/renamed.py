@@ -21,6 +21,8 @@ RENAMED: dict[str, str] = {
     "model.neck.hidden": "hidden_units",
     "model.neck.pooling=average_7x7": "pooling=adaptive_average_7x7",
     "model.pixels": "input_normalization",
+    "training.device=any": "require_gpu=false",
+    "training.device=gpu": "require_gpu=true",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

@@ -438,9 +438,7 @@ class TrainingConfig(Config):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="Precision of the network's computations; mixed is for accelerators."
     )
-    device: Literal["any", "gpu"] = Field(
-        "any", description="`gpu` refuses to train without a GPU."
-    )
+    require_gpu: bool = Field(False, description="Refuse to train without a GPU.")
     deterministic: bool = Field(
         False, description="Use deterministic operations only, which are slower on a GPU."
     )

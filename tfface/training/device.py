@@ -32,10 +32,10 @@ def prepare_device(training: TrainingConfig, data: DataConfig) -> None:
     devices = keras.distribution.list_devices()
     if training.device == "gpu" and not any(name.startswith("gpu") for name in devices):
         raise InputError(
-            f"training.device: the recipe asks for a GPU, and the backend "
+            f"training.require_gpu: the recipe asks for a GPU, and the backend "
             f"{keras.backend.backend()} finds only {', '.join(devices)}; check its driver and "
             "that this backend's package is the one for GPUs, or train here by --set "
-            "training.device=any"
+            "training.require_gpu=false"
         )
 
 
