@@ -134,7 +134,11 @@ class TestGoodRecipes:
             ("model.head.margin=0", ("model", "head", "margin"), 0.0),
             ("training.stages.0.ema=0.99", ("training", "stages", 0, "ema"), 0.99),
             ("training.stages.0.ema=none", ("training", "stages", 0, "ema"), None),
-            ("training.stages.0.clip_norm=5", ("training", "stages", 0, "clip_norm"), 5.0),
+            (
+                "training.stages.0.global_clipnorm=5",
+                ("training", "stages", 0, "global_clipnorm"),
+                5.0,
+            ),
             ("training.stages.0.end_on_gap=none", ("training", "stages", 0, "end_on_gap"), None),
             ("model.embedding_size=none", ("model", "embedding_size"), None),
             ("data.validation=none", ("data", "validation"), None),

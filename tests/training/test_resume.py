@@ -69,7 +69,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
         "training.stages.0.ema=0.7",
         "training.stages.0.end_on_gap={threshold: 0.5}",
         "training.stages.1.ema=0.7",
-        "training.stages.1.clip_norm=1",
+        "training.stages.1.global_clipnorm=1",
         "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
         "training.stages.1.end_on_gap={threshold: 0.99}",
     )

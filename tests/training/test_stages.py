@@ -144,12 +144,12 @@ class TestSchedules:
 
 
 class TestClipping:
-    @pytest.mark.parametrize("clip_norm", ["0.01", "1e6"])
-    def test_the_gradient_of_all_weights_is_at_most_so_long(self, make, clip_norm):
+    @pytest.mark.parametrize("global_clipnorm", ["0.01", "1e6"])
+    def test_the_gradient_of_all_weights_is_at_most_so_long(self, make, global_clipnorm):
         recognizer, stage = make(
             "training.stages.0.freeze=none",
             "training.stages.0.optimizer={name: sgd, learning_rate: 1, momentum: 0}",
-            f"training.stages.0.clip_norm={clip_norm}",
+            f"training.stages.0.global_clipnorm={global_clipnorm}",
             "model.neck.dropout=0",
         )
         stages.prepare(recognizer, stage, STEPS)
@@ -160,7 +160,7 @@ class TestClipping:
             for new, old in zip(recognizer.trainable_variables, before, strict=True)
         ]
         norm = np.sqrt(sum(change))
-        if clip_norm == "0.01":
+        if global_clipnorm == "0.01":
             np.testing.assert_allclose(norm, 0.01, rtol=1e-3)
         else:
             assert norm > 0.02

@@ -23,6 +23,7 @@ RENAMED: dict[str, str] = {
     "model.pixels": "input_normalization",
     "training.device=any": "require_gpu=false",
     "training.device=gpu": "require_gpu=true",
+    "training.stages.N.clip_norm": "global_clipnorm",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

@@ -372,7 +372,7 @@ class StageConfig(Config):
         0.0,
         description="Epochs over which the learning rate rises linearly from 0; fractions allowed.",
     )
-    clip_norm: OrNone[Annotated[float, Field(gt=0)]] = Field(
+    global_clipnorm: OrNone[Annotated[float, Field(gt=0)]] = Field(
         None, description="Largest norm of the gradient of all weights together."
     )
     ema: OrNone[Annotated[float, Field(gt=0, lt=1)]] = Field(

@@ -29,7 +29,7 @@ def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) ->
         data_dir=None,
         schedule=_schedule(stage, steps_per_epoch),
     )
-    optimizer.global_clipnorm = stage.clip_norm
+    optimizer.global_clipnorm = stage.global_clipnorm
     if stage.ema is not None:
         enable_ema(optimizer, stage.ema)
     by_rows = recognizer.head.sparse_variables

@@ -128,7 +128,7 @@ class NanGuard(keras.callbacks.Callback):
         if self._action != "restore":
             raise InputError(
                 f"{what}. {self._stopped()}. Lower the learning rate, add warmup_epochs or "
-                "clip_norm, or use precision float32 in a new run; or continue without this batch "
+                "global_clipnorm, or use precision float32 in a new run; or continue without this batch "
                 "by --resume --set training.on_nonfinite=restore"
             ) from error
         left_out = [*self._progress.left_out, (self._progress.total_epochs, error.step)]
