@@ -132,8 +132,16 @@ class TestGoodRecipes:
             ("training.seed=3", ("training", "seed"), 3),
             ("data.image_size=64", ("data", "image_size"), [64, 64]),
             ("model.head.margin=0", ("model", "head", "margin"), 0.0),
-            ("training.stages.0.ema=0.99", ("training", "stages", 0, "ema"), 0.99),
-            ("training.stages.0.ema=none", ("training", "stages", 0, "ema"), None),
+            (
+                "training.stages.0.ema_momentum=0.99",
+                ("training", "stages", 0, "ema_momentum"),
+                0.99,
+            ),
+            (
+                "training.stages.0.ema_momentum=none",
+                ("training", "stages", 0, "ema_momentum"),
+                None,
+            ),
             (
                 "training.stages.0.global_clipnorm=5",
                 ("training", "stages", 0, "global_clipnorm"),

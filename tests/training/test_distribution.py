@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # 36 images to train of 9 identities, which no number of devices here divides: 20 steps. Seven
 # images to validate make no whole batch.
 STAGE = (
-    "{name: all, epochs: 5, optimizer: {name: sgd, learning_rate: 0.002}, ema: 0.9, "
+    "{name: all, epochs: 5, optimizer: {name: sgd, learning_rate: 0.002}, ema_momentum: 0.9, "
     "early_stopping: {monitor: val_loss, patience: 5}}"
 )
 NINE = (

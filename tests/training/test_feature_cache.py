@@ -51,7 +51,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["training.stages.0.ema=0.9"],
+        ["training.stages.0.ema_momentum=0.9"],
         # An uncached pipeline of drawn faces has the same order; nothing else is trained, so that
         # images are decoded once and dropped.
         ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden_units: [6]}"],

@@ -95,7 +95,7 @@ KINDS = {
     ],
     "float16": ["training.precision=mixed_float16"],
     "ema": [
-        "training.stages.1.ema=0.7",
+        "training.stages.1.ema_momentum=0.7",
         "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
     ],
     "skipping": ["training.on_nonfinite=skip"],
@@ -130,7 +130,7 @@ def test_a_signal_between_steps(tmp_path):
 
 def test_a_signal_in_validation(tmp_path):
     """The steps of the epoch are not lost, though it isn't finished."""
-    recipe = load_tiny(tmp_path, *TWO_EPOCHS, "training.stages.0.ema=0.5")
+    recipe = load_tiny(tmp_path, *TWO_EPOCHS, "training.stages.0.ema_momentum=0.5")
     run = train(recipe, tmp_path / "run", tmp_path).path
 
     class SignalInValidation(keras.callbacks.Callback):

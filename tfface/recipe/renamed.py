@@ -24,6 +24,7 @@ RENAMED: dict[str, str] = {
     "training.device=any": "require_gpu=false",
     "training.device=gpu": "require_gpu=true",
     "training.stages.N.clip_norm": "global_clipnorm",
+    "training.stages.N.ema": "ema_momentum",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

@@ -375,7 +375,7 @@ class StageConfig(Config):
     global_clipnorm: OrNone[Annotated[float, Field(gt=0)]] = Field(
         None, description="Largest norm of the gradient of all weights together."
     )
-    ema: OrNone[Annotated[float, Field(gt=0, lt=1)]] = Field(
+    ema_momentum: OrNone[Annotated[float, Field(gt=0, lt=1)]] = Field(
         None,
         description="Momentum of an exponential moving average of the weights. The average is "
         "validated and is the result of the stage.",

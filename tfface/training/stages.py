@@ -30,8 +30,8 @@ def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) ->
         schedule=_schedule(stage, steps_per_epoch),
     )
     optimizer.global_clipnorm = stage.global_clipnorm
-    if stage.ema is not None:
-        enable_ema(optimizer, stage.ema)
+    if stage.ema_momentum is not None:
+        enable_ema(optimizer, stage.ema_momentum)
     by_rows = recognizer.head.sparse_variables
     for variable in by_rows:
         use_sparse_updates(optimizer, variable)

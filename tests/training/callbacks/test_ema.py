@@ -40,7 +40,7 @@ def assert_close(found, expected):
 
 @pytest.mark.parametrize(("precision", "num_steps"), [("float32", 3), ("mixed_float16", 6)])
 def test_values(make, precision, num_steps):
-    recognizer = make("training.stages.0.ema=0.8", precision=precision)
+    recognizer = make("training.stages.0.ema_momentum=0.8", precision=precision)
     old = expected = weights(recognizer)
     num_changes = 0
     for _ in range(num_steps):
@@ -67,7 +67,7 @@ def test_values(make, precision, num_steps):
 
 
 def test_an_error_in_the_block_leaves_the_weights(make):
-    recognizer = make("training.stages.0.ema=0.8")
+    recognizer = make("training.stages.0.ema_momentum=0.8")
     train_a_step(recognizer)
     before = weights(recognizer)
     with pytest.raises(KeyboardInterrupt), use_ema_weights(recognizer):
