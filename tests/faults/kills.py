@@ -249,7 +249,7 @@ def _training(name: str, *overrides: str, backend: str = "tensorflow") -> Kind:
 
 
 _GAP = (
-    "training.stages.0.end_on_gap={threshold: 0.1}",
+    "training.stages.0.overfit_stop={max_gap: 0.1}",
     "training.stages.1.early_stopping={monitor: val_loss, patience: 2}",
     "training.stages.1.ema_momentum=0.8",
 )

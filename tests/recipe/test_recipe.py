@@ -147,7 +147,11 @@ class TestGoodRecipes:
                 ("training", "stages", 0, "global_clipnorm"),
                 5.0,
             ),
-            ("training.stages.0.end_on_gap=none", ("training", "stages", 0, "end_on_gap"), None),
+            (
+                "training.stages.0.overfit_stop=none",
+                ("training", "stages", 0, "overfit_stop"),
+                None,
+            ),
             ("model.embedding_size=none", ("model", "embedding_size"), None),
             ("data.validation=none", ("data", "validation"), None),
             ("data.samples_per_identity=4", ("data", "samples_per_identity"), 4),
@@ -306,11 +310,11 @@ class TestMistakes:
 
     @pytest.mark.parametrize("validation", ["none", "{fraction: 0.2, by: identity}"])
     def test_a_gap_without_validation_accuracy(self, tmp_path, validation):
-        gap = "training.stages.0.end_on_gap={threshold: 0.1}"
-        assert read(tmp_path, GOOD, gap).training.stages[0].end_on_gap.threshold == 0.1
+        gap = "training.stages.0.overfit_stop={max_gap: 0.1}"
+        assert read(tmp_path, GOOD, gap).training.stages[0].overfit_stop.max_gap == 0.1
         [line] = lines_of(tmp_path, GOOD, gap, f"data.validation={validation}")
         assert line == (
-            "training.stages.0.end_on_gap: validation accuracy is not measured with this "
+            "training.stages.0.overfit_stop: validation accuracy is not measured with this "
             "data.validation; validate by image or with a source"
         )
 
@@ -348,7 +352,7 @@ class TestMistakes:
         assert line.startswith("model.neck.embedding_l2: with model.embedding_size: null there is")
 
     def test_parts_that_do_not_fit_are_reported_together(self, tmp_path):
-        gap = "training.stages.0.end_on_gap={threshold: 0.1}"
+        gap = "training.stages.0.overfit_stop={max_gap: 0.1}"
         overrides = [gap, "data.validation=none", "data.cache=features", "data.augment=[]"]
         assert len(lines_of(tmp_path, GOOD, *overrides)) == 2
 

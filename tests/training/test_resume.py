@@ -67,11 +67,11 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
         "data.augment=[]",
         "training.stages.0.epochs=3",
         "training.stages.0.ema_momentum=0.7",
-        "training.stages.0.end_on_gap={threshold: 0.5}",
+        "training.stages.0.overfit_stop={max_gap: 0.5}",
         "training.stages.1.ema_momentum=0.7",
         "training.stages.1.global_clipnorm=1",
         "training.stages.1.early_stopping={monitor: val_loss, patience: 1}",
-        "training.stages.1.end_on_gap={threshold: 0.99}",
+        "training.stages.1.overfit_stop={max_gap: 0.99}",
     )
     run = train(recipe, tmp_path / "run", tmp_path).path
     said = capsys.readouterr().out

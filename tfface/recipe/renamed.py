@@ -25,6 +25,8 @@ RENAMED: dict[str, str] = {
     "training.device=gpu": "require_gpu=true",
     "training.stages.N.clip_norm": "global_clipnorm",
     "training.stages.N.ema": "ema_momentum",
+    "training.stages.N.end_on_gap": "overfit_stop",
+    "training.stages.N.overfit_stop.threshold": "max_gap",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

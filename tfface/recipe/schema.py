@@ -345,7 +345,7 @@ class EarlyStoppingConfig(Config):
 class OverfitStopConfig(Config):
     """Ends a stage that overfits, and restores the weights from before."""
 
-    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+    max_gap: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="Largest allowed `accuracy - val_accuracy`, as a share of 1."
     )
 
@@ -383,7 +383,7 @@ class StageConfig(Config):
     early_stopping: OrNone[EarlyStoppingConfig] = Field(
         None, description="End the stage when a metric no longer improves."
     )
-    end_on_gap: OrNone[OverfitStopConfig] = Field(
+    overfit_stop: OrNone[OverfitStopConfig] = Field(
         None, description="End the stage when training accuracy exceeds validation accuracy."
     )
 

@@ -33,9 +33,9 @@ def _unmeasured(recipe: Recipe) -> Iterator[str]:
                 f"{path}.early_stopping.monitor: '{stage.early_stopping.monitor}' is not measured "
                 f"with this data.validation; measured are: {', '.join(known)}"
             )
-        if stage.end_on_gap is not None and "val_accuracy" not in known:
+        if stage.overfit_stop is not None and "val_accuracy" not in known:
             yield (
-                f"{path}.end_on_gap: validation accuracy is not measured with this "
+                f"{path}.overfit_stop: validation accuracy is not measured with this "
                 "data.validation; validate by image or with a source"
             )
 

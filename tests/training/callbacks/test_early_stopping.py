@@ -30,7 +30,7 @@ def stopping(monitor: str, patience: int = 2) -> dict:
     return {"early_stopping": f"{{monitor: {monitor}, patience: {patience}}}"}
 
 
-GAP = {"end_on_gap": "{threshold: 0.25}"}
+GAP = {"overfit_stop": "{max_gap: 0.25}"}
 
 
 class TestEarlyStopping:

@@ -68,7 +68,7 @@ def test_what_callbacks_add_to_the_metrics(make, tmp_path, capsys):
 
 
 def test_a_gap_that_ended_the_stage(make, tmp_path, capsys):
-    logger, progress = make("training.stages.0.end_on_gap={threshold: 0.25}")
+    logger, progress = make("training.stages.0.overfit_stop={max_gap: 0.25}")
     train_epoch(logger, progress)
     progress.ended_by = "end_on_gap"
     logger.on_epoch_end(0, METRICS)

@@ -54,7 +54,7 @@ class EarlyStopping(keras.callbacks.Callback):
 
 def restores_best_weights(stage: StageConfig) -> bool:
     """Whether the stage may end with other weights than those of its last epoch."""
-    return stage.early_stopping is not None or stage.end_on_gap is not None
+    return stage.early_stopping is not None or stage.overfit_stop is not None
 
 
 def generalization_gap(metrics: dict[str, float]) -> float:
@@ -72,7 +72,7 @@ def update_early_stopping(
     Returns:
         Whether the epoch's weights must be kept, because the stage may end with them.
     """
-    if stage.end_on_gap is not None and generalization_gap(metrics) > stage.end_on_gap.threshold:
+    if stage.overfit_stop is not None and generalization_gap(metrics) > stage.overfit_stop.max_gap:
         progress.ended_by = "end_on_gap"
         return False
     if stage.early_stopping is not None and not _is_best(progress, stage.early_stopping, metrics):

@@ -95,7 +95,7 @@ class MetricsLogger(keras.callbacks.Callback):
             "step": progress.total_steps,
             **_in_order(metrics),
         }
-        if self._stage.end_on_gap is not None:
+        if self._stage.overfit_stop is not None:
             record["accuracy_gap"] = generalization_gap(metrics)
         if progress.ended_by:
             record["ended_by"] = progress.ended_by
@@ -116,7 +116,7 @@ class MetricsLogger(keras.callbacks.Callback):
         if progress.ended_by == "end_on_gap":
             print(
                 f"  training accuracy is {generalization_gap(metrics):.4f} above validation "
-                f"accuracy, more than {stage.end_on_gap.threshold:g}: the stage ends",
+                f"accuracy, more than {stage.overfit_stop.max_gap:g}: the stage ends",
                 flush=True,
             )
 
