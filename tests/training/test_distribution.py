@@ -267,7 +267,7 @@ class TestTensorFlow:
         frozen = (
             *NINE,
             "model.neck={dropout: 0, batch_norm: false}",
-            "training.stages.0.freeze=batch_norm",
+            "training.stages.0.freeze=backbone_bn",
         )
         runs = {"one": frozen, "two": (*frozen, DATA), "norms": (*PAIRS, DATA)}
         plan = {"folder": str(folder), "runs": runs, "tensorflow_devices": 2}

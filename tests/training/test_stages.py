@@ -38,7 +38,7 @@ class TestFreezing:
             np.testing.assert_array_equal(old, new)
 
     def test_frozen_batch_norms_keep_their_statistics_while_the_rest_trains(self, make):
-        recognizer, stage = make("training.stages.0.freeze=batch_norm")
+        recognizer, stage = make("training.stages.0.freeze=backbone_bn")
         stages.prepare(recognizer, stage, STEPS)
         norm = recognizer.backbone.get_layer("batch_norm_0")
         convolution = recognizer.backbone.get_layer("conv_0")

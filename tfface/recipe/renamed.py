@@ -26,6 +26,7 @@ RENAMED: dict[str, str] = {
     "training.stages.N.clip_norm": "global_clipnorm",
     "training.stages.N.ema": "ema_momentum",
     "training.stages.N.end_on_gap": "overfit_stop",
+    "training.stages.N.freeze=batch_norm": "freeze=backbone_bn",
     "training.stages.N.overfit_stop.threshold": "max_gap",
 }
 

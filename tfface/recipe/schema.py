@@ -356,10 +356,10 @@ class StageConfig(Config):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
         description="Name in messages and plots: letters, digits, `_`, `.` and `-`."
     )
-    freeze: WithNone[Literal["none", "backbone", "batch_norm"]] = Field(
+    freeze: WithNone[Literal["none", "backbone", "backbone_bn"]] = Field(
         "none",
         description="What is not trained: the `backbone`, with its batch norms in inference mode; "
-        "or, with `batch_norm`, its batch norms alone.",
+        "or, with `backbone_bn`, its batch norms alone.",
     )
     epochs: PositiveInt = Field(description="Passes over the training data, at most.")
     optimizer: OptimizerConfig = Field(description="How weights are updated.")

@@ -52,7 +52,7 @@ def describe(recognizer: Recognizer, stage: StageConfig) -> str:
     frozen = {
         "none": "nothing frozen",
         "backbone": "backbone frozen",
-        "batch_norm": "the backbone's batch norms frozen",
+        "backbone_bn": "the backbone's batch norms frozen",
     }[stage.freeze]
     return f"{frozen}, {trained:,} of {total:,} parameters trainable"
 
@@ -60,7 +60,7 @@ def describe(recognizer: Recognizer, stage: StageConfig) -> str:
 def _freeze(recognizer: Recognizer, what: str) -> None:
     # Set on the backbone itself: Keras does not pass it on from the model around it.
     recognizer.backbone.trainable = what != "backbone"
-    if what == "batch_norm":
+    if what == "backbone_bn":
         for layer in flatten_layers(recognizer.backbone):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
