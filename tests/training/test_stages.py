@@ -130,12 +130,12 @@ class TestSchedules:
         np.testing.assert_allclose(rates, [0.1, 0.09, 0.081, 0.06561], rtol=1e-6)
 
     def test_polynomial(self, make):
-        schedule = "{name: polynomial, power: 2, final_fraction: 0.2}"
+        schedule = "{name: polynomial, power: 2, min_lr_ratio: 0.2}"
         rates = self.rates(make, schedule, [0, 20, 40, 50])
         np.testing.assert_allclose(rates, [0.1, 0.02 + 0.08 / 4, 0.02, 0.02], rtol=1e-6)
 
     def test_cosine(self, make):
-        rates = self.rates(make, "{name: cosine, final_fraction: 0.2}", [0, 20, 40])
+        rates = self.rates(make, "{name: cosine, min_lr_ratio: 0.2}", [0, 20, 40])
         np.testing.assert_allclose(rates, [0.1, 0.06, 0.02], rtol=1e-6)
 
     def test_warm_up_rises_linearly_to_the_schedule(self, make):

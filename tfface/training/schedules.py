@@ -70,38 +70,38 @@ def exponential(
 
 def polynomial(
     power: Annotated[float, Field(gt=0)] = 1.0,
-    final_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    min_lr_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     *,
     learning_rate: float,
     num_steps: int,
 ) -> schedules.LearningRateSchedule:
     """final + (learning_rate - final) * (1 - step / num_steps) ** power.
 
-    final is final_fraction * learning_rate.
+    final is min_lr_ratio * learning_rate.
 
     Args:
         power: 1 is a straight line; a larger power decays earlier.
-        final_fraction: rate after the last step, as a share of the first.
+        min_lr_ratio: rate after the last step, as a share of the first.
     """
     return schedules.PolynomialDecay(
-        learning_rate, num_steps, end_learning_rate=final_fraction * learning_rate, power=power
+        learning_rate, num_steps, end_learning_rate=min_lr_ratio * learning_rate, power=power
     )
 
 
 def cosine(
-    final_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    min_lr_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     *,
     learning_rate: float,
     num_steps: int,
 ) -> schedules.LearningRateSchedule:
-    """Half a cosine from learning_rate down to final_fraction * learning_rate after the last step.
+    """Half a cosine from learning_rate down to min_lr_ratio * learning_rate after the last step.
 
     Args:
-        final_fraction: rate after the last step, as a share of the first.
+        min_lr_ratio: rate after the last step, as a share of the first.
 
     Reference: Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983 (without restarts).
     """
-    return schedules.CosineDecay(learning_rate, num_steps, alpha=final_fraction)
+    return schedules.CosineDecay(learning_rate, num_steps, alpha=min_lr_ratio)
 
 
 SCHEDULES = {
