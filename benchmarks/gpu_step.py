@@ -103,7 +103,7 @@ def tfface_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[],
             "backbone": {"name": options.network},
             "neck": {"pooling": "flatten", "input_batch_norm": True, "batch_norm": True},
             "embedding_size": 512,
-            "head": {"name": "arcface", "warmup_epochs": 0.0},
+            "head": {"name": "arcface", "margin_warmup_epochs": 0.0},
         },
         context={"backbones": BACKBONES, "heads": HEADS},
     )

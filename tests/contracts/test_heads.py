@@ -304,14 +304,14 @@ class TestMarginHeads:
 
     def test_warm_up_leads_from_no_margin_to_the_full_one(self, name):
         embeddings, labels = example(name)
-        head = make(name, warmup_epochs=2.5, steps_per_epoch=4)
+        head = make(name, margin_warmup_epochs=2.5, steps_per_epoch=4)
 
         def at(step: int, training: bool = True) -> np.ndarray:
             head.steps.assign(step)
             return losses_of(head, embeddings, labels, training=training, update_state=False)
 
         without = losses_of(make(name, **NEUTRAL[name]), embeddings, labels)
-        full = losses_of(make(name, warmup_epochs=0.0), embeddings, labels)
+        full = losses_of(make(name, margin_warmup_epochs=0.0), embeddings, labels)
         np.testing.assert_allclose(at(0), without, rtol=1e-4)
         np.testing.assert_allclose(at(10), full, rtol=1e-4)
         np.testing.assert_allclose(at(1000), full, rtol=1e-4)
@@ -322,7 +322,7 @@ class TestMarginHeads:
 
     def test_without_a_number_of_steps_the_margin_is_full_at_once(self, name):
         embeddings, labels = example(name)
-        for head in (make(name, warmup_epochs=5.0), make(name, warmup_epochs=0.0)):
+        for head in (make(name, margin_warmup_epochs=5.0), make(name, margin_warmup_epochs=0.0)):
             np.testing.assert_allclose(
                 losses_of(head, embeddings, labels, training=True, update_state=False),
                 losses_of(head, embeddings, labels),

@@ -20,12 +20,12 @@ def _pin(name: str) -> dict:
     pinned = {"defaults": _Example(name).everything()}
     if "label_smoothing" in known:
         pinned["label smoothing"] = _Example(name, label_smoothing=0.1).losses(training=False)
-    if "warmup_epochs" in known:
+    if "margin_warmup_epochs" in known:
         # As many steps as the head has seen.
-        pinned["warm-up finished"] = _Example(name, warmup_epochs=1.0).losses(training=True)
+        pinned["warm-up finished"] = _Example(name, margin_warmup_epochs=1.0).losses(training=True)
     if "sampled_centers" in known:
         # Rounded, these are all five identities, but they go through sampling.
-        all_drawn = _Example(name, warmup_epochs=1.0, sampled_centers=0.99)
+        all_drawn = _Example(name, margin_warmup_epochs=1.0, sampled_centers=0.99)
         pinned["all centers sampled"] = all_drawn.losses(training=True)
     return pinned
 

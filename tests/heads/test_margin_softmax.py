@@ -64,7 +64,7 @@ def test_label_smoothing(share):
 
 def test_the_margin_of_each_step_of_a_training():
     """Six steps of a trace that is made once, at a rate of 0: only the margin moves."""
-    head = ArcFace(0.5, 8.0, warmup_epochs=2.0, num_identities=4, steps_per_epoch=2)
+    head = ArcFace(0.5, 8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=2)
     recognizer = recognizer_of(head)
     recognizer.compile(optimizer=keras.optimizers.SGD(0.0))
     images = EMBEDDINGS.astype("float32")
@@ -79,7 +79,7 @@ def test_the_margin_of_each_step_of_a_training():
 
 
 def test_mixed_images_are_judged_by_the_margin_of_their_step_and_counted_once():
-    head = ArcFace(0.5, 8.0, warmup_epochs=2.0, num_identities=4, steps_per_epoch=1)
+    head = ArcFace(0.5, 8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=1)
     recognizer = recognizer_of(head)
     labels = {
         "identities": LABELS,

@@ -289,7 +289,7 @@ def _from_options(
     num_centers: Annotated[int, Field(ge=1, le=1000)] = 1,
     label_smoothing: LabelSmoothing = 0.0,
     # Chosen by measurement: docs/RECIPES.md, "If the loss does not fall".
-    warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
+    margin_warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
     sampled_centers: SampleRate = 1.0,
     *,
     num_identities: int,
@@ -300,14 +300,14 @@ def _from_options(
         ClassCenters(num_identities, num_centers, sampled_centers),
         scale,
         label_smoothing,
-        warmup_steps=warmup_epochs * (steps_per_epoch or 0),
+        warmup_steps=margin_warmup_epochs * (steps_per_epoch or 0),
     )
 
 
 def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSoftmax]:
     """Returns a function that builds the margin softmax of a margin from one list of options.
 
-    Its signature has the margin's fields, then `scale`, `label_smoothing`, `warmup_epochs` and
+    Its signature has the margin's fields, then `scale`, `label_smoothing`, `margin_warmup_epochs` and
     `sampled_centers`, and by keyword what the program knows: `num_identities`, and
     `steps_per_epoch`, without which there is no warm-up.
 

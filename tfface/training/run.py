@@ -211,7 +211,7 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
 
 
 def _describe_head(head: HeadConfig, num_epochs: int) -> str:
-    warmup = head.options.get("warmup_epochs")
+    warmup = head.options.get("margin_warmup_epochs")
     if not warmup:
         return head.name
     # Both numbers, so that a warm-up longer than the run is seen.
