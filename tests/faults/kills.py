@@ -49,7 +49,7 @@ training:
   stages:
     - {name: head, freeze: backbone, epochs: 4, optimizer: adam}
     - {name: all, epochs: 6, optimizer: {name: sgd, learning_rate: 0.05, weight_decay: 5e-4},
-       warmup_epochs: 1, schedule: cosine}
+       lr_warmup_epochs: 1, schedule: cosine}
 """
 
 

@@ -365,8 +365,8 @@ class TestMistakes:
         assert line == "data: batch_size 128 can't be divided by samples_per_identity 3"
 
     def test_warm_up_longer_than_the_stage(self, tmp_path):
-        [line] = lines_of(tmp_path, GOOD, "training.stages.0.warmup_epochs=3")
-        assert line.startswith("training.stages.0: warmup_epochs is 3, more than the 2 epochs")
+        [line] = lines_of(tmp_path, GOOD, "training.stages.0.lr_warmup_epochs=3")
+        assert line.startswith("training.stages.0: lr_warmup_epochs is 3, more than the 2 epochs")
 
     @pytest.mark.parametrize(
         ("override", "reason"),

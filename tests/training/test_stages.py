@@ -139,7 +139,7 @@ class TestSchedules:
         np.testing.assert_allclose(rates, [0.1, 0.06, 0.02], rtol=1e-6)
 
     def test_warm_up_rises_linearly_to_the_schedule(self, make):
-        rates = self.rates(make, "constant", [0, 4, 9, 10], "training.stages.0.warmup_epochs=1")
+        rates = self.rates(make, "constant", [0, 4, 9, 10], "training.stages.0.lr_warmup_epochs=1")
         np.testing.assert_allclose(rates, [0.01, 0.05, 0.1, 0.1], rtol=1e-6)
 
 

@@ -368,7 +368,7 @@ class StageConfig(Config):
         description="The learning rate over the stage.",
         validate_default=True,
     )
-    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+    lr_warmup_epochs: Annotated[float, Field(ge=0)] = Field(
         0.0,
         description="Epochs over which the learning rate rises linearly from 0; fractions allowed.",
     )
@@ -389,9 +389,9 @@ class StageConfig(Config):
 
     @pydantic.model_validator(mode="after")
     def _warmup_fits(self) -> "StageConfig":
-        if self.warmup_epochs > self.epochs:
+        if self.lr_warmup_epochs > self.epochs:
             raise _error(
-                f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} "
+                f"lr_warmup_epochs is {self.lr_warmup_epochs:g}, more than the {self.epochs} "
                 "epochs of the stage"
             )
         return self

@@ -77,5 +77,5 @@ def _schedule(
         steps_per_epoch=steps_per_epoch,
         num_steps=stage.epochs * steps_per_epoch,
     )
-    warmup_steps = round(stage.warmup_epochs * steps_per_epoch)
+    warmup_steps = round(stage.lr_warmup_epochs * steps_per_epoch)
     return WarmUp(schedule, warmup_steps) if warmup_steps else schedule

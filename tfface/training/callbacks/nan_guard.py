@@ -127,7 +127,7 @@ class NanGuard(keras.callbacks.Callback):
         what = self._describe(error)
         if self._action != "restore":
             raise InputError(
-                f"{what}. {self._stopped()}. Lower the learning rate, add warmup_epochs or "
+                f"{what}. {self._stopped()}. Lower the learning rate, add lr_warmup_epochs or "
                 "global_clipnorm, or use precision float32 in a new run; or continue without this batch "
                 "by --resume --set training.on_nonfinite=restore"
             ) from error
