@@ -338,7 +338,7 @@ class TestSampling:
         embeddings *= 15
         found = []
         for share in (1.0, 0.99):
-            head = make(name, sampled_centers=share)
+            head = make(name, sample_rate=share)
             assert (head.sample_classes(labels) is None) == (share == 1.0)
 
             def loss(x, head=head):
@@ -360,7 +360,7 @@ class TestSampling:
     def test_the_loss_is_that_of_a_head_of_the_sampled_classes_alone(self, name):
         embeddings, _ = example(name, batch=3)
         labels = np.array([4, 1, 4], "int32")
-        head = make(name, sampled_centers=0.6)
+        head = make(name, sample_rate=0.6)
         sampled = head.sample_classes(labels)
         drawn = ops.convert_to_numpy(sampled.classes)
         assert len(drawn) == 3
@@ -383,7 +383,7 @@ class TestSampling:
 
     def test_evaluation_compares_with_all(self, name):
         embeddings, labels = example(name)
-        full, sampled = make(name), make(name, sampled_centers=0.2)
+        full, sampled = make(name), make(name, sample_rate=0.2)
         np.testing.assert_array_equal(
             losses_of(sampled, embeddings, labels), losses_of(full, embeddings, labels)
         )
@@ -392,7 +392,7 @@ class TestSampling:
 def test_a_sampling_head_with_subcenters_comes_back_from_a_model_file(tmp_path):
     """All but the state of its random generator, which Keras saves of no layer."""
     embeddings, labels = example("subcenter_arcface")
-    head = unbuilt("subcenter_arcface", sampled_centers=0.6, num_centers=2)
+    head = unbuilt("subcenter_arcface", sample_rate=0.6, num_centers=2)
     model = model_with(head)
     model.train_on_batch([embeddings, labels], labels)
     model.save(tmp_path / "model.keras")

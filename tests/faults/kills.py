@@ -258,7 +258,7 @@ KINDS = {
     for kind in (
         _training("softmax", "model.head=softmax"),
         _training("ArcFace"),
-        _training("sampled centers", "model.head.sampled_centers=0.5"),
+        _training("sampled centers", "model.head.sample_rate=0.5"),
         _training("two stages with a gap", *_GAP),
         _training("cached features", "data.cache=features", "data.num_cached_augmentations=2"),
         _training("mixed_bfloat16", "training.precision=mixed_bfloat16"),

@@ -23,9 +23,9 @@ def _pin(name: str) -> dict:
     if "margin_warmup_epochs" in known:
         # As many steps as the head has seen.
         pinned["warm-up finished"] = _Example(name, margin_warmup_epochs=1.0).losses(training=True)
-    if "sampled_centers" in known:
+    if "sample_rate" in known:
         # Rounded, these are all five identities, but they go through sampling.
-        all_drawn = _Example(name, margin_warmup_epochs=1.0, sampled_centers=0.99)
+        all_drawn = _Example(name, margin_warmup_epochs=1.0, sample_rate=0.99)
         pinned["all centers sampled"] = all_drawn.losses(training=True)
     return pinned
 

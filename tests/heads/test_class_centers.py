@@ -138,7 +138,7 @@ def test_sampled_logits_among_all_classes():
 def trained(labels, seed: int = 3):
     """Returns the centers of 40 classes before and after a training step, and their momenta."""
     keras.utils.set_random_seed(seed)
-    head = ArcFace(scale=8.0, sampled_centers=0.2, num_identities=40)
+    head = ArcFace(scale=8.0, sample_rate=0.2, num_identities=40)
     images = keras.Input((CENTERS.shape[1],))
     recognizer = Recognizer(keras.Model(images, keras.layers.Dense(3)(images)), head)
     optimizer = fast_optimizers.sgd(0.1, momentum=0.9, weight_decay=0.01)
@@ -172,7 +172,7 @@ def test_the_seed_decides_which_classes_are_sampled():
 
 def test_mixed_images_are_compared_with_the_identities_of_both():
     keras.utils.set_random_seed(0)
-    head = ArcFace(scale=8.0, sampled_centers=0.5, num_identities=4)
+    head = ArcFace(scale=8.0, sample_rate=0.5, num_identities=4)
     images = keras.Input((CENTERS.shape[1],))
     recognizer = Recognizer(keras.Model(images, keras.layers.Identity()(images)), head)
     head.class_centers.assign(CENTERS)

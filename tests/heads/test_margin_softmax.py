@@ -179,7 +179,7 @@ def test_sampling_needs_batches_of_a_fixed_size():
 
 
 def test_variables_are_in_the_order_of_checkpoints():
-    head = ArcFace(sampled_centers=0.5, num_identities=4, steps_per_epoch=2)
+    head = ArcFace(sample_rate=0.5, num_identities=4, steps_per_epoch=2)
     head.build((None, 3))
     assert [v.name for v in head.weights] == ["class_centers", "steps"]
     assert [v.name for v in head.variables] == ["class_centers", "steps", "seed_generator_state"]

@@ -50,7 +50,7 @@ PAIRS = (
 # A batch has 8 images, and as many of the 9 identities are then compared.
 SAMPLED = (
     *NINE[:-2],
-    "model.head.sampled_centers=0.5",
+    "model.head.sample_rate=0.5",
     "training.stages=[{name: all, epochs: 2, optimizer: {name: sgd, learning_rate: 0.002}}]",
 )
 # Too small a rate to change any weight.

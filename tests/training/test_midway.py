@@ -86,7 +86,7 @@ def each_checkpoint(monkeypatch):
 # averages by default.
 KINDS = {
     "plain": [],
-    "sampled": ["model.head.sampled_centers=0.5"],
+    "sampled": ["model.head.sample_rate=0.5"],
     "features": ["data.cache=features", "data.augment=[]"],
     "copies": [
         "data.cache=features",
@@ -415,7 +415,7 @@ def test_full_memory(tmp_path):
         InputError,
         match=r"out of memory in a training step: reduce data\.batch_size \(now 8\), and rerun "
         r"with --resume; or in a new run data\.image_size \(now 32x32\), training\.precision "
-        r".*sampled_centers",
+        r".*sample_rate",
     ):
         train(load_tiny(tmp_path), tmp_path / "run", tmp_path, callbacks=[raising(MemoryError())])
 

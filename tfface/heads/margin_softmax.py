@@ -290,14 +290,14 @@ def _from_options(
     label_smoothing: LabelSmoothing = 0.0,
     # Chosen by measurement: docs/RECIPES.md, "If the loss does not fall".
     margin_warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
-    sampled_centers: SampleRate = 1.0,
+    sample_rate: SampleRate = 1.0,
     *,
     num_identities: int,
     steps_per_epoch: int | None = None,
 ) -> MarginSoftmax:
     return MarginSoftmax(
         margin,
-        ClassCenters(num_identities, num_centers, sampled_centers),
+        ClassCenters(num_identities, num_centers, sample_rate),
         scale,
         label_smoothing,
         warmup_steps=margin_warmup_epochs * (steps_per_epoch or 0),
@@ -308,7 +308,7 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
     """Returns a function that builds the margin softmax of a margin from one list of options.
 
     Its signature has the margin's fields, then `scale`, `label_smoothing`, `margin_warmup_epochs` and
-    `sampled_centers`, and by keyword what the program knows: `num_identities`, and
+    `sample_rate`, and by keyword what the program knows: `num_identities`, and
     `steps_per_epoch`, without which there is no warm-up.
 
     Args:

@@ -22,7 +22,7 @@ def step_flops(recognizer: Recognizer, batch_size: int) -> float:
     """
     forward = sum(map(_layer_flops, flatten_layers(recognizer.embedder)))
     head = sum(math.prod(weight.shape) for weight in recognizer.head.trainable_weights)
-    head *= getattr(recognizer.head, "sampled_centers", 1.0)
+    head *= getattr(recognizer.head, "sample_rate", 1.0)
     return 3.0 * batch_size * (forward + 2 * head)
 
 

@@ -203,11 +203,11 @@ def distribute(training: TrainingConfig, head: HeadConfig) -> SingleDevice:
             )
         return SingleDevice()
     is_shared = backend == "jax" and section.mode == "data_parallel"
-    if head.options.get("sampled_centers", 1.0) < 1 and not is_shared:
+    if head.options.get("sample_rate", 1.0) < 1 and not is_shared:
         raise InputError(
-            "model.head.sampled_centers: centers that a step draws from all can't be drawn from "
+            "model.head.sample_rate: centers that a step draws from all can't be drawn from "
             "parts of them, nor by each device for itself: use data_parallel with "
-            "KERAS_BACKEND=jax, or sampled_centers: 1"
+            "KERAS_BACKEND=jax, or sample_rate: 1"
         )
     if backend == "jax":
         return JaxDistribution(section)
