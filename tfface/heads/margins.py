@@ -228,14 +228,14 @@ class AdaFaceMargin(Margin):
     """A margin that adapts to the image's quality, estimated by the norm of its embedding.
 
     With the norm |x| and the running mean mu and standard deviation sigma of all norms:
-        z = clip(concentration * (|x| - mu) / sigma, -1, 1)
+        z = clip(h * (|x| - mu) / sigma, -1, 1)
         cos(theta) becomes cos(theta - margin * z) - margin * (z + 1)
     with theta - margin * z kept within [0, pi]. z has no gradient. Small norms, of bad images, get
     ArcFace's margin (z = -1), average ones CosFace's (z = 0), large ones a negative angle.
 
     Args:
         margin: in [0, pi/2); 0.4 in the paper.
-        concentration: h, above 0; 0.333 in the paper.
+        h: h, above 0; 0.333 in the paper.
         momentum: of mu and sigma, in [0, 1); 0.99 in the paper.
     Statistics: `mean_norm` and `norm_std` start at 20 and 100 as in the authors' code, and are
         updated before they are used. A batch of one has the standard deviation 0.
@@ -243,14 +243,14 @@ class AdaFaceMargin(Margin):
     """
 
     margin: Angle = 0.4
-    concentration: Annotated[float, Field(gt=0)] = 0.333
+    h: Annotated[float, Field(gt=0)] = 0.333
     momentum: Momentum = 0.99
 
     initial_statistics: ClassVar = {"mean_norm": 20.0, "norm_std": 100.0}
 
     def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
         centered = self._clip(norms) - stats["mean_norm"]
-        quality = self.concentration * (centered / (stats["norm_std"] + 1e-3))
+        quality = self.h * (centered / (stats["norm_std"] + 1e-3))
         quality = ops.clip(quality, -1.0, 1.0)
         margin = factor * self.margin
         return adaface_margin(cosines, -margin * quality, margin * quality + margin)

@@ -30,6 +30,7 @@ RENAMED: dict[str, str] = {
     "training.stages.N.overfit_stop.threshold": "max_gap",
     "training.stages.N.schedule.final_fraction": "min_lr_ratio",
     "training.stages.N.warmup_epochs": "lr_warmup_epochs",
+    "HEAD.concentration": "h",
     "HEAD.sampled_centers": "sample_rate",
     "HEAD.warmup_epochs": "margin_warmup_epochs",
 }
