@@ -30,7 +30,7 @@ NEUTRAL = {
     "combined": {"m1": 1.0, "m2": 0.0, "m3": 0.0},
     "curricularface": {"margin": 0.0},
     "adaface": {"margin": 0.0},
-    "magface": {"lower_margin": 0.0, "upper_margin": 0.0, "regulariser": 0.0},
+    "magface": {"lower_margin": 0.0, "upper_margin": 0.0, "lambda_g": 0.0},
     "subcenter_arcface": {"margin": 0.0},
 }
 

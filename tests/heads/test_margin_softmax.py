@@ -140,7 +140,7 @@ def model_of(head) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("margin", [ArcFaceMargin(0.5), MagFaceMargin(upper_length=35.0)])
+@pytest.mark.parametrize("margin", [ArcFaceMargin(0.5), MagFaceMargin(upper_norm=35.0)])
 def test_a_model_with_the_layer_has_the_loss_of_the_head(margin):
     """In evaluation, and, by a step of gradient descent, in its gradient."""
     head, reference = head_of(margin), head_of(margin)

@@ -166,7 +166,7 @@ class TestFormulas:
         assert np.any(norms < 10)
         assert np.any(norms > 35)
         assert np.any((norms > 10) & (norms < 35))
-        check(head_of(MagFaceMargin(upper_length=35.0, regulariser=20.0)), loss)
+        check(head_of(MagFaceMargin(upper_norm=35.0, lambda_g=20.0)), loss)
 
     def test_subcenter_arcface(self):
         """Four centers, the first two of class 0: the nearest of each class counts."""
@@ -233,7 +233,7 @@ class TestFields:
         ("options", "message"),
         [
             ({"lower_margin": 0.9}, r"lower_margin 0\.9 is above its upper_margin 0\.8"),
-            ({"upper_length": 10.0}, "lower_length 10 is not below its upper_length 10"),
+            ({"upper_norm": 10.0}, "lower_norm 10 is not below its upper_norm 10"),
         ],
     )
     def test_out_of_order(self, options, message):

@@ -277,19 +277,19 @@ class AdaFaceMargin(Margin):
 class MagFaceMargin(Margin):
     """ArcFace with a margin that grows with the embedding's norm, and a loss that rewards norms.
 
-    With a = |x| clipped to [lower_length, upper_length]:
+    With a = |x| clipped to [lower_norm, upper_norm]:
         m(a) = lower_margin + (upper_margin - lower_margin)
-               * (a - lower_length) / (upper_length - lower_length)
+               * (a - lower_norm) / (upper_norm - lower_norm)
         cos(theta) becomes cos(theta + m(a)) as in ArcFace
-        extra loss: regulariser * g(a),  g(a) = 1 / a + a / upper_length^2
-    g falls up to upper_length: easy images, to which a larger margin does little harm, get large
+        extra loss: lambda_g * g(a),  g(a) = 1 / a + a / upper_norm^2
+    g falls up to upper_norm: easy images, to which a larger margin does little harm, get large
     norms, so that the norm measures an image's quality. Beyond the two norms, a has no gradient.
     In the warm-up the extra loss rises with the margin that balances it.
 
     Args:
         lower_margin, upper_margin: radians in [0, pi/2), in this order; 0.45 and 0.8 in the paper.
-        lower_length, upper_length: norms above 0, in this order; 10 and 110 in the paper.
-        regulariser: lambda_g, 0 or more; 35 in the paper.
+        lower_norm, upper_norm: norms above 0, in this order; 10 and 110 in the paper.
+        lambda_g: lambda_g, 0 or more; 35 in the paper.
     Raises InputError: margins or norms are not in order.
     Reference: Meng et al., CVPR 2021, arXiv:2103.06627. Past theta = pi - m(a) this is ArcFace's
         continuation, where the authors' code goes back to cos(theta).
@@ -297,9 +297,9 @@ class MagFaceMargin(Margin):
 
     lower_margin: Angle = 0.45
     upper_margin: Angle = 0.8
-    lower_length: Norm = 10.0
-    upper_length: Norm = 110.0
-    regulariser: Annotated[float, Field(ge=0)] = 35.0
+    lower_norm: Norm = 10.0
+    upper_norm: Norm = 110.0
+    lambda_g: Annotated[float, Field(ge=0)] = 35.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -308,23 +308,23 @@ class MagFaceMargin(Margin):
                 f"model.head: magface's lower_margin {self.lower_margin:g} is above its "
                 f"upper_margin {self.upper_margin:g}; it must be that or less"
             )
-        if self.lower_length >= self.upper_length:
+        if self.lower_norm >= self.upper_norm:
             raise InputError(
-                f"model.head: magface's lower_length {self.lower_length:g} is not below its "
-                f"upper_length {self.upper_length:g}; it must be"
+                f"model.head: magface's lower_norm {self.lower_norm:g} is not below its "
+                f"upper_norm {self.upper_norm:g}; it must be"
             )
 
     def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
-        slope = (self.upper_margin - self.lower_margin) / (self.upper_length - self.lower_length)
-        margins = self.lower_margin + slope * (self._clip(norms) - self.lower_length)
+        slope = (self.upper_margin - self.lower_margin) / (self.upper_norm - self.lower_norm)
+        margins = self.lower_margin + slope * (self._clip(norms) - self.lower_norm)
         return arcface_margin(cosines, factor * margins)
 
     def extra_loss(self, norms: Tensor, factor: Tensor) -> Tensor | None:
         a = self._clip(norms)[:, 0]
-        return factor * self.regulariser * (1.0 / a + a / self.upper_length**2)
+        return factor * self.lambda_g * (1.0 / a + a / self.upper_norm**2)
 
     def _clip(self, norms: Tensor) -> Tensor:
-        return ops.clip(norms, self.lower_length, self.upper_length)
+        return ops.clip(norms, self.lower_norm, self.upper_norm)
 
 
 # ------------------------------------------------------------------------------------ the formulas

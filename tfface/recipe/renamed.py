@@ -31,7 +31,10 @@ RENAMED: dict[str, str] = {
     "training.stages.N.schedule.final_fraction": "min_lr_ratio",
     "training.stages.N.warmup_epochs": "lr_warmup_epochs",
     "HEAD.concentration": "h",
+    "HEAD.lower_length": "lower_norm",
+    "HEAD.regulariser": "lambda_g",
     "HEAD.sampled_centers": "sample_rate",
+    "HEAD.upper_length": "upper_norm",
     "HEAD.warmup_epochs": "margin_warmup_epochs",
 }
 
