@@ -36,6 +36,8 @@ RENAMED: dict[str, str] = {
     "HEAD.sampled_centers": "sample_rate",
     "HEAD.upper_length": "upper_norm",
     "HEAD.warmup_epochs": "margin_warmup_epochs",
+    "SOURCE.empty_identities": "on_empty_identity",
+    "SOURCE.without_box": "on_missing_box",
 }
 
 # Where components stand in a recipe. The name of one may follow, as in `{arcface: {margin: 0.3}}`;

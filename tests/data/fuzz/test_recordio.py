@@ -21,7 +21,7 @@ def rec(tmp_path_factory):
 
 def read_all(rec):
     with only_input_errors():
-        source = RecordIOSource(rec, empty_identities="skip")
+        source = RecordIOSource(rec, on_empty_identity="skip")
         for index in range(source.num_images):
             source.read(index)
 

@@ -160,7 +160,7 @@ class TestCrop:
         write(tmp_path, "190/S002/L1/E01/C1.jpg", "200/S002/L1/E01/C1.jpg", text=None)
         with pytest.raises(InputError, match=r"190/S002/L1/E01/C1\.jpg: .* as 2 images haven't"):
             KFaceSource(tmp_path, crop="box")
-        source = KFaceSource(tmp_path, crop="box", without_box="skip")
+        source = KFaceSource(tmp_path, crop="box", on_missing_box="skip")
         assert source.num_images == 3
         assert [identity.name for identity in source.identities] == ["190"]
         assert source.left_out == [("no text file with a box", 1, 2)]
@@ -169,7 +169,7 @@ class TestCrop:
     def test_no_boxes_at_all(self, tmp_path):
         write(tmp_path, *NAMES, text=None)
         with pytest.raises(InputError, match="no image has a text file with a box beside it"):
-            KFaceSource(tmp_path, crop="box", without_box="skip")
+            KFaceSource(tmp_path, crop="box", on_missing_box="skip")
 
     def test_fingerprint_follows_the_boxes(self, tmp_path):
         write(tmp_path, *NAMES)

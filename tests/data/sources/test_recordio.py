@@ -109,7 +109,7 @@ class TestEmptyIdentities:
         folder = insightface(tmp_path, [[b"a"], [], [b"b", b"c"], []], property=property)
         with pytest.raises(InputError, match=r"identities 1, 3 have no images \(2 of 4\)"):
             RecordIOSource(folder)
-        source = RecordIOSource(folder, empty_identities="skip")
+        source = RecordIOSource(folder, on_empty_identity="skip")
         assert [identity.name for identity in source.identities] == ["0", "2"]
         assert source.labels.tolist() == [0, 1, 1]
         assert source.left_out == [("declared without images", 2, 0)]
@@ -275,7 +275,7 @@ def test_threads_read_at_once(tmp_path):
 def test_fingerprint_follows_files_and_options(tmp_path):
     folder = insightface(tmp_path)
     before = RecordIOSource(folder).fingerprint
-    assert RecordIOSource(folder, empty_identities="skip").fingerprint != before
+    assert RecordIOSource(folder, on_empty_identity="skip").fingerprint != before
     for name in ("train.rec", "train.idx", "property"):
         os.utime(folder / name, ns=(1, 1))
         after = RecordIOSource(folder).fingerprint

@@ -349,7 +349,7 @@ def test_a_record_file_twice(folder, tmp_path):
     rec = write(tmp_path / "train.rec", insightface_records([[encoded(1)], [encoded(2)]]))
     of = [
         {"source": "recordio", "path": str(path)} | options
-        for path, options in ((rec, {}), (rec.parent, {"empty_identities": "skip"}))
+        for path, options in ((rec, {}), (rec.parent, {"on_empty_identity": "skip"}))
     ]
     with pytest.raises(InputError, match="have images in common: give each image once"):
         UnionSource(of)

@@ -58,7 +58,7 @@ class KFaceSource(ImageFiles):
         resolution: which of these; by default the only one there, else high.
         crop: `box` cuts out the face's box, as far as it lies inside the image. The pixels are then
             stored as PNG, so that nothing else of them is lost.
-        without_box: what to do, when they are to be cut, with images that have no text file:
+        on_missing_box: what to do, when they are to be cut, with images that have no text file:
             `error`, or `skip` to leave them out, which `left_out` then tells.
         name: what to call this source in `Identity.source`; by default the folder's name.
     Raises InputError: no such folder; a file doesn't fit; a subject has no images; no box.
@@ -69,7 +69,7 @@ class KFaceSource(ImageFiles):
         path: Path,
         resolution: Literal["high", "middle", "low"] | None = None,
         crop: Literal["none", "box"] = "none",
-        without_box: Literal["error", "skip"] = "error",
+        on_missing_box: Literal["error", "skip"] = "error",
         *,
         name: str | None = None,
     ):
@@ -105,10 +105,10 @@ class KFaceSource(ImageFiles):
                 for values, text in zip(attributes.values(), image.levels, strict=True):
                     # The same few texts come again and again.
                     values.append(sys.intern(text))
-        if without and without_box == "error":
+        if without and on_missing_box == "error":
             raise InputError(
                 f"{os.fsdecode(without[0])}: has no text file with a box beside it, as "
-                f"{len(without)} images haven't: to leave such images out, set without_box: skip"
+                f"{len(without)} images haven't: to leave such images out, set on_missing_box: skip"
             )
         if not counts:
             raise InputError(f"{root}: no image has a text file with a box beside it")

@@ -39,7 +39,7 @@ class RecordIOSource(ImageSource):
     Args:
         path: the `.rec` file, or a folder with a train.rec or no other .rec than one.
         label: which entry of an image's list of labels is its identity.
-        empty_identities: what to do when the files speak of identities without images: `error`, or
+        on_empty_identity: what to do when the files speak of identities without images: `error`, or
             `skip` to leave them out, which `left_out` then tells.
         name: what to call this source in `Identity.source`; by default the folder's name.
     Attributes:
@@ -52,7 +52,7 @@ class RecordIOSource(ImageSource):
         self,
         path: Path,
         label: Annotated[int, Field(ge=0)] = 0,
-        empty_identities: Literal["error", "skip"] = "error",
+        on_empty_identity: Literal["error", "skip"] = "error",
         *,
         name: str | None = None,
     ):
@@ -60,7 +60,7 @@ class RecordIOSource(ImageSource):
         self.path = path
         self.name = name or path.resolve().parent.name
         self._file = RecordIOFile(path)
-        self._options = (label, empty_identities)
+        self._options = (label, on_empty_identity)
         index, self._property = _beside(path)
         keys, offsets, headers = _records(self._file, index)
         is_empty = headers["record_bytes"] == HEADER.size + LABEL_BYTES * headers["flag"].astype(
@@ -89,7 +89,7 @@ class RecordIOSource(ImageSource):
                 of_identities = offsets[is_of_identity]
                 ranges = np.stack([self._file.labels(of_identities, i) for i in (0, 1)], axis=1)
                 empty = self._check_ranges(keys[is_of_identity], ranges, found)
-            self._find_empty(empty, found, skip=empty_identities == "skip")
+            self._find_empty(empty, found, skip=on_empty_identity == "skip")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -221,7 +221,7 @@ class RecordIOSource(ImageSource):
                 f"{self._file.path}: "
                 + (f"identity {listed} has" if count == 1 else f"identities {listed} have")
                 + f" no images ({count} of {len(found) + count}): to leave such identities out, "
-                "set empty_identities: skip"
+                "set on_empty_identity: skip"
             )
         if count:
             self.left_out = [("declared without images", int(count), 0)]
@@ -233,7 +233,7 @@ class RecordIOChunks(ImageSource):
     Args:
         paths: of the parts' `.rec` files.
         label: position of the identity, counted from 0, where images have a list of labels.
-        empty_identities: what to do with identities that the files declare but that have no
+        on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
         name: what to call the source in `Identity.source`.
     Raises InputError: as there.
@@ -243,11 +243,11 @@ class RecordIOChunks(ImageSource):
         self,
         paths: Sequence[Path],
         label: int = 0,
-        empty_identities: Literal["error", "skip"] = "error",
+        on_empty_identity: Literal["error", "skip"] = "error",
         *,
         name: str | None = None,
     ):
-        self._parts = [RecordIOSource(path, label, empty_identities, name=name) for path in paths]
+        self._parts = [RecordIOSource(path, label, on_empty_identity, name=name) for path in paths]
         self.name = self._parts[0].name
         numbers = [
             np.array([int(identity.name) for identity in part.identities])[part.labels]
@@ -279,7 +279,7 @@ class RecordIOChunks(ImageSource):
 def open_recordio(
     path: Path,
     label: Annotated[int, Field(ge=0)] = 0,
-    empty_identities: Literal["error", "skip"] = "error",
+    on_empty_identity: Literal["error", "skip"] = "error",
     *,
     name: str | None = None,
 ) -> RecordIOSource | RecordIOChunks:
@@ -289,15 +289,15 @@ def open_recordio(
         path: the `.rec` file; or a folder with a train.rec, with no other .rec than one, or with
             the parts NAME_0.rec, NAME_1.rec, ... that `im2rec --chunks` writes.
         label: position of the identity, counted from 0, where images have a list of labels.
-        empty_identities: what to do with identities that the files declare but that have no
+        on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
         name: what to call the source in `Identity.source`.
     Raises InputError: as there; a part is missing.
     """
     path = Path(path)
     if chunks := _chunks(path):
-        return RecordIOChunks(chunks, label, empty_identities, name=name)
-    return RecordIOSource(path, label, empty_identities, name=name)
+        return RecordIOChunks(chunks, label, on_empty_identity, name=name)
+    return RecordIOSource(path, label, on_empty_identity, name=name)
 
 
 def holds_recordio(path: Path) -> bool:
