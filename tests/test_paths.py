@@ -37,7 +37,7 @@ def test_an_empty_path_is_no_folder(home):
     (home / "tiny.yaml").write_text(TINY)
     for override in (
         "data.train={source: folder, path: ''}",
-        "data.train={source: csv, path: a.csv, images: ''}",
+        "data.train={source: csv, path: a.csv, image_root: ''}",
         "data.exclude=''",
     ):
         with pytest.raises(InputError, match=r"data\.[a-z.]+: an empty path: name a file or folde"):

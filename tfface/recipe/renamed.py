@@ -37,6 +37,7 @@ RENAMED: dict[str, str] = {
     "HEAD.upper_length": "upper_norm",
     "HEAD.warmup_epochs": "margin_warmup_epochs",
     "SOURCE.empty_identities": "on_empty_identity",
+    "SOURCE.images": "image_root",
     "SOURCE.without_box": "on_missing_box",
 }
 

@@ -112,7 +112,7 @@ def test_people_whose_folders_would_be_one_stay_apart(faces, tmp_path):
     (tmp_path / "list.csv").write_text(
         "path,identity\np0/0.png,a/b\np0/1.png,a/b\np1/0.png,a_b\np1/1.png,a_b\n"
     )
-    listed = f"{{source: csv, path: {tmp_path / 'list.csv'}, images: {faces}}}"
+    listed = f"{{source: csv, path: {tmp_path / 'list.csv'}, image_root: {faces}}}"
     make_cutmix(open_source(listed), tmp_path / "out", CutMixOptions(per_class=2, format="png"), 2)
     for folder, red in (("a_b", 0), ("a_b_2", 100)):
         images = sorted((tmp_path / "out" / folder).iterdir())

@@ -67,7 +67,9 @@ class TestPaths:
 
     def test_paths_that_start_elsewhere(self, faces, tmp_path):
         write(tmp_path / "records.tfrecord", [path_record("7/0.jpg", 0)])
-        source = open_tfrecord(tmp_path / "records.tfrecord", images=faces / "imgs", name="mine")
+        source = open_tfrecord(
+            tmp_path / "records.tfrecord", image_root=faces / "imgs", name="mine"
+        )
         assert source.read(0).encoded == encoded(0)
         assert source.identities == [("0", "mine")]
 
@@ -75,7 +77,7 @@ class TestPaths:
         (faces / "b").mkdir()
         for number in range(2):
             write(faces / f"b/{number}.tfrecord", [path_record(f"imgs/7/{number}.jpg", number)])
-        source = open_tfrecord(faces / "b", images=faces)
+        source = open_tfrecord(faces / "b", image_root=faces)
         assert [source.filename(index) for index in range(2)] == ["imgs/7/0.jpg", "imgs/7/1.jpg"]
 
     @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ class TestPaths:
 def test_images_are_for_records_of_paths_only(tmp_path):
     write(tmp_path / "a.tfrecord", [example.serialize(Record(encoded(0), "x"), 1)])
     with pytest.raises(InputError, match=r"'images' is given, but the records hold the images"):
-        open_tfrecord(tmp_path / "a.tfrecord", images=tmp_path)
+        open_tfrecord(tmp_path / "a.tfrecord", image_root=tmp_path)
 
 
 def test_nothing_to_read(tmp_path):

@@ -56,7 +56,7 @@ def test_spellings(table, newline, encoding):
 def test_other_columns_and_another_folder(table, tmp_path):
     path = table("file,who,path\nbob/0.jpg,7,x\n")
     options = {"path_column": "file", "identity_column": "who"}
-    source = CsvSource(path, images=tmp_path / "faces", **options)
+    source = CsvSource(path, image_root=tmp_path / "faces", **options)
     assert source.identities[0].name == "7"
     assert source.attribute("path").tolist() == ["x"]
     assert source.read(0).filename == "bob/0.jpg"
@@ -138,7 +138,7 @@ def test_headers_that_are_refused(table, content, why):
 
 def test_options_that_are_refused(table, tmp_path):
     with pytest.raises(InputError, match="gone: no such folder"):
-        CsvSource(table("path,identity\n"), images=tmp_path / "gone")
+        CsvSource(table("path,identity\n"), image_root=tmp_path / "gone")
     with pytest.raises(InputError, match="'path' can't be path_column and identity_column at once"):
         CsvSource(table("path,identity\n"), identity_column="path")
     with pytest.raises(InputError, match=r"gone\.csv: can't be read: No such file"):

@@ -89,7 +89,7 @@ def test_as_a_tool_is_given_it(faces, tmp_path):
     assert names(opened.source) == names(open_split(faces, part="test", seed=3))
     table = tmp_path / "table.csv"
     table.write_text("who,path\n" + "".join(f"{name},{name}/0.jpg\n" for name in COUNTS))
-    of = f"{{source: csv, path: '{table}', images: '{faces}', identity_column: who}}"
+    of = f"{{source: csv, path: '{table}', image_root: '{faces}', identity_column: who}}"
     assert open_source(f"{{source: split, of: {of}}}").source.num_images == 5
 
 

@@ -62,15 +62,15 @@ class TFRecordPathsSource(ImageFiles):
 
     Args:
         path, name, files: as there.
-        images: the folder where the paths start, which none may leave; by default that of the
+        image_root: the folder where the paths start, which none may leave; by default that of the
             record files.
-    Raises InputError: as there; an image isn't there, or lies outside of `images`.
+    Raises InputError: as there; an image isn't there, or lies outside of `image_root`.
     """
 
     def __init__(
         self,
         path: Path,
-        images: Path | None = None,
+        image_root: Path | None = None,
         *,
         name: str | None = None,
         files: RecordFiles | None = None,
@@ -81,7 +81,7 @@ class TFRecordPathsSource(ImageFiles):
         paths = self._records.paths()
         labels = self._records.labels(example.deserialize_path)
         self.identities, self.labels = _identities(labels, self.name)
-        below = Below(images if images is not None else self._records.files[0].parent)
+        below = Below(image_root if image_root is not None else self._records.files[0].parent)
         found = []
         for index, given in enumerate(progress(paths, description="listing", unit="images")):
             try:

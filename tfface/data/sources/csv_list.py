@@ -31,19 +31,20 @@ class CsvSource(ImageFiles):
 
     Args:
         path: the file. Fields are parted by commas, in a `.tsv` file by tabs.
-        images: the folder where the paths start, which none may leave; by default the file's own.
+        image_root: the folder where the paths start, which none may leave; by default the file's
+            own.
         path_column: the column with the images' paths.
         identity_column: the column with the identities' names.
         name: what to call this source in `Identity.source`; by default the file's stem.
     Raises InputError: the file can't be read, a column is missing or nameless, or of lines: the
         number of fields is wrong, the path or identity is empty, the image isn't there, lies
-        outside of `images` or was listed before. The first 20 such lines are named.
+        outside of `image_root` or was listed before. The first 20 such lines are named.
     """
 
     def __init__(
         self,
         path: Path,
-        images: Path | None = None,
+        image_root: Path | None = None,
         path_column: str = "path",
         identity_column: str = "identity",
         *,
@@ -51,7 +52,7 @@ class CsvSource(ImageFiles):
     ):
         path = Path(path)
         self.name = name or path.stem
-        root = Path(images) if images is not None else path.parent
+        root = Path(image_root) if image_root is not None else path.parent
         rows = _rows(path)
         header = next(rows, (1, []))[1]
         wanted = {"path_column": path_column, "identity_column": identity_column}

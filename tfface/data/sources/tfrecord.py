@@ -16,16 +16,16 @@ from tfface.errors import InputError
 
 
 def open_tfrecord(
-    path: Path, images: Path | None = None, *, name: str | None = None
+    path: Path, image_root: Path | None = None, *, name: str | None = None
 ) -> DatasetSource | BareTFRecordSource | TFRecordPathsSource:
     """A converted dataset, or `.tfrecord` files such as arcface-tf2 writes.
 
     Args:
         path: a folder with a dataset.json, one `.tfrecord` file, or a folder of them.
-        images: for records of paths, the folder where these start and which none may leave; by
+        image_root: for records of paths, the folder where these start and which none may leave; by
             default that of the record files.
         name: what to call the source in `Identity.source`.
-    Raises InputError: as the sources do; `images` is given, but the records hold the images.
+    Raises InputError: as the sources do; `image_root` is given, but the records hold the images.
     """
     path = Path(path)
     if (path / DATASET_FILE).exists():
@@ -33,10 +33,12 @@ def open_tfrecord(
     else:
         files = open_files(path)
         if files.read_as(example.holds_path, 0):
-            return TFRecordPathsSource(path, images, name=name, files=files)
+            return TFRecordPathsSource(path, image_root, name=name, files=files)
         source = BareTFRecordSource(path, name=name, files=files)
-    if images is not None:
-        raise InputError(f"{path}: the option 'images' is given, but the records hold the images")
+    if image_root is not None:
+        raise InputError(
+            f"{path}: the option 'image_root' is given, but the records hold the images"
+        )
     return source
 
 
