@@ -70,7 +70,7 @@ def open_all(loaded: recipe.Recipe, home: Path) -> None:
     [
         "data.exclude=~/gone",
         "data.train={source: folder, path: ~/gone}",
-        "data.train={source: split, path: ~/gone, fractions: [0.5, 0.5], part: train}",
+        "data.train={source: split, path: ~/gone, fractions: [0.5, 0.5], subset: train}",
         "data.train={source: tfds, dataset: ~/gone}",
         "evaluation.verification=[~/gone.bin]",
         "evaluation.verification=[mine=~/gone.bin]",

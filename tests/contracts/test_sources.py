@@ -78,7 +78,7 @@ def _write_split(folder):
     write_folder(folder / "faces", images)
     return {
         "path": folder / "faces",
-        "train_images": 4,
+        "shots": 4,
         "seed": 2,
         "num_identities": 3,
         "min_images": 4,
@@ -89,7 +89,7 @@ def _split_of_csv(folder):
     _write_csv(folder)
     return {
         "of": {"source": "csv", "path": "faces.csv", "images": "."},
-        "train_images": 5,
+        "shots": 5,
         "seed": 1,
     }
 

@@ -85,7 +85,7 @@ def test_nor_in_a_validation_source(faces):
 
 def test_nor_in_the_images_to_be_classified(faces):
     parts = [
-        f"{{source: split, path: faces, fractions: [0.5, 0.5], part: {part}}}"
+        f"{{source: split, path: faces, fractions: [0.5, 0.5], subset: {part}}}"
         for part in ("train", "test")
     ]
     overrides = [f"data.train={parts[0]}", f"evaluation.classification={parts[1]}"]

@@ -277,9 +277,9 @@ class TestClassification:
     def parts(self):
         return [
             *ONE_STAGE,
-            f"data.train={{{self.SPLIT}, part: train}}",
-            f"data.validation={{{self.SPLIT}, part: validation}}",
-            f"evaluation.classification={{{self.SPLIT}, part: test}}",
+            f"data.train={{{self.SPLIT}, subset: train}}",
+            f"data.validation={{{self.SPLIT}, subset: validation}}",
+            f"evaluation.classification={{{self.SPLIT}, subset: test}}",
         ]
 
     def test_the_run_says_what_the_tool_says(self, tmp_path, capsys):
@@ -289,7 +289,7 @@ class TestClassification:
         assert "largest class" in printed
         figures = json.loads((run / "classification.json").read_text(encoding="utf-8"))
         assert figures["num_images"] == 12
-        source = open_source(f"{{{self.SPLIT}, part: test}}").source
+        source = open_source(f"{{{self.SPLIT}, subset: test}}").source
         by_the_tool = classify(load_classifier(run), source).to_json()
         assert by_the_tool["confusion"] == figures["confusion"]
         assert by_the_tool["log_loss"] == pytest.approx(figures["log_loss"], rel=1e-5)

@@ -38,6 +38,8 @@ RENAMED: dict[str, str] = {
     "HEAD.warmup_epochs": "margin_warmup_epochs",
     "SOURCE.empty_identities": "on_empty_identity",
     "SOURCE.images": "image_root",
+    "SOURCE.part": "subset",
+    "SOURCE.train_images": "shots",
     "SOURCE.without_box": "on_missing_box",
 }
 

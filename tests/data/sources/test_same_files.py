@@ -46,7 +46,7 @@ def test_a_person_who_is_a_link(people):
         "warning: 1 file is of several people at once, by links: for example cleo/0.jpg of cleo is "
         "also zoe/0.jpg of zoe"
     ]
-    part = open_split(of={"source": "folder", "path": str(people)}, train_images=1)
+    part = open_split(of={"source": "folder", "path": str(people)}, shots=1)
     assert part.notes == source.notes
 
 

@@ -25,7 +25,7 @@ def counts(source) -> list[int]:
 
 
 def test_parts_are_all_images_of_everybody_once(faces):
-    parts = [open_split(faces, part=part, seed=3) for part in ("train", "validation", "test")]
+    parts = [open_split(faces, subset=part, seed=3) for part in ("train", "validation", "test")]
     assert len({tuple(part.identities) for part in parts}) == 1
     assert [identity.name for identity in parts[0].identities] == list(COUNTS)
     assert sorted(name for part in parts for name in names(part)) == sorted(
@@ -41,26 +41,28 @@ def test_parts_are_all_images_of_everybody_once(faces):
 
 
 def test_the_seed_decides(faces):
-    one, again, other = (names(open_split(faces, part="test", seed=seed)) for seed in (1, 1, 2))
+    one, again, other = (names(open_split(faces, subset="test", seed=seed)) for seed in (1, 1, 2))
     assert one == again != other
 
 
 def test_two_parts(faces):
-    train, test = (open_split(faces, part=part, fractions=[0.5, 0.5]) for part in ("train", "test"))
+    train, test = (
+        open_split(faces, subset=part, fractions=[0.5, 0.5]) for part in ("train", "test")
+    )
     assert counts(train) == [5, 10, 1, 2, 15]
     assert counts(test) == [5, 10, 0, 2, 15]
 
 
 def test_few_images_to_train(faces):
-    options = {"train_images": 2, "num_identities": 2, "min_images": 5, "seed": 4}
-    train, test = (open_split(faces, part=part, **options) for part in ("train", "test"))
+    options = {"shots": 2, "num_identities": 2, "min_images": 5, "seed": 4}
+    train, test = (open_split(faces, subset=part, **options) for part in ("train", "test"))
     assert train.identities == test.identities
     assert {identity.name for identity in train.identities} < {"ann", "bob", "emil"}
     assert counts(train) == [2, 2]
     assert counts(test) == [COUNTS[identity.name] - 2 for identity in test.identities]
     assert not set(names(train)) & set(names(test))
     halves = [
-        open_split(faces, part=part, fractions=[0.5, 0.5], **options)
+        open_split(faces, subset=part, fractions=[0.5, 0.5], **options)
         for part in ("validation", "test")
     ]
     assert [counts(half) for half in halves] == [[n // 2 for n in counts(test)]] * 2
@@ -82,11 +84,11 @@ def test_attributes_are_those_of_the_source(tmp_path):
 
 
 def test_as_a_tool_is_given_it(faces, tmp_path):
-    opened = open_source(f"mine={{source: split, path: '{faces}', part: test, seed: 3}}")
+    opened = open_source(f"mine={{source: split, path: '{faces}', subset: test, seed: 3}}")
     assert opened.format == "split"
     assert opened.source.name == "mine"
     assert opened.source.identities[0] == ("ann", "mine")
-    assert names(opened.source) == names(open_split(faces, part="test", seed=3))
+    assert names(opened.source) == names(open_split(faces, subset="test", seed=3))
     table = tmp_path / "table.csv"
     table.write_text("who,path\n" + "".join(f"{name},{name}/0.jpg\n" for name in COUNTS))
     of = f"{{source: csv, path: '{table}', image_root: '{faces}', identity_column: who}}"
@@ -103,16 +105,16 @@ def test_a_part_of_a_part(faces):
     [
         ({"fractions": [0.7, 0.2]}, r"the fractions 0\.7, 0\.2 sum to 0\.9; they must sum to 1"),
         ({"fractions": [1.0]}, "one fraction makes no parts"),
-        ({"fractions": [0.8, 0.2], "part": "validation"}, "there are train, test"),
-        ({"train_images": 2, "part": "validation"}, "train_images with fractions of 1: there are"),
-        ({"train_images": 2, "fractions": [0.7, 0.2, 0.1]}, "fractions are of what is left"),
+        ({"fractions": [0.8, 0.2], "subset": "validation"}, "there are train, test"),
+        ({"shots": 2, "subset": "validation"}, "shots with fractions of 1: there are"),
+        ({"shots": 2, "fractions": [0.7, 0.2, 0.1]}, "fractions are of what is left"),
         ({"num_identities": 6}, "num_identities is 6, and there are 5 identities$"),
         (
             {"num_identities": 3, "min_images": 20},
             "num_identities is 3, and there are 2 identities with 20 images or more",
         ),
         ({"min_images": 31}, "no identity has min_images = 31 images; the most are 30"),
-        ({"train_images": 30, "part": "test"}, "part 'test' of the split is empty: 65 images of 5"),
+        ({"shots": 30, "subset": "test"}, "subset 'test' of the split is empty: 65 images of 5"),
         ({"path": None}, r"needs either 'path: PATH' or 'of: \{source"),
         ({"of": {"source": "folder"}}, r"needs either 'path: PATH' or 'of: \{source"),
         ({"path": None, "of": {"source": "foldr"}}, "did you mean 'folder'"),

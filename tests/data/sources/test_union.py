@@ -213,7 +213,7 @@ def test_the_size_is_known_when_all_have_it(folder):
 
 
 def test_what_members_leave_out_is_told(folder):
-    part = {"source": "split", "path": str(folder / "originals"), "train_images": 1}
+    part = {"source": "split", "path": str(folder / "originals"), "shots": 1}
     union = UnionSource([part, OF[1]], paths_start=folder)
     assert union.left_out == [("not in part train of the split (in originals)", 0, 6)]
 
@@ -230,7 +230,7 @@ def test_a_union_of_unions(folder, union, tmp_path):
 
 def test_parts_of_a_union(folder, union):
     parts = [
-        open_split(of={"source": "union", "of": OF}, part=part, seed=1, paths_start=folder)
+        open_split(of={"source": "union", "of": OF}, subset=part, seed=1, paths_start=folder)
         for part in ("train", "validation", "test")
     ]
     assert sum(part.num_images for part in parts) == 17
@@ -243,13 +243,13 @@ def test_parts_of_a_union(folder, union):
 def test_a_union_of_parts(folder):
     # Of one source, but of different images.
     parts = [
-        {"source": "split", "path": "originals", "fractions": [0.5, 0.5], "part": part}
+        {"source": "split", "path": "originals", "fractions": [0.5, 0.5], "subset": part}
         for part in ("train", "test")
     ]
     of = [{**part, "path": str(folder / "originals")} for part in parts]
     assert counts(UnionSource(of)) == ORIGINALS
     with pytest.raises(InputError, match=r"of\.0 \(originals\) and of\.1 \(originals\) have image"):
-        UnionSource([of[0], of[0] | {"part": "train"}])
+        UnionSource([of[0], of[0] | {"subset": "train"}])
     streams = [part | {"path": str(folder / "originals_records")} for part in of]
     assert counts(UnionSource(streams)) == ORIGINALS
 
@@ -300,7 +300,7 @@ def test_training_on_parts_of_a_union(tmp_path, capsys):
     write_folder(tmp_path / "photos", people, size=32)
     write_folder(tmp_path / "cutmix", people | {"dora": 8}, size=32)
     of = "{source: union, of: [{source: folder, path: photos}, {source: folder, path: cutmix}]}"
-    part = f"{{source: split, of: {of}, seed: 2, fractions: [0.5, 0.25, 0.25], part: "
+    part = f"{{source: split, of: {of}, seed: 2, fractions: [0.5, 0.25, 0.25], subset: "
     recipe = load_tiny(
         tmp_path,
         *ONE_STAGE,

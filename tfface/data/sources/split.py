@@ -26,9 +26,9 @@ Count = Annotated[int, Field(ge=1)]
 def open_split(
     path: Path | None = None,
     of: dict[str, Any] | None = None,
-    part: Literal["train", "validation", "test"] = "train",
+    subset: Literal["train", "validation", "test"] = "train",
     fractions: Fractions | None = None,
-    train_images: Count | None = None,
+    shots: Count | None = None,
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     num_identities: Count | None = None,
     min_images: Count | None = None,
@@ -46,11 +46,11 @@ def open_split(
     Args:
         path: the source, opened as what it is recognised as; or give `of`.
         of: the source as a recipe says it, with its options.
-        part: which part to take.
+        subset: which part to take.
         fractions: shares of train, validation and test, or of train and test; their sum is 1. By
-            default 0.7, 0.2 and 0.1. With `train_images`, of validation and test in what is left
+            default 0.7, 0.2 and 0.1. With `shots`, of validation and test in what is left
             then, or [1], which is the default: all of it to test.
-        train_images: so many images of each identity are in train, and those of identities with no
+        shots: so many images of each identity are in train, and those of identities with no
             more are all there.
         seed: of all that is drawn.
         num_identities: keep so many identities, drawn by the seed, and leave out the others.
@@ -61,53 +61,51 @@ def open_split(
     Raises InputError: the source can't be opened, the fractions don't fit, fewer identities are
         there than wanted, or the part is empty.
     """
-    names, shares = _parts(fractions, train_images)
-    if part not in names:
+    names, shares = _parts(fractions, shots)
+    if subset not in names:
         raise InputError(
-            f"source split: part '{part}' is not made by "
-            f"{'fractions' if train_images is None else 'train_images with fractions'} of "
+            f"source split: subset '{subset}' is not made by "
+            f"{'fractions' if shots is None else 'shots with fractions'} of "
             f"{', '.join(f'{share:g}' for share in shares)}: there are {', '.join(names)}"
         )
     source = _open(path, of, name, paths_start)
     kept = _identities(source, num_identities, min_images, seed)
     wanted = np.flatnonzero(np.isin(source.labels, kept))
-    parts = split_into_parts(source.labels[wanted], shares, seed, train_images)
-    images = wanted[parts[names.index(part)]]
+    parts = split_into_parts(source.labels[wanted], shares, seed, shots)
+    images = wanted[parts[names.index(subset)]]
     if max_images is not None:
         images = images[most_of_each(source.labels[images], max_images, seeding.fold(seed, 1))]
     if not len(images):
         raise InputError(
-            f"{source.name}: part '{part}' of the split is empty: {len(wanted):,} images of "
+            f"{source.name}: subset '{subset}' of the split is empty: {len(wanted):,} images of "
             f"{len(kept):,} identities are too few for it (everybody keeps one in train)"
         )
     num_gone = source.num_identities - len(np.unique(source.labels[images]))
-    why = f"not in part {part} of the split"
+    why = f"not in subset {subset} of the split"
     return Selection(source, images, kept, (why, num_gone, source.num_images - len(images)))
 
 
-def _parts(
-    fractions: list[float] | None, train_images: int | None
-) -> tuple[tuple[str, ...], list[float]]:
+def _parts(fractions: list[float] | None, shots: int | None) -> tuple[tuple[str, ...], list[float]]:
     """Returns the names of the parts, and the shares as `split_into_parts` takes them."""
     if fractions is None:
-        fractions = list(_FRACTIONS) if train_images is None else [1.0]
+        fractions = list(_FRACTIONS) if shots is None else [1.0]
     shown = ", ".join(f"{share:g}" for share in fractions)
     if abs(sum(fractions) - 1) > _TOLERANCE:
         raise InputError(
             f"source split: the fractions {shown} sum to {sum(fractions):g}; they must sum to 1"
         )
-    num_parts = len(fractions) + (train_images is not None)
+    num_parts = len(fractions) + (shots is not None)
     if num_parts == 2:
         return ("train", "test"), fractions
     if num_parts == 3:
         return PARTS, fractions
-    if train_images is None:
+    if shots is None:
         raise InputError(
             "source split: one fraction makes no parts: give those of train and test, or of train, "
             "validation and test"
         )
     raise InputError(
-        f"source split: with train_images, fractions are of what is left: those of validation and "
+        f"source split: with shots, fractions are of what is left: those of validation and "
         f"test, or [1] for all to test; got {shown}"
     )
 
