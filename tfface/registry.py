@@ -178,9 +178,13 @@ def _as_in_yaml(annotation: Any) -> Any:
 
 
 def _described_arguments(component: Callable) -> dict[str, str]:
-    """Returns what the `Args` of the docstring, or of that of a base class, say."""
+    """Returns what the `Args` of the docstring, or of that of a base class, say.
+
+    A component made by a function may name others that describe its arguments: `documented_by`.
+    """
     found: dict[str, str] = {}
-    for owner in inspect.getmro(component) if inspect.isclass(component) else (component,):
+    owners = inspect.getmro(component) if inspect.isclass(component) else (component,)
+    for owner in (*owners, *getattr(component, "documented_by", ())):
         for documented in (owner, vars(owner).get("__init__") if inspect.isclass(owner) else None):
             docstring = inspect.cleandoc(getattr(documented, "__doc__", None) or "")
             section = re.search(r"^Args:\n((?: +.*\n?|\n)*)", docstring, re.MULTILINE)

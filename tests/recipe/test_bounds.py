@@ -54,7 +54,8 @@ def test_the_look_finds_what_has_none():
         ),
         (
             "model.neck.hidden_units=[99999999]",
-            "model.neck.hidden_units.0: 99999999 is not allowed; must be less than or equal to 65536",
+            "model.neck.hidden_units.0: 99999999 is not allowed; must be less than or equal to "
+            "65536",
         ),
         (
             f"data.augment=[{', '.join(['random_flip'] * 3000)}]",

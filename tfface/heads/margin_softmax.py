@@ -295,6 +295,20 @@ def _from_options(
     num_identities: int,
     steps_per_epoch: int | None = None,
 ) -> MarginSoftmax:
+    """Builds a margin softmax from the options that all margins share.
+
+    Args:
+        margin: the margin.
+        scale: factor on the cosines.
+        num_centers: centers of each identity; the nearest one counts.
+        label_smoothing: share of the target that is spread evenly over all identities.
+        margin_warmup_epochs: epochs over which the margin rises linearly from none to full;
+            fractions allowed, 0 for the full margin at once.
+        sample_rate: share of the class centers that a training step compares with, as Partial FC
+            does; 1 for all.
+        num_identities: rows of the classifier.
+        steps_per_epoch: None for no warm-up.
+    """
     return MarginSoftmax(
         margin,
         ClassCenters(num_identities, num_centers, sample_rate),
@@ -307,8 +321,8 @@ def _from_options(
 def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSoftmax]:
     """Returns a function that builds the margin softmax of a margin from one list of options.
 
-    Its signature has the margin's fields, then `scale`, `label_smoothing`, `margin_warmup_epochs` and
-    `sample_rate`, and by keyword what the program knows: `num_identities`, and
+    Its signature has the margin's fields, then `scale`, `label_smoothing`, `margin_warmup_epochs`
+    and `sample_rate`, and by keyword what the program knows: `num_identities`, and
     `steps_per_epoch`, without which there is no warm-up.
 
     Args:
@@ -330,5 +344,7 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
         return _from_options(margin(**of_margin), **{**defaults, **given})
 
     head.__signature__ = signature  # type: ignore[attr-defined]
-    head.__doc__ = f"MarginSoftmax with {margin.__name__}; see both for the options."
+    head.__doc__ = margin.__doc__
+    # Where `registry.options_schema` finds the other options described.
+    head.documented_by = (_from_options,)  # type: ignore[attr-defined]
     return head

@@ -235,7 +235,8 @@ class AdaFaceMargin(Margin):
 
     Args:
         margin: in [0, pi/2); 0.4 in the paper.
-        h: h, above 0; 0.333 in the paper.
+        h: how strongly the norm's deviation from the mean shifts the margin, above 0; 0.333 in the
+            paper.
         momentum: of mu and sigma, in [0, 1); 0.99 in the paper.
     Statistics: `mean_norm` and `norm_std` start at 20 and 100 as in the authors' code, and are
         updated before they are used. A batch of one has the standard deviation 0.

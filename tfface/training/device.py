@@ -30,7 +30,7 @@ def prepare_device(training: TrainingConfig, data: DataConfig) -> None:
     if training.deterministic:
         _make_deterministic()
     devices = keras.distribution.list_devices()
-    if training.device == "gpu" and not any(name.startswith("gpu") for name in devices):
+    if training.require_gpu and not any(name.startswith("gpu") for name in devices):
         raise InputError(
             f"training.require_gpu: the recipe asks for a GPU, and the backend "
             f"{keras.backend.backend()} finds only {', '.join(devices)}; check its driver and "

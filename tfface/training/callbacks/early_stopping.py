@@ -14,7 +14,7 @@ CALLBACKS = "callbacks"
 
 
 class EarlyStopping(keras.callbacks.Callback):
-    """Ends a stage by its `early_stopping` or `end_on_gap`, and restores its best weights then.
+    """Ends a stage by its `early_stopping` or `overfit_stop`, and restores its best weights then.
 
     It comes after the user's callbacks, and notes it where one of these has ended the stage.
 

@@ -128,8 +128,8 @@ class NanGuard(keras.callbacks.Callback):
         if self._action != "restore":
             raise InputError(
                 f"{what}. {self._stopped()}. Lower the learning rate, add lr_warmup_epochs or "
-                "global_clipnorm, or use precision float32 in a new run; or continue without this batch "
-                "by --resume --set training.on_nonfinite=restore"
+                "global_clipnorm, or use precision float32 in a new run; or continue without this "
+                "batch by --resume --set training.on_nonfinite=restore"
             ) from error
         left_out = [*self._progress.left_out, (self._progress.total_epochs, error.step)]
         if len(left_out) > _MAX_LEFT_OUT:
