@@ -88,7 +88,7 @@ def _write_split(folder):
 def _split_of_csv(folder):
     _write_csv(folder)
     return {
-        "of": {"source": "csv", "path": "faces.csv", "images": "."},
+        "of": {"source": "csv", "path": "faces.csv", "image_root": "."},
         "shots": 5,
         "seed": 1,
     }

@@ -449,7 +449,7 @@ def test_full_memory_beside_training_steps(tmp_path, monkeypatch, part, message)
 
 def test_no_gpu(tmp_path):
     with pytest.raises(
-        InputError, match=r"asks for a GPU, and the backend \w+ finds only cpu:0; .*device=any"
+        InputError, match=r"asks for a GPU, and the backend \w+ finds only cpu:0; .*require_gpu=f"
     ):
         train(load_tiny(tmp_path, "training.require_gpu=true"), tmp_path / "run", tmp_path)
 

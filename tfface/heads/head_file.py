@@ -17,6 +17,7 @@ from tfface.files import parse_json, replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
 from tfface.npz_file import reading_npz
+from tfface.recipe.renamed import rename_options
 from tfface.registry import build_from_config, options_schema
 from tfface.weight_limit import weights_limited
 
@@ -93,7 +94,9 @@ def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> Trained
             raise ValueError(f"{str(size)[:20]} is no number of identities or of an embedding")
     if name not in HEADS:
         raise ValueError(f"the kind of head '{name}' is not known; {', '.join(HEADS)} are")
-    options = options_schema(HEADS[name]).model_validate(description["options"])
+    options = options_schema(HEADS[name]).model_validate(
+        rename_options("head", description["options"])
+    )
     head = build_from_config(HEADS[name], dict(options), Path(), num_identities=num_identities)
     head.build((None, embedding_size))
     # Keras refuses an array of another shape.

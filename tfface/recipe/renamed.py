@@ -1,4 +1,4 @@
-"""Old names of recipe keys and values, which are still read in this release.
+"""Old names of recipe keys and values, which this release still reads.
 
 `load` renames them before anything is checked, and warns. So recipes, `--set` options and run
 folders of earlier versions work, and the rest of the program knows the new names only.
@@ -13,7 +13,7 @@ from tfface.recipe.errors import dotted_path
 
 # Old -> new, each with the section that both belong to: HEAD and SOURCE are any of their kind, N is
 # a position in a list. `KEY=VALUE` renames one value.
-RENAMED: dict[str, str] = {
+RENAMED = {
     "about.data": "notes",
     "about.synthetic": "demo_overrides",
     "data.augmented_copies": "num_cached_augmentations",
@@ -50,6 +50,7 @@ _COMPONENTS = (
     (re.compile(r"(model\.head|HEAD)(\.\w+)?"), "HEAD"),
     (re.compile(r"(training\.stages\.N\.schedule)\.\w+"), r"\1"),
 )
+_MAX_LISTED = 5
 _WORDS = {"true": True, "false": False}
 
 
@@ -118,8 +119,10 @@ class Renames:
     def warn(self) -> None:
         """Tells the user what was renamed, in one line."""
         if self._found:
-            listed = "; ".join(f"{old} is {new}" for old, new in self._found.items())
-            warn(f"{self._where}: {listed}. The next release does not read old names")
+            listed = [f"{old} is {new}" for old, new in self._found.items()]
+            if len(listed) > _MAX_LISTED:
+                listed[_MAX_LISTED:] = [f"and {len(listed) - _MAX_LISTED} more"]
+            warn(f"{self._where}: old names, which this release still reads: {'; '.join(listed)}")
 
 
 def rename_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class RunFolder:
 def _fixed_part(recipe: Recipe) -> dict:
     """Returns a recipe without what may change when a run is resumed."""
     content = recipe.model_dump(mode="json", exclude={"about"})
-    for key in ("distribution", "device", "deterministic", "on_nonfinite", "checkpoints"):
+    for key in ("distribution", "require_gpu", "deterministic", "on_nonfinite", "checkpoints"):
         del content["training"][key]
     for key in ("augment_on", "batch_size"):
         del content["data"][key]

@@ -114,7 +114,7 @@ class TestPaths:
 
 def test_images_are_for_records_of_paths_only(tmp_path):
     write(tmp_path / "a.tfrecord", [example.serialize(Record(encoded(0), "x"), 1)])
-    with pytest.raises(InputError, match=r"'images' is given, but the records hold the images"):
+    with pytest.raises(InputError, match=r"'image_root' is given, but the records hold the images"):
         open_tfrecord(tmp_path / "a.tfrecord", image_root=tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_at_most_so_many_images(faces):
     few, more = (open_split(faces, max_images=count) for count in (2, 3))
     assert counts(few) == [2, 2, 1, 2, 2]
     assert set(names(few)) < set(names(more)) < set(names(open_split(faces)))
-    assert few.left_out == [("not in part train of the split", 0, 65 - 9)]
+    assert few.left_out == [("not in subset train of the split", 0, 65 - 9)]
 
 
 def test_attributes_are_those_of_the_source(tmp_path):

@@ -108,7 +108,8 @@ def test_files_are_shuffled_as_in_one_folder(union, tmp_path):
 
 def test_attributes_are_those_of_all_members(folder, tmp_path):
     (tmp_path / "table.csv").write_text("path,identity,light\nbob/0.jpg,bob,dim\n")
-    table = {"source": "csv", "path": str(tmp_path / "table.csv"), "images": str(folder / "cutmix")}
+    table = {"source": "csv", "path": str(tmp_path / "table.csv")}
+    table["image_root"] = str(folder / "cutmix")
     union = UnionSource([OF[0], table], paths_start=folder)
     assert union.attribute_names == ("light", "source")
     assert union.attribute("light").tolist() == [""] * 9 + ["dim"]
@@ -125,7 +126,8 @@ def test_attributes_are_those_of_all_members(folder, tmp_path):
 
 def test_an_attribute_called_source_stays_what_it_is(folder, tmp_path):
     (tmp_path / "table.csv").write_text("path,identity,source\nbob/0.jpg,bob,phone\n")
-    table = {"source": "csv", "path": str(tmp_path / "table.csv"), "images": str(folder / "cutmix")}
+    table = {"source": "csv", "path": str(tmp_path / "table.csv")}
+    table["image_root"] = str(folder / "cutmix")
     union = UnionSource([OF[0], table], paths_start=folder)
     assert union.attribute_names == ("source",)
     assert union.attribute("source").tolist() == [""] * 9 + ["phone"]
@@ -215,7 +217,7 @@ def test_the_size_is_known_when_all_have_it(folder):
 def test_what_members_leave_out_is_told(folder):
     part = {"source": "split", "path": str(folder / "originals"), "shots": 1}
     union = UnionSource([part, OF[1]], paths_start=folder)
-    assert union.left_out == [("not in part train of the split (in originals)", 0, 6)]
+    assert union.left_out == [("not in subset train of the split (in originals)", 0, 6)]
 
 
 def test_a_union_of_unions(folder, union, tmp_path):
