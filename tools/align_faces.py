@@ -15,7 +15,7 @@ and for every photo without one; OUT/contact_sheet.png shows them.
 
 _EXAMPLE = """\
 example:
-  python tools/align_faces.py data/photos data/faces --size 112
+  python tools/align_faces.py data/photos data/faces --image-size 112
 
 Of several faces the most important one is taken: the area of its box in the photo, times 1 - the
 distance of its center from the photo's, in half diagonals. The others are in the report.
@@ -32,16 +32,16 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from tfface.alignment.align import REPORT, Options, align, plan_alignment
 
-    if options.format == "png" and options.quality is not None:
+    if options.output_format == "png" and options.quality is not None:
         raise InputError("--quality is for JPEG, and the format is png")
-    height, width = options.size
+    height, width = options.image_size
     plan = plan_alignment(
         options.source,
         options.output,
         Options(
             height=height,
             width=width,
-            format=options.format,
+            format=options.output_format,
             quality=95 if options.quality is None else options.quality,
             all_faces=options.all_faces,
             min_confidence=options.min_confidence,
@@ -73,27 +73,26 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
     parser.add_argument(
         "source", type=command.path, metavar="SRC", help="a folder of photos, or a photo"
     )
     parser.add_argument("output", type=command.path, metavar="OUT", help="folder to write")
     parser.add_argument(
-        "--size",
+        "--image-size",
         type=command.image_size,
         default=(112, 112),
-        metavar="S",
-        help="of the faces in pixels: one number, or HEIGHTxWIDTH such as 112x96 (default: 112)",
+        metavar="HxW",
+        help="size of the faces in pixels: one number, or HEIGHTxWIDTH as in 112x96 (default: 112)",
     )
     parser.add_argument(
-        "--format", choices=("jpeg", "png"), default="jpeg", help="of the faces (default: jpeg)"
+        "--output-format",
+        choices=("jpeg", "png"),
+        default="jpeg",
+        help="format of the faces (default: jpeg)",
     )
     parser.add_argument(
-        "--quality", type=command.quality, metavar="Q", help="of JPEG, 1 to 100 (default: 95)"
+        "--quality", type=command.quality, metavar="Q", help="JPEG quality, 1 to 100 (default: 95)"
     )
     parser.add_argument(
         "--all-faces",
@@ -111,14 +110,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--min-size",
         type=command.natural,
         default=32,
-        metavar="P",
+        metavar="PIXELS",
         help="leave out faces whose box has a shorter side of fewer pixels (default: 32)",
     )
     parser.add_argument(
         "--detection-size",
         type=command.natural,
         default=1024,
-        metavar="P",
+        metavar="PIXELS",
         help="shrink photos whose longer side is above this before faces are looked for; more "
         "finds smaller faces in large photos and takes longer (default: 1024)",
     )

@@ -5,10 +5,10 @@ Example:
     python tools/benchmark.py search --gallery-size 1000000 --results results/search.csv
     python tools/benchmark.py verification --results results/verification_speed.csv
     python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
-        --identities 1000 85742 --beside keras tf_keras --results results/step.csv
+        --num-identities 1000 85742 --compare-with keras tf_keras --results results/step.csv
     python tools/benchmark.py pipeline recipes/arcface_resnet50_ms1m.yaml --json rates.json
     python tools/benchmark.py epoch recipes/mobilenetv2_transfer.yaml --plots epochs
-    python tools/benchmark.py scaling --identities 85742 10000000
+    python tools/benchmark.py scaling --num-identities 85742 10000000
 
 convert draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to
 a dataset folder, in turns with a bare copy of the same bytes.
@@ -83,13 +83,13 @@ def _search(options: argparse.Namespace) -> None:
     drawn = DrawnEmbeddings(
         size=options.gallery_size,
         dimension=options.dimension,
-        num_queries=options.queries,
+        num_queries=options.num_queries,
         images_per_identity=options.images_per_identity,
         seed=options.seed,
     )
     if drawn.num_queries > drawn.num_identities:
         raise InputError(
-            f"--queries {drawn.num_queries}: more than the {drawn.num_identities} people of "
+            f"--num-queries {drawn.num_queries}: more than the {drawn.num_identities} people of "
             f"{drawn.size} embeddings, {drawn.images_per_identity} of each"
         )
     rows = measure_search(
@@ -109,7 +109,7 @@ def _verification(options: argparse.Namespace) -> None:
     outputs.check_results(options)
     with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
         rows = measure_verification(
-            options.pairs,
+            options.num_pairs,
             Path(folder),
             num_runs=options.runs,
             say=lambda line: print(line, flush=True),
@@ -124,7 +124,7 @@ def _scaling(options: argparse.Namespace) -> None:
     outputs.check_results(options)
     given = {key: getattr(options, key) for key in SCALING_RATES}
     steps = compute_steps(
-        options.identities,
+        options.num_identities,
         rates=Rates(**{key: value for key, value in given.items() if value is not None}),
         network=Network(images_per_device=options.images_per_device),
     )
@@ -134,9 +134,7 @@ def _scaling(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     commands = parser.add_subparsers(title="what to measure", metavar="WHAT", required=True)
     convert = commands.add_parser("convert", help="conversion of a .rec to a dataset folder")
     convert.set_defaults(run=_convert)
@@ -206,7 +204,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         help="embeddings of each person (default 4)",
     )
     parser.add_argument(
-        "--queries",
+        "--num-queries",
         type=command.positive,
         default=1000,
         metavar="N",
@@ -229,7 +227,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 def _add_verification(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--pairs",
+        "--num-pairs",
         type=command.positive,
         default=10_000_000,
         metavar="N",
@@ -252,7 +250,7 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
 
 def _add_scaling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--identities",
+        "--num-identities",
         type=command.positive,
         nargs="+",
         default=[10_000, 85_742, 1_000_000, 10_000_000],

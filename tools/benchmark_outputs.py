@@ -18,7 +18,7 @@ _JSON_MARK = re.compile(
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds --json and --plots to a command's parser."""
     parser.add_argument(
-        "--json", type=command.path, metavar="F", help="write the rows to this file"
+        "--json", type=command.path, metavar="FILE", help="write the rows to this file"
     )
     parser.add_argument("--plots", type=command.path, metavar="D", help="draw them here")
     outputs.add_overwrite(parser, "--json and --plots")

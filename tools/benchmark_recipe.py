@@ -75,7 +75,7 @@ def _checkpoint(options: argparse.Namespace) -> None:
     outputs.check_results(options)
     measured = measure_checkpoints(
         load(options.recipe, REGISTRIES, options.set),
-        options.identities,
+        options.num_identities,
         num_steps=options.steps,
         num_rounds=options.runs,
         say=_say,
@@ -139,7 +139,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     measured = measure_input(
         load(options.recipe, REGISTRIES, options.set),
         options.data_dir,
-        num_images=options.images,
+        num_images=options.num_images,
         num_runs=options.runs,
         say=_say,
     )
@@ -149,9 +149,9 @@ def _pipeline(options: argparse.Namespace) -> None:
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
-    recipe_options.add_vary(parser)
+    recipe_options.add_sweep(parser)
     parser.add_argument(
-        "--identities",
+        "--num-identities",
         type=command.positive,
         nargs="+",
         default=[1000],
@@ -169,7 +169,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         help="whether TensorFlow takes oneDNN's operations (default: as training does)",
     )
     parser.add_argument(
-        "--beside",
+        "--compare-with",
         nargs="+",
         choices=("keras", "tf_keras"),
         default=[],
@@ -190,7 +190,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--identities",
+        "--num-identities",
         type=command.positive,
         default=1000,
         metavar="N",
@@ -240,7 +240,7 @@ def _add_epoch(parser: argparse.ArgumentParser) -> None:
 def _add_pipeline(parser: argparse.ArgumentParser) -> None:
     recipe_options.add_data_dir(parser)
     parser.add_argument(
-        "--images",
+        "--num-images",
         type=command.positive,
         default=20_000,
         metavar="N",

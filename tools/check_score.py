@@ -51,14 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     model_options.add_classifier(parser, more="; or a .csv file of predictions")
     parser.add_argument(
         "--data",
         required=True,
-        metavar="D",
+        metavar="SOURCE",
         help="labelled images, a SOURCE as convert_tfrecord takes it",
     )
     return model_options.parse(parser, arguments)

@@ -58,7 +58,7 @@ _open_closed_streams()
 # TensorFlow reads these when it is imported; its start-up notes would bury the tool's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tfface.errors import InputError, harmless, shown
+from tfface.errors import InputError, harmless, shown, warn
 
 
 def path(text: str) -> Path:
@@ -90,6 +90,60 @@ _NOTE = re.compile(
 )
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+# Old options -> new ones, of which a tool has one: old ones work in this release, with a warning.
+RENAMED_OPTIONS = {
+    "--against": ("--overlap-with",),
+    "--against-threshold": ("--overlap-threshold",),
+    "--beside": ("--compare-with",),
+    "--coordinator": ("--coordinator-address",),
+    "--effort": ("--search-width",),
+    "--format": ("--input-format", "--output-format"),
+    "--identities": ("--include", "--num-identities"),
+    "--images": ("--image-root", "--num-images"),
+    "--input": ("--color-order",),
+    "--metric": ("--distance",),
+    "--no-scores": ("--no-quality-weights",),
+    "--one-template": ("--mean-template",),
+    "--output": ("--model-output",),
+    "--pairs": ("--num-pairs",),
+    "--queries": ("--num-queries",),
+    "--range": ("--input-range",),
+    "--scores": ("--score-type",),
+    "--size": ("--image-size",),
+    "--split": ("--gallery-shots",),
+    "--unknown": ("--open-set-fraction",),
+    "--vary": ("--sweep",),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that knows old options by `RENAMED_OPTIONS`, and keeps the lines of help.
+
+    Its subcommands do so, too.
+    """
+
+    def __init__(self, *arguments, formatter_class=argparse.RawDescriptionHelpFormatter, **options):
+        super().__init__(*arguments, formatter_class=formatter_class, **options)
+
+    def parse_known_args(self, args=None, namespace=None):
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([*map(self._renamed, given)], namespace)
+
+    def _renamed(self, argument: str) -> str:
+        old, equals, value = argument.partition("=")
+        new = self._new_name(old)
+        if new is None:
+            return argument
+        warn(f"{old} is now {new}; the old name works in this release")
+        return f"{new}{equals}{value}"
+
+    def _new_name(self, old: str) -> str | None:
+        known = self._option_string_actions
+        if old in known:
+            return None
+        return next((new for new in RENAMED_OPTIONS.get(old, ()) if new in known), None)
 
 
 def with_huge_pages() -> None:

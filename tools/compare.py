@@ -2,12 +2,12 @@
 
 Example:
     python tools/compare.py recipes/quickstart.yaml --seeds 3 \\
-        --vary training.stages.0.optimizer.name=sgd,adam,adamw
+        --sweep training.stages.0.optimizer.name=sgd,adam,adamw
 
 Every combination of what is varied is trained with every seed, each in a process of its own; with
-no --vary, the recipe as it is. The same command again keeps what is finished and goes on with what
+no --sweep, the recipe as it is. The same command again keeps what is finished and goes on with what
 isn't, also with more values or seeds. Values are YAML; brackets hold commas together:
-    --vary 'training.stages.0.optimizer=[{name: sgd, learning_rate: 0.1}, adam]'
+    --sweep 'training.stages.0.optimizer=[{name: sgd, learning_rate: 0.1}, adam]'
 """
 
 import argparse
@@ -80,11 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     recipe_options.add(parser, for_whom=" for all variants")
-    recipe_options.add_vary(parser)
+    recipe_options.add_sweep(parser)
     parser.add_argument(
         "--seeds",
         type=command.positive,
@@ -95,9 +93,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     recipe_options.add_data_dir(parser)
     outputs.add_overwrite(parser, "--json and in --output")
     parser.add_argument(
+        "-o",
         "--output",
         type=command.path,
-        metavar="D",
+        metavar="DIR",
         help="runs, figures, picture and page (default: comparisons/NAME-OF-THE-RECIPE)",
     )
     parser.add_argument(
@@ -110,7 +109,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--json",
         type=command.path,
-        metavar="F",
+        metavar="FILE",
         help="the figures (default: comparison.json in --output)",
     )
     outputs.add_results(parser, "add a row for each variant to this file")

@@ -45,10 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
             num_shards=options.shards,
             num_workers=options.workers,
             seed=options.seed,
-            identities_file=options.identities,
+            identities_file=options.include,
             exclude_file=options.exclude,
             min_images=options.min_images,
-            size=options.size,
+            size=options.image_size,
             quality=options.quality,
             on_bad_image=options.on_bad_image,
         )
@@ -72,26 +72,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="as said above")
+    parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="what to convert, see above")
     parser.add_argument(
         "--source",
         action="append",
         default=[],
         metavar="SOURCE",
-        help="the same; may be given several times",
+        help="another SOURCE; may be given several times",
     )
     parser.add_argument(
-        "--output", type=command.path, required=True, metavar="D", help="folder to write"
+        "-o",
+        "--output",
+        type=command.path,
+        required=True,
+        metavar="DIR",
+        help="folder to write",
     )
     parser.add_argument(
         "--format",
+        "--input-format",
         default="auto",
-        help="of the sources: auto (the default, looks at each) or one of the above",
+        help="format of the sources: auto (the default, looks at each) or one of the above",
     )
     parser.add_argument(
         "--shards",
@@ -103,10 +105,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--workers", type=command.workers, metavar="N", help="threads (default: two per CPU)"
     )
     parser.add_argument(
-        "--seed", type=command.natural, default=0, metavar="S", help="of the shuffle (default: 0)"
+        "--seed",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="seed of the shuffle (default: 0)",
     )
     parser.add_argument(
-        "--identities",
+        "--include",
         type=command.path,
         metavar="FILE",
         help="only these people: a text file with a name first on each line, such as LFW's "
@@ -126,9 +132,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="leave out identities with fewer images",
     )
     parser.add_argument(
-        "--size",
+        "--image-size",
         type=command.image_size,
-        metavar="N",
+        metavar="HxW",
         help="resize images to N x N pixels, or HEIGHTxWIDTH; those of that size stay as they are",
     )
     parser.add_argument(

@@ -60,14 +60,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     model_options.add_classifier(parser)
     parser.add_argument(
         "--data",
         required=True,
-        metavar="D",
+        metavar="SOURCE",
         help="labelled images, a SOURCE as convert_tfrecord takes it (a folder with one folder for "
         "each class, a converted dataset, a .csv, ...), or with options as in a recipe, "
         "'{source: csv, path: P, identity_column: C}'. Its identities are the model's classes, by "

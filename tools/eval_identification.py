@@ -6,8 +6,10 @@ Example:
 
 People are matched by their names. Queries of people who are not in the gallery are strangers, who
 should get no name. With one set of faces, N images of each person become the gallery and the
-others are queries; --unknown keeps a share of the people out of the gallery, as strangers:
-    python tools/eval_identification.py runs/my_run --gallery data/my_faces --split 5 --unknown 0.5
+others are queries; --open-set-fraction keeps a share of the people out of the gallery, as
+strangers:
+    python tools/eval_identification.py runs/my_run --gallery data/my_faces --gallery-shots 5 \\
+        --open-set-fraction 0.5
 
 Models want aligned faces, as tools/align_faces.py makes them.
 """
@@ -44,9 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
         gallery,
         queries,
         kind=options.index,
-        effort=options.effort,
-        metric=options.metric,
-        one_template=options.one_template,
+        effort=options.search_width,
+        metric=options.distance,
+        one_template=options.mean_template,
     )
     label = options.label or options.model
     figures = {"model": label, **found.to_json()}
@@ -82,7 +84,7 @@ def _open_sets(options: argparse.Namespace):
 
     gallery = named_faces(open_source(options.gallery).source)
     if options.query is None:
-        return split_faces(gallery, options.split, options.seed, options.unknown)
+        return split_faces(gallery, options.gallery_shots, options.seed, options.open_set_fraction)
     queries = named_faces(open_source(options.query).source)
     if options.unknown:
         with_queries = np.setdiff1d(right_labels(gallery, queries, UNKNOWN), [UNKNOWN])
@@ -92,38 +94,40 @@ def _open_sets(options: argparse.Namespace):
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     model_options.add(parser)
     model_options.add_check(parser)
-    parser.add_argument("--gallery", required=True, metavar="D", help=_SOURCE)
-    parser.add_argument("--query", metavar="D", help="the faces to be named, likewise")
+    parser.add_argument("--gallery", required=True, metavar="SOURCE", help=_SOURCE)
+    parser.add_argument("--query", metavar="SOURCE", help="the faces to be named, likewise")
     parser.add_argument(
-        "--split",
+        "--gallery-shots",
         type=command.positive,
         metavar="N",
         help="in place of --query: so many images of each person of --gallery, drawn by --seed, "
         "are the gallery, and the others are queries",
     )
     parser.add_argument(
-        "--unknown",
+        "--open-set-fraction",
         type=_share,
         default=0.0,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="keep this share of the people out of the gallery, so that their queries are those "
         "of strangers (default 0)",
     )
     parser.add_argument(
-        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+        "--seed",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="seed of what is drawn (default 0)",
     )
     parser.add_argument(
-        "--one-template",
+        "--mean-template",
         action="store_true",
         help="compare with the mean embedding of each person, not with every image",
     )
     parser.add_argument(
-        "--metric",
+        "--distance",
         choices=["cosine", "l2"],
         default="cosine",
         help="inner product, or squared L2 distance (FAISS's IndexFlatL2); embeddings have length "
@@ -137,7 +141,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "much of what flat finds is found (default flat)",
     )
     parser.add_argument(
-        "--effort",
+        "--search-width",
         type=command.positive,
         metavar="N",
         help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
@@ -150,13 +154,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         json_lines=("{", '  "model": ', '  "gallery": ', '  "query": ', '  "rank1": '),
     )
     options = model_options.parse(parser, arguments)
-    if (options.query is None) == (options.split is None):
+    if (options.query is None) == (options.gallery_shots is None):
         raise InputError(
-            "give either --query D, the faces to be named, or --split N, so many images of each "
-            "person of --gallery to be the gallery"
+            "give either --query SOURCE, the faces to be named, or --gallery-shots N, so many "
+            "images of each person of --gallery to be the gallery"
         )
-    if options.effort is not None and options.index == "flat":
-        raise InputError("--effort: flat compares with all embeddings; it is for hnsw and ivf")
+    if options.search_width is not None and options.index == "flat":
+        raise InputError(
+            "--search-width: flat compares with all embeddings; it is for hnsw and ivf"
+        )
     return options
 
 

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     outputs.check(options)
     check_names([split_name(given)[0] for given in (*options.pairs, *options.templates)])
     embedder = model_options.load(options)
-    pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.pairs]
+    pair_sets = [load_pair_set(pairs, images_dir=options.image_root) for pairs in options.pairs]
     template_sets = [
         load_template_set(Path(folder), name) for name, folder in map(split_name, options.templates)
     ]
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
     for template_set in template_sets:
         results[template_set.name] = verify_templates(
-            embedder, template_set, use_scores=options.scores
+            embedder, template_set, use_scores=options.quality_weights
         )
     figures = {name: result.to_dict() for name, result in results.items()}
     say(verification_tables.to_text(figures))
@@ -70,34 +70,32 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     model_options.add(parser)
     model_options.add_check(parser)
     parser.add_argument(
         "--pairs",
         default=[],
         nargs="+",
-        metavar="P",
+        metavar="PAIRS",
         help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a bcolz folder, "
-        "or synthetic; NAME=P renames a set",
+        "or synthetic; NAME=PAIRS renames a set",
     )
     parser.add_argument(
         "--templates",
         default=[],
         nargs="+",
-        metavar="T",
-        help="a folder of templates as IJB-B and IJB-C are published; NAME=T renames a set",
+        metavar="DIR",
+        help="a folder of templates as IJB-B and IJB-C are published; NAME=DIR renames a set",
     )
     parser.add_argument(
-        "--no-scores",
-        dest="scores",
+        "--no-quality-weights",
+        dest="quality_weights",
         action="store_false",
         help="don't weigh images of templates by their detection scores",
     )
     parser.add_argument(
-        "--images",
+        "--image-root",
         type=command.path,
         metavar="DIR",
         help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "

@@ -155,9 +155,7 @@ def _images(count: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, run, says in (
         ("build", _build, "make a gallery of faces"),
@@ -169,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         of_command = commands.add_parser(name, help=says, description=f"{says.capitalize()}.")
         of_command.set_defaults(run=run)
         if name in ("build", "add", "query"):
-            model_options.add(of_command, has_output=name == "build")
+            model_options.add(of_command)
             model_options.add_check(of_command)
         if name in ("build", "add"):
             _add_sources(of_command)
@@ -179,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
             *(["--output"] if name == "build" else []),
             type=command.path,
             required=True,
-            metavar="G",
+            metavar="DIR",
             help="the gallery's folder" + (", a new one" if name == "build" else ""),
         )
         if name == "build":
@@ -229,7 +227,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         "whoever is most alike)",
     )
     parser.add_argument(
-        "--json", type=command.path, metavar="F", help="write the answers to this file"
+        "--json", type=command.path, metavar="FILE", help="write the answers to this file"
     )
     outputs.add_overwrite(parser, "--json")
 

@@ -5,7 +5,8 @@ Example:
 
 With a model it also finds identities that are one person, in two merged sources or in a
 verification set, and writes a list of whom to leave out:
-    python tools/inspect_dataset.py data/merged --model runs/my_run --against data/lfw/pairs.txt
+    python tools/inspect_dataset.py data/merged --model runs/my_run \\
+        --overlap-with data/lfw/pairs.txt
 
 The list, exclude.csv, is for a recipe's data.exclude and for the converter. The dataset itself is
 only read. All files go to the folder D-inspection beside D, or to --output. The exit code is 0 when
@@ -76,7 +77,9 @@ def _people_finder(options: argparse.Namespace):
 
     dataset, _ = manifest.read_with_problems(options.dataset)
     embedder = load_embedder(options.model, batch_size=options.batch_size)
-    pair_sets = [load_pair_set(pairs, images_dir=options.images) for pairs in options.against]
+    pair_sets = [
+        load_pair_set(pairs, images_dir=options.image_root) for pairs in options.overlap_with
+    ]
     check_search(dataset.identities, pair_sets, within_source=options.within_source)
 
     def find(inspection, output: Path) -> dict:
@@ -86,7 +89,7 @@ def _people_finder(options: argparse.Namespace):
             pair_sets,
             images_per_identity=options.images_per_identity,
             threshold=options.threshold,
-            against_threshold=options.against_threshold,
+            against_threshold=options.overlap_threshold,
             within_source=options.within_source,
             seed=options.seed,
             say=lambda line: say(line),
@@ -116,9 +119,7 @@ def _listed(problems: list[str], report: Path) -> list[str]:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     parser.add_argument(
         "dataset",
         type=command.path,
@@ -126,14 +127,22 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="a folder that tools/convert_tfrecord.py wrote",
     )
     parser.add_argument(
-        "--output", type=command.path, metavar="DIR", help="folder to write (default: D-inspection)"
+        "-o",
+        "--output",
+        type=command.path,
+        metavar="DIR",
+        help="folder to write (default: D-inspection)",
     )
     outputs.add_overwrite(parser, "--output")
     parser.add_argument(
         "--workers", type=command.workers, metavar="N", help="threads (default: one per CPU)"
     )
     parser.add_argument(
-        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default: 0)"
+        "--seed",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="seed of what is drawn (default: 0)",
     )
     parser.add_argument(
         "--sheet",
@@ -146,11 +155,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     people.add_argument(
         "--model",
         type=command.path_text,
-        metavar="M",
+        metavar="MODEL",
         help="a run folder, a .keras, .onnx or .tflite file, or the word pixels",
     )
     people.add_argument(
-        "--against",
+        "--overlap-with",
         nargs="+",
         default=[],
         metavar="SET",
@@ -158,13 +167,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "that are in them",
     )
     people.add_argument(
-        "--images",
+        "--image-root",
         type=command.path,
         metavar="DIR",
         help="images of a pairs.txt (default: the folder images beside it)",
     )
     people.add_argument(
-        "--against-threshold",
+        "--overlap-threshold",
         type=_similarity,
         metavar="T",
         help="an identity is in a set from this similarity to one of its images on (default: 0.4, "
@@ -193,8 +202,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--batch-size", type=command.batch_size, default=64, metavar="N", help="images at a time"
     )
     options = parser.parse_args(arguments)
-    if not options.model and (options.against or options.within_source):
-        parser.error("--against and --within-source need a --model")
+    if not options.model and (options.overlap_with or options.within_source):
+        parser.error("--overlap-with and --within-source need a --model")
     return options
 
 

@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="train in N processes on this machine's CPU, to try it; KERAS_BACKEND=jax",
     )
     parser.add_argument(
-        "--coordinator",
+        "--coordinator-address",
         metavar="HOST:PORT",
         help="one of several processes, on one machine or several: where process 0 is reached",
     )
@@ -47,11 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Raises InputError: options of several processes that don't go together."""
-    of_one = (options.coordinator, options.num_processes, options.process_id)
+    of_one = (options.coordinator_address, options.num_processes, options.process_id)
     if None in of_one and any(value is not None for value in of_one):
-        raise InputError("--coordinator, --num-processes and --process-id go together")
-    if options.local_processes and options.coordinator:
-        raise InputError(f"{OPTION} chooses --coordinator by itself: give one of them")
+        raise InputError("--coordinator-address, --num-processes and --process-id go together")
+    if options.local_processes and options.coordinator_address:
+        raise InputError(f"{OPTION} chooses --coordinator-address by itself: give one of them")
 
 
 def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None:
@@ -81,7 +81,7 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         children = [
             subprocess.Popen(
                 [
-                    *(sys.executable, sys.argv[0], *rest, "--coordinator", coordinator),
+                    *(sys.executable, sys.argv[0], *rest, "--coordinator-address", coordinator),
                     *("--num-processes", str(num_processes), "--process-id", str(number)),
                 ],
                 env=environment,

@@ -25,7 +25,9 @@ def add(parser: argparse.ArgumentParser, *, of_format: str) -> None:
         help=f"of {of_format}; JPEG has quality 95 (default: jpeg)",
     )
     parser.add_argument(
-        "--format", default="auto", help="of SRC, as convert_tfrecord takes it (default: auto)"
+        "--input-format",
+        default="auto",
+        help="format of SRC, as convert_tfrecord takes it (default: auto)",
     )
     parser.add_argument(
         "--workers",
@@ -43,4 +45,4 @@ def open_source(options: argparse.Namespace) -> "OpenedSource":
     """
     from tfface.data.sources import opening
 
-    return opening.open_source(options.source, options.format)
+    return opening.open_source(options.source, options.input_format)

@@ -49,11 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
     made_faces.add(parser, of_format="new images")
     parser.add_argument(
         "--per-class",
@@ -72,7 +68,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-originals", action="store_true", help="write the new images alone")
     parser.add_argument(
-        "--seed", type=command.natural, default=0, metavar="S", help="of all draws (default: 0)"
+        "--seed",
+        type=command.natural,
+        default=0,
+        metavar="N",
+        help="seed of all draws (default: 0)",
     )
     return parser.parse_args(arguments)
 

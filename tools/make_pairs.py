@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     made = make_pair_file(
         options.dataset,
         options.output,
-        format=options.format,
-        images_dir=options.images,
+        format=options.input_format,
+        images_dir=options.image_root,
         with_images=not options.no_images,
         options=PairOptions(**said) if said else None,
         overwrite=options.overwrite,
@@ -54,32 +54,33 @@ def main(arguments: list[str] | None = None) -> None:
     if made.groups_left_out:
         say("left out: the groups of the pairs, for which a .bin has no place")
     if made.images_dir is not None:
-        say(f"its images are read with --images {made.images_dir}")
+        say(f"its images are read with --image-root {made.images_dir}")
     say(options.output)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
     parser.add_argument(
         "dataset",
         metavar="DATASET",
         help="a SOURCE as convert_tfrecord takes it, or a set of pairs",
     )
     parser.add_argument(
-        "--output", type=command.path, required=True, metavar="F", help="X.bin or X.csv"
+        "-o",
+        "--output",
+        type=command.path,
+        required=True,
+        metavar="FILE",
+        help="file to write, X.bin or X.csv",
     )
     outputs.add_overwrite(parser, "--output")
     parser.add_argument(
-        "--format",
+        "--input-format",
         default="auto",
-        help="of labelled faces, as convert_tfrecord takes it (default: auto)",
+        help="format of labelled faces, as convert_tfrecord takes it (default: auto)",
     )
     parser.add_argument(
-        "--images",
+        "--image-root",
         type=command.path,
         metavar="DIR",
         help="images of a list of pairs (default: the folder images beside it)",
@@ -91,17 +92,20 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     made = parser.add_argument_group("how pairs are made of labelled faces")
     made.add_argument(
-        "--pairs",
-        dest="num_pairs",
+        "--num-pairs",
         type=command.positive,
         metavar="N",
-        help="(default: as many as there can be, 6000 at most)",
+        help="pairs to make (default: as many as there can be, 6000 at most)",
     )
     made.add_argument(
-        "--folds", dest="num_folds", type=command.positive, metavar="N", help="(default: 10)"
+        "--folds",
+        dest="num_folds",
+        type=command.positive,
+        metavar="N",
+        help="folds of cross-validation (default: 10)",
     )
     made.add_argument(
-        "--seed", type=command.natural, metavar="S", help="of the choice (default: 0)"
+        "--seed", type=command.natural, metavar="N", help="seed of the choice (default: 0)"
     )
     for which in ("first", "second"):
         made.add_argument(

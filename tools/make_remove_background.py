@@ -58,11 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
     made_faces.add(parser, of_format="the images")
     parser.add_argument(
         "--method",

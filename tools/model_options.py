@@ -9,12 +9,8 @@ import command
 from tfface.errors import InputError, warn
 
 
-def add(parser: argparse.ArgumentParser, *, has_output: bool = False) -> None:
-    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments.
-
-    Args:
-        has_output: --output is another option of this tool.
-    """
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
     parser.add_argument(
         "model",
         type=command.path_text,
@@ -24,12 +20,12 @@ def add(parser: argparse.ArgumentParser, *, has_output: bool = False) -> None:
         "baselines)",
     )
     group = parser.add_argument_group("how the model is used")
-    _add_input(group, has_output=has_output)
+    _add_input(group)
     group.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="embed images without adding the embedding of the mirrored image",
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="flip test-time augmentation: add the embedding of the mirrored image (default: on)",
     )
     group.add_argument(
         "--cache",
@@ -42,7 +38,7 @@ def add(parser: argparse.ArgumentParser, *, has_output: bool = False) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="PLACE=VALUE",
+        metavar="KEY=VALUE",
         help="replace one value of a recipe; may be given several times",
     )
 
@@ -98,12 +94,12 @@ def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     group.add_argument(
         "--classes",
         type=command.path,
-        metavar="F",
-        help="what the classes of a model are that is no run folder: a text file with a name on "
+        metavar="FILE",
+        help="the classes of a model that is not a run folder: a text file with a name on "
         "each line, or a CSV like the identities.csv of a run folder",
     )
     group.add_argument(
-        "--scores",
+        "--score-type",
         choices=["auto", "probabilities", "logits"],
         default="auto",
         help="what such a model gives; of logits the softmax is taken (default auto: they are "
@@ -112,34 +108,34 @@ def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     )
     group.add_argument(
         "--flip",
-        action="store_true",
-        help="take the mean of the probabilities of the image and of the mirrored image",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="flip test-time augmentation: take the mean of the probabilities of the image and of "
+        "the mirrored image (default: off)",
     )
     _add_data_dir(group)
 
 
-def _add_input(group, *, has_output: bool = False) -> None:
+def _add_input(group) -> None:
     group.add_argument(
-        "--input",
+        "--color-order",
         choices=["rgb", "bgr"],
-        help="colour order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
+        help="color order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
     )
     group.add_argument(
-        "--range",
-        metavar="R",
+        "--input-range",
+        metavar="RANGE",
         help="what such a model takes for the pixels 0 and 255: -1..1, 0..1, 0..255, or a formula "
         "(default (x-127.5)/128; 0..255 where it takes whole numbers)",
     )
     group.add_argument(
-        "--size",
+        "--image-size",
         type=command.image_size,
         metavar="HxW",
         help="image size of such a model, where it takes any",
     )
     group.add_argument(
-        *([] if has_output else ["--output"]),
         "--model-output",
-        dest="model_output",
         metavar="NAME",
         help="which output of an .onnx or .tflite file is meant, where it has several",
     )
@@ -162,14 +158,15 @@ def _add_data_dir(group) -> None:
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
-    """Parses a tool's arguments; `--range -1..1` is read as `--range=-1..1`.
+    """Parses a tool's arguments; `--input-range -1..1` is read as `--input-range=-1..1`.
 
     Argparse would take its value for another option.
     """
     joined = list(sys.argv[1:] if arguments is None else arguments)
-    while "--range" in joined[:-1]:
-        place = joined.index("--range")
-        joined[place : place + 2] = [f"--range={joined[place + 1]}"]
+    for option in ("--input-range", "--range"):
+        while option in joined[:-1]:
+            index = joined.index(option)
+            joined[index : index + 2] = [f"{option}={joined[index + 1]}"]
     return parser.parse_args(joined)
 
 
@@ -199,11 +196,11 @@ def load_classifier(options: argparse.Namespace):
         return load_classifier(
             options.model,
             classes=options.classes,
-            scores=options.scores,
+            scores=options.score_type,
             flip=options.flip,
             batch_size=options.batch_size,
             pixels=_pixels(options),
-            image_size=options.size,
+            image_size=options.image_size,
             output=options.model_output,
         )
 
@@ -258,7 +255,7 @@ def _load_file(options: argparse.Namespace):
         batch_size=options.batch_size,
         flip=options.flip,
         pixels=_pixels(options),
-        image_size=options.size,
+        image_size=options.image_size,
         output=options.model_output,
     )
 
@@ -272,7 +269,7 @@ def _build(options: argparse.Namespace):
     from tfface.training.registries import REGISTRIES
 
     EmbedderOptions(
-        pixels=_pixels(options), image_size=options.size, output=options.model_output
+        pixels=_pixels(options), image_size=options.image_size, output=options.model_output
     ).check_own(options.model)
     loaded = recipe.load(options.model, REGISTRIES, options.set)
     model = build_starting_embedder(loaded, options.data_dir)
@@ -280,12 +277,12 @@ def _build(options: argparse.Namespace):
 
 
 def _pixels(options: argparse.Namespace):
-    """What --input and --range say; None where neither is given."""
+    """What --color-order and --input-range say; None where neither is given."""
     from tfface.evaluation.embedders.external_input import PixelInput, parse_range
 
-    if options.input is None and options.range is None:
+    if options.color_order is None and options.input_range is None:
         return None
-    order = {} if options.input is None else {"order": options.input}
-    if options.range is not None:
-        order["scale"], order["shift"] = parse_range(options.range)
+    order = {} if options.color_order is None else {"order": options.color_order}
+    if options.input_range is not None:
+        order["scale"], order["shift"] = parse_range(options.input_range)
     return PixelInput(**order)

@@ -26,14 +26,14 @@ def add(
     parser.set_defaults(picture_names=picture_names, json_lines=json_lines)
     add_overwrite(parser, "--json, --plots and --report")
     parser.add_argument(
-        "--json", type=command.path, metavar="F", help="write all figures to this file"
+        "--json", type=command.path, metavar="FILE", help="write all figures to this file"
     )
-    parser.add_argument("--plots", type=command.path, metavar="D", help=f"draw {pictures} here")
+    parser.add_argument("--plots", type=command.path, metavar="DIR", help=f"draw {pictures} here")
     parser.add_argument(
         "--report",
         type=command.path,
-        metavar="F",
-        help="write figures and pictures as one page, F.html",
+        metavar="FILE",
+        help="write figures and pictures as one page, FILE.html",
     )
     add_results(parser, "add the figures that tables show to this file")
     parser.add_argument("--label", help="what tables call the model (default: MODEL)")

@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
         "--set",
         action="append",
         default=[],
-        metavar="PLACE=VALUE",
+        metavar="KEY=VALUE",
         help=f"replace one value of the recipe{for_whom}; may be given several times",
     )
 
@@ -80,12 +80,11 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def add_vary(parser: argparse.ArgumentParser) -> None:
-    """Adds --vary, which `tfface.training.sweep.parse_axis` reads."""
+    """Adds --sweep, which `tfface.training.sweep.parse_axis` reads."""
     parser.add_argument(
-        "--vary",
+        "--sweep",
         action="append",
         default=[],
-        metavar="PLACE=V1,V2,...",
-        help="a place of the recipe as in --set, and what it is to be; several times for every "
-        "combination",
+        metavar="KEY=V1,V2,...",
+        help="a key of the recipe as in --set, and its values; several times for every combination",
     )

@@ -60,9 +60,7 @@ def _resume_command(arguments: list[str]) -> str:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     recipe_options.add(parser)
     recipe_options.add_reference(parser)
     recipe_options.add_data_dir(parser)

@@ -4,16 +4,13 @@ Example:
     python tools/update_readme.py
 """
 
-import argparse
 from pathlib import Path
 
 import command
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     parser.parse_args(arguments)
     from tfface.files import replacing
     from tfface.reporting.results import fill_tables

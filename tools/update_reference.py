@@ -4,7 +4,6 @@ Example:
     python tools/update_reference.py
 """
 
-import argparse
 from pathlib import Path
 
 import command
@@ -14,9 +13,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "recipe.m
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser(description=__doc__)
     parser.parse_args(arguments)
     command.import_tensorflow_quietly()
     from tfface.files import replacing

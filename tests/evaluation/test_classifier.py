@@ -102,7 +102,7 @@ class TestWhatIsRefused:
     def test_a_run_whose_classes_are_named_again(self, tmp_path):
         with pytest.raises(InputError, match="the run folder knows its classes: leave out --class"):
             load_classifier(write_run(tmp_path / "run"), classes=tmp_path / "names.txt")
-        with pytest.raises(InputError, match="leave out --classes and --scores"):
+        with pytest.raises(InputError, match="leave out --classes and --score-type"):
             load_classifier(tmp_path / "run", scores="logits")
 
     def test_files_of_two_runs(self, tmp_path):

@@ -213,7 +213,7 @@ def test_what_would_be_of_no_use():
     check_search(one, [pair_set(1)], within_source=False)
     with pytest.raises(InputError, match=r"are of one source \(a\), so there is nobody to compare"):
         check_search(one, [], within_source=False)
-    with pytest.raises(InputError, match="--against: two sets are called 'lfw'"):
+    with pytest.raises(InputError, match="--overlap-with: two sets are called 'lfw'"):
         check_search(two, [pair_set(1), pair_set(2)], within_source=False)
 
 

@@ -62,15 +62,18 @@ def test_the_other_colour_order_is_noticed(range_given):
     line = pixel_warning(embedder, pair_set())
     shown = range_given if range_given == "-1..1" else "'(x-127.5)/128'"
     assert line.startswith(
-        f"net: --input rgb --range {shown} suits the model better than --input bgr --range "
-        f"{range_given}, which was used: 60 genuine pairs of patterns lie "
+        f"net: --color-order rgb --input-range {shown} suits the model better than "
+        f"--color-order bgr --input-range {range_given}, which was used: 60 genuine pairs of "
+        "patterns lie "
     )
     assert "\n" not in line
 
 
 def test_another_range_is_noticed():
     line = pixel_warning(model(PixelInput("rgb", 1, 0)), pair_set())
-    assert line.startswith("net: --input rgb --range '(x-127.5)/128' suits the model better")
+    assert line.startswith(
+        "net: --color-order rgb --input-range '(x-127.5)/128' suits the model better"
+    )
 
 
 def test_grey_pictures_have_no_colour_order():
@@ -82,7 +85,9 @@ def test_whole_numbers_have_one_range():
     bgr = PixelInput("bgr", 1, 0)
     assert pixel_warning(model(None, is_uint8=True), pair_set()) is None
     line = pixel_warning(model(bgr, is_uint8=True), pair_set())
-    assert line.startswith("net: --input rgb --range 0..255 suits the model better than --input bg")
+    assert line.startswith(
+        "net: --color-order rgb --input-range 0..255 suits the model better than --color-order bg"
+    )
 
 
 def test_embeddings_of_all_kinds_are_kept(tmp_path):
@@ -126,4 +131,6 @@ def test_a_published_model(test_data, monkeypatch, given):
     if given == "rgb":
         assert line is None
     else:
-        assert line.startswith("mobilefacenet_192: --input rgb --range '(x-127.5)/128' suits the")
+        assert line.startswith(
+            "mobilefacenet_192: --color-order rgb --input-range '(x-127.5)/128' suits the"
+        )

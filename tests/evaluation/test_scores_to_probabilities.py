@@ -59,7 +59,9 @@ def test_a_single_score_is_that_of_the_second_class():
 def test_scores_that_are_no_probabilities_after_all(kind, told):
     scores = GivenScores("net.onnx", 2, kind)
     scores.probabilities(np.array([[0.5, 0.5]]))
-    with pytest.raises(InputError, match=rf"^net\.onnx: the scores .*{told}.*use --scores logits$"):
+    with pytest.raises(
+        InputError, match=rf"^net\.onnx: the scores .*{told}.*use --score-type logits$"
+    ):
         scores.probabilities(np.array([[3.0, -2.0]]))
 
 

@@ -28,7 +28,7 @@ def verification() -> dict:
     internals.run_tool("make_pairs", _PEOPLE, "--output", _DATA / "made.bin")
     internals.run_tool("make_pairs", _PEOPLE, "--output", _DATA / "made.csv")
     made, as_bin = _DATA / "made.csv", f"bin={_DATA / 'made.bin'}"
-    lfw_list = [_DATA / "pairs.txt", "--images", _DATA / "lfw_images"]
+    lfw_list = [_DATA / "pairs.txt", "--image-root", _DATA / "lfw_images"]
     # Without the check that images are aligned faces: these are no faces.
     verify = functools.partial(_json, "eval_verification", _MODEL, "--no-check")
     return {
@@ -73,13 +73,13 @@ def identification() -> dict:
     inputs.write_people(gallery, range(20), range(3))
     inputs.write_people(door, range(30), range(3, 6))
     sets = ["--gallery", gallery, "--query", door]
-    split = ["--gallery", _PEOPLE, "--split", 2, "--unknown", 0.3, "--seed", 1]
+    split = ["--gallery", _PEOPLE, "--gallery-shots", 2, "--open-set-fraction", 0.3, "--seed", 1]
     identify = functools.partial(_json, "eval_identification")
     return {
         "values": {
             "gallery": identify(_MODEL, "--no-check", *sets),
             "one template": identify(
-                _MODEL, "--no-check", *sets, "--one-template", "--metric", "l2"
+                _MODEL, "--no-check", *sets, "--mean-template", "--distance", "l2"
             ),
             "hnsw": identify(_MODEL, "--no-check", *sets, "--index", "hnsw"),
             "split": identify("pixels", *split),
@@ -127,7 +127,7 @@ def inspection() -> dict:
     internals.run_tool(
         "inspect_dataset",
         *(_DATA / "merged", "--output", output, "--model", "pixels"),
-        *("--against", f"made={_pairs()}", "--threshold", 0.5, "--against-threshold", 0.5),
+        *("--overlap-with", f"made={_pairs()}", "--threshold", 0.5, "--overlap-threshold", 0.5),
     )
     tables = {path.name: _table(path) for path in sorted(output.glob("*.csv"))}
     return {"values": {"report": json.loads((output / "report.json").read_text()), **tables}}
@@ -211,7 +211,7 @@ def _make_classifier() -> tuple:
     path, names = _DATA / "classifier.keras", _DATA / "classes.txt"
     inputs.write(names, "\n".join(_CLASSES) + "\n")
     _linear_model(kernel.astype("float32")).save(path)
-    return path, "--classes", names, "--scores", "logits"
+    return path, "--classes", names, "--score-type", "logits"
 
 
 def _class_seed(name: str) -> int:

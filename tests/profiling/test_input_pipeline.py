@@ -174,7 +174,7 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
     changes = overrides("{source: tfrecord, path: dataset}")
     tool.main(
         [
-            *("pipeline", str(recipe), "--data-dir", str(data), "--runs", "1", "--images", "8"),
+            *("pipeline", str(recipe), "--data-dir", str(data), "--runs", "1", "--num-images", "8"),
             *[word for change in changes for word in ("--set", change)],
             *("--json", str(outputs[0]), "--plots", str(outputs[1]), "--results", str(outputs[2])),
         ]

@@ -77,7 +77,9 @@ def test_the_page_shows_what_is_computed():
 
 def test_the_tool(capsys, tmp_path):
     csv = tmp_path / "scaling.csv"
-    tool.main(f"scaling --identities 1000 --between-bytes-per-second 1e9 --results {csv}".split())
+    tool.main(
+        f"scaling --num-identities 1000 --between-bytes-per-second 1e9 --results {csv}".split()
+    )
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "Computed, not measured:"
     steps = compute_steps([1000], rates=Rates(between_bytes_per_second=1e9))

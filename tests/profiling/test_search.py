@@ -37,7 +37,7 @@ def test_measurement():
 
 
 def test_tool(tmp_path, capsys):
-    arguments = ["search", "--gallery-size", "400", "--dimension", "16", "--queries", "20"]
+    arguments = ["search", "--gallery-size", "400", "--dimension", "16", "--num-queries", "20"]
     results = tmp_path / "search.csv"
     benchmark.main([*arguments, "--index", "flat", "--results", str(results)])
     [row] = read_rows(results)
@@ -45,7 +45,7 @@ def test_tool(tmp_path, capsys):
     assert row["index_parameters"] == ""
     assert row["faiss"] == importlib.metadata.version("faiss-cpu")
     assert capsys.readouterr().out.splitlines()[-1] == f"results: {results}"
-    with pytest.raises(InputError, match="--queries 200: more than the 100 people of 400"):
+    with pytest.raises(InputError, match="--num-queries 200: more than the 100 people of 400"):
         benchmark.main([*arguments[:-1], "200"])
 
 

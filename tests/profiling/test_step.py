@@ -139,5 +139,5 @@ def test_what_can_not_be_measured(recipe, monkeypatch):
     with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):
         plan(recipe, beside=["keras"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="--beside tf_keras: tf_keras is not installed here"):
+    with pytest.raises(InputError, match="--compare-with tf_keras: tf_keras is not installed here"):
         plan(recipe, *PLAIN, beside=["tf_keras"])

@@ -93,7 +93,11 @@ def test_measurement(tmp_path, monkeypatch):
 
 
 def test_help(capsys):
-    for of, option in (([], "convert"), (["convert"], "--scale"), (["verification"], "--pairs")):
+    for of, option in (
+        ([], "convert"),
+        (["convert"], "--scale"),
+        (["verification"], "--num-pairs"),
+    ):
         with pytest.raises(SystemExit, match="0"):
             benchmark.main([*of, "--help"])
         assert option in capsys.readouterr().out

@@ -36,7 +36,7 @@ def test_without_non_mated_queries():
     text = to_text(metrics)
     assert text.splitlines()[1].split()[-3:] == ["-", "-", "-"]
     assert "There are no non-mated queries" in text
-    assert "--unknown" in text
+    assert "--open-set-fraction" in text
     assert "*" not in text
     assert open_set_table(metrics) is None
 

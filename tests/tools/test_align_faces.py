@@ -23,7 +23,7 @@ def test_real_photos(test_data, tmp_path):
     Image.new("RGB", (200, 200), "grey").save(source / "grey.png")
     (source / "broken.jpg").write_bytes(b"no image")
     output = tmp_path / "faces"
-    done = run(source, output, "--size", "112x96")
+    done = run(source, output, "--image-size", "112x96")
     lines = [
         f"aligned 3 faces of 5 photos; 2 without a face (1 of them can't be read), see "
         f"{output / 'report.csv'}",
@@ -34,7 +34,7 @@ def test_real_photos(test_data, tmp_path):
     for name in ("img5.jpg", "img43.jpg", "couple.jpg"):
         assert Image.open(output / "deepface_pairs" / name).size == (96, 112)
 
-    again = call_tool(align_faces.main, source, output, "--size", "112x96")
+    again = call_tool(align_faces.main, source, output, "--image-size", "112x96")
     assert again.stdout.splitlines() == [f"already {lines[0]}", lines[1]]
     other = call_tool(align_faces.main, source, output)
     assert other.returncode == 2
@@ -67,11 +67,11 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--size=112x", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
-        ("--size=1x2x3", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
+        ("--image-size=112x", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
+        ("--image-size=1x2x3", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
         ("--workers=0", "must be a whole number of 1 or more, got '0'"),
         ("--min-size=-1", "must be a whole number of 0 or more, got '-1'"),
-        ("--format=gif", "invalid choice: 'gif'"),
+        ("--output-format=gif", "invalid choice: 'gif'"),
         ("--min-confidence=high", "invalid float value: 'high'"),
     ],
 )
@@ -84,8 +84,11 @@ def test_options_are_checked(option, message, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "4"], "height 4: must be from 16 to 1024"),
-        (["--format", "png", "--quality", "90"], "--quality is for JPEG, and the format is png"),
+        (["--image-size", "4"], "height 4: must be from 16 to 1024"),
+        (
+            ["--output-format", "png", "--quality", "90"],
+            "--quality is for JPEG, and the format is png",
+        ),
         (["--min-confidence", "0.1"], r"min confidence 0\.1: must be from 0\.5 to 1"),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_failure_is_told_and_the_others_are_compared(recipe, tmp_path, capsys,
     # Without the tool's --data-dir D.
     stand_in.write_text("import sys\ndel sys.argv[1:3]\n" + TRAINER)
     monkeypatch.setattr(tool, "_TRAIN", stand_in)
-    arguments = [str(recipe), "--vary", "data.batch_size=3,7", "--output", str(tmp_path / "out")]
+    arguments = [str(recipe), "--sweep", "data.batch_size=3,7", "--output", str(tmp_path / "out")]
     results = ["--results", str(tmp_path / "r.csv"), "--label", "mine", "--seeds", "2"]
     with pytest.raises(InputError, match=r"^2 of 4 runs failed; the same command tries them again"):
         tool.main(arguments + results)
@@ -69,7 +69,7 @@ def test_mistakes_are_found_before_anything_runs(recipe, tmp_path):
         tool.main(
             [
                 str(recipe),
-                *("--vary", "training.stages.0.optimizer.name=adam,adamq"),
+                *("--sweep", "training.stages.0.optimizer.name=adam,adamq"),
                 *("--output", str(tmp_path / "out")),
             ]
         )

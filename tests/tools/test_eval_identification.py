@@ -81,8 +81,16 @@ def figures_of(tmp_path, *arguments) -> dict:
 
 
 def test_one_set_is_split(folder, tmp_path, capsys):
-    arguments = ["pixels", "--gallery", folder / "staff", "--split", 2, "--unknown", 0.25]
-    figures = figures_of(tmp_path, *arguments, "--one-template")
+    arguments = [
+        "pixels",
+        "--gallery",
+        folder / "staff",
+        "--gallery-shots",
+        2,
+        "--open-set-fraction",
+        0.25,
+    ]
+    figures = figures_of(tmp_path, *arguments, "--mean-template")
     assert figures["num_identities"] == figures["index"]["num_embeddings"] == 15
     assert figures["num_gallery"] == 30
     assert (figures["num_mated"], figures["num_non_mated"]) == (45, 25)
@@ -92,19 +100,19 @@ def test_one_set_is_split(folder, tmp_path, capsys):
 
 def test_people_are_kept_out_of_a_gallery(folder, tmp_path, capsys):
     sets = ["--gallery", folder / "staff", "--query", folder / "door"]
-    figures = figures_of(tmp_path, "pixels", *sets, "--unknown", 0.5, "--metric", "l2")
+    figures = figures_of(tmp_path, "pixels", *sets, "--open-set-fraction", 0.5, "--distance", "l2")
     assert figures["num_identities"] == 10
     assert (figures["num_mated"], figures["num_non_mated"]) == (30, 45)
     assert figures["metric"] == "l2"
 
 
 def test_faster_indexes_tell_what_they_miss(folder, tmp_path, capsys):
-    arguments = ["pixels", "--gallery", folder / "staff", "--split", 3, "--index", "hnsw"]
+    arguments = ["pixels", "--gallery", folder / "staff", "--gallery-shots", 3, "--index", "hnsw"]
     assert figures_of(tmp_path, *arguments)["index"]["recall_at_10"] > 0.9
     text = capsys.readouterr().out
     assert "efSearch 512) finds 100.00% of the nearest embeddings and" in text
     assert "There are no non-mated queries" in text
-    few = figures_of(tmp_path, *arguments, "--effort", 12)["index"]
+    few = figures_of(tmp_path, *arguments, "--search-width", 12)["index"]
     assert few["parameters"].endswith("efSearch 12")
 
 
@@ -117,14 +125,29 @@ def test_images_in_both_sets_are_told(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pixels", "--gallery", "S", "--split", "1", "--effort", "9"], "--effort: flat compares"),
-        (["pixels", "--gallery", "STAFF"], "give either --query D, .* or --split N"),
-        (["pixels", "--gallery", "STAFF", "--query", "STAFF", "--split", "1"], "give either"),
-        (["pixels", "--gallery", "none", "--split", "1"], "none: no such file or folder"),
-        (["pixels", "--gallery", "STAFF", "--split", "5"], "no identity has more than 5 images"),
-        (["no_model", "--gallery", "STAFF", "--split", "1"], "no_model: no such model"),
-        (["pixels", "--gallery", "STAFF", "--split", "1", "--json", "STAFF"], "is a folder"),
-        (["pixels", "--gallery", "STAFF/person00", "--split", "1"], "images lie directly in it"),
+        (
+            ["pixels", "--gallery", "S", "--gallery-shots", "1", "--search-width", "9"],
+            "--search-width: flat compares",
+        ),
+        (["pixels", "--gallery", "STAFF"], "give either --query D, .* or --gallery-shots N"),
+        (
+            ["pixels", "--gallery", "STAFF", "--query", "STAFF", "--gallery-shots", "1"],
+            "give either",
+        ),
+        (["pixels", "--gallery", "none", "--gallery-shots", "1"], "none: no such file or folder"),
+        (
+            ["pixels", "--gallery", "STAFF", "--gallery-shots", "5"],
+            "no identity has more than 5 images",
+        ),
+        (["no_model", "--gallery", "STAFF", "--gallery-shots", "1"], "no_model: no such model"),
+        (
+            ["pixels", "--gallery", "STAFF", "--gallery-shots", "1", "--json", "STAFF"],
+            "is a folder",
+        ),
+        (
+            ["pixels", "--gallery", "STAFF/person00", "--gallery-shots", "1"],
+            "images lie directly in it",
+        ),
     ],
 )
 def test_bad_arguments(folder, arguments, message):
@@ -136,7 +159,9 @@ def test_bad_arguments(folder, arguments, message):
 @pytest.mark.parametrize("share", ["1", "-0.1", "half", "nan"])
 def test_bad_shares(share, capsys):
     with pytest.raises(SystemExit, match="2"):
-        eval_identification.main(["pixels", "--gallery", "x", "--split", "1", f"--unknown={share}"])
+        eval_identification.main(
+            ["pixels", "--gallery", "x", "--gallery-shots", "1", f"--open-set-fraction={share}"]
+        )
     assert "must be a number from 0 to below 1" in capsys.readouterr().err
 
 
@@ -168,7 +193,7 @@ def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tar.extractfile(member).read())
     model = test_data / "data" / "mobilefacenet_192.tflite"
-    arguments = ["--gallery", tmp_path / "lfw", "--split", 2, "--unknown", 0.4]
+    arguments = ["--gallery", tmp_path / "lfw", "--gallery-shots", 2, "--open-set-fraction", 0.4]
     figures = figures_of(tmp_path, model, *arguments)
     assert (figures["num_mated"], figures["num_non_mated"]) == (30, 40)
     assert figures["rank1"] == 1

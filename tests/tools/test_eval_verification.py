@@ -157,7 +157,7 @@ def test_templates_beside_pairs(lfw, tmp_path, capsys):
     # By themselves, under another name, and each image alike.
     alike = tmp_path / "alike.json"
     eval_verification.main(
-        ["pixels", "--templates", f"x={folder}", "--no-scores", "--json", str(alike)]
+        ["pixels", "--templates", f"x={folder}", "--no-quality-weights", "--json", str(alike)]
     )
     figures = json.loads(alike.read_text())["sets"]["x"]
     assert figures["d_prime"] != written["IJBX"]["d_prime"]
@@ -171,7 +171,9 @@ def test_templates_beside_pairs(lfw, tmp_path, capsys):
 def test_pixels_and_images_elsewhere(lfw, tmp_path, capsys):
     (tmp_path / "list.txt").write_text((lfw / "pairs.txt").read_text())
     images = str(lfw / "images")
-    eval_verification.main(["pixels", "--pairs", str(tmp_path / "list.txt"), "--images", images])
+    eval_verification.main(
+        ["pixels", "--pairs", str(tmp_path / "list.txt"), "--image-root", images]
+    )
     assert "list     20" in capsys.readouterr().out
 
 
@@ -239,12 +241,16 @@ def test_ends_with_2_and_one_line(tmp_path):
 
 
 def test_pixels_of_a_foreign_model(lfw, capsys):
-    with pytest.raises(InputError, match="leave out --input, --range and --size"):
-        eval_verification.main(["pixels", "--range", "-1..1", "--pairs", str(lfw / "pairs.txt")])
-    with pytest.raises(InputError, match=r"--range -1,1: expected what 0 and 255 become"):
-        eval_verification.main(["pixels", "--range=-1,1", "--pairs", str(lfw / "pairs.txt")])
-    with pytest.raises(InputError, match="leave out --input, --range and --size"):
-        eval_verification.main(["pixels", "--input", "bgr", "--pairs", str(lfw / "pairs.txt")])
+    with pytest.raises(InputError, match="leave out --color-order, --input-range and --image-size"):
+        eval_verification.main(
+            ["pixels", "--input-range", "-1..1", "--pairs", str(lfw / "pairs.txt")]
+        )
+    with pytest.raises(InputError, match=r"--input-range -1,1: expected what 0 and 255 become"):
+        eval_verification.main(["pixels", "--input-range=-1,1", "--pairs", str(lfw / "pairs.txt")])
+    with pytest.raises(InputError, match="leave out --color-order, --input-range and --image-size"):
+        eval_verification.main(
+            ["pixels", "--color-order", "bgr", "--pairs", str(lfw / "pairs.txt")]
+        )
     figures = []
     for flags in ([], ["--no-flip"]):
         eval_verification.main(["pixels", "--pairs", str(lfw / "pairs.txt"), *flags])

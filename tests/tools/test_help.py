@@ -29,6 +29,7 @@ COMMANDS = {
     "make_remove_background": [],
     "train": [],
     "update_readme": [],
+    "update_reference": [],
 }
 HELPS = [(tool, command) for tool, commands in COMMANDS.items() for command in ("", *commands)]
 # All in one process, which has not imported anything yet.

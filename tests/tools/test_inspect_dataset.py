@@ -194,7 +194,14 @@ def test_people_of_a_verification_set(merged, tmp_path, capsys):
     inspect_dataset.main(
         [
             *(str(merged / "data"), "--output", str(tmp_path / "out"), "--model", "pixels"),
-            *("--against", f"lfw={pairs}", "--against-threshold", "0.95", "--threshold", "0.95"),
+            *(
+                "--overlap-with",
+                f"lfw={pairs}",
+                "--overlap-threshold",
+                "0.95",
+                "--threshold",
+                "0.95",
+            ),
             # One image of each, so that it is the very picture that the set has.
             *("--images-per-identity", "1"),
         ]
@@ -211,7 +218,7 @@ def test_people_of_a_verification_set(merged, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--model", "nothing", "--within-source"], "nothing: no such model"),
-        (["--model", "pixels", "--against", "no.bin"], r"no\.bin: can't be read"),
+        (["--model", "pixels", "--overlap-with", "no.bin"], r"no\.bin: can't be read"),
         (["--model", "pixels"], r"identities are of one source \(faces\), so there is nobody"),
         (["--output", "FILE/out"], "can't be written"),
     ],
@@ -228,9 +235,9 @@ def test_what_is_wrong_is_found_before_anything_is_read(tmp_path, capsys, argume
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--against", "lfw.bin"], "--against and --within-source need a --model"),
+        (["--overlap-with", "lfw.bin"], "--overlap-with and --within-source need a --model"),
         (["--threshold", "0"], "must be above 0 and at most 1, got '0'"),
-        (["--against-threshold", "high"], "must be above 0 and at most 1, got 'high'"),
+        (["--overlap-threshold", "high"], "must be above 0 and at most 1, got 'high'"),
         (["--sheet", "10"], "must be identities x images of each, as in 10x8, got '10'"),
         (["--images-per-identity", "0"], "must be a whole number of 1 or more, got '0'"),
         (["--seed", "-1"], "must be a whole number of 0 or more, got '-1'"),

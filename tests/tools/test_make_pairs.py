@@ -39,7 +39,7 @@ def test_files_of_others_are_not_replaced(faces, tmp_path, capsys, name):
     # As InsightFace's own lfw.bin begins, and a list that somebody wrote.
     others = {"lfw.bin": pickle.dumps(([b"x"], [True]), 4), "pairs.csv": b"first,second\na,b\n"}
     output.write_bytes(others[name])
-    arguments = [str(faces), "--output", str(output), "--pairs", "20"]
+    arguments = [str(faces), "--output", str(output), "--num-pairs", "20"]
     with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
         make_pairs.main(arguments)
     assert output.read_bytes() == others[name]
@@ -52,7 +52,7 @@ def test_files_of_others_are_not_replaced(faces, tmp_path, capsys, name):
 
 
 def test_images_of_others_are_not_replaced(faces, tmp_path, capsys):
-    arguments = [str(faces), "--output", str(tmp_path / "a.csv"), "--pairs", "20"]
+    arguments = [str(faces), "--output", str(tmp_path / "a.csv"), "--num-pairs", "20"]
     make_pairs.main(arguments)
     make_pairs.main(arguments)
     (tmp_path / "a_images" / "mine.jpg").write_bytes(b"mine")
@@ -68,7 +68,7 @@ def test_images_of_others_are_not_replaced(faces, tmp_path, capsys):
 def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
     def figures(pairs, *options):
         json_file = tmp_path / "figures.json"
-        arguments = ["pixels", "--pairs", f"x={pairs}", "--json", str(json_file), *options]
+        arguments = ["pixels", "--num-pairs", f"x={pairs}", "--json", str(json_file), *options]
         eval_verification.main(arguments)
         of_set = json.loads(json_file.read_text())["sets"]["x"]
         # A .bin doesn't say who is in an image, so intervals are not the same.
@@ -78,18 +78,18 @@ def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
         del of_set["eer_interval"], of_set["auc_interval"]
         return of_set
 
-    options = ["--pairs", "80", "--folds", "10", "--seed", "4"]
+    options = ["--num-pairs", "80", "--folds", "10", "--seed", "4"]
     for output, *more in (["a.bin"], ["b.csv"], ["c.csv", "--no-images"]):
         make_pairs.main([str(faces), "--output", str(tmp_path / output), *options, *more])
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        f"its images are read with --images {faces}",
+        f"its images are read with --image-root {faces}",
         str(tmp_path / "c.csv"),
     ]
     make_pairs.main([str(tmp_path / "b.csv"), "--output", str(tmp_path / "d.bin")])
     expected = figures(tmp_path / "a.bin")
     assert expected["num_pairs"] == 80
     assert figures(tmp_path / "b.csv") == expected
-    assert figures(tmp_path / "c.csv", "--images", str(faces)) == expected
+    assert figures(tmp_path / "c.csv", "--image-root", str(faces)) == expected
     assert figures(tmp_path / "d.bin") == expected
 
 
@@ -110,7 +110,7 @@ def test_options_of_making_are_refused_for_a_set(faces, tmp_path):
         )
 
 
-@pytest.mark.parametrize("option", ["--pairs", "--folds", "--seed"])
+@pytest.mark.parametrize("option", ["--num-pairs", "--folds", "--seed"])
 @pytest.mark.parametrize("value", ["-1", "x", "1.5"])
 def test_numbers_are_checked(option, value, capsys):
     with pytest.raises(SystemExit, match="2"):

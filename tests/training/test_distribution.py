@@ -451,7 +451,7 @@ class TestRefused:
             multiprocess.wait_for_listener("127.0.0.1", port, 0)
 
     @pytest.mark.parametrize(
-        "options", [["--num-processes", "2"], ["--coordinator", "a:1", "--process-id", "0"]]
+        "options", [["--num-processes", "2"], ["--coordinator-address", "a:1", "--process-id", "0"]]
     )
     def test_half_of_the_options(self, options):
         with pytest.raises(InputError, match="--num-processes and --process-id go together"):

@@ -45,7 +45,7 @@ def test_values(text, values):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a", r"--vary a: must be PLACE=VALUE,VALUE,\.\.\., as in training"),
+        ("a", r"--sweep a: must be PLACE=VALUE,VALUE,\.\.\., as in training"),
         ("a=", "must be PLACE=VALUE"),
         ("=a,b", "must be PLACE=VALUE"),
         ("a=[b", "a value is not valid YAML"),
@@ -123,7 +123,7 @@ def test_nothing_varied_is_the_recipe():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["a=1,2", "a=3"], "--vary a: given twice; give all its values at once"),
+        (["a=1,2", "a=3"], "--sweep a: given twice; give all its values at once"),
         (["training.seed=1,2"], "give --seeds N"),
         (["a=1,'1'"], "two variants would be called '1'"),
     ],

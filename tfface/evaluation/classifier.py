@@ -101,7 +101,7 @@ def load_classifier(
     if (path / MODEL_FILE).exists():
         if classes is not None or scores != "auto":
             raise InputError(
-                f"{model}: the run folder knows its classes: leave out --classes and --scores"
+                f"{model}: the run folder knows its classes: leave out --classes and --score-type"
             )
         return _of_run(path, embedder, flip)
     if classes is None:

@@ -80,12 +80,12 @@ def check_search(
     Raises InputError: two verification sets have one name; or there are none, and all identities
         are of one source and those are not compared.
     """
-    check_names([pair_set.name for pair_set in pair_sets], "--against")
+    check_names([pair_set.name for pair_set in pair_sets], "--overlap-with")
     sources = {identity.source for identity in identities}
     if not pair_sets and not within_source and len(sources) < 2:
         raise InputError(
             f"all identities are of one source ({', '.join(sources)}), so there is nobody to "
-            "compare them with: add --against SET, or --within-source"
+            "compare them with: add --overlap-with SET, or --within-source"
         )
 
 

@@ -150,4 +150,4 @@ def _is_clearly_better(scores: np.ndarray, given: np.ndarray) -> bool:
 
 
 def _as_options(pixels: PixelInput) -> str:
-    return f"--input {pixels.order} --range {shlex.quote(pixels.range)}"
+    return f"--color-order {pixels.order} --input-range {shlex.quote(pixels.range)}"

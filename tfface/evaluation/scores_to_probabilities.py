@@ -53,7 +53,7 @@ class GivenScores:
             told = "they were said to be" if self._told else "those of the first images are"
             raise InputError(
                 f"{self._model}: the scores of some images are no probabilities (from 0 to 1, with "
-                f"the sum 1), though {told}: use --scores logits"
+                f"the sum 1), though {told}: use --score-type logits"
             )
         scores = scores.astype(np.float64)
         if not self._are_probabilities:

@@ -133,8 +133,8 @@ def check_model(embedder: Embedder, gallery: Gallery, folder: Path) -> None:
     if embedder.name == gallery.model:
         raise InputError(
             f"{folder}: was built by another '{gallery.model}' than this '{embedder.name}': its "
-            "file differs, or how it is used (--no-flip, --input, --range, --size); embeddings of "
-            "the two can't be compared"
+            "file differs, or how it is used (--no-flip, --color-order, --input-range, "
+            "--image-size); embeddings of the two can't be compared"
         )
     raise InputError(
         f"{folder}: holds embeddings of the model '{gallery.model}', and those of "

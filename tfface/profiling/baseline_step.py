@@ -66,7 +66,7 @@ def plain_step(
 def check_plain_step(library: str, recipe: Recipe) -> None:
     """Raises InputError: the library is not installed, or the recipe has parts that it hasn't."""
     if importlib.util.find_spec(library) is None:
-        raise InputError(f"--beside {library}: {library} is not installed here")
+        raise InputError(f"--compare-with {library}: {library} is not installed here")
     model, stage = recipe.model, recipe.training.stages[0]
     reasons = {
         f"model.backbone {model.backbone.name}": model.backbone.name not in NETWORKS,
@@ -79,7 +79,7 @@ def check_plain_step(library: str, recipe: Recipe) -> None:
     for what, is_missing in reasons.items():
         if is_missing:
             raise InputError(
-                f"--beside: the plain step has no {what}; it has {', '.join(NETWORKS)} with "
+                f"--compare-with: the plain step has no {what}; it has {', '.join(NETWORKS)} with "
                 "arcface, sgd and float32"
             )
 

@@ -173,7 +173,8 @@ def _threshold_sentence(metrics: Mapping) -> str:
     if not non_mated:
         return (
             "There are no non-mated queries, so open-set metrics are missing: add queries of "
-            "identities that are not in the gallery, or hold some identities out of it (--unknown)."
+            "identities that are not in the gallery, or hold some identities out of it "
+            "(--open-set-fraction)."
         )
     if threshold is None:
         return (

@@ -74,7 +74,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InputError(f"--coordinator {text}: must be HOST:PORT, as in 10.0.0.1:9123")
+        raise InputError(f"--coordinator-address {text}: must be HOST:PORT, as in 10.0.0.1:9123")
     return host.strip("[]"), int(port)
 
 
@@ -91,7 +91,7 @@ def wait_for_listener(host: str, port: int, seconds: float) -> None:
         except OSError as error:
             if time.monotonic() >= end:
                 raise InputError(
-                    f"--coordinator {host}:{port}: process 0 can't be reached there within "
+                    f"--coordinator-address {host}:{port}: process 0 can't be reached there within "
                     f"{seconds:g} seconds ({error.strerror or error}); is it started, and may "
                     "this machine connect to it?"
                 ) from error

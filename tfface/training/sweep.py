@@ -81,20 +81,20 @@ def parse_axis(argument: str) -> SweepAxis:
     key = key.strip()
     if not equals or not key or not text.strip():
         raise InputError(
-            f"--vary {argument}: must be PLACE=VALUE,VALUE,..., as in "
+            f"--sweep {argument}: must be PLACE=VALUE,VALUE,..., as in "
             "training.stages.0.optimizer.name=sgd,adam"
         )
     try:
         values = [parse_value(piece) for piece in _pieces(text)]
     except InputError as error:
-        raise InputError(f"--vary {argument}: a value is {error}") from error
+        raise InputError(f"--sweep {argument}: a value is {error}") from error
     if len(values) == 1 and isinstance(values[0], list):
         values = values[0]
     if not values:
-        raise InputError(f"--vary {argument}: the list of values is empty")
+        raise InputError(f"--sweep {argument}: the list of values is empty")
     twice = [value for number, value in enumerate(values) if value in values[:number]]
     if twice:
-        raise InputError(f"--vary {argument}: {format_value(twice[0])} is given twice")
+        raise InputError(f"--sweep {argument}: {format_value(twice[0])} is given twice")
     return SweepAxis(key, tuple(values))
 
 
@@ -111,9 +111,9 @@ def make_trials(axes: Sequence[SweepAxis], recipe_name: str) -> list[Trial]:
     keys = [one.key for one in axes]
     for key in keys:
         if keys.count(key) > 1:
-            raise InputError(f"--vary {key}: given twice; give all its values at once")
+            raise InputError(f"--sweep {key}: given twice; give all its values at once")
         if key == "training.seed":
-            raise InputError("--vary training.seed: give --seeds N, which compares over seeds")
+            raise InputError("--sweep training.seed: give --seeds N, which compares over seeds")
     if not axes:
         return [Trial(recipe_name, _folder_name(recipe_name), {}, [])]
     short = dict(zip(keys, short_keys(keys), strict=True))
@@ -124,7 +124,7 @@ def make_trials(axes: Sequence[SweepAxis], recipe_name: str) -> list[Trial]:
     names = [trial.name for trial in trials]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise InputError(f"--vary: two variants would be called '{twice[0]}'")
+        raise InputError(f"--sweep: two variants would be called '{twice[0]}'")
     return trials
 
 

@@ -164,7 +164,7 @@ def test_where_images_are(folder):
     with pytest.raises(InputError, match=r"3 of 3 images are missing under .*first is ann/1\.jpg"):
         load_pair_set(path)
     elsewhere = images_of(load_pair_set(path, images_dir=folder / "elsewhere"))
-    with pytest.raises(InputError, match=r"no folder of images at .*gone; --images says"):
+    with pytest.raises(InputError, match=r"no folder of images at .*gone; --image-root says"):
         load_pair_set(path, images_dir=folder / "gone")
     # Beside the list, in `images`, and in the list's own folder, which comes before that.
     for name in ("ann", "bob"):

@@ -73,7 +73,9 @@ def test_view_1_takes_the_kinds_in_turn(folder):
 def test_images_elsewhere(folder):
     (folder / "lists").mkdir()
     (folder / "lists" / "pairs.txt").write_text(VIEW_2)
-    with pytest.raises(InputError, match=r"no folder of images at .*images; --images says where"):
+    with pytest.raises(
+        InputError, match=r"no folder of images at .*images; --image-root says where"
+    ):
         load_pair_set(folder / "lists" / "pairs.txt")
     pair_set = load_pair_set(folder / "lists" / "pairs.txt", images_dir=folder / "images")
     assert len(pair_set.images) == 4

@@ -192,7 +192,12 @@ def test_groups_that_have_no_place_are_said(posed, tmp_path):
         ("lfw/pairs.txt", "a.bin", {"with_images": False}, "a .bin always holds its images"),
         ("lfw/pairs.txt", "a.csv", {"with_images": False}, "only a folder of labelled images can"),
         ("lfw/pairs.txt", "a.bin", {"options": PairOptions()}, "whose pairs are written as they"),
-        ("lfw/images", "a.bin", {"images_dir": "x"}, "no list of pairs, so --images says nothing"),
+        (
+            "lfw/images",
+            "a.bin",
+            {"images_dir": "x"},
+            "no list of pairs, so --image-root says nothing",
+        ),
         ("lfw/images", "a.bin", {"options": PairOptions(num_folds=5)}, "always cut into 10 folds"),
         ("lfw/images", "a.bin", {"format": "odd"}, "format 'odd' is not known: auto, "),
         ("lfw/images", "lfw/pairs.txt/a.bin", {}, "can't be written"),

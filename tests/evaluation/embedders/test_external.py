@@ -137,7 +137,9 @@ def test_models_that_take_whole_numbers_get_the_pixels_themselves(tmp_path):
     for file in ("net.onnx", "net.tflite"):
         found = load_embedder(tmp_path / file).embed(images(3))
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-2)
-        with pytest.raises(InputError, match=r"whole numbers: no other --range than 0\.\.255"):
+        with pytest.raises(
+            InputError, match=r"whole numbers: no other --input-range than 0\.\.255"
+        ):
             load_embedder(tmp_path / file, pixels=PixelInput())
 
 
@@ -168,7 +170,7 @@ def test_what_is_no_such_model(tmp_path):
             load_embedder(tmp_path / f"noise{suffix}")
     with pytest.raises(InputError, match="expected one input of float32 or uint8 images"):
         load_embedder(write_onnx(tmp_path / "double.onnx", type=np.float64))
-    with pytest.raises(InputError, match="leave out --input, --range and --size"):
+    with pytest.raises(InputError, match="leave out --color-order, --input-range and --image-size"):
         load_embedder("pixels", pixels=PixelInput())
     write_onnx_graph(tmp_path / "flat.onnx", WEIGHTS, ["n", len(WEIGHTS)])
     with pytest.raises(

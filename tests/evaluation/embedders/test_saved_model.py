@@ -101,7 +101,7 @@ def test_whole_numbers_are_the_pixels_themselves(tmp_path):
 
 def test_size_that_is_free(tmp_path):
     folder = save(tmp_path / "net", Net((None, None, None, 3)))
-    with pytest.raises(InputError, match="takes images of any size: say which with --size"):
+    with pytest.raises(InputError, match="takes images of any size: say which with --image-size"):
         load_embedder(folder)
     embedder = load_embedder(folder, image_size=(HEIGHT, WIDTH))
     np.testing.assert_allclose(embedder.embed(images(2)), expected(images(2)), rtol=1e-4, atol=1e-3)

@@ -54,7 +54,7 @@ def holds_pairs(path: Path) -> bool:
 
 
 def images_folder(path: Path) -> Path:
-    """Where the images of a list lie, unless --images says otherwise.
+    """Where the images of a list lie, unless --image-root says otherwise.
 
     For X.csv that is the folder X_images beside it, which `writing.write_csv` makes; else
     the folder images beside it; else the folder that X.csv itself lies in.
@@ -261,7 +261,7 @@ def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
 
 def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{path}: no folder of images at {folder}; --images says where it is")
+        raise InputError(f"{path}: no folder of images at {folder}; --image-root says where it is")
     root = os.path.abspath(folder)
     files, missing = [], []
     for image in images:
@@ -271,7 +271,7 @@ def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path
             line = next(pair.line for pair in pairs if image in (pair.first, pair.second))
             raise InputError(
                 f"{path}, line {line}: '{image[:200]}' is not below the folder of images, "
-                f"{folder}; --images says where the paths start"
+                f"{folder}; --image-root says where the paths start"
             )
         file = spelled_on_disk(file)
         files.append(folder / os.path.relpath(file, root))
@@ -280,6 +280,6 @@ def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path
     if missing:
         raise InputError(
             f"{path}: {len(missing):,} of {len(images):,} images are missing under {folder}, "
-            f"the first is {missing[0]}; --images says where the paths start"
+            f"the first is {missing[0]}; --image-root says where the paths start"
         )
     return files

@@ -141,7 +141,7 @@ def _image(name: str, number: str) -> str:
 
 def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{path}: no folder of images at {folder}; --images says where it is")
+        raise InputError(f"{path}: no folder of images at {folder}; --image-root says where it is")
     files, missing = [], []
     of_people: dict[str, dict[str, Path]] = {}
     for image in images:

@@ -29,7 +29,7 @@ class MadePairs:
 
     Attributes:
         num_identities: in the pairs; None where a set was given, which doesn't say who it shows.
-        images_dir: what to give as --images with a list that was written without its images.
+        images_dir: what to give as --image-root with a list that was written without its images.
         groups_left_out: the given set's pairs have groups, which the format can't hold.
     """
 
@@ -114,7 +114,7 @@ def make_pair_file(
         source, num_identities = None, None
     else:
         if images_dir is not None:
-            raise InputError(f"{dataset}: is no list of pairs, so --images says nothing")
+            raise InputError(f"{dataset}: is no list of pairs, so --image-root says nothing")
         options = options or PairOptions()
         if as_bin:
             writing.check_bin_folds(options.num_folds)

@@ -139,7 +139,7 @@ def write_csv_list(pair_set: PairSet, paths: Sequence[str], path: Path) -> None:
     """Writes a list alone, whose images are files that are there already.
 
     Args:
-        paths: of each of the set's images, from the folder that will be given as --images.
+        paths: of each of the set's images, from the folder that will be given as --image-root.
 
     Raises InputError: it can't be written.
     """

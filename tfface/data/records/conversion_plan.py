@@ -200,7 +200,7 @@ def make_plan(pool: Pool, *, num_shards: int | None, seed: int, min_images: int)
     kept = pool.images_per_identity > 0
     if not kept.any():
         raise InputError(
-            "no identity is left to convert: see --identities, --exclude and --min-images"
+            "no identity is left to convert: see --include, --exclude and --min-images"
         )
     images = np.flatnonzero(pool.is_chosen)
     if num_shards is None:

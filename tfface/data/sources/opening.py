@@ -91,5 +91,6 @@ def recognised(path: Path) -> str:
             "each person"
         )
     raise InputError(
-        f"{path}: its format is not recognised: say which with --format ({', '.join(FORMATS)})"
+        f"{path}: its format is not recognised: say which with --input-format "
+        f"({', '.join(FORMATS)})"
     )

@@ -216,8 +216,8 @@ def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> Pi
         return given or PixelInput()
     if given is not None and (given.scale, given.shift) != (1, 0):
         raise InputError(
-            f"{path}: the model takes pixels as whole numbers: no other --range than 0..255 "
-            "(say it together with --input)"
+            f"{path}: the model takes pixels as whole numbers: no other --input-range than 0..255 "
+            "(say it together with --color-order)"
         )
     return given or PixelInput(scale=1, shift=0)
 
@@ -232,7 +232,7 @@ def _image_size(
             f": at most {_LARGEST} pixels, and images at a time, are plausible"
         )
     if None in own and given is None:
-        raise InputError(f"{path}: the model takes images of any size: say which with --size")
+        raise InputError(f"{path}: the model takes images of any size: say which with --image-size")
     for name, ours, asked in zip(("high", "wide"), own, given or own, strict=True):
         if ours is not None and asked != ours:
             raise InputError(f"{path}: the model takes images {ours} pixels {name}, not {asked}")

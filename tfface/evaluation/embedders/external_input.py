@@ -61,6 +61,6 @@ def parse_range(text: str) -> tuple[float, float]:
             scale = factor if formula[2] == "*" else 1 / factor
             return scale, shift * scale
     raise InputError(
-        f"--range {text}: expected what 0 and 255 become, as in -1..1, 0..1 or 0..255, or a "
+        f"--input-range {text}: expected what 0 and 255 become, as in -1..1, 0..1 or 0..255, or a "
         "formula as in (x-127.5)/128"
     )

@@ -33,7 +33,7 @@ class EmbedderOptions:
         if self.pixels is not None or self.image_size is not None:
             raise InputError(
                 f"{model}: the model holds its own colour order, range and size: leave out "
-                "--input, --range and --size"
+                "--color-order, --input-range and --image-size"
             )
         self.check_single_output(model)
 
