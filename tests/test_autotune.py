@@ -13,8 +13,8 @@ from tfface.autotune import arrays, untuned
 from tfface.data.pipeline.epoch_cache import Replay
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.records.conversion import convert
-from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.tfrecord import DatasetSource
 
 # Features are made of the batches of a Pipeline.
 _MAY_ITERATE = {"data/untuned.py", "training/features.py"}

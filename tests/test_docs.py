@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfface import recipe as recipes
-from tfface.backbones.input_normalization import PIXELS
+from tfface.backbones.backbone import PIXELS
 from tfface.recipe import reference
 from tfface.training.registries import REGISTRIES
 

@@ -10,7 +10,7 @@ from tfface.data.pairs import load_pair_set
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources.csv_list import CsvSource
 from tfface.errors import InputError
-from tfface.evaluation.class_names import read_class_names
+from tfface.evaluation.classifier import read_class_names
 from tfface.recipe.yaml_file import read_yaml
 from tfface.text_file import check_columns, open_text
 

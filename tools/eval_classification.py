@@ -137,7 +137,7 @@ def _people(options: argparse.Namespace, source):
 
 def _seen(options: argparse.Namespace, attribute: str):
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.seen_identities import people_in
+    from tfface.evaluation.classification import people_in
     from tfface.training.training_identities import read_training_identities
 
     if options.seen is not None:

@@ -26,9 +26,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError("nothing to evaluate on: give --pairs, --templates, or both")
     command.import_tensorflow_quietly()
     from tfface.data.pairs import check_names, load_pair_set, split_name
-    from tfface.data.pairs.ijb_folder import load_template_set
-    from tfface.evaluation.template_verification import check_template_set, verify_templates
-    from tfface.evaluation.verification import check_pair_set, verify
+    from tfface.data.pairs.template_set import load_template_set
+    from tfface.evaluation.verification import (
+        check_pair_set,
+        check_template_set,
+        verify,
+        verify_templates,
+    )
     from tfface.evaluation.verification_plots import plot_verification
     from tfface.reporting import verification_tables
     from tfface.reporting.html import write_verification_report

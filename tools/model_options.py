@@ -207,7 +207,7 @@ def load_classifier(options: argparse.Namespace):
 
 def classification_warnings(options: argparse.Namespace, source) -> list[str]:
     """As `training_images_warnings`, of all images of a source; says where it isn't known, too."""
-    from tfface.data.derived.source_images import SourceImages
+    from tfface.data.sources.image_source import SourceImages
 
     try:
         images = SourceImages(source, range(source.num_images))
@@ -278,7 +278,7 @@ def _build(options: argparse.Namespace):
 
 def _pixels(options: argparse.Namespace):
     """What --color-order and --input-range say; None where neither is given."""
-    from tfface.evaluation.embedders.external_input import PixelInput, parse_range
+    from tfface.evaluation.embedders.options import PixelInput, parse_range
 
     if options.color_order is None and options.input_range is None:
         return None

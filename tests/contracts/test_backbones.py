@@ -10,7 +10,7 @@ import pytest
 from keras import applications
 
 from tfface.backbones import BACKBONES, Backbone
-from tfface.backbones.input_normalization import PIXELS
+from tfface.backbones.backbone import PIXELS
 from tfface.errors import InputError
 
 # Trainable and non-trainable weights without the classifier, at alpha 1.

@@ -3,7 +3,7 @@
 import pytest
 
 from tfface.errors import InputError
-from tfface.evaluation.class_names import read_class_names
+from tfface.evaluation.classifier import read_class_names
 
 
 @pytest.mark.parametrize(

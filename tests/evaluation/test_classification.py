@@ -12,10 +12,9 @@ from tests.reporting.plot_files import is_plot
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
-from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes
+from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes, people_in
 from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import load_classifier
-from tfface.evaluation.seen_identities import people_in
 from tfface.files import write_json
 
 # Class, person, the colour that the image has, and its light. The model goes by the colour.

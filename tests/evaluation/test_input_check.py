@@ -12,8 +12,7 @@ from tfface.evaluation import input_check
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.external import ForeignEmbedder, ImageInput
-from tfface.evaluation.embedders.external_input import PixelInput, parse_range
-from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 from tfface.evaluation.input_check import pixel_warning
 
 SIZE = 8

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.evaluation.scores_to_probabilities import GivenScores
+from tfface.evaluation.classifier import GivenScores
 
 
 def softmax(logits):

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.data.pairs.made_folder import write_folder
-from tfface.data.pairs.ijb_folder import load_template_set
+from tfface.data.pairs.template_set import load_template_set
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import PixelEmbedder
-from tfface.evaluation.template_verification import check_template_set, verify_templates
+from tfface.evaluation.verification import check_template_set, verify_templates
 from tfface.images.decoding import decode_batches
 
 

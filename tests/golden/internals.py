@@ -13,7 +13,7 @@ import numpy as np
 
 from tfface import recipe
 from tfface.backbones import BACKBONES
-from tfface.backbones.input_normalization import PIXELS
+from tfface.backbones.backbone import PIXELS
 from tfface.heads import HEADS
 from tfface.heads.head_file import HEAD_FILE
 from tfface.heads.triplet import TripletHead

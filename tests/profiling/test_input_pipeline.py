@@ -15,8 +15,8 @@ from tests.reporting.plot_files import is_plot
 from tests.tools.running import call_tool
 from tests.training.recipes import TINY
 from tfface.data.records.conversion import convert
-from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.profiling import baseline_pipeline, input_pipeline
 from tfface.profiling.input_pipeline import (

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.sources import RECOGNISED_BY
-from tfface.data.sources.dataset import DatasetSource
+from tfface.data.sources import RECOGNIZED_BY
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.images.pillow_decoder import FORMATS
 
@@ -38,7 +38,7 @@ def test_help_names_every_source(capsys):
     with pytest.raises(SystemExit, match="0"):
         convert_tfrecord.main(["--help"])
     printed = capsys.readouterr().out
-    assert [name for name in RECOGNISED_BY if name not in printed] == []
+    assert [name for name in RECOGNIZED_BY if name not in printed] == []
 
 
 def test_says_what_it_did(tmp_path, capsys):

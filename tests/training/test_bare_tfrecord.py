@@ -11,7 +11,7 @@ from tests.training.recipes import load_tiny
 from tfface.data.records import example
 from tfface.data.records.conversion import convert
 from tfface.data.records.example import Record
-from tfface.data.sources.dataset import DatasetSource
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training.datasets import load_data
 from tfface.training.run import train

@@ -13,10 +13,8 @@ from tfface.backbones.backbone import Backbone
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
 from tfface.backbones.iresnet import iresnet
 from tfface.backbones.mobilefacenet import mobilefacenet
-from tfface.backbones.plain_cnn import plain_cnn
-from tfface.backbones.simple_cnn import simple_cnn
-from tfface.backbones.torchvision_resnet import resnet_basic, resnet_bottleneck
-from tfface.backbones.vgg13_bn import vgg13_bn
+from tfface.backbones.simple_cnn import plain_cnn, simple_cnn
+from tfface.backbones.torchvision import resnet_basic, resnet_bottleneck, vgg13_bn
 from tfface.backbones.vision_transformer import vit_b16, vit_small
 
 __all__ = ["BACKBONES", "Backbone"]

@@ -11,7 +11,7 @@ from keras.src.utils import file_utils
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
-from tfface.backbones.weights.keras_h5 import check_published_h5
+from tfface.backbones.weights.keras_file import check_published_h5
 from tfface.backbones.weights.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
 from tfface.files import suffix_in_lower_case

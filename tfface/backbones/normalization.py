@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfface.backbones.input_normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
+from tfface.backbones.backbone import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 
 def use_weights(model: keras.Layer) -> None:

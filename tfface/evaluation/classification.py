@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfface.data.derived.source_images import SourceFilenames, SourceImages
-from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError
-from tfface.evaluation.class_names import check_distinct
-from tfface.evaluation.classifier import Classifier
-from tfface.evaluation.seen_identities import SeenPeople
+from tfface.evaluation.classifier import Classifier, check_distinct
 from tfface.files import printable
 from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
@@ -24,6 +21,42 @@ from tfface.metrics.classification import (
 )
 from tfface.metrics.predictions import Predictions
 from tfface.progress import progress
+
+
+@dataclass(frozen=True)
+class SeenPeople:
+    """The people that a model was trained on.
+
+    Attributes:
+        attribute: of images, the one that says who is shown. People are told apart by it alone, so
+            one of the same name in another class is the same person.
+        names: its values in training.
+        where: what was looked at to find them.
+    """
+
+    attribute: str
+    names: frozenset[str]
+    where: str
+
+
+def people_in(
+    source: ImageSource, attribute: str, indices: np.ndarray | None = None, *, where: str
+) -> SeenPeople:
+    """Returns who is in the images of a source, or in some of them.
+
+    Args:
+        indices: int [n]; None for all images.
+    Raises InputError: the source has no such attribute, or it is known of no image.
+    """
+    try:
+        values = source.attribute(attribute)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    names = frozenset(values if indices is None else values[indices]) - {""}
+    if not names:
+        raise InputError(f"{where}: the attribute '{attribute}' is known of none of its images")
+    return SeenPeople(attribute, names, where)
+
 
 # What an empty value of an attribute is called.
 NOT_GIVEN = "(not given)"

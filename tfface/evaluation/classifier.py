@@ -1,20 +1,147 @@
 """One door to every model that can classify: `scores(images) -> probabilities`."""
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from keras import ops
 
 from tfface.data.records.manifest import IDENTITIES_FILE
 from tfface.errors import InputError
-from tfface.evaluation.class_names import read_class_names
 from tfface.evaluation.embedders.embedder import Embedder, load_embedder
-from tfface.evaluation.embedders.external_input import PixelInput
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
+from tfface.evaluation.embedders.options import PixelInput
 from tfface.evaluation.embedders.raw_pixels import PixelEmbedder
-from tfface.evaluation.scores_to_probabilities import GivenScores, ScoreKind
 from tfface.heads.head_file import HEAD_FILE, load_head
+from tfface.names import cell_text
+from tfface.text_file import check_columns, open_text
+
+
+def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
+    """Reads the names of classes; position = label.
+
+    Args:
+        path: a text file with a name on each line, or a CSV file with the columns `label` (0, 1, 2,
+            ... in order) and `name`, as the identities.csv of a run folder and of a dataset is.
+        distinct: False where two may have one name, as identities of two sources may.
+    Raises InputError: the file can't be read, or names fewer than two classes, or one twice.
+    """
+    try:
+        with open_text(path) as file:
+            text = file.read()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if path.suffix.lower() == ".csv":
+        names = _read_csv(path, text)
+    else:
+        names = [line.strip() for line in text.splitlines()]
+        while names and not names[-1]:
+            names.pop()
+    if "" in names:
+        raise InputError(f"{path}: class {names.index('')} has no name")
+    if len(names) < 2:
+        raise InputError(f"{path}: names {len(names)} classes, and there must be two at least")
+    if distinct:
+        check_distinct(names, f"{path}: two classes")
+    return names
+
+
+def check_distinct(names: Sequence[str], what: str) -> None:
+    """Raises InputError where a name is there twice; the message begins with `what`."""
+    known = set()
+    for name in names:
+        if name in known:
+            raise InputError(f"{what} are called '{name}', so it is not known which is meant")
+        known.add(name)
+
+
+def _read_csv(path: Path, text: str) -> list[str]:
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        check_columns(path, reader.fieldnames or [], ["label", "name"])
+        rows = list(reader)
+        labels = [int(row["label"]) for row in rows]
+        names = [cell_text(row["name"] or "") for row in rows]
+    except InputError:
+        raise
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: needs the columns label (whole numbers) and name, as the identities.csv of "
+            "a run folder has them"
+        ) from error
+    if labels != list(range(len(rows))):
+        raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
+    return names
+
+
+ScoreKind = Literal["auto", "probabilities", "logits"]
+
+# Sums of quantized probabilities miss 1 by so much.
+_SUM_TOLERANCE = 0.05
+
+
+class GivenScores:
+    """Makes probabilities of scores, one for each class, or a single one for the second of two.
+
+    Of logits it takes the softmax, or the sigmoid of a single one. Whether the scores are logits is
+    told by the first batch, unless it is said: probabilities are from 0 to 1, and a row of them
+    sums to 1.
+
+    Args:
+        model: what to call the model in an error.
+        num_classes: how many classes it is said to have, at least two.
+        kind: `probabilities`, `logits`, or `auto` for as said above.
+    """
+
+    def __init__(self, model: str, num_classes: int, kind: ScoreKind = "auto"):
+        self._model = model
+        self._num_classes = num_classes
+        self._told = kind != "auto"
+        self._are_probabilities = kind == "probabilities" if self._told else None
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Returns float32 [n, num_classes], rows that sum to 1; NaN where the scores hold NaN.
+
+        Args:
+            scores: float [n, num_classes], or [n, 1] where there are two classes.
+        Raises InputError: another number of scores; or they are no probabilities, though the first
+            ones were, or were said to be.
+        """
+        num_scores = scores.shape[1]
+        single = num_scores == 1 and self._num_classes == 2
+        if num_scores != self._num_classes and not single:
+            raise InputError(
+                f"{self._model}: the model gives {num_scores} scores for an image, but "
+                f"{self._num_classes} classes are named"
+            )
+        known = scores[np.isfinite(scores).all(axis=1)]
+        if self._are_probabilities is None:
+            self._are_probabilities = _look_like_probabilities(known)
+        elif self._are_probabilities and not _look_like_probabilities(known):
+            told = "they were said to be" if self._told else "those of the first images are"
+            raise InputError(
+                f"{self._model}: the scores of some images are no probabilities (from 0 to 1, with "
+                f"the sum 1), though {told}: use --score-type logits"
+            )
+        scores = scores.astype(np.float64)
+        if not self._are_probabilities:
+            # The sigmoid is the softmax of the score and 0.
+            given = np.concatenate([np.zeros_like(scores), scores], axis=1) if single else scores
+            exponents = np.exp(given - given.max(axis=1, keepdims=True))
+        else:
+            exponents = np.concatenate([1 - scores, scores], axis=1) if single else scores
+        return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _look_like_probabilities(scores: np.ndarray) -> bool:
+    inside = np.all((scores >= 0) & (scores <= 1 + 1e-6))
+    return bool(
+        inside
+        and (scores.shape[1] == 1 or np.all(np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE))
+    )
 
 
 class Classifier:

@@ -6,8 +6,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.evaluation.duplicate_identities import centers, directions
-from tfface.evaluation.embedders.embedder import Embedder
-from tfface.evaluation.embedders.embedding import embed_images
+from tfface.evaluation.embedders.embedder import Embedder, embed_images
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.labeled_faces import NamedFaces, right_labels, same_images
 from tfface.metrics.identification import (

@@ -12,8 +12,12 @@ from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
 from tfface.evaluation import duplicate_identities
 from tfface.evaluation.duplicate_identities import Exclusion, Found, Pairs
-from tfface.evaluation.embedders.embedder import Embedder
-from tfface.evaluation.embedders.embedding import embed_batches, embed_images, images_per_second
+from tfface.evaluation.embedders.embedder import (
+    Embedder,
+    embed_batches,
+    embed_images,
+    images_per_second,
+)
 
 # What suits models of 512 floats that were trained on millions of images.
 LEAST_THRESHOLD = 0.3

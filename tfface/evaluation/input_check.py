@@ -11,7 +11,7 @@ from tfface.data.pairs import PairSet
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.external import ForeignEmbedder
-from tfface.evaluation.embedders.external_input import PixelInput
+from tfface.evaluation.embedders.options import PixelInput
 from tfface.images.decoding import decode_batches
 from tfface.progress import progress
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.evaluation.class_names import check_distinct
+from tfface.evaluation.classifier import check_distinct
 from tfface.text_file import check_columns, open_text
 
 _PATH_COLUMNS = ("path", "filename")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.file_images import FileImages
+from tfface.data.pairs.pair_set import FileImages
 from tfface.data.sources.folder import images_below
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfface.errors import InputError
-from tfface.evaluation.embedders.fingerprint import hash_files
+from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.face_index import FaceIndex
 from tfface.files import locked, parse_json, replacing, write_json
 from tfface.names import cell_text, safe_cell

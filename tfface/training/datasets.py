@@ -22,12 +22,11 @@ from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
-from tfface.data.sources.image_source import ImageSource
-from tfface.data.sources.nested import paths_in
-from tfface.data.sources.selection import Selection
+from tfface.data.sources.image_source import ImageSource, Selection
+from tfface.data.sources.opening import paths_in
 from tfface.errors import InputError
-from tfface.evaluation.class_names import check_distinct
 from tfface.evaluation.classification import match_classes
+from tfface.evaluation.classifier import check_distinct
 from tfface.evaluation.verification import check_pair_set
 from tfface.paths import expanded
 from tfface.recipe import Recipe

@@ -15,7 +15,7 @@ from tfface.data.pairs import PairSet
 from tfface.data.pipeline.cache import check_memory
 from tfface.data.pipeline.epoch_cache import Replay
 from tfface.data.pipeline.pipeline import Pipeline
-from tfface.evaluation.embedders.embedding import embed_images
+from tfface.evaluation.embedders.embedder import embed_images
 from tfface.evaluation.verification import verify_embeddings
 from tfface.metrics.verification import VerificationResult
 from tfface.progress import progress

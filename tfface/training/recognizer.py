@@ -7,7 +7,7 @@ import keras
 from keras import layers, ops
 
 from tfface.backbones import BACKBONES
-from tfface.backbones.input_normalization import PIXELS
+from tfface.backbones.backbone import PIXELS
 from tfface.backbones.weights.loading import is_published_h5, start_from
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError

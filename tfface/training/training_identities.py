@@ -8,12 +8,11 @@ import numpy as np
 
 from tfface import recipe as recipes
 from tfface import seeding
-from tfface.data.derived.source_images import SourceFilenames, SourceImages
-from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
-from tfface.evaluation.class_names import read_class_names
-from tfface.evaluation.seen_identities import SeenPeople, people_in
+from tfface.evaluation.classification import SeenPeople, people_in
+from tfface.evaluation.classifier import read_class_names
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import open_training_images

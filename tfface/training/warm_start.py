@@ -21,7 +21,7 @@ from tfface import recipe as recipes
 from tfface.backbones.normalization import fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError, shown
-from tfface.evaluation.class_names import read_class_names
+from tfface.evaluation.classifier import read_class_names
 from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.heads.head_file import load_head
 from tfface.heads.linear import SigmoidHead, SoftmaxHead

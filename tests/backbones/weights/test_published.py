@@ -10,7 +10,7 @@ import pytest
 from tests.contracts.test_backbones import in_its_tier
 from tests.training.recipes import load_tiny
 from tfface.backbones import BACKBONES
-from tfface.backbones.torchvision_resnet import resnet_basic
+from tfface.backbones.torchvision import resnet_basic
 from tfface.backbones.weights import published
 from tfface.errors import InputError
 from tfface.training.recognizer import build_embedder

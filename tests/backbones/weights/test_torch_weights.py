@@ -9,12 +9,11 @@ import pytest
 
 from tests.backbones.weights.made_weights import SIZES, made_images, made_values
 from tfface.backbones import BACKBONES, Backbone
+from tfface.backbones.backbone import PIXELS
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
-from tfface.backbones.input_normalization import PIXELS
 from tfface.backbones.iresnet import NECK, iresnet_network
 from tfface.backbones.mobilefacenet import mobilefacenet
-from tfface.backbones.torchvision_resnet import resnet_basic, resnet_bottleneck
-from tfface.backbones.vgg13_bn import vgg13_bn
+from tfface.backbones.torchvision import resnet_basic, resnet_bottleneck, vgg13_bn
 from tfface.backbones.vision_transformer import vit_small
 from tfface.backbones.weights.loading import start_from
 from tfface.backbones.weights.torch_weights import slots_of

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.data.derived.background import BackgroundOptions, fill_background, remove_background
-from tfface.data.derived.foreground import find_foreground
+from tfface.data.derived.background import (
+    BackgroundOptions,
+    fill_background,
+    find_foreground,
+    remove_background,
+)
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 

@@ -4,7 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfface.data.pairs.folds import cut, fold_numbers, hold_both_kinds, in_turn, order_by_fold
+from tfface.data.pairs.pair_sampling import (
+    cut,
+    fold_numbers,
+    hold_both_kinds,
+    in_turn,
+    order_by_fold,
+)
 
 
 def test_in_turn():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property_tests import examples
-from tfface.data.pairs.identity_disjoint import DisjointFolds
+from tfface.data.pairs.pair_sampling import DisjointFolds
 from tfface.errors import InputError
 
 

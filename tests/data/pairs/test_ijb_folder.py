@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.pairs.made_folder import lines_of, write_folder, write_lines
-from tfface.data.pairs.ijb_folder import load_template_set
+from tfface.data.pairs.template_set import load_template_set
 from tfface.errors import InputError
 
 ENTRIES, PAIRS, POINTS = (

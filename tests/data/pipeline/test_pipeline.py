@@ -10,9 +10,9 @@ from tests.data.small_faces import encoded, write_folder
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.records.conversion import convert
-from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.selection import Selection
+from tfface.data.sources.image_source import Selection
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.images.decoding import decode
 

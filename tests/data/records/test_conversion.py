@@ -17,7 +17,7 @@ from tfface.data.records.conversion_plan import Pool
 from tfface.data.records.example import Record
 from tfface.data.records.reader import RecordFiles
 from tfface.data.records.writer import ShardWriter
-from tfface.data.sources.dataset import DatasetSource
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.files import locked
 from tfface.images.decoding import decode, decode_unresized
@@ -439,5 +439,5 @@ def test_sources_that_can_not_be(tmp_path):
     with pytest.raises(InputError, match="gone: no such file or folder"):
         convert([str(tmp_path / "gone")], tmp_path / "out")
     (tmp_path / "faces.zip").write_bytes(b"")
-    with pytest.raises(InputError, match=r"faces\.zip: its format is not recognised: say which"):
+    with pytest.raises(InputError, match=r"faces\.zip: its format is not recognized: give it"):
         convert([str(tmp_path / "faces.zip")], tmp_path / "out")

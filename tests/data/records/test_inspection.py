@@ -20,7 +20,7 @@ from tests.data.small_faces import encoded, write_folder
 from tfface.data.records import shard_check
 from tfface.data.records.conversion import convert
 from tfface.data.records.inspection import inspect_dataset, statistics
-from tfface.data.sources.dataset import DatasetSource
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.images.pillow_decoder import FORMATS
 

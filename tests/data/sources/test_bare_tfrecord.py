@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.records import example
 from tfface.data.records.example import Record, attribute_value
-from tfface.data.sources import RECOGNISED_BY
+from tfface.data.sources import RECOGNIZED_BY
 from tfface.data.sources.tfrecord import open_tfrecord
 from tfface.errors import InputError
 
@@ -148,8 +148,8 @@ def test_files_by_other_names(tmp_path, names):
         write(tmp_path / name, [record])
     (tmp_path / "README.md").write_text("no records")
     (tmp_path / f".{names[0]}").write_bytes(b"half")
-    assert RECOGNISED_BY["tfrecord"](tmp_path)
-    assert RECOGNISED_BY["tfrecord"](tmp_path / names[0])
+    assert RECOGNIZED_BY["tfrecord"](tmp_path)
+    assert RECOGNIZED_BY["tfrecord"](tmp_path / names[0])
     source = open_tfrecord(tmp_path)
     assert [source.read(index).encoded for index in range(source.num_images)] == [
         encoded(number) for number in range(len(names))

@@ -4,7 +4,7 @@ import pytest
 
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.records.example import attribute_value
-from tfface.data.sources import RECOGNISED_BY
+from tfface.data.sources import RECOGNIZED_BY
 from tfface.data.sources.csv_list import CsvSource
 from tfface.errors import InputError
 
@@ -145,6 +145,6 @@ def test_options_that_are_refused(table, tmp_path):
         CsvSource(tmp_path / "gone.csv")
 
 
-def test_is_recognised(table):
+def test_is_recognized(table):
     path = table("path,identity\nfaces/ann/0.jpg,ann\n", "faces.TSV")
-    assert next(name for name, fits in RECOGNISED_BY.items() if fits(path)) == "csv"
+    assert next(name for name, fits in RECOGNIZED_BY.items() if fits(path)) == "csv"

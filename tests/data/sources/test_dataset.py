@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from tests.data.small_faces import write_folder
 from tfface.data.records.conversion import convert
-from tfface.data.sources.bare_tfrecord import BareTFRecordSource
-from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.tfrecord import BareTFRecordSource, DatasetSource
 from tfface.errors import InputError
 
 

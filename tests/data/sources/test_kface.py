@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.records.example import attribute_value
-from tfface.data.sources import RECOGNISED_BY
+from tfface.data.sources import RECOGNIZED_BY
 from tfface.data.sources.kface import KFaceSource
 from tfface.errors import InputError
 from tfface.images.decoding import decode_unresized
@@ -180,9 +180,9 @@ class TestCrop:
         assert len({*before, *after}) == 3
 
 
-def test_is_recognised(tmp_path):
+def test_is_recognized(tmp_path):
     def format_of(path):
-        return next(name for name, fits in RECOGNISED_BY.items() if fits(path))
+        return next(name for name, fits in RECOGNIZED_BY.items() if fits(path))
 
     write(tmp_path / "above/High", *NAMES)
     assert format_of(tmp_path / "above") == format_of(tmp_path / "above/High") == "kface"

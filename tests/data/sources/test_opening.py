@@ -5,7 +5,7 @@ import pytest
 from tests.data.small_faces import write_folder
 from tests.data.sources.tiny_people import prepare_people
 from tfface.data.sources import SOURCES
-from tfface.data.sources.opening import FORMATS, open_source
+from tfface.data.sources.opening import formats, open_source
 from tfface.errors import InputError
 
 
@@ -15,7 +15,7 @@ def faces(tmp_path):
 
 
 def test_formats_are_the_sources_that_are_somewhere():
-    assert set(FORMATS) == set(SOURCES) - {"synthetic", "split", "union"}
+    assert set(formats()) == set(SOURCES) - {"synthetic", "split", "union"}
 
 
 def test_paths_and_names(faces, tmp_path):
@@ -53,8 +53,8 @@ def test_sets_of_tensorflow_datasets(tmp_path):
         ("gone", "auto", "^gone: no such file or folder$"),
         ("x=gone", "folder", "^gone: no such file or folder$"),
         ("faces", "zip", "format 'zip' is not known: auto, folder, "),
-        ("faces/ann/0.jpg", "auto", r"0\.jpg: one image, and not a set of them: give the folder"),
-        ("text", "auto", "text: its format is not recognised: say which with --format"),
+        ("faces/ann/0.jpg", "auto", r"0\.jpg: a single image, not a set of images: give"),
+        ("text", "auto", "text: its format is not recognized: give it with --format"),
         ("", "auto", r"^an empty path: name a file or folder \('\.' is"),
         ("x={source: folder, path: ''}", "auto", "path: an empty path: name a file or folder"),
         ("{source: folder}", "auto", "path: missing; it must be given"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.data.recordio_writer import MAGIC, insightface_records, payload, write
 from tests.data.small_faces import encoded
-from tfface.data.sources import RECOGNISED_BY
+from tfface.data.sources import RECOGNIZED_BY
 from tfface.data.sources.recordio import RecordIOSource, open_recordio
 from tfface.errors import InputError
 
@@ -189,7 +189,7 @@ class TestIm2Rec:
                 for key, label in enumerate(labels)
             }
             write(tmp_path / f"faces_{number}{part}.REC", records)
-        assert RECOGNISED_BY["recordio"](tmp_path)
+        assert RECOGNIZED_BY["recordio"](tmp_path)
         source = open_recordio(tmp_path, name="faces")
         assert [identity.name for identity in source.identities] == ["2", "5", "7", "9"]
         assert source.labels.tolist() == [1, 1, 3, 3, 0, 0, 1, 2]
@@ -257,10 +257,10 @@ def test_which_file_of_a_folder(tmp_path):
         RecordIOSource(tmp_path)
 
 
-def test_is_recognised(tmp_path):
+def test_is_recognized(tmp_path):
     write(tmp_path / "faces/train.rec", {0: payload(0, b"x")})
     for path in (tmp_path / "faces", tmp_path / "faces/train.rec"):
-        assert next(name for name, fits in RECOGNISED_BY.items() if fits(path)) == "recordio"
+        assert next(name for name, fits in RECOGNIZED_BY.items() if fits(path)) == "recordio"
 
 
 def test_threads_read_at_once(tmp_path):

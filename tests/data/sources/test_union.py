@@ -10,9 +10,9 @@ from tests.data.small_faces import encoded, write_folder
 from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.data.records import conversion as conversions
 from tfface.data.records.conversion import convert
-from tfface.data.sources.dataset import DatasetSource
 from tfface.data.sources.opening import open_source
 from tfface.data.sources.split import open_split
+from tfface.data.sources.tfrecord import DatasetSource
 from tfface.data.sources.union import UnionSource
 from tfface.errors import InputError
 from tfface.training.run import train

@@ -13,8 +13,7 @@ from tfface.backbones.weights.array_files import read_onnx
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.external import ForeignEmbedder, read_image_input
-from tfface.evaluation.embedders.external_input import PixelInput, parse_range
-from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 
 HEIGHT, WIDTH, SIZE = 8, 6, 5
 F4 = np.dtype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfface.errors import InputError
-from tfface.evaluation.embedders.external_input import PixelInput, parse_range
+from tfface.evaluation.embedders.options import PixelInput, parse_range
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import load_embedder
-from tfface.evaluation.embedders.external_input import PixelInput
+from tfface.evaluation.embedders.options import PixelInput
 
 ROOT = Path(__file__).resolve().parents[3]
 HEIGHT, WIDTH, SIZE = 8, 6, 5

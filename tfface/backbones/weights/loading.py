@@ -9,8 +9,7 @@ import keras
 
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.normalization import fold_published, fold_rescaling, use_weights
-from tfface.backbones.weights.keras_file import load_keras_file
-from tfface.backbones.weights.keras_h5 import check_weights_h5
+from tfface.backbones.weights.keras_file import check_weights_h5, load_keras_file
 from tfface.backbones.weights.torch_weights import READERS, load_torch_weights
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case

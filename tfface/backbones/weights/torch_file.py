@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tfface.backbones.weights.stored_array import StoredArray, as_float32
+from tfface.backbones.weights.array_files import StoredArray, as_float32
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE
 from tfface.safe_pickle import DICTIONARIES, PickleError, StandIn, read_pickle

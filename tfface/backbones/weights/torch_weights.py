@@ -13,8 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tfface.backbones.weights.array_files import read_npz, read_onnx, read_safetensors
-from tfface.backbones.weights.stored_array import StoredArray
+from tfface.backbones.weights.array_files import StoredArray, read_npz, read_onnx, read_safetensors
 from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.errors import InputError, shown
 

@@ -22,8 +22,8 @@ from tfface.data.pairs import (
     lfw_pairs,
     synthetic,
 )
+from tfface.data.pairs.pair_sampling import make_pairs, num_possible_pairs, without_repeats
 from tfface.data.pairs.pair_set import PairSet
-from tfface.data.pairs.sampling import make_pairs, num_possible_pairs, without_repeats
 from tfface.errors import InputError, warn
 from tfface.paths import expanded
 

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.file_images import FileImages
-from tfface.data.pairs.folds import hold_both_kinds, in_turn, order_by_fold
-from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.pair_sampling import hold_both_kinds, in_turn, order_by_fold
+from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.names import cell_text, same_name, spelled_on_disk
 from tfface.text_file import open_text

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.file_images import FileImages
-from tfface.data.pairs.folds import in_turn
-from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.pair_sampling import in_turn
+from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.images.listing import EXTENSIONS
 from tfface.names import same_name, spelled_on_disk

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.derived.source_images import SourceImages
 from tfface.data.pairs import PairSet, csv_pairs, find_format, load_pair_set, writing
-from tfface.data.pairs.identity_disjoint import DisjointFolds
+from tfface.data.pairs.pair_sampling import DisjointFolds, without_repeats
 from tfface.data.pairs.pair_set import NUM_FOLDS
-from tfface.data.pairs.sampling import without_repeats
 from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.image_source import SourceImages
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.files import check_replaceable

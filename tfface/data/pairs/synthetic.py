@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.pairs.pair_sampling import make_pairs, without_repeats
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
-from tfface.data.pairs.sampling import make_pairs, without_repeats
 from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
 
 DESCRIPTION = "the word `synthetic` (drawn faces, no files needed)"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.folds import fold_numbers
+from tfface.data.pairs.pair_sampling import fold_numbers
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.files import check_replaceable, replacing

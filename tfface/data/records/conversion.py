@@ -78,7 +78,7 @@ def convert(
     Args:
         sources: as `open_source` takes them.
         output: a new or empty folder, or that of a conversion that was stopped.
-        format: a key of `RECOGNISED_BY`, or "auto" to see what each path holds.
+        format: a key of `RECOGNIZED_BY`, or "auto" to see what each path holds.
         num_shards: of nearly equal size; by default one per 2,048 images, 256 at most.
         num_workers: threads; by default two per CPU, as each waits for the disk at times.
         seed: of the shuffle.

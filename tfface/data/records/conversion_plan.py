@@ -15,9 +15,9 @@ from tfface import seeding
 from tfface.data.records.example import Record
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.records.manifest import Identity, SourceSummary
+from tfface.data.sources.image_files import of_two_sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource, open_source
-from tfface.data.sources.same_files import of_two_sources
 from tfface.errors import InputError
 
 # Part of a plan's hash; to be raised when the same plan gives other bytes than before.

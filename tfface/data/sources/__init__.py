@@ -11,7 +11,7 @@ Its `encoded(indices, shuffle_seed=None, first=0)` gives tf.data of (index int64
 given when `shuffle_seed` is None, else in one that the seed decides.
 
 To add one: write a file here, and add a line to `SOURCES` and, when it can be told from its path,
-to `RECOGNISED_BY`; tests/contracts/test_sources.py then tests it (it wants to be told there how to
+to `RECOGNIZED_BY`; tests/contracts/test_sources.py then tests it (it wants to be told there how to
 make a small one).
 """
 
@@ -41,7 +41,7 @@ SOURCES = {
 }
 
 # The first that says yes of a path is its format when none is given.
-RECOGNISED_BY: dict[str, Callable[[Path], bool]] = {
+RECOGNIZED_BY: dict[str, Callable[[Path], bool]] = {
     # Its record files are called as those of others are.
     "tfds": is_prepared_by_tfds,
     "tfrecord": holds_tfrecords,

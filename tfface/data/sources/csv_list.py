@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.manifest import Identity
-from tfface.data.sources.image_files import ImageFiles
-from tfface.data.sources.safe_paths import Below
+from tfface.data.sources.image_files import Below, ImageFiles
 from tfface.errors import InputError
 from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress

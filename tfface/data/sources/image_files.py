@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,144 @@ import tensorflow as tf
 
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
-from tfface.data.sources.same_files import of_two_people
 from tfface.errors import InputError
+from tfface.files import printable
+from tfface.names import spelled_on_disk
+
+
+class Below:
+    """Finds files below a folder by paths that aren't trusted.
+
+    Args:
+        root: the folder; relative paths start there.
+    Attributes:
+        root: without links.
+    Raises InputError: there is no such folder.
+    """
+
+    def __init__(self, root: Path):
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder")
+        self.root = root.resolve()
+        self._root = os.fsencode(self.root)
+        self._prefix = os.path.join(self._root, b"")
+        # Path of a folder as given -> without links, as most files share theirs.
+        self._folders: dict[bytes, bytes] = {}
+
+    def find(self, path: bytes) -> bytes:
+        """Returns where a file is: its path, relative to `root`, through no linked folder.
+
+        Raises InputError: no such file, or it lies outside of `root`, be it by an absolute path,
+            by `..` or by a link.
+        """
+        shown = os.fsdecode(path)
+        folder, name = os.path.split(path)
+        if b"\0" in path or name in (b"", b".", b".."):
+            raise InputError(f"{shown!r}: is no file's path")
+        if folder not in self._folders:
+            there = os.path.join(self._root, folder)
+            self._folders[folder] = os.path.realpath(_spelled_on_disk(there))
+        found = os.path.join(self._folders[folder], name)
+        if not path.isascii():
+            found = _spelled_on_disk(found)
+        # First: whether a file outside exists is nobody's business.
+        self._check(found, shown)
+        try:
+            mode = os.lstat(found).st_mode
+            if stat.S_ISLNK(mode):
+                self._check(os.path.realpath(found), shown)
+                mode = os.stat(found).st_mode
+        except OSError as error:
+            raise InputError(
+                f"{shown}: can't be read below {self.root}: {error.strerror or error}"
+            ) from None
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{shown}: is no file")
+        return found[len(self._prefix) :]
+
+    def _check(self, found: bytes, shown: str) -> None:
+        if not found.startswith(self._prefix):
+            raise InputError(f"{shown}: lies outside of {self.root}")
+
+
+def _spelled_on_disk(path: bytes) -> bytes:
+    return os.fsencode(spelled_on_disk(os.fsdecode(path)))
+
+
+def of_two_people(source: ImageSource) -> list[str]:
+    """Returns a line on the files that several people of a source have, or none."""
+    files = _files(source)
+    first, other = _linked(files, source.labels)
+    if not len(first):
+        return []
+    names = [
+        f"{source.filename(int(image))} of {source.identities[source.labels[image]].name}"
+        for image in (first[0], other[0])
+    ]
+    return [
+        printable(
+            f"warning: {_count(files[other])} of several people at once, by links: for "
+            f"example {names[0]} is also {names[1]}"
+        )
+    ]
+
+
+def of_two_sources(sources: Sequence[ImageSource], names: Sequence[str]) -> list[str]:
+    """Returns a line on the files that several sources have, or none.
+
+    Args:
+        names: of the sources.
+    """
+    starts = np.cumsum([0] + [source.num_images for source in sources])
+    number = np.repeat(np.arange(len(sources)), np.diff(starts))
+    files = np.concatenate([_files(source) for source in sources])
+    first, other = _linked(files, number)
+    if not len(first):
+        return []
+    places = [
+        os.path.join(names[i], sources[i].filename(int(image - starts[i])))
+        for image, i in ((image, int(number[image])) for image in (first[0], other[0]))
+    ]
+    return [
+        printable(
+            f"warning: {_count(files[other])} in several sources, by links: for example "
+            f"{places[0]} is also {places[1]}"
+        )
+    ]
+
+
+def _files(source: ImageSource) -> np.ndarray:
+    """Returns device and inode of each image's file, int64 [images, 2]; (-1, -1) without one."""
+    origins = source.origins(np.arange(source.num_images))
+    return np.concatenate([origin.file_ids(images) for origin, images in origins])
+
+
+def _linked(files: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images of one group and of another that are one file, int64 [n] each.
+
+    Of a file that n groups have there are n - 1 pairs, each of the first group's.
+
+    Args:
+        files: as `_files` gives them.
+        groups: int [images].
+    """
+    # Some network drives have no inodes: all are 0 there.
+    images = np.flatnonzero(files[:, 1] > 0)
+    images = images[np.lexsort((images, groups[images], files[images, 1], files[images, 0]))]
+    same_file = np.zeros(len(images), bool)
+    same_file[1:] = (files[images[1:]] == files[images[:-1]]).all(axis=1)
+    other_group = same_file.copy()
+    other_group[1:] &= groups[images[1:]] != groups[images[:-1]]
+    first_of_file = np.maximum.accumulate(np.where(same_file, 0, np.arange(len(images))))
+    first, other = images[first_of_file[other_group]], images[other_group]
+    order = np.lexsort((other, first))
+    return first[order], other[order]
+
+
+def _count(files: np.ndarray) -> str:
+    count = len(np.unique(files, axis=0))
+    return "1 file is" if count == 1 else f"{count:,} files are"
+
 
 _MOST_INT64 = 2**63 - 1
 

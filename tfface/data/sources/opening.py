@@ -1,96 +1,168 @@
-"""Opening the SOURCE that a tool was given."""
+"""Opening the source that a command-line argument or a recipe describes."""
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tfface.data.sources import RECOGNISED_BY, SOURCES
+# As a package: its table has entries that need this module, and is complete only later.
+from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
-from tfface.data.sources.nested import paths_in
 from tfface.errors import InputError
 from tfface.images.listing import looks_like_image
 from tfface.paths import expanded
 from tfface.recipe import load_source
+from tfface.recipe.schema import SourceConfig
 from tfface.recipe.yaml_file import parse_value
 from tfface.registry import build_from_config
 
 
-def _first_option(source: Callable) -> inspect.Parameter:
-    return next(iter(inspect.signature(source, eval_str=True).parameters.values()))
-
-
-# What --format may say besides "auto": sources that a path, or the name of a set, is enough for.
-FORMATS = tuple(
-    name
-    for name, source in SOURCES.items()
-    if _first_option(source).default is inspect.Parameter.empty
-    and _first_option(source).annotation in (Path, str)
-)
-
-
 class OpenedSource(NamedTuple):
-    """A source, the name of its format, and where it is (drawn faces: nowhere)."""
+    """An opened source.
+
+    Attributes:
+        format: its key in `SOURCES`.
+        source: the source.
+        paths: the files or folders that it reads; none for synthetic faces.
+    """
 
     format: str
     source: ImageSource
     paths: list[Path]
 
 
-def open_source(argument: str, format: str = "auto") -> OpenedSource:
-    """Opens PATH, NAME=PATH, or with options NAME={source: FORMAT, path: PATH, OPTION: VALUE, ...}.
+def formats() -> tuple[str, ...]:
+    """Returns the values of `--format` besides "auto": sources that one path or name opens."""
+    return tuple(
+        name
+        for name, source in sources.SOURCES.items()
+        if _first_option(source).default is inspect.Parameter.empty
+        and _first_option(source).annotation in (Path, str)
+    )
 
-    The last form is what a recipe says of a source, and NAME= may be left out there, too.
+
+def open_source(argument: str, format: str = "auto") -> OpenedSource:
+    """Opens the SOURCE argument of a tool.
 
     Args:
-        argument: such a text; NAME is what `Identity.source` will say.
-        format: one of `FORMATS`, or "auto" to see what the path holds.
-    Raises InputError: the format is not known or not recognised, the path does not exist, or the
-        source can't be opened.
+        argument: one of
+
+            - `PATH`,
+            - `NAME=PATH`, where `NAME` becomes `Identity.source`,
+            - `{source: FORMAT, path: PATH, OPTION: VALUE, ...}`, as in a recipe; `NAME=` may
+              precede it.
+        format: one of `formats()`, or "auto" to detect the format of the path.
+
+    Returns:
+        The opened source.
+
+    Raises:
+        InputError: the format is unknown or not recognized, the path does not exist, or the
+            source can't be opened.
+
+    Example:
+        >>> opened = open_source("demo={source: synthetic, num_identities: 2, size: 32}")
+        >>> opened.format, opened.source.name, opened.source.num_images
+        ('synthetic', 'demo', 40)
     """
     name, rest = _split(argument)
     if rest.startswith("{"):
-        part = load_source(parse_value(rest), SOURCES, rest)
-        source = build_from_config(SOURCES[part.name], part.options, Path(), name=name)
+        part = load_source(parse_value(rest), sources.SOURCES, rest)
+        source = build_from_config(sources.SOURCES[part.name], part.options, Path(), name=name)
         return OpenedSource(part.name, source, paths_in(part.options))
-    if format != "auto" and format not in FORMATS:
-        raise InputError(f"format '{format}' is not known: auto, {', '.join(FORMATS)}")
+    known = formats()
+    if format != "auto" and format not in known:
+        raise InputError(f"format '{format}' is not known: auto, {', '.join(known)}")
     path = expanded(rest)
-    if (format == "auto" or _takes_a_path(SOURCES[format])) and not path.exists():
+    takes_path = format == "auto" or _takes_path(sources.SOURCES[format])
+    if takes_path and not path.exists():
         raise InputError(f"{rest}: no such file or folder")
     if format == "auto":
-        format = recognised(path)
-    source = SOURCES[format](path if _takes_a_path(SOURCES[format]) else rest, name=name)
+        format = detect_format(path)
+    source = sources.SOURCES[format](path if takes_path else rest, name=name)
     return OpenedSource(format, source, [path] if path.exists() else [])
 
 
+def detect_format(path: Path) -> str:
+    """Returns the format of an existing path.
+
+    Args:
+        path: a file or a folder.
+
+    Returns:
+        The key in `SOURCES`.
+
+    Raises:
+        InputError: no format matches.
+    """
+    for format, matches in sources.RECOGNIZED_BY.items():
+        if matches(path):
+            return format
+    if looks_like_image(path):
+        raise InputError(
+            f"{path}: a single image, not a set of images: give the folder that holds one folder "
+            "for each person"
+        )
+    raise InputError(
+        f"{path}: its format is not recognized: give it with --format ({', '.join(formats())})"
+    )
+
+
+def read_nested(given: Mapping[str, Any], location: str) -> SourceConfig:
+    """Validates a source inside the options of another source.
+
+    Args:
+        given: as in a recipe, `{source: NAME, option: value}`.
+        location: the place of the option, for error messages.
+
+    Returns:
+        The validated source.
+
+    Raises:
+        InputError: one line for each mistake.
+    """
+    return load_source(given, sources.SOURCES, location)
+
+
+def open_nested(part: SourceConfig, paths_start: Path, name: str | None = None) -> ImageSource:
+    """Opens a source inside the options of another source.
+
+    Args:
+        part: as `read_nested` returns it.
+        paths_start: the folder of its relative paths.
+        name: becomes `Identity.source`.
+
+    Returns:
+        The source.
+
+    Raises:
+        InputError: as the source.
+    """
+    source = sources.SOURCES[part.name]
+    return build_from_config(source, part.options, paths_start, name=name, paths_start=paths_start)
+
+
+def paths_in(options: Mapping[str, Any]) -> list[Path]:
+    """Returns the option `path` of a source, or the paths of the sources in its option `of`."""
+    if options.get("path") is not None:
+        return [expanded(options["path"])]
+    of = options.get("of") or []
+    nested = of if isinstance(of, list) else [of]
+    return [path for given in nested for path in paths_in(read_nested(given, "of").options)]
+
+
+def _first_option(source: Callable) -> inspect.Parameter:
+    return next(iter(inspect.signature(source, eval_str=True).parameters.values()))
+
+
+def _takes_path(source: Callable) -> bool:
+    return _first_option(source).annotation is Path
+
+
 def _split(argument: str) -> tuple[str | None, str]:
-    """Returns name (or None) and the rest; a path may itself hold the sign."""
+    """Splits `NAME=PATH`; returns None for a missing name. A path may contain the sign itself."""
     given = re.fullmatch(r"([^=/{]+)=(.+)", argument, re.DOTALL)
     if given and not Path(argument).exists():
         return given[1], given[2]
     return None, argument
-
-
-def _takes_a_path(source: Callable) -> bool:
-    return _first_option(source).annotation is Path
-
-
-def recognised(path: Path) -> str:
-    """Returns the format that a path, which must be there, looks like.
-
-    Raises InputError: it looks like none.
-    """
-    for format, fits in RECOGNISED_BY.items():
-        if fits(path):
-            return format
-    if looks_like_image(path):
-        raise InputError(
-            f"{path}: one image, and not a set of them: give the folder that holds a folder for "
-            "each person"
-        )
-    raise InputError(
-        f"{path}: its format is not recognised: say which with --input-format "
-        f"({', '.join(FORMATS)})"
-    )

@@ -9,9 +9,8 @@ from pydantic import Field
 from tfface import seeding
 from tfface.data import sources
 from tfface.data.pipeline.split import most_of_each, split_into_parts
-from tfface.data.sources.image_source import ImageSource
-from tfface.data.sources.nested import open_nested, read_nested
-from tfface.data.sources.selection import Selection
+from tfface.data.sources.image_source import ImageSource, Selection
+from tfface.data.sources.opening import detect_format, open_nested, read_nested
 from tfface.errors import InputError
 
 PARTS = ("train", "validation", "test")
@@ -113,9 +112,6 @@ def _parts(fractions: list[float] | None, shots: int | None) -> tuple[tuple[str,
 def _open(
     path: Path | None, of: dict[str, Any] | None, name: str | None, paths_start: Path
 ) -> ImageSource:
-    # The table has a line of this file's, and opening.py needs the table: known only later.
-    from tfface.data.sources.opening import recognised
-
     if (path is None) == (of is None):
         raise InputError(
             "source split: needs either 'path: PATH' or 'of: {source: NAME, ...}', the source "
@@ -125,7 +121,7 @@ def _open(
         return open_nested(read_nested(of, "source split: of"), paths_start, name)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    return sources.SOURCES[recognised(path)](path, name=name)
+    return sources.SOURCES[detect_format(path)](path, name=name)
 
 
 def _identities(

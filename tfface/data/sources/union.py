@@ -16,11 +16,10 @@ from pydantic import Field
 from tfface import seeding
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.records.manifest import Identity
-from tfface.data.sources.image_files import ImageFiles
+from tfface.data.sources.image_files import ImageFiles, of_two_sources
 from tfface.data.sources.image_source import ImageSource, ordered, renumbered
-from tfface.data.sources.nested import open_nested, paths_in, read_nested
+from tfface.data.sources.opening import open_nested, paths_in, read_nested
 from tfface.data.sources.recordio import RecordIOSource
-from tfface.data.sources.same_files import of_two_sources
 from tfface.errors import InputError
 from tfface.files import printable
 from tfface.names import warn_of_case

@@ -1,19 +1,21 @@
 """One door to every model that can be evaluated: `embed(images) -> embeddings`."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.evaluation.embedders.external_input import PixelInput
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
-from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
 from tfface.evaluation.embedders.raw_pixels import PixelEmbedder, load_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
 from tfface.evaluation.embedders.tflite_model import load_tflite_embedder
+from tfface.images.decoding import decode_batches
+from tfface.progress import progress
 
 __all__ = ["EMBEDDERS", "Embedder", "KerasEmbedder", "PixelEmbedder", "load_embedder"]
 
@@ -95,3 +97,46 @@ def load_embedder(
     if not Path(model).exists():
         raise InputError(f"{model}: no such model; a model is {known}")
     raise InputError(f"{model}: not a model that can be evaluated; a model is {known}")
+
+
+def embed_batches(
+    embedder: Embedder, encoded: Sequence[bytes], names: Sequence[str], *, what: str
+) -> Iterator[np.ndarray]:
+    """Decodes and embeds images in order, with a progress bar.
+
+    Images of another size than the embedder's are resized to it; `embedder.keeps_aspect` says how.
+
+    Args:
+        encoded: may be a lazy sequence; it is read a batch at a time.
+        names: what to call each image in an error.
+        what: the images' name on the progress bar.
+    Yields: flip-summed embeddings, not normalised: float32 [batch, embedding_size].
+    Raises InputError: an image can't be decoded.
+    """
+    batches = decode_batches(
+        encoded,
+        names,
+        embedder.image_size,
+        embedder.batch_size,
+        keep_aspect=embedder.keeps_aspect,
+    )
+    with progress(total=len(encoded), description=f"embedding {what}", unit="images") as bar:
+        for images in batches:
+            yield embedder.embed(images)
+            bar.update(len(images))
+
+
+def embed_images(
+    embedder: Embedder, encoded: Sequence[bytes], names: Sequence[str], *, what: str
+) -> np.ndarray:
+    """As `embed_batches`, all at once: float32 [n, embedding_size]."""
+    return np.concatenate(list(embed_batches(embedder, encoded, names, what=what)))
+
+
+def images_per_second(embedder: Embedder) -> float:
+    """Times the embedder on one batch, after one that compiles it."""
+    images = np.zeros((embedder.batch_size, *embedder.image_size, 3), np.uint8)
+    embedder.embed(images)
+    started = time.perf_counter()
+    embedder.embed(images)
+    return embedder.batch_size / max(time.perf_counter() - started, 1e-9)

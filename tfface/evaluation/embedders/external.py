@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.evaluation.embedders.external_input import PixelInput
-from tfface.evaluation.embedders.fingerprint import fingerprint, hash_files
-from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, fingerprint, hash_files
 
 # Pixels that recipes allow an image, each way; and more images than anybody embeds at a time.
 _LARGEST = 2048

@@ -9,8 +9,12 @@ from keras import ops
 from tfface.backbones.activation_size import most_at_a_time
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError
-from tfface.evaluation.embedders.fingerprint import fingerprint, hash_arrays, hash_files
-from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.evaluation.embedders.options import (
+    EmbedderOptions,
+    fingerprint,
+    hash_arrays,
+    hash_files,
+)
 
 # Numbers that the layers hold at a time, 2.5 GiB; VGG16 holds 6.4 million of each image.
 _MOST_AT_A_TIME = 5 << 27

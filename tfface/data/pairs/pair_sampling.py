@@ -1,8 +1,4 @@
-"""Pairs made from labelled images, in folds that have no identity in common.
-
-Accuracy is measured on each fold with a threshold chosen on the others. Where a person is in two
-folds, the threshold has seen that person; here it never has.
-"""
+"""Pairs made from labelled images, for sets that were not published as pairs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +8,124 @@ import numpy as np
 
 from tfface import seeding
 from tfface.data.pairs.pair_set import NUM_FOLDS
-from tfface.data.pairs.sampling import draw, even_quotas
 from tfface.errors import InputError
+
+
+def make_pairs(
+    labels: np.ndarray, num_pairs: int, seed: int, num_folds: int = NUM_FOLDS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws as many genuine as impostor pairs, none of them twice.
+
+    Genuine pairs come from all identities alike, as far as their images go: a person with many
+    images does not outweigh the rest. Impostor pairs are drawn alike from all pairs of images of
+    two identities. In order, each fold holds its genuine and then its impostor pairs, as LFW's do.
+
+    Args:
+        labels: int [num_images], the identity of each image.
+        num_pairs: a multiple of 2 * num_folds.
+        seed: >= 0; the same seed gives the same pairs, on every machine.
+        num_folds: > 0.
+
+    Returns: first and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
+
+    Raises InputError: `num_pairs` is no such multiple, or more than the images allow.
+    """
+    labels = np.asarray(labels)
+    if num_pairs < 1 or num_pairs % (2 * num_folds):
+        raise InputError(
+            f"{num_pairs} pairs: expected a multiple of {2 * num_folds}, so that each of "
+            f"{num_folds} folds holds as many genuine as impostor pairs"
+        )
+    half = num_pairs // 2
+    possible = num_possible_pairs(labels)
+    for kind, number in zip(("genuine", "impostor"), possible, strict=True):
+        if number < half:
+            raise InputError(
+                f"{num_pairs} pairs need {half} {kind} pairs, but {len(labels)} images of "
+                f"{len(np.unique(labels))} identities make only {number}"
+            )
+    # Folds x (genuine, impostor) x pairs of each.
+    genuine, impostor = _genuine_pairs(labels, half, seed), _impostor_pairs(labels, half, seed)
+    folds = np.stack(
+        [part.reshape(num_folds, half // num_folds, 2) for part in (genuine, impostor)], axis=1
+    )
+    first, second = folds.reshape(num_pairs, 2).T
+    is_genuine = labels[first] == labels[second]
+    return first, second, is_genuine
+
+
+def num_possible_pairs(labels: np.ndarray) -> tuple[int, int]:
+    """Returns how many different genuine and impostor pairs the images make."""
+    sizes = np.unique(labels, return_counts=True)[1].astype(object)  # whole numbers of any size
+    genuine = int(sum(sizes * (sizes - 1) // 2))
+    return genuine, len(labels) * (len(labels) - 1) // 2 - genuine
+
+
+def without_repeats(
+    first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lists the images that pairs name once each.
+
+    Returns: the images' numbers, rising; then `first` and `second` as positions in that list.
+    """
+    images, positions = np.unique(np.concatenate([first, second]), return_inverse=True)
+    return images, positions[: len(first)], positions[len(first) :]
+
+
+def _genuine_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray:
+    """Returns int64 [num_pairs, 2], shuffled."""
+    order = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    quotas = even_quotas(sizes * (sizes - 1) // 2, num_pairs, seeding.fold(seed, 0))
+    pairs = []
+    for identity in np.flatnonzero(quotas):
+        size = sizes[identity]
+        drawn = draw(seeding.fold(seed, 1, int(identity)), size * (size - 1) // 2, quotas[identity])
+        # Pair number k is (low, high) with k = high * (high - 1) / 2 + low.
+        triangle = np.arange(size) * (np.arange(size) - 1) // 2
+        high = np.searchsorted(triangle, drawn, side="right") - 1
+        pairs.append(starts[identity] + np.stack([drawn - triangle[high], high], axis=1))
+    pairs = order[np.concatenate(pairs)]
+    return pairs[seeding.permutation(seeding.fold(seed, 2), num_pairs)]
+
+
+def _impostor_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray:
+    """Returns int64 [num_pairs, 2], shuffled."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], labels[order], side="right")
+    # With images sorted by identity, each pairs with all those behind its own identity's.
+    before = np.concatenate([[0], np.cumsum(len(labels) - ends)])
+    drawn = draw(seeding.fold(seed, 3), int(before[-1]), num_pairs)
+    low = np.searchsorted(before, drawn, side="right") - 1
+    high = ends[low] + drawn - before[low]
+    return order[np.stack([low, high], axis=1)]
+
+
+def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
+    """Shares `total` out as evenly as `possible` allows; chance picks who gets one more."""
+    low, high = 0, int(possible.max())
+    while low < high:
+        level = (low + high + 1) // 2
+        low, high = (
+            (level, high) if np.minimum(possible, level).sum() <= total else (low, level - 1)
+        )
+    quotas = np.minimum(possible, low)
+    able = np.flatnonzero(possible > low)
+    quotas[able[seeding.permutation(key, len(able))[: total - quotas.sum()]]] += 1
+    return quotas
+
+
+def draw(key: int, population: int, count: int) -> np.ndarray:
+    """Draws `count` different numbers below `population`, in random order."""
+    if population <= 4 * count:
+        return seeding.permutation(key, population)[:count]
+    num_words = 2 * count
+    while True:
+        numbers = (seeding.words(key, num_words) % np.uint64(population)).astype(np.int64)
+        _, first_seen = np.unique(numbers, return_index=True)
+        if len(first_seen) >= count:
+            return numbers[np.sort(first_seen)[:count]]
+        num_words *= 2
 
 
 class DisjointFolds:
@@ -282,3 +394,48 @@ def _deal(num_genuine: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
     fold_of = np.empty(len(order), np.int64)
     fold_of[order] = np.where(rounds % 2, num_folds - 1 - places, places)
     return fold_of
+
+
+def in_turn(is_genuine: np.ndarray) -> np.ndarray:
+    """Returns an order in which genuine and impostor pairs are spread evenly: int64 [num_pairs].
+
+    Each kind keeps its own order. As many of both come in turn, a genuine one first.
+    """
+    is_genuine = np.asarray(is_genuine, bool)
+    rank, num_others = np.empty((2, len(is_genuine)), np.int64)
+    for kind in (is_genuine, ~is_genuine):
+        rank[kind] = np.arange(np.count_nonzero(kind))
+        num_others[kind] = np.count_nonzero(~kind)
+    # The middle of the r-th of n equal parts is (2 r + 1) / 2 n; compared without fractions.
+    return np.lexsort([~is_genuine, (2 * rank + 1) * np.maximum(num_others, 1)])
+
+
+def hold_both_kinds(is_genuine: np.ndarray, num_folds: int) -> bool:
+    """Whether each fold has genuine and impostor pairs when the pairs are cut as they stand."""
+    return all(0 < np.count_nonzero(fold) < len(fold) for fold in cut(is_genuine, num_folds))
+
+
+def cut(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
+    """Cuts what belongs to pairs into folds, in order; the first may have one pair more."""
+    return np.array_split(pairs, num_folds)
+
+
+def fold_numbers(num_pairs: int, num_folds: int) -> np.ndarray:
+    """Returns the fold of each pair when pairs are cut as they stand: int64 [num_pairs], from 0."""
+    sizes = [len(fold) for fold in cut(np.arange(num_pairs), num_folds)]
+    return np.repeat(np.arange(num_folds), sizes)
+
+
+def order_by_fold(numbers: np.ndarray) -> np.ndarray | None:
+    """Returns an order that puts pairs into their folds when it is cut; None where there's none.
+
+    Folds come by their numbers, but those with one pair more first, as `cut` wants them. Folds
+    whose sizes differ by more than one can't be cut so.
+
+    Args:
+        numbers: int [num_pairs], the fold of each pair; any numbers.
+    """
+    _, folds, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+    if sizes.max() - sizes.min() > 1:
+        return None
+    return np.lexsort([folds, -sizes[folds]])
