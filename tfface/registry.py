@@ -62,7 +62,7 @@ T = TypeVar("T")
 def _not_empty(given: Any) -> Any:
     # pydantic reads "" as the path ".".
     if given == "":
-        raise PydanticCustomError("validation", EMPTY_PATH)
+        raise PydanticCustomError("message", "{text}", {"text": EMPTY_PATH})
     return given
 
 
@@ -152,8 +152,7 @@ def summary(component: Callable) -> str:
     >>> summary(flip)
     'Mirrors an image.'
     """
-    docstring = component.__doc__ if callable(component) else None
-    return " ".join(inspect.cleandoc(docstring or "").partition("\n\n")[0].split())
+    return " ".join(inspect.cleandoc(component.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _as_in_yaml(annotation: Any) -> Any:
@@ -162,7 +161,7 @@ def _as_in_yaml(annotation: Any) -> Any:
     YAML has texts for paths and lists for tuples. The word `none` and null are the same.
     """
     arguments = get_args(annotation)
-    if annotation is Path:
+    if annotation == Path:
         return YamlPath
     if get_origin(annotation) is tuple:
         return Annotated[annotation, Strict(False)]
@@ -170,10 +169,11 @@ def _as_in_yaml(annotation: Any) -> Any:
         return Annotated[(_as_in_yaml(arguments[0]), *annotation.__metadata__)]
     if get_origin(annotation) in (typing.Union, types.UnionType):
         others = tuple(_as_in_yaml(one) for one in arguments if one is not types.NoneType)
-        union = typing.Union[others]  # noqa: UP007
-        return OrNone[union] if types.NoneType in arguments else union
+        union: Any = typing.Union[others]  # noqa: UP007
+        # Called by hand: to a type checker, the types here are values.
+        return OrNone.__getitem__(union) if types.NoneType in arguments else union
     if get_origin(annotation) is Literal and "none" in arguments:
-        return WithNone[annotation]
+        return WithNone.__getitem__(annotation)
     return annotation
 
 

@@ -46,12 +46,13 @@ def load(
         apply_override(given, override, renames)
     check_tree(given, str(path))
     renames.warn()
+    recipe, errors = None, []
     try:
         recipe = Recipe.model_validate(given, context=registries)
         errors = [*cross_field_errors(recipe)]
     except pydantic.ValidationError as error:
         errors = [*format_validation_errors(error, Recipe)]
-    if errors:
+    if recipe is None or errors:
         lines = [f"{path}: {line}" for line in errors[:_MAX_ERRORS]]
         if len(errors) > _MAX_ERRORS:
             lines.append(f"{path}: and {len(errors) - _MAX_ERRORS:,} more mistakes")

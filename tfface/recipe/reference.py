@@ -237,7 +237,7 @@ def _row(key: str, field: FieldInfo) -> Row:
 
 def _json_type(field: FieldInfo) -> dict[str, Any]:
     """Returns the JSON schema of a key's values."""
-    annotation = (
+    annotation: Any = (
         Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     )
     return pydantic.TypeAdapter(annotation).json_schema()

@@ -364,7 +364,7 @@ class StageConfig(Config):
     epochs: PositiveInt = Field(description="Passes over the training data, at most.")
     optimizer: OptimizerConfig = Field(description="How weights are updated.")
     schedule: ScheduleConfig = Field(
-        "constant",  # type: ignore[arg-type]  # validated with the registries
+        "constant",  # validated with the registries
         description="The learning rate over the stage.",
         validate_default=True,
     )

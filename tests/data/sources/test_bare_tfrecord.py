@@ -95,7 +95,9 @@ class TestPaths:
     def test_paths_that_are_refused(self, faces, path, why):
         (faces / "link").symlink_to(faces.parent)
         write(faces / "bad.tfrecord", [path_record("imgs/7/0.jpg", 0), path_record(path, 1)])
-        with pytest.raises(InputError, match=rf"bad\.tfrecord: record 1: .*{why}.*option 'images'"):
+        with pytest.raises(
+            InputError, match=rf"bad\.tfrecord: record 1: .*{why}.*option 'image_root'"
+        ):
             open_tfrecord(faces / "bad.tfrecord")
 
     def test_both_kinds_in_one_file(self, faces):

@@ -220,8 +220,8 @@ class TFRecordPathsSource(ImageFiles):
                 found.append(below.find(given))
             except InputError as error:
                 raise InputError(
-                    f"{self._records.place(index)}: {error}: paths start at the option 'image_root', "
-                    "by default the folder of the record file"
+                    f"{self._records.place(index)}: {error}: paths start at the option "
+                    "'image_root', by default the folder of the record file"
                 ) from None
         self._set_files(below.root, found)
 
