@@ -40,7 +40,9 @@ def test_an_empty_path_is_no_folder(home):
         "data.train={source: csv, path: a.csv, image_root: ''}",
         "data.exclude=''",
     ):
-        with pytest.raises(InputError, match=r"data\.[a-z.]+: an empty path: name a file or folde"):
+        with pytest.raises(
+            InputError, match=r"data\.[a-z_.]+: an empty path: name a file or folde"
+        ):
             recipe.load(home / "tiny.yaml", REGISTRIES, [override])
 
 

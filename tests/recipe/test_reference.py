@@ -42,7 +42,7 @@ class TestHelp:
     @pytest.mark.parametrize(
         ("key", "lines"),
         [
-            (None, ["data.batch_size  (integer >= 1, default 128)", "model: The network"]),
+            (None, ["data.batch_size  (integer in [1, 65536], default 128)", "model: The network"]),
             ("data", ["data.cache  (none, memory, disk, features, default none)"]),
             ("training.stages", ["training.stages  (list of section, required)"]),
             ("training.stages.0.epochs", ["training.stages.N.epochs  (integer >= 1, required)"]),
@@ -50,7 +50,10 @@ class TestHelp:
             ("model.head", ["model.head.NAME: softmax, sigmoid, arcface"]),
             ("model.head.arcface", ["margin  (number in [0, 1.5708), default 0.5)"]),
             ("data.train.csv", ["identity_column  (text, default identity)"]),
-            ("model.embedding_size", ["model.embedding_size  (integer >= 1 or null, default 512)"]),
+            (
+                "model.embedding_size",
+                ["model.embedding_size  (integer in [1, 65536] or null, default 512)"],
+            ),
         ],
     )
     def test_of_a_key(self, key, lines):

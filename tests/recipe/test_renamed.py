@@ -186,7 +186,7 @@ def test_a_head_of_an_earlier_version(tmp_path):
         embedding_size=4,
     )
     loaded = load_head(tmp_path / "head.npz").head
-    assert (loaded.h, loaded.margin_warmup_epochs, loaded.sample_rate) == (0.5, 0.0, 0.5)
+    assert (loaded.margin.h, loaded.centers.sample_rate) == (0.5, 0.5)
 
 
 def test_help_of_an_old_name():

@@ -48,6 +48,7 @@ def sgd(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
+    """Stochastic gradient descent with momentum."""
     return fast_optimizers.sgd(
         schedule, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay or None
     )
@@ -61,6 +62,7 @@ def adam(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
+    """Adam. Reference: arXiv:1412.6980."""
     return fast_optimizers.adam(schedule, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
@@ -73,6 +75,7 @@ def adamw(
     *,
     schedule,
 ) -> keras.optimizers.Optimizer:
+    """Adam with decoupled weight decay. Reference: arXiv:1711.05101."""
     return fast_optimizers.adamw(
         schedule, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
     )
