@@ -279,7 +279,7 @@ def test_many_images_of_many_classes():
         label, predicted, labels=range(num_classes), zero_division=np.nan
     )
     of_class = result.per_class
-    for found, figure in zip(
+    for found, values in zip(
         (of_class.precision, of_class.recall, of_class.f1, of_class.support), expected, strict=True
     ):
-        np.testing.assert_allclose(found, figure, rtol=1e-12)
+        np.testing.assert_allclose(found, values, rtol=1e-12)

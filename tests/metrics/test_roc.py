@@ -31,8 +31,8 @@ def where_errors_are_equal(far: np.ndarray, tar: np.ndarray) -> float:
     """Returns the FAR where the piecewise linear curve meets FAR = 1 - TAR."""
     points = np.arange(len(far))
 
-    def difference(place: float) -> float:
-        return np.interp(place, points, far) + np.interp(place, points, tar) - 1
+    def difference(position: float) -> float:
+        return np.interp(position, points, far) + np.interp(position, points, tar) - 1
 
     return np.interp(brentq(difference, 0, points[-1], xtol=1e-13), points, far)
 

@@ -1,4 +1,4 @@
-"""The log of a run survives being killed, resumed and read by other programs."""
+"""Metrics logs of killed and resumed runs; TensorBoard events."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tfface.errors import InputError
 from tfface.reporting.metrics_log import MetricsLog, epoch_records, read_metrics
 
 
-def test_writes_one_json_object_per_line_at_once(tmp_path):
+def test_each_record_is_written_immediately(tmp_path):
     path = tmp_path / "run" / "metrics.jsonl"
     with MetricsLog(path) as log:
         log.step(10, np.float32(0.5))
@@ -41,7 +41,7 @@ def test_nan_and_infinity_become_null(tmp_path):
     }
 
 
-def test_a_half_written_last_line_is_left_out_and_replaced(tmp_path):
+def test_an_incomplete_last_line_is_skipped_and_replaced(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1, "loss": 2.0}]
@@ -50,7 +50,7 @@ def test_a_half_written_last_line_is_left_out_and_replaced(tmp_path):
     assert read_metrics(path) == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
 
 
-def test_resuming_forgets_the_steps_that_are_made_again(tmp_path):
+def test_resuming_removes_the_steps_that_are_repeated(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with MetricsLog(path) as log:
         for step in (10, 20, 30):
@@ -63,7 +63,7 @@ def test_resuming_forgets_the_steps_that_are_made_again(tmp_path):
     assert read_metrics(path)[-1]["loss"] == 2.0
 
 
-def test_damage_is_named(tmp_path):
+def test_damaged_lines(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\nnot json\n{"step": 2}\n')
     with pytest.raises(InputError, match="line 2: not JSON"):
@@ -78,7 +78,7 @@ def test_damage_is_named(tmp_path):
         MetricsLog(tmp_path / "file" / "metrics.jsonl")
 
 
-def test_an_epoch_needs_its_number_and_step(tmp_path):
+def test_an_epoch_record_needs_epoch_and_step(tmp_path):
     with (
         MetricsLog(tmp_path / "metrics.jsonl") as log,
         pytest.raises(ValueError, match=r"needs \['step'\]"),

@@ -1,4 +1,4 @@
-"""A row of results says where its numbers come from."""
+"""Provenance of a row of results."""
 
 import datetime
 import shlex
@@ -89,7 +89,7 @@ def test_machine(monkeypatch):
     assert machine().endswith(" processors, A CPU @ 2.20GHz")
 
 
-def test_all_of_it(monkeypatch):
+def test_all_values(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python3", "tools/benchmark.py", "step"])
     monkeypatch.setattr(module, "version_of", {"keras": "3.15.1"}.get)
     found = provenance()

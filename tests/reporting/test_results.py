@@ -1,4 +1,4 @@
-"""Rows of results/ are data, and the tables made from them are for readers."""
+"""Rows of results/*.csv, and the tables generated from them."""
 
 import collections
 import math
@@ -33,7 +33,7 @@ RESULTS = sorted((ROOT / "results").glob("*.csv"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_rows_are_appended_in_order_each_with_its_provenance(tmp_path):
+def test_rows_are_appended_in_order_with_provenance(tmp_path):
     path = tmp_path / "results" / "speed.csv"
     first = {"model": "a, b", "num_pairs": 6000}
     append_rows(path, [first, {"model": "c", "num_pairs": None}], {"commit": "1234567"})
@@ -46,7 +46,7 @@ def test_rows_are_appended_in_order_each_with_its_provenance(tmp_path):
     ]
 
 
-def test_another_kind_of_row_is_refused(tmp_path):
+def test_rows_with_other_columns_are_refused(tmp_path):
     path = tmp_path / "speed.csv"
     append_rows(path, [{"model": "a"}], {})
     before = path.read_text()
@@ -66,7 +66,7 @@ def test_another_kind_of_row_is_refused(tmp_path):
         ({"xla": "yes"}, "xla must be true or false, got 'yes'"),
     ],
 )
-def test_what_is_no_data_is_refused(row, message, tmp_path):
+def test_values_of_a_wrong_type_are_refused(row, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         append_rows(tmp_path / "x.csv", [row], {})
     assert not list(tmp_path.iterdir())
@@ -116,11 +116,11 @@ def test_cells(column, value, cell):
         ("num_epochs", "29.5", "29.5"),
     ],
 )
-def test_what_tables_show(column, cell, text):
+def test_format_of_cells(column, cell, text):
     assert format_cell({column: cell}, column) == text
 
 
-def test_what_tables_show_of_several_columns():
+def test_cells_that_combine_columns():
     row = {"accuracy_mean": "0.9083", "accuracy_std": "0.019"}
     assert format_cell(row, "accuracy_mean") == "90.83 +- 1.90%"
     assert format_cell(row | {"accuracy_std": ""}, "accuracy_mean") == "90.83%"
@@ -140,7 +140,7 @@ def test_a_table_for_a_terminal():
     ]
 
 
-def test_table_between_marks_is_replaced_and_nothing_else(tmp_path):
+def test_only_marked_tables_are_replaced(tmp_path):
     row = {"model": "a", "accuracy_mean": 0.9, "accuracy_std": 0.01, "command": "c"}
     append_rows(tmp_path / "x.csv", [row], {})
     text = "before\n<!-- table x.csv: model, accuracy_mean -->\nold\n<!-- end of table -->\nafter\n"
@@ -158,7 +158,7 @@ def test_unknown_column():
         markdown_table([{"model": "1"}], ["eer"])
 
 
-def test_a_file_that_holds_no_results_is_found_first(tmp_path):
+def test_other_files_are_refused_before_the_measurement(tmp_path):
     path = tmp_path / "a.csv"
     check_appendable(path)
     path.write_text("model,images/s\na,1\n")
@@ -186,7 +186,7 @@ def test_results_are_data_with_provenance(file):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_show_what_results_hold(page):
+def test_tables_in_docs_are_up_to_date(page):
     text = page.read_text(encoding="utf-8")
     assert fill_tables(text, ROOT) == text
 

@@ -26,7 +26,7 @@ _MIN_WIDTH = 480  # room for a title above few images
 
 def draw_contact_sheet(
     path: str | os.PathLike,
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     captions: Sequence[str],
     *,
     title: str = "",
@@ -40,7 +40,7 @@ def draw_contact_sheet(
 
     Args:
         path: the PNG.
-        pictures: uint8 [height, width, 3] each, RGB. Without images, only the title is drawn.
+        images: uint8 [height, width, 3] each, RGB. Without images, only the title is drawn.
         captions: one for each image; may have several lines.
         title: above the images; wrapped if necessary.
         columns: images per row, > 0; by default such that the sheet is slightly wider than high.
@@ -50,13 +50,13 @@ def draw_contact_sheet(
         ValueError: the numbers of images and captions differ, or an image has a wrong shape.
         InputError: the file can't be written.
     """
-    if len(pictures) != len(captions):
-        raise ValueError(f"{len(pictures)} pictures but {len(captions)} captions were given")
-    for picture, caption in zip(pictures, captions, strict=True):
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+    if len(images) != len(captions):
+        raise ValueError(f"got {len(images)} images, but {len(captions)} captions")
+    for image, caption in zip(images, captions, strict=True):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
-                f"the picture of {caption!r} is {picture.dtype} {list(picture.shape)}; "
-                "it must be uint8 [height, width, 3]"
+                f"the image of {caption!r} has type and shape {image.dtype} {list(image.shape)}; "
+                "expected uint8 [height, width, 3]"
             )
     caption_font, title_font = _font(_CAPTION_SIZE), _font(_TITLE_SIZE)
     caption_height = sum(caption_font.getmetrics())
@@ -65,9 +65,9 @@ def draw_contact_sheet(
     step_x = cell_width + _GAP
     step_y = cell_height + 2 + num_lines * caption_height + _GAP
     if columns is None:
-        columns = round((1.3 * len(pictures) * step_y / step_x) ** 0.5)
-    columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
+        columns = round((1.3 * len(images) * step_y / step_x) ** 0.5)
+    columns = max(1, min(columns, len(images)))
+    rows = -(-len(images) // columns)
     width = max(columns * step_x + _GAP, _MIN_WIDTH)
     title_lines = _wrapped(title, title_font, width - 2 * _GAP)
     title_height = sum(title_font.getmetrics())
@@ -77,10 +77,10 @@ def draw_contact_sheet(
     drawing = ImageDraw.Draw(sheet)
     for number, line in enumerate(title_lines):
         drawing.text((_GAP, _GAP + number * title_height), line, _TITLE_INK, title_font)
-    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x = _GAP + number % columns * step_x
         y = top + number // columns * step_y
-        fitted = _fitted(picture, cell_height, cell_width)
+        fitted = _fitted(image, cell_height, cell_width)
         left, above = (cell_width - fitted.width) // 2, (cell_height - fitted.height) // 2
         sheet.paste(fitted, (x + left, y + above))
         for line_number, line in enumerate(caption.split("\n")):
@@ -116,20 +116,20 @@ def framed(image: np.ndarray, color: str) -> np.ndarray:
     return result
 
 
-def side_by_side(pictures: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
+def side_by_side(images: Sequence[np.ndarray], cell: int = 112) -> np.ndarray:
     """Joins images, each resized to fit a white square.
 
     Args:
-        pictures: uint8 [height, width, 3] each, RGB; at least one.
+        images: uint8 [height, width, 3] each, RGB; at least one.
         cell: height and width of a square in pixels, > 0.
 
     Returns:
         uint8 [cell, width of all squares and gaps, 3].
     """
     gap = max(1, cell // 28)
-    joined = Image.new("RGB", (len(pictures) * (cell + gap) - gap, cell), _BACKGROUND)
-    for number, picture in enumerate(pictures):
-        fitted = _fitted(picture, cell, cell)
+    joined = Image.new("RGB", (len(images) * (cell + gap) - gap, cell), _BACKGROUND)
+    for number, image in enumerate(images):
+        fitted = _fitted(image, cell, cell)
         left, above = (cell - fitted.width) // 2, (cell - fitted.height) // 2
         joined.paste(fitted, (number * (cell + gap) + left, above))
     return np.asarray(joined)
@@ -143,12 +143,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
-def _fitted(picture: np.ndarray, cell_height: int, cell_width: int) -> Image.Image:
-    height, width = picture.shape[:2]
+def _fitted(image: np.ndarray, cell_height: int, cell_width: int) -> Image.Image:
+    height, width = image.shape[:2]
     scale = min(cell_height / height, cell_width / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+    fitted = Image.fromarray(np.ascontiguousarray(image))
+    return fitted if size == fitted.size else fitted.resize(size, Image.Resampling.LANCZOS)
 
 
 def _shortened(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
