@@ -18,11 +18,11 @@ def main(plan: dict) -> None:
         [cpu] = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * plan["tensorflow_devices"]
         tf.config.set_logical_device_configuration(cpu, parts)
-    from tfface.training import callbacks, multiprocess
+    from tfface.training import multiprocess, progress
     from tfface.training.run import train
 
     # Every loss, not every tenth.
-    callbacks.LOOK_EVERY_STEPS = 1
+    progress.READ_EVERY_STEPS = 1
     if plan.get("coordinator"):
         multiprocess.initialize(plan["coordinator"], plan["num_processes"], plan["process_id"])
     leave, folder = multiprocess.shutdown, Path(plan["folder"])
