@@ -157,7 +157,7 @@ class TestRunningAgain:
         told = str(raised.value).partition("(")[2].rpartition(")")[0].split("; ")
         assert told == [
             "data.validation.fraction: 0.2 before and nothing now",
-            'data.validation.by: "image" before and nothing here',
+            'data.validation.by: "image" before and nothing now',
             "data.image_size.0: 32 before and 40 now",
             "data.image_size.1: 32 before and 40 now",
             "model.neck.hidden_units: [] before and nothing now",
