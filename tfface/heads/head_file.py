@@ -1,8 +1,8 @@
-"""A trained head in a file: what a run has to keep beside its embedder to classify with.
+"""A trained head in a file: with it and the embedder, a run can classify.
 
 The file is an `.npz` archive without pickles: `description`, JSON text with the head's name in
-HEADS, its options and sizes, and its trained weights as `weights/000`, `weights/001`, ... What a
-head counts while it trains is in the run's checkpoint, and is not asked for to classify.
+HEADS, its options and sizes, and its trainable weights as `weights/000`, `weights/001`, ... The
+state that a head keeps for training is in the run's checkpoints.
 """
 
 import json
@@ -37,14 +37,29 @@ def save_head(
     embedding_size: int,
     weights: Sequence[np.ndarray] | None = None,
 ) -> None:
-    """Writes a head, whole or not at all.
+    """Writes a head atomically.
 
     Args:
-        weights: values of its trainable weights, where the head doesn't hold them as they are to
-            be written.
-        name, options: what a recipe says of it.
-        num_identities, embedding_size: what it was built for.
+        path: the file to write.
+        head: built.
+        name, options: the head's name and options in the recipe.
+        num_identities, embedding_size: the sizes it was built for.
+        weights: values of its trainable weights, if they differ from those it holds, as on devices
+            that share them.
     Raises InputError: the file can't be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from tfface.heads import ArcFace
+        >>> from tfface.heads.head_file import load_head, save_head
+        >>> head = ArcFace(scale=30.0, num_identities=3)
+        >>> head.build((None, 8))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "head.npz")
+        ...     sizes = {"num_identities": 3, "embedding_size": 8}
+        ...     save_head(path, head, name="arcface", options={"scale": 30.0}, **sizes)
+        ...     load_head(path).head.scale
+        30.0
     """
     description = {
         "name": name,
@@ -63,9 +78,9 @@ class TrainedHead(NamedTuple):
     """A head with its weights.
 
     Attributes:
-        head: Head.
-        num_identities: how many it tells apart.
-        embedding_size: of the embeddings that it takes.
+        head: built, with its weights.
+        num_identities: number of its classes.
+        embedding_size: size of the embeddings it takes.
     """
 
     head: Head
@@ -74,9 +89,9 @@ class TrainedHead(NamedTuple):
 
 
 def load_head(path: Path) -> TrainedHead:
-    """Builds the head of a file that `save_head` wrote.
+    """Builds the head of a file that `save_head` wrote; no code of the file is run.
 
-    Raises InputError: the file can't be read, is damaged, or holds a head of an unknown kind.
+    Raises InputError: the file can't be read, is damaged, or names an unknown head.
     """
     with reading_npz(path, "can't be read as the head of a run") as file:
         keys = sorted(key for key in file if key.startswith(_WEIGHTS))

@@ -51,7 +51,7 @@ class SoftmaxHead(_LinearHead):
 
     Example:
         >>> import numpy as np
-        >>> from tfface.heads.linear import SoftmaxHead
+        >>> from tfface.heads import SoftmaxHead
         >>> head = SoftmaxHead(num_identities=3)
         >>> tuple(head(np.ones((2, 8), "float32")).shape)
         (2, 3)
@@ -84,6 +84,13 @@ class SigmoidHead(_LinearHead):
         num_identities: must be 2.
         **kwargs: of `Head`.
     Raises InputError: any other number of identities.
+
+    Example:
+        >>> import numpy as np
+        >>> from tfface.heads import SigmoidHead
+        >>> head = SigmoidHead(num_identities=2)
+        >>> tuple(head.probabilities(np.ones((4, 8), "float32")).shape)
+        (4, 2)
     """
 
     def __init__(

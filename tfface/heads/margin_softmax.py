@@ -328,6 +328,14 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
     Args:
         **defaults: other defaults of these options; `num_centers`, the number of sub-centers of
             each identity, is an option only if it is given here.
+
+    Example:
+        >>> from tfface.heads import ArcFaceMargin
+        >>> from tfface.heads.margin_softmax import margin_head
+        >>> arcface = margin_head(ArcFaceMargin, scale=30.0)
+        >>> head = arcface(margin=0.3, num_identities=1000)
+        >>> head.margin, head.scale, head.num_centers
+        (ArcFaceMargin(margin=0.3), 30.0, 1000)
     """
     fields = inspect.signature(margin, eval_str=True).parameters
     shared = dict(inspect.signature(_from_options).parameters)

@@ -115,6 +115,11 @@ class ArcFaceMargin(Margin):
     Args:
         margin: radians in [0, pi/2); 0.5 in the paper.
     Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
+
+    Example:
+        >>> from tfface.heads import ArcFaceMargin
+        >>> ArcFaceMargin(margin=0.3)
+        ArcFaceMargin(margin=0.3)
     """
 
     margin: Angle = 0.5
@@ -131,6 +136,11 @@ class CosFaceMargin(Margin):
     Args:
         margin: difference of cosines in [0, 1); 0.35 in the paper.
     Reference: Wang et al., CVPR 2018, arXiv:1801.09414.
+
+    Example:
+        >>> from tfface.heads import CosFaceMargin
+        >>> CosFaceMargin(margin=0.3).apply(0.5, norms=1.0, factor=1.0, stats={})
+        0.2
     """
 
     margin: CosineDifference = 0.35
@@ -155,6 +165,11 @@ class SphereFaceMargin(Margin):
     Args:
         margin: factor on the angle, 1 (no margin) to 8; 1.5 in OpenSphere, 4 in the first paper.
     Reference: Liu et al., CVPR 2017, arXiv:1704.08063; Liu et al., TPAMI 2022, arXiv:2109.05565.
+
+    Example:
+        >>> from tfface.heads import SphereFaceMargin
+        >>> SphereFaceMargin()
+        SphereFaceMargin(margin=1.5)
     """
 
     margin: Annotated[float, Field(ge=1, le=8)] = 1.5
@@ -176,6 +191,11 @@ class CombinedMargin(Margin):
         m3: difference of cosines in [0, 1). The defaults 1, 0.3, 0.2 are CM1 of the paper; its CM2
             is 0.9, 0.4, 0.15.
     Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
+
+    Example:
+        >>> from tfface.heads import CombinedMargin
+        >>> CombinedMargin(m3=0.1)
+        CombinedMargin(m1=1.0, m2=0.3, m3=0.1)
     """
 
     m1: Annotated[float, Field(gt=0, le=8)] = 1.0
@@ -203,6 +223,11 @@ class CurricularFaceMargin(Margin):
     Reference: Huang et al., CVPR 2020, arXiv:2004.00288. As there, t is updated before it is used.
         Here T has ArcFace's continuation past theta = pi - margin; the authors' code compares with
         cos(theta + margin) also where it rises again.
+
+    Example:
+        >>> from tfface.heads import CurricularFaceMargin
+        >>> CurricularFaceMargin()
+        CurricularFaceMargin(margin=0.5, momentum=0.99)
     """
 
     margin: Angle = 0.5
@@ -241,6 +266,11 @@ class AdaFaceMargin(Margin):
     Statistics: `mean_norm` and `norm_std` start at 20 and 100 as in the authors' code, and are
         updated before they are used. A batch of one has the standard deviation 0.
     Reference: Kim et al., CVPR 2022, arXiv:2204.00964.
+
+    Example:
+        >>> from tfface.heads import AdaFaceMargin
+        >>> AdaFaceMargin()
+        AdaFaceMargin(margin=0.4, concentration=0.333, momentum=0.99)
     """
 
     margin: Angle = 0.4
@@ -294,6 +324,11 @@ class MagFaceMargin(Margin):
     Raises InputError: margins or norms are not in order.
     Reference: Meng et al., CVPR 2021, arXiv:2103.06627. Past theta = pi - m(a) this is ArcFace's
         continuation, where the authors' code goes back to cos(theta).
+
+    Example:
+        >>> from tfface.heads import MagFaceMargin
+        >>> MagFaceMargin(upper_length=40.0).upper_margin
+        0.8
     """
 
     lower_margin: Angle = 0.45

@@ -16,6 +16,13 @@ def use_fast_batch_norms(model: keras.Model) -> None:
     Weights, saved files and, except for rounding, all values stay the same. Keras' own form is used
     where a norm is frozen or the model is not training: it is the faster one there. On other
     devices and backends this does nothing.
+
+    Example:
+        >>> import keras
+        >>> from tfface.kernels.batch_norm import use_fast_batch_norms
+        >>> layers = [keras.Input((4,)), keras.layers.BatchNormalization()]
+        >>> model = keras.Sequential(layers)
+        >>> use_fast_batch_norms(model)
     """
     if not is_tf_cpu():
         return

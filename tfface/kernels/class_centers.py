@@ -69,6 +69,13 @@ def top_k_positions(scores: Tensor, k: int) -> Tensor:
     Args:
         scores: float32 [n], each uniform on [0, 1), except for some that are larger.
         k: int in [1, n].
+
+    Example:
+        >>> from keras import ops
+        >>> from tfface.kernels.class_centers import top_k_positions
+        >>> scores = ops.convert_to_tensor([0.1, 0.9, 0.4, 2.0])
+        >>> ops.convert_to_numpy(top_k_positions(scores, 2)).tolist()
+        [1, 3]
     """
     if not is_tf_cpu():
         _, positions = ops.top_k(scores, k, sorted=False)

@@ -43,6 +43,18 @@ def use_sparse_updates(optimizer: keras.optimizers.Optimizer, variable: keras.Va
     Args:
         optimizer: not built yet.
         variable: one that the optimizer will be built with; exclude it from weight decay.
+
+    Example:
+        >>> import keras
+        >>> from tfface.kernels.rows import use_sparse_updates
+        >>> table = keras.Variable([[1.0], [1.0], [1.0]])
+        >>> optimizer = keras.optimizers.SGD(0.5, weight_decay=0.1)
+        >>> use_sparse_updates(optimizer, table)
+        >>> optimizer.exclude_from_weight_decay(var_list=[table])
+        >>> optimizer.build([table])
+        >>> optimizer.apply([keras.ops.convert_to_tensor([[1.0], [0.0], [1.0]])], [table])
+        >>> keras.ops.convert_to_numpy(table).ravel().tolist()
+        [0.44999998807907104, 1.0, 0.44999998807907104]
     """
     optimizer.update_step = functools.partial(
         _update_step, optimizer, optimizer.update_step, variable
