@@ -111,6 +111,8 @@ def build_from_config(
 def options_schema(component: Callable) -> type[pydantic.BaseModel]:
     """Returns the pydantic model of the options that a component takes.
 
+    A component with a `**` parameter takes any further options, and checks them itself.
+
     Args:
         component: an entry of a registry.
 
@@ -128,7 +130,10 @@ def options_schema(component: Callable) -> type[pydantic.BaseModel]:
     """
     described = _described_arguments(component)
     fields: dict[str, Any] = {}
+    config = STRICT
     for parameter in inspect.signature(component, eval_str=True).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            config = pydantic.ConfigDict(**{**STRICT, "extra": "allow"})
         if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             continue
         if parameter.annotation is parameter.empty:
@@ -139,7 +144,7 @@ def options_schema(component: Callable) -> type[pydantic.BaseModel]:
         if not FieldInfo.from_annotation(parameter.annotation).description:
             field["description"] = described.get(parameter.name)
         fields[parameter.name] = (_as_in_yaml(parameter.annotation), Field(**field))
-    return pydantic.create_model("options", __config__=STRICT, **fields)
+    return pydantic.create_model("options", __config__=config, **fields)
 
 
 def summary(component: Callable) -> str:

@@ -1,5 +1,7 @@
 """What every augmentation of the table must do; listing one tests it (with options from here)."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +24,16 @@ OPTIONS = {
     "random_crop_erase": {"probability": 0.9},
     "grid_mask": {"probability": 0.9, "ratio": [0.4, 0.5]},
     "mixup": {"alpha": 1.0},
+    "keras_layer": {"layer": "RandomSharpness", "factor": 0.5},
+}
+# Further options to test a stage with.
+MORE_OPTIONS = {
+    "keras_layer, geometric": {"layer": "RandomRotation", "factor": 0.2},
+    "keras_layer, KerasCV": {"layer": "keras_cv.layers.RandomHue", "factor": 0.5},
+}
+STAGES = {
+    **{name: (name, OPTIONS.get(name, {})) for name in AUGMENTATIONS},
+    **{name: (name.partition(",")[0], options) for name, options in MORE_OPTIONS.items()},
 }
 LABELS = tf.constant([3, 5, 3, 5, 5, 3, 7, 3])
 
@@ -34,11 +46,21 @@ def uses_labels(part) -> bool:
     return getattr(part, "uses_labels", False) or mixes(part)
 
 
-@pytest.fixture(params=AUGMENTATIONS)
+def those(condition) -> list[str]:
+    """The names of the stages for whose class it holds."""
+    return [name for name, (key, _) in STAGES.items() if condition(AUGMENTATIONS[key])]
+
+
+@pytest.fixture(params=STAGES)
 def part(request):
-    part, options = AUGMENTATIONS[request.param], OPTIONS.get(request.param, {})
-    options_schema(part).model_validate(options)
-    return build_from_config(part, options, None, image_size=(SIZE, SIZE))
+    return made(request.param)
+
+
+@functools.cache
+def made(stage: str):
+    name, options = STAGES[stage]
+    options_schema(AUGMENTATIONS[name]).model_validate(options)
+    return build_from_config(AUGMENTATIONS[name], options, None, image_size=(SIZE, SIZE))
 
 
 @pytest.fixture
@@ -79,7 +101,9 @@ def test_uint8_gives_the_same_values(part, stage, images):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_same_pixels_eagerly_and_in_tf_data(stage, images, compiled):
+def test_same_pixels_eagerly_and_in_tf_data(part, stage, images, compiled):
+    if compiled and not getattr(part, "uses_xla", True):
+        pytest.skip("the pipeline compiles it without XLA")
     apply = tf.function(stage, jit_compile=compiled)
     dataset = (
         tf.data.Dataset.from_tensor_slices(images)
@@ -109,18 +133,14 @@ def test_images_of_a_batch_are_treated_apart(part, stage, images):
     assert len({image.tobytes() for image in found}) > (2 if uses_labels(part) else 1)
 
 
-@pytest.mark.parametrize(
-    "part", [name for name, kind in AUGMENTATIONS.items() if not uses_labels(kind)], indirect=True
-)
+@pytest.mark.parametrize("part", those(lambda kind: not uses_labels(kind)), indirect=True)
 def test_an_image_does_not_depend_on_its_neighbours(stage, images):
     whole = stage(images, tf.constant([3, 4])).numpy()
     others = tf.concat([images[:1], 255 - images[1:]], axis=0)
     np.testing.assert_allclose(stage(others, tf.constant([3, 4]))[0], whole[0], atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "part", [name for name, kind in AUGMENTATIONS.items() if mixes(kind)], indirect=True
-)
+@pytest.mark.parametrize("part", those(mixes), indirect=True)
 def test_mixed_labels_say_what_an_image_is_made_of(part, images):
     made, labels = tf.function(part, jit_compile=True)(images, LABELS, tf.constant([3, 4]))
     assert labels.keys() == {"identities", "others", "shares"}

@@ -13,6 +13,7 @@ batch, compiles the stages, and rounds to uint8 after the last. A stage may have
                       it returns
     enlarges          True: as the first stage, it takes images smaller than `load_size` and
                       enlarges them itself
+    uses_xla          False: TensorFlow compiles it without XLA
     takes_uint8       True: it also takes uint8 images, and then returns uint8
     uses_labels       True: it is called with (images, labels int32 [batch], seed)
     mixes_identities  True: it is called with labels, too, and returns (images, labels). The labels
@@ -27,6 +28,7 @@ To add one, write a class in the file of its subject and add a line to `AUGMENTA
 
 from tfface.data.augment.color import ColorJitter, RandomGrayscale
 from tfface.data.augment.geometric import RandomAffine, RandomCrop, RandomFlip
+from tfface.data.augment.keras_layer import KerasLayer
 from tfface.data.augment.mixing import CutMix, MixUp, OneClassCutMix
 from tfface.data.augment.occlusion import GridMask, RandomCropErase, RandomErasing
 from tfface.data.augment.quality import GaussianBlur, GaussianNoise, LowResolution
@@ -48,4 +50,5 @@ AUGMENTATIONS = {
     "one_class_cutmix": OneClassCutMix,
     "mixup": MixUp,
     "cutmix": CutMix,
+    "keras_layer": KerasLayer,
 }

@@ -86,7 +86,7 @@ def _compiled(stage, part: BatchShard, *, is_last: bool):
             images = tf.saturate_cast(tf.round(images), tf.uint8)
         return images, labels
 
-    return tf.function(apply, jit_compile=True)
+    return tf.function(apply, jit_compile=getattr(stage, "uses_xla", True))
 
 
 def _uses_labels(stage) -> bool:
