@@ -142,11 +142,11 @@ def test_numbers_of_records_that_can_not_be(tmp_path):
 
 
 def test_paths(tmp_path):
-    example = tf.train.Example()
-    example.features.feature[example.LABEL].int64_list.value.append(5)
-    example.features.feature[example.PATH].bytes_list.value.append(b"ann/1.jpg")
-    example.features.feature["image/attribute/pose"].bytes_list.value.append(b"left")
-    serialized = example.SerializeToString()
+    message = tf.train.Example()
+    message.features.feature[example.LABEL].int64_list.value.append(5)
+    message.features.feature[example.PATH].bytes_list.value.append(b"ann/1.jpg")
+    message.features.feature["image/attribute/pose"].bytes_list.value.append(b"left")
+    serialized = message.SerializeToString()
     path, label, attributes = example.deserialize_path(serialized)
     assert (path, label, list(attributes)) == (b"ann/1.jpg", 5, ["image/attribute/pose"])
     assert example.holds_path(serialized)
