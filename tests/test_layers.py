@@ -20,6 +20,7 @@ LEVELS = {
     "seeding": 0,
     "typing": 0,
     "files": 1,
+    "json_file": 2,
     "kernels": 1,
     "names": 1,
     "paths": 1,

@@ -21,12 +21,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, Field, model_validator
 
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.face_index import FaceIndex
 from tfface.files import locked, parse_json, replacing, write_json
+from tfface.json_file import Count, ListOf, Text, checked_as
 from tfface.names import cell_text, safe_cell
 
 MANIFEST = "gallery.json"
@@ -66,6 +69,31 @@ class Gallery:
     generation: int = 0
 
 
+class _File(BaseModel):
+    file: str
+    bytes: Count
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    """What is read of gallery.json."""
+
+    generation: Annotated[Count, Field(ge=1)]
+    model: Text
+    fingerprint: str
+    embedding_size: Count
+    index: Literal[KINDS]
+    num_images: Count
+    files: ListOf[_File]
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        # Nothing outside of the folder, and nothing but the gallery's own files.
+        if [file.file for file in self.files] != _file_names(self.generation):
+            raise ValueError("files of another gallery")
+        return self
+
+
 def check_gallery(folder: Path) -> None:
     """Finds out quickly whether a folder holds a gallery.
 
@@ -84,7 +112,7 @@ def read_gallery(folder: Path) -> Gallery:
         try:
             return _read_files(folder, manifest)
         except InputError:
-            if _read_manifest(folder)["generation"] == manifest["generation"]:
+            if _read_manifest(folder).generation == manifest.generation:
                 raise
     raise InputError(f"{folder}: is being changed all the time; try again")
 
@@ -192,7 +220,7 @@ def _described(path: Path) -> dict:
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": hash_files(path)}
 
 
-def _read_manifest(folder: Path) -> dict:
+def _read_manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     try:
         manifest = parse_json(path.read_text(encoding="utf-8"))
@@ -209,60 +237,35 @@ def _read_manifest(folder: Path) -> dict:
             f"{path}: is of format {manifest.get('format')}, and this version of tfface reads "
             f"{_VERSION}"
         )
-    if not _is_sound(manifest):
-        raise _damaged(path)
-    return manifest
+    try:
+        return checked_as(_Manifest, manifest)
+    except ValueError as error:
+        raise _damaged(path) from error
 
 
-def _is_sound(manifest: object) -> bool:
-    kinds = {
-        **dict.fromkeys(("generation", "embedding_size", "num_images"), int),
-        **dict.fromkeys(("model", "fingerprint", "index"), str),
-        "files": list,
-    }
-    if not isinstance(manifest, dict):
-        return False
-    if not all(type(manifest.get(key)) is kind for key, kind in kinds.items()):
-        return False
-    files = manifest["files"]
-    return (
-        manifest["index"] in KINDS
-        and manifest["generation"] >= 1
-        and len(files) == 2
-        and all(
-            isinstance(file, dict)
-            # Nothing outside of the folder, and nothing but the gallery's own files.
-            and file.get("file") == name
-            and isinstance(file.get("bytes"), int)
-            and isinstance(file.get("sha256"), str)
-            for file, name in zip(files, _file_names(manifest["generation"]), strict=True)
-        )
-    )
-
-
-def _read_files(folder: Path, manifest: dict) -> Gallery:
-    index_path, faces_path = (folder / file["file"] for file in manifest["files"])
-    for file in manifest["files"]:
-        path = folder / file["file"]
+def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
+    index_path, faces_path = (folder / file.file for file in manifest.files)
+    for file in manifest.files:
+        path = folder / file.file
         try:
-            same = path.stat().st_size == file["bytes"] and hash_files(path) == file["sha256"]
+            same = path.stat().st_size == file.bytes and hash_files(path) == file.sha256
         except OSError as error:
             raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
         # FAISS believes a file whatever it says, so it mustn't see a damaged one.
         if not same:
             raise _damaged(path)
-    index = FaceIndex.read(index_path, manifest["index"])
+    index = FaceIndex.read(index_path, manifest.index)
     faces = _read_faces(faces_path)
-    if not len(index) == len(faces) == manifest["num_images"]:
+    if not len(index) == len(faces) == manifest.num_images:
         raise _damaged(folder / MANIFEST)
-    if index.embedding_size != manifest["embedding_size"]:
+    if index.embedding_size != manifest.embedding_size:
         raise _damaged(folder / MANIFEST)
     return Gallery(
-        model=manifest["model"],
-        fingerprint=manifest["fingerprint"],
+        model=manifest.model,
+        fingerprint=manifest.fingerprint,
         index=index,
         faces=faces,
-        generation=manifest["generation"],
+        generation=manifest.generation,
     )
 
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
-from typing import Any
 
-from tfface.files import parse_json
+from pydantic import ConfigDict, StrictFloat
+
+from tfface.json_file import Count, ListOf, parse_as
 
 # Reading a value from a device waits for its steps, so it is not done at every step.
 READ_EVERY_STEPS = 10
@@ -42,19 +43,21 @@ class Progress:
         (1, 0, 1)
     """
 
-    stage: int = 0
-    epoch: int = 0
-    total_epochs: int = 0
-    step: int = 0
-    total_steps: int = 0
-    metrics: list[float] = dataclasses.field(default_factory=list)
-    learning_rate: float = 0.0
-    best: float | None = None
-    epochs_since_best: int = 0
-    kept_epoch: int = 0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    stage: Count = 0
+    epoch: Count = 0
+    total_epochs: Count = 0
+    step: Count = 0
+    total_steps: Count = 0
+    metrics: ListOf[StrictFloat] = dataclasses.field(default_factory=list)
+    learning_rate: StrictFloat = 0.0
+    best: StrictFloat | None = None
+    epochs_since_best: Count = 0
+    kept_epoch: Count = 0
     ended_by: str = ""
-    left_out: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    batch_size: int = 0
+    left_out: ListOf[tuple[Count, Count]] = dataclasses.field(default_factory=list)
+    batch_size: Count = 0
 
     def start_stage(self, number: int) -> None:
         """Moves on to a stage, with nothing of it done yet."""
@@ -119,21 +122,6 @@ class Progress:
 def parse_progress(text: str) -> Progress:
     """Reads what `Progress.to_json` wrote.
 
-    Raises:
-        ValueError, TypeError: `text` is something else.
+    Raises ValueError: `text` is something else.
     """
-    progress = Progress(**parse_json(text))
-    for field in dataclasses.fields(progress):
-        if field.type is int:
-            _check_count(field.name, getattr(progress, field.name))
-    if not isinstance(progress.ended_by, str) or not isinstance(progress.best, float | None):
-        raise ValueError("best or ended_by has another type")
-    if not all(isinstance(value, float) for value in (*progress.metrics, progress.learning_rate)):
-        raise ValueError("metrics or learning_rate are not numbers")
-    progress.left_out = [(int(epoch), int(step)) for epoch, step in progress.left_out]
-    return progress
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not (type(value) is int and 0 <= value < 2**63):
-        raise ValueError(f"{name} is not a count")
+    return parse_as(Progress, text)

@@ -158,6 +158,21 @@ def test_a_finished_one_is_left_as_it_is(faces, tmp_path, monkeypatch):
     assert again.dataset.left_out == [("fewer than 2 images each", 1, 1)]
 
 
+@pytest.mark.parametrize("note", ["{", "[3]", '{"shard": {"file": "../a"}, "image_size": null}'])
+def test_damaged_notes_are_not_believed(faces, tmp_path, note):
+    """The shard is written, and the images are checked, again."""
+    output = tmp_path / "out"
+    (faces / "ann/1.jpg").write_bytes(b"GIF87a")
+    convert([str(faces)], output, num_shards=2, on_bad_image="skip")
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    (output / "dataset.json").unlink()
+    (output / ".data-00000-of-00002.tfrecord.json").write_text(note)
+    (output / ".checked-00000.json").write_text(note)
+    done = convert([str(faces)], output, num_shards=2, on_bad_image="skip")
+    assert not done.was_finished
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
 def test_outputs_of_other_plans_are_refused(faces, tmp_path):
     convert([str(faces)], tmp_path / "out")
     before = content(tmp_path / "out")

@@ -79,31 +79,32 @@ def test_the_published_layout(dataset, tmp_path):
         *(
             (lambda d, change=change: edit(d, **change), "a field is missing or wrong: .*" + why)
             for change, why in [
-                ({"num_images": "3"}, "'3' is no whole number"),
-                ({"num_identities": True}, "True is no whole number"),
-                ({"image_size": [112]}, "not enough values"),
-                ({"image_size": [-1, 2]}, "-1 is negative"),
-                ({"sources": [{"name": 1}]}, "missing 3 required"),
-                ({"sources": [1]}, "must be a mapping"),
-                ({"seed": None}, "None is no whole number"),
-                ({"attributes": "pose"}, "'pose' is no list"),
-                ({"attributes": [1]}, "1 is no text"),
-                ({"attributes": ["\udce9"]}, "surrogates not allowed"),
-                ({"shards": {}}, "{} is no list"),
-                ({"sources": {}}, "{} is no list"),
+                ({"num_images": "3"}, "num_images: .* a valid integer, not '3'"),
+                ({"num_identities": True}, "num_identities: .* a valid integer, not True"),
+                ({"image_size": [112]}, r"image_size.1: Field required"),
+                ({"image_size": [-1, 2]}, "image_size.0: .* greater than or equal to 0, not -1"),
+                ({"sources": [{"name": 1}]}, "sources.0.name: Input should be an instance of str"),
+                ({"sources": [{"name": "a"}]}, "sources.0.format: Field required"),
+                ({"sources": [1]}, "sources.0: Input should be a dictionary"),
+                ({"seed": None}, "seed: .* a valid integer, not None"),
+                ({"attributes": "pose"}, "attributes: .* a valid tuple, not 'pose'"),
+                ({"attributes": [1]}, "attributes.0: Input should be an instance of str, not 1"),
+                ({"attributes": ["\udce9"]}, "attributes.0: .*surrogates not allowed"),
+                ({"shards": {}}, "shards: .* a valid list, not {}"),
+                ({"sources": {}}, "sources: .* a valid list, not {}"),
             ]
         ),
         *(
-            (lambda d, file=file: edit_shard(d, file=file), "is no file's name")
+            (lambda d, file=file: edit_shard(d, file=file), "shards.0.file: not a file's name")
             for file in [
                 *("../data.tfrecord", "/etc/passwd", "sub/data.tfrecord", "", ".", ".."),
                 *("a\0b", 100_000 * "a"),
             ]
         ),
-        (lambda d: edit_shard(d, file=7), "7 is no text"),
-        (lambda d: edit_shard(d, records=-3), "-3 is negative"),
-        (lambda d: edit_shard(d, bytes="5"), "'5' is no whole number"),
-        (lambda d: edit_shard(d, sha256=None), "None is no text"),
+        (lambda d: edit_shard(d, file=7), "shards.0.file: .* an instance of str, not 7"),
+        (lambda d: edit_shard(d, records=-3), "shards.0.records: .* equal to 0, not -3"),
+        (lambda d: edit_shard(d, bytes="5"), "shards.0.bytes: .* integer, not '5'"),
+        (lambda d: edit_shard(d, sha256=None), "shards.0.sha256: .* of str, not None"),
         (lambda d: edit(d, shards=shards(d) * 2), "a shard is listed twice"),
         (lambda d: edit_identities(d, b""), "3 images of 2 identities, but .* lists 0 of 0"),
         (lambda d: edit_identities(d, b"x,a,b,1\n"), r"needs the columns .* whole numbers\)"),

@@ -5,6 +5,7 @@ each finished shard, a hidden `.json` of what it is. So one that was stopped can
 """
 
 import concurrent.futures
+import contextlib
 import csv
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 
 from tfface.data.derived.class_folders import check_output
 from tfface.data.records import manifest
@@ -28,9 +30,10 @@ from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import locked, parse_json, printable, remove_partial, replacing
+from tfface.files import locked, printable, remove_partial, replacing
 from tfface.images.integrity import check_images
 from tfface.images.workers import image_workers
+from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row
 from tfface.resumable_output import check_options, read_log
 
@@ -173,6 +176,13 @@ def _copies(plan: Plan, done: Sequence[WrittenShard]) -> list[str]:
     return [printable(line) for line in lines]
 
 
+class _Begun(BaseModel):
+    """What a conversion was begun with: a hash of all that decides its bytes, and what that is."""
+
+    plan: str
+    settings: dict[str, Any]
+
+
 def _begin(output: Path, settings: dict[str, Any]) -> None:
     """Notes what is being written, and removes what a killed conversion was just writing."""
     with replacing(output / _PLAN_FILE) as path:
@@ -190,12 +200,11 @@ def _is_finished(output: Path, settings: dict[str, Any]) -> bool:
     if log is None:
         return False
     try:
-        found = parse_json(log)
-        begun_hash, begun = found["plan"], dict(found["settings"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{output / _PLAN_FILE}: can't be read: {error!r}") from error
-    check_options(output, begun, settings)
-    if begun_hash != hash_of(settings):
+        begun = parse_as(_Begun, log)
+    except ValueError as error:
+        raise InputError(f"{output / _PLAN_FILE}: can't be read: {error}") from error
+    check_options(output, begun.settings, settings)
+    if begun.plan != hash_of(settings):
         raise InputError(
             f"{output}: was begun by a version of tfface that shuffles in another way: choose "
             "another output folder"
@@ -211,9 +220,11 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
     def check(number: int, advance: Callable[[int], None]) -> list[tuple[int, str]]:
         note = output / _CHECKED_FILE.format(f"{number:05d}")
         block = blocks[number]
-        if note.exists():
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            # Of a damaged note nothing is believed: the block is checked again.
+            found = parse_as(ListOf[tuple[Count, Text]], note.read_bytes())
             advance(len(block))
-            return parse_json(note.read_text())
+            return found
         found = []
         for chunk in pool.read_in_chunks(block):
             _, bad = check_images([record.encoded for _, record in chunk])

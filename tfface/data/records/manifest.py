@@ -15,10 +15,13 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, ConfigDict, Field
 
 from tfface.errors import InputError, shown
 from tfface.files import is_file_name, parse_json, replacing
+from tfface.json_file import Count, ListOf, Text, checked_as
 from tfface.names import cell_text, safe_row
 from tfface.text_file import check_columns
 
@@ -39,24 +42,44 @@ class Identity(NamedTuple):
     source: str
 
 
+def _file_name(name: str) -> str:
+    # Nothing but a name: other files of this machine are nobody's shards.
+    if not is_file_name(name):
+        raise ValueError("not a file's name")
+    return name
+
+
+def _utf8(name: str) -> str:
+    # Records' keys are UTF-8.
+    name.encode()
+    return name
+
+
+_EXACTLY = ConfigDict(extra="forbid")
+
+
 @dataclass(frozen=True)
 class Shard:
     """One record file: its name in the folder, and what it must be."""
 
-    file: str
-    records: int
-    bytes: int
-    sha256: str
+    __pydantic_config__ = _EXACTLY
+
+    file: Annotated[Text, AfterValidator(_file_name)]
+    records: Count
+    bytes: Count
+    sha256: Text
 
 
 @dataclass(frozen=True)
 class SourceSummary:
     """What one converted source gave."""
 
-    name: str
-    format: str
-    num_images: int
-    num_identities: int
+    __pydantic_config__ = _EXACTLY
+
+    name: Text
+    format: Text
+    num_images: Count
+    num_identities: Count
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,45 @@ class DatasetFolder:
     @property
     def num_images(self) -> int:
         return sum(shard.records for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    reason: Text
+    num_identities: Count
+    num_images: Count
+
+
+@dataclass(frozen=True)
+class _IdentityRow:
+    """A row of identities.csv, whose numbers are text."""
+
+    label: Annotated[int, Field(ge=0)]
+    name: Text
+    source: Text
+    num_images: Annotated[int, Field(ge=0)]
+
+
+def _all_different(shards: list[Shard]) -> list[Shard]:
+    if len({shard.file for shard in shards}) < len(shards):
+        raise ValueError("a shard is listed twice")
+    return shards
+
+
+@dataclass(frozen=True)
+class _Content:
+    """dataset.json. Folders of an earlier version have neither `attributes` nor `left_out`."""
+
+    num_images: Count
+    num_identities: Count
+    image_size: tuple[Count, Count] | None
+    sources: ListOf[SourceSummary]
+    seed: Count
+    shards: Annotated[ListOf[Shard], AfterValidator(_all_different)]
+    attributes: Annotated[
+        tuple[Annotated[Text, AfterValidator(_utf8)], ...], Field(fail_fast=True)
+    ] = ()
+    left_out: ListOf[_LeftOut] = field(default_factory=list)
 
 
 def write(folder: Path, dataset: DatasetFolder) -> None:
@@ -149,12 +211,22 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
         raise InputError(
             f"{path}: format_version is {shown(repr(version))}, and {FORMAT_VERSION} is known"
         )
-    identities = _read_identities(folder / IDENTITIES_FILE)
+    identities, images_per_identity = _read_identities(folder / IDENTITIES_FILE)
     try:
-        dataset = _parse(content, *identities)
-        counts = (_natural(content["num_images"]), _natural(content["num_identities"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: a field is missing or wrong: {error!r}") from error
+        said = checked_as(_Content, content)
+    except ValueError as error:
+        raise InputError(f"{path}: a field is missing or wrong: {error}") from error
+    counts = (said.num_images, said.num_identities)
+    dataset = DatasetFolder(
+        identities=identities,
+        images_per_identity=images_per_identity,
+        image_size=said.image_size,
+        sources=said.sources,
+        seed=said.seed,
+        shards=said.shards,
+        attributes=said.attributes,
+        left_out=[dataclasses.astuple(entry) for entry in said.left_out],
+    )
 
     problems = []
     listed = (sum(dataset.images_per_identity), len(dataset.identities))
@@ -177,92 +249,21 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
 def _read_identities(path: Path) -> tuple[list[Identity], list[int]]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restkey="more")
             check_columns(path, reader.fieldnames or [])
-            rows = list(reader)
+            cells = list(reader)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except csv.Error as error:
         raise InputError(f"{path}: can't be read: {error}") from error
     try:
-        labels = [int(row["label"]) for row in rows]
-        identities = [
-            Identity(cell_text(_text(row["name"])), cell_text(_text(row["source"]))) for row in rows
-        ]
-        counts = [_natural(int(row["num_images"])) for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
+        rows = checked_as(ListOf[_IdentityRow], cells)
+    except ValueError as error:
         raise InputError(
             f"{path}: needs the columns label, name, source, num_images (the first and the last "
             "of them whole numbers)"
         ) from error
-    if labels != list(range(len(rows))):
+    if any(row.label != label for label, row in enumerate(rows)):
         raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
-    return identities, counts
-
-
-def _parse(
-    content: dict, identities: list[Identity], images_per_identity: list[int]
-) -> DatasetFolder:
-    """Makes the object of what is in dataset.json, which anybody may have written.
-
-    Raises KeyError, TypeError, ValueError: a field is missing, of another type, out of range.
-    """
-    # Folders of an earlier version have neither.
-    attributes, left_out = content.get("attributes", []), content.get("left_out", [])
-    for what in (content["shards"], content["sources"], attributes, left_out):
-        if not isinstance(what, list):
-            raise TypeError(f"{what!r} is no list")
-    shards = [Shard(**shard) for shard in content["shards"]]
-    for shard in shards:
-        _natural(shard.records)
-        _natural(shard.bytes)
-        _text(shard.sha256)
-        # Nothing but a name: other files of this machine are nobody's shards.
-        if not is_file_name(_text(shard.file)):
-            raise ValueError(f"'{shown(shard.file)}' is no file's name")
-    if len({shard.file for shard in shards}) < len(shards):
-        raise ValueError("a shard is listed twice")
-    sources = [SourceSummary(**source) for source in content["sources"]]
-    for source in sources:
-        _text(source.name)
-        _text(source.format)
-        _natural(source.num_images)
-        _natural(source.num_identities)
-    size = content["image_size"]
-    if size is not None:
-        height, width = size
-        size = (_natural(height), _natural(width))
-    for name in attributes:
-        # Records' keys are UTF-8.
-        _text(name).encode()
-    return DatasetFolder(
-        identities=identities,
-        images_per_identity=images_per_identity,
-        image_size=size,
-        sources=sources,
-        seed=_natural(content["seed"]),
-        shards=shards,
-        attributes=tuple(attributes),
-        left_out=[
-            (
-                _text(entry["reason"]),
-                _natural(entry["num_identities"]),
-                _natural(entry["num_images"]),
-            )
-            for entry in left_out
-        ],
-    )
-
-
-def _natural(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is no whole number")
-    if value < 0:
-        raise ValueError(f"{value} is negative")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
+    identities = [Identity(cell_text(row.name), cell_text(row.source)) for row in rows]
+    return identities, [row.num_images for row in rows]

@@ -6,17 +6,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tensorflow as tf
+from pydantic import Field
 
 from tfface.data.records import example
 from tfface.data.records.conversion_plan import Plan
 from tfface.data.records.example import Record
 from tfface.data.records.manifest import Shard
 from tfface.errors import InputError
-from tfface.files import parse_json, replacing
+from tfface.files import replacing
 from tfface.images.integrity import check_images
 from tfface.images.reencoding import reencoder
+from tfface.json_file import Count, parse_as
 
 DIGEST_BYTES = 16
 
@@ -33,8 +36,8 @@ class WrittenShard:
     """
 
     shard: Shard
-    image_size: tuple[int, int] | None
-    digests: str
+    image_size: tuple[Count, Count] | None
+    digests: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
 
 
 class UndecodableImages(Exception):
@@ -104,11 +107,14 @@ class ShardWriter:
         file, note = self._output / self._file(number), self._note(number)
         if not (note.exists() and file.exists()):
             return None
-        content = parse_json(note.read_text())
-        shard, size = Shard(**content["shard"]), content["image_size"]
-        if file.stat().st_size != shard.bytes:
+        try:
+            done = parse_as(WrittenShard, note.read_bytes())
+        except ValueError:
+            # Of a damaged note nothing is believed: the shard is written again.
             return None
-        return WrittenShard(shard, tuple(size) if size else None, content.get("digests", ""))
+        num_digits = 2 * DIGEST_BYTES * done.shard.records
+        is_whole = file.stat().st_size == done.shard.bytes and len(done.digests) in (0, num_digits)
+        return done if is_whole else None
 
     def remove_all(self) -> None:
         """Removes the shards that are written and their notes."""
