@@ -23,9 +23,9 @@ from tfface.images.decoding import (
     undecodable_reason,
 )
 from tfface.images.header import read_header
-from tfface.images.integrity import check_images
 from tfface.images.pillow_decoder import read_size
 from tfface.images.reencoding import reencoder
+from tfface.images.validation import check_images
 
 HEIGHT, WIDTH = 24, 40
 PHOTO = Image.fromarray(pixels(5, WIDTH)[:HEIGHT])

@@ -5,7 +5,7 @@ import pytest
 
 from tfface.data.sources.recordio import RecordIOSource
 from tfface.errors import InputError
-from tfface.images.integrity import check_images
+from tfface.images.validation import check_images
 from tfface.profiling.conversion import as_text, measure_conversion
 from tfface.profiling.synthetic_recordio import write_drawn_recordio
 

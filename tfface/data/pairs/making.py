@@ -15,7 +15,7 @@ from tfface.data.sources.image_source import SourceImages
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.files import check_replaceable
-from tfface.images.undecodable import find_undecodable_images
+from tfface.images.validation import find_undecodable_images
 
 MOST_PAIRS = 6000
 _MOST_NAMED = 20

@@ -13,7 +13,7 @@ from tfface.autotune import arrays
 from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.images.decoding import decode_all
-from tfface.images.undecodable import find_undecodable
+from tfface.images.validation import find_undecodable
 from tfface.progress import progress
 
 # Part of the files' names; to be raised when the decoder's pixels change.

@@ -18,7 +18,7 @@ from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
 from tfface.data.pipeline.pk_sampling import draw_identity_batches
 from tfface.errors import InputError
 from tfface.images.decoding import decode_all
-from tfface.images.undecodable import find_undecodable
+from tfface.images.validation import find_undecodable
 
 _log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
 from tfface.files import locked, printable, remove_partial, replacing
-from tfface.images.integrity import check_images
+from tfface.images.validation import check_images
 from tfface.images.workers import image_workers
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row

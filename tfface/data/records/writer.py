@@ -17,8 +17,8 @@ from tfface.data.records.example import Record
 from tfface.data.records.manifest import Shard
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.images.integrity import check_images
 from tfface.images.reencoding import reencoder
+from tfface.images.validation import check_images
 from tfface.json_file import Count, parse_as
 
 DIGEST_BYTES = 16
