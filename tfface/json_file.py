@@ -1,7 +1,7 @@
 """JSON that anybody may have written, checked against the type that it must have."""
 
 import functools
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, InstanceOf, TypeAdapter, ValidationError
 
@@ -38,7 +38,7 @@ def checked_as(type_: type[_T], content: Any) -> _T:
     Raises ValueError: it is of another type; the message names the first field that is.
     """
     try:
-        return _adapter(type_).validate_python(content)
+        return _adapter(cast(Any, type_)).validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

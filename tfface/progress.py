@@ -1,11 +1,16 @@
-"""How far a tool is: a bar on a terminal, elsewhere a line when nothing was said for a minute."""
+"""How far a tool is: a bar on a terminal, elsewhere a line when nothing was said for a minute.
 
+`image_workers` are threads that move one bar together.
+"""
+
+import concurrent.futures
 import operator
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
@@ -118,3 +123,37 @@ class Lines:
                 left = (self._total - self._number) * seconds / self._number
                 line += f", {tqdm.format_interval(left)} left"
         return f"{line}, {self._postfix}" if self._postfix else line
+
+
+@contextmanager
+def image_workers(
+    num_workers: int, num_images: int, description: str
+) -> Iterator[tuple[Callable, Callable]]:
+    """Starts threads that an error in the block stops, at the next image that they are done with.
+
+    Threads suffice: reading, decoding, hashing and writing all let the others run.
+
+    Yields: submit(function, task) -> a future of function(task, advance); and advance(count), to be
+        called for images that are done.
+    """
+    stop, lock = threading.Event(), threading.Lock()
+    with (
+        progress(total=num_images, description=description, unit="images") as bar,
+        concurrent.futures.ThreadPoolExecutor(num_workers) as workers,
+    ):
+
+        def advance(count: int) -> None:
+            with lock:
+                bar.update(count)
+            if stop.is_set():
+                raise concurrent.futures.CancelledError
+
+        def submit(function: Callable, task: Any) -> concurrent.futures.Future:
+            return workers.submit(function, task, advance)
+
+        try:
+            yield submit, advance
+        except BaseException:
+            stop.set()
+            workers.shutdown(cancel_futures=True)
+            raise

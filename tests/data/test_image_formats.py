@@ -22,9 +22,9 @@ from tfface.images.decoding import (
     decode_picture,
     undecodable_reason,
 )
+from tfface.images.encoding import reencoder
 from tfface.images.header import read_header
 from tfface.images.pillow_decoder import read_size
-from tfface.images.reencoding import reencoder
 from tfface.images.validation import check_images
 
 HEIGHT, WIDTH = 24, 40

@@ -18,9 +18,9 @@ from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
 from tfface.files import check_writable, locked, replacing
 from tfface.images.decoding import decode_whole
-from tfface.images.workers import image_workers
-from tfface.images.writing import EXTENSIONS, write_encoded, write_picture
+from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
 from tfface.names import safe_row
+from tfface.progress import image_workers
 from tfface.reporting.contact_sheet import (
     CONTACT_SHEET_FILE,
     draw_contact_sheet,

@@ -32,9 +32,9 @@ from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableIma
 from tfface.errors import InputError
 from tfface.files import locked, printable, remove_partial, replacing
 from tfface.images.validation import check_images
-from tfface.images.workers import image_workers
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row
+from tfface.progress import image_workers
 from tfface.resumable_output import check_options, read_log
 
 REJECTED_FILE = "rejected.csv"

@@ -13,7 +13,7 @@ from tfface.data.records import manifest
 from tfface.data.records.manifest import DATASET_FILE, IDENTITIES_FILE, DatasetFolder
 from tfface.data.records.reader import RecordFiles
 from tfface.data.records.shard_check import MOST_VALUES, ShardContent, read_shard
-from tfface.images.workers import image_workers
+from tfface.progress import image_workers
 
 # Identities with fewer images than each of these are counted.
 _FEW_IMAGES = (2, 5, 10, 20)

@@ -17,7 +17,7 @@ from tfface.data.records.example import Record
 from tfface.data.records.manifest import Shard
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.images.reencoding import reencoder
+from tfface.images.encoding import reencoder
 from tfface.images.validation import check_images
 from tfface.json_file import Count, parse_as
 
