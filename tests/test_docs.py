@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfface import recipe as recipes
-from tfface.backbones.backbone import PIXELS
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.recipe import reference
 from tfface.training.registries import REGISTRIES
 
@@ -34,7 +34,7 @@ def test_the_reference_is_current():
 
 def test_every_input_normalization_is_described():
     described = re.findall(r"^\| `(\w+)` \| (?:RGB|BGR)", RECIPES, re.MULTILINE)
-    assert set(described) == set(PIXELS)
+    assert set(described) == set(INPUT_NORMALIZATIONS)
 
 
 def test_complete_recipes_load(tmp_path):

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.classification import answer, match_classes
+    from tfface.evaluation.classification import match_classes, predict
     from tfface.evaluation.predictions import read_predictions
     from tfface.metrics.classification import score
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         classifier = model_options.load_classifier(options)
         source = open_source(options.data).source
         labels = match_classes(source, classifier.classes)
-        is_correct = answer(classifier, source, labels).is_correct
+        is_correct = predict(classifier, source, labels).is_correct
         for line in model_options.classification_warnings(options, source):
             warn(line)
     found = score(labels, is_correct)

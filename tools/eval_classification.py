@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.classification import classify
+    from tfface.evaluation.classification import evaluate_classification
     from tfface.evaluation.classification_plots import plot_classification
     from tfface.reporting import classification_tables
     from tfface.reporting.html import write_classification_report
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     for warning in warnings:
         warn(warning)
 
-    result = classify(classifier, source, group_by=options.group_by, people=people)
+    result = evaluate_classification(classifier, source, group_by=options.group_by, people=people)
     figures = result.to_json()
     say(classification_tables.to_text(figures))
     if remark:
@@ -137,11 +137,11 @@ def _people(options: argparse.Namespace, source):
 
 def _seen(options: argparse.Namespace, attribute: str):
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.classification import people_in
+    from tfface.evaluation.classification import seen_identities
     from tfface.training.training_identities import read_training_identities
 
     if options.seen is not None:
-        return people_in(open_source(options.seen).source, attribute, where=options.seen)
+        return seen_identities(open_source(options.seen).source, attribute, where=options.seen)
     if not Path(options.model).is_dir():
         raise InputError(f"{options.model} is no run folder: give --seen SOURCE")
     try:

@@ -28,7 +28,7 @@ each person, a converted dataset, a .csv, ...); NAME=SOURCE renames it"
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.evaluation.identification import check_sets, identify
+    from tfface.evaluation.identification import check_sets, evaluate_identification
     from tfface.evaluation.identification_plots import plot_identification
     from tfface.reporting import identification_tables
     from tfface.reporting.html import write_identification_report
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     for warning in warnings:
         warn(warning)
 
-    found = identify(
+    found = evaluate_identification(
         embedder,
         gallery,
         queries,
@@ -79,16 +79,23 @@ def _open_sets(options: argparse.Namespace):
     import numpy as np
 
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.labeled_faces import hold_out, named_faces, right_labels, split_faces
+    from tfface.evaluation.labeled_faces import (
+        hold_out_identities,
+        labeled_faces,
+        split_gallery_and_queries,
+        true_labels,
+    )
     from tfface.metrics.identification import UNKNOWN
 
-    gallery = named_faces(open_source(options.gallery).source)
+    gallery = labeled_faces(open_source(options.gallery).source)
     if options.query is None:
-        return split_faces(gallery, options.gallery_shots, options.seed, options.open_set_fraction)
-    queries = named_faces(open_source(options.query).source)
+        return split_gallery_and_queries(
+            gallery, options.gallery_shots, options.seed, options.open_set_fraction
+        )
+    queries = labeled_faces(open_source(options.query).source)
     if options.unknown:
-        with_queries = np.setdiff1d(right_labels(gallery, queries, UNKNOWN), [UNKNOWN])
-        stay = hold_out(gallery, options.unknown, options.seed, with_queries)
+        with_queries = np.setdiff1d(true_labels(gallery, queries, UNKNOWN), [UNKNOWN])
+        stay = hold_out_identities(gallery, options.unknown, options.seed, with_queries)
         gallery = gallery.take(np.flatnonzero(stay))
     return gallery, queries
 

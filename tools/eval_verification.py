@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.evaluation.verification import (
         check_pair_set,
         check_template_set,
-        verify,
-        verify_templates,
+        evaluate_templates,
+        evaluate_verification,
     )
     from tfface.evaluation.verification_plots import plot_verification
     from tfface.reporting import verification_tables
@@ -52,9 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     for warning in warnings:
         warn(warning)
 
-    results = {pair_set.name: verify(embedder, pair_set) for pair_set in pair_sets}
+    results = {pair_set.name: evaluate_verification(embedder, pair_set) for pair_set in pair_sets}
     for template_set in template_sets:
-        results[template_set.name] = verify_templates(
+        results[template_set.name] = evaluate_templates(
             embedder, template_set, use_scores=options.quality_weights
         )
     figures = {name: result.to_dict() for name, result in results.items()}
@@ -119,12 +119,12 @@ def _warnings(
 ) -> list[str]:
     """Returns what may be wrong with how the model is used, in lines."""
     from tfface.data.pairs import FORMATS, find_format
-    from tfface.evaluation.input_check import pixel_warning
+    from tfface.evaluation.input_check import preprocessing_warning
 
     if options.model == "pixels":
         return []
     # Templates have no pairs of images that other pixels could be tried with.
-    found = [pixel_warning(embedder, pair_sets[0])] if pair_sets else []
+    found = [preprocessing_warning(embedder, pair_sets[0])] if pair_sets else []
     to_align = [
         (pair_set.images, pair_set.image_names, pair_set.name)
         for argument, pair_set in zip(options.pairs, pair_sets, strict=True)

@@ -97,7 +97,7 @@ def _query(options: argparse.Namespace) -> None:
 
 def _open_faces(options: argparse.Namespace):
     from tfface.data.sources.opening import open_source
-    from tfface.evaluation.labeled_faces import named_faces
+    from tfface.evaluation.labeled_faces import labeled_faces
     from tfface.gallery.gallery import faces_of_files, list_images
     from tfface.images.listing import looks_like_image
     from tfface.names import clean_name
@@ -117,7 +117,7 @@ def _open_faces(options: argparse.Namespace):
     source = options.source[0]
     if looks_like_image(command.path(source)):
         raise InputError(f"{source}: an image: say with --name whose face it is")
-    return named_faces(open_source(source).source)
+    return labeled_faces(open_source(source).source)
 
 
 def _warn_of_unaligned(faces, options: argparse.Namespace, *, each: bool) -> None:

@@ -72,8 +72,8 @@ def _people_finder(options: argparse.Namespace):
     from tfface.data.pairs import load_pair_set
     from tfface.data.records import manifest
     from tfface.evaluation.embedders.embedder import load_embedder
-    from tfface.evaluation.identity_search import check_search, search_people
-    from tfface.evaluation.identity_search_report import write_search
+    from tfface.gallery.duplicate_identities import check_search, find_duplicates
+    from tfface.gallery.duplicate_report import write_duplicates
 
     dataset, _ = manifest.read_with_problems(options.dataset)
     embedder = load_embedder(options.model, batch_size=options.batch_size)
@@ -83,7 +83,7 @@ def _people_finder(options: argparse.Namespace):
     check_search(dataset.identities, pair_sets, within_source=options.within_source)
 
     def find(inspection, output: Path) -> dict:
-        search = search_people(
+        search = find_duplicates(
             inspection,
             embedder,
             pair_sets,
@@ -92,9 +92,9 @@ def _people_finder(options: argparse.Namespace):
             against_threshold=options.overlap_threshold,
             within_source=options.within_source,
             seed=options.seed,
-            say=lambda line: say(line),
+            log=lambda line: say(line),
         )
-        paths = write_search(search, output, seed=options.seed)
+        paths = write_duplicates(search, output, seed=options.seed)
         say(search.as_text())
         say("\n".join(f"  {path}" for path in paths))
         return search.to_json()

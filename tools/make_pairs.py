@@ -31,7 +31,7 @@ The last line printed is the output's path.
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.pairs.making import PairOptions, make_pair_file
+    from tfface.data.pairs.pair_file import PairOptions, make_pair_file
 
     # What isn't said has to stay unsaid: a verification set that is written as it is takes none.
     said = {

@@ -10,7 +10,7 @@ import pytest
 from keras import applications
 
 from tfface.backbones import BACKBONES, Backbone
-from tfface.backbones.backbone import PIXELS
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.errors import InputError
 
 # Trainable and non-trainable weights without the classifier, at alpha 1.
@@ -131,7 +131,7 @@ def test_counts_and_shapes(built):
     size = SMALLEST.get(name, 32)
     assert network.input_shape == (None, size, size, 3)
     assert len(network.output_shape) == 4
-    assert backbone.pixels in PIXELS
+    assert backbone.input_normalization in INPUT_NORMALIZATIONS
 
 
 def test_is_made_again_from_its_configuration(built):
@@ -165,7 +165,7 @@ def test_pixel_contract_is_that_of_the_published_weights(built):
         pytest.skip("has no published weights")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(PIXELS[backbone.pixels](pixels)),
+        keras.ops.convert_to_numpy(INPUT_NORMALIZATIONS[backbone.input_normalization](pixels)),
         PREPROCESSING[max(families, key=len)].preprocess_input(pixels.copy()),
         atol=1e-4,
     )
@@ -173,7 +173,7 @@ def test_pixel_contract_is_that_of_the_published_weights(built):
 
 def test_pixels_of_facenet():
     given = np.array([[[[0, 127.5, 255]]]], "float32")
-    made = keras.ops.convert_to_numpy(PIXELS["facenet"](given))
+    made = keras.ops.convert_to_numpy(INPUT_NORMALIZATIONS["facenet"](given))
     np.testing.assert_allclose(made, (given - 127.5) / 128, atol=1e-6)
 
 

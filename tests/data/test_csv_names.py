@@ -12,7 +12,7 @@ from tfface.data.records.manifest import Identity
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
-from tfface.evaluation.labeled_faces import faces_of_one, named_faces, right_labels
+from tfface.evaluation.labeled_faces import faces_of_person, labeled_faces, true_labels
 from tfface.names import cell_text, clean_name, safe_row
 
 COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
@@ -79,13 +79,13 @@ def test_a_csv_of_very_many_columns(tmp_path):
 
 
 def test_whose_a_query_is(tmp_path):
-    faces = faces_of_one(f" {DECOMPOSED}", [encoded(0)], ["a"])
+    faces = faces_of_person(f" {DECOMPOSED}", [encoded(0)], ["a"])
     assert faces.names == [COMPOSED]
     write_folder(tmp_path, {DECOMPOSED: 1, "bob": 1})
-    queries = named_faces(FolderSource(tmp_path))
-    assert right_labels(faces, queries, -1).tolist() == [0, -1]
+    queries = labeled_faces(FolderSource(tmp_path))
+    assert true_labels(faces, queries, -1).tolist() == [0, -1]
     with pytest.raises(InputError, match="is no name: it is empty"):
-        faces_of_one(" ", [encoded(0)], ["a"])
+        faces_of_person(" ", [encoded(0)], ["a"])
 
 
 def test_a_converted_dataset_keeps_such_names(tmp_path):

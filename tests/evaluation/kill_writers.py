@@ -30,7 +30,7 @@ WRITERS = ("gallery_folder.py", "files.py", "face_index.py")
 def made(count: int) -> Gallery:
     vectors = np.eye(8, dtype=np.float32)[:count]
     faces = [Face(f"person {number}", f"{number}.jpg", "0" * 64) for number in range(count)]
-    return Gallery("model", "fingerprint", FaceIndex.of(vectors), faces)
+    return Gallery("model", "fingerprint", FaceIndex.from_embeddings(vectors), faces)
 
 
 def build(folder: Path) -> None:
@@ -71,7 +71,7 @@ def content(folder: Path) -> list[str] | None:
     if not (folder / MANIFEST).exists():
         return None
     gallery = read_gallery(folder)
-    np.testing.assert_array_equal(gallery.index.vectors(), np.eye(8)[: len(gallery.faces)])
+    np.testing.assert_array_equal(gallery.index.embeddings(), np.eye(8)[: len(gallery.faces)])
     return [face.name for face in gallery.faces]
 
 

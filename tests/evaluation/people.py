@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.data.small_faces import pixels
 from tfface.data.sources.folder import FolderSource
-from tfface.evaluation.labeled_faces import NamedFaces, named_faces
+from tfface.evaluation.labeled_faces import LabeledFaces, labeled_faces
 
 
 def face(person: int, number: int, noise: float = 20) -> bytes:
@@ -29,5 +29,5 @@ def write_people(root: Path, people: dict[int, range], noise: float = 20) -> Pat
     return root
 
 
-def read_people(root: Path) -> NamedFaces:
-    return named_faces(FolderSource(root))
+def read_people(root: Path) -> LabeledFaces:
+    return labeled_faces(FolderSource(root))

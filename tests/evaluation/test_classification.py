@@ -12,7 +12,12 @@ from tests.reporting.plot_files import is_plot
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
-from tfface.evaluation.classification import NOT_GIVEN, classify, match_classes, people_in
+from tfface.evaluation.classification import (
+    NOT_GIVEN,
+    evaluate_classification,
+    match_classes,
+    seen_identities,
+)
 from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import load_classifier
 from tfface.files import write_json
@@ -52,11 +57,11 @@ def people(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     for seed, file in enumerate(("blue/ann", "blue/bob", "red/cleo", "red/dora")):
         write_image(folder / file / "0.png", "blue", seed)
-    return people_in(FolderSource(folder), "subfolder", where="the training images")
+    return seen_identities(FolderSource(folder), "subfolder", where="the training images")
 
 
 def test_without_groups(classifier, source):
-    figures = classify(classifier, source).to_json()
+    figures = evaluate_classification(classifier, source).to_json()
     assert figures["num_images"] == 9
     assert figures["accuracy"] == 6 / 9
     assert figures["top5"] is None
@@ -80,7 +85,9 @@ def test_without_groups(classifier, source):
 
 
 def test_groups_and_people(classifier, source, people):
-    classified = classify(classifier, source, group_by="light", people=_renamed(people))
+    classified = evaluate_classification(
+        classifier, source, group_by="light", people=_renamed(people)
+    )
     figures = classified.to_json()
     seen, unseen, unknown = (figures[key] for key in ("seen", "unseen", "unknown"))
     # `ann` was seen as blue only; as red she is seen as well.
@@ -114,9 +121,9 @@ def _renamed(people):
 
 
 def test_a_group_is_what_it_would_be_alone(classifier, source):
-    group = classify(classifier, source, group_by="light").to_json()["groups"]["L2"]
+    group = evaluate_classification(classifier, source, group_by="light").to_json()["groups"]["L2"]
     rows = np.flatnonzero(source.attribute("light") == "L2")
-    alone = classify(classifier, _Some(source, rows)).to_json()
+    alone = evaluate_classification(classifier, _Some(source, rows)).to_json()
     # Another place in a batch may change the last digits.
     for key in ("ece", "log_loss"):
         assert group.pop(key) == pytest.approx(alone[key], rel=1e-5)
@@ -137,13 +144,15 @@ class _Some:
 
 
 def test_pictures(classifier, source, people, tmp_path):
-    plain = plot_classification(classify(classifier, source), source, tmp_path / "plain")
+    plain = plot_classification(
+        evaluate_classification(classifier, source), source, tmp_path / "plain"
+    )
     assert [one.path.name for one in plain] == [
         "confusion.png",
         "reliability.png",
         "most_wrong.png",
     ]
-    classified = classify(classifier, source, people=_renamed(people))
+    classified = evaluate_classification(classifier, source, people=_renamed(people))
     drawn = plot_classification(classified, source, tmp_path)
     assert drawn[0].path.name == "groups.png"
     assert all(is_plot(one.path) for one in drawn)
@@ -155,7 +164,7 @@ def test_pictures(classifier, source, people, tmp_path):
 def test_no_picture_of_mistakes_where_there_are_none(classifier, tmp_path):
     write_image(tmp_path / "data/blue/0.png", "blue", 0)
     source = FolderSource(tmp_path / "data")
-    drawn = plot_classification(classify(classifier, source), source, tmp_path)
+    drawn = plot_classification(evaluate_classification(classifier, source), source, tmp_path)
     assert [one.path.name for one in drawn] == ["confusion.png", "reliability.png"]
 
 
@@ -175,7 +184,7 @@ def test_classes_that_the_model_does_not_know(classifier, tmp_path, names, messa
     for name in names:
         write_image(tmp_path / "data" / name / "0.png", "blue", 0)
     with pytest.raises(InputError, match=message):
-        classify(classifier, FolderSource(tmp_path / "data"))
+        evaluate_classification(classifier, FolderSource(tmp_path / "data"))
 
 
 def test_two_classes_of_one_name(classifier, source):
@@ -186,24 +195,24 @@ def test_two_classes_of_one_name(classifier, source):
 
 def test_attributes_are_looked_for_first(classifier, source, people):
     with pytest.raises(InputError, match="list: no attribute 'hair'; there are: person, light"):
-        classify(classifier, source, group_by="hair")
+        evaluate_classification(classifier, source, group_by="hair")
     with pytest.raises(InputError, match="list: no attribute 'subfolder'"):
-        classify(classifier, source, people=people)
+        evaluate_classification(classifier, source, people=people)
 
 
 def test_nobody_is_known_in_training(source):
     with pytest.raises(InputError, match="train: list: no attribute 'name'; there are: person"):
-        people_in(source, "name", where="train")
+        seen_identities(source, "name", where="train")
     with pytest.raises(InputError, match="train: the attribute 'person' is known of none of its"):
-        people_in(source, "person", np.array([8]), where="train")
-    assert people_in(source, "person", np.array([8, 5]), where="train").names == {"cleo"}
+        seen_identities(source, "person", np.array([8]), where="train")
+    assert seen_identities(source, "person", np.array([8, 5]), where="train").names == {"cleo"}
 
 
 def test_an_image_that_can_not_be_read(classifier, tmp_path):
     write_image(tmp_path / "data/blue/0.png", "blue", 0)
     (tmp_path / "data/blue/1.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"blue/1\.png: not an image that can be read"):
-        classify(classifier, FolderSource(tmp_path / "data"))
+        evaluate_classification(classifier, FolderSource(tmp_path / "data"))
 
 
 def test_a_model_that_gives_nan(source):
@@ -213,7 +222,7 @@ def test_a_model_that_gives_nan(source):
     classes = ["blue", "green", "red"]
     broken = SimpleNamespace(classes=classes, scores=scores, image_size=(16, 16), batch_size=4)
     with pytest.raises(InputError, match=r"^0\.png has NaN or infinite probabilities \(4 of 4"):
-        classify(broken, source)
+        evaluate_classification(broken, source)
 
 
 def test_names_that_are_not_unicode(tmp_path):
@@ -221,7 +230,7 @@ def test_names_that_are_not_unicode(tmp_path):
     classifier = load_classifier(write_run(tmp_path / "run", ["a", name]))
     write_image(tmp_path / "data" / name / "0.png", "blue", 0)
     source = FolderSource(tmp_path / "data")
-    classified = classify(classifier, source)
+    classified = evaluate_classification(classifier, source)
     write_json(tmp_path / "f.json", classified.to_json())
     assert list(classified.to_json()["per_class"]) == ["a", "caf\\udce9"]
     plot_classification(classified, source, tmp_path)
@@ -230,4 +239,7 @@ def test_names_that_are_not_unicode(tmp_path):
 def test_images_of_another_size(classifier, tmp_path):
     (tmp_path / "data/red").mkdir(parents=True)
     Image.new("RGB", (50, 30), (200, 0, 0)).save(tmp_path / "data/red/0.png")
-    assert classify(classifier, FolderSource(tmp_path / "data")).result.summary.accuracy == 1
+    assert (
+        evaluate_classification(classifier, FolderSource(tmp_path / "data")).result.summary.accuracy
+        == 1
+    )

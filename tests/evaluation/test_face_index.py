@@ -15,7 +15,7 @@ def unit(seed: int, count: int, size: int = 16) -> np.ndarray:
 
 @pytest.fixture(params=[(kind, metric) for kind in KINDS for metric in METRICS])
 def index(request):
-    return FaceIndex.of(unit(0, 3000), *request.param)
+    return FaceIndex.from_embeddings(unit(0, 3000), *request.param)
 
 
 def test_the_nearest_are_found_with_their_cosines(index):
@@ -38,18 +38,18 @@ def test_a_file_holds_all(index, tmp_path):
     index.write(path)
     assert path.stat().st_size == index.num_bytes()
     back = FaceIndex.read(path, index.kind, index.metric)
-    np.testing.assert_array_equal(back.vectors(), unit(0, 3000))
+    np.testing.assert_array_equal(back.embeddings(), unit(0, 3000))
     assert back.parameters == index.parameters
     assert back.search_width == index.search_width
     for one, other in zip(back.search(unit(1, 9), 5), index.search(unit(1, 9), 5), strict=True):
         np.testing.assert_array_equal(one, other)
     back.add(unit(2, 7))
-    np.testing.assert_array_equal(back.vectors()[3000:], unit(2, 7))
+    np.testing.assert_array_equal(back.embeddings()[3000:], unit(2, 7))
     assert back.search(unit(2, 7), 1)[1].ravel().tolist() == list(range(3000, 3007))
 
 
 def test_places_without_a_candidate():
-    index = FaceIndex.of(unit(0, 3000), "ivf")
+    index = FaceIndex.from_embeddings(unit(0, 3000), "ivf")
     index.effort = 8
     similarity, numbers = index.search(unit(1, 2), 3000)
     assert (numbers[:, -1] == UNKNOWN).all()
@@ -63,11 +63,11 @@ def test_small_indexes(kind, count, tmp_path, capfd):
     if not count:
         index = FaceIndex(kind, 16, 0)
     else:
-        index = FaceIndex.of(unit(0, count), kind)
+        index = FaceIndex.from_embeddings(unit(0, count), kind)
         assert index.search(unit(0, 1), 5)[1].shape == (1, min(5, count))
         assert index.search(unit(0, 1), 1)[1].tolist() == [[0]]
     assert len(index) == count
-    assert index.vectors().shape == (count, 16)
+    assert index.embeddings().shape == (count, 16)
     index.write(tmp_path / "index")
     assert len(FaceIndex.read(tmp_path / "index", kind)) == count
     # FAISS says what it thinks of few embeddings.
@@ -79,28 +79,28 @@ def test_bad_files(tmp_path):
     with pytest.raises(InputError, match="index: can't be read: No such file"):
         FaceIndex.read(path, "flat")
     path.write_bytes(b"no index at all")
-    with pytest.raises(InputError, match="index: no index, or a damaged one"):
+    with pytest.raises(InputError, match="index: not a FAISS index, or damaged"):
         FaceIndex.read(path, "flat")
-    FaceIndex.of(unit(0, 50), "flat").write(path)
+    FaceIndex.from_embeddings(unit(0, 50), "flat").write(path)
     with pytest.raises(InputError, match="another kind; expected hnsw, cosine"):
         FaceIndex.read(path, "hnsw")
     with pytest.raises(InputError, match="another kind; expected flat, l2"):
         FaceIndex.read(path, "flat", "l2")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="no index, or a damaged one"):
+    with pytest.raises(InputError, match="not a FAISS index, or damaged"):
         FaceIndex.read(path, "flat")
     with pytest.raises(InputError, match="can't be written: "):
-        FaceIndex.of(unit(0, 50), "flat").write(path / "below" / "index")
+        FaceIndex.from_embeddings(unit(0, 50), "flat").write(path / "below" / "index")
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])
 def test_more_effort_finds_more(kind):
     vectors, queries = unit(0, 3000), unit(1, 50)
-    exact, _ = FaceIndex.of(vectors).search(queries, 10)
-    index = FaceIndex.of(vectors, kind)
+    exact, _ = FaceIndex.from_embeddings(vectors).search(queries, 10)
+    index = FaceIndex.from_embeddings(vectors, kind)
     shares = []
     for effort in (1, 10**6):
         index.effort = effort
         shares.append(recall_at_k(index.search(queries, 10)[0], exact, 10))
     assert shares[0] < shares[1] > 0.99
-    assert kind == "hnsw" or index.effort == index.most_effort < 3000
+    assert kind == "hnsw" or index.effort == index.max_effort < 3000

@@ -9,10 +9,10 @@ from PIL import Image
 from tests.evaluation.people import read_people, write_people
 from tests.reporting.plot_files import is_plot
 from tfface.errors import InputError
-from tfface.evaluation.embedders.embedder import PixelEmbedder
-from tfface.evaluation.identification import check_sets, embed_faces, identify
+from tfface.evaluation.embedders.embedder import RawPixelEmbedder
+from tfface.evaluation.identification import check_sets, embed_faces, evaluate_identification
 from tfface.evaluation.identification_plots import plot_identification
-from tfface.evaluation.labeled_faces import split_faces
+from tfface.evaluation.labeled_faces import split_gallery_and_queries
 from tfface.metrics.identification import UNKNOWN
 
 
@@ -24,19 +24,19 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sets(people):
-    return split_faces(people, 2, seed=1, unknown=0.4)
+    return split_gallery_and_queries(people, 2, seed=1, unknown=0.4)
 
 
 @pytest.fixture(scope="module")
 def found(sets):
-    return identify(PixelEmbedder(), *sets)
+    return evaluate_identification(RawPixelEmbedder(), *sets)
 
 
 def test_figures_are_those_of_all_comparisons(sets, found):
     gallery, queries = sets
-    cosines = embed_faces(PixelEmbedder(), queries) @ embed_faces(PixelEmbedder(), gallery).T
+    cosines = embed_faces(RawPixelEmbedder(), queries) @ embed_faces(RawPixelEmbedder(), gallery).T
     best = np.stack(
-        [cosines[:, gallery.labels == label].max(axis=1) for label in gallery.people()], axis=1
+        [cosines[:, gallery.labels == label].max(axis=1) for label in gallery.identities()], axis=1
     )
     result = found.result
     assert result.num_identities == 12
@@ -45,23 +45,23 @@ def test_figures_are_those_of_all_comparisons(sets, found):
     np.testing.assert_allclose(
         found.top_similarity[~result.is_mated], best[~result.is_mated].max(axis=1), atol=1e-6
     )
-    place = {int(label): column for column, label in enumerate(gallery.people())}
+    place = {int(label): column for column, label in enumerate(gallery.identities())}
     for query in np.flatnonzero(result.is_mated):
         own = place[int(queries.labels[query])]
         others = np.delete(best[query], own)
         assert result.rank[query] == 1 + np.count_nonzero(others >= best[query, own])
         if result.rank[query] == 1:
-            assert found.top[query] == found.right[query]
+            assert found.top[query] == found.true_labels[query]
         else:
-            assert found.top[query] != found.right[query]
+            assert found.top[query] != found.true_labels[query]
             assert found.top_similarity[query] == pytest.approx(others.max(), abs=1e-6)
     assert 0.5 < result.cmc[0] < 1
     assert result.cmc[-1] == 1
-    assert (found.right == UNKNOWN).tolist() == (~result.is_mated).tolist()
+    assert (found.true_labels == UNKNOWN).tolist() == (~result.is_mated).tolist()
 
 
 def test_l2_tells_the_same(sets, found):
-    by_distance = identify(PixelEmbedder(), *sets, metric="l2")
+    by_distance = evaluate_identification(RawPixelEmbedder(), *sets, metric="l2")
     assert by_distance.result.cmc == found.result.cmc
     np.testing.assert_allclose(by_distance.top_similarity, found.top_similarity, atol=2e-6)
     assert by_distance.to_json()["metric"] == "l2"
@@ -69,7 +69,7 @@ def test_l2_tells_the_same(sets, found):
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])
 def test_other_indexes_tell_their_recall(sets, found, kind):
-    index = identify(PixelEmbedder(), *sets, kind=kind).to_json()["index"]
+    index = evaluate_identification(RawPixelEmbedder(), *sets, kind=kind).to_json()["index"]
     assert index["kind"] == kind
     assert index["num_embeddings"] == 24
     assert index["recall_at_1"] == index["recall_at_10"] == 1
@@ -78,12 +78,14 @@ def test_other_indexes_tell_their_recall(sets, found, kind):
 
 def test_one_template_is_the_mean(sets):
     gallery, queries = sets
-    found = identify(PixelEmbedder(), gallery, queries, one_template=True)
+    found = evaluate_identification(RawPixelEmbedder(), gallery, queries, one_template=True)
     assert len(found.index) == 12
-    vectors = embed_faces(PixelEmbedder(), gallery)
-    means = np.stack([vectors[gallery.labels == label].mean(axis=0) for label in gallery.people()])
+    vectors = embed_faces(RawPixelEmbedder(), gallery)
+    means = np.stack(
+        [vectors[gallery.labels == label].mean(axis=0) for label in gallery.identities()]
+    )
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    best = (embed_faces(PixelEmbedder(), queries) @ means.T).max(axis=1)
+    best = (embed_faces(RawPixelEmbedder(), queries) @ means.T).max(axis=1)
     np.testing.assert_allclose(found.result.top_similarity, best, atol=1e-6)
     assert found.result.num_identities == 12
     assert found.to_json()["one_template"] is True
@@ -99,7 +101,7 @@ def test_json(found):
 
 
 def test_the_same_images_are_counted(people):
-    found = identify(PixelEmbedder(), people, people)
+    found = evaluate_identification(RawPixelEmbedder(), people, people)
     assert found.num_same_images == 100
     assert found.result.cmc[0] == 1
     assert found.result.tpir_at_fpir == []
@@ -121,14 +123,14 @@ def test_pictures(found, people, tmp_path):
         assert {one.shape for one in shown} == {(112, width, 3)}
         assert len({(one[:8], one.split("found: ")[1][:8]) for one in captions}) == len(captions)
     # Those of an earlier evaluation don't stay.
-    plot_identification(identify(PixelEmbedder(), people, people), tmp_path)
+    plot_identification(evaluate_identification(RawPixelEmbedder(), people, people), tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["cmc", "top_similarities"]
 
 
 def test_bad_sets(people, tmp_path):
     strangers = read_people(write_people(tmp_path, {100: range(2)}))
     with pytest.raises(
-        InputError, match=r"none in common \(for example 'person100' and 'person00'"
+        InputError, match=r"no name in common \(for example 'person100' and 'person00'"
     ):
         check_sets(people, strangers)
     with pytest.raises(InputError, match="no images are left in it"):
@@ -138,5 +140,5 @@ def test_bad_sets(people, tmp_path):
 def test_an_image_without_a_direction_is_named(people, tmp_path):
     blank = write_people(tmp_path, {0: range(3)})
     Image.new("RGB", (16, 16), "grey").save(blank / "person00" / "1.png")
-    with pytest.raises(InputError, match=r"embedding of person00/1\.png is all 0 \(1 of 3"):
-        identify(PixelEmbedder(), people, read_people(blank))
+    with pytest.raises(InputError, match=r"embedding of person00/1\.png is all zeros \(1 of 3"):
+        evaluate_identification(RawPixelEmbedder(), people, read_people(blank))

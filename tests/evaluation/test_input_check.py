@@ -11,9 +11,9 @@ from tfface.data.pairs import PairSet
 from tfface.evaluation import input_check
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
-from tfface.evaluation.embedders.external import ForeignEmbedder, ImageInput
+from tfface.evaluation.embedders.external import ExternalEmbedder, ImageInput
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
-from tfface.evaluation.input_check import pixel_warning
+from tfface.evaluation.input_check import preprocessing_warning
 
 SIZE = 8
 RIGHT = PixelInput()
@@ -45,20 +45,20 @@ def model(pixels, *, is_uint8=False, path=Path("net.onnx")):
         return np.tanh(np.tensordot(values, weights, 3))
 
     takes = ImageInput(None, SIZE, SIZE, channels_first=False, is_uint8=is_uint8)
-    return ForeignEmbedder(run, path, takes, EmbedderOptions(pixels=pixels))
+    return ExternalEmbedder(run, path, takes, EmbedderOptions(pixels=pixels))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("range_given", ["-1..1", "(x-127.5)/128", "(x-128)/128"])
 def test_the_right_pixels_are_left_alone(seed, range_given):
     embedder = model(PixelInput("rgb", *parse_range(range_given)))
-    assert pixel_warning(embedder, pair_set(seed=seed), seed=seed) is None
+    assert preprocessing_warning(embedder, pair_set(seed=seed), seed=seed) is None
 
 
 @pytest.mark.parametrize("range_given", ["-1..1", "0..1", "0..255", "-3..5"])
 def test_the_other_colour_order_is_noticed(range_given):
     embedder = model(PixelInput("bgr", *parse_range(range_given)))
-    line = pixel_warning(embedder, pair_set())
+    line = preprocessing_warning(embedder, pair_set())
     shown = range_given if range_given == "-1..1" else "'(x-127.5)/128'"
     assert line.startswith(
         f"net: --color-order rgb --input-range {shown} suits the model better than "
@@ -69,7 +69,7 @@ def test_the_other_colour_order_is_noticed(range_given):
 
 
 def test_another_range_is_noticed():
-    line = pixel_warning(model(PixelInput("rgb", 1, 0)), pair_set())
+    line = preprocessing_warning(model(PixelInput("rgb", 1, 0)), pair_set())
     assert line.startswith(
         "net: --color-order rgb --input-range '(x-127.5)/128' suits the model better"
     )
@@ -77,13 +77,13 @@ def test_another_range_is_noticed():
 
 def test_grey_pictures_have_no_colour_order():
     grey = pair_set(noise=(0, 0, 0))
-    assert pixel_warning(model(PixelInput("bgr")), grey) is None
+    assert preprocessing_warning(model(PixelInput("bgr")), grey) is None
 
 
 def test_whole_numbers_have_one_range():
     bgr = PixelInput("bgr", 1, 0)
-    assert pixel_warning(model(None, is_uint8=True), pair_set()) is None
-    line = pixel_warning(model(bgr, is_uint8=True), pair_set())
+    assert preprocessing_warning(model(None, is_uint8=True), pair_set()) is None
+    line = preprocessing_warning(model(bgr, is_uint8=True), pair_set())
     assert line.startswith(
         "net: --color-order rgb --input-range 0..255 suits the model better than --color-order bg"
     )
@@ -93,18 +93,18 @@ def test_embeddings_of_all_kinds_are_kept(tmp_path):
     path = tmp_path / "net.onnx"
     path.write_bytes(b"what fingerprints are made of")
     cached = CachedEmbedder(model(PixelInput("bgr"), path=path), tmp_path / "cache", print)
-    line = pixel_warning(cached, pair_set())
-    assert line == pixel_warning(model(PixelInput("bgr")), pair_set())
+    line = preprocessing_warning(cached, pair_set())
+    assert line == preprocessing_warning(model(PixelInput("bgr")), pair_set())
     # That of the embedder itself is of images and mirrored images, and empty.
     stored = {folder: list(folder.iterdir()) for folder in (tmp_path / "cache").iterdir()}
     assert sorted(map(len, stored.values())) == [0, *[1] * 6]
-    assert pixel_warning(cached, pair_set()) == line
+    assert preprocessing_warning(cached, pair_set()) == line
     assert {folder: list(folder.iterdir()) for folder in stored} == stored
 
 
 def test_nothing_is_said_of_few_pairs_or_of_models_that_know():
-    assert pixel_warning(model(PixelInput("bgr")), pair_set(num_people=29)) is None
-    assert pixel_warning(load_embedder("pixels"), pair_set()) is None
+    assert preprocessing_warning(model(PixelInput("bgr")), pair_set(num_people=29)) is None
+    assert preprocessing_warning(load_embedder("pixels"), pair_set()) is None
 
 
 def test_embeddings_without_direction_are_left_to_the_figures():
@@ -113,10 +113,10 @@ def test_embeddings_without_direction_are_left_to_the_figures():
 
     takes = ImageInput(None, SIZE, SIZE, channels_first=False)
     given = PixelInput("rgb", 1, 0)
-    dead = ForeignEmbedder(run, Path("net.onnx"), takes, EmbedderOptions(pixels=given))
-    assert pixel_warning(dead, pair_set()) is None
+    dead = ExternalEmbedder(run, Path("net.onnx"), takes, EmbedderOptions(pixels=given))
+    assert preprocessing_warning(dead, pair_set()) is None
     # As one of those that are tried it's no better than what was given.
-    assert pixel_warning(dead.with_pixels(RIGHT, flip=True), pair_set()) is None
+    assert preprocessing_warning(dead.with_pixels(RIGHT, flip=True), pair_set()) is None
 
 
 @pytest.mark.parametrize("given", ["rgb", "bgr"])
@@ -126,7 +126,7 @@ def test_a_published_model(test_data, monkeypatch, given):
     embedder = load_embedder(
         test_data / "data" / "mobilefacenet_192.tflite", pixels=PixelInput(given)
     )
-    line = pixel_warning(embedder, lfw(test_data, 80))
+    line = preprocessing_warning(embedder, lfw(test_data, 80))
     if given == "rgb":
         assert line is None
     else:

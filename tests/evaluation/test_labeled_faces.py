@@ -10,12 +10,12 @@ from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
 from tfface.evaluation.labeled_faces import (
-    faces_of_one,
-    hold_out,
-    named_faces,
-    right_labels,
-    same_images,
-    split_faces,
+    count_shared_images,
+    faces_of_person,
+    hold_out_identities,
+    labeled_faces,
+    split_gallery_and_queries,
+    true_labels,
 )
 from tfface.metrics.identification import UNKNOWN
 
@@ -35,25 +35,25 @@ def test_of_a_source(people):
     assert list(chosen.image_names) == ["person00/0.png"]
     assert chosen.images[0] == people.images[0]
     assert chosen.images.digest(0) == people.images.digest(0) != people.images.digest(1)
-    assert chosen.people().tolist() == [0]
+    assert chosen.identities().tolist() == [0]
 
 
 def test_split_leaves_others_as_queries(people):
-    gallery, queries = split_faces(people, 2, seed=3)
+    gallery, queries = split_gallery_and_queries(people, 2, seed=3)
     assert np.bincount(gallery.labels).tolist() == [2] * 11 + [1]
     assert np.bincount(queries.labels).tolist() == [2] * 10
     assert not set(gallery.image_names) & set(queries.image_names)
-    again, _ = split_faces(people, 2, seed=3)
+    again, _ = split_gallery_and_queries(people, 2, seed=3)
     assert list(again.image_names) == list(gallery.image_names)
-    other, _ = split_faces(people, 2, seed=4)
+    other, _ = split_gallery_and_queries(people, 2, seed=4)
     assert list(other.image_names) != list(gallery.image_names)
 
 
 def test_split_with_strangers(people):
-    gallery, queries = split_faces(people, 1, seed=0, unknown=0.5)
+    gallery, queries = split_gallery_and_queries(people, 1, seed=0, unknown=0.5)
     known = set(gallery.labels.tolist())
     assert len(known) == 6
-    right = right_labels(gallery, queries, UNKNOWN)
+    right = true_labels(gallery, queries, UNKNOWN)
     strangers = queries.labels[right == UNKNOWN]
     assert set(strangers.tolist()) == set(range(12)) - known
     # All their images are queries.
@@ -62,7 +62,7 @@ def test_split_with_strangers(people):
 
 
 def test_hold_out_draws_among_some(people):
-    stay = hold_out(people, 0.5, seed=0, among=np.array([1, 2, 3, 4]))
+    stay = hold_out_identities(people, 0.5, seed=0, among=np.array([1, 2, 3, 4]))
     gone = set(people.labels[~stay].tolist())
     assert len(gone) == 2
     assert gone < {1, 2, 3, 4}
@@ -70,29 +70,29 @@ def test_hold_out_draws_among_some(people):
 
 def test_people_are_matched_by_name_whatever_their_labels(tmp_path, people):
     other = read_people(write_people(tmp_path, {3: range(7, 9), 99: range(2), 1: range(2)}))
-    right = right_labels(people, other, UNKNOWN)
+    right = true_labels(people, other, UNKNOWN)
     assert [people.names[label] for label in right if label != UNKNOWN] == ["person01"] * 2 + [
         "person03"
     ] * 2
     assert np.count_nonzero(right == UNKNOWN) == 2
     # Person 1's images are those of the gallery.
-    assert same_images(people, other) == 2
+    assert count_shared_images(people, other) == 2
     # Somebody whose images were all taken away is a stranger.
     less = people.take(np.flatnonzero(people.labels != 3))
-    assert np.count_nonzero(right_labels(less, other, UNKNOWN) == UNKNOWN) == 4
+    assert np.count_nonzero(true_labels(less, other, UNKNOWN) == UNKNOWN) == 4
 
 
 def test_people_of_one_name_in_two_sources_are_two(tmp_path):
     for name in ("a", "b"):
         write_folder(tmp_path / name, {"0": 2, "1": 2})
     convert([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "both", num_shards=1)
-    faces = named_faces(open_source(str(tmp_path / "both")).source)
+    faces = labeled_faces(open_source(str(tmp_path / "both")).source)
     assert faces.names == ["a/0", "a/1", "b/0", "b/1"]
 
 
 def test_one_name_in_two_spellings_is_one_person(tmp_path):
     write_folder(tmp_path / "a", {"Jose\u0301": 2, "José": 1, "zed ": 1})
-    faces = named_faces(FolderSource(tmp_path / "a"))
+    faces = labeled_faces(FolderSource(tmp_path / "a"))
     assert faces.names == ["José", "zed"]
     assert sorted(faces.labels.tolist()) == [0, 0, 0, 1]
     assert {faces.image_names[i].split("/")[0] for i in np.flatnonzero(faces.labels == 0)} == {
@@ -104,11 +104,11 @@ def test_one_name_in_two_spellings_is_one_person(tmp_path):
 def test_names_with_control_characters_are_refused(tmp_path):
     write_folder(tmp_path, {"a\x1b[2Jb": 1})
     with pytest.raises(InputError, match=r"'a\?\[2Jb' is no name: it holds control characters"):
-        named_faces(FolderSource(tmp_path))
+        labeled_faces(FolderSource(tmp_path))
 
 
 def test_faces_of_one():
-    faces = faces_of_one("ann", [b"1", b"2"], ["1.jpg", "2.jpg"])
+    faces = faces_of_person("ann", [b"1", b"2"], ["1.jpg", "2.jpg"])
     assert faces.names == ["ann"]
     assert faces.labels.tolist() == [0, 0]
     assert faces.take(np.array([1])).image_names[0] == "2.jpg"
@@ -116,12 +116,12 @@ def test_faces_of_one():
 
 def test_bad_shares(people):
     with pytest.raises(InputError, match="no identity has more than 4 images"):
-        split_faces(people, 4, seed=0)
-    with pytest.raises(InputError, match=r"0\.01 of 12 identities are 0: choose a share"):
-        split_faces(people, 1, seed=0, unknown=0.01)
-    with pytest.raises(InputError, match=r"0\.99 of 12 identities are 12: choose a share"):
-        split_faces(people, 1, seed=0, unknown=0.99)
+        split_gallery_and_queries(people, 4, seed=0)
+    with pytest.raises(InputError, match=r"0\.01 of 12 identities are 0: choose a fraction"):
+        split_gallery_and_queries(people, 1, seed=0, unknown=0.01)
+    with pytest.raises(InputError, match=r"0\.99 of 12 identities are 12: choose a fraction"):
+        split_gallery_and_queries(people, 1, seed=0, unknown=0.99)
     small = people.take(np.flatnonzero((people.labels == 11) | (people.labels == 0)))
     seeds = range(20)
     with pytest.raises(InputError, match="no identity that stays in the gallery has more than 1"):
-        [split_faces(small, 1, seed=seed, unknown=0.5) for seed in seeds]
+        [split_gallery_and_queries(small, 1, seed=seed, unknown=0.5) for seed in seeds]

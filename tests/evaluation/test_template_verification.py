@@ -7,8 +7,8 @@ import tensorflow as tf
 from tests.data.pairs.made_folder import write_folder
 from tfface.data.pairs.template_set import load_template_set
 from tfface.errors import InputError
-from tfface.evaluation.embedders.embedder import PixelEmbedder
-from tfface.evaluation.verification import check_template_set, verify_templates
+from tfface.evaluation.embedders.embedder import RawPixelEmbedder
+from tfface.evaluation.verification import check_template_set, evaluate_templates
 from tfface.images.decoding import decode_batches
 
 
@@ -32,8 +32,8 @@ def slow_similarities(template_set, embeddings, scores):
 def test_figures_are_those_of_the_protocol(tmp_path, photos, use_scores):
     template_set = load_template_set(write_folder(tmp_path / "x", photos=photos), "x")
     check_template_set(template_set)
-    embedder = PixelEmbedder()
-    result = verify_templates(embedder, template_set, use_scores=use_scores)
+    embedder = RawPixelEmbedder()
+    result = evaluate_templates(embedder, template_set, use_scores=use_scores)
 
     faces = decode_batches(template_set.faces(32, 32), template_set.image_names, (32, 32), 24)
     embeddings = embedder.embed(next(faces)).astype(float)
@@ -54,8 +54,8 @@ def test_a_bad_image_is_named(tmp_path):
         (folder / f"loose_crop/{number}.jpg").write_bytes(grey)
     template_set = load_template_set(folder, "mine")
     with pytest.raises(InputError, match="mine: template 2 can't be normalized"):
-        verify_templates(PixelEmbedder(), template_set)
+        evaluate_templates(RawPixelEmbedder(), template_set)
     (folder / "loose_crop/8.jpg").write_bytes(b"GIF8 no image")
-    for use in (check_template_set, lambda these: verify_templates(PixelEmbedder(), these)):
+    for use in (check_template_set, lambda these: evaluate_templates(RawPixelEmbedder(), these)):
         with pytest.raises(InputError, match=r"8\.jpg: "):
             use(template_set)

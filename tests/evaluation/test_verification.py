@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfface.data.pairs import PairSet, load_pair_set
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import KerasEmbedder
-from tfface.evaluation.verification import check_pair_set, verify
+from tfface.evaluation.verification import check_pair_set, evaluate_verification
 
 
 def face(person, picture, size=24):
@@ -52,7 +52,7 @@ class Recorder:
 
 def test_each_distinct_image_is_embedded_once_at_the_models_size():
     recorder = Recorder()
-    result = verify(recorder, pair_set())
+    result = evaluate_verification(recorder, pair_set())
     assert recorder.shapes == [(16, 12, 12, 3), (16, 12, 12, 3), (8, 12, 12, 3)]
     assert result.num_pairs == 40
     assert result.num_genuine == 20
@@ -66,13 +66,13 @@ def test_identities_and_groups_are_used():
     people = np.arange(len(plain.images)) // 2
     groups = ["a" if pair % 4 < 2 else "b" for pair in range(40)]
     told = PairSet(**(vars(plain) | {"identities": people, "groups": groups}))
-    result = verify(Recorder(), told)
+    result = evaluate_verification(Recorder(), told)
     assert result.interval_by == "identity"
     assert list(result.groups) == ["a", "b"]
-    assert verify(Recorder(), plain).interval_by == "pair"
+    assert evaluate_verification(Recorder(), plain).interval_by == "pair"
     people[0] = 7
     with pytest.raises(InputError, match="blocks: pair 0 is labeled as genuine, but its images"):
-        verify(Recorder(), told)
+        evaluate_verification(Recorder(), told)
 
 
 def test_with_a_keras_model():
@@ -80,7 +80,7 @@ def test_with_a_keras_model():
     x = keras.layers.Rescaling(1 / 128, -1)(inputs)
     model = keras.Model(inputs, keras.layers.Flatten()(keras.layers.AveragePooling2D(3)(x)))
     small, large = (
-        verify(KerasEmbedder(model, "coarse", batch_size=batch_size), pair_set())
+        evaluate_verification(KerasEmbedder(model, "coarse", batch_size=batch_size), pair_set())
         for batch_size in (7, 64)
     )
     assert small.auc > 0.9
@@ -90,7 +90,7 @@ def test_with_a_keras_model():
 def test_a_bad_image_is_named():
     broken = pair_set()
     broken.images[5] = broken.images[5][:40]
-    for use in (check_pair_set, lambda pairs: verify(Recorder(), pairs)):
+    for use in (check_pair_set, lambda pairs: evaluate_verification(Recorder(), pairs)):
         with pytest.raises(InputError, match="person 2 picture 1: "):
             use(broken)
 
@@ -99,7 +99,7 @@ def test_an_image_without_direction_is_named():
     grey = pair_set()
     grey.images[6] = tf.io.encode_png(np.full((24, 24, 3), 128, np.uint8)).numpy()
     with pytest.raises(InputError, match="blocks: the embedding of person 3 picture 0 has norm 0"):
-        verify(Recorder(), grey)
+        evaluate_verification(Recorder(), grey)
 
 
 def test_sets_that_cannot_be_judged_are_found_before_embedding():
@@ -118,4 +118,4 @@ def test_the_published_form_of_a_bad_image(test_data):
         check_pair_set(broken)
     sound = load_pair_set(test_data / "fixtures" / "pairs_python2.bin")
     check_pair_set(sound)
-    assert verify(Recorder(), sound).num_pairs == 20
+    assert evaluate_verification(Recorder(), sound).num_pairs == 20

@@ -9,7 +9,7 @@ from tests.evaluation.test_verification import Recorder, pair_set
 from tests.reporting.browser import check_readable
 from tests.reporting.page_parser import read_page
 from tests.reporting.plot_files import is_plot
-from tfface.evaluation.verification import verify
+from tfface.evaluation.verification import evaluate_verification
 from tfface.evaluation.verification_plots import plot_roc, plot_similarities, plot_verification
 from tfface.reporting.html import write_verification_report
 
@@ -18,7 +18,7 @@ from tfface.reporting.html import write_verification_report
 def evaluated(tmp_path):
     """Two sets, their metrics and their plots."""
     sets = [dataclasses.replace(pair_set(), name=name) for name in ("one", "two")]
-    results = {one.name: verify(Recorder(), one) for one in sets}
+    results = {one.name: evaluate_verification(Recorder(), one) for one in sets}
     return results, plot_verification(results, sets, tmp_path / "plots")
 
 

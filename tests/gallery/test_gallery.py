@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.evaluation.people import face, read_people, write_people
 from tfface.errors import InputError
-from tfface.evaluation.embedders.embedder import PixelEmbedder
+from tfface.evaluation.embedders.embedder import RawPixelEmbedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
-from tfface.evaluation.labeled_faces import faces_of_one
+from tfface.evaluation.labeled_faces import faces_of_person
 from tfface.gallery import gallery as galleries
 from tfface.gallery.gallery import (
     add_to_gallery,
@@ -36,20 +36,20 @@ def people(tmp_path):
 
 @pytest.fixture
 def folder(people, tmp_path):
-    build_gallery(PixelEmbedder(), people, tmp_path / "gallery")
+    build_gallery(RawPixelEmbedder(), people, tmp_path / "gallery")
     return tmp_path / "gallery"
 
 
 def ask(folder, *numbers, count=1):
     """The names of pictures that aren't in the gallery."""
-    faces = faces_of_one("?", [face(n, 99) for n in numbers], [f"{n}.png" for n in numbers])
-    return find_names(read_gallery(folder), embed_faces(PixelEmbedder(), faces), count=count)
+    faces = faces_of_person("?", [face(n, 99) for n in numbers], [f"{n}.png" for n in numbers])
+    return find_names(read_gallery(folder), embed_faces(RawPixelEmbedder(), faces), count=count)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_build_add_remove_query(people, tmp_path, kind):
     folder = tmp_path / "new" / "gallery"
-    built = build_gallery(PixelEmbedder(), people, folder, kind=kind)
+    built = build_gallery(RawPixelEmbedder(), people, folder, kind=kind)
     assert (built.num_changed, built.num_images, built.num_names) == (18, 18, 6)
     assert read_gallery(folder).index.kind == kind
     [[first, second], [other, _]] = ask(folder, 4, 1, count=2)
@@ -59,7 +59,7 @@ def test_build_add_remove_query(people, tmp_path, kind):
     assert second.name != first.name
 
     more = read_people(write_people(tmp_path / "more", {7: range(2), 4: range(3, 5)}))
-    added = add_to_gallery(PixelEmbedder(), more, folder)
+    added = add_to_gallery(RawPixelEmbedder(), more, folder)
     assert (added.num_changed, added.num_images, added.num_names) == (4, 22, 7)
     assert ask(folder, 7)[0][0].name == "person07"
 
@@ -71,7 +71,9 @@ def test_build_add_remove_query(people, tmp_path, kind):
     assert ask(folder, 4)[0][0].name == "person04"
     # Vectors still belong to their faces.
     stay = people.take(np.flatnonzero(~np.isin(people.labels, [1])))
-    np.testing.assert_array_equal(gallery.index.vectors()[:15], embed_faces(PixelEmbedder(), stay))
+    np.testing.assert_array_equal(
+        gallery.index.embeddings()[:15], embed_faces(RawPixelEmbedder(), stay)
+    )
     assert sorted(os.listdir(folder)) == [
         *("faces-000003.csv", "gallery.json", "index-000003.faiss")
     ]
@@ -102,19 +104,23 @@ def test_answers():
 
 def test_images_that_are_there_already_are_left_out(folder, people, tmp_path):
     before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
-    again = add_to_gallery(PixelEmbedder(), people, folder)
+    again = add_to_gallery(RawPixelEmbedder(), people, folder)
     assert (again.num_changed, again.num_known, again.conflicts) == (0, 18, [])
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
 
-    twice = faces_of_one("zed", [face(9, 0), face(9, 0), face(2, 1)], ["a.png", "b.png", "c.png"])
-    added = add_to_gallery(PixelEmbedder(), twice, folder)
+    twice = faces_of_person(
+        "zed", [face(9, 0), face(9, 0), face(2, 1)], ["a.png", "b.png", "c.png"]
+    )
+    added = add_to_gallery(RawPixelEmbedder(), twice, folder)
     assert (added.num_changed, added.num_known, added.num_images) == (1, 1, 19)
     assert added.conflicts == [("c.png", "zed", "person02/1.png", "person02")]
 
 
 def test_one_name_in_two_spellings_is_one_person(folder):
     for name, image in (("Jose\u0301", face(20, 0)), ("José ", face(20, 1))):
-        change = add_to_gallery(PixelEmbedder(), faces_of_one(name, [image], ["1.png"]), folder)
+        change = add_to_gallery(
+            RawPixelEmbedder(), faces_of_person(name, [image], ["1.png"]), folder
+        )
     assert change.num_names == 7
     assert {row.name for row in read_gallery(folder).faces} >= {"José"}
     assert remove_from_gallery(["Jose\u0301"], folder).num_changed == 2
@@ -124,15 +130,15 @@ def test_names_that_differ_by_case_alone_are_told(folder):
     for number, (name, alike) in enumerate(
         [("Ann", []), ("ANN", [("ANN", "Ann")]), ("Ann", []), ("bob", [])]
     ):
-        faces = faces_of_one(name, [face(20, number)], [f"{number}.png"])
-        assert add_to_gallery(PixelEmbedder(), faces, folder).alike == alike
+        faces = faces_of_person(name, [face(20, number)], [f"{number}.png"])
+        assert add_to_gallery(RawPixelEmbedder(), faces, folder).alike == alike
 
 
 def test_names_that_spreadsheets_would_run_come_back(folder):
     names = ["=1+1", "'=1+1", "-Ann", "@bob", "+49", "'s-Gravenhage"]
     for number, name in enumerate(names):
-        faces = faces_of_one(name, [face(20, number)], [f"={number}.png"])
-        add_to_gallery(PixelEmbedder(), faces, folder)
+        faces = faces_of_person(name, [face(20, number)], [f"={number}.png"])
+        add_to_gallery(RawPixelEmbedder(), faces, folder)
     assert [row.name for row in read_gallery(folder).faces[18:]] == names
     assert read_gallery(folder).faces[18].image == "=0.png"
     (table,) = folder.glob("faces-*.csv")
@@ -143,7 +149,7 @@ def test_names_that_spreadsheets_would_run_come_back(folder):
 @pytest.mark.parametrize("name", ["", " \t", "a\nb", "a\x1b[2Jb"])
 def test_names_that_are_none(name):
     with pytest.raises(InputError, match="is no name: it"):
-        faces_of_one(name, [face(20, 0)], ["1.png"])
+        faces_of_person(name, [face(20, 0)], ["1.png"])
 
 
 def test_a_contact_sheet_is_no_face(tmp_path):
@@ -160,18 +166,18 @@ def test_an_emptied_gallery_can_be_filled(folder, people):
     assert (emptied.num_changed, emptied.num_images) == (18, 0)
     with pytest.raises(InputError, match="the gallery is empty"):
         ask(folder, 1)
-    add_to_gallery(PixelEmbedder(), people, folder)
+    add_to_gallery(RawPixelEmbedder(), people, folder)
     assert ask(folder, 1)[0][0].name == "person01"
 
 
 def test_other_models_are_refused(folder, people):
     gallery = read_gallery(folder)
-    check_model(PixelEmbedder(), gallery, folder)
+    check_model(RawPixelEmbedder(), gallery, folder)
     with pytest.raises(
         InputError, match=r"was built by another 'pixels' than this 'pixels': .*flip"
     ):
-        check_model(PixelEmbedder(flip=False), gallery, folder)
-    other = PixelEmbedder(flip=False)
+        check_model(RawPixelEmbedder(flip=False), gallery, folder)
+    other = RawPixelEmbedder(flip=False)
     other.name = "mobilefacenet"
     with pytest.raises(
         InputError, match="of the model 'pixels', and those of 'mobilefacenet' can't be compared"
@@ -203,9 +209,9 @@ def test_a_writer_that_fails_loses_nothing(folder, people, tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(FaceIndex, "write", full)
         with pytest.raises(InputError, match="No space left on device"):
-            add_to_gallery(PixelEmbedder(), more, folder)
+            add_to_gallery(RawPixelEmbedder(), more, folder)
     assert read_gallery(folder).faces == before
-    add_to_gallery(PixelEmbedder(), more, folder)
+    add_to_gallery(RawPixelEmbedder(), more, folder)
     assert len(os.listdir(folder)) == 3
 
 
@@ -216,7 +222,7 @@ def test_two_writers_at_once(folder, people, tmp_path):
         # Readers needn't wait.
         assert ask(folder, 1)[0][0].name == "person01"
     with new_gallery(tmp_path / "other"), pytest.raises(InputError, match="another process"):
-        build_gallery(PixelEmbedder(), people, tmp_path / "other")
+        build_gallery(RawPixelEmbedder(), people, tmp_path / "other")
 
 
 def test_readers_and_a_writer(folder, people):
@@ -226,7 +232,7 @@ def test_readers_and_a_writer(folder, people):
     def change():
         for _ in range(6):
             remove_from_gallery(["person01"], folder)
-            add_to_gallery(PixelEmbedder(), people, folder)
+            add_to_gallery(RawPixelEmbedder(), people, folder)
         done.set()
 
     writer = threading.Thread(target=change)
@@ -240,16 +246,16 @@ def test_readers_and_a_writer(folder, people):
 
 def test_where_a_gallery_can_not_be_built(folder, people, tmp_path):
     with pytest.raises(InputError, match="holds a gallery already: add to it"):
-        build_gallery(PixelEmbedder(), people, folder)
+        build_gallery(RawPixelEmbedder(), people, folder)
     assert len(read_gallery(folder).faces) == 18
     with pytest.raises(InputError, match="holds other files; give a new folder"):
-        build_gallery(PixelEmbedder(), people, tmp_path)
+        build_gallery(RawPixelEmbedder(), people, tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file; give a folder"):
-        build_gallery(PixelEmbedder(), people, tmp_path / "file")
-    bad = faces_of_one("ann", [b"no image"], ["ann.jpg"])
+        build_gallery(RawPixelEmbedder(), people, tmp_path / "file")
+    bad = faces_of_person("ann", [b"no image"], ["ann.jpg"])
     with pytest.raises(InputError, match=r"ann\.jpg: not an image"):
-        build_gallery(PixelEmbedder(), bad, tmp_path / "never")
+        build_gallery(RawPixelEmbedder(), bad, tmp_path / "never")
     assert not (tmp_path / "never").exists()
 
 
@@ -262,13 +268,13 @@ def test_files_of_others_are_never_deleted(folder, people, tmp_path):
     for name in FOREIGN:
         (other / name).write_text("mine")
     with pytest.raises(InputError, match="holds other files; give a new folder"):
-        build_gallery(PixelEmbedder(), people, other)
+        build_gallery(RawPixelEmbedder(), people, other)
     assert sorted(os.listdir(other)) == sorted(FOREIGN)
 
     for name in (*FOREIGN, "index-999999.faiss"):
         (folder / name).write_text("mine")
     remove_from_gallery(["person01"], folder)
-    add_to_gallery(PixelEmbedder(), people, folder)
+    add_to_gallery(RawPixelEmbedder(), people, folder)
     assert sorted(os.listdir(folder)) == sorted(
         [*FOREIGN, "index-999999.faiss", "faces-000003.csv", "gallery.json", "index-000003.faiss"]
     )
@@ -287,7 +293,7 @@ def test_a_gallery_without_its_manifest_is_not_replaced(folder, people):
     (folder / "gallery.json").unlink()
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(InputError, match=r"holds a gallery that has lost its gallery\.json: "):
-        build_gallery(PixelEmbedder(), people, folder)
+        build_gallery(RawPixelEmbedder(), people, folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
@@ -299,9 +305,9 @@ def test_a_build_that_fails_leaves_an_empty_folder(people, tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr("tfface.gallery.storage.write_json", full)
         with pytest.raises(InputError, match="No space left on device"):
-            build_gallery(PixelEmbedder(), people, tmp_path / "gallery")
+            build_gallery(RawPixelEmbedder(), people, tmp_path / "gallery")
     assert os.listdir(tmp_path / "gallery") == []
-    build_gallery(PixelEmbedder(), people, tmp_path / "gallery")
+    build_gallery(RawPixelEmbedder(), people, tmp_path / "gallery")
     assert len(os.listdir(tmp_path / "gallery")) == 3
 
 
@@ -351,7 +357,7 @@ def test_damage_is_told_in_a_line(folder, file, damage, message):
 def test_manifest_says_what_is_there(folder):
     manifest = json.loads((folder / "gallery.json").read_text())
     assert manifest["model"] == "pixels"
-    assert manifest["fingerprint"] == PixelEmbedder().fingerprint
+    assert manifest["fingerprint"] == RawPixelEmbedder().fingerprint
     assert (manifest["num_images"], manifest["num_names"]) == (18, 6)
 
 

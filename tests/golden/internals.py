@@ -13,7 +13,7 @@ import numpy as np
 
 from tfface import recipe
 from tfface.backbones import BACKBONES
-from tfface.backbones.backbone import PIXELS
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.heads import HEADS
 from tfface.heads.head_file import HEAD_FILE
 from tfface.heads.triplet import TripletHead
@@ -48,7 +48,7 @@ def backbone_names() -> list[str]:
 def build_backbone(name: str, size: int) -> tuple[keras.Model, Callable]:
     """Returns a network and its preprocessing of images [batch, size, size, 3] in 0..255."""
     backbone = BACKBONES[name](image_size=(size, size))
-    return backbone.network, PIXELS[backbone.pixels]
+    return backbone.network, INPUT_NORMALIZATIONS[backbone.input_normalization]
 
 
 def head_names() -> list[str]:

@@ -173,7 +173,7 @@ def test_ends_with_2_and_one_line(folder, tmp_path):
     assert result.stdout == ""
     [line] = result.stderr.splitlines()
     assert line.startswith("error: no query of ")
-    assert "people are matched by their names" in line
+    assert "people are matched by name" in line
 
 
 def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):

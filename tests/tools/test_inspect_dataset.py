@@ -148,8 +148,8 @@ def test_the_same_people_in_two_sources_and_training_without_them(merged, tmp_pa
     options = ["--model", "pixels", "--threshold", "0.95", "--output", str(output)]
     inspect_dataset.main([str(merged / "data"), *options])
     lines = capsys.readouterr().out.splitlines()
-    assert "2 pairs of identities look like one person each" in lines
-    assert "to leave out: 2 identities with 5 images" in lines
+    assert "2 pairs of duplicate identities" in lines
+    assert "to exclude: 2 identities with 5 images" in lines
     assert lines[-1] == str(output)
     assert f"  {output / 'exclude.csv'}" in lines
     rows = read_csv(output / "same_people.csv")
@@ -207,7 +207,7 @@ def test_people_of_a_verification_set(merged, tmp_path, capsys):
         ]
     )
     lines = capsys.readouterr().out.splitlines()
-    assert "lfw: 1 identities look like people of this verification set" in lines
+    assert "lfw: 1 identities appear in this verification set" in lines
     [row] = [r for r in read_csv(tmp_path / "out/exclude.csv") if "verification" in r["reason"]]
     assert (row["name"], row["source"]) == ("p5", "first")
     assert "images/P5/P5_000" in row["reason"]

@@ -14,7 +14,7 @@ from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tfface import recipe as recipes
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
-from tfface.evaluation.classification import classify
+from tfface.evaluation.classification import evaluate_classification
 from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.progress import Lines
@@ -290,7 +290,7 @@ class TestClassification:
         figures = json.loads((run / "classification.json").read_text(encoding="utf-8"))
         assert figures["num_images"] == 12
         source = open_source(f"{{{self.SPLIT}, subset: test}}").source
-        by_the_tool = classify(load_classifier(run), source).to_json()
+        by_the_tool = evaluate_classification(load_classifier(run), source).to_json()
         assert by_the_tool["confusion"] == figures["confusion"]
         assert by_the_tool["log_loss"] == pytest.approx(figures["log_loss"], rel=1e-5)
         page = read_page(run / "report.html")

@@ -16,7 +16,7 @@ _WINDOW, _MARGIN = 12, 6
 # Each level of the pyramid is so much smaller than the one before. Small levels cost little, and
 # finer steps between them give more candidates for large faces: O-Net can choose the best.
 _SHRINK, _FINER_SHRINK, _FINER_BELOW = 0.709, 0.842, 150
-# Below these probabilities a network's candidates are dropped. Those of O-Net that are left may
+# SafeRoot these probabilities a network's candidates are dropped. Those of O-Net that are left may
 # still be no faces: the caller decides.
 _LEAST = {"pnet": 0.6, "rnet": 0.7, "onet": 0.5}
 # Patches that go through a network together.

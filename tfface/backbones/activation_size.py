@@ -5,7 +5,7 @@ from math import prod
 import keras
 
 
-def most_at_a_time(model: keras.Model, known: dict[int, int] | None = None) -> int:
+def peak_activation_size(model: keras.Model, known: dict[int, int] | None = None) -> int:
     """Returns the numbers of the inputs, and of the layers' outputs that are still needed, at the
     step of the network where these are the most; of an image, before it is run.
 
@@ -47,7 +47,7 @@ def _within(node, known: dict[int, int]) -> int:
     """What a layer holds while it is run, beside its inputs and outputs."""
     layer = node.operation
     if isinstance(layer, keras.Model):
-        return most_at_a_time(layer, known)
+        return peak_activation_size(layer, known)
     if "Attention" in type(layer).__name__:
         # How much each place of the first input looks at each place of the last.
         places = [output_size(tensor) // (tensor.shape[-1] or 1) for tensor in node.input_tensors]

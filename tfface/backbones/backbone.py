@@ -7,7 +7,7 @@ import keras
 
 
 @dataclasses.dataclass(frozen=True)
-class PixelContract:
+class InputNormalization:
     """network input = pixel * scale + offset, per channel, in `color_order`."""
 
     color_order: str
@@ -30,7 +30,7 @@ class PixelContract:
 
 def _standardised(mean, deviation):
     """(x / 255 - mean) / deviation."""
-    return PixelContract(
+    return InputNormalization(
         "rgb",
         tuple(1 / 255 / d for d in deviation),
         tuple(-m / d for m, d in zip(mean, deviation, strict=True)),
@@ -44,13 +44,13 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 # The names are those of `model.input_normalization` in a recipe. The means are ImageNet's, as
 # published with Caffe's VGG (BGR, not divided by a deviation) and with torchvision; `facenet` is
 # what facenet-pytorch's weights were trained with.
-PIXELS = {
-    "minus_one_to_one": PixelContract("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
-    "facenet": PixelContract("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),
-    "zero_to_one": PixelContract("rgb", (1 / 255,) * 3, (0.0,) * 3),
+INPUT_NORMALIZATIONS = {
+    "minus_one_to_one": InputNormalization("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
+    "facenet": InputNormalization("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),
+    "zero_to_one": InputNormalization("rgb", (1 / 255,) * 3, (0.0,) * 3),
     "imagenet": _standardised(IMAGENET_MEAN, IMAGENET_DEVIATION),
-    "caffe": PixelContract("bgr", (1.0,) * 3, (-103.939, -116.779, -123.68)),
-    "raw": PixelContract("rgb", (1.0,) * 3, (0.0,) * 3),
+    "caffe": InputNormalization("bgr", (1.0,) * 3, (-103.939, -116.779, -123.68)),
+    "raw": InputNormalization("rgb", (1.0,) * 3, (0.0,) * 3),
 }
 
 
@@ -64,7 +64,7 @@ class Backbone:
     Attributes:
         network: keras.Model, float images [batch, height, width, 3] -> features
             [batch, rows, columns, channels].
-        pixels: name of the contract in `pixels.PIXELS` that `network` expects.
+        pixels: name of the contract in `pixels.INPUT_NORMALIZATIONS` that `network` expects.
         neck_modules: layers of the neck, by name, whose weights a PyTorch checkpoint of this
             network holds too, and the PyTorch module of each.
         neck_epsilon: of the batch norms of the neck; weights are trained with one.

@@ -24,7 +24,7 @@ from tfface.progress import progress
 
 
 @dataclass(frozen=True)
-class SeenPeople:
+class SeenIdentities:
     """The people that a model was trained on.
 
     Attributes:
@@ -39,9 +39,9 @@ class SeenPeople:
     where: str
 
 
-def people_in(
+def seen_identities(
     source: ImageSource, attribute: str, indices: np.ndarray | None = None, *, where: str
-) -> SeenPeople:
+) -> SeenIdentities:
     """Returns who is in the images of a source, or in some of them.
 
     Args:
@@ -55,7 +55,7 @@ def people_in(
     names = frozenset(values if indices is None else values[indices]) - {""}
     if not names:
         raise InputError(f"{where}: the attribute '{attribute}' is known of none of its images")
-    return SeenPeople(attribute, names, where)
+    return SeenIdentities(attribute, names, where)
 
 
 # What an empty value of an attribute is called.
@@ -112,7 +112,7 @@ class Classification:
     whole: Part
     group_by: str | None
     groups: dict[str, Part]
-    people: SeenPeople | None
+    people: SeenIdentities | None
     of_class: tuple[ClassMetrics, ClassMetrics] | None = field(repr=False)
     most_wrong: np.ndarray = field(repr=False)
     filenames: list[str] = field(repr=False)
@@ -147,12 +147,12 @@ class Classification:
         }
 
 
-def classify(
+def evaluate_classification(
     classifier: Classifier,
     source: ImageSource,
     *,
     group_by: str | None = None,
-    people: SeenPeople | None = None,
+    people: SeenIdentities | None = None,
 ) -> Classification:
     """Classifies every image of a source and returns the figures.
 
@@ -169,7 +169,7 @@ def classify(
     labels = match_classes(source, classifier.classes)
     of_group = None if group_by is None else source.attribute(group_by)
     shown = None if people is None else _who_is_shown(source, people)
-    answers = answer(classifier, source, labels)
+    answers = predict(classifier, source, labels)
     num_classes = len(classifier.classes)
 
     groups = {}
@@ -194,7 +194,7 @@ def classify(
     )
 
 
-def answer(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> Predictions:
+def predict(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> Predictions:
     """Classifies every image of a source, with a progress bar.
 
     Args:
@@ -251,7 +251,7 @@ class _Shown:
     unknown: np.ndarray
 
 
-def _who_is_shown(source: ImageSource, people: SeenPeople) -> _Shown:
+def _who_is_shown(source: ImageSource, people: SeenIdentities) -> _Shown:
     names = source.attribute(people.attribute)
     unknown = names == ""
     seen = np.array([name in people.names for name in names], bool)

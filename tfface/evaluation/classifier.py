@@ -14,7 +14,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder, load_embedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
-from tfface.evaluation.embedders.raw_pixels import PixelEmbedder
+from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.heads.head_file import HEAD_FILE, load_head
 from tfface.names import cell_text
 from tfface.text_file import check_columns, open_text
@@ -77,13 +77,13 @@ def _read_csv(path: Path, text: str) -> list[str]:
     return names
 
 
-ScoreKind = Literal["auto", "probabilities", "logits"]
+ScoreType = Literal["auto", "probabilities", "logits"]
 
 # Sums of quantized probabilities miss 1 by so much.
 _SUM_TOLERANCE = 0.05
 
 
-class GivenScores:
+class ScoresToProbabilities:
     """Makes probabilities of scores, one for each class, or a single one for the second of two.
 
     Of logits it takes the softmax, or the sigmoid of a single one. Whether the scores are logits is
@@ -96,7 +96,7 @@ class GivenScores:
         kind: `probabilities`, `logits`, or `auto` for as said above.
     """
 
-    def __init__(self, model: str, num_classes: int, kind: ScoreKind = "auto"):
+    def __init__(self, model: str, num_classes: int, kind: ScoreType = "auto"):
         self._model = model
         self._num_classes = num_classes
         self._told = kind != "auto"
@@ -193,7 +193,7 @@ def load_classifier(
     model: str | Path,
     *,
     classes: Path | None = None,
-    scores: ScoreKind = "auto",
+    scores: ScoreType = "auto",
     flip: bool = False,
     batch_size: int = 64,
     pixels: PixelInput | None = None,
@@ -207,7 +207,7 @@ def load_classifier(
             single one for the second of two classes will do), in any format that `load_embedder`
             knows.
         classes: of a model of others, the file with its classes' names (see `read_class_names`).
-        scores: what such a model gives, as `GivenScores` has it.
+        scores: what such a model gives, as `ScoresToProbabilities` has it.
         flip: take the mean of the probabilities of an image and of its mirrored copy.
         batch_size: images classified in one pass.
         pixels, image_size, output: as `load_embedder` has them.
@@ -223,7 +223,7 @@ def load_classifier(
         output=output,
     )
     path = Path(model)
-    if isinstance(embedder, PixelEmbedder):
+    if isinstance(embedder, RawPixelEmbedder):
         raise InputError(f"{model}: pixels are compared and don't classify; give a trained model")
     if (path / MODEL_FILE).exists():
         if classes is not None or scores != "auto":
@@ -240,7 +240,7 @@ def load_classifier(
         )
         raise InputError(f"{model}: doesn't say what its classes are called: {hint}")
     names = read_class_names(classes)
-    given = GivenScores(str(model), len(names), scores)
+    given = ScoresToProbabilities(str(model), len(names), scores)
     return Classifier(embedder, given.probabilities, names, flip)
 
 

@@ -1,14 +1,18 @@
-"""Identification of an embedder on a gallery and queries: from images to figures."""
+"""Evaluates an embedder on open-set and closed-set identification."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.evaluation.duplicate_identities import centers, directions
-from tfface.evaluation.embedders.embedder import Embedder, embed_images
+from tfface.evaluation.embedders.embedder import (
+    Embedder,
+    embed_images,
+    identity_centers,
+    unit_embeddings,
+)
 from tfface.evaluation.face_index import FaceIndex
-from tfface.evaluation.labeled_faces import NamedFaces, right_labels, same_images
+from tfface.evaluation.labeled_faces import LabeledFaces, count_shared_images, true_labels
 from tfface.metrics.identification import (
     UNKNOWN,
     IdentificationResult,
@@ -19,47 +23,47 @@ from tfface.metrics.identification import (
 )
 from tfface.progress import progress
 
-# The CMC ends here; more ranks need longer lists of candidates.
+# Length of the CMC curve; more ranks need longer candidate lists.
 _RANKS = 50
-# Candidates of the queries that are searched together: some 100 MB.
+# Candidates of the queries that are searched together: about 100 MB.
 _BLOCK = 1 << 22
 _NEAREST = 10
 
 
 @dataclass(frozen=True)
 class Identification:
-    """Figures of an identification, and what pictures are made of.
+    """The result of `evaluate_identification`, with the data for plots.
 
     Attributes:
-        result: the figures.
+        result: the metrics.
         gallery, queries: the sets.
-        index: what the queries were searched in.
-        recall: of that against an exhaustive search, for the nearest image and the 10 nearest;
-            both 1 for a flat index.
-        one_template: each identity has a single embedding in the index.
-        num_same_images: queries that are an image of the gallery, byte for byte.
-        right: int64 [num_queries], the query's label in the gallery, or `UNKNOWN`.
-        top: int64 [num_queries], label of the most similar identity; of those that are wrong, where
-            the right one isn't first.
-        top_similarity: float32 [num_queries], of `top`.
-        gallery_vectors, query_vectors: unit embeddings of all images.
+        index: the index of the gallery.
+        recall: of the index compared with an exhaustive search, for the nearest image and the 10
+            nearest; both 1 for a flat index.
+        one_template: whether each identity has a single embedding in the index.
+        num_same_images: number of queries that are byte-identical to an image of the gallery.
+        true_labels: int64 [num_queries], the query's label in the gallery, or `UNKNOWN`.
+        top: int64 [num_queries], label of the most similar identity; if the right identity is not
+            at rank 1, of the most similar wrong one.
+        top_similarity: float32 [num_queries], the similarity of `top`.
+        gallery_embeddings, query_embeddings: unit embeddings of all images.
     """
 
     result: IdentificationResult
-    gallery: NamedFaces
-    queries: NamedFaces
+    gallery: LabeledFaces
+    queries: LabeledFaces
     index: FaceIndex
     recall: tuple[float, float]
     one_template: bool
     num_same_images: int
-    right: np.ndarray = field(repr=False)
+    true_labels: np.ndarray = field(repr=False)
     top: np.ndarray = field(repr=False)
     top_similarity: np.ndarray = field(repr=False)
-    gallery_vectors: np.ndarray = field(repr=False)
-    query_vectors: np.ndarray = field(repr=False)
+    gallery_embeddings: np.ndarray = field(repr=False)
+    query_embeddings: np.ndarray = field(repr=False)
 
     def to_json(self) -> dict:
-        """Returns the figures as `eval_identification --json` writes them."""
+        """Returns the metrics in the format of `eval_identification --json`."""
         return {
             "gallery": self.gallery.name,
             "query": self.queries.name,
@@ -79,135 +83,173 @@ class Identification:
         }
 
 
-def check_sets(gallery: NamedFaces, queries: NamedFaces) -> None:
-    """Finds before anything is embedded what would make `identify` fail.
+def check_sets(gallery: LabeledFaces, queries: LabeledFaces) -> None:
+    """Checks gallery and queries before anything is embedded.
 
-    Raises InputError: one of the sets is empty, or they have no name in common.
+    Args:
+        gallery, queries: the sets.
+
+    Raises:
+        InputError: one of the sets is empty, or they have no name in common.
     """
     for faces in (gallery, queries):
         if not len(faces):
             raise InputError(f"{faces.name}: no images are left in it")
-    if (right_labels(gallery, queries, UNKNOWN) == UNKNOWN).all():
+    if (true_labels(gallery, queries, UNKNOWN) == UNKNOWN).all():
         raise InputError(
-            f"no query of '{queries.name}' is of a person in the gallery '{gallery.name}': people "
-            "are matched by their names, and they have none in common (for example "
+            f"no query of '{queries.name}' shows a person of the gallery '{gallery.name}': people "
+            "are matched by name, and the sets have no name in common (for example "
             f"'{queries.names[queries.labels[0]]}' and '{gallery.names[gallery.labels[0]]}')"
         )
 
 
-def identify(
+def evaluate_identification(
     embedder: Embedder,
-    gallery: NamedFaces,
-    queries: NamedFaces,
+    gallery: LabeledFaces,
+    queries: LabeledFaces,
     *,
     kind: str = "flat",
     metric: str = "cosine",
     effort: int | None = None,
     one_template: bool = False,
 ) -> Identification:
-    """Embeds both sets, searches each query in the gallery, and returns the figures.
+    """Embeds both sets, searches each query in the gallery, and returns identification metrics.
 
-    Embeddings are normalised to length 1.
+    Embeddings are normalized.
 
     Args:
-        kind, metric: of the index, as `FaceIndex` knows them.
-        effort: of a search in it, likewise; None for the usual.
-        one_template: an identity's only entry is the normalised mean of its unit embeddings,
-            instead of all of them.
-    Raises InputError: as `check_sets`; or an image can't be decoded, or has an embedding without a
-        direction.
+        embedder: the model, as `load_embedder` returns it.
+        gallery: the enrolled faces.
+        queries: the faces to identify; people without an image in the gallery are non-mated.
+        kind, metric: of the index, see `FaceIndex`.
+        effort: of a search in the index; None for the default.
+        one_template: represent an identity by the normalized mean of its unit embeddings instead of
+            by all of them.
+
+    Returns:
+        CMC, TPIR at FPIR and the data for plots.
+
+    Raises:
+        InputError: as `check_sets`; or an image can't be decoded, or its embedding is all zeros or
+            not finite.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> from tfface.evaluation.embedders.embedder import load_embedder
+        >>> from tfface.evaluation.labeled_faces import labeled_faces, split_gallery_and_queries
+        >>> source = SyntheticSource(num_identities=3, images_per_identity=3, size=32)
+        >>> gallery, queries = split_gallery_and_queries(labeled_faces(source), 2, seed=0)
+        >>> found = evaluate_identification(load_embedder("pixels"), gallery, queries)
+        >>> found.result.num_mated, 0 <= found.result.cmc[0] <= 1
+        (3, True)
     """
     check_sets(gallery, queries)
-    right = right_labels(gallery, queries, UNKNOWN)
-    gallery_vectors = embed_faces(embedder, gallery)
-    query_vectors = embed_faces(embedder, queries)
-    entries, owners = gallery_vectors, gallery.labels
+    labels = true_labels(gallery, queries, UNKNOWN)
+    gallery_embeddings = embed_faces(embedder, gallery)
+    query_embeddings = embed_faces(embedder, queries)
+    entries, entry_labels = gallery_embeddings, gallery.labels
     if one_template:
-        owners, places = np.unique(gallery.labels, return_inverse=True)
-        nobody = np.empty(0, np.int64)
-        entries, _ = centers([gallery_vectors], places, len(owners), gallery.image_names, nobody)
-    exhaustive = FaceIndex.of(entries, "flat", metric)
-    index = exhaustive if kind == "flat" else FaceIndex.of(entries, kind, metric)
+        entry_labels, positions = np.unique(gallery.labels, return_inverse=True)
+        entries, _ = identity_centers(
+            [gallery_embeddings],
+            positions,
+            len(entry_labels),
+            gallery.image_names,
+            sample=np.empty(0, np.int64),
+        )
+    exhaustive = FaceIndex.from_embeddings(entries, "flat", metric)
+    index = exhaustive if kind == "flat" else FaceIndex.from_embeddings(entries, kind, metric)
     if effort is not None:
         index.effort = effort
 
-    found = _search(index, query_vectors, owners, right)
-    people = gallery.people()
+    ranking = _rank(index, query_embeddings, entry_labels, labels)
     result = identification(
-        found.rank,
-        found.first_similarity,
-        right != UNKNOWN,
-        num_identities=len(people),
-        ranks=found.ranks,
+        ranking.rank,
+        ranking.first_similarity,
+        labels != UNKNOWN,
+        num_identities=len(gallery.identities()),
+        ranks=ranking.num_ranks,
     )
     return Identification(
         result=result,
         gallery=gallery,
         queries=queries,
         index=index,
-        recall=(1.0, 1.0) if kind == "flat" else _recall(index, exhaustive, query_vectors),
+        recall=(1.0, 1.0) if kind == "flat" else _recall(index, exhaustive, query_embeddings),
         one_template=one_template,
-        num_same_images=same_images(gallery, queries),
-        right=right,
-        top=found.top,
-        top_similarity=found.top_similarity,
-        gallery_vectors=gallery_vectors,
-        query_vectors=query_vectors,
+        num_same_images=count_shared_images(gallery, queries),
+        true_labels=labels,
+        top=ranking.top,
+        top_similarity=ranking.top_similarity,
+        gallery_embeddings=gallery_embeddings,
+        query_embeddings=query_embeddings,
     )
 
 
-def embed_faces(embedder: Embedder, faces: NamedFaces) -> np.ndarray:
-    """Returns unit embeddings: float32 [n, embedding_size].
+def embed_faces(embedder: Embedder, faces: LabeledFaces) -> np.ndarray:
+    """Returns unit embeddings of all images: float32 [n, embedding_size].
 
-    Raises InputError: an image can't be decoded, or its embedding has no direction.
+    Args:
+        embedder: the model.
+        faces: the images.
+
+    Returns:
+        The embeddings.
+
+    Raises:
+        InputError: an image can't be decoded, or its embedding is all zeros or not finite.
     """
     embeddings = embed_images(embedder, faces.images, faces.image_names, what=faces.name)
-    units = directions(embeddings, faces.image_names)
-    blank = np.flatnonzero(~units.any(axis=1))
-    if len(blank):
+    units = unit_embeddings(embeddings, faces.image_names)
+    zeros = np.flatnonzero(~units.any(axis=1))
+    if len(zeros):
         raise InputError(
-            f"the embedding of {faces.image_names[int(blank[0])]} is all 0 ({len(blank)} of "
-            f"{len(units)} of '{faces.name}'): it has no direction"
+            f"the embedding of {faces.image_names[int(zeros[0])]} is all zeros ({len(zeros)} of "
+            f"{len(units)} of '{faces.name}'), so it can't be compared"
         )
     return units
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Ranking:
     rank: np.ndarray
-    ranks: int
+    num_ranks: int
     first_similarity: np.ndarray
     top: np.ndarray
     top_similarity: np.ndarray
 
 
-def _search(index: FaceIndex, queries: np.ndarray, owners: np.ndarray, right: np.ndarray) -> _Found:
-    """Ranks the right identities.
+def _rank(
+    index: FaceIndex, queries: np.ndarray, entry_labels: np.ndarray, labels: np.ndarray
+) -> _Ranking:
+    """Ranks the right identity of each query.
 
     Args:
-        owners: int64 [entries of the index], whose each is.
-        right: int64 [queries], likewise, or `UNKNOWN`.
+        index: of the gallery.
+        queries: unit embeddings.
+        entry_labels: int64 [index entries].
+        labels: int64 [queries], or `UNKNOWN`.
     """
-    images_per_identity = np.unique(owners, return_counts=True)[1]
-    ranks = min(_RANKS, len(images_per_identity))
-    count = min(num_candidates(images_per_identity, ranks), index.search_width)
-    is_cut = count < len(index)
-    # The place behind the last is where UNKNOWN points.
-    owners = np.append(owners, UNKNOWN)
+    images_per_identity = np.unique(entry_labels, return_counts=True)[1]
+    num_ranks = min(_RANKS, len(images_per_identity))
+    count = min(num_candidates(images_per_identity, num_ranks), index.search_width)
+    is_truncated = count < len(index)
+    # UNKNOWN, which is -1, points to the last entry.
+    entry_labels = np.append(entry_labels, UNKNOWN)
     parts = []
     step = max(1, min(1024, _BLOCK // count))
     for start in progress(range(0, len(queries), step), description="searching", unit="blocks"):
         similarity, numbers = index.search(queries[start : start + step], count)
-        # An index that isn't exhaustive may find nothing: nothing is less alike than opposites.
+        # An approximate index may find nothing; -1 is the smallest cosine.
         similarity = np.maximum(similarity, -1)
-        identities, own = owners[numbers], right[start : start + step]
+        identities, own = entry_labels[numbers], labels[start : start + step]
         wrong = np.where(identities == own[:, None], -np.inf, similarity)
-        rank = rank_candidates(similarity, identities, own, is_truncated=is_cut)
+        rank = rank_candidates(similarity, identities, own, is_truncated=is_truncated)
         best = np.where(rank == 1, similarity.argmax(axis=1), wrong.argmax(axis=1))
         rows = np.arange(len(own))
         parts.append((rank, similarity.max(axis=1), identities[rows, best], similarity[rows, best]))
     rank, first, top, top_similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return _Found(rank, ranks, first, top, top_similarity)
+    return _Ranking(rank, num_ranks, first, top, top_similarity)
 
 
 def _recall(index: FaceIndex, exhaustive: FaceIndex, queries: np.ndarray) -> tuple[float, float]:

@@ -237,6 +237,6 @@ def _error(found: Identification, query: int) -> tuple[np.ndarray, str]:
 def _nearest_image(found: Identification, query: int, label: int) -> tuple[int, float]:
     """Returns the image of an identity that is most similar to a query, and the similarity."""
     images = np.flatnonzero(found.gallery.labels == label)
-    similarity = found.gallery_vectors[images] @ found.query_vectors[query]
+    similarity = found.gallery_embeddings[images] @ found.query_embeddings[query]
     best = int(similarity.argmax())
     return int(images[best]), float(similarity[best])

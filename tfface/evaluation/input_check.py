@@ -10,7 +10,7 @@ from tfface import seeding
 from tfface.data.pairs import PairSet
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
-from tfface.evaluation.embedders.external import ForeignEmbedder
+from tfface.evaluation.embedders.external import ExternalEmbedder
 from tfface.evaluation.embedders.options import PixelInput
 from tfface.images.decoding import decode_batches
 from tfface.progress import progress
@@ -36,7 +36,7 @@ class _Sample:
     second: np.ndarray
 
 
-def pixel_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> str | None:
+def preprocessing_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> str | None:
     """Returns a line for the user where other pixels suit the model clearly better, else None.
 
     The other colour order and the other usual ranges (-1..1, 0..1, 0..255) are tried on up to 100
@@ -58,7 +58,7 @@ def pixel_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> st
     Raises InputError: an image of the sample can't be decoded, or the model fails.
     """
     foreign = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
-    if not isinstance(foreign, ForeignEmbedder):
+    if not isinstance(foreign, ExternalEmbedder):
         return None
     sample = _draw(embedder, pair_set, seed)
     if sample is None:
@@ -98,7 +98,7 @@ def _draw(embedder: Embedder, pair_set: PairSet, seed: int) -> _Sample | None:
     return _Sample(np.concatenate(list(batches)), first, second)
 
 
-def _other_pixels(embedder: ForeignEmbedder) -> Iterator[PixelInput]:
+def _other_pixels(embedder: ExternalEmbedder) -> Iterator[PixelInput]:
     given = embedder.pixels
     ranges = [(given.scale, given.shift)]
     if not embedder.is_uint8:

@@ -1,4 +1,4 @@
-"""Faces whose names are known: galleries, and queries to be searched in them."""
+"""Labeled face images: galleries, and queries to identify in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,22 +8,21 @@ import numpy as np
 from tfface import seeding
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.evaluation.duplicate_identities import choose_images
 from tfface.files import printable
 from tfface.images.decoding import content_digest
 from tfface.names import clean_name, same_name
 
 
 @dataclass(frozen=True)
-class NamedFaces:
-    """Images of people.
+class LabeledFaces:
+    """A set of face images with the names of the people.
 
     Attributes:
-        name: what messages and tables call the set.
-        names: of its people, as text that can be written anywhere; some may have no image here.
-        labels: int64 [num_images], whose each image is: a place in `names`.
-        images: encoded; read when they are asked for.
-        image_names: what to call each image, likewise.
+        name: the set's name in messages and tables.
+        names: of its identities, printable; some may have no image in the set.
+        labels: int64 [num_images], index in `names`.
+        images: encoded images, a lazy sequence.
+        image_names: the images' names, printable.
     """
 
     name: str
@@ -35,45 +34,45 @@ class NamedFaces:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, chosen: np.ndarray) -> "NamedFaces":
-        """Returns some of the images, by their places."""
+    def take(self, indices: np.ndarray) -> "LabeledFaces":
+        """Returns the images at `indices`, with the same labels and names."""
         return replace(
             self,
-            labels=self.labels[chosen],
-            images=LazyImages(self.images.read, self.images.places[chosen]),
-            image_names=_Lazy(self.image_names.read, self.image_names.places[chosen]),
+            labels=self.labels[indices],
+            images=LazyImages(self.images.read, self.images.indices[indices]),
+            image_names=_LazySequence(self.image_names.read, self.image_names.indices[indices]),
         )
 
-    def people(self) -> np.ndarray:
-        """Returns the labels that have images, rising."""
+    def identities(self) -> np.ndarray:
+        """Returns the sorted labels that have images."""
         return np.unique(self.labels)
 
 
-class _Lazy(Sequence):
-    """What a function gives for some places, when it is asked for."""
+class _LazySequence(Sequence):
+    """The values of a function at some indices, computed on access."""
 
-    def __init__(self, read: Callable[[int], object], places: np.ndarray):
+    def __init__(self, read: Callable[[int], object], indices: np.ndarray):
         self.read = read
-        self.places = places
+        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     def __getitem__(self, index):
-        return self.read(int(self.places[index]))
+        return self.read(int(self.indices[index]))
 
 
-class LazyImages(_Lazy):
-    """Encoded images that are read when they are asked for; which content each had is remembered.
+class LazyImages(_LazySequence):
+    """Encoded images that are read on access; the digest of each is remembered.
 
     Args:
-        read: returns an image by its place.
-        places: int64 [num_images].
+        read: returns the image at an index.
+        indices: int64 [num_images].
     """
 
-    def __init__(self, read: Callable[[int], bytes], places: np.ndarray):
-        super().__init__(read, places)
-        self._digests: list[bytes | None] = [None] * len(places)
+    def __init__(self, read: Callable[[int], bytes], indices: np.ndarray):
+        super().__init__(read, indices)
+        self._digests: list[bytes | None] = [None] * len(indices)
 
     def __getitem__(self, index: int) -> bytes:
         encoded = super().__getitem__(index)
@@ -81,24 +80,37 @@ class LazyImages(_Lazy):
         return encoded
 
     def digest(self, index: int) -> bytes:
-        """Returns the `content_digest` of an image; it is read only if it hasn't been yet."""
+        """Returns the `content_digest` of an image; reads it only if that hasn't happened yet."""
         if self._digests[index] is None:
             self[index]
         return self._digests[index]
 
     def digests(self) -> list[bytes]:
-        """Returns `digest` of all images."""
+        """Returns the digests of all images."""
         return [self.digest(index) for index in range(len(self))]
 
 
-def named_faces(source: ImageSource) -> NamedFaces:
-    """Returns the images of a source with the names of its identities.
+def labeled_faces(source: ImageSource) -> LabeledFaces:
+    """Returns the images of a source, labeled by the names of its identities.
 
-    Identities of one source whose names `clean_name` makes the same are one person. Where two
-    sources of a converted dataset have identities of one name (as numbers are), they are different
-    people, and their names are SOURCE/NAME.
+    Identities of one source whose names `clean_name` makes equal are one person. Identities of the
+    same name in two sources of a converted dataset are different people (their names may be
+    numbers), and are named SOURCE/NAME.
 
-    Raises InputError: a name is empty, or holds control characters.
+    Args:
+        source: the images.
+
+    Returns:
+        The labeled images.
+
+    Raises:
+        InputError: a name is empty or contains control characters.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> faces = labeled_faces(SyntheticSource(num_identities=2, images_per_identity=3, size=32))
+        >>> faces.names, faces.labels.tolist()
+        (['000000', '000001'], [0, 0, 0, 1, 1, 1])
     """
     people = [(identity.source, _name(identity.name)) for identity in source.identities]
     different = list(dict.fromkeys(people))
@@ -107,29 +119,38 @@ def named_faces(source: ImageSource) -> NamedFaces:
     names = [name for _, name in different]
     if len(set(names)) < len(names):
         names = [_name(f"{source}/{name}") for source, name in different]
-    places = np.arange(source.num_images)
-    return NamedFaces(
+    indices = np.arange(source.num_images)
+    return LabeledFaces(
         name=printable(source.name),
         names=names,
         labels=labels[np.asarray(source.labels, np.int64)],
-        images=LazyImages(lambda index: source.read(index).encoded, places),
-        image_names=_Lazy(lambda index: printable(source.filename(index)), places),
+        images=LazyImages(lambda index: source.read(index).encoded, indices),
+        image_names=_LazySequence(lambda index: printable(source.filename(index)), indices),
     )
 
 
-def faces_of_one(name: str, images: Sequence[bytes], image_names: Sequence[str]) -> NamedFaces:
+def faces_of_person(name: str, images: Sequence[bytes], image_names: Sequence[str]) -> LabeledFaces:
     """Returns images of one person.
 
-    Raises InputError: the name is empty, or holds control characters.
+    Args:
+        name: of the person and of the set.
+        images: encoded images.
+        image_names: the images' names.
+
+    Returns:
+        The labeled images.
+
+    Raises:
+        InputError: the name is empty or contains control characters.
     """
-    places = np.arange(len(images))
+    indices = np.arange(len(images))
     name = _name(name)
-    return NamedFaces(
+    return LabeledFaces(
         name=name,
         names=[name],
         labels=np.zeros(len(images), np.int64),
-        images=LazyImages(images.__getitem__, places),
-        image_names=_Lazy(lambda index: printable(image_names[index]), places),
+        images=LazyImages(images.__getitem__, indices),
+        image_names=_LazySequence(lambda index: printable(image_names[index]), indices),
     )
 
 
@@ -137,63 +158,104 @@ def _name(name: str) -> str:
     return printable(clean_name(name))
 
 
-def hold_out(faces: NamedFaces, share: float, seed: int, among: np.ndarray) -> np.ndarray:
-    """Draws people who are kept out of a gallery, so that their queries are strangers' there.
+def sample_images(labels: np.ndarray, per_identity: int, seed: int) -> np.ndarray:
+    """Samples up to `per_identity` images of each identity.
 
     Args:
-        share: of `among`, in (0, 1).
-        among: labels that they are drawn from.
-    Returns: bool [num_images], the images of those who stay.
-    Raises InputError: the share is nobody, or everybody.
+        labels: int [images]; images with a negative label are ignored.
+        per_identity: > 0.
+        seed: of the sample.
+
+    Returns:
+        Sorted indices of the images.
     """
-    count = round(share * len(among))
+    images = np.flatnonzero(labels >= 0)
+    order = np.lexsort((seeding.words(seeding.fold(seed), len(images)), labels[images]))
+    _, counts = np.unique(labels[images], return_counts=True)
+    rank = np.arange(len(images)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.sort(images[order[rank < per_identity]])
+
+
+def hold_out_identities(
+    faces: LabeledFaces, fraction: float, seed: int, among: np.ndarray
+) -> np.ndarray:
+    """Samples identities that are held out of a gallery, so that their queries are non-mated.
+
+    Args:
+        faces: the gallery.
+        fraction: of `among`, in (0, 1).
+        seed: of the sample.
+        among: the labels to sample from.
+
+    Returns:
+        bool [num_images], True for images of the identities that stay.
+
+    Raises:
+        InputError: no identity, or every identity, would be held out.
+    """
+    count = round(fraction * len(among))
     if not 0 < count < len(among):
         raise InputError(
-            f"{faces.name}: {share:g} of {len(among)} identities are {count}: choose a share that "
-            "keeps at least one out, and leaves at least one"
+            f"{faces.name}: {fraction:g} of {len(among)} identities are {count}: choose a fraction "
+            "that holds out at least one identity and keeps at least one"
         )
-    drawn = seeding.permutation(seeding.fold(seed, 1), len(among))[:count]
-    return ~np.isin(faces.labels, among[drawn])
+    held_out = seeding.permutation(seeding.fold(seed, 1), len(among))[:count]
+    return ~np.isin(faces.labels, among[held_out])
 
 
-def split_faces(
-    faces: NamedFaces, per_identity: int, seed: int, unknown: float = 0.0
-) -> tuple[NamedFaces, NamedFaces]:
-    """Makes a gallery and queries of one set of faces.
+def split_gallery_and_queries(
+    faces: LabeledFaces, per_identity: int, seed: int, unknown: float = 0.0
+) -> tuple[LabeledFaces, LabeledFaces]:
+    """Splits a set of faces into a gallery and queries.
 
-    An identity with no more than `per_identity` images is in the gallery only, where others may be
-    mistaken for it. All images of those who are kept out of the gallery are queries.
+    An identity with at most `per_identity` images is in the gallery only, as a distractor. All
+    images of held-out identities are queries.
 
     Args:
-        per_identity: images of each identity in the gallery, > 0; drawn by `seed`.
-        unknown: share of the identities that are kept out of it, in [0, 1).
-    Raises InputError: no identity has more images than that, or as `hold_out`.
+        faces: the set.
+        per_identity: gallery images of each identity, > 0.
+        seed: of the samples.
+        unknown: fraction of the identities that are held out of the gallery, in [0, 1).
+
+    Returns:
+        The gallery and the queries.
+
+    Raises:
+        InputError: no identity has more images than `per_identity`, or as `hold_out_identities`.
     """
     known = np.ones(len(faces), bool)
     if unknown:
-        known = hold_out(faces, unknown, seed, faces.people())
+        known = hold_out_identities(faces, unknown, seed, faces.identities())
     if not (np.bincount(faces.labels[known]) > per_identity).any():
         who = "identity that stays in the gallery" if unknown else "identity"
         raise InputError(
-            f"{faces.name}: no {who} has more than {per_identity} images, so none is left to be a "
-            "query: split off fewer"
+            f"{faces.name}: no {who} has more than {per_identity} images, so none is left as a "
+            "query: use fewer for the gallery"
         )
     in_gallery = np.zeros(len(faces), bool)
-    in_gallery[choose_images(np.where(known, faces.labels, -1), per_identity, seed)] = True
+    in_gallery[sample_images(np.where(known, faces.labels, -1), per_identity, seed)] = True
     return faces.take(np.flatnonzero(in_gallery)), faces.take(np.flatnonzero(~in_gallery))
 
 
-def right_labels(gallery: NamedFaces, queries: NamedFaces, nobody: int) -> np.ndarray:
-    """Returns whose each query is, by name: int64 [queries], a label of the gallery or `nobody`."""
-    in_gallery = set(gallery.people().tolist())
+def true_labels(gallery: LabeledFaces, queries: LabeledFaces, unknown: int) -> np.ndarray:
+    """Returns the gallery label of each query's person, matched by name.
+
+    Args:
+        gallery, queries: the sets.
+        unknown: the label of queries whose person has no image in the gallery.
+
+    Returns:
+        int64 [queries].
+    """
+    in_gallery = set(gallery.identities().tolist())
     labels = {
         same_name(name): label for label, name in enumerate(gallery.names) if label in in_gallery
     }
-    of_names = np.array([labels.get(same_name(name), nobody) for name in queries.names], np.int64)
+    of_names = np.array([labels.get(same_name(name), unknown) for name in queries.names], np.int64)
     return of_names[queries.labels]
 
 
-def same_images(gallery: NamedFaces, queries: NamedFaces) -> int:
-    """Returns how many queries are, byte for byte, an image of the gallery."""
+def count_shared_images(gallery: LabeledFaces, queries: LabeledFaces) -> int:
+    """Returns the number of queries that are byte-identical to an image of the gallery."""
     known = set(gallery.images.digests())
     return sum(digest in known for digest in queries.images.digests())

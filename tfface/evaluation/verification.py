@@ -1,6 +1,6 @@
-"""Verification of an embedder on a pair set: from images to figures."""
+"""Evaluates an embedder on verification pairs: pairs of images, or pairs of templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,24 +13,54 @@ from tfface.images.decoding import decode_batches
 from tfface.metrics.templates import TemplatePool, template_verification
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
 
+# The image size of most published sets; images of this size are not resized when they are checked.
+_USUAL_SIZE = (112, 112)
+_CHECK_BATCH = 256
 
-def verify(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
-    """Embeds each distinct image once (with its mirrored copy) and returns the figures.
 
-    Images of another size than the embedder's are resized to it.
+def evaluate_verification(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
+    """Embeds each distinct image of a pair set once and returns verification metrics.
 
-    Raises InputError: an image can't be decoded, or its embedding has no direction.
+    Images of another size are resized to the embedder's.
+
+    Args:
+        embedder: the model, as `load_embedder` returns it.
+        pair_set: the pairs, as `load_pair_set` returns them.
+
+    Returns:
+        Accuracy, thresholds, TAR@FAR, EER and AUC.
+
+    Raises:
+        InputError: an image can't be decoded, or its embedding is all zeros or not finite.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> from tfface.data.pairs.pair_file import PairOptions, make_pair_set
+        >>> from tfface.evaluation.embedders.embedder import load_embedder
+        >>> source = SyntheticSource(num_identities=4, images_per_identity=3, size=32)
+        >>> pairs, _ = make_pair_set(source, PairOptions(num_folds=2))
+        >>> result = evaluate_verification(load_embedder("pixels"), pairs)
+        >>> result.num_pairs, 0 <= result.auc <= 1
+        (12, True)
     """
     embeddings = embed_images(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
-    return verify_embeddings(embeddings, pair_set)
+    return evaluate_pair_embeddings(embeddings, pair_set)
 
 
-def verify_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> VerificationResult:
-    """Returns the figures of embeddings of the images of a pair set, float [n, embedding_size].
+def evaluate_pair_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> VerificationResult:
+    """Returns verification metrics of embeddings that have been computed already.
 
-    Raises InputError: an embedding has no direction.
+    Args:
+        embeddings: float [num_images, embedding_size], of the images of the pair set.
+        pair_set: the pairs.
+
+    Returns:
+        As `evaluate_verification`.
+
+    Raises:
+        InputError: an embedding is all zeros or not finite.
     """
-    with _naming(pair_set):
+    with _error_context(pair_set.name):
         return verification(
             embeddings,
             pair_set.first,
@@ -43,47 +73,25 @@ def verify_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> Verification
         )
 
 
-def check_pair_set(pair_set: PairSet) -> None:
-    """Finds before hours are spent on other sets what would make `verify` fail on this one.
-
-    Decodes every image once, which takes about a second for LFW.
-
-    Raises InputError: an image can't be decoded (the message names it), or the pairs are of one
-        kind, or too few.
-    """
-    with _naming(pair_set):
-        check_pairs(
-            pair_set.first,
-            pair_set.second,
-            pair_set.is_genuine,
-            len(pair_set.images),
-            pair_set.num_folds,
-        )
-    # The size that published sets have, so that most images needn't be resized for nothing.
-    for _ in decode_batches(pair_set.images, pair_set.image_names, (112, 112), 256):
-        pass
-
-
-@contextmanager
-def _naming(pair_set: PairSet) -> Iterator[None]:
-    """Says which set an error is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{pair_set.name}: {error}") from error
-
-
-def verify_templates(
+def evaluate_templates(
     embedder: Embedder, template_set: TemplateSet, *, use_scores: bool = True
 ) -> VerificationResult:
-    """Embeds each image once, pools embeddings to templates, and returns the figures of the pairs.
+    """Embeds each image once, pools embeddings to templates, and returns verification metrics.
 
-    Where the set has landmarks, faces are aligned to the embedder's size; where not, images of
-    another size are resized to it. Embeddings are summed up as they come and not kept.
+    If the set has landmarks, faces are aligned to the embedder's size; otherwise images of another
+    size are resized to it. Embeddings are summed on the fly and not stored.
 
     Args:
-        use_scores: weigh images by their detection scores, where the set has any.
-    Raises InputError: an image can't be decoded, or an embedding or a template has no direction.
+        embedder: the model.
+        template_set: the templates and pairs, as `load_template_set` returns them.
+        use_scores: weight images by their detection scores, if the set has any.
+
+    Returns:
+        As `evaluate_verification`.
+
+    Raises:
+        InputError: an image can't be decoded, or an embedding or template is all zeros or not
+            finite.
     """
     pool = TemplatePool(
         template_set.entry_image,
@@ -94,14 +102,12 @@ def verify_templates(
         template_names=template_set.template_numbers,
     )
     faces = template_set.faces(*embedder.image_size)
-    try:
+    with _error_context(template_set.name):
         for embeddings in embed_batches(
             embedder, faces, template_set.image_names, what=template_set.name
         ):
             pool.add(embeddings)
         templates = pool.templates()
-    except InputError as error:
-        raise InputError(f"{template_set.name}: {error}") from error
     return template_verification(
         templates,
         template_set.first,
@@ -111,11 +117,50 @@ def verify_templates(
     )
 
 
-def check_template_set(template_set: TemplateSet) -> None:
-    """Decodes every image once, so that none that can't be is found after hours.
+def check_pair_set(pair_set: PairSet) -> None:
+    """Checks a pair set before a long evaluation of several sets.
 
-    Raises InputError: an image can't be decoded (the message names it).
+    Every image is decoded once, which takes about a second for LFW.
+
+    Args:
+        pair_set: the pairs.
+
+    Raises:
+        InputError: an image can't be decoded, all pairs are genuine or all are impostors, or there
+            are too few.
     """
-    # The size that aligned faces have, so that most of these needn't be resized for nothing.
-    for _ in decode_batches(template_set.images(), template_set.image_names, (112, 112), 256):
+    with _error_context(pair_set.name):
+        check_pairs(
+            pair_set.first,
+            pair_set.second,
+            pair_set.is_genuine,
+            len(pair_set.images),
+            pair_set.num_folds,
+        )
+    _check_images(pair_set.images, pair_set.image_names)
+
+
+def check_template_set(template_set: TemplateSet) -> None:
+    """Decodes every image of a template set once, before a long evaluation.
+
+    Args:
+        template_set: the templates.
+
+    Raises:
+        InputError: an image can't be decoded.
+    """
+    _check_images(template_set.images(), template_set.image_names)
+
+
+def _check_images(images: Sequence[bytes], names: Sequence[str]) -> None:
+    for _ in decode_batches(images, names, _USUAL_SIZE, _CHECK_BATCH):
         pass
+
+
+@contextmanager
+def _error_context(name: str) -> Iterator[None]:
+    """Prepends the set's name to errors."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error

@@ -16,7 +16,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
-from tfface.evaluation.labeled_faces import NamedFaces, faces_of_one
+from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_person
 from tfface.gallery.storage import Face, Gallery, changing_gallery, new_gallery, write_gallery
 from tfface.images.listing import kind_of_file
 from tfface.images.pillow_decoder import FORMATS, is_read
@@ -57,7 +57,7 @@ class Candidate:
 
 
 def build_gallery(
-    embedder: Embedder, faces: NamedFaces, folder: Path, *, kind: str = "flat"
+    embedder: Embedder, faces: LabeledFaces, folder: Path, *, kind: str = "flat"
 ) -> Change:
     """Makes a gallery of a set of faces.
 
@@ -73,14 +73,14 @@ def build_gallery(
         gallery = Gallery(
             model=embedder.name,
             fingerprint=embedder.fingerprint,
-            index=FaceIndex.of(vectors, kind),
+            index=FaceIndex.from_embeddings(vectors, kind),
             faces=_rows(faces),
         )
         write_gallery(folder, gallery)
         return _change(gallery, len(faces), *left_out, alike=_alike(gallery, 0))
 
 
-def add_to_gallery(embedder: Embedder, faces: NamedFaces, folder: Path) -> Change:
+def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Change:
     """Adds faces to a gallery; images that are in it already, byte for byte, are left out.
 
     Raises InputError: there is no gallery, it's damaged, of another model or being written; or as
@@ -96,7 +96,9 @@ def add_to_gallery(embedder: Embedder, faces: NamedFaces, folder: Path) -> Chang
             if len(gallery.index):
                 gallery.index.add(vectors)
             else:
-                gallery = replace(gallery, index=FaceIndex.of(vectors, gallery.index.kind))
+                gallery = replace(
+                    gallery, index=FaceIndex.from_embeddings(vectors, gallery.index.kind)
+                )
             gallery = replace(gallery, faces=gallery.faces + _rows(faces))
             write_gallery(folder, gallery)
         return _change(gallery, len(faces), *left_out, alike=_alike(gallery, num_before))
@@ -116,10 +118,10 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
                 raise InputError(f"{folder}: nobody is called '{name}'{_nearest(name, known)}")
         gone = set(names)
         stay = np.array([face.name not in gone for face in gallery.faces], bool)
-        vectors = gallery.index.vectors()[stay]
+        vectors = gallery.index.embeddings()[stay]
         smaller = replace(
             gallery,
-            index=FaceIndex.of(vectors, gallery.index.kind),
+            index=FaceIndex.from_embeddings(vectors, gallery.index.kind),
             faces=[face for face, stays in zip(gallery.faces, stay, strict=True) if stays],
         )
         write_gallery(folder, smaller)
@@ -215,14 +217,14 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def faces_of_files(files: Sequence[Path], name: str) -> NamedFaces:
+def faces_of_files(files: Sequence[Path], name: str) -> LabeledFaces:
     """Returns image files as the faces of one person, or as queries called `name`."""
-    return faces_of_one(name, FileImages(files), [str(file) for file in files])
+    return faces_of_person(name, FileImages(files), [str(file) for file in files])
 
 
 def _without_known(
-    faces: NamedFaces, known: dict[str, Face]
-) -> tuple[NamedFaces, tuple[int, list[tuple[str, str, str, str]]]]:
+    faces: LabeledFaces, known: dict[str, Face]
+) -> tuple[LabeledFaces, tuple[int, list[tuple[str, str, str, str]]]]:
     """Leaves out images that are known, or come a second time.
 
     Args:
@@ -244,7 +246,7 @@ def _without_known(
     return faces.take(np.array(kept, np.int64)), (num_known, conflicts)
 
 
-def _rows(faces: NamedFaces) -> list[Face]:
+def _rows(faces: LabeledFaces) -> list[Face]:
     digests = [digest.hex() for digest in faces.images.digests()]
     names = [faces.names[label] for label in faces.labels]
     return [Face(*row) for row in zip(names, faces.image_names, digests, strict=True)]

@@ -110,7 +110,7 @@ def _efforts(index: FaceIndex) -> list[int | None]:
     """Returns less than the usual effort of a search, the usual, and more."""
     if index.effort is None:
         return [None]
-    return sorted({min(round(index.effort * times), index.most_effort) for times in (0.25, 1, 4)})
+    return sorted({min(round(index.effort * times), index.max_effort) for times in (0.25, 1, 4)})
 
 
 def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
@@ -137,9 +137,9 @@ def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> tuple[FaceIndex,
     """Returns an index of all embeddings, and the seconds that learning and adding took."""
     index = FaceIndex(kind, drawn.dimension, drawn.size)
     seconds = 0.0
-    if index.num_to_learn:
-        sample = _first(drawn.blocks(), index.num_to_learn)
-        seconds += _seconds(lambda: index.learn(sample))
+    if index.num_training_embeddings:
+        sample = _first(drawn.blocks(), index.num_training_embeddings)
+        seconds += _seconds(lambda: index.train(sample))
         say(f"{kind}: learned from {len(sample):,} embeddings in {seconds:.1f} s")
         del sample
     said = time.perf_counter()

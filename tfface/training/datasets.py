@@ -22,7 +22,7 @@ from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
-from tfface.data.sources.image_source import ImageSource, Selection
+from tfface.data.sources.image_source import ImageSource, Subset
 from tfface.data.sources.opening import paths_in
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
@@ -278,7 +278,7 @@ def _of_identities(
     try:
         if not stay.all():
             images = np.flatnonzero(stay[test_images.labels])
-            test_images = Selection(test_images, images, np.flatnonzero(stay))
+            test_images = Subset(test_images, images, np.flatnonzero(stay))
         match_classes(test_images, identities)
     except InputError as error:
         raise InputError(f"evaluation.classification: {error}") from error

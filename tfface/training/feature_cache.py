@@ -16,7 +16,7 @@ from tfface.data.pipeline.cache import check_memory
 from tfface.data.pipeline.epoch_cache import Replay
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.evaluation.embedders.embedder import embed_images
-from tfface.evaluation.verification import verify_embeddings
+from tfface.evaluation.verification import evaluate_pair_embeddings
 from tfface.metrics.verification import VerificationResult
 from tfface.progress import progress
 from tfface.training.datasets import RunData
@@ -156,15 +156,15 @@ class CachedPairFeatures:
         self.image_size = extractor.image_size
         self._features: np.ndarray | None = None
 
-    def verify(self, tail: keras.Model) -> VerificationResult:
-        """Returns what `verify` gives for the whole embedder."""
+    def evaluate_verification(self, tail: keras.Model) -> VerificationResult:
+        """Returns what `evaluate_verification` gives for the whole embedder."""
         if self._features is None:
             pairs = self._pair_set
             self._features = embed_images(self, pairs.images, pairs.image_names, what=pairs.name)
         straight, mirrored = (
             _outputs(tail, features) for features in np.swapaxes(self._features, 0, 1)
         )
-        return verify_embeddings(straight + mirrored, self._pair_set)
+        return evaluate_pair_embeddings(straight + mirrored, self._pair_set)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 [n, 2, ...]: of each image, and of it mirrored."""

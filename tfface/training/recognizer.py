@@ -7,8 +7,7 @@ import keras
 from keras import layers, ops
 
 from tfface.backbones import BACKBONES
-from tfface.backbones.backbone import PIXELS
-from tfface.backbones.weights.loading import is_published_h5, start_from
+from tfface.backbones.weights.loading import is_published_h5, load_initial_weights
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError
 from tfface.heads import HEADS, Head, MarginSoftmax
@@ -248,7 +247,9 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
         weights=published or ("imagenet" if weights == "imagenet" else None),
     )
     images = keras.Input((*image_size, 3), name="images")
-    features = backbone.network(PIXELS[recipe.input_normalization or backbone.pixels](images))
+    features = backbone.network(
+        INPUT_NORMALIZATIONS[recipe.input_normalization or backbone.input_normalization](images)
+    )
     embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
@@ -257,7 +258,7 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
     elif weights == "imagenet" and backbone.imagenet_url is not None:
         checkpoint = download(backbone.imagenet_url)
     if checkpoint is not None:
-        loaded = start_from(checkpoint, backbone, embedder)
+        loaded = load_initial_weights(checkpoint, backbone, embedder)
         if loaded is not None:
             print(loaded, flush=True)
     return embedder

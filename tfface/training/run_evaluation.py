@@ -5,11 +5,11 @@ import keras
 from tfface.data.pairs import PairSet
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import say
-from tfface.evaluation.classification import Classification, classify
+from tfface.evaluation.classification import Classification, evaluate_classification
 from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import Classifier
 from tfface.evaluation.embedders.keras_model import KerasEmbedder
-from tfface.evaluation.verification import verify
+from tfface.evaluation.verification import evaluate_verification
 from tfface.evaluation.verification_plots import plot_verification
 from tfface.files import write_json
 from tfface.heads.head_file import load_head
@@ -72,7 +72,7 @@ def _classify(
         lambda embeddings: keras.ops.convert_to_numpy(head.probabilities(embeddings)),
         identities,
     )
-    classification = classify(classifier, test_images)
+    classification = evaluate_classification(classifier, test_images)
     write_json(run.classification, classification.to_json())
     say(classification_tables.to_text(classification.to_json()))
     return classification
@@ -85,7 +85,7 @@ def _verify(
     if not test_sets:
         return {}
     embedder = KerasEmbedder(trained, run.path.name)
-    results = {pairs.name: verify(embedder, pairs) for pairs in test_sets}
+    results = {pairs.name: evaluate_verification(embedder, pairs) for pairs in test_sets}
     metrics = {name: result.to_dict() for name, result in results.items()}
     write_json(run.verification, {"sets": metrics})
     say(verification_tables.to_text(metrics))

@@ -8,7 +8,7 @@ import keras
 
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.evaluation.embedders.keras_model import KerasEmbedder
-from tfface.evaluation.verification import verify
+from tfface.evaluation.verification import evaluate_verification
 from tfface.metrics.verification import VerificationResult
 from tfface.progress import progress
 from tfface.training import multiprocess
@@ -77,7 +77,7 @@ def image_task(
 
         def validate() -> dict[str, float]:
             with replica.synced():
-                metrics = pair_metrics(verify(embedder, data.validation_pairs))
+                metrics = pair_metrics(evaluate_verification(embedder, data.validation_pairs))
             return multiprocess.broadcast_from_main(metrics)
 
     elif data.validation is not None:

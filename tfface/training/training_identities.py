@@ -11,7 +11,7 @@ from tfface import seeding
 from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
-from tfface.evaluation.classification import SeenPeople, people_in
+from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
@@ -71,7 +71,7 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     return TrainingImages(run_dir, digests, len(drawn) == len(indices))
 
 
-def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> SeenPeople:
+def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> SeenIdentities:
     """Returns the identities in the training images of a run, without those that it held out.
 
     Args:
@@ -84,7 +84,7 @@ def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> S
             changed since.
     """
     source, indices = _training_images(run_dir, data_dir)
-    return people_in(source, attribute, indices, where=f"data.train of {run_dir}")
+    return seen_identities(source, attribute, indices, where=f"data.train of {run_dir}")
 
 
 def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.ndarray]:

@@ -93,7 +93,7 @@ def of_a_training(torch):
 
 
 def of_an_average(torch):
-    """Below a name of the script's own; beside the weights, how many were averaged."""
+    """SafeRoot a name of the script's own; beside the weights, how many were averaged."""
     state = torch.optim.swa_utils.AveragedModel(made_network(torch)).state_dict()
     return {"epoch": 3, "averaged": state}, state
 

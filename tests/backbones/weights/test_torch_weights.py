@@ -9,13 +9,13 @@ import pytest
 
 from tests.backbones.weights.made_weights import SIZES, made_images, made_values
 from tfface.backbones import BACKBONES, Backbone
-from tfface.backbones.backbone import PIXELS
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
 from tfface.backbones.iresnet import NECK, iresnet_network
 from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.torchvision import resnet_basic, resnet_bottleneck, vgg13_bn
 from tfface.backbones.vision_transformer import vit_small
-from tfface.backbones.weights.loading import start_from
+from tfface.backbones.weights.loading import load_initial_weights
 from tfface.backbones.weights.torch_weights import slots_of
 from tfface.errors import InputError
 from tfface.recipe import load
@@ -90,7 +90,7 @@ def made_checkpoint(embedder: keras.Model, backbone: Backbone) -> dict[str, np.n
 
 def start(tmp_path, backbone, embedder, arrays, name="net.npz") -> str:
     np.savez(tmp_path / name, **arrays)
-    return start_from(tmp_path / name, backbone, embedder)
+    return load_initial_weights(tmp_path / name, backbone, embedder)
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +139,7 @@ def test_pytorch_itself_gives_these_outputs_and_so_does_its_file(name, tmp_path)
     build, neck, embedding_size = CASES[name]
     backbone = build(image_size=SIZES[name])
     embedder = embedder_of(backbone, neck, embedding_size)
-    line = start_from(tmp_path / "net.pth", backbone, embedder)
+    line = load_initial_weights(tmp_path / "net.pth", backbone, embedder)
     assert "not used" not in line
     assert "anew" not in line
     outputs = keras.ops.convert_to_numpy(embedder(images))
@@ -248,7 +248,7 @@ def test_onnx_tensors_that_do_not_add_up(iresnet, tmp_path):
     graph = onnx.helper.make_graph([], "net", [], [], tensors)
     (tmp_path / "net.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
     with pytest.raises(InputError, match=r"net\.onnx"):
-        start_from(tmp_path / "net.onnx", backbone, embedder)
+        load_initial_weights(tmp_path / "net.onnx", backbone, embedder)
 
 
 def test_networks_that_pytorch_has_no_like_of(tmp_path):
@@ -262,7 +262,7 @@ def test_networks_that_pytorch_has_no_like_of(tmp_path):
 def test_missing_file(tmp_path):
     backbone = small_iresnet((1, 1, 1, 1))
     with pytest.raises(InputError, match=r"net\.pth: no such file"):
-        start_from(tmp_path / "net.pth", backbone, embedder_of(backbone, {}, None))
+        load_initial_weights(tmp_path / "net.pth", backbone, embedder_of(backbone, {}, None))
 
 
 def test_mobilefacenet_trained_with_pytorch(test_data, tmp_path, capsys):
@@ -301,5 +301,5 @@ def test_mobilefacenet_trained_with_pytorch(test_data, tmp_path, capsys):
 def test_pixels_are_those_of_the_layout():
     for layout, pixels in (("insightface", "minus_one_to_one"), ("original", "facenet")):
         backbone = BACKBONES["mobilefacenet"](layout, [1, 1, 1, 1], image_size=(32, 32))
-        assert backbone.pixels == pixels
-        assert pixels in PIXELS
+        assert backbone.input_normalization == pixels
+        assert pixels in INPUT_NORMALIZATIONS

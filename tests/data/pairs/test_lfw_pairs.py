@@ -111,7 +111,7 @@ def test_wrong_lists(folder, text, message):
 
 
 def test_not_text(folder):
-    (folder / "pairs.txt").write_bytes(b"\xff\xfe\x00")
+    (folder / "pairs.txt").write_bytes(b"10\t300\n\xff\x00")
     with pytest.raises(InputError, match=r"pairs\.txt: can't be read"):
         load_pair_set(folder / "pairs.txt")
     with pytest.raises(InputError, match=r"nothing\.txt: can't be read: No such file"):

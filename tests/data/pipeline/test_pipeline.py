@@ -11,7 +11,7 @@ from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.records.conversion import convert
 from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.image_source import Selection
+from tfface.data.sources.image_source import Subset
 from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.images.decoding import decode
@@ -371,7 +371,7 @@ class TestImagesPerIdentity:
         assert sorted(batch[1].tolist()) == [0] * 4 + [1] * 4
 
     def test_records_need_a_cache(self, dataset):
-        part = Selection(dataset, np.arange(NUM_IMAGES), np.arange(3))
+        part = Subset(dataset, np.arange(NUM_IMAGES), np.arange(3))
         for source in (dataset, part):
             with pytest.raises(InputError, match="read from front to back: use cache: memory"):
                 make(source, images_per_identity=2)

@@ -13,7 +13,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import (
     EMBEDDERS,
     KerasEmbedder,
-    PixelEmbedder,
+    RawPixelEmbedder,
     load_embedder,
 )
 
@@ -103,7 +103,7 @@ def test_models_that_do_not_give_vectors_are_refused():
 
 def test_pixels():
     embedder = load_embedder("pixels")
-    assert isinstance(embedder, PixelEmbedder)
+    assert isinstance(embedder, RawPixelEmbedder)
     batch = images(3, *embedder.image_size)
     embeddings = embedder.embed(batch)
     assert embeddings.dtype == np.float32

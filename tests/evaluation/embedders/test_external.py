@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from tfface.backbones.weights.array_files import read_onnx
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import load_embedder
-from tfface.evaluation.embedders.external import ForeignEmbedder, read_image_input
+from tfface.evaluation.embedders.external import ExternalEmbedder, read_image_input
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 
 HEIGHT, WIDTH, SIZE = 8, 6, 5
@@ -320,4 +320,4 @@ def test_absurd_sizes_are_refused(shape):
     path = Path("net.onnx")
     taken = read_image_input(path, shape)
     with pytest.raises(InputError, match=r"net\.onnx: refused: the model takes \d+ images of "):
-        ForeignEmbedder(np.zeros, path, taken, EmbedderOptions())
+        ExternalEmbedder(np.zeros, path, taken, EmbedderOptions())

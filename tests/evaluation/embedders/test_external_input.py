@@ -30,7 +30,7 @@ def test_ranges(text, at_0, at_255):
 
 @pytest.mark.parametrize("text", ["", "1..1", "2..1", "-1,1", "x/0", "x/-2", "(x-1", "y/2", "1e3"])
 def test_what_is_no_range(text):
-    with pytest.raises(InputError, match=r"expected what 0 and 255 become, as in -1\.\.1"):
+    with pytest.raises(InputError, match=r"expected the values of 0 and 255, as in -1\.\.1"):
         parse_range(text)
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import h5py
 import keras
 
-from tfface.backbones.activation_size import most_at_a_time, output_size
+from tfface.backbones.activation_size import output_size, peak_activation_size
 from tfface.errors import InputError, shown
 from tfface.files import DAMAGED_ARCHIVE, check_stored, parse_json, suffix_in_lower_case
 from tfface.weight_limit import weights_limited
@@ -284,7 +284,7 @@ def _check_sizes(path: Path, model: keras.Model) -> None:
                         f"{path}: refused: its layer {layer.name} makes {size:,} numbers of each "
                         f"image; at most {most:,} are plausible"
                     )
-    at_a_time = most_at_a_time(model)
+    at_a_time = peak_activation_size(model)
     if at_a_time > _MOST_AT_A_TIME:
         raise InputError(
             f"{path}: refused: its layers hold {at_a_time:,} numbers of each image at a time; at "

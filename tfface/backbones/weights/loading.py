@@ -15,7 +15,7 @@ from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
 
 
-def start_from(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
+def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
     """Fills a backbone from a file, and the neck behind it where the file has that too.
 
     Args:

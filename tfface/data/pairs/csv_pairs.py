@@ -17,7 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_sampling import hold_both_kinds, in_turn, order_by_fold
+from tfface.data.pairs.pair_sampling import (
+    folds_have_both_labels,
+    interleave_by_label,
+    order_by_fold,
+)
 from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.names import cell_text, same_name, spelled_on_disk
@@ -253,9 +257,9 @@ def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
             )
         return order, len(np.unique(folds))
     is_genuine = np.array([pair.is_genuine for pair in pairs])
-    if hold_both_kinds(is_genuine, NUM_FOLDS):
+    if folds_have_both_labels(is_genuine, NUM_FOLDS):
         return np.arange(len(pairs)), NUM_FOLDS
-    return in_turn(is_genuine), NUM_FOLDS
+    return interleave_by_label(is_genuine), NUM_FOLDS
 
 
 def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path) -> list[Path]:

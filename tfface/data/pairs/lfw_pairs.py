@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_sampling import in_turn
+from tfface.data.pairs.pair_sampling import interleave_by_label
 from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.images.listing import EXTENSIONS
@@ -53,7 +53,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     folds, block = _read_header(path, lines)
     pairs, is_genuine = _read_pairs(path, lines, folds or 1, block)
     if folds is None:
-        order = in_turn(is_genuine)
+        order = interleave_by_label(is_genuine)
         pairs, is_genuine = [pairs[i] for i in order], is_genuine[order]
 
     # Keys in order of appearance.

@@ -396,7 +396,7 @@ def _deal(num_genuine: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
     return fold_of
 
 
-def in_turn(is_genuine: np.ndarray) -> np.ndarray:
+def interleave_by_label(is_genuine: np.ndarray) -> np.ndarray:
     """Returns an order in which genuine and impostor pairs are spread evenly: int64 [num_pairs].
 
     Each kind keeps its own order. As many of both come in turn, a genuine one first.
@@ -410,7 +410,7 @@ def in_turn(is_genuine: np.ndarray) -> np.ndarray:
     return np.lexsort([~is_genuine, (2 * rank + 1) * np.maximum(num_others, 1)])
 
 
-def hold_both_kinds(is_genuine: np.ndarray, num_folds: int) -> bool:
+def folds_have_both_labels(is_genuine: np.ndarray, num_folds: int) -> bool:
     """Whether each fold has genuine and impostor pairs when the pairs are cut as they stand."""
     return all(0 < np.count_nonzero(fold) < len(fold) for fold in cut(is_genuine, num_folds))
 
@@ -420,7 +420,7 @@ def cut(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
     return np.array_split(pairs, num_folds)
 
 
-def fold_numbers(num_pairs: int, num_folds: int) -> np.ndarray:
+def fold_indices(num_pairs: int, num_folds: int) -> np.ndarray:
     """Returns the fold of each pair when pairs are cut as they stand: int64 [num_pairs], from 0."""
     sizes = [len(fold) for fold in cut(np.arange(num_pairs), num_folds)]
     return np.repeat(np.arange(num_folds), sizes)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_sampling import fold_numbers
+from tfface.data.pairs.pair_sampling import fold_indices
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
 from tfface.files import check_replaceable, replacing
@@ -148,7 +148,7 @@ def write_csv_list(pair_set: PairSet, paths: Sequence[str], path: Path) -> None:
 
 
 def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_names: bool) -> None:
-    folds = fold_numbers(len(pair_set.first), pair_set.num_folds)
+    folds = fold_indices(len(pair_set.first), pair_set.num_folds)
     columns = {
         "first": [paths[image] for image in pair_set.first],
         "second": [paths[image] for image in pair_set.second],

@@ -15,7 +15,7 @@ from tfface import seeding
 from tfface.data.records.example import Record
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.records.manifest import Identity, SourceSummary
-from tfface.data.sources.image_files import of_two_sources
+from tfface.data.sources.image_files import links_between_sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource, open_source
 from tfface.errors import InputError
@@ -76,7 +76,7 @@ class Pool:
         self.is_chosen = np.ones(len(self.labels), bool)
         self.left_out = [entry for source in self.sources for entry in source.left_out]
         self.notes = [note for source in self.sources for note in source.notes]
-        self.notes += of_two_sources(self.sources, [source.name for source in self.sources])
+        self.notes += links_between_sources(self.sources, [source.name for source in self.sources])
 
     @property
     def images_per_identity(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.manifest import Identity
-from tfface.data.sources.image_files import Below, ImageFiles
+from tfface.data.sources.image_files import ImageFiles, SafeRoot
 from tfface.errors import InputError
 from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress
@@ -60,7 +60,7 @@ class CsvSource(ImageFiles):
             place for place in range(len(header)) if place not in (path_place, identity_place)
         ]
 
-        below = Below(root)
+        below = SafeRoot(root)
         paths: dict[bytes, int] = {}
         names: list[str] = []
         attributes: list[list[str]] = [[] for _ in others]

@@ -48,7 +48,7 @@ _STATES = frozenset(
 _MOST_NAMED = 5
 
 
-def check_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> None:
+def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> None:
     """Raises InputError: the people are one level below `path`; says which folder is likely meant.
 
     Args:
@@ -177,7 +177,7 @@ class FolderSource(ImageFiles):
             folder: sorted(_images_below(folder, others))
             for folder in progress(folders, description="listing", unit="identities")
         }
-        check_level(path, images)
+        check_folder_level(path, images)
         for name, of_identity in _by_name(images).items():
             found = [
                 os.path.join(os.path.basename(f), image) for f in of_identity for image in images[f]

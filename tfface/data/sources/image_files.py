@@ -17,7 +17,7 @@ from tfface.files import printable
 from tfface.names import spelled_on_disk
 
 
-class Below:
+class SafeRoot:
     """Finds files below a folder by paths that aren't trusted.
 
     Args:
@@ -76,7 +76,7 @@ def _spelled_on_disk(path: bytes) -> bytes:
     return os.fsencode(spelled_on_disk(os.fsdecode(path)))
 
 
-def of_two_people(source: ImageSource) -> list[str]:
+def links_between_identities(source: ImageSource) -> list[str]:
     """Returns a line on the files that several people of a source have, or none."""
     files = _files(source)
     first, other = _linked(files, source.labels)
@@ -94,7 +94,7 @@ def of_two_people(source: ImageSource) -> list[str]:
     ]
 
 
-def of_two_sources(sources: Sequence[ImageSource], names: Sequence[str]) -> list[str]:
+def links_between_sources(sources: Sequence[ImageSource], names: Sequence[str]) -> list[str]:
     """Returns a line on the files that several sources have, or none.
 
     Args:
@@ -179,7 +179,7 @@ class ImageFiles(ImageSource):
 
     @cached_property
     def notes(self) -> list[str]:
-        return of_two_people(self)
+        return links_between_identities(self)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -130,7 +130,7 @@ def ordered(indices: np.ndarray, shuffle_seed: int | None) -> np.ndarray:
     return order
 
 
-def renumbered(
+def reindexed(
     dataset: tf.data.Dataset, numbers_of: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.data.Dataset:
     """Gives the images of another source the indices that they have here.
@@ -144,7 +144,7 @@ def renumbered(
     return blocks.map(lambda indices, encoded: (numbers_of(indices), encoded)).unbatch()
 
 
-class Selection(ImageSource):
+class Subset(ImageSource):
     """Chosen images of a source; names, attributes and bytes are as there.
 
     Args:
@@ -201,7 +201,7 @@ class Selection(ImageSource):
         places[self._images] = np.arange(self.num_images)
         there = self._source.encoded(self._images[indices], shuffle_seed, first)
         table = tf.constant(places)
-        return renumbered(there, lambda indices: tf.gather(table, indices))
+        return reindexed(there, lambda indices: tf.gather(table, indices))
 
 
 class SourceImages(Sequence):

@@ -9,7 +9,7 @@ from pydantic import Field
 from tfface import seeding
 from tfface.data import sources
 from tfface.data.pipeline.split import most_of_each, split_into_parts
-from tfface.data.sources.image_source import ImageSource, Selection
+from tfface.data.sources.image_source import ImageSource, Subset
 from tfface.data.sources.opening import detect_format, open_nested, read_nested
 from tfface.errors import InputError
 
@@ -35,7 +35,7 @@ def open_split(
     *,
     name: str | None = None,
     paths_start: Path = Path(),
-) -> Selection:
+) -> Subset:
     """Opens a source and takes one part of it, in which every identity has its share of images.
 
     All parts list the same identities under the same labels, and everybody has an image in train;
@@ -81,7 +81,7 @@ def open_split(
         )
     num_gone = source.num_identities - len(np.unique(source.labels[images]))
     why = f"not in subset {subset} of the split"
-    return Selection(source, images, kept, (why, num_gone, source.num_images - len(images)))
+    return Subset(source, images, kept, (why, num_gone, source.num_images - len(images)))
 
 
 def _parts(fractions: list[float] | None, shots: int | None) -> tuple[tuple[str, ...], list[float]]:

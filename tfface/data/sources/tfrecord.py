@@ -13,7 +13,7 @@ from tfface.data.records import example, manifest
 from tfface.data.records.example import Record
 from tfface.data.records.manifest import DATASET_FILE, Identity
 from tfface.data.records.reader import READ_BUFFER, RecordFiles
-from tfface.data.sources.image_files import Below, ImageFiles
+from tfface.data.sources.image_files import ImageFiles, SafeRoot
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.progress import progress
@@ -213,7 +213,7 @@ class TFRecordPathsSource(ImageFiles):
         paths = self._records.paths()
         labels = self._records.labels(example.deserialize_path)
         self.identities, self.labels = _identities(labels, self.name)
-        below = Below(image_root if image_root is not None else self._records.files[0].parent)
+        below = SafeRoot(image_root if image_root is not None else self._records.files[0].parent)
         found = []
         for index, given in enumerate(progress(paths, description="listing", unit="images")):
             try:

@@ -16,8 +16,8 @@ from pydantic import Field
 from tfface import seeding
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.records.manifest import Identity
-from tfface.data.sources.image_files import ImageFiles, of_two_sources
-from tfface.data.sources.image_source import ImageSource, ordered, renumbered
+from tfface.data.sources.image_files import ImageFiles, links_between_sources
+from tfface.data.sources.image_source import ImageSource, ordered, reindexed
 from tfface.data.sources.opening import open_nested, paths_in, read_nested
 from tfface.data.sources.recordio import RecordIOSource
 from tfface.errors import InputError
@@ -127,7 +127,7 @@ class UnionSource(ImageSource):
                 f"warning: no identity of {' or of '.join(strangers)} is in another source of the "
                 "union, which joins by name: see whether names or folders differ by mistake"
             )
-        lines += of_two_sources(self._members, self._names)
+        lines += links_between_sources(self._members, self._names)
         lines += [
             f"{name}: {note}"
             for name, member in zip(self._names, self._members, strict=True)
@@ -207,7 +207,7 @@ class UnionSource(ImageSource):
         seed = None
         if shuffle_seed is not None and member.is_stream:
             seed = seeding.fold(shuffle_seed, number)
-        return renumbered(member.encoded(order - start, seed, first), lambda there: there + start)
+        return reindexed(member.encoded(order - start, seed, first), lambda there: there + start)
 
     @property
     def _member_identities(self) -> list[list[str]]:

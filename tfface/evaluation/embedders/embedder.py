@@ -1,7 +1,7 @@
-"""One door to every model that can be evaluated: `embed(images) -> embeddings`."""
+"""Embedders: one interface, `embed(images) -> embeddings`, for models of every format."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,28 +11,40 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
-from tfface.evaluation.embedders.raw_pixels import PixelEmbedder, load_pixel_embedder
+from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder, load_raw_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
 from tfface.evaluation.embedders.tflite_model import load_tflite_embedder
 from tfface.images.decoding import decode_batches
 from tfface.progress import progress
 
-__all__ = ["EMBEDDERS", "Embedder", "KerasEmbedder", "PixelEmbedder", "load_embedder"]
+__all__ = [
+    "EMBEDDERS",
+    "Embedder",
+    "KerasEmbedder",
+    "RawPixelEmbedder",
+    "embed_batches",
+    "embed_images",
+    "identity_centers",
+    "images_per_second",
+    "load_embedder",
+    "unit_embeddings",
+]
 
 
 class Embedder(Protocol):
-    """What turns images into embeddings, whatever the model's format.
+    """The interface of all embedders.
 
     Attributes:
-        name: what tables and messages call it.
-        image_size: (height, width) of the images it takes.
-        keeps_aspect: images of another shape are not squeezed, but cut or filled at the sides, as
-            `data.images.decode` says. So it is for models that were not made here: they are
-            trained on faces of one template, and an aligned face of another shape is the same
-            picture with wider or narrower margins. A model of ours gets what its training got.
-        batch_size: how many images are best given at a time; `embed` takes any number.
-        fingerprint: a text that differs where embeddings do: of the model's file or weights, and
-            of how it is used (pixels, size, mirrored copies).
+        name: for tables and messages.
+        image_size: (height, width) of the input images.
+        keeps_aspect: whether images of another aspect ratio are cropped or padded at the sides, as
+            `images.decoding` describes, instead of stretched. True for external models: they are
+            trained on faces of one template, and an aligned face of another shape is the same face
+            with wider or narrower margins. A model trained by tfface gets the same images as in
+            training.
+        batch_size: the preferred number of images for each call; `embed` accepts any number.
+        fingerprint: a text that differs whenever the embeddings differ. It covers the model's file
+            or weights and its options (pixel format, image size, flip).
     """
 
     name: str
@@ -44,22 +56,23 @@ class Embedder(Protocol):
     def fingerprint(self) -> str: ...
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns embedding + embedding of the mirrored image, float32 [n, embedding_size].
-
-        Without `flip`, the embedding of the image alone.
-
-        They are not normalised: the figures do that, and tell the length as well.
+        """Embeds images, by default with flip test-time augmentation.
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
+
+        Returns:
+            float32 [n, embedding_size], the sum of the embeddings of each image and of its mirror
+            image; without `flip`, the embedding of the image alone. They are not normalized,
+            because metrics also report their norms.
         """
         ...
 
 
-# To add a format: one file with such a function, and one line here. A loader is given the MODEL
-# argument and the options, and returns None where the argument is not of its format.
+# To add a format: write a file with a loader and add it here. A loader gets the MODEL argument and
+# the options, and returns None if the argument is not in its format.
 EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
-    "the word `pixels` (the baseline to beat)": load_pixel_embedder,
+    "the word `pixels` (a baseline without a model)": load_raw_pixel_embedder,
     "a run folder or a .keras file": load_keras_embedder,
     "a SavedModel folder": load_saved_model_embedder,
     "an .onnx file": load_onnx_embedder,
@@ -76,18 +89,30 @@ def load_embedder(
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
 ) -> Embedder:
-    """Returns the embedder that a tool's MODEL argument means.
+    """Loads a model of any supported format as an embedder.
 
     Args:
-        model: a path or a reserved word; the formats are those of `EMBEDDERS`.
-        batch_size: images embedded in one pass.
-        flip: sum the embeddings of an image and of its mirrored copy.
-        pixels, image_size: of a SavedModel, `.onnx` or `.tflite` file, which doesn't say what it
-            takes for pixels, nor always the size.
-        output: of an `.onnx` or `.tflite` file with several, the name of the embedding's.
+        model: a run folder, a `.keras`, `.onnx` or `.tflite` file, a SavedModel folder, or the word
+            `pixels` for a baseline that compares raw pixels.
+        batch_size: images for each forward pass.
+        flip: flip test-time augmentation: sum the embeddings of an image and of its mirror image.
+        pixels: the pixel format of a SavedModel, `.onnx` or `.tflite` model, which the file does
+            not record; by default (x - 127.5) / 128 in RGB.
+        image_size: (height, width) for a model that accepts any size.
+        output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
 
-    Raises InputError: no such file, none of the formats, a file that can't be loaded, or options
-        that it has no use for.
+    Returns:
+        The embedder.
+
+    Raises:
+        InputError: the file does not exist, can't be loaded, is in no supported format, or an
+            option does not apply to it.
+
+    Example:
+        >>> embedder = load_embedder("pixels", flip=False)
+        >>> images = np.zeros((2, *embedder.image_size, 3), np.uint8)
+        >>> embedder.embed(images).shape
+        (2, 1024)
     """
     options = EmbedderOptions(batch_size, flip, pixels, image_size, output)
     for load in EMBEDDERS.values():
@@ -104,14 +129,19 @@ def embed_batches(
 ) -> Iterator[np.ndarray]:
     """Decodes and embeds images in order, with a progress bar.
 
-    Images of another size than the embedder's are resized to it; `embedder.keeps_aspect` says how.
+    Images of another size are resized to the embedder's; `embedder.keeps_aspect` decides how.
 
     Args:
-        encoded: may be a lazy sequence; it is read a batch at a time.
-        names: what to call each image in an error.
+        embedder: the model.
+        encoded: encoded images; it may be a lazy sequence and is read batch by batch.
+        names: the images' names for error messages.
         what: the images' name on the progress bar.
-    Yields: flip-summed embeddings, not normalised: float32 [batch, embedding_size].
-    Raises InputError: an image can't be decoded.
+
+    Yields:
+        Embeddings, not normalized: float32 [batch, embedding_size].
+
+    Raises:
+        InputError: an image can't be decoded.
     """
     batches = decode_batches(
         encoded,
@@ -129,14 +159,79 @@ def embed_batches(
 def embed_images(
     embedder: Embedder, encoded: Sequence[bytes], names: Sequence[str], *, what: str
 ) -> np.ndarray:
-    """As `embed_batches`, all at once: float32 [n, embedding_size]."""
+    """As `embed_batches`, but returns all embeddings at once: float32 [n, embedding_size]."""
     return np.concatenate(list(embed_batches(embedder, encoded, names, what=what)))
 
 
 def images_per_second(embedder: Embedder) -> float:
-    """Times the embedder on one batch, after one that compiles it."""
+    """Times the embedder on one batch, after a first batch that compiles it."""
     images = np.zeros((embedder.batch_size, *embedder.image_size, 3), np.uint8)
     embedder.embed(images)
     started = time.perf_counter()
     embedder.embed(images)
     return embedder.batch_size / max(time.perf_counter() - started, 1e-9)
+
+
+def unit_embeddings(embeddings: np.ndarray, names: Sequence[str], start: int = 0) -> np.ndarray:
+    """Normalizes embeddings to norm 1; an all-zero embedding, as of a blank image, stays zero.
+
+    Args:
+        embeddings: float [batch, embedding_size].
+        names: the images' names for error messages.
+        start: index of the batch's first image in `names`.
+
+    Returns:
+        An array of the same shape.
+
+    Raises:
+        InputError: an embedding contains NaN or infinity.
+
+    Example:
+        >>> unit_embeddings(np.array([[3.0, 4.0], [0.0, 0.0]]), ["a.jpg", "b.jpg"])
+        array([[0.6, 0.8],
+               [0. , 0. ]])
+    """
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    if not np.isfinite(norms).all():
+        row = int(np.flatnonzero(~np.isfinite(norms))[0])
+        raise InputError(f"the embedding of {names[start + row]} contains NaN or infinity")
+    return embeddings / np.where(norms > 0, norms, 1)
+
+
+def identity_centers(
+    batches: Iterable[np.ndarray],
+    labels: np.ndarray,
+    num_identities: int,
+    names: Sequence[str],
+    sample: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the normalized mean of each identity's unit embeddings, and some embeddings.
+
+    Args:
+        batches: embeddings of the images in order, float [batch, embedding_size] each.
+        labels: int [images], as many as in all batches, at least one.
+        num_identities: all labels are below it.
+        names: the images' names for error messages.
+        sample: int [sample], sorted indices of the images whose own embeddings are returned.
+
+    Returns:
+        Two arrays, float32 [num_identities, embedding_size] and [sample, embedding_size]. Rows have
+        norm 1, or 0 for an identity without images and where all embeddings are zero.
+
+    Raises:
+        InputError: an embedding contains NaN or infinity.
+    """
+    sums, kept = None, []
+    start = 0
+    for batch in batches:
+        if sums is None:
+            sums = np.zeros((num_identities, batch.shape[1]), np.float32)
+        stop = start + len(batch)
+        units = unit_embeddings(batch, names, start)
+        np.add.at(sums, labels[start:stop], units)
+        first, last = np.searchsorted(sample, (start, stop))
+        kept.append(units[sample[first:last] - start])
+        start = stop
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    sums /= np.where(norms > 0, norms, 1)
+    return sums, np.concatenate(kept)

@@ -104,7 +104,7 @@ def choose_output(path: Path, outputs: Sequence[Output], asked: str | None) -> i
     )
 
 
-class ForeignEmbedder:
+class ExternalEmbedder:
     """Embeds images with a function of a model file.
 
     Args:
@@ -154,10 +154,10 @@ class ForeignEmbedder:
             content = (content, self._output, weights)
         return fingerprint(content, self.pixels, self.image_size, self._options.flip)
 
-    def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ForeignEmbedder":
+    def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ExternalEmbedder":
         """Returns the same model, given other pixels."""
         options = replace(self._options, pixels=pixels, flip=flip)
-        return ForeignEmbedder(
+        return ExternalEmbedder(
             self._run, self._path, self._input, options, self._output, self._weight_files
         )
 

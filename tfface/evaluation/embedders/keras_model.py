@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfface.backbones.activation_size import most_at_a_time
+from tfface.backbones.activation_size import peak_activation_size
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import (
@@ -59,7 +59,7 @@ class KerasEmbedder:
         self.batch_size = batch_size
         if path:
             # Of a large network, as many images as there may be memory for.
-            of_one = most_at_a_time(model) * (2 if flip else 1)
+            of_one = peak_activation_size(model) * (2 if flip else 1)
             self.batch_size = max(1, min(batch_size, _MOST_AT_A_TIME // max(1, of_one)))
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
@@ -133,7 +133,7 @@ def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder |
         return None
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    options.check_own(model)
+    options.check_native(model)
     return KerasEmbedder(load_keras_file(path), name, options.batch_size, options.flip, path)
 
 

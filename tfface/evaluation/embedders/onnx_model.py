@@ -10,7 +10,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.evaluation.embedders.external import (
-    ForeignEmbedder,
+    ExternalEmbedder,
     Output,
     choose_output,
     read_image_input,
@@ -18,7 +18,7 @@ from tfface.evaluation.embedders.external import (
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
-def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
+def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
     """Returns the embedder of an `.onnx` file; None if `model` is no such path.
 
     Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
@@ -52,7 +52,7 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder 
         return session.run([output], {name: images})[0]
 
     shape = _sizes(inputs[0].shape)
-    return ForeignEmbedder(
+    return ExternalEmbedder(
         run,
         path,
         read_image_input(path, shape, is_uint8=inputs[0].type == "tensor(uint8)"),

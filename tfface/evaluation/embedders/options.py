@@ -1,4 +1,4 @@
-"""How a model is to be used as an embedder, beyond what its file says."""
+"""Options of embedders: pixel format, image size, output; and fingerprints of models."""
 
 import hashlib
 import os
@@ -19,9 +19,17 @@ _FORMULA = re.compile(rf"(?:\(x([-+](?:\d+\.?\d*|\.\d+))\)|x)(?:([*/])({_NUMBER}
 
 @dataclass(frozen=True)
 class PixelInput:
-    """Colour order and range: the model is given pixel * scale + shift, pixels being 0..255.
+    """The pixel format of an external model's input: pixel * scale + shift, for pixels 0..255.
 
     The defaults are those of most published face networks, (x - 127.5) / 128 in RGB.
+
+    Attributes:
+        order: the order of the color channels.
+        scale, shift: of the linear map.
+
+    Example:
+        >>> PixelInput("bgr", *parse_range("0..1")).apply(np.full((1, 1, 1, 3), 255, np.uint8))
+        array([[[[1., 1., 1.]]]], dtype=float32)
     """
 
     order: Literal["rgb", "bgr"] = "rgb"
@@ -29,29 +37,41 @@ class PixelInput:
     shift: float = -127.5 / 128
 
     def apply(self, images: np.ndarray) -> np.ndarray:
-        """Returns what the model is given.
+        """Converts images to the model's input.
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
-        Returns: float32 of the same shape.
+
+        Returns:
+            float32 of the same shape.
         """
         ordered = images if self.order == "rgb" else images[..., ::-1]
         return ordered.astype(np.float32) * np.float32(self.scale) + np.float32(self.shift)
 
     @property
     def range(self) -> str:
-        """What `parse_range` reads as the same scale and shift."""
+        """The text that `parse_range` reads as the same scale and shift."""
         if (self.scale, self.shift) == (1 / 128, -127.5 / 128):
             return "(x-127.5)/128"
         return f"{self.shift:g}..{255 * self.scale + self.shift:g}"
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """Returns the scale and the shift that `text` means.
+    """Parses a range of pixel values.
 
     Args:
-        text: what 0 and 255 become, as in -1..1, or a formula of the pixel x: (x-127.5)/128, x/255.
-    Raises InputError: it is neither.
+        text: the values of 0 and 255, as in -1..1, or a formula of the pixel x, as in
+            (x-127.5)/128 or x/255.
+
+    Returns:
+        The scale and the shift.
+
+    Raises:
+        InputError: the text is neither.
+
+    Example:
+        >>> parse_range("x/255") == (1 / 255, 0.0)
+        True
     """
     compact = text.replace(" ", "")
     if interval := _INTERVAL.fullmatch(compact):
@@ -75,12 +95,12 @@ class EmbedderOptions:
     """Options of `load_embedder`.
 
     Attributes:
-        batch_size: images embedded in one pass.
-        flip: sum the embeddings of an image and of its mirrored copy.
-        pixels: what a model that was not made here takes for pixels; None for the usual.
-        image_size: (height, width), for a model that was not made here and takes any.
-        output: of an `.onnx` or `.tflite` file, the name of the output that is the embedding; None
-            where it is clear which.
+        batch_size: images for each forward pass.
+        flip: sum the embeddings of an image and of its mirror image.
+        pixels: the pixel format of an external model; None for the default.
+        image_size: (height, width) for an external model that accepts any size.
+        output: the name of the embedding among the outputs of an `.onnx` or `.tflite` model; None
+            if there is no doubt.
     """
 
     batch_size: int = 64
@@ -89,10 +109,11 @@ class EmbedderOptions:
     image_size: tuple[int, int] | None = None
     output: str | None = None
 
-    def check_own(self, model: str) -> None:
-        """Refuses pixels, size and output for a model that says itself what it takes and gives.
+    def check_native(self, model: str) -> None:
+        """Checks that options of external models are not set for a native one.
 
-        Raises InputError: one of them is given.
+        Raises:
+            InputError: pixel format, image size or output is set.
         """
         if self.pixels is not None or self.image_size is not None:
             raise InputError(
@@ -102,25 +123,29 @@ class EmbedderOptions:
         self.check_single_output(model)
 
     def check_single_output(self, model: str) -> None:
-        """Raises InputError: an output is named of a model of a kind that has a single one."""
+        """Checks that no output is chosen for a format with a single one.
+
+        Raises:
+            InputError: an output is set.
+        """
         if self.output is not None:
             raise InputError(
                 f"{model}: --model-output chooses among the outputs of an .onnx or .tflite file, "
-                "and this is none: leave it out"
+                "and this is neither: omit it"
             )
 
 
 def fingerprint(*parts: object) -> str:
-    """Returns a short text that differs where the parts' texts do: 32 hexadecimal digits."""
+    """Returns a hash of the parts' `repr`, 32 hexadecimal digits."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def hash_files(path: Path) -> str:
-    """Returns the SHA-256 of a file, or of a folder's files and their names."""
+    """Returns the SHA-256 of a file, or of a folder's file names and contents."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    # Through links too: what they lead to is loaded as well.
+    # Through links too: their targets are loaded as well.
     files = sorted(
         Path(folder, name)
         for folder, _, names in os.walk(path, followlinks=True)
@@ -131,7 +156,7 @@ def hash_files(path: Path) -> str:
 
 
 def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
-    """Returns the SHA-256 of the arrays' values, in their order."""
+    """Returns the SHA-256 of the arrays' values, in order."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())

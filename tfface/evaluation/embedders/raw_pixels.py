@@ -5,7 +5,7 @@ import numpy as np
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
-class PixelEmbedder:
+class RawPixelEmbedder:
     """Embeds an image as its own 32x32 grey pixels less their mean.
 
     The cosine of two such embeddings is the correlation of the two (flip-summed) pictures.
@@ -35,9 +35,9 @@ class PixelEmbedder:
         return (grey + grey[:, :, ::-1] if self._flip else grey).reshape(len(images), -1)
 
 
-def load_pixel_embedder(model: str, options: EmbedderOptions) -> PixelEmbedder | None:
+def load_raw_pixel_embedder(model: str, options: EmbedderOptions) -> RawPixelEmbedder | None:
     """Returns the baseline where `model` is the reserved word `pixels`, else None."""
-    if model != PixelEmbedder.name:
+    if model != RawPixelEmbedder.name:
         return None
-    options.check_own(model)
-    return PixelEmbedder(options.flip)
+    options.check_native(model)
+    return RawPixelEmbedder(options.flip)

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfface.errors import InputError, shown
-from tfface.evaluation.embedders.external import ForeignEmbedder, read_image_input
+from tfface.evaluation.embedders.external import ExternalEmbedder, read_image_input
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 # Keras' and TensorFlow's own functions that read and write the folder's variables.
@@ -109,7 +109,7 @@ MODEL_FILE = "saved_model.pb"
 SIGNATURE = "serving_default"
 
 
-def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
+def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
     """Returns the embedder of a SavedModel folder; None if `model` is no such folder.
 
     TensorFlow runs it, whatever backend Keras has. A SavedModel is a program, which may read and
@@ -143,7 +143,7 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ForeignEm
         return function(**{name: tf.constant(images)})[output].numpy()
 
     shape = read_image_input(path, taken.shape.as_list(), is_uint8=taken.dtype == tf.uint8)
-    return ForeignEmbedder(run, path, shape, options)
+    return ExternalEmbedder(run, path, shape, options)
 
 
 def _check_operations(path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.evaluation.embedders.external import (
-    ForeignEmbedder,
+    ExternalEmbedder,
     Output,
     choose_output,
     read_image_input,
@@ -15,7 +15,7 @@ from tfface.evaluation.embedders.external import (
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
-def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedder | None:
+def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
     """Returns the embedder of a `.tflite` file; None if `model` is no such path.
 
     A model of fixed batch size is run as often as that takes. Quantized inputs and outputs are
@@ -54,7 +54,7 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ForeignEmbedde
 
     # A quantized input says itself which numbers its whole numbers stand for.
     is_uint8 = taken["dtype"] == np.uint8 and not taken["quantization"][0]
-    return ForeignEmbedder(
+    return ExternalEmbedder(
         run,
         path,
         read_image_input(path, shape, is_uint8=is_uint8),

@@ -8,8 +8,8 @@ import pytest
 from tests.data.pairs.bcolz_files import write_bcolz
 from tests.data.posed_faces import write_posed_faces
 from tests.data.small_faces import encoded, pixels, write_folder
-from tfface.data.pairs import load_pair_set, making
-from tfface.data.pairs.making import PairOptions, make_pair_file, make_pair_set
+from tfface.data.pairs import load_pair_set, pair_file
+from tfface.data.pairs.pair_file import PairOptions, make_pair_file, make_pair_set
 from tfface.data.records.conversion import convert
 from tfface.errors import InputError
 
@@ -235,4 +235,4 @@ def test_an_image_that_can_not_be_read_is_named(faces, tmp_path):
     pair_set = load_pair_set(pairs)
     (tmp_path / "lfw/images/P3/P3_0001.jpg").unlink()
     with pytest.raises(InputError, match=r"P3_0001\.jpg: can't be read: No such file"):
-        making._check_images(pair_set)
+        pair_file._check_images(pair_set)

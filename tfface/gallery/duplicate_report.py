@@ -1,9 +1,9 @@
-"""What a search for people leaves in a folder: who they are, pictures of them, whom to leave out.
+"""Report of duplicate identities: tables, contact sheets and the list of identities to exclude.
 
-same_people.csv        all that was found, with similarities
-exclude.csv            whom to leave out and why; nothing is taken out of the dataset itself
-same_people.png        pairs of identities (where there are any)
-same_people_SET.png    identities beside the image of a verification set that they are like
+same_people.csv        all matches with their similarities
+exclude.csv            identities to exclude and the reasons; the dataset itself is not changed
+same_people.png        pairs of duplicate identities (if any)
+same_people_SET.png    identities next to the matching image of a verification set (if any)
 """
 
 import csv
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.identity_list import write_exclusion_list
-from tfface.data.records.inspection_plots import BLANK, choose_images
+from tfface.data.records.inspection_plots import BLANK, sample_images
 from tfface.data.records.manifest import Identity
-from tfface.evaluation.identity_search import PeopleSearch
 from tfface.files import replacing
+from tfface.gallery.duplicate_identities import DuplicateSearch
 from tfface.images.decoding import decode_picture
 from tfface.names import safe_row
 from tfface.reporting.contact_sheet import draw_contact_sheet, framed
@@ -25,39 +25,46 @@ _COLUMNS = (
     *("name", "source", "other_name", "other_source"),
     *("verification_set", "verification_image", "similarity"),
 )
-# Of a sheet: pairs, images of an identity, and what two or three pairs side by side need.
-_MOST_PAIRS = 24
-_IMAGES_OF_EACH = 3
-_COLUMNS_OF_SHEET = 12
+# Pairs on a contact sheet, images of each identity, and columns for two pairs in a row.
+_MAX_PAIRS = 24
+_IMAGES_PER_IDENTITY = 3
+_SHEET_COLUMNS = 12
 _CELL = 112
 
 
-def write_search(search: PeopleSearch, folder: Path, *, seed: int = 0) -> list[Path]:
-    """Writes the files that this module's docstring lists; returns their paths.
+def write_duplicates(search: DuplicateSearch, folder: Path, *, seed: int = 0) -> list[Path]:
+    """Writes the files that this module's docstring lists.
 
-    A sheet goes in steps from the most to the least similar, so its last rows tell whether the
-    threshold is right.
+    A contact sheet shows pairs from the most to the least similar one, so its last rows show
+    whether the threshold is right.
 
     Args:
-        seed: another seed draws other images of the identities on the sheets.
-    Raises InputError: a file can't be written.
+        search: the result.
+        folder: existing folder of the files.
+        seed: of the sample of images on the contact sheets.
+
+    Returns:
+        The paths of the written files.
+
+    Raises:
+        InputError: a file can't be written.
     """
     paths = [folder / "same_people.csv", folder / "exclude.csv"]
     _write_rows(paths[0], search)
     write_exclusion_list(paths[1], _reasons(search))
     sheets = {"same_people.png": _Sheet(search, seed).add_pairs()}
-    for name in search.found:
+    for name in search.overlaps:
         sheets[f"same_people_{name}.png"] = _Sheet(search, seed).add_found(name)
     for file, sheet in sheets.items():
-        # One of an earlier search would be taken for one of this.
+        # Remove the sheet of an earlier search, which may not be written again.
         (folder / file).unlink(missing_ok=True)
-        if sheet.pictures:
+        if sheet.images:
             paths.append(folder / file)
             sheet.draw(paths[-1])
     return paths
 
 
-def _write_rows(path: Path, search: PeopleSearch) -> None:
+def _write_rows(path: Path, search: DuplicateSearch) -> None:
     identities, pairs = search.inspection.dataset.identities, search.pairs
     with (
         replacing(path) as temporary,
@@ -65,7 +72,7 @@ def _write_rows(path: Path, search: PeopleSearch) -> None:
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for name, found in search.found.items():
+        for name, found in search.overlaps.items():
             images = search.pair_sets[name].image_names
             for label, image, similarity in _rows(found.labels, found.images, found.similarity):
                 row = [*identities[label], "", "", name, images[image], f"{similarity:.4f}"]
@@ -79,7 +86,7 @@ def _rows(*columns: np.ndarray) -> zip:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _reasons(search: PeopleSearch) -> dict[Identity, str]:
+def _reasons(search: DuplicateSearch) -> dict[Identity, str]:
     identities = search.inspection.dataset.identities
     reasons = {}
     for label, why in search.excluded.items():
@@ -88,105 +95,103 @@ def _reasons(search: PeopleSearch) -> dict[Identity, str]:
             who = f"{image} of the verification set {why.set_name}"
         else:
             who = f"{identities[why.other].name} of {identities[why.other].source}"
-            # Whoever is kept in place of another is not left out, but for this reason.
+            # A kept identity is only excluded for this reason.
             if why.other in search.excluded:
-                who += f", who is in the verification set {search.excluded[why.other].set_name}"
+                who += f", which is in the verification set {search.excluded[why.other].set_name}"
         reasons[identities[label]] = f"same person as {who} (similarity {why.similarity:.3f})"
     return reasons
 
 
 class _Sheet:
-    """Pictures of people who are alike, side by side; none until they are added.
+    """A contact sheet of matches; empty until they are added.
 
-    Each pair is a run of pictures: those of the one, framed blue, then those of the other, framed
-    orange.
+    Each match is a run of images: the first identity, framed blue, then the second one or the image
+    of a verification set, framed orange.
     """
 
-    def __init__(self, search: PeopleSearch, seed: int):
+    def __init__(self, search: DuplicateSearch, seed: int):
         self._search = search
         self._seed = seed
         self._captions: list[str] = []
         self._title = ""
-        self.pictures: list[np.ndarray] = []
+        self.images: list[np.ndarray] = []
 
     def add_pairs(self) -> "_Sheet":
         pairs = self._search.pairs
         shown = _spaced(pairs.similarity)
-        for place in shown:
-            self._add_identity(int(pairs.first[place]))
-            self._add_other(int(pairs.second[place]), pairs.similarity[place])
-        self._title = self._say(shown, len(pairs.first), "pairs of identities that are alike")
+        for index in shown:
+            self._add_identity(int(pairs.first[index]))
+            self._add_other(int(pairs.second[index]), pairs.similarity[index])
+        self._title = self._describe(shown, len(pairs.first), "pairs of duplicate identities")
         return self
 
     def add_found(self, name: str) -> "_Sheet":
-        found, pair_set = self._search.found[name], self._search.pair_sets[name]
+        found, pair_set = self._search.overlaps[name], self._search.pair_sets[name]
         shown = _spaced(found.similarity)
-        for place in shown:
-            self._add_identity(int(found.labels[place]))
-            image = int(found.images[place])
+        for index in shown:
+            self._add_identity(int(found.labels[index]))
+            image = int(found.images[index])
             file = Path(pair_set.image_names[image]).name
             self._add(
                 [decode_picture(pair_set.images[image])],
                 ORANGE,
-                f"{file}\n{name}\nsimilarity {found.similarity[place]:.3f}",
+                f"{file}\n{name}\nsimilarity {found.similarity[index]:.3f}",
             )
-        self._title = self._say(
-            shown, len(found.labels), f"identities that look like people of {name}"
-        )
+        self._title = self._describe(shown, len(found.labels), f"identities that appear in {name}")
         return self
 
     def draw(self, path: Path) -> None:
         draw_contact_sheet(
             path,
-            self.pictures,
+            self.images,
             self._captions,
             title=self._title,
-            columns=_COLUMNS_OF_SHEET,
+            columns=_SHEET_COLUMNS,
             cell=_CELL,
         )
 
     def _add_identity(self, label: int) -> None:
-        """Adds a row's first person, with the empty places in front."""
-        pictures, caption = self._pictures_of(label)
-        self._add_blanks(_IMAGES_OF_EACH - len(pictures))
-        self._add(pictures, BLUE, caption)
+        """Adds the first identity of a match, with empty cells in front."""
+        images, caption = self._images_of(label)
+        self._add_blanks(_IMAGES_PER_IDENTITY - len(images))
+        self._add(images, BLUE, caption)
 
     def _add_other(self, label: int, similarity: float) -> None:
-        pictures, caption = self._pictures_of(label)
-        self._add(pictures, ORANGE, f"{caption}\nsimilarity {similarity:.3f}")
-        self._add_blanks(_IMAGES_OF_EACH - len(pictures))
+        images, caption = self._images_of(label)
+        self._add(images, ORANGE, f"{caption}\nsimilarity {similarity:.3f}")
+        self._add_blanks(_IMAGES_PER_IDENTITY - len(images))
 
-    def _pictures_of(self, label: int) -> tuple[list[np.ndarray], str]:
+    def _images_of(self, label: int) -> tuple[list[np.ndarray], str]:
         inspection = self._search.inspection
-        images = choose_images(inspection.labels, label, _IMAGES_OF_EACH, self._seed)
+        images = sample_images(inspection.labels, label, _IMAGES_PER_IDENTITY, self._seed)
         name, source = inspection.dataset.identities[label]
         caption = f"{name}\n{source}, label {label}"
         if label in self._search.excluded:
-            caption += "\nto leave out"
+            caption += "\nto exclude"
         return [decode_picture(encoded) for encoded in inspection.files.images(images)], caption
 
-    def _add(self, pictures: list[np.ndarray], colour: str, caption: str) -> None:
-        self.pictures += [framed(one, colour) for one in pictures]
-        self._captions += [caption, *[""] * (len(pictures) - 1)]
+    def _add(self, images: list[np.ndarray], color: str, caption: str) -> None:
+        self.images += [framed(image, color) for image in images]
+        self._captions += [caption, *[""] * (len(images) - 1)]
 
     def _add_blanks(self, number: int) -> None:
-        self.pictures += [BLANK] * number
+        self.images += [BLANK] * number
         self._captions += [""] * number
 
-    def _say(self, shown: np.ndarray, number: int, what: str) -> str:
+    def _describe(self, shown: np.ndarray, number: int, what: str) -> str:
         some = f"{len(shown)} of the " if len(shown) < number else ""
         return f"{self._search.inspection.folder.resolve().name}: {some}{number:,} {what}"
 
 
 def _spaced(similarity: np.ndarray) -> np.ndarray:
-    """Returns up to `_MOST_PAIRS` places: half of them evenly by rank, half by similarity.
+    """Returns up to `_MAX_PAIRS` indices: half of them evenly by rank, half by similarity.
 
     Args:
-        similarity: falling.
+        similarity: sorted descending.
     """
-    if len(similarity) <= _MOST_PAIRS:
+    if len(similarity) <= _MAX_PAIRS:
         return np.arange(len(similarity))
-    half = _MOST_PAIRS // 2
+    half = _MAX_PAIRS // 2
     by_rank = np.linspace(0, len(similarity) - 1, half).round().astype(int)
     levels = np.linspace(similarity[0], similarity[-1], half)
     return np.union1d(by_rank, np.searchsorted(-similarity, -levels))

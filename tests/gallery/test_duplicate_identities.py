@@ -1,4 +1,4 @@
-"""Centers, who is like whom, and whom to leave out: as a plain loop would say."""
+"""Similar identities and the ones to exclude, compared with a plain loop."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.evaluation import duplicate_identities
-from tfface.evaluation.duplicate_identities import (
-    Found,
-    Pairs,
-    centers,
+from tfface.evaluation.embedders.embedder import identity_centers
+from tfface.evaluation.labeled_faces import sample_images
+from tfface.gallery import duplicate_identities
+from tfface.gallery.duplicate_identities import (
+    DuplicatePairs,
+    Overlap,
     chance_threshold,
     choose_exclusions,
-    choose_images,
-    find_among,
-    nearest_other,
+    find_overlap,
+    nearest_impostor,
     similar_pairs,
 )
 
@@ -32,36 +32,36 @@ def unit(seed: int, number: int, size: int = 8) -> np.ndarray:
 class TestChooseImages:
     def test_up_to_so_many_of_each(self):
         labels = np.array([2, 0, 0, 2, -1, 2, 2, 1])
-        chosen = choose_images(labels, 2, 0)
+        chosen = sample_images(labels, 2, 0)
         assert chosen.tolist() == sorted(chosen.tolist())
         assert np.bincount(labels[chosen]).tolist() == [2, 1, 2]
-        assert choose_images(labels, 9, 0).tolist() == [0, 1, 2, 3, 5, 6, 7]
+        assert sample_images(labels, 9, 0).tolist() == [0, 1, 2, 3, 5, 6, 7]
 
     def test_by_the_seed(self):
         labels = np.zeros(6, int)
-        assert choose_images(labels, 2, 5).tolist() == choose_images(labels, 2, 5).tolist()
-        assert len({tuple(choose_images(labels, 2, seed)) for seed in range(60)}) == 15
+        assert sample_images(labels, 2, 5).tolist() == sample_images(labels, 2, 5).tolist()
+        assert len({tuple(sample_images(labels, 2, seed)) for seed in range(60)}) == 15
 
 
 class TestCenters:
     def test_mean_of_directions(self):
         # The length of an embedding doesn't count, only its direction.
         batches = [np.array([[3, 0], [0, 1]], np.float32), np.array([[0, -7]], np.float32)]
-        found, sampled = centers(batches, np.array([0, 0, 2]), 3, NAMES, np.array([1, 2]))
+        found, sampled = identity_centers(batches, np.array([0, 0, 2]), 3, NAMES, np.array([1, 2]))
         np.testing.assert_allclose(found, [[0.5**0.5, 0.5**0.5], [0, 0], [0, -1]], rtol=1e-6)
         np.testing.assert_allclose(sampled, [[0, 1], [0, -1]])
 
     def test_a_blank_image_does_not_count(self):
         batches = [np.array([[0, 0], [5, 0], [0, 0]], np.float32)]
-        found, sampled = centers(batches, np.array([0, 0, 1]), 2, NAMES, np.array([0]))
+        found, sampled = identity_centers(batches, np.array([0, 0, 1]), 2, NAMES, np.array([0]))
         assert found.tolist() == [[1, 0], [0, 0]]
         assert sampled.tolist() == [[0, 0]]
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_what_is_not_finite_is_named(self, value):
         batches = [np.ones((2, 3), np.float32), np.array([[1, 1, 1], [1, value, 1]], np.float32)]
-        with pytest.raises(InputError, match="embedding of image 3 holds NaN or infinity"):
-            centers(batches, np.zeros(4, int), 1, NAMES, NOBODY)
+        with pytest.raises(InputError, match="embedding of image 3 contains NaN or infinity"):
+            identity_centers(batches, np.zeros(4, int), 1, NAMES, NOBODY)
 
 
 class TestSimilarPairs:
@@ -93,7 +93,7 @@ class TestSimilarPairs:
         assert len(similar_pairs(vectors, np.array([0, 1, 2]), 0.01).first) == 0
 
     def test_a_model_that_cannot_tell_people_apart(self, monkeypatch):
-        monkeypatch.setattr(duplicate_identities, "MOST_PAIRS", 20)
+        monkeypatch.setattr(duplicate_identities, "MAX_PAIRS", 20)
         vectors = np.ones((10, 1), np.float32)
         with pytest.raises(InputError, match=r"more than 20 pairs .* of 0\.3 or more: the model"):
             similar_pairs(vectors, np.arange(10) % 2, 0.3)
@@ -104,7 +104,7 @@ def test_find_among(monkeypatch):
     monkeypatch.setattr(duplicate_identities, "_BLOCK", 4)
     vectors, images = unit(1, 11, 3), unit(2, 9, 3)
     similarity = vectors @ images.T
-    found = find_among(vectors, images, 0.9)
+    found = find_overlap(vectors, images, 0.9)
     expected = np.flatnonzero(similarity.max(axis=1) >= 0.9)
     assert sorted(found.labels.tolist()) == expected.tolist()
     assert 0 < len(expected) < 11
@@ -120,7 +120,7 @@ class TestChance:
         similarity = vectors @ vectors.T
         np.fill_diagonal(similarity, -1)
         labels = np.arange(10) + 5
-        found = nearest_other(vectors[3:7], labels[3:7], vectors, labels)
+        found = nearest_impostor(vectors[3:7], labels[3:7], vectors, labels)
         np.testing.assert_allclose(found, similarity[3:7].max(axis=1), rtol=1e-5)
 
     def test_few_are_found_by_chance(self):
@@ -136,15 +136,17 @@ class TestChance:
         vectors = unit(4, 4000, 16)
         own, others = np.arange(2000), vectors[2000:]
         level = chance_threshold(
-            nearest_other(vectors[:2000], own, vectors[:2000], own), 2000, 2000
+            nearest_impostor(vectors[:2000], own, vectors[:2000], own), 2000, 2000
         )
         assert 0.03 < np.mean((vectors[:2000] @ others.T).max(axis=1) >= level) < 0.07
 
 
-def pairs_of(*rows: tuple[int, int, float]) -> Pairs:
+def pairs_of(*rows: tuple[int, int, float]) -> DuplicatePairs:
     rows = sorted(rows, key=lambda row: -row[2])
     columns = np.array(rows).reshape(-1, 3).T
-    return Pairs(columns[0].astype(int), columns[1].astype(int), columns[2].astype(np.float32))
+    return DuplicatePairs(
+        columns[0].astype(int), columns[1].astype(int), columns[2].astype(np.float32)
+    )
 
 
 class TestExclusions:
@@ -169,8 +171,8 @@ class TestExclusions:
 
     def test_people_of_a_verification_set_go_and_whoever_is_like_them(self):
         found = {
-            "lfw": Found(np.array([1, 3]), np.array([6, 7]), np.array([0.8, 0.5], np.float32)),
-            "agedb": Found(np.array([3]), np.array([2]), np.array([0.6], np.float32)),
+            "lfw": Overlap(np.array([1, 3]), np.array([6, 7]), np.array([0.8, 0.5], np.float32)),
+            "agedb": Overlap(np.array([3]), np.array([2]), np.array([0.6], np.float32)),
         }
         pairs = pairs_of((0, 1, 0.5), (1, 3, 0.45), (2, 4, 0.4))
         excluded = choose_exclusions(pairs, found, np.array([9, 1, 9, 1, 1]))
@@ -188,7 +190,7 @@ class TestExclusions:
     def test_what_is_promised(self, rows, num_images, in_set):
         rows = sorted(set(rows))
         pairs = pairs_of(*((a, b, 0.5) for a, b in rows))
-        found = {"s": Found(np.array(sorted(in_set), int), *2 * [np.zeros(len(in_set))])}
+        found = {"s": Overlap(np.array(sorted(in_set), int), *2 * [np.zeros(len(in_set))])}
         excluded = choose_exclusions(pairs, found, np.array(num_images))
         assert in_set <= set(excluded)
         for a, b in rows:

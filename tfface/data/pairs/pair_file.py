@@ -23,7 +23,7 @@ _MOST_VALUES = 30
 
 
 @dataclass(frozen=True)
-class MadePairs:
+class PairFileSummary:
     """What `make_pair_file` wrote.
 
     Attributes:
@@ -71,7 +71,7 @@ def make_pair_file(
     with_images: bool = True,
     options: PairOptions | None = None,
     overwrite: bool = False,
-) -> MadePairs:
+) -> PairFileSummary:
     """Writes the verification set that `dataset` is, or pairs made of its images.
 
     Folds of pairs that are made here have no identity in common. Every image is decoded once
@@ -131,7 +131,7 @@ def make_pair_file(
         writing.write_csv(pair_set, output, overwrite=overwrite)
     else:
         writing.write_csv_list(pair_set, pair_set.image_names, output)
-    return MadePairs(
+    return PairFileSummary(
         num_pairs=len(pair_set.first),
         num_genuine=int(np.count_nonzero(pair_set.is_genuine)),
         num_folds=pair_set.num_folds,

@@ -13,8 +13,8 @@ from tfface.data.records.identity_list import read_identity_list
 from tfface.data.records.inspection import inspect_dataset
 from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
-from tfface.evaluation.identity_search import check_search, search_people
-from tfface.evaluation.identity_search_report import _spaced, write_search
+from tfface.gallery.duplicate_identities import check_search, find_duplicates
+from tfface.gallery.duplicate_report import _spaced, write_duplicates
 
 
 def face(person: int, picture: int) -> bytes:
@@ -80,7 +80,7 @@ OPTIONS = {
 def search(inspection, pair_sets=(), said=None, embedder=None, **changes):
     said = [] if said is None else said
     options = {**OPTIONS, **changes}
-    return search_people(inspection, embedder or Blocks(), pair_sets, say=said.append, **options)
+    return find_duplicates(inspection, embedder or Blocks(), pair_sets, log=said.append, **options)
 
 
 def names(inspection, labels) -> list[str]:
@@ -99,9 +99,9 @@ def test_one_person_in_two_sources(inspection):
 
 def test_somebody_of_a_verification_set(inspection):
     found = search(inspection, [pair_set(7, 60), pair_set(61, name="other")])
-    assert sorted(names(inspection, found.found["lfw"].labels)) == ["a7", "b7"]
-    assert {int(image) // 2 for image in found.found["lfw"].images} == {0}
-    assert len(found.found["other"].labels) == 0
+    assert sorted(names(inspection, found.overlaps["lfw"].labels)) == ["a7", "b7"]
+    assert {int(image) // 2 for image in found.overlaps["lfw"].images} == {0}
+    assert len(found.overlaps["other"].labels) == 0
     assert names(inspection, found.excluded) == ["a4", "a7", "b3", "b7"]
     assert found.to_json() == {
         "in_verification_sets": {"lfw": 2, "other": 0},
@@ -110,10 +110,10 @@ def test_somebody_of_a_verification_set(inspection):
         "excluded_images": 2 + 3 + 2 + 1,
     }
     assert found.as_text().split("\n") == [
-        "lfw: 2 identities look like people of this verification set",
-        "other: 0 identities look like people of this verification set",
-        "3 pairs of identities look like one person each",
-        "to leave out: 4 identities with 8 images",
+        "lfw: 2 identities appear in this verification set",
+        "other: 0 identities appear in this verification set",
+        "3 pairs of duplicate identities",
+        "to exclude: 4 identities with 8 images",
     ]
 
 
@@ -132,10 +132,10 @@ def test_each_image_is_embedded_once_and_no_more_than_asked_for(inspection):
 def test_thresholds_are_as_high_as_the_model_needs(inspection):
     said = []
     found = search(inspection, [pair_set(7)], said, threshold=None, against_threshold=None)
-    assert said[1].startswith("lfw: an identity is in it from a similarity of 0.")
-    assert said[1].endswith("% of the people of 'a' would be taken for another of them)")
+    assert said[1].startswith("lfw: threshold for identities that appear in it: 0.")
+    assert said[1].endswith("% of the identities of 'a' match another of them)")
     # People of one source are more alike than 0.3 to this embedder.
-    level = float(said[2].split(" of ")[1].split()[0])
+    level = float(said[2].split(": ")[1].split()[0])
     assert 0.3 < level < 1
     assert {"a3", "a4", "a7"} == set(names(inspection, found.pairs.first))
 
@@ -143,7 +143,7 @@ def test_thresholds_are_as_high_as_the_model_needs(inspection):
 def test_a_threshold_that_is_too_low_is_warned_of(inspection):
     said = []
     found = search(inspection, [], said, threshold=0.01)
-    assert said[1].endswith("much of what is found will be chance, so take a higher threshold")
+    assert said[1].endswith("most matches will be false: use a higher threshold")
     assert len(found.pairs.first) > 10
 
 
@@ -156,7 +156,7 @@ def test_within_a_source(inspection):
 
 def test_what_is_written(inspection, tmp_path):
     found = search(inspection, [pair_set(7)])
-    paths = write_search(found, tmp_path / "out")
+    paths = write_duplicates(found, tmp_path / "out")
     assert [path.name for path in paths] == [
         *("same_people.csv", "exclude.csv", "same_people.png", "same_people_lfw.png")
     ]
@@ -185,21 +185,21 @@ def test_what_is_written(inspection, tmp_path):
 def test_whoever_is_like_a_person_of_a_set_is_left_out_for_that(inspection, tmp_path):
     # b7's single picture is like a7, but not like the set at such a threshold.
     found = search(inspection, [pair_set(7)])
-    lfw = found.found["lfw"]
+    lfw = found.overlaps["lfw"]
     [level] = lfw.similarity[[names(inspection, lfw.labels).index("a7")]]
     [other] = lfw.similarity[[names(inspection, lfw.labels).index("b7")]]
     found = search(inspection, [pair_set(7)], against_threshold=float(level + other) / 2)
-    assert len(found.found["lfw"].labels) == 1
-    write_search(found, tmp_path)
+    assert len(found.overlaps["lfw"].labels) == 1
+    write_duplicates(found, tmp_path)
     text = (tmp_path / "exclude.csv").read_text()
-    assert ", who is in the verification set lfw (similarity " in text
+    assert ", which is in the verification set lfw (similarity " in text
     assert names(inspection, found.excluded) == ["a4", "a7", "b3", "b7"]
 
 
 def test_nothing_found(inspection, tmp_path):
     (tmp_path / "same_people.png").write_text("of an earlier search")
     found = search(inspection, [pair_set(60)], threshold=1.0, against_threshold=1.0)
-    assert [path.name for path in write_search(found, tmp_path)] == [
+    assert [path.name for path in write_duplicates(found, tmp_path)] == [
         *("same_people.csv", "exclude.csv")
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exclude.csv", "same_people.csv"]
@@ -211,7 +211,9 @@ def test_what_would_be_of_no_use():
     check_search(two, [], within_source=False)
     check_search(one, [], within_source=True)
     check_search(one, [pair_set(1)], within_source=False)
-    with pytest.raises(InputError, match=r"are of one source \(a\), so there is nobody to compare"):
+    with pytest.raises(
+        InputError, match=r"are of one source \(a\), so there is nothing to compare"
+    ):
         check_search(one, [], within_source=False)
     with pytest.raises(InputError, match="--overlap-with: two sets are called 'lfw'"):
         check_search(two, [pair_set(1), pair_set(2)], within_source=False)

@@ -6,24 +6,31 @@ from hypothesis import strategies as st
 
 from tfface.data.pairs.pair_sampling import (
     cut,
-    fold_numbers,
-    hold_both_kinds,
-    in_turn,
+    fold_indices,
+    folds_have_both_labels,
+    interleave_by_label,
     order_by_fold,
 )
 
 
 def test_in_turn():
-    assert in_turn([True, True, False, False]).tolist() == [0, 2, 1, 3]
-    assert in_turn([True, True, True, True, False, False]).tolist() == [0, 4, 1, 2, 5, 3]
-    assert in_turn([True, True]).tolist() == [0, 1]
-    assert in_turn([]).tolist() == []
+    assert interleave_by_label([True, True, False, False]).tolist() == [0, 2, 1, 3]
+    assert interleave_by_label([True, True, True, True, False, False]).tolist() == [
+        0,
+        4,
+        1,
+        2,
+        5,
+        3,
+    ]
+    assert interleave_by_label([True, True]).tolist() == [0, 1]
+    assert interleave_by_label([]).tolist() == []
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 6))
 def test_in_turn_is_even_and_keeps_the_order_of_each_kind(is_genuine, num_folds):
     is_genuine = np.array(is_genuine)
-    order = in_turn(is_genuine)
+    order = interleave_by_label(is_genuine)
     assert sorted(order) == list(range(len(is_genuine)))
     for kind in (True, False):
         places = order[is_genuine[order] == kind]
@@ -34,21 +41,21 @@ def test_in_turn_is_even_and_keeps_the_order_of_each_kind(is_genuine, num_folds)
 
 
 def test_hold_both_kinds():
-    assert hold_both_kinds(np.array([True, False, False, True]), 2)
-    assert not hold_both_kinds(np.array([True, True, False, False]), 2)
-    assert not hold_both_kinds(np.array([True, False]), 3)
+    assert folds_have_both_labels(np.array([True, False, False, True]), 2)
+    assert not folds_have_both_labels(np.array([True, True, False, False]), 2)
+    assert not folds_have_both_labels(np.array([True, False]), 3)
 
 
 @given(st.integers(1, 50), st.integers(1, 8))
 def test_fold_numbers_are_those_of_the_cut(num_pairs, num_folds):
-    numbers = fold_numbers(num_pairs, num_folds)
+    numbers = fold_indices(num_pairs, num_folds)
     for number, fold in enumerate(cut(np.arange(num_pairs), num_folds)):
         assert np.flatnonzero(numbers == number).tolist() == fold.tolist()
 
 
 @given(st.integers(1, 50), st.integers(1, 8), st.randoms())
 def test_shuffled_folds_come_back_in_order(num_pairs, num_folds, random):
-    numbers = fold_numbers(num_pairs, num_folds)
+    numbers = fold_indices(num_pairs, num_folds)
     places = list(range(num_pairs))
     random.shuffle(places)
     order = order_by_fold(numbers[places])
