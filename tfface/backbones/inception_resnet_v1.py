@@ -25,8 +25,9 @@ SMALLEST_IMAGE = 75
 def inception_resnet_v1(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
     """Stem, 5 blocks, reduction, 10 blocks, reduction, 6 blocks: 1792 channels.
 
-    Raises InputError: weights is "imagenet" (facenet-pytorch's were trained on faces, and are
-        given as a path); images under 75 pixels.
+    Raises:
+        InputError: weights is "imagenet" (facenet-pytorch's were trained on faces, and are given as
+            a path); images under 75 pixels.
     """
     refuse_weights("inception_resnet_v1", weights)
     if min(image_size) < SMALLEST_IMAGE:

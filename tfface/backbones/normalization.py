@@ -29,7 +29,8 @@ def fold_rescaling(model: keras.Layer) -> list[layers.Rescaling]:
 
     After it, the model's weights are those of a network without these layers.
 
-    Returns: the layers whose scale was moved.
+    Returns:
+        The layers whose scale was moved.
     """
     folded = []
     for normalization in _normalizations(model):

@@ -51,7 +51,9 @@ def alignment_warning(
         names: what to call each image.
         what: the images' name in the line.
         each: look at all images, as each stands for itself.
-    Raises InputError: an image that is looked at can't be decoded.
+
+    Raises:
+        InputError: an image that is looked at can't be decoded.
     """
     chosen = np.arange(len(encoded)) if each else _sample(len(encoded))
     offsets = _offsets(encoded, names, chosen)

@@ -46,7 +46,9 @@ def seen_identities(
 
     Args:
         indices: int [n]; None for all images.
-    Raises InputError: the source has no such attribute, or it is known of no image.
+
+    Raises:
+        InputError: the source has no such attribute, or it is known of no image.
     """
     try:
         values = source.attribute(attribute)
@@ -163,8 +165,10 @@ def evaluate_classification(
         group_by: an attribute of the source's images; its values are groups with figures of their
             own.
         people: who was seen in training; the source must have the attribute that it names.
-    Raises InputError: an identity that is no class, no such attribute, an image that can't be
-        decoded, or a model that gives NaN.
+
+    Raises:
+        InputError: an identity that is no class, no such attribute, an image that can't be decoded,
+            or a model that gives NaN.
     """
     labels = match_classes(source, classifier.classes)
     of_group = None if group_by is None else source.attribute(group_by)
@@ -199,7 +203,9 @@ def predict(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> 
 
     Args:
         labels: int [num_images], as `match_classes` returns them.
-    Raises InputError: an image can't be decoded, or a model gives NaN.
+
+    Raises:
+        InputError: an image can't be decoded, or a model gives NaN.
     """
     indices = np.arange(source.num_images)
     names = SourceFilenames(source, indices)
@@ -224,7 +230,8 @@ def predict(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> 
 def match_classes(source: ImageSource, classes: Sequence[str]) -> np.ndarray:
     """Returns the label of each image of a source among classes, by the names of its identities.
 
-    Raises InputError: it has an identity that is none of the classes, or two of one name.
+    Raises:
+        InputError: it has an identity that is none of the classes, or two of one name.
     """
     names = [identity.name for identity in source.identities]
     check_distinct(names, f"{source.name}: two identities")

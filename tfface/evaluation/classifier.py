@@ -27,7 +27,9 @@ def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
         path: a text file with a name on each line, or a CSV file with the columns `label` (0, 1, 2,
             ... in order) and `name`, as the identities.csv of a run folder and of a dataset is.
         distinct: False where two may have one name, as identities of two sources may.
-    Raises InputError: the file can't be read, or names fewer than two classes, or one twice.
+
+    Raises:
+        InputError: the file can't be read, or names fewer than two classes, or one twice.
     """
     try:
         with open_text(path) as file:
@@ -107,8 +109,10 @@ class ScoresToProbabilities:
 
         Args:
             scores: float [n, num_classes], or [n, 1] where there are two classes.
-        Raises InputError: another number of scores; or they are no probabilities, though the first
-            ones were, or were said to be.
+
+        Raises:
+            InputError: another number of scores; or they are no probabilities, though the first
+                ones were, or were said to be.
         """
         num_scores = scores.shape[1]
         single = num_scores == 1 and self._num_classes == 2
@@ -152,6 +156,7 @@ class Classifier:
         to_probabilities: float32 [n, size] -> float [n, num_classes].
         classes: their names; position = label.
         flip: take the mean of the probabilities of an image and of its mirrored copy.
+
     Attributes:
         name: what tables and messages call it.
         image_size: (height, width) of the images it takes.
@@ -211,8 +216,10 @@ def load_classifier(
         flip: take the mean of the probabilities of an image and of its mirrored copy.
         batch_size: images classified in one pass.
         pixels, image_size, output: as `load_embedder` has them.
-    Raises InputError: as `load_embedder`; the run folder can't classify; the classes aren't named,
-        or are though the run folder names them.
+
+    Raises:
+        InputError: as `load_embedder`; the run folder can't classify; the classes aren't named, or
+            are though the run folder names them.
     """
     embedder = load_embedder(
         model,

@@ -55,7 +55,9 @@ def preprocessing_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 
     Args:
         embedder: None is returned of one whose model says itself what it takes.
         pair_set: of any faces; with fewer than 30 genuine pairs there's nothing to say.
-    Raises InputError: an image of the sample can't be decoded, or the model fails.
+
+    Raises:
+        InputError: an image of the sample can't be decoded, or the model fails.
     """
     foreign = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
     if not isinstance(foreign, ExternalEmbedder):

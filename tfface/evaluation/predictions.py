@@ -25,8 +25,10 @@ def read_predictions(path: Path, source: ImageSource) -> np.ndarray:
             order: `path` (or `filename`) as the source calls the image, or its last part alone
             where no other image has it; and `label`, the name of an identity. Other columns are
             not read.
-    Raises InputError: the file can't be read; a line names no image, or no identity of the source;
-        an image has no line, or two.
+
+    Raises:
+        InputError: the file can't be read; a line names no image, or no identity of the source; an
+            image has no line, or two.
     """
     names = [identity.name for identity in source.identities]
     check_distinct(names, f"{source.name}: two identities")

@@ -64,8 +64,10 @@ def build_gallery(
     Args:
         folder: a new one, or an empty one.
         kind: of its index: flat, or hnsw for hundreds of thousands of images.
-    Raises InputError: `folder` isn't empty or can't be written, an image can't be decoded, or its
-        embedding has no direction.
+
+    Raises:
+        InputError: `folder` isn't empty or can't be written, an image can't be decoded, or its
+            embedding has no direction.
     """
     with new_gallery(folder):
         faces, left_out = _without_known(faces, {})
@@ -83,8 +85,9 @@ def build_gallery(
 def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Change:
     """Adds faces to a gallery; images that are in it already, byte for byte, are left out.
 
-    Raises InputError: there is no gallery, it's damaged, of another model or being written; or as
-        `build_gallery`.
+    Raises:
+        InputError: there is no gallery, it's damaged, of another model or being written; or as
+            `build_gallery`.
     """
     with changing_gallery(folder) as gallery:
         check_model(embedder, gallery, folder)
@@ -107,7 +110,8 @@ def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Cha
 def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
     """Removes all images of people from a gallery.
 
-    Raises InputError: there is no gallery, it's damaged or being written; or somebody isn't in it.
+    Raises:
+        InputError: there is no gallery, it's damaged or being written; or somebody isn't in it.
     """
     with changing_gallery(folder) as gallery:
         known = {face.name for face in gallery.faces}
@@ -151,7 +155,9 @@ def find_names(gallery: Gallery, vectors: np.ndarray, *, count: int = 1) -> list
     Args:
         vectors: unit embeddings, float32 [n, embedding_size].
         count: people for each query, > 0; fewer come back when the gallery has fewer.
-    Raises InputError: the gallery is empty.
+
+    Raises:
+        InputError: the gallery is empty.
     """
     if not gallery.faces:
         raise InputError("the gallery is empty: add faces to it")
@@ -177,7 +183,9 @@ def answers(
         images: what they are called.
         found: as `find_names` returns it.
         threshold: nobody is named whose cosine is less; None names the most similar in any case.
-    Returns: image, name (None for nobody) and candidates.
+
+    Returns:
+        Image, name (None for nobody) and candidates.
     """
     least = -np.inf if threshold is None else threshold
     return [
@@ -193,8 +201,8 @@ def answers(
 def list_images(paths: Sequence[Path]) -> list[Path]:
     """Returns image files, and the images below folders, in order.
 
-    Raises InputError: a path doesn't exist or is no image, a folder has none, or one can't be
-        listed.
+    Raises:
+        InputError: a path doesn't exist or is no image, a folder has none, or one can't be listed.
     """
     files = []
     for path in paths:
@@ -229,8 +237,10 @@ def _without_known(
 
     Args:
         known: SHA-256 -> face.
-    Returns: the others; and of those left out how many are known under the same name, and which
-        under another, as in `Change`.
+
+    Returns:
+        The others; and of those left out how many are known under the same name, and which under
+        another, as in `Change`.
     """
     known = dict(known)
     kept, num_known, conflicts = [], 0, []

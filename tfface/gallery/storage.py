@@ -97,7 +97,8 @@ class _Manifest(BaseModel):
 def check_gallery(folder: Path) -> None:
     """Finds out quickly whether a folder holds a gallery.
 
-    Raises InputError: it doesn't.
+    Raises:
+        InputError: it doesn't.
     """
     _read_manifest(folder)
 
@@ -105,7 +106,8 @@ def check_gallery(folder: Path) -> None:
 def read_gallery(folder: Path) -> Gallery:
     """Reads a gallery.
 
-    Raises InputError: there is none, or it's damaged.
+    Raises:
+        InputError: there is none, or it's damaged.
     """
     for _ in range(_READS):
         manifest = _read_manifest(folder)
@@ -121,7 +123,8 @@ def read_gallery(folder: Path) -> Gallery:
 def new_gallery(folder: Path) -> Iterator[None]:
     """Keeps a folder for the block, in which `write_gallery` is to write a first gallery.
 
-    Raises InputError: it holds a gallery or other files, or another process is writing it.
+    Raises:
+        InputError: it holds a gallery or other files, or another process is writing it.
     """
     existed = folder.exists()
     with locked(folder):
@@ -147,7 +150,8 @@ def new_gallery(folder: Path) -> Iterator[None]:
 def changing_gallery(folder: Path) -> Iterator[Gallery]:
     """Yields a gallery that nobody else changes within the block.
 
-    Raises InputError: there is none, it's damaged, or another process is writing it.
+    Raises:
+        InputError: there is none, it's damaged, or another process is writing it.
     """
     # Locking would make the folder.
     _read_manifest(folder)
@@ -164,7 +168,8 @@ def changing_gallery(folder: Path) -> Iterator[Gallery]:
 def write_gallery(folder: Path, gallery: Gallery) -> None:
     """Writes a gallery as the next generation; within `new_gallery` or `changing_gallery`.
 
-    Raises InputError: it can't be written.
+    Raises:
+        InputError: it can't be written.
     """
     generation = gallery.generation + 1
     index, faces = (folder / name for name in _file_names(generation))

@@ -57,7 +57,8 @@ _MOST_HEADER_BYTES = 100_000_000
 def read_npz(path: Path) -> dict[str, StoredArray]:
     """Returns the arrays of an `.npz` file by name; pickled objects in it are refused.
 
-    Raises InputError: it is damaged, or holds anything but arrays of numbers.
+    Raises:
+        InputError: it is damaged, or holds anything but arrays of numbers.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -91,7 +92,8 @@ def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
 def read_safetensors(path: Path) -> dict[str, StoredArray]:
     """Returns the arrays of a `.safetensors` file by name.
 
-    Raises InputError: it is damaged, or an array lies beyond its end.
+    Raises:
+        InputError: it is damaged, or an array lies beyond its end.
     """
     try:
         size = path.stat().st_size
@@ -134,7 +136,8 @@ def _stored_tensor(path: Path, name: str, entry: dict, start: int, size: int) ->
 def read_onnx(path: Path) -> dict[str, StoredArray]:
     """Returns the weights of an ONNX model by name.
 
-    Raises InputError: the `onnx` package is not installed, or the file is damaged.
+    Raises:
+        InputError: the `onnx` package is not installed, or the file is damaged.
     """
     try:
         import onnx

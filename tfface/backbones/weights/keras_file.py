@@ -28,7 +28,8 @@ _MOST_OBJECTS = 200_000
 def check_published_h5(path: Path) -> None:
     """Checks a file of the kind that keras.applications downloads, before Keras reads it.
 
-    Raises InputError: there is no such file, or it is damaged or of another kind.
+    Raises:
+        InputError: there is no such file, or it is damaged or of another kind.
     """
     where = f"model.backbone.weights: {path}"
     if not path.is_file():
@@ -49,9 +50,13 @@ def check_weights_h5(file: Path | BinaryIO, num_bytes: int) -> int:
     Args:
         file: its path, or it, opened.
         num_bytes: its size; all arrays together must not be larger.
-    Returns: how many numbers its arrays hold.
-    Raises ValueError: there's something in it that Keras doesn't write (the message says what);
-        and what h5py raises of a damaged file (one of `files.DAMAGED_ARCHIVE`).
+
+    Returns:
+        How many numbers its arrays hold.
+
+    Raises:
+        ValueError: there's something in it that Keras doesn't write (the message says what); and
+            what h5py raises of a damaged file (one of `files.DAMAGED_ARCHIVE`).
     """
     with h5py.File(file, "r") as opened:
         num_values, left = 0, num_bytes
@@ -160,8 +165,9 @@ _MOST_AT_A_TIME = 5 << 26
 def load_keras_file(path: Path) -> keras.Model:
     """Loads a `.keras` file without running code of it.
 
-    Raises InputError: it isn't a `.keras` file, is damaged, holds or needs code or other files, or
-        claims more than it holds.
+    Raises:
+        InputError: it isn't a `.keras` file, is damaged, holds or needs code or other files, or
+            claims more than it holds.
     """
     try:
         num_values = _check_file(path)
@@ -183,7 +189,8 @@ def load_keras_file(path: Path) -> keras.Model:
 def _check_file(path: Path) -> int:
     """Returns how many numbers the file's weights have.
 
-    Raises InputError: what it holds is refused. Raises one of files.DAMAGED_ARCHIVE: it's damaged.
+    Raises:
+        InputError: what it holds is refused. Raises one of files.DAMAGED_ARCHIVE: it's damaged.
     """
     with zipfile.ZipFile(path) as archive:
         entries = check_stored(archive, path.stat().st_size)
@@ -262,7 +269,8 @@ def _is_registered(described: dict) -> bool:
 def _check_sizes(path: Path, model: keras.Model) -> None:
     """Looks at what the network would take and give, before it is run.
 
-    Raises InputError: images, or what a layer makes of one, are absurdly large.
+    Raises:
+        InputError: images, or what a layer makes of one, are absurdly large.
     """
     layers = model._flatten_layers()
     largest = 0

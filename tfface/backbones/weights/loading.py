@@ -22,8 +22,12 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
         path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays:
             one of `READERS`.
         embedder: has `backbone.network` as a layer; the layers behind that are the neck.
-    Returns: what was loaded and what was not, in a line; None where it's the backbone alone.
-    Raises InputError: as `load_weights` and `load_torch_weights`.
+
+    Returns:
+        What was loaded and what was not, in a line; None where it's the backbone alone.
+
+    Raises:
+        InputError: as `load_weights` and `load_torch_weights`.
     """
     if path.suffix.lower() not in READERS:
         load_weights(backbone.network, path)
@@ -47,7 +51,9 @@ def load_weights(network: keras.Model, path: Path) -> None:
         network: not as Keras builds it for its published weights (`normalization`).
         path: a `.weights.h5` file of the same network, or a `.keras` file of it or of a tfface
             model that was trained on top of it.
-    Raises InputError: the file is missing, of another kind, or of another network.
+
+    Raises:
+        InputError: the file is missing, of another kind, or of another network.
     """
     _check_is_file(path)
     try:

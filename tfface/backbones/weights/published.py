@@ -36,7 +36,9 @@ def download(url: str) -> Path:
     Args:
         url: ends in NAME-HASH.pth, as PyTorch publishes them; HASH is how the file's SHA-256
             begins.
-    Raises InputError: it can't be had, or is not the file that was published.
+
+    Raises:
+        InputError: it can't be had, or is not the file that was published.
     """
     name = Path(urlsplit(url).path).name
     try:

@@ -73,9 +73,13 @@ def load_torch_weights(
         network: its layers are named as the checkpoint's modules.
         neck: the layers behind it, in their order.
         neck_modules: name of a neck's layer -> the PyTorch module, in their order.
-    Returns: one line on what was loaded and what was not.
-    Raises InputError: the file can't be read; a weight of `network` is missing or of another shape
-        (the first is named, and nothing was filled).
+
+    Returns:
+        One line on what was loaded and what was not.
+
+    Raises:
+        InputError: the file can't be read; a weight of `network` is missing or of another shape
+            (the first is named, and nothing was filled).
     """
     checkpoint = _Checkpoint(path, READERS[path.suffix.lower()](path))
     slots = [slot for layer in _with_weights(network.layers) for slot in slots_of(layer, path)]
@@ -247,7 +251,9 @@ def slots_of(
         path: of the checkpoint, for the message.
         module: what PyTorch calls it, if not as the layer is named.
         feature_map: rows, columns and channels of the map that was made flat for a dense layer.
-    Raises InputError: of such a layer it isn't known how PyTorch stores it.
+
+    Raises:
+        InputError: of such a layer it isn't known how PyTorch stores it.
     """
     prefix = layer.name if module is None else module.replace(".", "_")
     if type(layer) not in _WEIGHTS:

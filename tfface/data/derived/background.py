@@ -57,8 +57,10 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
         image: uint8 [height, width, 3], RGB.
         margin: how far the ellipses lie within the image: share of height and width on each side,
             in [0, 0.45]. More suits faces that fill less of their photo.
-    Returns: bool [height, width], and ""; or None and why there is none, in a few words. The same
-        image gives the same result.
+
+    Returns:
+        bool [height, width], and ""; or None and why there is none, in a few words. The same image
+        gives the same result.
     """
     height, width = image.shape[:2]
     scale = _LONGEST_SIDE / max(height, width)
@@ -160,7 +162,9 @@ class BackgroundOptions:
         margin: of GrabCut, as `find_foreground` takes it.
         fill: one of `FILLS`; `mean` is the image's own mean colour.
         format: `jpeg` or `png`.
-    Raises InputError: a value is out of its range.
+
+    Raises:
+        InputError: a value is out of its range.
     """
 
     method: Literal["grabcut", "rembg"] = "grabcut"
@@ -215,8 +219,10 @@ def remove_background(
     Args:
         output: new, or that of the same command that was interrupted.
         num_workers: threads.
-    Raises InputError: the output can't be used, or another process is writing it; an image can't be
-        decoded; or the method isn't installed.
+
+    Raises:
+        InputError: the output can't be used, or another process is writing it; an image can't be
+            decoded; or the method isn't installed.
     """
     source = opened.source
     check_output(opened.paths, output)

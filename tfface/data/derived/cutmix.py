@@ -37,7 +37,9 @@ class CutMixOptions:
         with_originals: the output holds the source's images, too.
         format: of new images, `jpeg` or `png`.
         seed: 0 or more.
-    Raises InputError: a value is out of its range.
+
+    Raises:
+        InputError: a value is out of its range.
     """
 
     per_class: int
@@ -103,8 +105,10 @@ def make_cutmix(
     Args:
         output: new, or that of the same command that was interrupted.
         num_workers: threads.
-    Raises InputError: the output can't be used, or another process is writing it; nobody has two
-        images; an image can't be decoded; or an original's name is one that new images have.
+
+    Raises:
+        InputError: the output can't be used, or another process is writing it; nobody has two
+            images; an image can't be decoded; or an original's name is one that new images have.
     """
     source = opened.source
     check_output(opened.paths, output)

@@ -56,8 +56,9 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
             stem of its file.
         images_dir: where the images of a text list are; by default the folder `images` beside it.
 
-    Raises InputError: there's no such file, it's of no known format, it's damaged, or an image is
-        missing.
+    Raises:
+        InputError: there's no such file, it's of no known format, it's damaged, or an image is
+            missing.
     """
     name, source = split_name(os.fspath(argument))
     module, _ = find_format(argument)

@@ -62,8 +62,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     once. After that an image is read when it is asked for and given as PNG, with the very pixels
     that the set was made from; memory holds one chunk.
 
-    Raises InputError: the folder or the list is not as said above, or damaged; or a chunk is
-        missing.
+    Raises:
+        InputError: the folder or the list is not as said above, or damaged; or a chunk is missing.
     """
     found = _find_arrays(Path(source))
     if len(found) > 1:
@@ -139,7 +139,9 @@ class _Array:
         num_images: > 0.
         chunk_length: > 0, images in each chunk but the last.
         num_chunks: > 0.
-    Raises InputError: the folder's meta files are not those of an array of face images.
+
+    Raises:
+        InputError: the folder's meta files are not those of an array of face images.
     """
 
     def __init__(self, folder: Path):
@@ -189,7 +191,8 @@ class _Array:
     def chunk(self, number: int) -> np.ndarray:
         """Reads the images of a chunk: uint8 [images, height, width, 3], RGB.
 
-        Raises InputError: it is damaged, or its values are not those of pixels.
+        Raises:
+            InputError: it is damaged, or its values are not those of pixels.
         """
         num_images = min(self.chunk_length, self.num_images - number * self.chunk_length)
         values = self._unpack(number, num_images)

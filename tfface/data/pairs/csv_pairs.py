@@ -50,7 +50,8 @@ def matches(source: str) -> bool:
 def holds_pairs(path: Path) -> bool:
     """Whether a CSV has the columns of pairs: there are other lists of images, too.
 
-    Raises InputError: it can't be read.
+    Raises:
+        InputError: it can't be read.
     """
     _, header = next(_rows(path), (0, []))
     return all(column in _known_columns(path, header) for column in _NEEDED)
@@ -76,9 +77,10 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     Args:
         images_dir: where the list's paths start; by default as `images_folder` says.
 
-    Raises InputError: the list is not in this format, its folds are of unequal sizes, its
-        identities contradict each other or the answers, or an image is missing or lies elsewhere
-        than below that folder.
+    Raises:
+        InputError: the list is not in this format, its folds are of unequal sizes, its identities
+            contradict each other or the answers, or an image is missing or lies elsewhere than
+            below that folder.
     """
     path = Path(source)
     pairs = _read_pairs(path)

@@ -31,7 +31,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     Images that are equal byte for byte are listed once. Pairs keep the file's order, in which the
     published figures cut them into folds.
 
-    Raises InputError: the file isn't such a set, is cut short, or would run code.
+    Raises:
+        InputError: the file isn't such a set, is cut short, or would run code.
     """
     path = Path(source)
     try:
@@ -167,7 +168,8 @@ class _Type:
 def read_pickle(data: bytes) -> Any:
     """Returns the content of a pickle of plain data: `safe_pickle.read_pickle`, and `Array`s.
 
-    Raises PickleError: it is cut short or damaged, or holds anything else than plain data.
+    Raises:
+        PickleError: it is cut short or damaged, or holds anything else than plain data.
     """
     return safe_pickle.read_pickle(data, "verification set", _NAMES)
 

@@ -41,7 +41,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     Args:
         images_dir: by default the folder `images` beside the list.
 
-    Raises InputError: the list is not in this format, or an image is missing.
+    Raises:
+        InputError: the list is not in this format, or an image is missing.
     """
     path = Path(source)
     try:

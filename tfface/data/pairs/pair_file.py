@@ -87,8 +87,9 @@ def make_pair_file(
         options: of pairs that are made; None for the defaults, and where a set is given.
         overwrite: replace what lies at `output`, whoever wrote it.
 
-    Raises InputError: the dataset, an option or an image is unusable (undecodable images are all
-        named, as far as 20), the images don't allow such pairs, or `output` can't be written.
+    Raises:
+        InputError: the dataset, an option or an image is unusable (undecodable images are all
+            named, as far as 20), the images don't allow such pairs, or `output` can't be written.
     """
     if output.suffix not in (".bin", ".csv"):
         raise InputError(f"{output}: a verification set is written as .bin or .csv")
@@ -147,7 +148,9 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
 
     Args:
         source: as in `tfface.data.sources`.
-    Raises InputError: an attribute or a value isn't known, or the images don't allow such pairs.
+
+    Raises:
+        InputError: an attribute or a value isn't known, or the images don't allow such pairs.
     """
     if options.num_folds < 2:
         raise InputError(f"{options.num_folds} folds: accuracy needs at least 2")

@@ -26,9 +26,11 @@ def make_pairs(
         seed: >= 0; the same seed gives the same pairs, on every machine.
         num_folds: > 0.
 
-    Returns: first and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
+    Returns:
+        First and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
 
-    Raises InputError: `num_pairs` is no such multiple, or more than the images allow.
+    Raises:
+        InputError: `num_pairs` is no such multiple, or more than the images allow.
     """
     labels = np.asarray(labels)
     if num_pairs < 1 or num_pairs % (2 * num_folds):
@@ -66,7 +68,8 @@ def without_repeats(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lists the images that pairs name once each.
 
-    Returns: the images' numbers, rising; then `first` and `second` as positions in that list.
+    Returns:
+        The images' numbers, rising; then `first` and `second` as positions in that list.
     """
     images, positions = np.unique(np.concatenate([first, second]), return_inverse=True)
     return images, positions[: len(first)], positions[len(first) :]
@@ -183,10 +186,12 @@ class DisjointFolds:
         so do the two of an impostor pair. In order, each fold holds its genuine and then its
         impostor pairs, as LFW's do.
 
-        Returns: first and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
+        Returns:
+            First and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
 
-        Raises InputError: `num_pairs` is no multiple of 2 * num_folds, or more than the images
-            allow; the message says what would do.
+        Raises:
+            InputError: `num_pairs` is no multiple of 2 * num_folds, or more than the images allow;
+                the message says what would do.
         """
         num_folds = len(self._folds)
         if num_pairs < 1 or num_pairs % (2 * num_folds):

@@ -14,7 +14,9 @@ class FileImages(Sequence):
 
     Args:
         files: the images' paths.
-    Raises InputError: when an image that is asked for can't be read.
+
+    Raises:
+        InputError: when an image that is asked for can't be read.
     """
 
     def __init__(self, files: Sequence[Path]):

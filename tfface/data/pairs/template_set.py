@@ -26,7 +26,9 @@ class AlignedFaces(Sequence):
         files: the images.
         landmarks: float [files, 5, 2], (x, y) in the pixels of each.
         height, width: of an aligned face.
-    Raises InputError: when a face is asked for whose image can't be read or decoded.
+
+    Raises:
+        InputError: when a face is asked for whose image can't be read or decoded.
     """
 
     def __init__(self, files: Sequence[Path], landmarks: np.ndarray, height: int, width: int):
@@ -121,8 +123,11 @@ def load_template_set(folder: Path, name: str) -> TemplateSet:
     Args:
         folder: holds `meta` and `loose_crop`.
         name: what to call the set.
-    Raises InputError: a file is missing or not as said above (the message gives the line), a pair's
-        template has no images, an image has no points or is missing, or the pairs are of one kind.
+
+    Raises:
+        InputError: a file is missing or not as said above (the message gives the line), a pair's
+            template has no images, an image has no points or is missing, or the pairs are of one
+            kind.
     """
     entries = _find_entries(folder)
     stem = entries.name.removesuffix(_ENTRIES)

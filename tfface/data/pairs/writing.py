@@ -34,8 +34,9 @@ def write_bin(pair_set: PairSet, path: Path) -> None:
     An image of several pairs is in the file once; `pickle.load` puts it into the list as often as
     it is used. Images are read and written one by one. Groups have no place in such a file.
 
-    Raises InputError: the set has another number of folds than the 10 that every reader of `.bin`
-        files cuts, or the file can't be written.
+    Raises:
+        InputError: the set has another number of folds than the 10 that every reader of `.bin`
+            files cuts, or the file can't be written.
     """
     check_bin_folds(pair_set.num_folds)
     slots = np.stack([pair_set.first, pair_set.second], axis=1).ravel()
@@ -73,7 +74,8 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
     Images are named by number; what they were called goes into columns of its own. What X.csv and
     X_images held before is replaced when both are written whole.
 
-    Raises InputError: they can't be written, or as `check_csv_output`.
+    Raises:
+        InputError: they can't be written, or as `check_csv_output`.
     """
     folder = images_folder(path)
     check_csv_output(path, overwrite=overwrite)
@@ -111,8 +113,10 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
 
     Args:
         overwrite: replace what lies there, whoever wrote it.
-    Raises InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is
-        not of the kind that is written.
+
+    Raises:
+        InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is not
+            of the kind that is written.
     """
     check_replaceable(path, CSV_MARK, overwrite=overwrite)
     folder = images_folder(path)
@@ -141,7 +145,8 @@ def write_csv_list(pair_set: PairSet, paths: Sequence[str], path: Path) -> None:
     Args:
         paths: of each of the set's images, from the folder that will be given as --image-root.
 
-    Raises InputError: it can't be written.
+    Raises:
+        InputError: it can't be written.
     """
     with replacing(path) as temporary:
         _write_list(pair_set, paths, temporary, with_names=False)

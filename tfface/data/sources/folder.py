@@ -128,7 +128,9 @@ def _down_to_people(folder: Path, images: Sequence[bytes]) -> tuple[Path, Sequen
 
     Args:
         images: in and below `folder`.
-    Returns: the folder that is reached, and the images in and below it.
+
+    Returns:
+        The folder that is reached, and the images in and below it.
     """
     while _holds_folders_alone(images) and len(found := _folders(images)) == 1:
         inside = [image.split(b"/", 1)[1] for image in images if b"/" in image]
@@ -160,7 +162,9 @@ class FolderSource(ImageFiles):
     Args:
         path: the folder.
         name: what to call this source in `Identity.source`; by default the folder's name.
-    Raises InputError: as said above; `path` is no folder, or can't be read.
+
+    Raises:
+        InputError: as said above; `path` is no folder, or can't be read.
     """
 
     def __init__(self, path: Path, *, name: str | None = None):
@@ -229,8 +233,9 @@ def _by_name(folders: Iterable[bytes]) -> dict[str, list[bytes]]:
 def images_below(folder: bytes) -> list[bytes]:
     """Returns the paths, relative to `folder`, of the images in it and below it, in any order.
 
-    Raises InputError: an image is of a format that can't be read, or a link leads nowhere or to a
-        folder that it lies in.
+    Raises:
+        InputError: an image is of a format that can't be read, or a link leads nowhere or to a
+            folder that it lies in.
     """
     return list(_images_below(folder, []))
 

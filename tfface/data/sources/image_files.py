@@ -22,9 +22,12 @@ class SafeRoot:
 
     Args:
         root: the folder; relative paths start there.
+
     Attributes:
         root: without links.
-    Raises InputError: there is no such folder.
+
+    Raises:
+        InputError: there is no such folder.
     """
 
     def __init__(self, root: Path):
@@ -39,8 +42,9 @@ class SafeRoot:
     def find(self, path: bytes) -> bytes:
         """Returns where a file is: its path, relative to `root`, through no linked folder.
 
-        Raises InputError: no such file, or it lies outside of `root`, be it by an absolute path,
-            by `..` or by a link.
+        Raises:
+            InputError: no such file, or it lies outside of `root`, be it by an absolute path, by
+                `..` or by a link.
         """
         shown = os.fsdecode(path)
         folder, name = os.path.split(path)

@@ -70,7 +70,8 @@ class ImageSource(ABC):
     def read(self, index: int) -> Record:
         """Reads one image, unchanged, with its attributes; threads may do so at once.
 
-        Raises InputError: it can't be read.
+        Raises:
+            InputError: it can't be read.
         """
 
     def origins(self, images: np.ndarray) -> list[tuple["ImageSource", np.ndarray]]:
@@ -84,7 +85,8 @@ class ImageSource(ABC):
     def attribute(self, name: str) -> np.ndarray:
         """Returns what an attribute is of every image: text, object [num_images], "" for unknown.
 
-        Raises InputError: there is no such attribute.
+        Raises:
+            InputError: there is no such attribute.
         """
         if name not in self.attribute_names:
             known = ", ".join(self.attribute_names) or "none"
@@ -117,7 +119,8 @@ def ordered_indices(
 ) -> tf.data.Dataset:
     """The order of `encoded` for a source that can read any image at once.
 
-    Returns: tf.data of int64 []: `ordered`, but the first `first` of it.
+    Returns:
+        tf.data of int64 []: `ordered`, but the first `first` of it.
     """
     return tf.data.Dataset.from_tensor_slices(ordered(indices, shuffle_seed)[first:])
 

@@ -61,7 +61,9 @@ class KFaceSource(ImageFiles):
         on_missing_box: what to do, when they are to be cut, with images that have no text file:
             `error`, or `skip` to leave them out, which `left_out` then tells.
         name: what to call this source in `Identity.source`; by default the folder's name.
-    Raises InputError: no such folder; a file doesn't fit; a subject has no images; no box.
+
+    Raises:
+        InputError: no such folder; a file doesn't fit; a subject has no images; no box.
     """
 
     def __init__(

@@ -42,10 +42,13 @@ class RecordIOSource(ImageSource):
         on_empty_identity: what to do when the files speak of identities without images: `error`, or
             `skip` to leave them out, which `left_out` then tells.
         name: what to call this source in `Identity.source`; by default the folder's name.
+
     Attributes:
         path: the `.rec` file.
-    Raises InputError: a file is missing or damaged, the files contradict each other, a label is no
-        identity or too large to be exact, a record holds no image, an identity has none.
+
+    Raises:
+        InputError: a file is missing or damaged, the files contradict each other, a label is no
+            identity or too large to be exact, a record holds no image, an identity has none.
     """
 
     def __init__(
@@ -155,7 +158,9 @@ class RecordIOSource(ImageSource):
             identity_keys: int64 [identities].
             ranges: float32 [identities, 2]: the key of the first image, and that behind the last.
             found: sorted labels of all images.
-        Returns: int64: places of the records that claim none.
+
+        Returns:
+            int64: places of the records that claim none.
         """
         path = self._file.path
         # Those that are no numbers at all are to be checked as well.
@@ -328,7 +333,8 @@ def _rec_files(folder: Path) -> list[Path]:
 def _chunks(path: Path) -> list[Path]:
     """Returns the parts that a folder holds, in order; none where it holds something else.
 
-    Raises InputError: one is missing.
+    Raises:
+        InputError: one is missing.
     """
     if not path.is_dir() or (path / "train.rec").is_file():
         return []
@@ -349,7 +355,8 @@ def _chunks(path: Path) -> list[Path]:
 def _records(file: RecordIOFile, index: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns keys, offsets and headers of all records, by rising key.
 
-    Raises InputError: the index doesn't list all.
+    Raises:
+        InputError: the index doesn't list all.
     """
     name = file.path.name
     if not index.is_file():

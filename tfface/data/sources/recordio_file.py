@@ -60,7 +60,9 @@ class RecordIOFile:
     Attributes:
         path: as given.
         num_bytes: of the file.
-    Raises InputError: it can't be opened.
+
+    Raises:
+        InputError: it can't be opened.
     """
 
     def __init__(self, path: Path):
@@ -74,7 +76,8 @@ class RecordIOFile:
     def find_records(self) -> np.ndarray:
         """Finds where records begin by hopping from part to part: int64 [records].
 
-        Raises InputError: the file is damaged, or no such file.
+        Raises:
+            InputError: the file is damaged, or no such file.
         """
         offsets = array.array("q")
         offset, inside = 0, False
@@ -100,10 +103,14 @@ class RecordIOFile:
 
         Args:
             offsets: int64 [records], in any order.
-        Returns: a structured array [records] of part_bytes (of the record's first part),
-            record_bytes (of all of it), flag, label and id.
-        Raises InputError: no record begins at an offset, it isn't whole or overlaps another, or is
-            too short for its header and labels.
+
+        Returns:
+            A structured array [records] of part_bytes (of the record's first part), record_bytes
+            (of all of it), flag, label and id.
+
+        Raises:
+            InputError: no record begins at an offset, it isn't whole or overlaps another, or is too
+                short for its header and labels.
         """
         found = np.empty(len(offsets), _FOUND)
         order = np.argsort(offsets, kind="stable")
@@ -143,7 +150,9 @@ class RecordIOFile:
 
         Args:
             offsets: int64 [records], as `headers` accepted them.
-        Returns: float32 [records].
+
+        Returns:
+            float32 [records].
         """
         labels = np.empty(len(offsets), np.float32)
         start = HEADER.size + LABEL_BYTES * entry
@@ -162,7 +171,9 @@ class RecordIOFile:
 
         Args:
             part_bytes: as `headers` found them; saves a call to the system.
-        Raises InputError: no record begins there, or it isn't whole.
+
+        Raises:
+            InputError: no record begins there, or it isn't whole.
         """
         data = self._pread(_PART.size + part_bytes, offset)
         kind, size = self._part_header(offset, data)
@@ -268,9 +279,12 @@ class RecordIOFile:
 def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads an index file.
 
-    Returns: (keys, offsets), both int64 [records], by rising key.
-    Raises InputError: a line is no key and offset, or two have the same key (but for an index whose
-        keys are all 0, as some tools write it).
+    Returns:
+        (keys, offsets), both int64 [records], by rising key.
+
+    Raises:
+        InputError: a line is no key and offset, or two have the same key (but for an index whose
+            keys are all 0, as some tools write it).
     """
     blocks, rest, line = [], b"", 1
     try:

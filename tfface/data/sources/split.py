@@ -57,8 +57,10 @@ def open_split(
         max_images: keep at most so many images of each identity in this part.
         name: what to call the source in `Identity.source`.
         paths_start: where relative paths in `of` start.
-    Raises InputError: the source can't be opened, the fractions don't fit, fewer identities are
-        there than wanted, or the part is empty.
+
+    Raises:
+        InputError: the source can't be opened, the fractions don't fit, fewer identities are there
+            than wanted, or the part is empty.
     """
     names, shares = _parts(fractions, shots)
     if subset not in names:

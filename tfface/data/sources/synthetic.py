@@ -29,7 +29,9 @@ class SyntheticSource(ImageSource):
         size: pixels, height and width.
         seed: another seed gives other people.
         name: what to call this source in `Identity.source`.
-    Raises InputError: there would be more than 100,000,000 images.
+
+    Raises:
+        InputError: there would be more than 100,000,000 images.
     """
 
     def __init__(

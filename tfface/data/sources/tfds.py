@@ -57,7 +57,9 @@ def open_tfds(
             ~/tensorflow_datasets.
         name: what to call the source in `Identity.source`; by default the dataset's or folder's.
         paths_start: where a relative path starts.
-    Raises InputError: there is no such dataset, or it isn't prepared; as the sources do.
+
+    Raises:
+        InputError: there is no such dataset, or it isn't prepared; as the sources do.
     """
     folder = (paths_start or Path()) / expanded(dataset)
     if (folder / _INFO_FILE).is_file():
@@ -82,8 +84,10 @@ class TfdsSource(ImageSource):
     Args:
         builder: of the dataset.
         split, image, label, name: as for `open_tfds`.
-    Raises InputError: there is no such split or feature, or several could be meant; the split is
-        empty; the files are damaged; an image has no label.
+
+    Raises:
+        InputError: there is no such split or feature, or several could be meant; the split is
+            empty; the files are damaged; an image has no label.
     """
 
     def __init__(
@@ -173,7 +177,9 @@ class TfdsImageFolder(FolderSource):
         root: the folder of splits.
         split: a sub-folder, also with a slice.
         name: what to call this source in `Identity.source`; by default the folder's name.
-    Raises InputError: as `FolderSource` does; the slice is none, or empty.
+
+    Raises:
+        InputError: as `FolderSource` does; the slice is none, or empty.
     """
 
     def __init__(self, root: Path, split: str, *, name: str | None = None):

@@ -35,7 +35,9 @@ class DatasetSource(ImageSource):
         path: the folder.
         name: what to call this source, when it is converted again, in `Identity.source`: in place
             of the name found there, or before it when the folder was made from several sources.
-    Raises InputError: not a finished dataset, or a file of it is missing or has another size.
+
+    Raises:
+        InputError: not a finished dataset, or a file of it is missing or has another size.
     """
 
     is_stream = True
@@ -74,8 +76,9 @@ class DatasetSource(ImageSource):
     def labels(self) -> np.ndarray:
         """Found by reading all records once.
 
-        Raises InputError: a file is damaged, holds another number of records than dataset.json
-            says, or a label that identities.csv does not list.
+        Raises:
+            InputError: a file is damaged, holds another number of records than dataset.json says,
+                or a label that identities.csv does not list.
         """
         labels = self._records.labels()
         if not 0 <= labels.min() <= labels.max() < self.num_identities:
@@ -165,7 +168,9 @@ class BareTFRecordSource(ImageSource):
             as `train-00000-of-00012`), taken in the order of their names.
         name: what to call this source in `Identity.source`; by default the path's stem.
         files: those of `path`, when they have been opened already.
-    Raises InputError: no such files, or one is damaged, or they hold no or other records.
+
+    Raises:
+        InputError: no such files, or one is damaged, or they hold no or other records.
     """
 
     def __init__(self, path: Path, *, name: str | None = None, files: RecordFiles | None = None):
@@ -233,7 +238,8 @@ class TFRecordPathsSource(ImageFiles):
 def open_files(path: Path) -> RecordFiles:
     """Opens one `.tfrecord` file, or all of a folder in the order of their names.
 
-    Raises InputError: no such files, or one is damaged, or they hold no records.
+    Raises:
+        InputError: no such files, or one is damaged, or they hold no records.
     """
     files = record_files_in(path) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):

@@ -43,8 +43,10 @@ class UnionSource(ImageSource):
         of: the members, each as a recipe says a source, with its options.
         name: what to call the source in `Identity.source`; by default the members' names with `+`.
         paths_start: where relative paths in `of` start.
-    Raises InputError: a member can't be opened, or has two identities of one name; two members
-        hold the same images.
+
+    Raises:
+        InputError: a member can't be opened, or has two identities of one name; two members hold
+            the same images.
     """
 
     def __init__(

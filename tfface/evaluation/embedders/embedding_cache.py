@@ -38,9 +38,12 @@ class CachedEmbedder:
         folder: of all embeddings that are kept; made if need be. It may be removed at any time, or
             one of the folders in it, when no process uses it.
         say: is given a line when damaged files or rows are found; see `EmbeddingStore`.
+
     Attributes: as `Embedder` has them, and
         inner: the embedder.
-    Raises InputError: the folder can't be made, read or written.
+
+    Raises:
+        InputError: the folder can't be made, read or written.
     """
 
     def __init__(self, embedder: "Embedder", folder: Path, say: Callable[[str], None]):
@@ -63,7 +66,9 @@ class CachedEmbedder:
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
-        Raises InputError: what is new can't be written.
+
+        Raises:
+            InputError: what is new can't be written.
         """
         hashes = [hashlib.blake2b(image, digest_size=KEY_BYTES).digest() for image in _rows(images)]
         keys, places, inverse = np.unique(
@@ -103,7 +108,9 @@ class EmbeddingStore:
     Args:
         folder: of the store; made if need be.
         say: is given a line when something damaged is found.
-    Raises InputError: the folder can't be made, read or written.
+
+    Raises:
+        InputError: the folder can't be made, read or written.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
@@ -129,9 +136,13 @@ class EmbeddingStore:
 
         Args:
             keys: S16 [n].
-        Returns: bool [n], which are in the store; and their embeddings in that order, float32
-            [number of those, floats].
-        Raises InputError: the file can't be read.
+
+        Returns:
+            bool [n], which are in the store; and their embeddings in that order, float32 [number of
+            those, floats].
+
+        Raises:
+            InputError: the file can't be read.
         """
         try:
             found = self._read(_bytes(keys))
@@ -148,7 +159,9 @@ class EmbeddingStore:
         Args:
             keys: S16 [n], all different.
             embeddings: [n, floats].
-        Raises InputError: the file can't be written.
+
+        Raises:
+            InputError: the file can't be written.
         """
         rows = [
             (key, _checksum(key, embedding), embedding)

@@ -37,7 +37,8 @@ def read_image_input(
 ) -> ImageInput:
     """Returns what an input's shape means (None: any size).
 
-    Raises InputError: it is not that of RGB images.
+    Raises:
+        InputError: it is not that of RGB images.
     """
     if len(shape) == 4 and shape[3] == 3:
         batch, height, width, _ = shape
@@ -77,7 +78,8 @@ def choose_output(path: Path, outputs: Sequence[Output], asked: str | None) -> i
     It is the one that is asked for; else the only one whose shape can be that of embeddings, or the
     only one of these whose name speaks of an embedding or of features.
 
-    Raises InputError: there's no such output, or it is not clear which is meant.
+    Raises:
+        InputError: there's no such output, or it is not clear which is meant.
     """
     if asked is not None:
         for place, output in enumerate(outputs):
@@ -114,11 +116,14 @@ class ExternalEmbedder:
         options: how to use the model. What it takes for pixels is the usual where they don't say.
         output: the name of the output that `run` gives; None where the model has no other.
         weight_files: files that the model is loaded from beside `path`.
+
     Attributes: as `Embedder` has them, and
         pixels: what the model is given.
         is_uint8: it takes whole numbers, so there's no other range than 0..255.
-    Raises InputError: the size is not known, or not the model's; or a range of pixels is given that
-        whole numbers can't hold.
+
+    Raises:
+        InputError: the size is not known, or not the model's; or a range of pixels is given that
+            whole numbers can't hold.
     """
 
     keeps_aspect = True

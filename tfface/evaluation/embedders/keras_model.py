@@ -41,8 +41,9 @@ class KerasEmbedder:
     Attributes:
         image_size: (height, width) that the model takes, from its input shape.
 
-    Raises InputError: the model's input is not images of one fixed size, or its output is not one
-        vector for each image.
+    Raises:
+        InputError: the model's input is not images of one fixed size, or its output is not one
+            vector for each image.
     """
 
     keeps_aspect = False

@@ -21,7 +21,8 @@ from tfface.evaluation.embedders.options import EmbedderOptions
 def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
     """Returns the embedder of an `.onnx` file; None if `model` is no such path.
 
-    Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
+    Raises:
+        InputError: there's no such file, it can't be loaded, or doesn't embed images.
     """
     path = Path(model)
     if path.suffix.lower() != ".onnx":

@@ -115,8 +115,9 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalE
     TensorFlow runs it, whatever backend Keras has. A SavedModel is a program, which may read and
     write files like any other, so one that does anything but compute is refused.
 
-    Raises InputError: the folder is refused, can't be loaded, has no signature `serving_default`,
-        or that doesn't take images, float32 or uint8, and return one output.
+    Raises:
+        InputError: the folder is refused, can't be loaded, has no signature `serving_default`, or
+            that doesn't take images, float32 or uint8, and return one output.
     """
     path = Path(model)
     if not (path / MODEL_FILE).is_file():

@@ -21,7 +21,8 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedd
     A model of fixed batch size is run as often as that takes. Quantized inputs and outputs are
     converted by what the file says of them.
 
-    Raises InputError: there's no such file, it can't be loaded, or doesn't embed images.
+    Raises:
+        InputError: there's no such file, it can't be loaded, or doesn't embed images.
     """
     path = Path(model)
     if path.suffix.lower() != ".tflite":
