@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from tfface.backbones import BACKBONES
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.weights.loading import is_published_h5, load_initial_weights
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError
