@@ -203,7 +203,7 @@ def test_attributes_are_looked_for_first(classifier, source, people):
 def test_nobody_is_known_in_training(source):
     with pytest.raises(InputError, match="train: list: no attribute 'name'; there are: person"):
         seen_identities(source, "name", where="train")
-    with pytest.raises(InputError, match="train: the attribute 'person' is known of none of its"):
+    with pytest.raises(InputError, match="train: the attribute 'person' is empty for all of its"):
         seen_identities(source, "person", np.array([8]), where="train")
     assert seen_identities(source, "person", np.array([8, 5]), where="train").names == {"cleo"}
 

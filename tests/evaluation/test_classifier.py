@@ -1,4 +1,4 @@
-"""Run folders and models of others as classifiers."""
+"""Run folders and external models as classifiers, their scores and lists of class names."""
 
 import os
 import subprocess
@@ -8,11 +8,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.evaluation.colour_run import COLOURS, SIZE, pixels, write_run
 from tests.evaluation.embedders.test_external import write_onnx_graph
+from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.evaluation.classifier import load_classifier
+from tfface.evaluation.classifier import ScoresToProbabilities, load_classifier, read_class_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,41 +104,45 @@ class TestWhatIsRefused:
             load_classifier(run)
 
     def test_a_run_whose_classes_are_named_again(self, tmp_path):
-        with pytest.raises(InputError, match="the run folder knows its classes: leave out --class"):
+        with pytest.raises(InputError, match="the run folder contains its classes: omit --class"):
             load_classifier(write_run(tmp_path / "run"), classes=tmp_path / "names.txt")
-        with pytest.raises(InputError, match="leave out --classes and --score-type"):
+        with pytest.raises(InputError, match="omit --classes and --score-type"):
             load_classifier(tmp_path / "run", scores="logits")
 
     def test_files_of_two_runs(self, tmp_path):
         run = write_run(tmp_path / "run")
         (run / "identities.csv").write_text("label,name\n0,blue\n1,green\n")
-        with pytest.raises(InputError, match=r"names 2 classes, and head\.npz tells 3 apart"):
+        with pytest.raises(InputError, match=r"has 2 classes, but head\.npz has 3"):
             load_classifier(run)
         write_run(tmp_path / "run")
         inputs = keras.Input((SIZE, SIZE, 3))
         keras.Model(inputs, keras.layers.Flatten()(inputs)).save(run / "model.keras")
-        with pytest.raises(InputError, match=r"gives embeddings of 768, and head\.npz takes 3"):
+        with pytest.raises(
+            InputError, match=r"returns embeddings of size 768, but head\.npz expects 3"
+        ):
             load_classifier(run).scores(images("red"))
 
     def test_a_model_without_names(self, tmp_path):
         model = corner_model(tmp_path / "corner.keras")
-        with pytest.raises(InputError, match=r"doesn't say what its classes are called: give --cl"):
+        with pytest.raises(InputError, match=r"does not contain the class names: give --cl"):
             load_classifier(model)
 
     def test_the_model_file_of_a_run(self, tmp_path):
         run = write_run(tmp_path / "run")
-        with pytest.raises(InputError, match=r"classes are called: give its run folder, .*run$"):
+        with pytest.raises(InputError, match=r"class names: give its run folder, .*run$"):
             load_classifier(run / "model.keras")
 
     def test_pixels(self):
-        with pytest.raises(InputError, match="pixels are compared and don't classify"):
+        with pytest.raises(InputError, match="raw pixels can't classify"):
             load_classifier("pixels")
 
     def test_too_many_names(self, tmp_path):
         model = corner_model(tmp_path / "corner.keras")
         (tmp_path / "names.txt").write_text("a\nb\nc\n")
         classifier = load_classifier(model, classes=tmp_path / "names.txt")
-        with pytest.raises(InputError, match=r"gives 2 scores for an image, but 3 classes"):
+        with pytest.raises(
+            InputError, match=r"returns 2 scores for an image, but there are 3 class"
+        ):
             classifier.scores(images("red"))
 
 
@@ -156,3 +164,109 @@ def test_jax_backend_gives_the_same(tmp_path):
         cwd=tmp_path,
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
     )
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+@examples(50)
+@given(arrays(np.float32, (4, 5), elements=st.floats(-30, 30, width=16)))
+def test_probabilities_of_logits(logits):
+    found = ScoresToProbabilities("m", 5, "logits").probabilities(logits)
+    np.testing.assert_allclose(found, softmax(logits.astype(np.float64)), rtol=1e-5, atol=1e-30)
+
+
+def test_probabilities_are_left_as_they_are():
+    given = softmax(np.random.default_rng(0).normal(size=(6, 4)))
+    np.testing.assert_allclose(ScoresToProbabilities("m", 4).probabilities(given), given, rtol=1e-6)
+
+
+def test_quantized_probabilities_are_made_to_sum_to_one():
+    given = np.round(softmax(np.random.default_rng(0).normal(size=(6, 4))) * 256) / 256
+    found = ScoresToProbabilities("m", 4).probabilities(given.astype(np.float32))
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found, given, atol=0.01)
+
+
+def test_logits_are_told_by_the_first_batch():
+    scores = ScoresToProbabilities("m", 3)
+    first = np.array([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])
+    np.testing.assert_allclose(scores.probabilities(first), softmax(first), rtol=1e-6)
+    # These would be probabilities by themselves.
+    later = np.array([[0.2, 0.3, 0.5]])
+    np.testing.assert_allclose(scores.probabilities(later), softmax(later), rtol=1e-6)
+
+
+def test_a_single_score_is_that_of_the_second_class():
+    found = ScoresToProbabilities("m", 2).probabilities(np.array([[0.2], [0.9]]))
+    np.testing.assert_allclose(found, [[0.8, 0.2], [0.1, 0.9]], rtol=1e-6)
+    found = ScoresToProbabilities("m", 2).probabilities(np.array([[0.0], [800.0], [-2.0]]))
+    sigmoid = 1 / (1 + np.exp(2))
+    np.testing.assert_allclose(found, [[0.5, 0.5], [0, 1], [1 - sigmoid, sigmoid]], rtol=1e-6)
+    found = ScoresToProbabilities("m", 2, "logits").probabilities(np.array([[0.0]]))
+    np.testing.assert_allclose(found, [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("auto", "those of the first"), ("probabilities", "--score-type")]
+)
+def test_scores_that_are_no_probabilities_after_all(kind, reason):
+    scores = ScoresToProbabilities("net.onnx", 2, kind)
+    scores.probabilities(np.array([[0.5, 0.5]]))
+    with pytest.raises(
+        InputError, match=rf"^net\.onnx: the scores .*{reason}.*use --score-type logits$"
+    ):
+        scores.probabilities(np.array([[3.0, -2.0]]))
+
+
+def test_nan_stays_nan():
+    scores = np.array([[np.nan, 0.5], [0.25, 0.75]])
+    found = ScoresToProbabilities("m", 2).probabilities(scores)
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], [0.25, 0.75])
+
+
+def test_another_number_of_scores():
+    with pytest.raises(
+        InputError, match="m: the model returns 1 scores for an image, but there are 3"
+    ):
+        ScoresToProbabilities("m", 3).probabilities(np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "names"),
+    [
+        ("n.txt", "b\na a\n\u00e9\n\n\n", ["b", "a a", "\u00e9"]),
+        ("n.names", "\ufeffx\r\ny\r\n", ["x", "y"]),
+        ("i.csv", 'label,name\n0,"a, b"\n1,c\n', ["a, b", "c"]),
+        ("i.CSV", "name,source,label\nz,s,0\ny,s,1\n", ["z", "y"]),
+    ],
+)
+def test_names(tmp_path, file, text, names):
+    (tmp_path / file).write_bytes(text.encode())
+    assert read_class_names(tmp_path / file) == names
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("n.txt", "a\n\nb\n", r"n\.txt: class 1 has no name"),
+        ("n.txt", "a\n", "names 1 classes; at least two are required"),
+        ("n.txt", "a\nb\na\n", "two classes are called 'a', so the name is ambiguous"),
+        ("i.csv", "label,name,name\n0,a,c\n1,b,d\n", r"i\.csv: two columns are called 'name'"),
+        ("i.csv", "label,name\n1,a\n0,b\n", r"the labels are not 0, 1, 2, \.\.\. in order"),
+        ("i.csv", "label,name\nx,a\n", r"needs the columns label \(integers\) and name"),
+        ("i.csv", "name\na\nb\n", "needs the columns label"),
+        ("i.csv", "label,name\n0\n1\n", "class 0 has no name"),
+    ],
+)
+def test_what_is_no_list(tmp_path, file, text, message):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_names(tmp_path / file)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(InputError, match=r"none\.txt: can't be read: No such file"):
+        read_class_names(tmp_path / "none.txt")

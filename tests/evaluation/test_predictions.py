@@ -39,10 +39,16 @@ def test_whole_entries(source, tmp_path, text):
         ("path,label\n", r"no prediction for 3 of the 3 images"),
         (GOOD + "ann/0.jpg,bob\n", r"line 5: 'ann/0\.jpg' has a prediction in line 2 already"),
         (GOOD + "0.jpg,bob\n", r"line 5: '0\.jpg' has a prediction in line 2 already"),
-        (GOOD + "ann/7.jpg,bob\n", r"line 5: 'ann/7\.jpg' is no image of data; .* like ann/0\.jpg"),
-        (GOOD + ",bob\n", "line 5: '' is no image of data"),
-        (GOOD.replace("ann\n", "Ann\n"), "line 2: 'Ann' is no class of data; there are: ann, bob"),
-        ("path,label\nann/0.jpg\n", "line 2: '' is no class"),
+        (
+            GOOD + "ann/7.jpg,bob\n",
+            r"line 5: 'ann/7\.jpg' is not an image of data; .* like ann/0\.jpg",
+        ),
+        (GOOD + ",bob\n", "line 5: '' is not an image of data"),
+        (
+            GOOD.replace("ann\n", "Ann\n"),
+            "line 2: 'Ann' is not a class of data; its classes are: ann",
+        ),
+        ("path,label\nann/0.jpg\n", "line 2: '' is not a class"),
         (
             "file,label\nann/0.jpg,ann\n",
             r"columns path \(or filename\) and label; it has: file, la",

@@ -1,4 +1,4 @@
-"""Classification of a classifier on a source: from images to figures."""
+"""Evaluates a classifier on labeled images."""
 
 import re
 from collections.abc import Sequence
@@ -22,16 +22,21 @@ from tfface.metrics.classification import (
 from tfface.metrics.predictions import Predictions
 from tfface.progress import progress
 
+# The name of an empty attribute value.
+NOT_GIVEN = "(not given)"
+_MAX_WRONG = 40
+_MAX_NAMED = 5
+
 
 @dataclass(frozen=True)
 class SeenIdentities:
-    """The people that a model was trained on.
+    """The people in a model's training images.
 
     Attributes:
-        attribute: of images, the one that says who is shown. People are told apart by it alone, so
-            one of the same name in another class is the same person.
+        attribute: the attribute of images that names the person. It alone identifies people, so the
+            same name in another class is the same person.
         names: its values in training.
-        where: what was looked at to find them.
+        where: the training images, for messages.
     """
 
     attribute: str
@@ -42,13 +47,19 @@ class SeenIdentities:
 def seen_identities(
     source: ImageSource, attribute: str, indices: np.ndarray | None = None, *, where: str
 ) -> SeenIdentities:
-    """Returns who is in the images of a source, or in some of them.
+    """Returns the people in the images of a source.
 
     Args:
-        indices: int [n]; None for all images.
+        source: the training images.
+        attribute: the attribute of images that names the person.
+        indices: int [n], the images to consider; None for all.
+        where: the name of the images for messages.
+
+    Returns:
+        The people.
 
     Raises:
-        InputError: the source has no such attribute, or it is known of no image.
+        InputError: the source has no such attribute, or it is empty for all images.
     """
     try:
         values = source.attribute(attribute)
@@ -56,79 +67,74 @@ def seen_identities(
         raise InputError(f"{where}: {error}") from error
     names = frozenset(values if indices is None else values[indices]) - {""}
     if not names:
-        raise InputError(f"{where}: the attribute '{attribute}' is known of none of its images")
+        raise InputError(f"{where}: the attribute '{attribute}' is empty for all of its images")
     return SeenIdentities(attribute, names, where)
 
 
-# What an empty value of an attribute is called.
-NOT_GIVEN = "(not given)"
-_MOST_WRONG = 40
-_MOST_NAMED = 5
-
-
 @dataclass(frozen=True)
-class Part:
-    """The figures of some images, and of the people among them who were seen in training or not.
+class SubsetMetrics:
+    """Metrics of some images, split by whether their people were in the training set.
 
     Attributes:
-        num_people: who are shown; None where that isn't known of any image.
-        seen, unseen: of images of people who were, and who weren't, in training; None where there
-            are none, or where nobody is known.
-        unknown: of images of which it isn't known who is shown; None where there are none.
+        summary: of all these images.
+        num_people: distinct people; None if no image's person is known.
+        seen, unseen: of images of people who were, and were not, in the training set; None if
+            there are none, or nobody is known.
+        unknown: of images whose person is not known; None if there are none.
     """
 
     summary: SummaryMetrics
     num_people: int | None = None
-    seen: "Part | None" = None
-    unseen: "Part | None" = None
-    unknown: "Part | None" = None
+    seen: "SubsetMetrics | None" = None
+    unseen: "SubsetMetrics | None" = None
+    unknown: "SubsetMetrics | None" = None
 
     def to_json(self) -> dict:
-        """Returns the figures as `eval_classification --json` writes them."""
+        """Returns the metrics in the format of `eval_classification --json`."""
         parts = {"seen": self.seen, "unseen": self.unseen, "unknown": self.unknown}
         return {
             **self.summary.to_dict(),
             "num_people": self.num_people,
-            **{name: _figures_alone(part) for name, part in parts.items()},
+            **{name: _summary_only(part) for name, part in parts.items()},
         }
 
 
 @dataclass(frozen=True)
 class Classification:
-    """All figures of a classifier on a source.
+    """The result of `evaluate_classification`, with the data for plots.
 
     Attributes:
-        result: of all images together.
-        whole: the same, parted by people.
-        group_by: the attribute whose values the groups are; None for no groups.
-        groups: value -> figures of its images, sorted by value.
-        people: who was seen in training; None where that isn't known.
-        of_class: the figures of each class on people who were seen, and on those who weren't; None
-            where that isn't known.
-        most_wrong: int64 [n], the images that were wrong with the highest confidence, highest
-            first; 40 at most.
+        result: metrics of all images.
+        overall: the same, split by whether people were seen in training.
+        group_by: the attribute whose values are the groups; None for no groups.
+        groups: value -> metrics of its images, sorted by value.
+        people: the people in the training images; None if they are not known.
+        class_metrics: metrics of each class for people who were seen and for those who weren't;
+            None if they are not known.
+        most_wrong: int64 [n], the wrong predictions with the highest confidence, in descending
+            order; at most 40.
         filenames: of `most_wrong`.
     """
 
     result: ClassificationResult
-    whole: Part
+    overall: SubsetMetrics
     group_by: str | None
-    groups: dict[str, Part]
+    groups: dict[str, SubsetMetrics]
     people: SeenIdentities | None
-    of_class: tuple[ClassMetrics, ClassMetrics] | None = field(repr=False)
+    class_metrics: tuple[ClassMetrics, ClassMetrics] | None = field(repr=False)
     most_wrong: np.ndarray = field(repr=False)
     filenames: list[str] = field(repr=False)
 
     def to_json(self) -> dict:
-        """Returns the figures as `eval_classification --json` writes them."""
-        answers, classes, people = self.result.predictions, self.result.classes, self.people
-        figures = self.whole.to_json() | self.result.to_dict()
-        if self.of_class is not None:
+        """Returns the metrics in the format of `eval_classification --json`."""
+        predictions, classes, people = self.result.predictions, self.result.classes, self.people
+        metrics = self.overall.to_json() | self.result.to_dict()
+        if self.class_metrics is not None:
             for label, name in enumerate(classes):
-                seen, unseen = (_recalls(part, label) for part in self.of_class)
-                figures["per_class"][name] |= {"seen": seen, "unseen": unseen}
+                seen, unseen = (_recall(part, label) for part in self.class_metrics)
+                metrics["per_class"][name] |= {"seen": seen, "unseen": unseen}
         return {
-            **figures,
+            **metrics,
             "group_by": self.group_by,
             "groups": {value: part.to_json() for value, part in self.groups.items()},
             "people": people
@@ -140,9 +146,9 @@ class Classification:
             "most_wrong": [
                 {
                     "image": name,
-                    "label": classes[answers.label[image]],
-                    "predicted": classes[answers.predicted[image]],
-                    "confidence": float(answers.confidence[image]),
+                    "label": classes[predictions.label[image]],
+                    "predicted": classes[predictions.predicted[image]],
+                    "confidence": float(predictions.confidence[image]),
                 }
                 for image, name in zip(self.most_wrong.tolist(), self.filenames, strict=True)
             ],
@@ -156,42 +162,59 @@ def evaluate_classification(
     group_by: str | None = None,
     people: SeenIdentities | None = None,
 ) -> Classification:
-    """Classifies every image of a source and returns the figures.
+    """Classifies every image of a source and returns metrics.
 
-    Images of another size than the classifier's are resized to it. The source's identities are the
-    classifier's classes, by name; they needn't be all of them.
+    Images of another size are resized to the classifier's. Identities of the source are matched to
+    classes by name; the source may lack some of the classes.
 
     Args:
-        group_by: an attribute of the source's images; its values are groups with figures of their
-            own.
-        people: who was seen in training; the source must have the attribute that it names.
+        classifier: the model, as `load_classifier` returns it.
+        source: the labeled images.
+        group_by: an attribute of the source's images; metrics are also computed for each value.
+        people: the people in the training images; the source must have the attribute it names.
+
+    Returns:
+        The metrics and the data for plots.
 
     Raises:
-        InputError: an identity that is no class, no such attribute, an image that can't be decoded,
-            or a model that gives NaN.
+        InputError: an identity is not a class, an attribute does not exist, an image can't be
+            decoded, or the model returns NaN.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> from tfface.evaluation.embedders.embedder import load_embedder
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=2, size=32)
+        >>> def first_class(embeddings):
+        ...     return np.tile(np.float32([0.9, 0.1]), (len(embeddings), 1))
+        >>> classifier = Classifier(load_embedder("pixels"), first_class, ["000000", "000001"])
+        >>> evaluate_classification(classifier, source).result.summary.accuracy
+        0.5
     """
     labels = match_classes(source, classifier.classes)
-    of_group = None if group_by is None else source.attribute(group_by)
-    shown = None if people is None else _who_is_shown(source, people)
-    answers = predict(classifier, source, labels)
+    group_values = None if group_by is None else source.attribute(group_by)
+    shown = None if people is None else _people_in_images(source, people)
+    predictions = predict(classifier, source, labels)
     num_classes = len(classifier.classes)
 
     groups = {}
-    if of_group is not None:
-        for value in sorted(set(of_group), key=_by_numbers):
-            rows = of_group == value
-            groups[printable(value) or NOT_GIVEN] = _part(answers, num_classes, shown, rows)
-    most_wrong = _most_wrong(answers)
+    if group_values is not None:
+        for value in sorted(set(group_values), key=_natural_key):
+            rows = group_values == value
+            groups[printable(value) or NOT_GIVEN] = _subset_metrics(
+                predictions, num_classes, shown, rows
+            )
+    most_wrong = _most_wrong(predictions)
     return Classification(
-        result=classification(answers, [printable(name) for name in classifier.classes]),
-        whole=_part(answers, num_classes, shown, np.ones(len(answers), bool)),
+        result=classification(predictions, [printable(name) for name in classifier.classes]),
+        overall=_subset_metrics(predictions, num_classes, shown, np.ones(len(predictions), bool)),
         group_by=group_by,
         groups=groups,
         people=people,
-        of_class=None
+        class_metrics=None
         if shown is None
         else tuple(
-            class_metrics(answers.take(rows), num_classes) for rows in (shown.seen, shown.unseen)
+            class_metrics(predictions.take(rows), num_classes)
+            for rows in (shown.seen, shown.unseen)
         ),
         most_wrong=most_wrong,
         filenames=[printable(source.filename(image)) for image in most_wrong.tolist()],
@@ -202,108 +225,122 @@ def predict(classifier: Classifier, source: ImageSource, labels: np.ndarray) -> 
     """Classifies every image of a source, with a progress bar.
 
     Args:
+        classifier: the model.
+        source: the images.
         labels: int [num_images], as `match_classes` returns them.
 
+    Returns:
+        The predictions.
+
     Raises:
-        InputError: an image can't be decoded, or a model gives NaN.
+        InputError: an image can't be decoded, or the model returns NaN.
     """
     indices = np.arange(source.num_images)
     names = SourceFilenames(source, indices)
     batches = decode_batches(
         SourceImages(source, indices), names, classifier.image_size, classifier.batch_size
     )
-    answers, start = [], 0
+    predictions, start = [], 0
     with progress(total=len(indices), description="classifying", unit="images") as bar:
         for images in batches:
             rows = indices[start : start + len(images)]
-            probabilities = classifier.scores(images)
-            answers.append(
+            predictions.append(
                 Predictions.from_probabilities(
-                    probabilities, labels[rows], SourceFilenames(source, rows)
+                    classifier.scores(images), labels[rows], SourceFilenames(source, rows)
                 )
             )
             start += len(images)
             bar.update(len(images))
-    return Predictions.concatenate(answers)
+    return Predictions.concatenate(predictions)
 
 
 def match_classes(source: ImageSource, classes: Sequence[str]) -> np.ndarray:
-    """Returns the label of each image of a source among classes, by the names of its identities.
+    """Returns the class of each image of a source, matched by the name of its identity.
+
+    Args:
+        source: the images.
+        classes: names; position = label.
+
+    Returns:
+        int64 [num_images].
 
     Raises:
-        InputError: it has an identity that is none of the classes, or two of one name.
+        InputError: an identity is not a class, or two have the same name.
     """
     names = [identity.name for identity in source.identities]
     check_distinct(names, f"{source.name}: two identities")
-    places = {name: place for place, name in enumerate(classes)}
-    unknown = [name for name in names if name not in places]
+    label_of = {name: label for label, name in enumerate(classes)}
+    unknown = [name for name in names if name not in label_of]
     if unknown:
-        more = len(unknown) - _MOST_NAMED
+        more = len(unknown) - _MAX_NAMED
         raise InputError(
             f"{source.name}: has classes that the model doesn't know: "
             f"{_listed(unknown)}{f' and {more} more' if more > 0 else ''}; it knows "
             f"{_listed(classes)}"
-            + (f", ... ({len(places):,} in all)" if len(places) > _MOST_NAMED else "")
+            + (f", ... ({len(label_of):,} in all)" if len(label_of) > _MAX_NAMED else "")
         )
-    return np.array([places[name] for name in names], np.int64)[source.labels]
+    return np.array([label_of[name] for name in names], np.int64)[source.labels]
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """Who is in each image: names, object [num_images], and bool [num_images] each."""
+class _People:
+    """The person in each image: names, object [num_images], and bool [num_images] each."""
 
     names: np.ndarray
     seen: np.ndarray
     unseen: np.ndarray
     unknown: np.ndarray
 
+    def count(self, rows: np.ndarray) -> int:
+        return len(set(self.names[rows]) - {""})
 
-def _who_is_shown(source: ImageSource, people: SeenIdentities) -> _Shown:
+
+def _people_in_images(source: ImageSource, people: SeenIdentities) -> _People:
     names = source.attribute(people.attribute)
     unknown = names == ""
     seen = np.array([name in people.names for name in names], bool)
-    return _Shown(names, seen, ~seen & ~unknown, unknown)
+    return _People(names, seen, ~seen & ~unknown, unknown)
 
 
-def _part(answers: Predictions, num_classes: int, shown: _Shown | None, rows: np.ndarray) -> Part:
-    """Returns the figures of some images, bool [num_images], at least one."""
-    whole = summary_metrics(answers.take(rows), num_classes)
+def _subset_metrics(
+    predictions: Predictions, num_classes: int, shown: _People | None, rows: np.ndarray
+) -> SubsetMetrics:
+    """Returns the metrics of some images, bool [num_images], at least one."""
+    summary = summary_metrics(predictions.take(rows), num_classes)
     if shown is None:
-        return Part(whole)
+        return SubsetMetrics(summary)
 
-    def of(wanted: np.ndarray) -> Part | None:
+    def part(wanted: np.ndarray) -> SubsetMetrics | None:
         wanted = wanted & rows
         if not wanted.any():
             return None
-        return Part(summary_metrics(answers.take(wanted), num_classes), _num_people(shown, wanted))
+        return SubsetMetrics(
+            summary_metrics(predictions.take(wanted), num_classes), shown.count(wanted)
+        )
 
-    return Part(
-        whole, _num_people(shown, rows), of(shown.seen), of(shown.unseen), of(shown.unknown)
+    return SubsetMetrics(
+        summary, shown.count(rows), part(shown.seen), part(shown.unseen), part(shown.unknown)
     )
 
 
-def _num_people(shown: _Shown, rows: np.ndarray) -> int:
-    return len(set(shown.names[rows]) - {""})
+def _recall(metrics: ClassMetrics, label: int) -> dict:
+    support = int(metrics.support[label])
+    return {"support": support, "recall": float(metrics.recall[label]) if support else None}
 
 
-def _recalls(figures: ClassMetrics, label: int) -> dict:
-    support = int(figures.support[label])
-    return {"support": support, "recall": float(figures.recall[label]) if support else None}
-
-
-def _figures_alone(part: Part | None) -> dict | None:
+def _summary_only(part: SubsetMetrics | None) -> dict | None:
     return part and {**part.summary.to_dict(), "num_people": part.num_people}
 
 
-def _most_wrong(answers: Predictions) -> np.ndarray:
-    wrong = np.flatnonzero(~answers.is_correct)
-    return wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:_MOST_WRONG]
+def _most_wrong(predictions: Predictions) -> np.ndarray:
+    wrong = np.flatnonzero(~predictions.is_correct)
+    return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:_MAX_WRONG]
 
 
-def _by_numbers(text: str) -> list:
-    """A key that sorts L2 before L10."""
+def _natural_key(text: str) -> list:
+    """A sort key by which L2 comes before L10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(printable, names[:_MOST_NAMED]))
+    return ", ".join(map(printable, names[:_MAX_NAMED]))

@@ -1,4 +1,4 @@
-"""One door to every model that can classify: `scores(images) -> probabilities`."""
+"""Classifiers: one interface, `scores(images) -> probabilities`, for models of every kind."""
 
 import csv
 import io
@@ -19,148 +19,25 @@ from tfface.heads.head_file import HEAD_FILE, load_head
 from tfface.names import cell_text
 from tfface.text_file import check_columns, open_text
 
-
-def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
-    """Reads the names of classes; position = label.
-
-    Args:
-        path: a text file with a name on each line, or a CSV file with the columns `label` (0, 1, 2,
-            ... in order) and `name`, as the identities.csv of a run folder and of a dataset is.
-        distinct: False where two may have one name, as identities of two sources may.
-
-    Raises:
-        InputError: the file can't be read, or names fewer than two classes, or one twice.
-    """
-    try:
-        with open_text(path) as file:
-            text = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    if path.suffix.lower() == ".csv":
-        names = _read_csv(path, text)
-    else:
-        names = [line.strip() for line in text.splitlines()]
-        while names and not names[-1]:
-            names.pop()
-    if "" in names:
-        raise InputError(f"{path}: class {names.index('')} has no name")
-    if len(names) < 2:
-        raise InputError(f"{path}: names {len(names)} classes, and there must be two at least")
-    if distinct:
-        check_distinct(names, f"{path}: two classes")
-    return names
-
-
-def check_distinct(names: Sequence[str], what: str) -> None:
-    """Raises InputError where a name is there twice; the message begins with `what`."""
-    known = set()
-    for name in names:
-        if name in known:
-            raise InputError(f"{what} are called '{name}', so it is not known which is meant")
-        known.add(name)
-
-
-def _read_csv(path: Path, text: str) -> list[str]:
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        check_columns(path, reader.fieldnames or [], ["label", "name"])
-        rows = list(reader)
-        labels = [int(row["label"]) for row in rows]
-        names = [cell_text(row["name"] or "") for row in rows]
-    except InputError:
-        raise
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: needs the columns label (whole numbers) and name, as the identities.csv of "
-            "a run folder has them"
-        ) from error
-    if labels != list(range(len(rows))):
-        raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
-    return names
-
-
 ScoreType = Literal["auto", "probabilities", "logits"]
 
-# Sums of quantized probabilities miss 1 by so much.
+# Quantized probabilities may miss the sum of 1 by this much.
 _SUM_TOLERANCE = 0.05
 
 
-class ScoresToProbabilities:
-    """Makes probabilities of scores, one for each class, or a single one for the second of two.
-
-    Of logits it takes the softmax, or the sigmoid of a single one. Whether the scores are logits is
-    told by the first batch, unless it is said: probabilities are from 0 to 1, and a row of them
-    sums to 1.
-
-    Args:
-        model: what to call the model in an error.
-        num_classes: how many classes it is said to have, at least two.
-        kind: `probabilities`, `logits`, or `auto` for as said above.
-    """
-
-    def __init__(self, model: str, num_classes: int, kind: ScoreType = "auto"):
-        self._model = model
-        self._num_classes = num_classes
-        self._told = kind != "auto"
-        self._are_probabilities = kind == "probabilities" if self._told else None
-
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Returns float32 [n, num_classes], rows that sum to 1; NaN where the scores hold NaN.
-
-        Args:
-            scores: float [n, num_classes], or [n, 1] where there are two classes.
-
-        Raises:
-            InputError: another number of scores; or they are no probabilities, though the first
-                ones were, or were said to be.
-        """
-        num_scores = scores.shape[1]
-        single = num_scores == 1 and self._num_classes == 2
-        if num_scores != self._num_classes and not single:
-            raise InputError(
-                f"{self._model}: the model gives {num_scores} scores for an image, but "
-                f"{self._num_classes} classes are named"
-            )
-        known = scores[np.isfinite(scores).all(axis=1)]
-        if self._are_probabilities is None:
-            self._are_probabilities = _look_like_probabilities(known)
-        elif self._are_probabilities and not _look_like_probabilities(known):
-            told = "they were said to be" if self._told else "those of the first images are"
-            raise InputError(
-                f"{self._model}: the scores of some images are no probabilities (from 0 to 1, with "
-                f"the sum 1), though {told}: use --score-type logits"
-            )
-        scores = scores.astype(np.float64)
-        if not self._are_probabilities:
-            # The sigmoid is the softmax of the score and 0.
-            given = np.concatenate([np.zeros_like(scores), scores], axis=1) if single else scores
-            exponents = np.exp(given - given.max(axis=1, keepdims=True))
-        else:
-            exponents = np.concatenate([1 - scores, scores], axis=1) if single else scores
-        return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _look_like_probabilities(scores: np.ndarray) -> bool:
-    inside = np.all((scores >= 0) & (scores <= 1 + 1e-6))
-    return bool(
-        inside
-        and (scores.shape[1] == 1 or np.all(np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE))
-    )
-
-
 class Classifier:
-    """Tells which of some classes images are of.
+    """Predicts the class of images.
 
     Args:
-        embedder: gives, without the sum over mirrored images, what `to_probabilities` takes.
+        embedder: its output, without flip, is the input of `to_probabilities`.
         to_probabilities: float32 [n, size] -> float [n, num_classes].
-        classes: their names; position = label.
-        flip: take the mean of the probabilities of an image and of its mirrored copy.
+        classes: names of the classes; position = label.
+        flip: average the probabilities of an image and of its mirror image.
 
     Attributes:
-        name: what tables and messages call it.
-        image_size: (height, width) of the images it takes.
-        batch_size: how many images are best given at a time; `scores` takes any number.
+        name: for tables and messages.
+        image_size: (height, width) of the input images.
+        batch_size: the preferred number of images for each call; `scores` accepts any number.
         classes: as given.
     """
 
@@ -180,15 +57,18 @@ class Classifier:
         self._flip = flip
 
     def scores(self, images: np.ndarray) -> np.ndarray:
-        """Returns the probability of each class, float32 [n, num_classes]; rows sum to 1.
+        """Returns the probability of each class.
 
         Args:
             images: uint8 [n, height, width, 3], RGB; at least one.
+
+        Returns:
+            float32 [n, num_classes]; rows sum to 1.
         """
-        found = self._scores(images)
+        scores = self._scores(images)
         if self._flip:
-            found = (found + self._scores(images[:, :, ::-1])) / 2
-        return found
+            scores = (scores + self._scores(images[:, :, ::-1])) / 2
+        return scores
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
         return self._to_probabilities(self._embedder.embed(images))
@@ -205,21 +85,23 @@ def load_classifier(
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
 ) -> Classifier:
-    """Returns the classifier that a tool's MODEL argument means.
+    """Loads a run folder or an external model as a classifier.
 
     Args:
-        model: a run folder, or the path of a model of others that gives a score for each class (a
-            single one for the second of two classes will do), in any format that `load_embedder`
-            knows.
-        classes: of a model of others, the file with its classes' names (see `read_class_names`).
-        scores: what such a model gives, as `ScoresToProbabilities` has it.
-        flip: take the mean of the probabilities of an image and of its mirrored copy.
-        batch_size: images classified in one pass.
-        pixels, image_size, output: as `load_embedder` has them.
+        model: a run folder; or an external model in any format of `load_embedder` that returns a
+            score for each class (of two classes, the second one's score is enough).
+        classes: the file with the class names of an external model, see `read_class_names`.
+        scores: the type of an external model's scores, see `ScoresToProbabilities`.
+        flip: average the probabilities of an image and of its mirror image.
+        batch_size: images for each forward pass.
+        pixels, image_size, output: as for `load_embedder`.
+
+    Returns:
+        The classifier.
 
     Raises:
-        InputError: as `load_embedder`; the run folder can't classify; the classes aren't named, or
-            are though the run folder names them.
+        InputError: as `load_embedder`; or the run folder has no classifier, the class names are
+            missing, or they are given for a run folder, which has its own.
     """
     embedder = load_embedder(
         model,
@@ -231,13 +113,13 @@ def load_classifier(
     )
     path = Path(model)
     if isinstance(embedder, RawPixelEmbedder):
-        raise InputError(f"{model}: pixels are compared and don't classify; give a trained model")
+        raise InputError(f"{model}: raw pixels can't classify; give a trained model")
     if (path / MODEL_FILE).exists():
         if classes is not None or scores != "auto":
             raise InputError(
-                f"{model}: the run folder knows its classes: leave out --classes and --score-type"
+                f"{model}: the run folder contains its classes: omit --classes and --score-type"
             )
-        return _of_run(path, embedder, flip)
+        return _load_run(path, embedder, flip)
     if classes is None:
         folder = path.parent
         hint = (
@@ -245,33 +127,176 @@ def load_classifier(
             if path.name == MODEL_FILE and (folder / HEAD_FILE).exists()
             else "give --classes FILE with a name on each line"
         )
-        raise InputError(f"{model}: doesn't say what its classes are called: {hint}")
+        raise InputError(f"{model}: the file does not contain the class names: {hint}")
     names = read_class_names(classes)
-    given = ScoresToProbabilities(str(model), len(names), scores)
-    return Classifier(embedder, given.probabilities, names, flip)
+    convert = ScoresToProbabilities(str(model), len(names), scores)
+    return Classifier(embedder, convert.probabilities, names, flip)
 
 
-def _of_run(folder: Path, embedder: Embedder, flip: bool) -> Classifier:
+def _load_run(folder: Path, embedder: Embedder, flip: bool) -> Classifier:
     if not (folder / HEAD_FILE).exists():
         raise InputError(
-            f"{folder}: has no {HEAD_FILE}, so it can embed but not classify: it was trained "
-            "before runs kept one, or isn't finished; the command that trained it, with --resume, "
-            "writes it"
+            f"{folder}: has no {HEAD_FILE}, so it can embed but not classify: the run is not "
+            "finished, or an early version trained it; run its training command with --resume to "
+            "write the file"
         )
     head, num_identities, embedding_size = load_head(folder / HEAD_FILE)
     names = read_class_names(folder / IDENTITIES_FILE)
     if len(names) != num_identities:
         raise InputError(
-            f"{folder}: {IDENTITIES_FILE} names {len(names)} classes, and {HEAD_FILE} tells "
-            f"{num_identities} apart: they are not of one run"
+            f"{folder}: {IDENTITIES_FILE} has {len(names)} classes, but {HEAD_FILE} has "
+            f"{num_identities}: the files are not of the same run"
         )
 
     def probabilities(embeddings: np.ndarray) -> np.ndarray:
         if embeddings.shape[1] != embedding_size:
             raise InputError(
-                f"{folder}: {MODEL_FILE} gives embeddings of {embeddings.shape[1]}, and "
-                f"{HEAD_FILE} takes {embedding_size}: they are not of one run"
+                f"{folder}: {MODEL_FILE} returns embeddings of size {embeddings.shape[1]}, but "
+                f"{HEAD_FILE} expects {embedding_size}: the files are not of the same run"
             )
         return ops.convert_to_numpy(head.probabilities(embeddings))
 
     return Classifier(embedder, probabilities, names, flip)
+
+
+class ScoresToProbabilities:
+    """Converts the scores of an external model to probabilities.
+
+    Logits become probabilities by the softmax, or by the sigmoid of a single logit. With `auto`,
+    the first batch decides: scores are probabilities if all are in [0, 1] and each row sums to 1.
+
+    Args:
+        model: the model's name for error messages.
+        num_classes: >= 2.
+        score_type: `probabilities`, `logits` or `auto`.
+
+    Example:
+        >>> ScoresToProbabilities("model", 2).probabilities(np.array([[0.25, 0.75]]))
+        array([[0.25, 0.75]], dtype=float32)
+        >>> ScoresToProbabilities("model", 2, "logits").probabilities(np.array([[0.0, 0.0]]))
+        array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def __init__(self, model: str, num_classes: int, score_type: ScoreType = "auto"):
+        self._model = model
+        self._num_classes = num_classes
+        self._is_given = score_type != "auto"
+        self._are_probabilities = score_type == "probabilities" if self._is_given else None
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Converts a batch of scores.
+
+        Args:
+            scores: float [n, num_classes], or [n, 1] for two classes.
+
+        Returns:
+            float32 [n, num_classes]; rows sum to 1, or are NaN where a score is.
+
+        Raises:
+            InputError: the number of scores is wrong, or they are not probabilities, although the
+                first ones were or `probabilities` was given.
+        """
+        num_scores = scores.shape[1]
+        is_single = num_scores == 1 and self._num_classes == 2
+        if num_scores != self._num_classes and not is_single:
+            raise InputError(
+                f"{self._model}: the model returns {num_scores} scores for an image, but there are "
+                f"{self._num_classes} class names"
+            )
+        finite = scores[np.isfinite(scores).all(axis=1)]
+        if self._are_probabilities is None:
+            self._are_probabilities = _are_probabilities(finite)
+        elif self._are_probabilities and not _are_probabilities(finite):
+            reason = "--score-type says so" if self._is_given else "those of the first images are"
+            raise InputError(
+                f"{self._model}: the scores of some images are not probabilities (from 0 to 1, "
+                f"with the sum 1), although {reason}: use --score-type logits"
+            )
+        scores = scores.astype(np.float64)
+        if self._are_probabilities:
+            weights = np.concatenate([1 - scores, scores], axis=1) if is_single else scores
+        else:
+            # The sigmoid is the softmax of 0 and the logit.
+            logits = (
+                np.concatenate([np.zeros_like(scores), scores], axis=1) if is_single else scores
+            )
+            weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _are_probabilities(scores: np.ndarray) -> bool:
+    inside = np.all((scores >= 0) & (scores <= 1 + 1e-6))
+    return bool(
+        inside
+        and (scores.shape[1] == 1 or np.all(np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE))
+    )
+
+
+def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
+    """Reads the names of classes; position = label.
+
+    Args:
+        path: a text file with one name on each line, or a CSV file with the columns `label` (0, 1,
+            2, ... in order) and `name`, as the identities.csv of a run folder or dataset.
+        distinct: False if two classes may have the same name, as identities of two sources may.
+
+    Returns:
+        The names.
+
+    Raises:
+        InputError: the file can't be read, names fewer than two classes, or names one twice.
+    """
+    try:
+        with open_text(path) as file:
+            text = file.read()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if path.suffix.lower() == ".csv":
+        names = _read_csv(path, text)
+    else:
+        names = [line.strip() for line in text.splitlines()]
+        while names and not names[-1]:
+            names.pop()
+    if "" in names:
+        raise InputError(f"{path}: class {names.index('')} has no name")
+    if len(names) < 2:
+        raise InputError(f"{path}: names {len(names)} classes; at least two are required")
+    if distinct:
+        check_distinct(names, f"{path}: two classes")
+    return names
+
+
+def check_distinct(names: Sequence[str], what: str) -> None:
+    """Checks that all names differ.
+
+    Args:
+        names: any names.
+        what: the beginning of the message, such as "two classes".
+
+    Raises:
+        InputError: a name occurs twice.
+    """
+    known = set()
+    for name in names:
+        if name in known:
+            raise InputError(f"{what} are called '{name}', so the name is ambiguous")
+        known.add(name)
+
+
+def _read_csv(path: Path, text: str) -> list[str]:
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        check_columns(path, reader.fieldnames or [], ["label", "name"])
+        rows = list(reader)
+        labels = [int(row["label"]) for row in rows]
+        names = [cell_text(row["name"] or "") for row in rows]
+    except InputError:
+        raise
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: needs the columns label (integers) and name, like the identities.csv of a "
+            "run folder"
+        ) from error
+    if labels != list(range(len(rows))):
+        raise InputError(f"{path}: the labels are not 0, 1, 2, ... in order")
+    return names
