@@ -195,7 +195,7 @@ def sample_classes(
         sample_rate: in (0, 1).
     Returns: int32 [num_sampled], sorted ascending, distinct: that share of the classes, or n where
         that is more.
-    Raises ValueError: n is not known when the step is compiled.
+    Raises ValueError: n is not known when the step is compiled (TensorFlow).
     """
     if required.shape[0] is None:
         raise ValueError(
