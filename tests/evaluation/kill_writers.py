@@ -24,7 +24,7 @@ from tfface.gallery.storage import (
     write_gallery,
 )
 
-WRITERS = ("gallery_folder.py", "files.py", "face_index.py")
+WRITERS = ("gallery/storage.py", "files.py", "face_index.py")
 
 
 def made(count: int) -> Gallery:
