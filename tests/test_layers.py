@@ -37,7 +37,7 @@ LEVELS = {
     "synthetic": 2,
     "images": 3,
     "backbones": 3,
-    "heads": 3,
+    "heads": 4,
     "alignment": 4,
     "data": 5,
     "evaluation": 6,

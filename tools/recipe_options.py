@@ -79,7 +79,7 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_vary(parser: argparse.ArgumentParser) -> None:
+def add_sweep(parser: argparse.ArgumentParser) -> None:
     """Adds --sweep, which `tfface.training.sweep.parse_axis` reads."""
     parser.add_argument(
         "--sweep",

@@ -64,7 +64,7 @@ class Backbone:
     Attributes:
         network: keras.Model, float images [batch, height, width, 3] -> features
             [batch, rows, columns, channels].
-        pixels: name of the contract in `pixels.INPUT_NORMALIZATIONS` that `network` expects.
+        input_normalization: key of `INPUT_NORMALIZATIONS`: the pixel values that `network` expects.
         neck_modules: layers of the neck, by name, whose weights a PyTorch checkpoint of this
             network holds too, and the PyTorch module of each.
         neck_epsilon: of the batch norms of the neck; weights are trained with one.
@@ -72,7 +72,7 @@ class Backbone:
     """
 
     network: keras.Model
-    pixels: str
+    input_normalization: str
     neck_modules: Mapping[str, str] = dataclasses.field(default_factory=dict)
     neck_epsilon: float = 1e-5
     imagenet_url: str | None = None
