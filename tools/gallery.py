@@ -84,7 +84,7 @@ def _query(options: argparse.Namespace) -> None:
     galleries.check_model(embedder, gallery, options.gallery)
     _warn_of_unaligned(faces, options, each=True)
     vectors = embed_faces(embedder, faces)
-    answers = galleries.answers(
+    answers = galleries.query_results(
         list(faces.image_names),
         galleries.find_names(gallery, vectors, count=options.top),
         options.threshold,
@@ -136,7 +136,7 @@ def _say_added(change, options: argparse.Namespace) -> None:
             f"left out {_images(len(change.conflicts))}, in the gallery under another name: for "
             f"example {image} of {name} is {known_image} of {known_name}"
         )
-    for name, other in change.alike:
+    for name, other in change.case_variants:
         warn(
             f"{options.gallery}: '{name}' and '{other}' are two people there, and differ by upper "
             "and lower case alone"

@@ -93,9 +93,17 @@ def test_answers():
         [],
     ]
     images = ["1.jpg", "2.jpg", "3.jpg"]
-    assert [one["name"] for one in galleries.answers(images, found, 0.5)] == ["ann", None, None]
-    assert [one["name"] for one in galleries.answers(images, found, None)] == ["ann", "bob", None]
-    assert galleries.answers(images, found, 0.6)[0] == {
+    assert [one["name"] for one in galleries.query_results(images, found, 0.5)] == [
+        "ann",
+        None,
+        None,
+    ]
+    assert [one["name"] for one in galleries.query_results(images, found, None)] == [
+        "ann",
+        "bob",
+        None,
+    ]
+    assert galleries.query_results(images, found, 0.6)[0] == {
         "image": "1.jpg",
         "name": "ann",
         "candidates": [{"name": "ann", "cosine": 0.6, "image": "a.jpg"}],
@@ -131,7 +139,7 @@ def test_names_that_differ_by_case_alone_are_told(folder):
         [("Ann", []), ("ANN", [("ANN", "Ann")]), ("Ann", []), ("bob", [])]
     ):
         faces = faces_of_person(name, [face(20, number)], [f"{number}.png"])
-        assert add_to_gallery(RawPixelEmbedder(), faces, folder).alike == alike
+        assert add_to_gallery(RawPixelEmbedder(), faces, folder).case_variants == alike
 
 
 def test_names_that_spreadsheets_would_run_come_back(folder):
@@ -157,7 +165,7 @@ def test_a_contact_sheet_is_no_face(tmp_path):
     for name in ("contact_sheet.png", "ann.png"):
         (tmp_path / "faces" / name).write_bytes(face(1, 0))
     assert list_images([tmp_path / "faces"]) == [tmp_path / "faces" / "ann.png"]
-    with pytest.raises(InputError, match=r"contact_sheet\.png: a tool's sheet of many pictures"):
+    with pytest.raises(InputError, match=r"contact_sheet\.png: a contact sheet of a tool"):
         list_images([tmp_path / "faces" / "contact_sheet.png"])
 
 
@@ -245,10 +253,10 @@ def test_readers_and_a_writer(folder, people):
 
 
 def test_where_a_gallery_can_not_be_built(folder, people, tmp_path):
-    with pytest.raises(InputError, match="holds a gallery already: add to it"):
+    with pytest.raises(InputError, match="contains a gallery already: add to it"):
         build_gallery(RawPixelEmbedder(), people, folder)
     assert len(read_gallery(folder).faces) == 18
-    with pytest.raises(InputError, match="holds other files; give a new folder"):
+    with pytest.raises(InputError, match="contains other files; give a new folder"):
         build_gallery(RawPixelEmbedder(), people, tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file; give a folder"):
@@ -267,7 +275,7 @@ def test_files_of_others_are_never_deleted(folder, people, tmp_path):
     other.mkdir()
     for name in FOREIGN:
         (other / name).write_text("mine")
-    with pytest.raises(InputError, match="holds other files; give a new folder"):
+    with pytest.raises(InputError, match="contains other files; give a new folder"):
         build_gallery(RawPixelEmbedder(), people, other)
     assert sorted(os.listdir(other)) == sorted(FOREIGN)
 
@@ -292,7 +300,7 @@ def test_a_damaged_gallery_keeps_what_a_killed_writer_left(folder):
 def test_a_gallery_without_its_manifest_is_not_replaced(folder, people):
     (folder / "gallery.json").unlink()
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    with pytest.raises(InputError, match=r"holds a gallery that has lost its gallery\.json: "):
+    with pytest.raises(InputError, match=r"contains a gallery that has lost its gallery\.json: "):
         build_gallery(RawPixelEmbedder(), people, folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
@@ -370,7 +378,7 @@ def test_list_images(tmp_path):
     (tmp_path / "note.txt").write_text("x")
     os.mkfifo(tmp_path / "pipe.jpg")
     for path, message in (
-        ("pipe.jpg", r"pipe\.jpg: no regular file; give an image or a folder"),
+        ("pipe.jpg", r"pipe\.jpg: not a regular file; give an image or a folder"),
         ("empty", r"empty: no image \(JPEG, PNG, BMP, .* or PPM\) in it"),
         ("none.jpg", r"none\.jpg: no such file or folder"),
         ("note.txt", r"note\.txt: not an image that can be read"),

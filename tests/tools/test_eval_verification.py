@@ -241,13 +241,13 @@ def test_ends_with_2_and_one_line(tmp_path):
 
 
 def test_pixels_of_a_foreign_model(lfw, capsys):
-    with pytest.raises(InputError, match="leave out --color-order, --input-range and --image-size"):
+    with pytest.raises(InputError, match="omit --color-order, --input-range and --image-size"):
         eval_verification.main(
             ["pixels", "--input-range", "-1..1", "--pairs", str(lfw / "pairs.txt")]
         )
-    with pytest.raises(InputError, match=r"--input-range -1,1: expected what 0 and 255 become"):
+    with pytest.raises(InputError, match=r"--input-range -1,1: expected the values of 0 and 255"):
         eval_verification.main(["pixels", "--input-range=-1,1", "--pairs", str(lfw / "pairs.txt")])
-    with pytest.raises(InputError, match="leave out --color-order, --input-range and --image-size"):
+    with pytest.raises(InputError, match="omit --color-order, --input-range and --image-size"):
         eval_verification.main(
             ["pixels", "--color-order", "bgr", "--pairs", str(lfw / "pairs.txt")]
         )

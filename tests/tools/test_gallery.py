@@ -181,7 +181,7 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["build", "pixels", "STAFF", "--gallery", "G"], "holds a gallery already"),
+        (["build", "pixels", "STAFF", "--gallery", "G"], "contains a gallery already"),
         (["build", "pixels", "none", "--gallery", "new"], "none: no such file or folder"),
         (["add", "pixels", "STAFF", "--gallery", "none"], "none: no gallery"),
         (["add", "pixels", "STAFF", "STAFF", "--gallery", "G"], "several SOURCEs: give one, or"),

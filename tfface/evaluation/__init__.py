@@ -1,1 +1,1 @@
-"""Judging trained models: one embedder for every format, one function for every task."""
+"""Evaluation of models: embedders for every format, and one function for each task."""

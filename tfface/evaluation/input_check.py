@@ -1,4 +1,4 @@
-"""Notices that a model of others is given pixels in the wrong colour order or range."""
+"""Detects a wrong color order or pixel range for an external model."""
 
 import shlex
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ from tfface.evaluation.embedders.options import PixelInput
 from tfface.images.decoding import decode_batches
 from tfface.progress import progress
 
-# Genuine pairs of the sample; with fewer than the least, chance says too much.
-_MOST_PAIRS, _LEAST_PAIRS = 100, 30
-# How sure it has to be, in standard errors, and how much better. Measured on aligned faces with two
-# models, 40 samples each: where BGR, or 0..1, was given in place of what a model was trained with,
-# the right pixels were better by 8 standard errors or more (median 12) and by 5 to 9 %.
-_LEAST_SURE, _LEAST_GAIN = 5, 0.02
+# Genuine pairs of the sample; fewer than the minimum are not significant.
+_MAX_PAIRS, _MIN_PAIRS = 100, 30
+# The required difference, in standard errors and as a fraction. Measured on aligned faces with two
+# models, 40 samples each: when a model got BGR, or 0..1, instead of its training format, the right
+# format was better by at least 8 standard errors (median 12) and by 5 to 9 %.
+_MIN_STANDARD_ERRORS, _MIN_GAIN = 5, 0.02
 _ORDERS = ("rgb", "bgr")
-# By the scale and the shift; -1..1 and (x-127.5)/128 are as good as one.
+# Scale and shift; -1..1 and (x-127.5)/128 are practically the same.
 _RANGES = ((1 / 128, -127.5 / 128), (1 / 255, 0.0), (1.0, 0.0))
-_ALIKE = 0.02
+_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Genuine pairs: images uint8 [n, height, width, 3], and the two images of each pair."""
+    """Genuine pairs: images uint8 [n, height, width, 3], and the indices of each pair's images."""
 
     images: np.ndarray
     first: np.ndarray
@@ -37,37 +37,42 @@ class _Sample:
 
 
 def preprocessing_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 0) -> str | None:
-    """Returns a line for the user where other pixels suit the model clearly better, else None.
+    """Checks whether another pixel format suits an external model clearly better.
 
-    The other colour order and the other usual ranges (-1..1, 0..1, 0..255) are tried on up to 100
-    genuine pairs, drawn by the seed, whose images are embedded once for each, without mirrored
-    copies. What is compared is how far genuine pairs stand out: with the mean and standard
-    deviation of the cosines of all images of different pairs of the sample (practically all are of
-    two people), each genuine pair has a
+    The other color order and the other usual ranges (-1..1, 0..1, 0..255) are tried on up to 100
+    genuine pairs, whose images are embedded once for each format, without flip. With the mean and
+    standard deviation of the cosines of all images of different pairs of the sample (practically
+    all are impostors), each genuine pair has a
 
         z = (cosine of the pair - mean) / standard deviation
 
-    Other pixels are clearly better when the mean z is at least 2 % higher, and the differences of
-    z, pair by pair, have a mean of at least 5 of its standard errors. Accuracy and AUC of so small
-    a sample don't move when BGR is given for RGB; this does, because the pairs are the same and
-    thousands of impostor pairs come for free.
+    Another format is clearly better if the mean z is at least 2 % higher, and the mean difference
+    of z, pair by pair, is at least 5 times its standard error. Accuracy and AUC of so small a
+    sample don't change between BGR and RGB; this test is sensitive because it compares the same
+    pairs, and thousands of impostor pairs come for free.
 
     Args:
-        embedder: None is returned of one whose model says itself what it takes.
-        pair_set: of any faces; with fewer than 30 genuine pairs there's nothing to say.
+        embedder: the model; only external models are checked.
+        pair_set: any faces; with fewer than 30 genuine pairs nothing is checked.
+        seed: of the sample.
+
+    Returns:
+        A warning for the user, or None.
 
     Raises:
-        InputError: an image of the sample can't be decoded, or the model fails.
+        InputError: an image of the sample can't be decoded, or the model can't be run.
     """
-    foreign = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
-    if not isinstance(foreign, ExternalEmbedder):
+    external = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
+    if not isinstance(external, ExternalEmbedder):
         return None
     sample = _draw(embedder, pair_set, seed)
     if sample is None:
         return None
-    given, others = foreign.pixels, list(_other_pixels(foreign))
-    with progress([given, *others], description="checking pixels", unit="kinds") as kinds:
-        scores = [_stand_out(embedder, pixels, sample) for pixels in kinds]
+    given, others = external.pixels, list(_other_pixels(external))
+    with progress(
+        [given, *others], description="checking pixel formats", unit="formats"
+    ) as formats:
+        scores = [_z_scores(embedder, pixels, sample) for pixels in formats]
     best = max(range(len(scores)), key=lambda i: scores[i].mean())
     if best == 0 or not _is_clearly_better(scores[best], scores[0]):
         return None
@@ -75,24 +80,24 @@ def preprocessing_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 
     return (
         f"{embedder.name}: {_as_options(pixels)} suits the model better than "
         f"{_as_options(given)}, which was used: {len(scores[0])} genuine pairs of {pair_set.name} "
-        f"lie {scores[best].mean():.2f} standard deviations above impostors, not "
+        f"lie {scores[best].mean():.2f} standard deviations above impostors instead of "
         f"{scores[0].mean():.2f}"
     )
 
 
 def _draw(embedder: Embedder, pair_set: PairSet, seed: int) -> _Sample | None:
     genuine = np.flatnonzero(pair_set.is_genuine)
-    if len(genuine) < _LEAST_PAIRS:
+    if len(genuine) < _MIN_PAIRS:
         return None
     order = seeding.permutation(seeding.fold(seed), len(genuine))
-    pairs = np.sort(genuine[order[:_MOST_PAIRS]])
+    pairs = np.sort(genuine[order[:_MAX_PAIRS]])
     both = np.stack([pair_set.first[pairs], pair_set.second[pairs]])
-    places, positions = np.unique(both, return_inverse=True)
+    images, positions = np.unique(both, return_inverse=True)
     first, second = positions.reshape(both.shape)
-    places = places.tolist()
+    images = images.tolist()
     batches = decode_batches(
-        [pair_set.images[i] for i in places],
-        [pair_set.image_names[i] for i in places],
+        [pair_set.images[i] for i in images],
+        [pair_set.image_names[i] for i in images],
         embedder.image_size,
         embedder.batch_size,
         keep_aspect=embedder.keeps_aspect,
@@ -104,17 +109,17 @@ def _other_pixels(embedder: ExternalEmbedder) -> Iterator[PixelInput]:
     given = embedder.pixels
     ranges = [(given.scale, given.shift)]
     if not embedder.is_uint8:
-        ranges += [other for other in _RANGES if not _are_alike(other, ranges[0])]
+        ranges += [other for other in _RANGES if not _are_similar(other, ranges[0])]
     for order in _ORDERS:
         for scale, shift in ranges:
             if (order, scale, shift) != (given.order, given.scale, given.shift):
                 yield PixelInput(order, scale, shift)
 
 
-def _are_alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether 0 and 255 become nearly the same."""
+def _are_similar(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether 0 and 255 are mapped to nearly the same values."""
     ends = np.array([[shift, 255 * scale + shift] for scale, shift in (one, other)])
-    return bool(np.abs(ends[0] - ends[1]).max() <= _ALIKE * np.ptp(ends[1]))
+    return bool(np.abs(ends[0] - ends[1]).max() <= _TOLERANCE * np.ptp(ends[1]))
 
 
 def _with_pixels(embedder: Embedder, pixels: PixelInput) -> Embedder:
@@ -123,15 +128,15 @@ def _with_pixels(embedder: Embedder, pixels: PixelInput) -> Embedder:
     return embedder.with_pixels(pixels, flip=False)
 
 
-def _stand_out(embedder: Embedder, pixels: PixelInput, sample: _Sample) -> np.ndarray:
-    """Returns z of each genuine pair; -inf where the embeddings are of no use with such pixels."""
-    vectors = _with_pixels(embedder, pixels).embed(sample.images).astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all() or not lengths.all():
+def _z_scores(embedder: Embedder, pixels: PixelInput, sample: _Sample) -> np.ndarray:
+    """Returns z of each genuine pair; -inf if the embeddings are degenerate with such pixels."""
+    embeddings = _with_pixels(embedder, pixels).embed(sample.images).astype(np.float64)
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or not norms.all():
         return np.full(len(sample.first), -np.inf)
-    vectors /= lengths
-    cosines = vectors[sample.first] @ vectors[sample.second].T
-    # An image may be in several pairs: what it has with those is no impostor pair.
+    embeddings /= norms
+    cosines = embeddings[sample.first] @ embeddings[sample.second].T
+    # An image may be in several pairs; those combinations are not impostor pairs.
     same = sample.first[:, None] == sample.first
     same |= sample.second[:, None] == sample.second
     same |= sample.first[:, None] == sample.second
@@ -143,12 +148,12 @@ def _stand_out(embedder: Embedder, pixels: PixelInput, sample: _Sample) -> np.nd
 
 def _is_clearly_better(scores: np.ndarray, given: np.ndarray) -> bool:
     if not np.isfinite(given).all():
-        # The figures will fail, and say why.
+        # The evaluation will fail with a message.
         return False
     differences = scores - given
     error = differences.std(ddof=1) / np.sqrt(len(differences))
-    gain = _LEAST_GAIN * abs(given.mean())
-    return bool(differences.mean() >= max(gain, _LEAST_SURE * error))
+    gain = _MIN_GAIN * abs(given.mean())
+    return bool(differences.mean() >= max(gain, _MIN_STANDARD_ERRORS * error))
 
 
 def _as_options(pixels: PixelInput) -> str:

@@ -1,4 +1,4 @@
-"""A gallery of named faces that is kept: build it, add to it, remove from it, ask it for names."""
+"""Galleries of named faces on disk: build, add, remove, identify."""
 
 import difflib
 import os
@@ -26,30 +26,30 @@ from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a change did to a gallery, and what is in it now.
+class GalleryChange:
+    """The effect of a change on a gallery.
 
     Attributes:
-        num_changed: images that were added, or removed.
-        num_known: images that were left out because they are in it already, under the same name.
-        conflicts: (image, name, image in the gallery, its name) of those left out because they are
-            in it under another name.
-        alike: (name, other name) of people who are now in it and whose names differ by upper and
-            lower case alone, where the change brought the first.
+        num_changed: images that were added or removed.
+        num_known: images that were skipped because the gallery contains them under the same name.
+        conflicts: (image, name, image in the gallery, its name) for images that were skipped
+            because the gallery contains them under another name.
+        case_variants: (new name, other name) for new names that differ from another one only by
+            upper and lower case.
         num_images, num_names: after the change.
     """
 
     num_changed: int
     num_known: int
     conflicts: list[tuple[str, str, str, str]]
-    alike: list[tuple[str, str]]
+    case_variants: list[tuple[str, str]]
     num_images: int
     num_names: int
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Somebody of the gallery, as like a query as their image that is most like it."""
+    """A person of the gallery, with the cosine of the query and their most similar image."""
 
     name: str
     cosine: float
@@ -58,60 +58,99 @@ class Candidate:
 
 def build_gallery(
     embedder: Embedder, faces: LabeledFaces, folder: Path, *, kind: str = "flat"
-) -> Change:
-    """Makes a gallery of a set of faces.
+) -> GalleryChange:
+    """Builds a gallery on disk.
 
     Args:
-        folder: a new one, or an empty one.
-        kind: of its index: flat, or hnsw for hundreds of thousands of images.
+        embedder: the model; the gallery accepts queries of the same model only.
+        faces: the people to enroll.
+        folder: a new or empty folder.
+        kind: of the index: flat, or hnsw for hundreds of thousands of images.
+
+    Returns:
+        The number of images and names, and skipped images.
 
     Raises:
         InputError: `folder` isn't empty or can't be written, an image can't be decoded, or its
-            embedding has no direction.
+            embedding is all zeros or not finite.
+
+    Example:
+        >>> import tempfile
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> from tfface.evaluation.embedders.embedder import load_embedder
+        >>> from tfface.evaluation.labeled_faces import labeled_faces
+        >>> from tfface.gallery.storage import read_gallery
+        >>> faces = labeled_faces(SyntheticSource(2, 3, size=32))
+        >>> embedder = load_embedder("pixels")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     change = build_gallery(embedder, faces, Path(folder) / "gallery")
+        ...     gallery = read_gallery(Path(folder) / "gallery")
+        >>> change.num_images, change.num_names
+        (6, 2)
+        >>> [[candidate]] = find_names(gallery, embed_faces(embedder, faces.take(np.array([5]))))
+        >>> candidate.name, round(candidate.cosine, 3)
+        ('000001', 1.0)
     """
     with new_gallery(folder):
-        faces, left_out = _without_known(faces, {})
-        vectors = embed_faces(embedder, faces)
+        faces, skipped = _without_known(faces, {})
+        embeddings = embed_faces(embedder, faces)
         gallery = Gallery(
             model=embedder.name,
             fingerprint=embedder.fingerprint,
-            index=FaceIndex.from_embeddings(vectors, kind),
+            index=FaceIndex.from_embeddings(embeddings, kind),
             faces=_rows(faces),
         )
         write_gallery(folder, gallery)
-        return _change(gallery, len(faces), *left_out, alike=_alike(gallery, 0))
+        return _change(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))
 
 
-def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Change:
-    """Adds faces to a gallery; images that are in it already, byte for byte, are left out.
+def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> GalleryChange:
+    """Adds faces to a gallery; byte-identical images that it contains already are skipped.
+
+    Args:
+        embedder: the model that built the gallery.
+        faces: the images to add.
+        folder: of the gallery.
+
+    Returns:
+        As `build_gallery`.
 
     Raises:
-        InputError: there is no gallery, it's damaged, of another model or being written; or as
-            `build_gallery`.
+        InputError: there is no gallery, it is damaged, was built by another model, or is being
+            written; or as `build_gallery`.
     """
     with changing_gallery(folder) as gallery:
         check_model(embedder, gallery, folder)
         known = {face.sha256: face for face in gallery.faces}
-        faces, left_out = _without_known(faces, known)
+        faces, skipped = _without_known(faces, known)
         num_before = len(gallery.faces)
         if len(faces):
-            vectors = embed_faces(embedder, faces)
+            embeddings = embed_faces(embedder, faces)
             if len(gallery.index):
-                gallery.index.add(vectors)
+                gallery.index.add(embeddings)
             else:
                 gallery = replace(
-                    gallery, index=FaceIndex.from_embeddings(vectors, gallery.index.kind)
+                    gallery, index=FaceIndex.from_embeddings(embeddings, gallery.index.kind)
                 )
             gallery = replace(gallery, faces=gallery.faces + _rows(faces))
             write_gallery(folder, gallery)
-        return _change(gallery, len(faces), *left_out, alike=_alike(gallery, num_before))
+        return _change(
+            gallery, len(faces), *skipped, case_variants=_case_variants(gallery, num_before)
+        )
 
 
-def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
+def remove_from_gallery(names: Sequence[str], folder: Path) -> GalleryChange:
     """Removes all images of people from a gallery.
 
+    Args:
+        names: of the people.
+        folder: of the gallery.
+
+    Returns:
+        The number of removed images, and of those that are left.
+
     Raises:
-        InputError: there is no gallery, it's damaged or being written; or somebody isn't in it.
+        InputError: there is no gallery, it is damaged or being written, or it has no such name.
     """
     with changing_gallery(folder) as gallery:
         known = {face.name for face in gallery.faces}
@@ -120,41 +159,56 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> Change:
         for name in names:
             if name not in known:
                 raise InputError(f"{folder}: nobody is called '{name}'{_nearest(name, known)}")
-        gone = set(names)
-        stay = np.array([face.name not in gone for face in gallery.faces], bool)
-        vectors = gallery.index.embeddings()[stay]
+        removed = set(names)
+        kept = np.array([face.name not in removed for face in gallery.faces], bool)
+        embeddings = gallery.index.embeddings()[kept]
         smaller = replace(
             gallery,
-            index=FaceIndex.from_embeddings(vectors, gallery.index.kind),
-            faces=[face for face, stays in zip(gallery.faces, stay, strict=True) if stays],
+            index=FaceIndex.from_embeddings(embeddings, gallery.index.kind),
+            faces=[face for face, keep in zip(gallery.faces, kept, strict=True) if keep],
         )
         write_gallery(folder, smaller)
-        return _change(smaller, int(np.count_nonzero(~stay)), 0, [], alike=[])
+        return _change(smaller, int(np.count_nonzero(~kept)), 0, [], case_variants=[])
 
 
 def check_model(embedder: Embedder, gallery: Gallery, folder: Path) -> None:
-    """Raises InputError unless the gallery's embeddings are of this model, used in this way."""
+    """Checks that a model built the gallery, with the same options.
+
+    Args:
+        embedder: the model.
+        gallery: the gallery.
+        folder: of the gallery, for the message.
+
+    Raises:
+        InputError: another model built it, or the same one with other options.
+    """
     if embedder.fingerprint == gallery.fingerprint:
         return
     if embedder.name == gallery.model:
         raise InputError(
             f"{folder}: was built by another '{gallery.model}' than this '{embedder.name}': its "
-            "file differs, or how it is used (--no-flip, --color-order, --input-range, "
-            "--image-size); embeddings of the two can't be compared"
+            "file differs, or its options (--no-flip, --color-order, --input-range, --image-size); "
+            "embeddings of the two can't be compared"
         )
     raise InputError(
-        f"{folder}: holds embeddings of the model '{gallery.model}', and those of "
-        f"'{embedder.name}' can't be compared with them: give that model, or build a gallery of "
+        f"{folder}: contains embeddings of the model '{gallery.model}', and those of "
+        f"'{embedder.name}' can't be compared with them: give that model, or build a gallery with "
         "this one"
     )
 
 
-def find_names(gallery: Gallery, vectors: np.ndarray, *, count: int = 1) -> list[list[Candidate]]:
-    """Returns the people of a gallery who are most like each query, the most similar first.
+def find_names(
+    gallery: Gallery, embeddings: np.ndarray, *, count: int = 1
+) -> list[list[Candidate]]:
+    """Returns the most similar people of a gallery for each query.
 
     Args:
-        vectors: unit embeddings, float32 [n, embedding_size].
-        count: people for each query, > 0; fewer come back when the gallery has fewer.
+        gallery: the gallery.
+        embeddings: unit embeddings of the queries, float32 [n, embedding_size].
+        count: people for each query, > 0; fewer are returned if the gallery has fewer.
+
+    Returns:
+        For each query, candidates sorted by descending cosine.
 
     Raises:
         InputError: the gallery is empty.
@@ -164,7 +218,7 @@ def find_names(gallery: Gallery, vectors: np.ndarray, *, count: int = 1) -> list
     images = Counter(face.name for face in gallery.faces)
     num_images = num_candidates(np.array(list(images.values())), count)
     found = []
-    for similarity, numbers in zip(*gallery.index.search(vectors, num_images), strict=True):
+    for similarity, numbers in zip(*gallery.index.search(embeddings, num_images), strict=True):
         nearest: dict[str, Candidate] = {}
         for value, number in zip(similarity.tolist(), numbers.tolist(), strict=True):
             if number != UNKNOWN and len(nearest) < count:
@@ -174,18 +228,18 @@ def find_names(gallery: Gallery, vectors: np.ndarray, *, count: int = 1) -> list
     return found
 
 
-def answers(
+def query_results(
     images: Sequence[str], found: Sequence[Sequence[Candidate]], threshold: float | None
 ) -> list[dict]:
-    """Returns what `gallery.py query --json` says of each image.
+    """Returns the results of queries in the format of `gallery.py query --json`.
 
     Args:
-        images: what they are called.
+        images: names of the query images.
         found: as `find_names` returns it.
-        threshold: nobody is named whose cosine is less; None names the most similar in any case.
+        threshold: the smallest cosine of a named person; None always names the most similar one.
 
     Returns:
-        Image, name (None for nobody) and candidates.
+        For each image its name, the person (None if unknown) and the candidates.
     """
     least = -np.inf if threshold is None else threshold
     return [
@@ -199,10 +253,17 @@ def answers(
 
 
 def list_images(paths: Sequence[Path]) -> list[Path]:
-    """Returns image files, and the images below folders, in order.
+    """Lists image files, and the images in folders, in order.
+
+    Args:
+        paths: files and folders.
+
+    Returns:
+        The image files.
 
     Raises:
-        InputError: a path doesn't exist or is no image, a folder has none, or one can't be listed.
+        InputError: a path does not exist or is not an image, or a folder contains no image or
+            can't be listed.
     """
     files = []
     for path in paths:
@@ -214,10 +275,10 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
         elif not path.is_file():
-            # A pipe would keep who reads it waiting forever.
-            raise InputError(f"{path}: no regular file; give an image or a folder")
+            # Reading a pipe might wait forever.
+            raise InputError(f"{path}: not a regular file; give an image or a folder")
         elif path.name == CONTACT_SHEET_FILE:
-            raise InputError(f"{path}: a tool's sheet of many pictures, no image of a person")
+            raise InputError(f"{path}: a contact sheet of a tool, not an image of a person")
         elif not is_read(kind_of_file(path)):
             raise InputError(f"{path}: not an image that can be read ({FORMATS})")
         else:
@@ -226,29 +287,29 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def faces_of_files(files: Sequence[Path], name: str) -> LabeledFaces:
-    """Returns image files as the faces of one person, or as queries called `name`."""
+    """Returns image files as the faces of the person `name`, or as queries of that name."""
     return faces_of_person(name, FileImages(files), [str(file) for file in files])
 
 
 def _without_known(
     faces: LabeledFaces, known: dict[str, Face]
 ) -> tuple[LabeledFaces, tuple[int, list[tuple[str, str, str, str]]]]:
-    """Leaves out images that are known, or come a second time.
+    """Skips images that are known, or occur twice.
 
     Args:
         known: SHA-256 -> face.
 
     Returns:
-        The others; and of those left out how many are known under the same name, and which under
-        another, as in `Change`.
+        The other images; the number of skipped ones of the same name, and the conflicts of
+        `GalleryChange`.
     """
     known = dict(known)
     kept, num_known, conflicts = [], 0, []
-    for place, digest in enumerate(faces.images.digests()):
-        face = Face(faces.names[faces.labels[place]], faces.image_names[place], digest.hex())
+    for index, digest in enumerate(faces.images.digests()):
+        face = Face(faces.names[faces.labels[index]], faces.image_names[index], digest.hex())
         same = known.setdefault(face.sha256, face)
         if same is face:
-            kept.append(place)
+            kept.append(index)
         elif same.name == face.name:
             num_known += 1
         else:
@@ -262,11 +323,11 @@ def _rows(faces: LabeledFaces) -> list[Face]:
     return [Face(*row) for row in zip(names, faces.image_names, digests, strict=True)]
 
 
-def _alike(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
-    """Returns the names that differ from one before them by case alone, and that one.
+def _case_variants(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
+    """Returns new names that differ from another one only by case, and the other one.
 
     Args:
-        num_before: faces that were in the gallery before the change.
+        num_before: number of faces before the change.
     """
     groups = differing_in_case(face.name for face in gallery.faces)
     before = {face.name for face in gallery.faces[:num_before]}
@@ -279,18 +340,18 @@ def _change(
     num_known: int,
     conflicts: list[tuple[str, str, str, str]],
     *,
-    alike: list[tuple[str, str]],
-) -> Change:
-    return Change(
+    case_variants: list[tuple[str, str]],
+) -> GalleryChange:
+    return GalleryChange(
         num_changed=num_changed,
         num_known=num_known,
         conflicts=conflicts,
-        alike=alike,
+        case_variants=case_variants,
         num_images=len(gallery.faces),
         num_names=len({face.name for face in gallery.faces}),
     )
 
 
 def _nearest(name: str, known: set[str]) -> str:
-    alike = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean '{alike[0]}'?" if alike else ""
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

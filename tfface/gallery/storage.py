@@ -1,17 +1,17 @@
-"""A gallery's folder: an index of embeddings, whose they are, and the model that made them.
+"""The files of a gallery.
 
-    gallery.json            what belongs to the gallery: the two files below, with size and SHA-256,
-                            and the model's name and fingerprint
+    gallery.json            the two files below with size and SHA-256, and the model's name and
+                            fingerprint
     index-000001.faiss      the FAISS index
     faces-000001.csv        name, image and SHA-256 of the image, a row for each embedding
 
-Every change writes both files anew under the next number, then replaces gallery.json, then deletes
-the old files. So whenever a writer is killed, gallery.json names files that are whole: those of
-before the change, or those of after it. The next writer deletes those of the change that was
-stopped, and no others: a user may keep files of such names there.
+Every change writes both files under the next number, then replaces gallery.json, then deletes the
+old files. So if a writer is killed, gallery.json names complete files: the old or the new ones. The
+next writer deletes the files of an interrupted change and no others, because a user may keep files
+of such names there.
 
-Until a first gallery.json is there, `.tfface-building` tells the files of a killed build, which the
-next one may replace, from those of a gallery that has lost its gallery.json.
+Until the first gallery.json is written, `.tfface-building` distinguishes the files of a killed
+build, which the next build replaces, from those of a gallery that has lost its gallery.json.
 """
 
 import csv
@@ -37,14 +37,14 @@ KINDS = ("flat", "hnsw")
 _VERSION = 1
 _COLUMNS = ("name", "image", "sha256")
 _BUILDING = ".tfface-building"
-# What `replacing` calls files until they are whole.
+# Names of temporary files of `replacing`.
 _TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.faiss|\.csv|\.json)")
-# A reader that finds files gone looks again, for a writer may have replaced them.
+# A reader that finds files missing tries again, because a writer may have replaced them.
 _READS = 5
 
 
 class Face(NamedTuple):
-    """Whose an embedding is, which image it is of, and the SHA-256 of that (64 digits)."""
+    """The person and the image of an embedding, and the SHA-256 of the image (64 digits)."""
 
     name: str
     image: str
@@ -53,13 +53,13 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """What a gallery holds.
+    """The content of a gallery.
 
     Attributes:
         model, fingerprint: of the embedder.
         index: of unit embeddings.
-        faces: one for each of them.
-        generation: how often it was written.
+        faces: person and image of each embedding.
+        generation: the number of times it was written.
     """
 
     model: str
@@ -76,7 +76,7 @@ class _File(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is read of gallery.json."""
+    """The fields of gallery.json that are read."""
 
     generation: Annotated[Count, Field(ge=1)]
     model: Text
@@ -88,14 +88,14 @@ class _Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
-        # Nothing outside of the folder, and nothing but the gallery's own files.
+        # No path, and no other files than the gallery's own.
         if [file.file for file in self.files] != _file_names(self.generation):
             raise ValueError("files of another gallery")
         return self
 
 
 def check_gallery(folder: Path) -> None:
-    """Finds out quickly whether a folder holds a gallery.
+    """Checks quickly that a folder contains a gallery.
 
     Raises:
         InputError: it doesn't.
@@ -106,8 +106,14 @@ def check_gallery(folder: Path) -> None:
 def read_gallery(folder: Path) -> Gallery:
     """Reads a gallery.
 
+    Args:
+        folder: of the gallery.
+
+    Returns:
+        The gallery.
+
     Raises:
-        InputError: there is none, or it's damaged.
+        InputError: there is no gallery, or it is damaged.
     """
     for _ in range(_READS):
         manifest = _read_manifest(folder)
@@ -116,21 +122,21 @@ def read_gallery(folder: Path) -> Gallery:
         except InputError:
             if _read_manifest(folder).generation == manifest.generation:
                 raise
-    raise InputError(f"{folder}: is being changed all the time; try again")
+    raise InputError(f"{folder}: other processes keep changing it; try again")
 
 
 @contextmanager
 def new_gallery(folder: Path) -> Iterator[None]:
-    """Keeps a folder for the block, in which `write_gallery` is to write a first gallery.
+    """Locks a folder for the first `write_gallery`.
 
     Raises:
-        InputError: it holds a gallery or other files, or another process is writing it.
+        InputError: it contains a gallery or other files, or another process is writing it.
     """
     existed = folder.exists()
     with locked(folder):
         if (folder / MANIFEST).exists():
             raise InputError(
-                f"{folder}: holds a gallery already: add to it, or build another one elsewhere"
+                f"{folder}: contains a gallery already: add to it, or build another one elsewhere"
             )
         _check_empty(folder)
         _delete(folder, _file_names(1))
@@ -140,7 +146,7 @@ def new_gallery(folder: Path) -> Iterator[None]:
         finally:
             if not (folder / MANIFEST).exists():
                 _delete(folder, _file_names(1))
-            # Last, so that a process that is killed here leaves nothing that can't be told apart.
+            # Last, so that files of a process that is killed here can still be recognized.
             (folder / _BUILDING).unlink(missing_ok=True)
             if not existed and not any(folder.iterdir()):
                 folder.rmdir()
@@ -148,17 +154,17 @@ def new_gallery(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def changing_gallery(folder: Path) -> Iterator[Gallery]:
-    """Yields a gallery that nobody else changes within the block.
+    """Locks and yields a gallery.
 
     Raises:
-        InputError: there is none, it's damaged, or another process is writing it.
+        InputError: there is no gallery, it is damaged, or another process is writing it.
     """
-    # Locking would make the folder.
+    # Locking would create the folder.
     _read_manifest(folder)
     with locked(folder):
         manifest = _read_manifest(folder)
         gallery = _read_files(folder, manifest)
-        # Of a writer that was killed after it replaced gallery.json, or before.
+        # Files of a writer that was killed after it replaced gallery.json, or before.
         _delete(folder, _file_names(gallery.generation - 1))
         _delete(folder, _file_names(gallery.generation + 1))
         (folder / _BUILDING).unlink(missing_ok=True)
@@ -166,10 +172,10 @@ def changing_gallery(folder: Path) -> Iterator[Gallery]:
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
-    """Writes a gallery as the next generation; within `new_gallery` or `changing_gallery`.
+    """Writes the next generation of a gallery, within `new_gallery` or `changing_gallery`.
 
     Raises:
-        InputError: it can't be written.
+        InputError: a file can't be written.
     """
     generation = gallery.generation + 1
     index, faces = (folder / name for name in _file_names(generation))
@@ -191,7 +197,7 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
 
 
 def _check_empty(folder: Path) -> None:
-    """Raises InputError: a folder holds more than what a killed build left."""
+    """Raises InputError: a folder contains other files than those of a killed build."""
     names = {path.name for path in folder.iterdir()}
     others = {name for name in names if not _TEMPORARY.fullmatch(name)}
     if _BUILDING in names:
@@ -200,22 +206,22 @@ def _check_empty(folder: Path) -> None:
         number = re.fullmatch(r"index-(\d{6,})\.faiss", name)
         if number and f"faces-{number[1]}.csv" in others:
             raise InputError(
-                f"{folder}: holds a gallery that has lost its {MANIFEST}: restore that file from a "
-                "copy, or build another gallery elsewhere"
+                f"{folder}: contains a gallery that has lost its {MANIFEST}: restore the file from "
+                "a copy, or build another gallery elsewhere"
             )
     if others:
-        raise InputError(f"{folder}: holds other files; give a new folder")
+        raise InputError(f"{folder}: contains other files; give a new folder")
 
 
 def _delete(folder: Path, names: list[str]) -> None:
-    """Deletes files of a generation, and what killed writers left half written."""
+    """Deletes files of a generation, and temporary files of killed writers."""
     for path in list(folder.iterdir()):
         if path.name in names or _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
 def _file_names(generation: int) -> list[str]:
-    """Index and faces; there is no generation 0."""
+    """Returns the names of index and faces; generation 0 has none."""
     if generation < 1:
         return []
     return [f"index-{generation:06}.faiss", f"faces-{generation:06}.csv"]
@@ -256,7 +262,7 @@ def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
             same = path.stat().st_size == file.bytes and hash_files(path) == file.sha256
         except OSError as error:
             raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-        # FAISS believes a file whatever it says, so it mustn't see a damaged one.
+        # FAISS does not check its files, so it must not read a damaged one.
         if not same:
             raise _damaged(path)
     index = FaceIndex.read(index_path, manifest.index)
@@ -305,5 +311,5 @@ def _read_faces(path: Path) -> list[Face]:
 
 
 def _face(name: str, image: str, sha256: str) -> Face:
-    # Earlier versions kept names as they were given.
+    # Early versions did not normalize names.
     return Face(unicodedata.normalize("NFC", cell_text(name)), cell_text(image), sha256)

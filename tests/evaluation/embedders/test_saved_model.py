@@ -95,13 +95,13 @@ def test_whole_numbers_are_the_pixels_themselves(tmp_path):
         given = None if order == "rgb" else pixels
         found = load_embedder(folder, pixels=given).embed(images(3))
         np.testing.assert_allclose(found, expected(images(3), pixels), rtol=1e-4, atol=1e-2)
-    with pytest.raises(InputError, match=r"net: the model takes pixels as whole numbers: no other"):
+    with pytest.raises(InputError, match=r"net: the model takes uint8 pixels: --input-range must"):
         load_embedder(folder, pixels=PixelInput())
 
 
 def test_size_that_is_free(tmp_path):
     folder = save(tmp_path / "net", Net((None, None, None, 3)))
-    with pytest.raises(InputError, match="takes images of any size: say which with --image-size"):
+    with pytest.raises(InputError, match="takes images of any size: set it with --image-size"):
         load_embedder(folder)
     embedder = load_embedder(folder, image_size=(HEIGHT, WIDTH))
     np.testing.assert_allclose(embedder.embed(images(2)), expected(images(2)), rtol=1e-4, atol=1e-3)
@@ -269,7 +269,7 @@ def test_programs_that_save_by_the_folders_own_functions_are_refused(tmp_path):
 def test_a_second_description_beside_is_refused(tmp_path):
     folder = save(tmp_path / "net", Net((None, HEIGHT, WIDTH, 3)))
     (folder / "saved_model.pbtxt").write_text("")
-    with pytest.raises(InputError, match=r"refused: it holds saved_model\.pbtxt beside"):
+    with pytest.raises(InputError, match=r"refused: it contains saved_model\.pbtxt beside"):
         load_embedder(folder)
 
 

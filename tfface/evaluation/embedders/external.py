@@ -1,4 +1,4 @@
-"""What embedders of model files have in common that were not made here."""
+"""Embedders of external models: ONNX, LiteRT (TFLite) and SavedModel files share this code."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +10,19 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, fingerprint, hash_files
 
-# Pixels that recipes allow an image, each way; and more images than anybody embeds at a time.
-_LARGEST = 2048
+# Maximum height and width, as in recipes, and maximum batch size.
+_MAX_SIZE = 2048
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """The one input of a model: images of a size, so far as it says.
+    """The image input of a model.
 
     Attributes:
-        batch: how many it takes at a time; None for any number.
-        height, width: None where it takes any.
-        channels_first: [batch, 3, height, width] in place of [batch, height, width, 3].
-        is_uint8: it takes whole numbers, the pixels as they are, and not float32.
+        batch: fixed batch size; None for any.
+        height, width: None for any.
+        channels_first: the layout is [batch, 3, height, width], not [batch, height, width, 3].
+        is_uint8: the input type is uint8, not float32.
     """
 
     batch: int | None
@@ -35,10 +35,18 @@ class ImageInput:
 def read_image_input(
     path: Path, shape: Sequence[int | None], *, is_uint8: bool = False
 ) -> ImageInput:
-    """Returns what an input's shape means (None: any size).
+    """Interprets the shape of a model's input.
+
+    Args:
+        path: of the model, for the message.
+        shape: of the input; None for a dimension of any size.
+        is_uint8: whether the input type is uint8.
+
+    Returns:
+        The image input.
 
     Raises:
-        InputError: it is not that of RGB images.
+        InputError: it is not the shape of RGB images.
     """
     if len(shape) == 4 and shape[3] == 3:
         batch, height, width, _ = shape
@@ -54,14 +62,14 @@ def read_image_input(
 
 @dataclass(frozen=True)
 class Output:
-    """One of a model's outputs. `shape`: None stands for sizes that are free, or for all of it."""
+    """An output of a model. `shape` has None for a dimension of any size, or is None if unknown."""
 
     name: str
     shape: Sequence[int | None] | None
 
     @property
     def may_be_embedding(self) -> bool:
-        """Whether its shape is [batch, size] with a size above 1, so far as it is known."""
+        """Whether the shape may be [batch, size] with a size above 1."""
         if self.shape is None:
             return True
         return len(self.shape) == 2 and self.shape[1] != 1
@@ -73,57 +81,65 @@ class Output:
 
 
 def choose_output(path: Path, outputs: Sequence[Output], asked: str | None) -> int:
-    """Returns which of a model's outputs is the embedding: its place.
+    """Chooses the output that is the embedding.
 
-    It is the one that is asked for; else the only one whose shape can be that of embeddings, or the
-    only one of these whose name speaks of an embedding or of features.
+    Without a requested name, this is the only output with the shape of embeddings, or the only such
+    output whose name contains "embed" or "feature".
+
+    Args:
+        path: of the model, for the message.
+        outputs: all outputs of the model.
+        asked: the requested name, if any.
+
+    Returns:
+        The index in `outputs`.
 
     Raises:
-        InputError: there's no such output, or it is not clear which is meant.
+        InputError: there is no such output, or the choice is ambiguous.
     """
     if asked is not None:
-        for place, output in enumerate(outputs):
+        for index, output in enumerate(outputs):
             if output.name == asked:
-                return place
+                return index
         raise InputError(
             f"{path}: --model-output {asked}: the model has no such output, it has: "
             f"{', '.join(map(str, outputs))}"
         )
     if len(outputs) == 1:
         return 0
-    fitting = [place for place, output in enumerate(outputs) if output.may_be_embedding]
-    speaking = [
-        place
-        for place in fitting
-        if any(word in outputs[place].name.lower() for word in ("embed", "feature"))
+    by_shape = [index for index, output in enumerate(outputs) if output.may_be_embedding]
+    by_name = [
+        index
+        for index in by_shape
+        if any(word in outputs[index].name.lower() for word in ("embed", "feature"))
     ]
-    for found in (fitting, speaking):
+    for found in (by_shape, by_name):
         if len(found) == 1:
             return found[0]
     raise InputError(
-        f"{path}: the model has {len(outputs)} outputs, and it is not clear which is meant: say it "
-        f"with --model-output: {', '.join(map(str, outputs))}"
+        f"{path}: the model has {len(outputs)} outputs, and it is not clear which one is the "
+        f"embedding: choose it with --model-output: {', '.join(map(str, outputs))}"
     )
 
 
 class ExternalEmbedder:
-    """Embeds images with a function of a model file.
+    """Embeds images with the forward function of an external model.
 
     Args:
-        run: images in the layout and type that `image_input` says -> embeddings [batch, size].
-        path: of the model; the stem of a file, or the name of a folder, is the name.
+        run: maps images in the layout and type of `image_input` to embeddings [batch, size].
+        path: of the model; its stem, or the name of a folder, becomes the embedder's name.
         image_input: as `read_image_input` returns it.
-        options: how to use the model. What it takes for pixels is the usual where they don't say.
-        output: the name of the output that `run` gives; None where the model has no other.
-        weight_files: files that the model is loaded from beside `path`.
+        options: options of the model.
+        output: the name of the output that `run` returns; None for the only one.
+        weight_files: other files that the model is loaded from.
 
-    Attributes: as `Embedder` has them, and
-        pixels: what the model is given.
-        is_uint8: it takes whole numbers, so there's no other range than 0..255.
+    Attributes:
+        pixels: the pixel format of the model's input.
+        is_uint8: the input type is uint8, so the range must be 0..255.
 
     Raises:
-        InputError: the size is not known, or not the model's; or a range of pixels is given that
-            whole numbers can't hold.
+        InputError: the image size is unknown or differs from the model's, or the range of pixels
+            does not fit a uint8 input.
     """
 
     keeps_aspect = True
@@ -137,7 +153,7 @@ class ExternalEmbedder:
         output: str | None = None,
         weight_files: Sequence[Path] = (),
     ):
-        # "models/today/." has no name of its own until it's resolved.
+        # Resolved, because the name of "models/today/." is empty.
         self.name = path.resolve().name if path.is_dir() else path.stem
         self.image_size = _image_size(path, image_input, options.image_size)
         self.batch_size = options.batch_size
@@ -153,24 +169,30 @@ class ExternalEmbedder:
     @cached_property
     def fingerprint(self) -> str:
         content: object = hash_files(self._path)
-        # What most models don't have must not change what theirs was.
+        # Fingerprints of models without these must stay what they were.
         if self._output is not None or self._weight_files:
             weights = [(file.name, hash_files(file)) for file in self._weight_files]
             content = (content, self._output, weights)
         return fingerprint(content, self.pixels, self.image_size, self._options.flip)
 
     def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ExternalEmbedder":
-        """Returns the same model, given other pixels."""
+        """Returns an embedder of the same model with another pixel format."""
         options = replace(self._options, pixels=pixels, flip=flip)
         return ExternalEmbedder(
             self._run, self._path, self._input, options, self._output, self._weight_files
         )
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
+        """Embeds images.
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
+
+        Returns:
+            float32 [n, embedding_size].
+
+        Raises:
+            InputError: the model can't be run.
         """
         return np.concatenate(
             [
@@ -193,13 +215,13 @@ class ExternalEmbedder:
         return found[: len(images)] + found[len(images) :] if self._options.flip else found
 
     def _embed_exactly(self, given: np.ndarray, step: int) -> np.ndarray:
-        """Embeds at most `step` images in a pass of exactly that many."""
-        filled = np.concatenate(
+        """Embeds at most `step` images, padded to exactly that many."""
+        padded = np.concatenate(
             [given, np.zeros((step - len(given), *given.shape[1:]), given.dtype)]
         )
         try:
-            found = self._run(filled)
-        # Each format's library has errors of its own, and none says which file it is about.
+            found = self._run(padded)
+        # Libraries have errors of their own, which don't name the file.
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise InputError(
@@ -219,8 +241,8 @@ def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> Pi
         return given or PixelInput()
     if given is not None and (given.scale, given.shift) != (1, 0):
         raise InputError(
-            f"{path}: the model takes pixels as whole numbers: no other --input-range than 0..255 "
-            "(say it together with --color-order)"
+            f"{path}: the model takes uint8 pixels: --input-range must be 0..255 (give it together "
+            "with --color-order)"
         )
     return given or PixelInput(scale=1, shift=0)
 
@@ -229,13 +251,13 @@ def _image_size(
     path: Path, image_input: ImageInput, given: tuple[int, int] | None
 ) -> tuple[int, int]:
     own = (image_input.height, image_input.width)
-    if max(own[0] or 0, own[1] or 0, image_input.batch or 0) > _LARGEST:
+    if max(own[0] or 0, own[1] or 0, image_input.batch or 0) > _MAX_SIZE:
         raise InputError(
             f"{path}: refused: the model takes {image_input.batch or 1} images of {own[0]}x{own[1]}"
-            f": at most {_LARGEST} pixels, and images at a time, are plausible"
+            f"; the maximum is {_MAX_SIZE} pixels, and {_MAX_SIZE} images"
         )
     if None in own and given is None:
-        raise InputError(f"{path}: the model takes images of any size: say which with --image-size")
+        raise InputError(f"{path}: the model takes images of any size: set it with --image-size")
     for name, ours, asked in zip(("high", "wide"), own, given or own, strict=True):
         if ours is not None and asked != ours:
             raise InputError(f"{path}: the model takes images {ours} pixels {name}, not {asked}")

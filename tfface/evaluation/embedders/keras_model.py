@@ -16,34 +16,40 @@ from tfface.evaluation.embedders.options import (
     hash_files,
 )
 
-# Numbers that the layers hold at a time, 2.5 GiB; VGG16 holds 6.4 million of each image.
-_MOST_AT_A_TIME = 5 << 27
+# Peak number of activations in a batch, 2.5 GiB; VGG16 has 6.4 million for each image.
+_MAX_ACTIVATIONS = 5 << 27
 
-# What a run folder calls its embedder.
+# The embedder's file in a run folder.
 MODEL_FILE = "model.keras"
 
 
 class KerasEmbedder:
     """Embeds images with a Keras model, on any Keras backend.
 
-    The sum of the embeddings of an image and of its mirrored copy is computed in one compiled pass.
-    Every pass has the same shape (the last one is filled up), so that it's compiled once.
+    The embeddings of an image and of its mirror image are computed and summed in one compiled
+    forward pass. Every batch is padded to the same size, so the function is compiled once.
 
     Args:
-        model: takes float32 RGB [batch, height, width, 3] of 0..255 (whatever normalisation it
-            needs is inside) and returns [batch, embedding_size].
-        name: what tables and messages call it.
-        batch_size: images of one pass; their mirrored copies come on top. Of a model of a file it
-            is less where its layers need too much memory for so many.
-        flip: sum the embeddings of the image and of its mirrored copy.
-        path: the file that the model was loaded from, if it was.
+        model: maps float32 RGB [batch, height, width, 3] in 0..255 to [batch, embedding_size]; it
+            contains its input normalization.
+        name: for tables and messages.
+        batch_size: images for each forward pass, besides their mirror images. It is reduced for a
+            model of a file whose activations would need too much memory.
+        flip: sum the embeddings of the image and of its mirror image.
+        path: the file that the model was loaded from, if any.
 
     Attributes:
         image_size: (height, width) that the model takes, from its input shape.
 
     Raises:
-        InputError: the model's input is not images of one fixed size, or its output is not one
+        InputError: the model's input is not images of a fixed size, or its output is not one
             vector for each image.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+        >>> embedder = KerasEmbedder(model, "flat")
+        >>> embedder.embed(np.ones((2, 8, 8, 3), np.uint8)).shape
+        (2, 192)
     """
 
     keeps_aspect = False
@@ -59,9 +65,8 @@ class KerasEmbedder:
         self.name = name
         self.batch_size = batch_size
         if path:
-            # Of a large network, as many images as there may be memory for.
-            of_one = peak_activation_size(model) * (2 if flip else 1)
-            self.batch_size = max(1, min(batch_size, _MOST_AT_A_TIME // max(1, of_one)))
+            each = peak_activation_size(model) * (2 if flip else 1)
+            self.batch_size = max(1, min(batch_size, _MAX_ACTIVATIONS // max(1, each)))
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
         self._path = path
@@ -69,7 +74,7 @@ class KerasEmbedder:
     @property
     def fingerprint(self) -> str:
         model = self._embedding.model
-        # The weights of a model that is being trained change.
+        # A model in memory may be in training, so its weights are hashed each time.
         if self._path:
             content = hash_files(self._path)
         else:
@@ -77,17 +82,23 @@ class KerasEmbedder:
         return fingerprint(content, self.image_size, self._embedding.flip)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns embeddings, flip-summed unless told otherwise: float32 [n, embedding_size].
+        """Embeds images.
 
         Args:
             images: uint8 [n, height, width, 3], RGB.
+
+        Returns:
+            float32 [n, embedding_size].
+
+        Raises:
+            InputError: the model of a file can't be run.
         """
         embeddings = []
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
-            filled = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            embeddings.append(self._run(filled)[: len(batch)])
+            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            embeddings.append(self._run(padded)[: len(batch)])
         return np.concatenate(embeddings)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
@@ -95,7 +106,7 @@ class KerasEmbedder:
             return self._embedding.predict_on_batch(images)
         try:
             return self._embedding.predict_on_batch(images)
-        # Whatever the backend raises of a network that doesn't fit together, or into the memory.
+        # Backends raise errors of many types for inconsistent networks, and for too large ones.
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "")[:200]
             raise InputError(
@@ -105,7 +116,7 @@ class KerasEmbedder:
 
 
 class _Embedding(keras.Model):
-    """model(images), and with `flip` + model(mirrored images), as one model that Keras compiles."""
+    """Computes model(images), with `flip` plus model(mirrored images), in one compiled model."""
 
     def __init__(self, model: keras.Model, flip: bool):
         super().__init__(name="embedding")
@@ -117,9 +128,9 @@ class _Embedding(keras.Model):
         if not self.flip:
             return ops.cast(self.model(images, training=False), "float32")
         both = ops.concatenate([images, ops.flip(images, axis=2)], axis=0)
-        straight, mirrored = ops.split(self.model(both, training=False), 2, axis=0)
-        # Half precision would round the sum.
-        return ops.cast(straight, "float32") + ops.cast(mirrored, "float32")
+        original, mirrored = ops.split(self.model(both, training=False), 2, axis=0)
+        # A sum in half precision would be rounded.
+        return ops.cast(original, "float32") + ops.cast(mirrored, "float32")
 
 
 def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder | None:
@@ -128,7 +139,7 @@ def load_keras_embedder(model: str, options: EmbedderOptions) -> KerasEmbedder |
     if path.suffix.lower() == ".keras":
         name = path.stem
     elif (path / MODEL_FILE).exists():
-        # "runs/today/." has no name of its own until it's resolved.
+        # Resolved, because the name of "runs/today/." is empty.
         path, name = path / MODEL_FILE, path.resolve().name
     else:
         return None

@@ -19,10 +19,17 @@ from tfface.evaluation.embedders.options import EmbedderOptions
 
 
 def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
-    """Returns the embedder of an `.onnx` file; None if `model` is no such path.
+    """Loads an `.onnx` file.
+
+    Args:
+        model: the MODEL argument.
+        options: options of the model.
+
+    Returns:
+        The embedder; None if `model` is not an `.onnx` file.
 
     Raises:
-        InputError: there's no such file, it can't be loaded, or doesn't embed images.
+        InputError: the file does not exist, can't be loaded, or does not embed images.
     """
     path = Path(model)
     if path.suffix.lower() != ".onnx":
@@ -31,11 +38,11 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder
         raise InputError(f"{path}: no such file")
     import onnxruntime
 
-    # What it would say comes as an exception, too, and without the codes of colours.
+    # Its log repeats what its exceptions say.
     onnxruntime.set_default_logger_severity(4)
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's errors have no common base of their own.
+    # ONNX Runtime's errors have no common base class.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{path}: can't be loaded as an ONNX model ({reason})") from error
@@ -64,29 +71,29 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder
 
 
 def _sizes(shape: Sequence[object]) -> list[int | None]:
-    # Names stand for sizes that are free.
+    # A name stands for a dimension of any size.
     return [size if isinstance(size, int) and size > 0 else None for size in shape]
 
 
-# How ONNX says that an array lies in a file of its own: a pair of texts, "location" and its name.
+# ONNX stores the file of an external array as an entry "location" with the file's name.
 _LOCATION = re.compile(rb"\x0a\x08location\x12")
 
 
 def _weight_files(path: Path) -> list[Path]:
-    """Returns the files beside an `.onnx` file that hold arrays of it."""
+    """Returns the external data files of an `.onnx` file."""
     found = set()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for match in _LOCATION.finditer(data):
             length, start = _length(data, match.end())
             found.add(path.parent / os.fsdecode(data[start : start + length]))
-    # Where bytes look like a name by chance there is no such file.
+    # Bytes that look like a name by chance lead to no file.
     return [file for file in found if _is_file(file)]
 
 
-def _length(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """Reads a number as protobuf writes it, of at most two bytes; returns where it ends, too."""
-    low, high = (*data[place : place + 2], 0, 0)[:2]
-    return (low, place + 1) if low < 128 else (low % 128 + 128 * high, place + 2)
+def _length(data: mmap.mmap, start: int) -> tuple[int, int]:
+    """Reads a protobuf varint of at most two bytes; returns the number and its end."""
+    low, high = (*data[start : start + 2], 0, 0)[:2]
+    return (low, start + 1) if low < 128 else (low % 128 + 128 * high, start + 2)
 
 
 def _is_file(path: Path) -> bool:

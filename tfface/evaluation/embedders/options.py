@@ -85,8 +85,8 @@ def parse_range(text: str) -> tuple[float, float]:
             scale = factor if formula[2] == "*" else 1 / factor
             return scale, shift * scale
     raise InputError(
-        f"--input-range {text}: expected what 0 and 255 become, as in -1..1, 0..1 or 0..255, or a "
-        "formula as in (x-127.5)/128"
+        f"--input-range {text}: expected the values of 0 and 255, as in -1..1, 0..1 or 0..255, or "
+        "a formula as in (x-127.5)/128"
     )
 
 
@@ -117,8 +117,8 @@ class EmbedderOptions:
         """
         if self.pixels is not None or self.image_size is not None:
             raise InputError(
-                f"{model}: the model holds its own colour order, range and size: leave out "
-                "--color-order, --input-range and --image-size"
+                f"{model}: the model contains its color order, range and size: omit --color-order, "
+                "--input-range and --image-size"
             )
         self.check_single_output(model)
 

@@ -1,4 +1,4 @@
-"""The baseline that every trained model must beat: the pixels themselves."""
+"""A baseline without a model: raw pixels as embeddings."""
 
 import numpy as np
 
@@ -6,9 +6,12 @@ from tfface.evaluation.embedders.options import EmbedderOptions
 
 
 class RawPixelEmbedder:
-    """Embeds an image as its own 32x32 grey pixels less their mean.
+    """Embeds an image as its 32x32 gray pixels minus their mean.
 
-    The cosine of two such embeddings is the correlation of the two (flip-summed) pictures.
+    The cosine of two such embeddings is the correlation of the two images.
+
+    Args:
+        flip: sum the embeddings of the image and of its mirror image.
     """
 
     name = "pixels"
@@ -24,19 +27,22 @@ class RawPixelEmbedder:
         return f"pixels-32x32-{'flip' if self._flip else 'no-flip'}"
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """Returns embeddings, flip-summed unless told otherwise: float32 [n, 1024].
+        """Embeds images.
 
         Args:
             images: uint8 [n, 32, 32, 3], RGB.
+
+        Returns:
+            float32 [n, 1024].
         """
-        # Sums and not means of the channels: whole numbers, so a blank image gives 0 and not noise.
-        grey = images.sum(axis=3, dtype=np.float32)
-        grey -= grey.mean(axis=(1, 2), keepdims=True)
-        return (grey + grey[:, :, ::-1] if self._flip else grey).reshape(len(images), -1)
+        # Sums and not means of the channels: integers, so that a blank image gives exactly 0.
+        gray = images.sum(axis=3, dtype=np.float32)
+        gray -= gray.mean(axis=(1, 2), keepdims=True)
+        return (gray + gray[:, :, ::-1] if self._flip else gray).reshape(len(images), -1)
 
 
 def load_raw_pixel_embedder(model: str, options: EmbedderOptions) -> RawPixelEmbedder | None:
-    """Returns the baseline where `model` is the reserved word `pixels`, else None."""
+    """Returns the baseline if `model` is the reserved word `pixels`, else None."""
     if model != RawPixelEmbedder.name:
         return None
     options.check_native(model)

@@ -1,4 +1,9 @@
-"""A TensorFlow SavedModel as an embedder: the folders that `model.export(...)` writes."""
+"""SavedModel folders, which `model.export(...)` writes, as embedders.
+
+A SavedModel is a program of TensorFlow operations, and some of these read, write and print files,
+run Python, or connect to other machines. Networks need none of them, so only operations that
+networks consist of are allowed; the others are refused before the model is loaded.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -52,20 +57,23 @@ _NAMES = """
     Where While XlaConvV2 XlaDotV2 Xdivy Xlogy ZerosLike
     """
 _COMPUTING = set(_NAMES.split())
-# A constant may be one value and a shape to fill with it.
-_MOST_FILLED = 1 << 26
+# A constant may be stored as one value and a shape to fill with it.
+_MAX_FILLED = 1 << 26
 
 
 def reason_against(saved_model: Any) -> str:
-    """Returns what a SavedModel would do beside computing, "" if nothing.
+    """Returns why a SavedModel is refused, or "" if it only computes.
 
     Args:
         saved_model: TensorFlow's `SavedModel` message.
+
+    Returns:
+        The reason, as the end of a sentence.
     """
     filled = 0
     for graph in saved_model.meta_graphs:
         if not graph.HasField("object_graph_def"):
-            return "is of TensorFlow 1, of which it can't be told what it would run"
+            return "is of TensorFlow 1, so its operations can't be checked"
         library = {
             function.signature.name: list(function.node_def)
             for function in graph.graph_def.library.function
@@ -75,7 +83,7 @@ def reason_against(saved_model: Any) -> str:
         for node in graph.object_graph_def.nodes:
             named.update(node.function.concrete_functions)
             named.add(node.bare_concrete_function.concrete_function_name)
-        # What the folder's own graph holds is run by TensorFlow 1 alone, but for its constants.
+        # TensorFlow 2 runs nothing of the top-level graph but its constants.
         for name, nodes in {**library, "": list(graph.graph_def.node)}.items():
             allowed = _COMPUTING | _SAVING if name in savers or not name else _COMPUTING
             for node in nodes:
@@ -86,7 +94,7 @@ def reason_against(saved_model: Any) -> str:
                 filled += _filled(node)
         if called := savers & named:
             return f"calls {shown(min(called))}, which reads and writes files"
-    return f"has constants of {filled:,} numbers" if filled > _MOST_FILLED else ""
+    return f"has constants of {filled:,} numbers" if filled > _MAX_FILLED else ""
 
 
 def _called(node: Any) -> Iterator[str]:
@@ -96,7 +104,7 @@ def _called(node: Any) -> Iterator[str]:
 
 
 def _filled(node: Any) -> int:
-    """Returns how many numbers a constant has that are not in the file, each for itself."""
+    """Returns the number of values of a constant that is stored as one value and a shape."""
     if node.op != "Const":
         return 0
     tensor = node.attr["value"].tensor
@@ -110,10 +118,17 @@ SIGNATURE = "serving_default"
 
 
 def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
-    """Returns the embedder of a SavedModel folder; None if `model` is no such folder.
+    """Loads a SavedModel folder.
 
-    TensorFlow runs it, whatever backend Keras has. A SavedModel is a program, which may read and
-    write files like any other, so one that does anything but compute is refused.
+    TensorFlow runs the model with any Keras backend. A SavedModel is a program that may read and
+    write files, so one with operations that do more than compute is refused.
+
+    Args:
+        model: the MODEL argument.
+        options: options of the model.
+
+    Returns:
+        The embedder; None if `model` is not a SavedModel folder.
 
     Raises:
         InputError: the folder is refused, can't be loaded, has no signature `serving_default`, or
@@ -127,7 +142,7 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalE
     try:
         with _without_warnings():
             loaded = tf.saved_model.load(path)
-    # A damaged folder comes as whatever the part of TensorFlow raises that stumbles over it.
+    # TensorFlow raises errors of many types for damaged folders.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
@@ -139,7 +154,7 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalE
     if taken.shape.rank is None:
         raise InputError(f"{path}: the model doesn't say what shape it takes: export it with one")
 
-    # The function alone wouldn't keep the variables that it uses.
+    # `_loaded` keeps the variables alive; the function does not.
     def run(images: np.ndarray, _loaded=loaded) -> np.ndarray:
         return function(**{name: tf.constant(images)})[output].numpy()
 
@@ -148,10 +163,10 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalE
 
 
 def _check_operations(path: Path) -> None:
-    """Raises InputError: it can't be read, or does anything but compute."""
-    # TensorFlow would read these in place of the file that is looked at here.
+    """Raises InputError: it can't be read, or does more than compute."""
+    # TensorFlow would read these instead of the file that is checked here.
     if others := [file.name for file in path.glob("saved_model.*") if file.name != MODEL_FILE]:
-        raise InputError(f"{path}: refused: it holds {others[0]} beside {MODEL_FILE}")
+        raise InputError(f"{path}: refused: it contains {others[0]} beside {MODEL_FILE}")
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString((path / MODEL_FILE).read_bytes())
@@ -168,7 +183,7 @@ def _check_operations(path: Path) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Holds back what TensorFlow says of gradients that the folder doesn't hold."""
+    """Suppresses TensorFlow's warnings about missing gradients."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -16,13 +16,20 @@ from tfface.evaluation.embedders.options import EmbedderOptions
 
 
 def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
-    """Returns the embedder of a `.tflite` file; None if `model` is no such path.
+    """Loads a `.tflite` file.
 
-    A model of fixed batch size is run as often as that takes. Quantized inputs and outputs are
-    converted by what the file says of them.
+    A model with a fixed batch size is run several times for each batch. Quantized inputs and
+    outputs are converted by the scale and zero point in the file.
+
+    Args:
+        model: the MODEL argument.
+        options: options of the model.
+
+    Returns:
+        The embedder; None if `model` is not a `.tflite` file.
 
     Raises:
-        InputError: there's no such file, it can't be loaded, or doesn't embed images.
+        InputError: the file does not exist, can't be loaded, or does not embed images.
     """
     path = Path(model)
     if path.suffix.lower() != ".tflite":
@@ -53,7 +60,7 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedd
         interpreter.invoke()
         return _dequantized(interpreter.get_tensor(given["index"]), given)
 
-    # A quantized input says itself which numbers its whole numbers stand for.
+    # A quantized input has its own scale, so it takes float pixels in any range.
     is_uint8 = taken["dtype"] == np.uint8 and not taken["quantization"][0]
     return ExternalEmbedder(
         run,
@@ -65,12 +72,12 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedd
 
 
 def _sizes(tensor: dict) -> list[int | None]:
-    # -1 stands for sizes that are free.
+    # -1 stands for a dimension of any size.
     return [size if size > 0 else None for size in tensor["shape_signature"].tolist()]
 
 
 def _quantized(values: np.ndarray, tensor: dict) -> np.ndarray:
-    """Returns float32 values as the tensor holds them."""
+    """Converts float32 values to the type of the tensor."""
     scale, zero = tensor["quantization"]
     if not scale:
         return values.astype(tensor["dtype"])
