@@ -10,8 +10,9 @@ import tensorflow as tf
 import tfface
 from tests.data.small_faces import write_folder
 from tfface.autotune import arrays, untuned
-from tfface.data.pipeline.epoch_cache import Replay
-from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.cache import EpochCache
+from tfface.data.pipeline.epoch_order import EpochOrder
+from tfface.data.pipeline.pipeline import image_pipeline
 from tfface.data.records.conversion import convert
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.tfrecord import DatasetSource
@@ -38,7 +39,8 @@ def test_batches(tmp_path, kind, prefetch):
     if kind == "dataset":
         convert([str(tmp_path / "faces")], tmp_path / "out", num_shards=1)
         source = DatasetSource(tmp_path / "out")
-    pipeline = Pipeline(source, np.arange(6), batch_size=2, image_size=(8, 8), seed=0)
+    order = EpochOrder(6, batch_size=2)
+    pipeline = image_pipeline(source, np.arange(6), order, image_size=(8, 8))
     pipeline.prefetch = prefetch
     assert is_untuned(pipeline.epoch(0))
     # As training puts together an epoch without some of its batches.
@@ -46,7 +48,7 @@ def test_batches(tmp_path, kind, prefetch):
 
 
 def test_replayed_batches():
-    replay = Replay((1, 2, 3))
+    replay = EpochCache((1, 2, 3))
     replay.add(np.zeros((2, 3)), np.zeros(2, np.int32))
     assert is_untuned(replay.epoch())
 

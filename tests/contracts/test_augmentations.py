@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.data.small_faces import pixels
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.augment.random import for_batch_shard
-from tfface.data.pipeline.batch_sharding import BatchShard
+from tfface.data.pipeline.epoch_order import BatchShard
 from tfface.registry import build_from_config, options_schema
 
 SIZE = 16

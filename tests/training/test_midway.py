@@ -248,7 +248,7 @@ class TestNonfinite:
         def with_a_bad_batch(self, number, first_step=0):
             batches = epoch(self, number, first_step)
             # Validation isn't augmented.
-            if number != 0 or not self._augmentation.stages:
+            if number != 0 or not self.is_augmented:
                 return batches
             # All of one identity, which no other batch is.
             return batches.enumerate(first_step).map(

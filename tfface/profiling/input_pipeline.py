@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfface.autotune import untuned
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.epoch_order import EpochOrder
+from tfface.data.pipeline.pipeline import image_pipeline
 from tfface.data.records import example
 from tfface.data.records.reader import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
@@ -96,14 +97,14 @@ def measure_input(
         )
         for part in recipe.data.augment
     ]
+    order = EpochOrder(source.num_images, recipe.data.batch_size, seed=recipe.training.seed)
     pipelines = [
-        Pipeline(
+        image_pipeline(
             source,
             np.arange(source.num_images),
+            order,
             image_size=recipe.data.image_size,
-            batch_size=recipe.data.batch_size,
             augment=[stage for _, stage in augment[:count]],
-            seed=recipe.training.seed,
         )
         for count in range(len(augment) + 1)
     ]

@@ -17,8 +17,8 @@ from tfface.data.pairs import (
     without_repeats,
 )
 from tfface.data.pairs.pair_set import NUM_FOLDS
-from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
-from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard, EpochOrder, PKOrder
+from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
@@ -196,15 +196,19 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         "image_size": data.image_size,
         "cache": _image_cache(recipe),
         "cache_dir": cache_dir,
-        "seed": seed,
-        "part": part or FULL_BATCH,
     }
-    train = Pipeline(
+    drawn_by = {"seed": seed, "shard": part or FULL_BATCH}
+    order: EpochOrder | PKOrder
+    if data.samples_per_identity is None:
+        order = EpochOrder(len(train_indices), data.batch_size, **drawn_by)
+    else:
+        train_labels = new_labels[labels[train_indices]]
+        order = PKOrder(train_labels, data.batch_size, data.samples_per_identity, **drawn_by)
+    train = image_pipeline(
         source,
         train_indices,
+        order,
         labels=new_labels[labels],
-        batch_size=data.batch_size,
-        images_per_identity=data.samples_per_identity,
         augment=[
             build_from_config(
                 AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size
@@ -213,23 +217,20 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         ],
         **common,
     )
-    in_order = {
-        "batch_size": data.batch_size,
-        "shuffle": False,
-        "drop_remainder": False,
-        "fill": part is not None,
-        **common,
-    }
+    last_batch = "keep" if part is None else "fill"
+    in_order = {"shuffle": False, "last_batch": last_batch, **drawn_by}
     validation = None
     if validation_source is not None:
-        validation = Pipeline(
+        validation = image_pipeline(
             validation_source,
             validation_indices,
+            EpochOrder(len(validation_indices), data.batch_size, **in_order),
             labels=new_labels[validation_labels],
-            **in_order,
+            **common,
         )
     elif pairs is None and len(held_out):
-        validation = Pipeline(source, held_out, labels=new_labels[labels], **in_order)
+        order = EpochOrder(len(held_out), data.batch_size, **in_order)
+        validation = image_pipeline(source, held_out, order, labels=new_labels[labels], **common)
     identities = [source.identities[label].name for label in kept]
     return RunData(identities, train, validation, pairs, test_sets, description)
 

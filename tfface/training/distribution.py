@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from tfface.backbones.normalization import use_weights
-from tfface.data.pipeline.batch_sharding import BatchShard
+from tfface.data.pipeline.epoch_order import BatchShard
 from tfface.errors import InputError
 from tfface.heads.class_centers import EMBEDDINGS, LABELS, LOGITS
 from tfface.kernels.device import numpy_view

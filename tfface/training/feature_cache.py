@@ -12,8 +12,7 @@ import keras
 import numpy as np
 
 from tfface.data.pairs import PairSet
-from tfface.data.pipeline.cache import check_memory
-from tfface.data.pipeline.epoch_cache import Replay
+from tfface.data.pipeline.cache import EpochCache, check_memory
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.evaluation.embedders.embedder import embed_images
 from tfface.evaluation.verification import evaluate_pair_embeddings
@@ -89,7 +88,7 @@ class CachedFeatures:
         The first call computes the features.
         """
         if self._holding is None:
-            self._holding = self._pipeline.holding(self._features())
+            self._holding = self._pipeline.with_features(self._features())
         return self._holding.epoch(epoch, first_step)
 
     def file_names(self, epoch: int, step: int) -> list[str]:
@@ -117,7 +116,7 @@ class CachedAugmentedFeatures:
         self._pipeline = pipeline
         self._extractor = extractor
         self._first_epoch = first_epoch
-        self._copies: list[Replay | None] = [None] * copies
+        self._copies: list[EpochCache | None] = [None] * copies
         self.batch_size = pipeline.batch_size
         self.steps_per_epoch = pipeline.steps_per_epoch
         self.naming_bad_images = pipeline.naming_bad_images
@@ -134,9 +133,9 @@ class CachedAugmentedFeatures:
     def _number(self, epoch: int) -> int:
         return (epoch - self._first_epoch) % len(self._copies)
 
-    def _replay(self, epoch: int) -> Replay:
+    def _replay(self, epoch: int) -> EpochCache:
         size = (self.steps_per_epoch, self.batch_size)
-        replay = Replay((*size, *self._extractor.shape))
+        replay = EpochCache((*size, *self._extractor.shape))
         with _bar(math.prod(size)) as bar:
             for images, labels in self._pipeline.epoch(epoch).as_numpy_iterator():
                 replay.add(self._extractor(images), labels)

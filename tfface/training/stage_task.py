@@ -69,7 +69,7 @@ def image_task(
     """
     train, recognizer.augmentation = data.train, None
     if augment_on == "device" and train.is_augmented:
-        train, recognizer.augmentation = train.augmented_later()
+        train, recognizer.augmentation = train.split_augmentation()
     validate = None
     if data.validation_pairs is not None:
         replica = (distribution or SingleDevice()).local_replica(recognizer.embedder)

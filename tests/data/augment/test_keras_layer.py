@@ -12,7 +12,8 @@ import tensorflow as tf
 from tests.data.small_faces import pixels, write_folder
 from tfface.data.augment import keras_layer
 from tfface.data.augment.keras_layer import KerasLayer
-from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.epoch_order import EpochOrder
+from tfface.data.pipeline.pipeline import image_pipeline
 from tfface.data.sources.folder import FolderSource
 from tfface.errors import InputError
 
@@ -52,11 +53,9 @@ def test_a_draw_for_a_batch_is_one_for_each_image():
 def test_batches_are_a_function_of_seed_epoch_and_step(tmp_path, layer):
     source = FolderSource(write_folder(tmp_path / "faces", {"ann": 6, "bob": 6}))
 
-    options = {"image_size": SIZE, "batch_size": 4, "shuffle": False}
-
     def pipeline(seed):
-        stage = made(layer, factor=0.3)
-        return Pipeline(source, np.arange(12), augment=[stage], seed=seed, **options)
+        order, stage = EpochOrder(12, 4, seed=seed, shuffle=False), made(layer, factor=0.3)
+        return image_pipeline(source, np.arange(12), order, image_size=SIZE, augment=[stage])
 
     def batches(pipeline, epoch, first_step=0):
         return [images.numpy() for images, _ in pipeline.epoch(epoch, first_step)]

@@ -5,14 +5,14 @@ import pytest
 
 from tests.data.pipeline.test_pipeline import NUM_IMAGES, dataset, folder, make, source, stages  # noqa: F401
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.pipeline.batch_sharding import BatchShard
+from tfface.data.pipeline.epoch_order import BatchShard
 from tfface.errors import InputError
 
 
 def parts_of(source, count: int, **options):  # noqa: F811
     """For each step, what the parts' arrays make when they are put together."""
     epochs = [
-        make(source, part=BatchShard(index, count), **options).epoch(1).as_numpy_iterator()
+        make(source, shard=BatchShard(index, count), **options).epoch(1).as_numpy_iterator()
         for index in range(count)
     ]
     return [
@@ -36,16 +36,16 @@ def test_together_they_are_the_whole(source, cache, count):  # noqa: F811
 
 
 def test_batches_of_identities(folder):  # noqa: F811
-    options = {"images_per_identity": 2}
+    options = {"samples_per_identity": 2}
     whole = [*make(folder, **options).epoch(1).as_numpy_iterator()]
     assert_same(parts_of(folder, 2, **options), whole)
 
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
 def test_the_last_batch_is_filled(source, cache):  # noqa: F811
-    options = {"cache": cache, "shuffle": False, "drop_remainder": False}
+    options = {"cache": cache, "shuffle": False, "last_batch": "keep"}
     plain = [*make(source, **options).epoch(1).as_numpy_iterator()]
-    filled = [*make(source, fill=True, **options).epoch(1).as_numpy_iterator()]
+    filled = [*make(source, **{**options, "last_batch": "fill"}).epoch(1).as_numpy_iterator()]
     assert [len(labels) for _, labels in plain] == [4] * 5 + [3]
     assert [len(labels) for _, labels, _ in filled] == [4] * 6
     for (images, labels), (more_images, more_labels, weights) in zip(plain, filled, strict=True):
@@ -53,26 +53,26 @@ def test_the_last_batch_is_filled(source, cache):  # noqa: F811
         np.testing.assert_array_equal(more_labels[: len(labels)], labels)
         np.testing.assert_array_equal(weights[: len(images)], np.float32(24 / NUM_IMAGES))
         np.testing.assert_array_equal(weights[len(images) :], 0)
-    assert_same(parts_of(source, 2, fill=True, **options), filled)
+    assert_same(parts_of(source, 2, **{**options, "last_batch": "fill"}), filled)
 
 
 def test_fewer_images_than_a_batch(folder):  # noqa: F811
     """A part may then have none of its own."""
-    options = {"indices": np.arange(3), "batch_size": 8, "shuffle": False, "drop_remainder": False}
-    [(_, labels, weights)] = parts_of(folder, 2, fill=True, **options)
+    options = {"indices": np.arange(3), "batch_size": 8, "shuffle": False, "last_batch": "fill"}
+    [(_, labels, weights)] = parts_of(folder, 2, **options)
     assert len(labels) == 8
     np.testing.assert_allclose(weights, [8 / 3] * 3 + [0] * 5, rtol=1e-6)
 
 
 def test_goes_on_in_the_middle(folder):  # noqa: F811
-    pipeline = make(folder, part=BatchShard(1, 2), augment=stages())
+    pipeline = make(folder, shard=BatchShard(1, 2), augment=stages())
     whole = [*pipeline.epoch(1).as_numpy_iterator()]
     assert_same([*pipeline.epoch(1, first_step=2).as_numpy_iterator()], whole[2:])
 
 
 def test_batches_that_can_not_be_divided(folder):  # noqa: F811
     with pytest.raises(InputError, match="a batch of 4 can't be divided among 3 processes"):
-        make(folder, part=BatchShard(0, 3))
+        make(folder, shard=BatchShard(0, 3))
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix", "one_class_cutmix"])
@@ -80,4 +80,4 @@ def test_images_of_several_need_the_whole(folder, name):  # noqa: F811
     stage = AUGMENTATIONS[name](**({"alpha": 1.0} if name == "mixup" else {}))
     make(folder, augment=[stage])
     with pytest.raises(InputError, match="mix the images of a whole batch"):
-        make(folder, augment=[stage], part=BatchShard(0, 2))
+        make(folder, augment=[stage], shard=BatchShard(0, 2))

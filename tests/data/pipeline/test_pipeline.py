@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.augment import AUGMENTATIONS
-from tfface.data.pipeline.pipeline import Pipeline
+from tfface.data.pipeline.epoch_order import EpochOrder, PKOrder
+from tfface.data.pipeline.pipeline import Batch, image_pipeline
 from tfface.data.records.conversion import convert
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import Subset
@@ -43,9 +44,16 @@ def stages():
     return [AUGMENTATIONS["random_flip"](), AUGMENTATIONS["gaussian_noise"](5.0)]
 
 
-def make(source, **options):
-    options = {"image_size": SIZE, "batch_size": 4, "seed": 3, **options}
-    return Pipeline(source, options.pop("indices", np.arange(NUM_IMAGES)), **options)
+def make(source, *, indices=None, batch_size=4, seed=3, samples_per_identity=None, **options):
+    """A pipeline of options of an order and of `image_pipeline`."""
+    indices = np.arange(NUM_IMAGES) if indices is None else indices
+    given = {key: options.pop(key) for key in ("shuffle", "last_batch", "shard") if key in options}
+    if samples_per_identity is None:
+        order = EpochOrder(len(indices), batch_size, seed=seed, **given)
+    else:
+        labels = np.asarray(options.get("labels", source.labels))[indices]
+        order = PKOrder(labels, batch_size, samples_per_identity, seed=seed, **given)
+    return image_pipeline(source, indices, order, image_size=SIZE, **options)
 
 
 def batches(dataset):
@@ -66,9 +74,8 @@ def test_batches_hold_the_images_with_their_labels(source, cache, tmp_path):
     assert pipeline.steps_per_epoch == 5
     epoch = pipeline.epoch(0)
     assert epoch.cardinality() == 5
-    assert epoch.element_spec == (
-        tf.TensorSpec((4, *SIZE, 3), tf.uint8),
-        tf.TensorSpec((4,), tf.int32),
+    assert epoch.element_spec == Batch(
+        images=tf.TensorSpec((4, *SIZE, 3), tf.uint8), labels=tf.TensorSpec((4,), tf.int32)
     )
     known = {}
     for index, image in source.encoded(np.arange(NUM_IMAGES)).as_numpy_iterator():
@@ -136,7 +143,7 @@ def test_augmentation_differs_between_batches(tmp_path):
 
 def test_without_shuffling_in_the_given_order(source):
     indices = np.array([2, 3, 5, 7, 11, 13])
-    pipeline = make(source, indices=indices, shuffle=False, drop_remainder=False)
+    pipeline = make(source, indices=indices, shuffle=False, last_batch="keep")
     assert pipeline.steps_per_epoch == 2
     found = batches(pipeline.epoch(0))
     assert [len(labels) for _, labels in found] == [4, 2]
@@ -144,7 +151,7 @@ def test_without_shuffling_in_the_given_order(source):
 
 
 def test_the_smaller_last_batch_is_augmented_too(folder):
-    pipeline = make(folder, augment=stages(), drop_remainder=False)
+    pipeline = make(folder, augment=stages(), last_batch="keep")
     assert [images.shape[0] for images, _ in batches(pipeline.epoch(0))] == [4, 4, 4, 4, 4, 3]
 
 
@@ -163,7 +170,7 @@ def test_fewer_images_than_a_batch(folder, caplog):
 
 def test_a_small_last_batch_is_nothing_to_warn_of(folder, caplog):
     with caplog.at_level(logging.WARNING):
-        pipeline = make(folder, batch_size=64, drop_remainder=False)
+        pipeline = make(folder, batch_size=64, last_batch="keep")
     assert not caplog.text
     assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
 
@@ -195,7 +202,7 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
     if not shuffle:
         assert_equal(found["none"], found["memory"])
     pipeline = make(dataset, augment=[crop], shuffle=False)
-    assert pipeline._augmentation.load_size == SIZE
+    assert pipeline.augmentation.load_size == SIZE
     images, _ = batches(pipeline.epoch(0))[0]
     for index in range(4):
         small = decode(tf.constant(dataset.read(index).encoded), *SIZE)
@@ -205,9 +212,9 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
         # Compiled code may join a product and a sum, so that a half is rounded the other way.
         assert min(difference.max() for difference in differences) <= 1
     # Where the size is not known, or another stage comes first, they are loaded enlarged.
-    assert make(folder, augment=[crop])._augmentation.load_size == (20, 20)
+    assert make(folder, augment=[crop]).augmentation.load_size == (20, 20)
     flip = AUGMENTATIONS["random_flip"]()
-    assert make(dataset, augment=[flip, crop])._augmentation.load_size == (20, 20)
+    assert make(dataset, augment=[flip, crop]).augmentation.load_size == (20, 20)
 
 
 def test_bytes_between_stages_change_nothing(folder):
@@ -215,7 +222,7 @@ def test_bytes_between_stages_change_nothing(folder):
     colour = AUGMENTATIONS["color_jitter"](brightness=0.1, saturation=[0.6, 1.4])
     pipeline = make(folder, augment=[flip, colour], shuffle=False)
     images, _ = batches(make(folder, shuffle=False).epoch(0))[0]
-    seeds = pipeline._augmentation.seeds(0, 1)[0]
+    seeds = pipeline.augmentation.seeds(0, 1)[0]
     expected = tf.cast(images, tf.float32)
     for stage, seed in zip((flip, colour), seeds, strict=True):
         expected = stage(expected, tf.constant(seed))
@@ -314,11 +321,11 @@ def test_a_damaged_record_file_is_found(dataset, tmp_path):
         assert why in found[0][1]
 
 
-class TestImagesPerIdentity:
+class TestPKSampling:
     @pytest.mark.parametrize(("kind", "cache"), [("folder", "none"), ("dataset", "memory")])
     def test_a_batch_holds_so_many_of_each(self, request, kind, cache):
         source = request.getfixturevalue(kind)
-        pipeline = make(source, cache=cache, images_per_identity=2)
+        pipeline = make(source, cache=cache, samples_per_identity=2)
         assert pipeline.batch_size == 4
         assert pipeline.steps_per_epoch == 5
         expected = batches(pipeline.epoch(1))
@@ -330,13 +337,13 @@ class TestImagesPerIdentity:
             assert labels[0] == labels[1] != labels[2] == labels[3]
             assert [known[image.tobytes()] for image in images] == labels.tolist()
             assert len({image.tobytes() for image in images}) == 4
-        again = make(source, cache=cache, images_per_identity=2)
+        again = make(source, cache=cache, samples_per_identity=2)
         assert_equal(batches(again.epoch(1)), expected)
         assert_equal(batches(again.epoch(1, first_step=3)), expected[3:])
         assert again.epoch(1, first_step=3).cardinality() == 2
 
     def test_cached_or_not_the_batches_are_the_same(self, folder):
-        options = {"images_per_identity": 3, "batch_size": 6, "indices": np.arange(23)[::-2]}
+        options = {"samples_per_identity": 3, "batch_size": 6, "indices": np.arange(23)[::-2]}
         expected = batches(make(folder, **options).epoch(0))
         assert_equal(batches(make(folder, cache="memory", **options).epoch(0)), expected)
 
@@ -345,7 +352,7 @@ class TestImagesPerIdentity:
             np.concatenate(
                 [
                     images
-                    for images, _ in batches(make(folder, seed=s, images_per_identity=2).epoch(e))
+                    for images, _ in batches(make(folder, seed=s, samples_per_identity=2).epoch(e))
                 ]
             ).tobytes()
             for s, e in ((0, 0), (0, 1), (1, 0))
@@ -354,19 +361,19 @@ class TestImagesPerIdentity:
 
     def test_labels_given_are_the_identities(self, folder):
         labels = np.arange(NUM_IMAGES) // 12
-        pipeline = make(folder, labels=labels, images_per_identity=2)
+        pipeline = make(folder, labels=labels, samples_per_identity=2)
         for _, found in batches(pipeline.epoch(0)):
             assert sorted(found.tolist()) == [0, 0, 1, 1]
 
     def test_fewer_identities_than_a_batch_wants(self, folder, caplog):
         with caplog.at_level(logging.WARNING):
-            pipeline = make(folder, batch_size=64, images_per_identity=4)
+            pipeline = make(folder, batch_size=64, samples_per_identity=4)
         assert "batch_size 64 wants 16 identities, more than the 3 there are" in caplog.text
         assert pipeline.batch_size == 12
         assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [12]
 
     def test_more_than_there_are_images_is_one_batch(self, folder):
-        pipeline = make(folder, indices=np.array([0, 6]), batch_size=8, images_per_identity=4)
+        pipeline = make(folder, indices=np.array([0, 6]), batch_size=8, samples_per_identity=4)
         (batch,) = batches(pipeline.epoch(0))
         assert sorted(batch[1].tolist()) == [0] * 4 + [1] * 4
 
@@ -374,11 +381,13 @@ class TestImagesPerIdentity:
         part = Subset(dataset, np.arange(NUM_IMAGES), np.arange(3))
         for source in (dataset, part):
             with pytest.raises(InputError, match="read from front to back: use cache: memory"):
-                make(source, images_per_identity=2)
+                make(source, samples_per_identity=2)
 
     def test_batches_must_be_whole(self, folder):
-        with pytest.raises(InputError, match="batch_size 4 can't be divided by images_per"):
-            make(folder, images_per_identity=3)
+        with pytest.raises(
+            InputError, match="batch_size 4 can't be divided by samples"
+        ):
+            make(folder, samples_per_identity=3)
 
 
 class TestLabels:
@@ -399,7 +408,7 @@ class TestLabels:
 
     def test_patches_come_from_images_of_the_same_person(self, folder):
         augment = [AUGMENTATIONS["one_class_cutmix"](1.0, probability=1.0)]
-        options = {"images_per_identity": 2, "batch_size": 6}
+        options = {"samples_per_identity": 2, "batch_size": 6}
         plain = batches(make(folder, **options).epoch(0))
         mixed = batches(make(folder, augment=augment, **options).epoch(0))
         num_changed = 0

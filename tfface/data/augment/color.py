@@ -125,8 +125,8 @@ class RandomGrayscale:
     Example:
         >>> gray = RandomGrayscale(probability=1.0)
         >>> image = tf.constant([100.0, 0.0, 0.0], shape=[1, 1, 1, 3])
-        >>> gray(image, tf.constant([1, 2])).numpy().round(1).ravel().tolist()
-        [29.9, 29.9, 29.9]
+        >>> gray(image, tf.constant([1, 2])).numpy().round().ravel().tolist()
+        [30.0, 30.0, 30.0]
     """
 
     def __init__(self, probability: Probability = 0.1):

@@ -11,7 +11,7 @@ from typing import Annotated
 import tensorflow as tf
 from pydantic import Field
 
-from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
+from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard
 from tfface.errors import InputError
 
 Probability = Annotated[float, Field(ge=0, le=1)]

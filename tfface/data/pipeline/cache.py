@@ -1,34 +1,43 @@
-"""Decoded images, kept in memory or in a file, so that later epochs decode nothing."""
+"""Caches: decoded images in memory or in a file, and the batches of an epoch in memory."""
 
 import hashlib
 import math
 import os
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfface.autotune import arrays
+from tfface.autotune import arrays, untuned
 from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.images.decoding import decode_all
 from tfface.images.validation import find_undecodable
 from tfface.progress import progress
 
-# Part of the files' names; to be raised when the decoder's pixels change.
+# Part of the files' names; increase it when the decoder's pixels change.
 _VERSION = 2
-# Left to the program and the rest of the machine when images are kept in memory.
+# Left free for the program and the rest of the machine.
 _SPARE_MEMORY_BYTES = 1 << 30
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _BATCH = 256
 
 
 def decode_into_memory(source, indices: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Decodes the images of `indices` into uint8 [len(indices), height, width, 3].
+    """Decodes images into an array in memory.
 
-    Raises InputError: the memory does not suffice (1 GiB is left free), or an image can't be
-        decoded.
+    Args:
+        source: A source of `tfface.data.sources`.
+        indices: int64 [n], the images to decode.
+        image_size: (height, width).
+
+    Returns:
+        uint8 [n, height, width, 3].
+
+    Raises:
+        InputError: There is not enough memory (1 GiB is left free), or an image can't be decoded.
     """
     shape = (len(indices), *image_size, 3)
     check_memory(
@@ -42,11 +51,18 @@ def decode_into_memory(source, indices: np.ndarray, image_size: tuple[int, int])
 
 
 def check_memory(num_bytes: int, needs: str, instead: str) -> None:
-    """Finds out before an array is filled that it has no room.
+    """Checks, before an array is filled, that there is enough memory for it.
 
     Args:
-        needs: who needs how much, and `instead`: what else to do; for the message.
-    Raises InputError: the memory does not suffice (1 GiB is left free).
+        num_bytes: Size of the array.
+        needs: Who needs how much, for the message.
+        instead: What else to do, for the message.
+
+    Raises:
+        InputError: There is not enough memory (1 GiB is left free).
+
+    Example:
+        >>> check_memory(1000, "the cache needs 1,000 bytes", "use cache: none")
     """
     available = _available_memory_bytes()
     if num_bytes + _SPARE_MEMORY_BYTES > available:
@@ -59,12 +75,20 @@ def check_memory(num_bytes: int, needs: str, instead: str) -> None:
 def decode_into_file(
     source, indices: np.ndarray, image_size: tuple[int, int], cache_dir: Path
 ) -> np.ndarray:
-    """As `decode_into_memory`, but the array is a file in `cache_dir` that later runs use again.
+    """Decodes images into an array in a file in `cache_dir`, which later runs use again.
 
-    Its name is a hash of the source's fingerprint, the indices and the size: other images mean
-    another file. Old files are never removed.
+    The file's name is a hash of the source's fingerprint, the indices and the size: other images
+    are in another file. Old files are never removed.
 
-    Raises InputError: the disk does not suffice, or an image can't be decoded.
+    Args:
+        source, indices, image_size: As in `decode_into_memory`.
+        cache_dir: Folder of the file.
+
+    Returns:
+        A memory map uint8 [n, height, width, 3], read-only.
+
+    Raises:
+        InputError: There is not enough disk space, or an image can't be decoded.
     """
     indices = np.ascontiguousarray(indices, np.int64)
     key = hashlib.sha256(f"{_VERSION} {source.fingerprint} {image_size}".encode())
@@ -87,10 +111,55 @@ def decode_into_file(
     return np.memmap(path, np.uint8, "r", shape=shape)
 
 
+class EpochCache:
+    """Keeps the batches of an epoch in memory, to repeat them.
+
+    Args:
+        shape: Of the features of all batches: (num_steps, batch_size, ...); float32.
+
+    Example:
+        >>> cache = EpochCache((2, 4, 3))
+        >>> for step in range(2):
+        ...     cache.add(np.full((4, 3), step), np.zeros(4, np.int32))
+        >>> [int(features[0, 0]) for features, labels in cache.epoch()]
+        [0, 1]
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._features = np.empty(shape, np.float32)
+        self._labels: list = []
+
+    def add(self, features: np.ndarray, labels) -> None:
+        """Appends a batch; labels are an array [batch_size] or a dict of such arrays."""
+        self._features[len(self._labels)] = features
+        self._labels.append(labels)
+
+    def epoch(self, first_step: int = 0) -> tf.data.Dataset:
+        """Returns the batches from step `first_step` on: (features, labels)."""
+        return self._batches.skip(first_step) if first_step else self._batches
+
+    @cached_property
+    def _batches(self) -> tf.data.Dataset:
+        """All batches; made once, because making them takes as long as ten small steps."""
+        features = self._features
+
+        def fetch(step: tf.Tensor, labels):
+            # Not a tensor of the dataset, which would be a copy of all features.
+            batch = tf.numpy_function(lambda step: features[step], [step], tf.float32)
+            return tf.ensure_shape(batch, features.shape[1:]), labels
+
+        labels = tf.nest.map_structure(lambda *batches: np.stack(batches), *self._labels)
+        return untuned(
+            tf.data.Dataset.from_tensor_slices((np.arange(len(features)), labels))
+            .map(fetch, tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(2)
+        )
+
+
 def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
-    """Decodes in parallel, in whatever order the source gives, each image into its place."""
-    place = np.empty(source.num_images, np.int64)
-    place[indices] = np.arange(len(indices))
+    """Decodes in parallel, in the order in which the source gives the images."""
+    position = np.empty(source.num_images, np.int64)
+    position[indices] = np.arange(len(indices))
     size = images.shape[1:3]
     decoded = (
         source.encoded(indices)
@@ -101,7 +170,7 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
     with progress(total=len(indices), description="decoding", unit="images") as bar:
         try:
             for batch, pixels in arrays(decoded):
-                images[place[batch]] = pixels
+                images[position[batch]] = pixels
                 bar.update(len(batch))
         except tf.errors.OpError as error:
             if found := find_undecodable(source, indices):
@@ -110,9 +179,10 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
 
 
 def _available_memory_bytes() -> int:
-    """The machine's available memory, or what the control group leaves of it where that is less.
+    """Returns the available memory of the machine, or of the control group if that is less.
 
-    Files that were read count as used there, but give way: they are taken off, as Kubernetes does.
+    A control group counts files that were read as used memory, but can free it: they are
+    subtracted, as Kubernetes does.
     """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -141,7 +211,7 @@ def _product(shape: tuple[int, ...]) -> str:
 
 
 def _gib(num_bytes: int) -> str:
-    # Little may be left, and two digits of it would be none.
+    # Two digits of a small number would be 0.
     if num_bytes < 2**30 / 10:
         return f"{num_bytes / 2**20:.2f} MiB" if num_bytes >= 2**20 / 10 else f"{num_bytes:,} bytes"
     return f"{num_bytes / 2**30:.2f} GiB"

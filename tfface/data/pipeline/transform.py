@@ -1,36 +1,56 @@
-"""The augmentation of whole batches: stages compiled one by one, and the numbers they draw by."""
+"""What is done to a batch of images: decoding, and augmentation stage by stage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfface import seeding
 from tfface.data.augment import random
-from tfface.data.pipeline.batch_sharding import FULL_BATCH, BatchShard
+from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard
 from tfface.errors import InputError
+from tfface.images.decoding import decode_all
+
+
+def decoder(image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function of string [batch] -> uint8 [batch, height, width, 3].
+
+    Make one for all epochs: TensorFlow traces every new function.
+    """
+    return tf.function(lambda encoded: decode_all(encoded, *image_size), autograph=False)
 
 
 class BatchAugmentation:
-    """Stages of augmentation, one after the other.
+    """Applies stages of augmentation to a batch, one after the other.
 
-    Each is compiled by XLA alone. Between them the images are uint8 as long as nothing but whole
-    numbers can be in them, and the last one's result is rounded. In one program of several stages
-    XLA computes what one gives the next, and the random numbers it draws, anew for each pixel that
-    takes them, which costs up to six times as long.
+    XLA compiles each stage by itself. Between them the images are uint8 as long as they hold whole
+    numbers only, and the result of the last is rounded. In one program of several stages XLA would
+    compute the results of a stage, and its random numbers, again for each pixel that needs them,
+    which takes up to six times as long.
 
     Args:
-        stages: as in `tfface.data.augment`, in the order in which they are applied.
+        stages: Instances of `tfface.data.augment`, in the order in which they are applied.
         image_size: (height, width) of the result.
-        known_size: that all images of the source have, if that is known.
-        seed: int >= 0.
-        part: the rows of each batch that are given.
+        known_size: (height, width) of all images of the source, if they have one size.
+        seed: Int >= 0.
+        shard: The rows of each batch that are augmented.
+
     Attributes:
-        load_size: (height, width) at which images are to be decoded.
-    Call arguments: images uint8 [batch, height, width, 3]; labels int32 [batch]; a row of `seeds`.
-    Returns: images uint8 of `image_size`; labels, as the stages make them.
-    Raises InputError: stages that don't go together, or for a part of a batch, stages that make one
-        image of several.
+        load_size: (height, width) at which images have to be decoded.
+
+    Raises:
+        InputError: The stages can't be combined; or, for one shard of several, a stage mixes
+            images.
+
+    Example:
+        >>> from tfface.data.augment import AUGMENTATIONS
+        >>> flip = AUGMENTATIONS["random_flip"](probability=1.0)
+        >>> augmentation = BatchAugmentation([flip], image_size=(2, 2))
+        >>> images = tf.cast(tf.reshape(tf.range(12), [1, 2, 2, 3]), tf.uint8)
+        >>> seeds = tf.constant(augmentation.seeds(epoch=0, num_steps=1)[0])
+        >>> flipped, labels = augmentation(images, tf.constant([5]), seeds)
+        >>> flipped[0, :, :, 0].numpy().tolist()
+        [[3, 0], [9, 6]]
     """
 
     def __init__(
@@ -40,29 +60,44 @@ class BatchAugmentation:
         *,
         known_size: tuple[int, int] | None = None,
         seed: int = 0,
-        part: BatchShard = FULL_BATCH,
+        shard: BatchShard = FULL_BATCH,
     ):
         self.stages = tuple(stages)
         _check_order(self.stages)
-        if part.count > 1:
+        if shard.count > 1:
             _check_no_mixing(self.stages)
-        self.image_size = image_size
         self.load_size = _load_size(self.stages, image_size, known_size)
         self._seed = seed
         last = len(self.stages) - 1
-        # Made once: new functions would be traced and compiled anew in every epoch.
+        # Made once: new functions would be traced and compiled again in every epoch.
         self._compiled = [
-            _compiled(stage, part, is_last=number == last)
+            _compiled(stage, shard, is_last=number == last)
             for number, stage in enumerate(self.stages)
         ]
 
+    @property
+    def uses_xla(self) -> bool:
+        """Whether XLA can compile all stages."""
+        return all(_uses_xla(stage) for stage in self.stages)
+
     def __call__(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
+        """Augments a batch.
+
+        Args:
+            images: uint8 [batch, height, width, 3] of `load_size`.
+            labels: int32 [batch].
+            seeds: int32 [stages, 2], a row of `seeds`.
+
+        Returns:
+            images uint8 [batch, height, width, 3] of `image_size`; labels, or the dict into which a
+            stage mixes them.
+        """
         for number, stage in enumerate(self._compiled):
             images, labels = stage(images, labels, seeds[number])
         return images, labels
 
     def seeds(self, epoch: int, num_steps: int) -> np.ndarray:
-        """Returns int32 [steps, stages, 2]; a step's row depends on nothing but its number."""
+        """Returns the seeds of an epoch: int32 [steps, stages, 2], each a function of its step."""
         keys = [
             seeding.words(seeding.fold(self._seed, epoch, seeding.AUGMENT, stage), num_steps)
             for stage in range(len(self.stages))
@@ -70,14 +105,14 @@ class BatchAugmentation:
         return np.stack(keys, axis=1).view(np.int32).reshape(num_steps, -1, 2)
 
 
-def _compiled(stage, part: BatchShard, *, is_last: bool):
+def _compiled(stage, shard: BatchShard, *, is_last: bool):
     """Returns a compiled function (images, labels, seed) -> (images, labels)."""
     uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
 
     def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
         if not getattr(stage, "takes_uint8", False):
             images = tf.cast(images, tf.float32)
-        with random.for_batch_shard(part):
+        with random.for_batch_shard(shard):
             if mixes:
                 images, labels = stage(images, labels, seed)
             else:
@@ -86,7 +121,11 @@ def _compiled(stage, part: BatchShard, *, is_last: bool):
             images = tf.saturate_cast(tf.round(images), tf.uint8)
         return images, labels
 
-    return tf.function(apply, jit_compile=getattr(stage, "uses_xla", True))
+    return tf.function(apply, jit_compile=_uses_xla(stage))
+
+
+def _uses_xla(stage) -> bool:
+    return getattr(stage, "uses_xla", True)
 
 
 def _uses_labels(stage) -> bool:
@@ -98,7 +137,7 @@ def _mixes_identities(stage) -> bool:
 
 
 def _check_order(stages: tuple) -> None:
-    """Raises InputError when a stage needs labels that another one before it has mixed."""
+    """Raises InputError if a stage needs labels that a stage before it has mixed."""
     mixing = [number for number, stage in enumerate(stages) if _mixes_identities(stage)]
     if len(mixing) > 1:
         raise InputError("augment: only one stage (mixup or cutmix) may mix identities")
@@ -110,7 +149,7 @@ def _check_order(stages: tuple) -> None:
 
 
 def _check_no_mixing(stages: tuple) -> None:
-    """Raises InputError when a stage takes pieces of other images, which may not be here."""
+    """Raises InputError if a stage needs other images, which may be in another shard."""
     if any(_uses_labels(stage) for stage in stages):
         raise InputError(
             "data.augment: mixup, cutmix and one_class_cutmix mix the images of a whole batch, of "
@@ -121,11 +160,7 @@ def _check_no_mixing(stages: tuple) -> None:
 def _load_size(
     stages: tuple, image_size: tuple[int, int], known_size: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """Returns (height, width) at which images are decoded.
-
-    Args:
-        known_size: that all images of the source have, if that is known.
-    """
+    """Returns (height, width) at which images are decoded."""
     wanting = [stage for stage in stages if hasattr(stage, "load_size")]
     if len(wanting) > 1:
         raise InputError("augment: only one stage (random_crop) may load images at its own size")
