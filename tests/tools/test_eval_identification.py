@@ -129,7 +129,7 @@ def test_images_in_both_sets_are_told(folder, capsys):
             ["pixels", "--gallery", "S", "--gallery-shots", "1", "--search-width", "9"],
             "--search-width: flat compares",
         ),
-        (["pixels", "--gallery", "STAFF"], "give either --query D, .* or --gallery-shots N"),
+        (["pixels", "--gallery", "STAFF"], "give either --query SOURCE, .* or --gallery-shots N"),
         (
             ["pixels", "--gallery", "STAFF", "--query", "STAFF", "--gallery-shots", "1"],
             "give either",

@@ -68,7 +68,7 @@ def test_images_of_others_are_not_replaced(faces, tmp_path, capsys):
 def test_the_same_figures_in_every_format(faces, tmp_path, capsys):
     def figures(pairs, *options):
         json_file = tmp_path / "figures.json"
-        arguments = ["pixels", "--num-pairs", f"x={pairs}", "--json", str(json_file), *options]
+        arguments = ["pixels", "--pairs", f"x={pairs}", "--json", str(json_file), *options]
         eval_verification.main(arguments)
         of_set = json.loads(json_file.read_text())["sets"]["x"]
         # A .bin doesn't say who is in an image, so intervals are not the same.

@@ -125,10 +125,10 @@ def plan_epochs(
     cases = [Case(AS_IT_IS, recipe, stage)]
     for cache in ("none", "memory"):
         if data.cache != cache:
-            more = ["data.num_cached_augmentations=none"] if data.cache == "features" else []
+            more = ["data.num_cached_augmentations=null"] if data.cache == "features" else []
             cases.append(Case(f"cache: {cache}", changed(f"data.cache={cache}", *more), stage))
     if data.augment:
-        more = ["data.augment=[]", "data.num_cached_augmentations=none"]
+        more = ["data.augment=[]", "data.num_cached_augmentations=null"]
         cases.append(Case(WITHOUT_AUGMENTATION, changed(*more), stage))
     if recipe.training.stages[stage].freeze == "backbone" and data.cache != "features":
         more = ["data.cache=features"]

@@ -1,4 +1,4 @@
-"""Which format a --num-pairs argument means, and what the set is called."""
+"""Which format a --pairs argument means, and what the set is called."""
 
 import pickle
 import re
