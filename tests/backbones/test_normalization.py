@@ -11,13 +11,18 @@ from tests.backbones.weights.test_published_h5 import publish
 from tests.training.recipes import load_tiny
 from tfface.backbones import BACKBONES
 from tfface.backbones.normalization import fold_published
-from tfface.backbones.weights.loading import load_weights
-from tfface.training import checkpoint
-from tfface.training.checkpoint import Progress
-from tfface.training.distribution import _Copy
+from tfface.backbones.weights import loading
+from tfface.training.checkpointing import (
+    load_checkpoint,
+    load_weights,
+    state_arrays,
+    weight_arrays,
+    write_with_checksum,
+)
+from tfface.training.distribution import _LocalCopy
+from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer, build_embedder, build_recognizer
-from tfface.training.sealed_arrays import write_sealed
-from tfface.training.warm_start import read_init
+from tfface.training.warm_start import read_warm_start
 
 SIZE = (32, 32)
 BACKBONE = "model.backbone={name: efficientnet_b0, weights: none}"
@@ -89,26 +94,26 @@ def test_a_file_of_the_network_that_keras_built(tmp_path, of_keras, suffix):
     path = tmp_path / f"net{suffix}"
     of_keras.save_weights(path) if suffix == ".weights.h5" else of_keras.save(path)
     network = random_network()
-    load_weights(network, path)
+    loading.load_weights(network, path)
     check_same(network, of_keras)
 
 
 def test_a_file_of_what_came_from_such_a_file(tmp_path, of_keras):
     of_keras.save(tmp_path / "first.keras")
     second, third = random_network(), random_network()
-    load_weights(second, tmp_path / "first.keras")
+    loading.load_weights(second, tmp_path / "first.keras")
     second.save_weights(tmp_path / "second.weights.h5")
-    load_weights(third, tmp_path / "second.weights.h5")
+    loading.load_weights(third, tmp_path / "second.weights.h5")
     check_same(third, of_keras)
     second.save(tmp_path / "second.keras")
-    load_weights(third, tmp_path / "second.keras")
+    loading.load_weights(third, tmp_path / "second.keras")
     check_same(third, of_keras)
 
 
 def test_a_file_of_a_network_that_began_at_random(tmp_path):
     network, loaded = random_network(), random_network()
     network.save_weights(tmp_path / "net.weights.h5")
-    load_weights(loaded, tmp_path / "net.weights.h5")
+    loading.load_weights(loaded, tmp_path / "net.weights.h5")
     check_same(loaded, network)
     np.testing.assert_allclose(normalized(loaded)[:, :-1, :-1], images() / 255, rtol=1e-6)
 
@@ -126,7 +131,7 @@ def old_run(tmp_path, published_file):
 def start_from_old(folder) -> tuple[Recognizer, str]:
     recipe = load_tiny(folder, BACKBONE, "model.init_from=old")
     recognizer = build_recognizer(recipe.model, SIZE, 2, folder)
-    return recognizer, read_init(recipe.model, folder).fill(recognizer.embedder)
+    return recognizer, read_warm_start(recipe.model, folder).fill(recognizer.embedder)
 
 
 def test_init_from_a_run(tmp_path, old_run):
@@ -150,18 +155,18 @@ def test_a_resumed_run(tmp_path, old_run):
     for recognizer in (stopped, resumed):
         recognizer.compile(optimizer="sgd")
         recognizer.optimizer.build(recognizer.trainable_variables)
-    write_sealed(tmp_path / "checkpoint.npz", checkpoint.arrays_of(stopped, Progress()))
-    checkpoint.load(tmp_path / "checkpoint.npz", resumed)
+    write_with_checksum(tmp_path / "checkpoint.npz", state_arrays(stopped, Progress()))
+    load_checkpoint(tmp_path / "checkpoint.npz", resumed)
     np.testing.assert_array_equal(normalized(resumed.backbone), normalized(stopped.backbone))
-    write_sealed(tmp_path / "weights.npz", checkpoint.weights_of(stopped))
+    write_with_checksum(tmp_path / "weights.npz", weight_arrays(stopped))
     kept = build_recognizer(load_tiny(tmp_path, BACKBONE).model, SIZE, 2, tmp_path)
-    checkpoint.load_weights(tmp_path / "weights.npz", kept)
+    load_weights(tmp_path / "weights.npz", kept)
     np.testing.assert_array_equal(normalized(kept.backbone), normalized(stopped.backbone))
 
 
 def test_a_copy_for_one_process_of_several(old_run):
-    copy = _Copy(old_run)
-    with copy.renewed():
+    copy = _LocalCopy(old_run)
+    with copy.synced():
         expected, found = (model.get_layer("backbone") for model in (old_run, copy.model))
         np.testing.assert_array_equal(normalized(found), normalized(expected))
 

@@ -12,7 +12,7 @@ from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
 from tfface.files import check_replaceable
 from tfface.reporting.html import (
-    MARKS,
+    MARK,
     Plot,
     write_classification_report,
     write_comparison_report,
@@ -314,11 +314,11 @@ def test_a_report_can_be_replaced(tmp_path):
     write_run_report(tmp_path / "new.html", title="t")
     old = Path(__file__).parents[1] / "compatibility/0.1.0/finished_run/report.html"
     for path in (tmp_path / "new.html", old):
-        assert all(mark in path.read_bytes()[: 1 << 16] for mark in MARKS)
-    check_replaceable(tmp_path / "new.html", MARKS, overwrite=False)
+        assert MARK.search(path.read_bytes()[: 1 << 16])
+    check_replaceable(tmp_path / "new.html", MARK, overwrite=False)
     (tmp_path / "other.html").write_text("<html></html>")
     with pytest.raises(InputError, match="is there already"):
-        check_replaceable(tmp_path / "other.html", MARKS, overwrite=False)
+        check_replaceable(tmp_path / "other.html", MARK, overwrite=False)
 
 
 def test_templates_are_in_the_wheel():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.identity_list import write_exclusion_list
-from tfface.data.records.inspection_plots import BLANK, sample_images
+from tfface.data.records.inspection_plots import BLANK, choose_images
 from tfface.data.records.manifest import Identity
 from tfface.files import replacing
 from tfface.gallery.duplicate_identities import DuplicateSearch
@@ -163,7 +163,7 @@ class _Sheet:
 
     def _images_of(self, label: int) -> tuple[list[np.ndarray], str]:
         inspection = self._search.inspection
-        images = sample_images(inspection.labels, label, _IMAGES_PER_IDENTITY, self._seed)
+        images = choose_images(inspection.labels, label, _IMAGES_PER_IDENTITY, self._seed)
         name, source = inspection.dataset.identities[label]
         caption = f"{name}\n{source}, label {label}"
         if label in self._search.excluded:

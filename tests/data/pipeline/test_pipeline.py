@@ -384,9 +384,7 @@ class TestPKSampling:
                 make(source, samples_per_identity=2)
 
     def test_batches_must_be_whole(self, folder):
-        with pytest.raises(
-            InputError, match="batch_size 4 can't be divided by samples"
-        ):
+        with pytest.raises(InputError, match="batch_size 4 can't be divided by samples"):
             make(folder, samples_per_identity=3)
 
 
