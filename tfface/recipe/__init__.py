@@ -46,18 +46,20 @@ def load(
         apply_override(given, override, renames)
     check_tree(given, str(path))
     renames.warn()
-    recipe, errors = None, []
     try:
         recipe = Recipe.model_validate(given, context=registries)
-        errors = [*cross_field_errors(recipe)]
     except pydantic.ValidationError as error:
-        errors = [*format_validation_errors(error, Recipe)]
-    if recipe is None or errors:
-        lines = [f"{path}: {line}" for line in errors[:_MAX_ERRORS]]
-        if len(errors) > _MAX_ERRORS:
-            lines.append(f"{path}: and {len(errors) - _MAX_ERRORS:,} more mistakes")
-        raise InputError("\n".join(lines))
+        raise _input_error(path, [*format_validation_errors(error, Recipe)]) from error
+    if errors := [*cross_field_errors(recipe)]:
+        raise _input_error(path, errors)
     return recipe
+
+
+def _input_error(path: str | Path, errors: Sequence[str]) -> InputError:
+    lines = [f"{path}: {line}" for line in errors[:_MAX_ERRORS]]
+    if len(errors) > _MAX_ERRORS:
+        lines.append(f"{path}: and {len(errors) - _MAX_ERRORS:,} more mistakes")
+    return InputError("\n".join(lines))
 
 
 def load_source(given: Any, sources: Registry, where: str) -> SourceConfig:
