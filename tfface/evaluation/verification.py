@@ -41,7 +41,7 @@ def evaluate_verification(embedder: Embedder, pair_set: PairSet) -> Verification
         >>> pairs, _ = make_pair_set(source, PairOptions(num_folds=2))
         >>> result = evaluate_verification(load_embedder("pixels"), pairs)
         >>> result.num_pairs, 0 <= result.auc <= 1
-        (12, True)
+        (24, True)
     """
     embeddings = embed_images(embedder, pair_set.images, pair_set.image_names, what=pair_set.name)
     return evaluate_pair_embeddings(embeddings, pair_set)

@@ -270,7 +270,7 @@ class AdaFaceMargin(Margin):
     Example:
         >>> from tfface.heads import AdaFaceMargin
         >>> AdaFaceMargin()
-        AdaFaceMargin(margin=0.4, concentration=0.333, momentum=0.99)
+        AdaFaceMargin(margin=0.4, h=0.333, momentum=0.99)
     """
 
     margin: Angle = 0.4
@@ -327,7 +327,7 @@ class MagFaceMargin(Margin):
 
     Example:
         >>> from tfface.heads import MagFaceMargin
-        >>> MagFaceMargin(upper_length=40.0).upper_margin
+        >>> MagFaceMargin(upper_norm=40.0).upper_margin
         0.8
     """
 
