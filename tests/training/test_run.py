@@ -83,7 +83,9 @@ class TestRunFolder:
     def test_head_is_that_of_the_last_checkpoint(self, finished):
         folder, run = finished
         recipe = load_tiny(folder)
-        recognizer = build_recognizer(recipe.model, recipe.data.image_size, 6, folder)
+        recognizer = build_recognizer(
+            recipe.model, recipe.data.image_size, 6, folder, steps_per_epoch=3
+        )
         prepare(recognizer, recipe.training.stages[-1], 3)
         checkpointing.load_checkpoint(newest_checkpoint(run), recognizer)
         trained = load_head(run / "head.npz")

@@ -294,7 +294,7 @@ def test_a_figure_that_is_not_measured(recipe):
 def test_another_recipe_in_the_folder(recipe):
     run(recipe)
     with pytest.raises(
-        InputError, match=r"holds a run of another recipe \(.* here\); give another --o"
+        InputError, match=r"holds a run of another recipe \(.* now\); give another --o"
     ):
         plan_sweep(
             recipe,
