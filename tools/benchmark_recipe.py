@@ -46,9 +46,9 @@ def _step(options: argparse.Namespace) -> None:
     cases = plan_steps(
         options.recipe,
         options.set,
-        [parse_axis(argument) for argument in options.vary],
-        options.identities,
-        beside=options.beside,
+        [parse_axis(argument) for argument in options.sweep],
+        options.num_identities,
+        beside=options.compare_with,
         xla=[word == "on" for word in options.xla],
         with_onednn=[word == "on" for word in options.onednn] or [onednn.is_on()],
         num_steps=options.steps,

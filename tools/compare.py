@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     output = options.output or Path("comparisons") / options.recipe.stem
     sweep = plan_sweep(
         options.recipe,
-        [parse_axis(argument) for argument in options.vary],
+        [parse_axis(argument) for argument in options.sweep],
         output,
         num_seeds=options.seeds,
         overrides=options.set,
