@@ -1,49 +1,46 @@
-"""Training steps on a GPU: tfface on JAX beside the same network written in PyTorch.
+"""Measure training steps on a GPU: tfface on JAX compared with the same network in PyTorch.
 
+Example:
     python benchmarks/gpu_step.py --network iresnet50 --identities 85742 --json gpu_step.json
 
 Needs keras, jax with its GPU libraries, pydantic and PyYAML, in an environment without TensorFlow,
-which does not bear PyTorch beside it; without torch only tfface is measured. On a machine without a
-GPU it runs on the processor, as a check of the script (--batch-size 4 --identities 100 --precision
-float32).
+which can't be loaded together with PyTorch; without torch only tfface is measured. On a machine
+without a GPU it runs on the processor, as a check of the script (--batch-size 4 --identities 100
+--precision float32).
 
 Both make the same step: uint8 images of 112 x 112 pixels from host memory, a network of
 insightface's iresnet kind, an embedding of 512, ArcFace (margin 0.5, scale 64) over all class
 centers in float32, SGD with momentum 0.9 and weight decay 5e-4, everything else in mixed bfloat16.
 tfface steps through `Recognizer.fit`, compiled by XLA; PyTorch by autocast, channels_last and
-torch.compile. Steps are taken in turns after a warm-up that is not counted; the loss is fetched
-once a turn.
+torch.compile. Rounds of steps are interleaved after a warm-up that is not counted; the loss is
+fetched once a round.
 """
 
 import argparse
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-# So that PyTorch has room beside it.
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import jax
-import keras
+import _common
 import numpy as np
 
-from tfface.backbones import BACKBONES
-from tfface.heads import HEADS
-from tfface.recipe.schema import ModelConfig
-from tfface.training.recognizer import build_recognizer
+import command
+from tfface.files import write_json
 
 BLOCKS = {"iresnet18": (2, 2, 2, 2), "iresnet50": (3, 4, 14, 3), "iresnet100": (3, 13, 30, 3)}
 SIZE = (112, 112)
 
 
-def main() -> None:
-    options = _parse()
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    # So that PyTorch has room, too.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    import jax
+    import keras
+
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.batch_size, *SIZE, 3), dtype=np.uint8)
     labels = rng.integers(0, options.identities, options.batch_size, dtype=np.int32)
@@ -89,13 +86,18 @@ def main() -> None:
         rate = row["images_per_second"]["median"]
         print(f"{row['name']}: {rate:,.0f} images/s, {row['times_first']:.2f} times as long")
     if options.json:
-        temporary = options.json.with_suffix(".partial")
-        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, options.json)
+        write_json(options.json, rows)
         print(options.json)
 
 
 def tfface_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    import keras
+
+    from tfface.backbones import BACKBONES
+    from tfface.heads import HEADS
+    from tfface.recipe.schema import ModelConfig
+    from tfface.training.recognizer import build_recognizer
+
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(options.precision)
     model = ModelConfig.model_validate(
@@ -204,22 +206,28 @@ def torch_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], 
     return turn
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__, results=False)
     parser.add_argument("--network", choices=BLOCKS, default="iresnet50")
-    parser.add_argument("--batch-size", type=int, default=128, help="(default 128)")
-    parser.add_argument("--identities", type=int, default=85742, help="(default 85742)")
+    parser.add_argument("--batch-size", type=command.positive, default=128, help="(default 128)")
+    parser.add_argument(
+        "--identities", type=command.positive, default=85742, help="(default 85742)"
+    )
     parser.add_argument(
         "--precision", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16"
     )
-    parser.add_argument("--steps", type=int, default=20, help="of a turn (default 20)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default 5)")
+    parser.add_argument(
+        "--steps", type=command.positive, default=20, help="steps in a round (default 20)"
+    )
+    parser.add_argument(
+        "--rounds", type=command.positive, default=5, help="rounds to measure (default 5)"
+    )
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="PyTorch eager")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    return parser.parse_args()
+    parser.add_argument(
+        "--json", type=command.path, metavar="FILE", help="write the results to this file"
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

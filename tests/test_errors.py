@@ -10,7 +10,7 @@ from tfface.errors import InputError, say
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 # These print no more than numbers, and what the user has said.
-OF_NUMBERS = ("benchmark", "benchmark_outputs", "benchmark_recipe", "command", "local_processes")
+OF_NUMBERS = ("benchmark", "benchmark_outputs", "command", "local_processes")
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,14 @@
 """What benchmarks leave where they are told to: rows as JSON, and pictures."""
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import command
 import outputs
 
-# How the rows of each benchmark begin.
-_JSON_MARK = re.compile(
-    rb'\A\[\n  \{\n    ("name": [^\n]*\n    "images_per_second": '
-    rb'|"epoch": \d+,\n    "resident_bytes": )'
-)
+# How the rows of tools/benchmark.py begin; of `tfface.files.json_mark`.
+JSON_LINES = ("[", "  {", '    "name": ', '    "images_per_second": ')
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +20,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     outputs.add_overwrite(parser, "--json and --plots")
 
 
-def check(options: argparse.Namespace, picture: str) -> None:
+def check(
+    options: argparse.Namespace, picture: str, json_lines: Sequence[str] = JSON_LINES
+) -> None:
     """Finds out before long work whether all of it can be written.
 
     Args:
         picture: the file's name in --plots, without `.png`.
+        json_lines: how the file of --json begins, as `json_mark` takes it.
     Raises InputError: something can't.
     """
-    from tfface.files import check_replaceable
+    from tfface.files import check_replaceable, json_mark
 
     if options.plots:
         outputs.check_pictures(options, picture)
     if options.json:
-        check_replaceable(options.json, _JSON_MARK, overwrite=options.overwrite)
+        check_replaceable(options.json, json_mark(*json_lines), overwrite=options.overwrite)
 
 
 def write(

@@ -47,12 +47,6 @@ def test_throughput(tmp_path):
     assert (tmp_path / "narrow.png").stat().st_size > 1000
 
 
-def test_memory(tmp_path):
-    rows = [{"epoch": i, "resident_bytes": 2**30 + i, "num_files": 20} for i in range(1, 9)]
-    plots.plot_memory(tmp_path / "memory.png", rows)
-    assert is_plot(tmp_path / "memory.png")
-
-
 def test_thinning_keeps_the_shape_of_a_curve():
     x = np.arange(1, 1_000_001) / 1_000_000
     y = np.sqrt(x)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scaling
 
 from tests.faults import kills
 from tests.reporting import sample_metrics
 from tfface.errors import InputError
-from tfface.profiling import scaling
 from tfface.reporting.classification_tables import result_rows
 from tfface.reporting.provenance import PROVENANCE
 from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT

@@ -16,11 +16,7 @@ from tfface.errors import InputError
 OLD = {
     "align_faces": "--format --size",
     "benchmark step": "--beside --identities --vary",
-    "benchmark checkpoint": "--identities",
-    "benchmark scaling": "--identities",
     "benchmark pipeline": "--images",
-    "benchmark search": "--queries",
-    "benchmark verification": "--pairs",
     "check_score": "--input --range --size --output --scores",
     "compare": "--vary",
     "convert_tfrecord": "--identities --size",
@@ -36,6 +32,13 @@ OLD = {
     "make_pairs": "--pairs --images --format",
     "make_remove_background": "--format",
     "train": "--coordinator",
+}
+# The same of benchmarks/.
+OLD_OF_BENCHMARKS = {
+    "checkpoint": "--identities",
+    "scaling": "--identities",
+    "search": "--queries",
+    "verification": "--pairs",
 }
 # Lines of the contract, which stay as they are.
 KEPT = {
@@ -76,10 +79,10 @@ def parsers(monkeypatch):
     return parser
 
 
-@pytest.mark.parametrize("words", OLD)
+@pytest.mark.parametrize("words", [*OLD, *OLD_OF_BENCHMARKS])
 def test_old_options_are_read_as_new_ones(parsers, capsys, words):
     parser = parsers(words)
-    for old in OLD[words].split():
+    for old in (OLD | OLD_OF_BENCHMARKS)[words].split():
         renamed = parser._renamed(f"{old}=x")
         new = renamed.partition("=")[0]
         assert new in command.RENAMED_OPTIONS[old]
@@ -98,7 +101,8 @@ def test_lines_of_the_contract_stay(parsers, capsys, words):
 
 
 def test_every_renamed_option_belongs_to_a_tool():
-    assert set(command.RENAMED_OPTIONS) == {old for text in OLD.values() for old in text.split()}
+    texts = [*OLD.values(), *OLD_OF_BENCHMARKS.values()]
+    assert set(command.RENAMED_OPTIONS) == {old for text in texts for old in text.split()}
 
 
 @pytest.mark.parametrize(("tool", "subcommand"), HELPS)

@@ -275,25 +275,6 @@ def label_row(axes: Axes, position: float, text: str, color: str = "black") -> N
     axes.text(1.02, position, text, transform=right, va="center", fontsize=8.5, color=color)
 
 
-def plot_memory(path: Path, rows: Sequence[Mapping[str, int]]) -> None:
-    """Plots resident memory and the number of open files over the epochs.
-
-    Args:
-        path: the PNG.
-        rows: each with `epoch`, `resident_bytes` and `num_files`.
-    """
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    epochs = [row["epoch"] for row in rows]
-    above.plot(epochs, [row["resident_bytes"] / 2**20 for row in rows], color=BLUE)
-    below.plot(epochs, [row["num_files"] for row in rows], color=BLUE)
-    style_axes(above, "resident memory, MiB", "", "")
-    style_axes(below, "open files", "epoch", "")
-    for axes in (above, below):
-        axes.set_ylim(bottom=0)
-    save_figure(figure, path)
-
-
 def _panels(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Returns panel -> keys: loss and accuracy first, the learning rate last."""
     keys = {

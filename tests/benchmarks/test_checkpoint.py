@@ -1,9 +1,9 @@
-import benchmark
+import checkpoint
 import pytest
+from checkpoint import measure_checkpoints, rows
 
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
-from tfface.profiling.checkpointing import measure_checkpoints, rows
 from tfface.reporting.results import read_rows
 from tfface.training.checkpointing import CheckpointManager
 
@@ -42,8 +42,8 @@ def test_published_weights_are_not_loaded(tmp_path):
 def test_tool(tmp_path, capsys):
     load_tiny(tmp_path)
     results = tmp_path / "results.csv"
-    arguments = ["checkpoint", str(tmp_path / "tiny.yaml"), "--steps", "4", "--runs", "1"]
-    benchmark.main([*arguments, "--results", str(results)])
+    arguments = [str(tmp_path / "tiny.yaml"), "--steps", "4", "--runs", "1"]
+    checkpoint.main([*arguments, "--results", str(results)])
     header, table, where = capsys.readouterr().out.splitlines()
     assert "Checkpoint (MiB)" in header
     assert table.split()[0] == "1,000"

@@ -13,9 +13,6 @@ from tfface.files import replacing
 from tfface.progress import progress
 from tfface.synthetic import render_faces
 
-# MS1M-ArcFace, as its `property` file and its index record count it.
-MS1M_IMAGES, MS1M_IDENTITIES = 5_822_653, 85_742
-
 _FACES = 400
 _SIZE = 112
 _QUALITY = 95

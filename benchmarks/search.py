@@ -1,19 +1,33 @@
-"""How fast, in how much memory and how well indexes search a large gallery, in one run."""
+"""Measure how fast, in how much memory and how well indexes search a large gallery.
 
+Example:
+    python benchmarks/search.py --gallery-size 1000000 --results results/search.csv
+
+Draws embeddings of people and searches them with FAISS's flat, HNSW and IVF indexes, one after the
+other: time to build, memory, queries a second, and how much of what flat finds is found.
+"""
+
+import argparse
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import faiss
+import _common
 import numpy as np
+from synthetic_embeddings import DrawnEmbeddings
 
-from tfface.evaluation.face_index import FaceIndex
+import command
+import outputs
+from tfface.errors import InputError
 from tfface.metrics.identification import recall_at_k
 from tfface.profiling.subprocess_runs import forget_peak, peak_bytes
-from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
 from tfface.progress import progress
 from tfface.reporting.results import text_table
+
+if TYPE_CHECKING:
+    from tfface.evaluation.face_index import FaceIndex
 
 _NEAREST = 10
 # Queries that are asked one by one.
@@ -21,6 +35,31 @@ _SINGLE = 100
 _MIB = 1 << 20
 # Between two lines about a long build.
 _SILENCE_SECONDS = 20
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    outputs.check_results(options)
+    drawn = DrawnEmbeddings(
+        size=options.gallery_size,
+        dimension=options.dimension,
+        num_queries=options.num_queries,
+        images_per_identity=options.images_per_identity,
+        seed=options.seed,
+    )
+    if drawn.num_queries > drawn.num_identities:
+        raise InputError(
+            f"--num-queries {drawn.num_queries}: more than the {drawn.num_identities} people of "
+            f"{drawn.size} embeddings, {drawn.images_per_identity} of each"
+        )
+    rows = measure_search(
+        drawn,
+        options.index,
+        num_threads=options.threads,
+        say=lambda line: print(line, flush=True),
+    )
+    print(as_text(rows))
+    outputs.append_results(options, rows)
 
 
 @dataclass(frozen=True)
@@ -52,6 +91,8 @@ def measure_search(
         Building does not count the time to draw embeddings; memory is that of the index, and the
         most that the whole process had meanwhile.
     """
+    import faiss
+
     threads = num_threads or os.cpu_count() or 1
     owners, asked = drawn.owners(), drawn.asked()
     say(
@@ -106,14 +147,16 @@ def as_text(rows: Sequence[dict[str, object]]) -> str:
     return text_table(rows, without=("gallery_size", "embedding_size", "faiss"))
 
 
-def _efforts(index: FaceIndex) -> list[int | None]:
+def _efforts(index: "FaceIndex") -> list[int | None]:
     """Returns less than the usual effort of a search, the usual, and more."""
     if index.effort is None:
         return [None]
     return sorted({min(round(index.effort * times), index.max_effort) for times in (0.25, 1, 4)})
 
 
-def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
+def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measured:
+    import faiss
+
     faiss.omp_set_num_threads(threads)
     index.search(queries[:8], _NEAREST)
     single = queries[:_SINGLE]
@@ -133,8 +176,10 @@ def _measure(index: FaceIndex, queries: np.ndarray, threads: int) -> _Measured:
     )
 
 
-def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> tuple[FaceIndex, float]:
+def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> "tuple[FaceIndex, float]":
     """Returns an index of all embeddings, and the seconds that learning and adding took."""
+    from tfface.evaluation.face_index import FaceIndex
+
     index = FaceIndex(kind, drawn.dimension, drawn.size)
     seconds = 0.0
     if index.num_training_embeddings:
@@ -180,3 +225,59 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    parser.add_argument(
+        "--gallery-size",
+        type=command.positive,
+        default=100_000,
+        metavar="N",
+        help="embeddings in the gallery (default 100000)",
+    )
+    parser.add_argument(
+        "--dimension",
+        type=_dimension,
+        default=512,
+        metavar="D",
+        help="numbers of an embedding (default 512)",
+    )
+    parser.add_argument(
+        "--images-per-identity",
+        type=command.positive,
+        default=4,
+        metavar="N",
+        help="embeddings of each person (default 4)",
+    )
+    parser.add_argument(
+        "--num-queries",
+        type=command.positive,
+        default=1000,
+        metavar="N",
+        help="further images of as many people (default 1000)",
+    )
+    parser.add_argument(
+        "--index",
+        nargs="+",
+        choices=["flat", "hnsw", "ivf"],
+        default=["flat", "hnsw", "ivf"],
+        help="what to measure; flat always is (default: all)",
+    )
+    parser.add_argument(
+        "--threads", type=command.workers, metavar="N", help="that all are (default: one per CPU)"
+    )
+    parser.add_argument(
+        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+    )
+    return parser.parse_args(arguments)
+
+
+def _dimension(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 65536:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 65536, got '{text}'")
+    return int(text)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,26 +1,55 @@
-"""What a checkpoint costs the steps beside which it is written."""
+"""Measure what a checkpoint costs the steps beside which it is written.
 
+Example:
+    python benchmarks/checkpoint.py recipes/arcface_resnet50_ms1m.yaml \\
+        --set model.backbone.weights=none --num-identities 85742 --results results/checkpoint.csv
+
+Makes the steps of a recipe's first stage on drawn numbers, in turns without and with a checkpoint
+that is written beside them.
+"""
+
+import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-import tensorflow as tf
+import _common
 
-from tfface.autotune import untuned
+import command
+import outputs
+import recipe_options
 from tfface.errors import InputError
-from tfface.kernels.keras_internals import sync_variables
-from tfface.profiling.step import drawn_batch
-from tfface.recipe import Recipe
-from tfface.training import stages
-from tfface.training.checkpointing import CheckpointManager
-from tfface.training.progress import Progress
-from tfface.training.recognizer import Recognizer, build_recognizer
+from tfface.recipe import Recipe, load
+from tfface.reporting.results import text_table
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfface.training.recognizer import Recognizer
 
 _MIB = 1 << 20
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.training.registries import REGISTRIES
+
+    outputs.check_results(options)
+    measured = measure_checkpoints(
+        load(options.recipe, REGISTRIES, options.set),
+        options.num_identities,
+        num_steps=options.steps,
+        num_rounds=options.runs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(text_table(rows(measured)))
+    outputs.append_results(options, rows(measured))
 
 
 @dataclass(frozen=True)
@@ -60,6 +89,17 @@ def measure_checkpoints(
         say: is told what is being done.
     Raises InputError: the recipe asks for published weights, or the steps end before the writing.
     """
+    import keras
+    import tensorflow as tf
+
+    from tfface.autotune import untuned
+    from tfface.kernels.keras_internals import sync_variables
+    from tfface.profiling.step import drawn_batch
+    from tfface.training import stages
+    from tfface.training.checkpointing import CheckpointManager
+    from tfface.training.progress import Progress
+    from tfface.training.recognizer import build_recognizer
+
     if recipe.model.backbone.weights != "none":
         raise InputError(
             "checkpoint measures random weights, of which all steps are as long: add "
@@ -109,6 +149,8 @@ def measure_checkpoints(
 
 def rows(measured: Measured) -> list[dict[str, object]]:
     """Returns the row of results."""
+    import keras
+
     return [
         {
             "num_identities": measured.num_identities,
@@ -123,8 +165,11 @@ def rows(measured: Measured) -> list[dict[str, object]]:
     ]
 
 
-def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[], None]) -> float:
+def _seconds(
+    recognizer: "Recognizer", batches: "tf.data.Dataset", first: Callable[[], None]
+) -> float:
     """Of all steps, with what is to be done after the first of them."""
+    import keras
 
     class AfterTheFirst(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -135,3 +180,26 @@ def _seconds(recognizer: Recognizer, batches: tf.data.Dataset, first: Callable[[
     start = time.perf_counter()
     recognizer.fit(batches, shuffle=False, verbose=0, callbacks=[AfterTheFirst()])
     return time.perf_counter() - start
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    recipe_options.add(parser)
+    parser.add_argument(
+        "--num-identities",
+        type=command.positive,
+        default=1000,
+        metavar="N",
+        help="that the head tells apart (default 1000)",
+    )
+    parser.add_argument(
+        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
+    )
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -2,12 +2,12 @@
 
 import importlib.metadata
 
-import benchmark
 import pytest
+import search
+from search import as_text, measure_search
+from synthetic_embeddings import DrawnEmbeddings
 
 from tfface.errors import InputError
-from tfface.profiling.search import as_text, measure_search
-from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
 from tfface.reporting.results import read_rows
 
 
@@ -37,22 +37,13 @@ def test_measurement():
 
 
 def test_tool(tmp_path, capsys):
-    arguments = ["search", "--gallery-size", "400", "--dimension", "16", "--num-queries", "20"]
+    arguments = ["--gallery-size", "400", "--dimension", "16", "--num-queries", "20"]
     results = tmp_path / "search.csv"
-    benchmark.main([*arguments, "--index", "flat", "--results", str(results)])
+    search.main([*arguments, "--index", "flat", "--results", str(results)])
     [row] = read_rows(results)
     assert row["gallery_size"] == "400"
     assert row["index_parameters"] == ""
     assert row["faiss"] == importlib.metadata.version("faiss-cpu")
     assert capsys.readouterr().out.splitlines()[-1] == f"results: {results}"
     with pytest.raises(InputError, match="--num-queries 200: more than the 100 people of 400"):
-        benchmark.main([*arguments[:-1], "200"])
-
-
-@pytest.mark.parametrize(
-    "arguments", [[], ["search", "--dimension", "1"], ["convert", "--scale", "2"]]
-)
-def test_bad_arguments(arguments, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        benchmark.main(arguments)
-    assert "usage: " in capsys.readouterr().err
+        search.main([*arguments[:-1], "200"])

@@ -1,8 +1,7 @@
 """Drawn embeddings are spread as those of models are, and come in parts that fit together."""
 
 import numpy as np
-
-from tfface.profiling.synthetic_embeddings import DrawnEmbeddings
+from synthetic_embeddings import DrawnEmbeddings
 
 
 def all_of(drawn):

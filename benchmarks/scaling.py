@@ -1,4 +1,10 @@
-"""What a step of training on many devices would take: computed from stated rates, not measured.
+"""Compute what a step of training on many devices would take, from stated rates.
+
+Example:
+    python benchmarks/scaling.py --num-identities 85742 10000000
+
+Nothing is measured: the steps of up to 8 machines of 8 devices, data-parallel and model-parallel,
+are computed from what a device computes and a link sends.
 
 A step is the backbone, forward and backward; the products with the class centers; the passes over
 centers, gradient and momentum that an update makes; and what devices send each other. Nothing of it
@@ -12,8 +18,14 @@ Sent are, as rings send it, by each of n devices:
                     each image, the maximum and the sum of its softmax
 """
 
+import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
+
+import _common
+
+import command
+import outputs
 
 _FLOAT_BYTES = 4
 # Read the gradient, and read and write momentum and centers.
@@ -27,6 +39,27 @@ MODES = ("data_parallel", "model_parallel")
 NUM_IDENTITIES = (10_000, 85_742, 1_000_000, 10_000_000)
 # Machines, devices of each.
 CLUSTERS = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (8, 8))
+# Options of the command line; `Rates` has the defaults and where they are from.
+_RATES = {
+    "flops_per_second": "what a device reaches (default: 40 %% of an A100's 312e12)",
+    "memory_bytes_per_second": "of a device's memory (default: an A100's 2.039e12)",
+    "inside_bytes_per_second": "a device sends inside a machine (default: NVLink's 300e9)",
+    "between_bytes_per_second": "a device sends between machines (default: 25e9)",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    outputs.check_results(options)
+    given = {key: getattr(options, key) for key in _RATES}
+    steps = compute_steps(
+        options.num_identities,
+        rates=Rates(**{key: value for key, value in given.items() if value is not None}),
+        network=Network(images_per_device=options.images_per_device),
+    )
+    print("Computed, not measured:")
+    print(as_text(steps))
+    outputs.append_results(options, rows(steps))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,3 +250,39 @@ def rows(steps: Iterable[Step]) -> list[dict[str, object]]:
         }
         for step in steps
     ]
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    parser.add_argument(
+        "--num-identities",
+        type=command.positive,
+        nargs="+",
+        default=NUM_IDENTITIES,
+        metavar="N",
+        help=f"(default: {' '.join(map(str, NUM_IDENTITIES))})",
+    )
+    parser.add_argument(
+        "--images-per-device",
+        type=command.positive,
+        default=128,
+        metavar="N",
+        help="of a batch (default 128)",
+    )
+    for key, what in _RATES.items():
+        parser.add_argument(f"--{key.replace('_', '-')}", type=_rate, metavar="X", help=what)
+    return parser.parse_args(arguments)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, as 25e9; got '{text}'")
+    return rate
+
+
+if __name__ == "__main__":
+    command.run(main)

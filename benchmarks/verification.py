@@ -1,20 +1,33 @@
-"""How fast and in how much memory verification figures are made, beside plain loops."""
+"""Measure how fast, and in how much memory, the figures of verification are made.
 
+Example:
+    python benchmarks/verification.py --results results/verification_speed.csv
+
+Draws embeddings, and makes the figures of a pair set as large as LFW's and of millions of pairs of
+templates, beside the same by plain loops.
+"""
+
+import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import _common
+import baseline_verification as plain
 import numpy as np
 
+import command
+import outputs
 from tfface.data.int_table import read_number_lines
 from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
 from tfface.metrics.templates import TemplatePool, pair_similarities
 from tfface.metrics.verification import metrics_from_scores, verification
-from tfface.profiling import baseline_verification as plain
 from tfface.profiling.subprocess_runs import in_process, peak_bytes
+from tfface.reporting.results import text_table
 
 _EMBEDDING_SIZE = 512
 # Of LFW: images, people and pairs.
@@ -60,6 +73,20 @@ class TemplateShape:
 
 # As many templates as IJB-C has, and half as many images.
 _IJB_C = TemplateShape(15_658_489, num_galleries=3531, num_probes=19_593)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    outputs.check_results(options)
+    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+        rows = measure_verification(
+            options.num_pairs,
+            Path(folder),
+            num_runs=options.runs,
+            say=lambda line: print(line, flush=True),
+        )
+    print(text_table(rows, without=("baseline",)))
+    outputs.append_results(options, rows)
 
 
 def measure_verification(
@@ -295,3 +322,35 @@ def _plain_templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _
             plain.tars(similarity, labels == 1)
         clock.end_run()
     return clock.measured()
+
+
+# --- command line -------------------------------------------------------------------------------
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    parser.add_argument(
+        "--num-pairs",
+        type=command.positive,
+        default=10_000_000,
+        metavar="N",
+        help="of templates (default 10,000,000)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="take the best of N (default 3)",
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=command.path,
+        metavar="D",
+        help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)

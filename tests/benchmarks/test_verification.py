@@ -1,20 +1,20 @@
 """What is measured is right: plain loops and tfface's figures are the same."""
 
-import benchmark
+import baseline_verification as plain
 import numpy as np
 import pytest
-
-from tfface.data.int_table import read_number_lines
-from tfface.metrics.templates import TemplatePool, pair_similarities
-from tfface.metrics.verification import metrics_from_scores, verification
-from tfface.profiling import baseline_verification as plain
-from tfface.profiling.verification import (
+import verification as script
+from verification import (
     TemplateShape,
     drawn_embeddings,
     drawn_pair_set,
     measure_verification,
     write_pairs,
 )
+
+from tfface.data.int_table import read_number_lines
+from tfface.metrics.templates import TemplatePool, pair_similarities
+from tfface.metrics.verification import metrics_from_scores, verification
 from tfface.reporting.results import text_table
 
 SMALL = TemplateShape(20_000, num_galleries=40, num_probes=120)
@@ -65,7 +65,7 @@ def test_plain_templates(tmp_path):
 
 @pytest.mark.slow
 def test_measurement(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfface.profiling.verification._IJB_C", SMALL)
+    monkeypatch.setattr(script, "_IJB_C", SMALL)
     said = []
     rows = measure_verification(20_000, tmp_path, num_runs=1, say=said.append)
     assert [row["operation"] for row in rows] == [
@@ -90,14 +90,3 @@ def test_measurement(tmp_path, monkeypatch):
     # What it wrote is gone.
     assert not list(tmp_path.iterdir())
     assert len(text_table(rows).splitlines()) == 8
-
-
-def test_help(capsys):
-    for of, option in (
-        ([], "convert"),
-        (["convert"], "--scale"),
-        (["verification"], "--num-pairs"),
-    ):
-        with pytest.raises(SystemExit, match="0"):
-            benchmark.main([*of, "--help"])
-        assert option in capsys.readouterr().out

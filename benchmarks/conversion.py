@@ -1,20 +1,47 @@
-"""How fast and in how much memory a .rec becomes a dataset folder, beside a bare copy of it."""
+"""Measure how fast, and in how much memory, a .rec becomes a dataset folder.
 
+Example:
+    python benchmarks/conversion.py --scale 0.01 0.1 --results results/conversion.csv
+
+Draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to a
+dataset folder, in turns with a bare copy of the same bytes.
+"""
+
+import argparse
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import _common
+
+import command
+import outputs
 from tfface.errors import InputError
-from tfface.profiling.synthetic_recordio import MS1M_IDENTITIES, MS1M_IMAGES, write_drawn_recordio
 from tfface.reporting.results import text_table
 
-_CONVERT = Path(__file__).resolve().parents[2] / "tools" / "convert_tfrecord.py"
+# MS1M-ArcFace, as its `property` file and its index record count it.
+MS1M_IMAGES, MS1M_IDENTITIES = 5_822_653, 85_742
+
+_CONVERT = Path(__file__).resolve().parents[1] / "tools" / "convert_tfrecord.py"
 _MIB = 1 << 20
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    outputs.check_results(options)
+    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+        rows = measure_conversion(
+            options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
+        )
+    print(as_text(rows))
+    outputs.append_results(options, rows)
 
 
 def measure_conversion(
@@ -32,6 +59,8 @@ def measure_conversion(
         num_workers: of the conversion; None lets it choose.
     Returns: a row of results for each scale.
     """
+    from synthetic_recordio import write_drawn_recordio
+
     rows = []
     for scale in scales:
         num_images, num_identities = round(MS1M_IMAGES * scale), round(MS1M_IDENTITIES * scale)
@@ -113,3 +142,46 @@ def _run(command: Sequence[str]) -> tuple[float, int]:
         raise InputError(f"{' '.join(command)}: {lines[-1] if lines else 'failed'}")
     # Linux counts in KiB.
     return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    parser.add_argument(
+        "--scale",
+        type=_share,
+        nargs="+",
+        default=[0.01],
+        metavar="S",
+        help=f"shares of MS1M's {MS1M_IMAGES:,} images (default 0.01)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=command.positive,
+        default=3,
+        metavar="N",
+        help="take medians of N (default 3)",
+    )
+    parser.add_argument(
+        "--workers", type=command.workers, metavar="N", help="threads (default: two per CPU)"
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=command.path,
+        metavar="D",
+        help="where the files go meanwhile, 15 KB for each image (default: the system's)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 1e-4 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0.0001 to 1, got '{text}'")
+    return share
+
+
+if __name__ == "__main__":
+    command.run(main)

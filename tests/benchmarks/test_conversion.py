@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import synthetic_recordio
+from conversion import as_text, measure_conversion
+from synthetic_recordio import write_drawn_recordio
 
 from tfface.data.sources.recordio import RecordIOSource
 from tfface.errors import InputError
 from tfface.images.validation import check_images
-from tfface.profiling.conversion import as_text, measure_conversion
-from tfface.profiling.synthetic_recordio import write_drawn_recordio
 
 
 def test_drawn_recordio(tmp_path):
@@ -41,7 +42,8 @@ def test_measurement(tmp_path):
 
 def test_a_conversion_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tfface.profiling.conversion.write_drawn_recordio",
+        synthetic_recordio,
+        "write_drawn_recordio",
         lambda folder, images, identities: (
             folder.mkdir(),
             (folder / "train.rec").write_bytes(b""),

@@ -1,27 +1,59 @@
-"""Whether a run of many epochs takes more and more memory, or leaves files open."""
+"""Measure whether a run of many epochs takes more and more memory, or leaves files open.
 
+Example:
+    python benchmarks/memory.py recipes/quickstart.yaml --set training.stages.0.epochs=200 \\
+        --results results/memory.csv --plots memory
+
+Trains a recipe as it is and looks at its memory and open files after every epoch.
+"""
+
+import argparse
 import contextlib
 import multiprocessing
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
+import _common
+import benchmark_outputs
 import numpy as np
 
+import command
+import outputs
+import recipe_options
 from tfface.errors import InputError
 from tfface.parent_process import end_with_parent
-from tfface.recipe import Recipe
+from tfface.recipe import Recipe, load
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training.run_folder import RunFolder
+from tfface.reporting.results import text_table
 
 _MIB = 1 << 20
+# How the file of --json begins.
+_JSON_LINES = ("[", "  {", '    "epoch": ', '    "resident_bytes": ')
 _POLL_SECONDS = 0.05
 # The first epochs make what stays: programs, caches, pools of memory.
 _WARM_UP = 0.25
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    from tfface.training.registries import REGISTRIES
+
+    outputs.check_results(options)
+    benchmark_outputs.check(options, "memory", _JSON_LINES)
+    samples = measure_long_run(
+        load(options.recipe, REGISTRIES, options.set),
+        options.data_dir,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(text_table(rows(samples)))
+    benchmark_outputs.write(options, to_json(samples), "memory", plot_memory)
+    outputs.append_results(options, rows(samples))
 
 
 @dataclass(frozen=True)
@@ -48,6 +80,8 @@ def measure_long_run(
 
     Raises InputError: not on Linux; or the run fails.
     """
+    from tfface.training.run_folder import RunFolder
+
     if not Path("/proc/self/statm").exists():
         raise InputError("memory is measured on Linux only")
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
@@ -76,6 +110,8 @@ def measure_long_run(
 
 def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
     """Returns the row of results: what there was after a quarter of the epochs, and at the end."""
+    import keras
+
     late = _late(samples)
     slope = np.polyfit([s.epoch for s in late], [s.resident_bytes / _MIB for s in late], 1)[0]
     first, last = late[0], late[-1]
@@ -99,6 +135,29 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
 def to_json(samples: Sequence[Sample]) -> list[dict[str, int]]:
     """Returns one object for each epoch."""
     return [vars(sample) for sample in samples]
+
+
+def plot_memory(path: Path, rows: Sequence[Mapping[str, int]]) -> None:
+    """Plots resident memory and the number of open files over the epochs.
+
+    Args:
+        path: the PNG.
+        rows: each with `epoch`, `resident_bytes` and `num_files`.
+    """
+    from matplotlib.figure import Figure
+
+    from tfface.reporting.plots import BLUE, save_figure, style_axes
+
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    epochs = [row["epoch"] for row in rows]
+    above.plot(epochs, [row["resident_bytes"] / 2**20 for row in rows], color=BLUE)
+    below.plot(epochs, [row["num_files"] for row in rows], color=BLUE)
+    style_axes(above, "resident memory, MiB", "", "")
+    style_axes(below, "open files", "epoch", "")
+    for axes in (above, below):
+        axes.set_ylim(bottom=0)
+    save_figure(figure, path)
 
 
 def _late(samples: Sequence[Sample]) -> Sequence[Sample]:
@@ -128,3 +187,15 @@ def _sample(pid: int, epoch: int) -> Sample:
         len(os.listdir(process / "fd")),
         len(os.listdir(process / "task")),
     )
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _common.make_parser(__doc__)
+    recipe_options.add(parser)
+    recipe_options.add_data_dir(parser)
+    benchmark_outputs.add(parser)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    command.run(main)

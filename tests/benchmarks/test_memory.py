@@ -1,14 +1,14 @@
-import argparse
 import json
 
-import benchmark
-import benchmark_outputs
 import keras
+import memory
 import pytest
+from memory import Sample, measure_long_run, rows
 
+from tests.reporting.plot_files import is_plot
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
-from tfface.profiling.long_run import Sample, measure_long_run, rows
+from tfface.files import check_replaceable, json_mark
 
 MIB = 1 << 20
 
@@ -46,14 +46,20 @@ def test_a_run_and_the_tool(tmp_path, capsys):
         "--plots",
         str(tmp_path),
     ]
-    benchmark.main(["memory", str(tmp_path / "tiny.yaml"), *arguments])
+    memory.main([str(tmp_path / "tiny.yaml"), *arguments])
     assert "Growth per epoch (MiB)" in capsys.readouterr().out
     samples = json.loads(figures.read_text(encoding="utf-8"))
     assert samples[-1]["epoch"] >= 25
     assert all(sample["resident_bytes"] > 100 * MIB for sample in samples)
     assert (tmp_path / "memory.png").stat().st_size > 5000
-    there = argparse.Namespace(json=figures, plots=tmp_path, overwrite=False)
-    benchmark_outputs.check(there, "memory")
+    # Which it may replace.
+    check_replaceable(figures, json_mark(*memory._JSON_LINES), overwrite=False)
+
+
+def test_plot(tmp_path):
+    rows = [{"epoch": i, "resident_bytes": 2**30 + i, "num_files": 20} for i in range(1, 9)]
+    memory.plot_memory(tmp_path / "memory.png", rows)
+    assert is_plot(tmp_path / "memory.png")
 
 
 def test_a_run_that_fails(tmp_path):

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import benchmark as tool
 import pytest
-
-from tfface.profiling.scaling import (
+import scaling
+from scaling import (
     Network,
     Rates,
     as_text,
@@ -13,6 +12,7 @@ from tfface.profiling.scaling import (
     compute_step,
     compute_steps,
 )
+
 from tfface.reporting.results import read_rows
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "SCALING.md"
@@ -77,9 +77,7 @@ def test_the_page_shows_what_is_computed():
 
 def test_the_tool(capsys, tmp_path):
     csv = tmp_path / "scaling.csv"
-    tool.main(
-        f"scaling --num-identities 1000 --between-bytes-per-second 1e9 --results {csv}".split()
-    )
+    scaling.main(f"--num-identities 1000 --between-bytes-per-second 1e9 --results {csv}".split())
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "Computed, not measured:"
     steps = compute_steps([1000], rates=Rates(between_bytes_per_second=1e9))
@@ -94,5 +92,5 @@ def test_the_tool(capsys, tmp_path):
 
 def test_a_rate_that_is_none(capsys):
     with pytest.raises(SystemExit):
-        tool.main(["scaling", "--flops-per-second", "0"])
+        scaling.main(["--flops-per-second", "0"])
     assert "must be a number above 0, as 25e9; got '0'" in capsys.readouterr().err
