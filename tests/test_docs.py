@@ -22,6 +22,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "tests").rglob("*.md")),
+    ROOT / "benchmarks" / "README.md",
 ]
 RECIPES = (ROOT / "docs" / "RECIPES.md").read_text(encoding="utf-8")
 
@@ -73,7 +74,7 @@ def test_every_promise_has_a_test():
 def commands(page: Path) -> list[str]:
     """The command lines of a page, joined where they go on in the next line."""
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
-    return re.findall(r"python (tools/[^\n`]+)", text)
+    return re.findall(r"python ((?:tools|benchmarks)/[^\n`]+)", text)
 
 
 COMMANDS = [(page.name, command) for page in PAGES for command in commands(page)]
@@ -110,9 +111,10 @@ def test_there_are_commands_to_check():
 
 
 def test_pages_with_commands_say_how_to_activate_the_environment():
-    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+    pages = (ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md"))
+    for page in pages:
         text = page.read_text(encoding="utf-8")
-        assert "python tools/" not in text or "source .venv/bin/activate" in text, page
+        assert not re.search("python (tools|benchmarks)/", text) or "source .venv/bin/activate" in text, page
 
 
 def test_the_quickstart_has_one_figure():

@@ -47,7 +47,7 @@ LEVELS = {
 }
 
 # Rooms that may import TensorFlow: for tf.data, for what it does faster in a way of its own, and to
-# measure things beside it.
+# measure baselines.
 TENSORFLOW_ROOMS = {"alignment", "autotune", "data", "images", "kernels", "profiling"}
 # And files: nothing but TensorFlow can run a SavedModel, whatever backend Keras has, and its
 # backend has no distribution but tf.distribute.
@@ -84,7 +84,7 @@ def test_imports_go_down(path):
     room = room_of(path)
     for module in imported_modules(path):
         top, _, rest = module.partition(".")
-        assert top not in ("tools", "tests", "command"), f"{path} imports {module}"
+        assert top not in ("benchmarks", "tools", "tests", "command"), f"{path} imports {module}"
         if top == "tensorflow":
             allowed = room in TENSORFLOW_ROOMS or path in TENSORFLOW_FILES
             assert allowed, f"{path} imports TensorFlow"
