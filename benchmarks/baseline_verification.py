@@ -21,11 +21,11 @@ def fold_accuracies(
     distance = np.sum(np.square(unit[first] - unit[second]), axis=1)
     thresholds = np.arange(0, 4, 0.01)
     accuracies = []
-    for own in np.array_split(np.arange(len(distance)), 10):
-        others = np.setdiff1d(np.arange(len(distance)), own)
-        right = [np.mean((distance[others] < t) == is_genuine[others]) for t in thresholds]
-        best = thresholds[np.argmax(right)]
-        accuracies.append(float(np.mean((distance[own] < best) == is_genuine[own])))
+    for test in np.array_split(np.arange(len(distance)), 10):
+        train = np.setdiff1d(np.arange(len(distance)), test)
+        accuracies_ = [np.mean((distance[train] < t) == is_genuine[train]) for t in thresholds]
+        best = thresholds[np.argmax(accuracies_)]
+        accuracies.append(float(np.mean((distance[test] < best) == is_genuine[test])))
     return accuracies
 
 
@@ -46,13 +46,13 @@ def intervals(
 ) -> np.ndarray:
     """95 % intervals of accuracy, EER, AUC and TARs, each replicate drawn and sorted by itself."""
     generator = np.random.default_rng(0)
-    figures = []
+    metrics = []
     for _ in range(num_replicates):
-        drawn = generator.integers(0, len(similarity), len(similarity))
-        curve = roc(similarity[drawn], is_genuine[drawn])
+        sample = generator.integers(0, len(similarity), len(similarity))
+        curve = roc(similarity[sample], is_genuine[sample])
         tar = [tar_at_far(curve, far).tar for far in FARS]
-        figures.append([np.mean(is_correct[drawn]), eer(curve), auc(curve), *tar])
-    return np.quantile(figures, [0.025, 0.975], axis=0)
+        metrics.append([np.mean(is_correct[sample]), eer(curve), auc(curve), *tar])
+    return np.quantile(metrics, [0.025, 0.975], axis=0)
 
 
 def read_pairs(path: Path) -> list[np.ndarray]:
@@ -64,12 +64,12 @@ def pool(embeddings: np.ndarray, templates: np.ndarray, media: np.ndarray) -> np
     numbers = np.unique(templates)
     pooled = np.zeros((len(numbers), embeddings.shape[1]))
     for row, template in enumerate(numbers):
-        [own] = np.where(templates == template)
-        of_media = [
-            np.mean(embeddings[own[media[own] == medium]], axis=0)
-            for medium in np.unique(media[own])
+        [test] = np.where(templates == template)
+        media_means = [
+            np.mean(embeddings[test[media[test] == medium]], axis=0)
+            for medium in np.unique(media[test])
         ]
-        pooled[row] = np.sum(of_media, axis=0)
+        pooled[row] = np.sum(media_means, axis=0)
     return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
 
@@ -82,7 +82,7 @@ def similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -
     return similarity
 
 
-def tars(similarity: np.ndarray, is_genuine: np.ndarray) -> tuple[list[float], float]:
+def tar_at_fars(similarity: np.ndarray, is_genuine: np.ndarray) -> tuple[list[float], float]:
     """TAR at each of `FARS`, and AUC, from all pairs in the order of their similarity."""
     order = np.argsort(-similarity, kind="mergesort")
     true, similarity = np.cumsum(is_genuine[order]), similarity[order]

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Rounds of equal steps, without a checkpoint and with one.
 
     Attributes:
@@ -69,7 +69,7 @@ class Measured:
     batch_size: int
     step_seconds: float
     num_bytes: int
-    waited_seconds: float
+    wait_seconds: float
     cost_seconds: float
 
 
@@ -80,7 +80,7 @@ def measure_checkpoints(
     num_steps: int,
     num_rounds: int,
     say: Callable[[str], None] = lambda line: None,
-) -> Measured:
+) -> Measurement:
     """Measures the steps of a recipe's first stage, on drawn numbers, in turns.
 
     Args:
@@ -94,7 +94,7 @@ def measure_checkpoints(
 
     from tfface.autotune import untuned
     from tfface.kernels.keras_internals import sync_variables
-    from tfface.profiling.step import drawn_batch
+    from tfface.profiling.step import synthetic_batch
     from tfface.training import stages
     from tfface.training.checkpointing import CheckpointManager
     from tfface.training.progress import Progress
@@ -109,18 +109,18 @@ def measure_checkpoints(
     size = recipe.data.image_size
     recognizer = build_recognizer(recipe.model, size, num_identities, Path(), steps_per_epoch=1)
     stages.prepare(recognizer, recipe.training.stages[0], num_steps)
-    batch = drawn_batch(recipe, num_identities)
+    batch = synthetic_batch(recipe, num_identities)
     batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(num_steps))
     say("warm-up")
     recognizer.fit(batches, shuffle=False, verbose=0)
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
         checkpoints = CheckpointManager(Path(folder), keep=1)
-        without, waited, costs = [], [], []
+        without, waits_of_rounds, costs = [], [], []
         for number in range(num_rounds):
             say(f"round {number + 1} of {num_rounds}")
             without.append(_seconds(recognizer, batches, lambda: None))
             waits: list[float] = []
-            begun = time.perf_counter()
+            round_start = time.perf_counter()
 
             def save(waits=waits) -> None:
                 start = time.perf_counter()
@@ -130,24 +130,24 @@ def measure_checkpoints(
 
             with_one = _seconds(recognizer, batches, save)
             checkpoints.wait()
-            if time.perf_counter() - begun > with_one + 0.1:
+            if time.perf_counter() - round_start > with_one + 0.1:
                 raise InputError(
                     f"--steps {num_steps}: they end before the checkpoint is written; give more"
                 )
-            waited += waits
+            waits_of_rounds += waits
             costs.append(with_one - without[-1])
         num_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
-    return Measured(
+    return Measurement(
         num_identities,
         recipe.data.batch_size,
         statistics.median(without) / num_steps,
         num_bytes,
-        statistics.median(waited),
+        statistics.median(waits_of_rounds),
         statistics.median(costs),
     )
 
 
-def rows(measured: Measured) -> list[dict[str, object]]:
+def rows(measured: Measurement) -> list[dict[str, object]]:
     """Returns the row of results."""
     import keras
 
@@ -157,7 +157,7 @@ def rows(measured: Measured) -> list[dict[str, object]]:
             "batch_size": measured.batch_size,
             "step_ms": 1000 * measured.step_seconds,
             "checkpoint_mib": measured.num_bytes / _MIB,
-            "checkpoint_wait_s": measured.waited_seconds,
+            "checkpoint_wait_s": measured.wait_seconds,
             "checkpoint_cost_s": measured.cost_seconds,
             "checkpoint_cost_fraction": measured.cost_seconds / 60,
             "backend": keras.backend.backend(),

@@ -59,14 +59,14 @@ def measure_conversion(
         num_workers: of the conversion; None lets it choose.
     Returns: a row of results for each scale.
     """
-    from synthetic_recordio import write_drawn_recordio
+    from synthetic_recordio import write_synthetic_recordio
 
     rows = []
     for scale in scales:
         num_images, num_identities = round(MS1M_IMAGES * scale), round(MS1M_IDENTITIES * scale)
         source = folder / f"ms1m_{num_images}"
         try:
-            write_drawn_recordio(source, num_images, num_identities)
+            write_synthetic_recordio(source, num_images, num_identities)
             rows.append(_measure(source, folder, num_runs, num_workers, num_images, num_identities))
         finally:
             shutil.rmtree(source, ignore_errors=True)

@@ -44,22 +44,24 @@ def main(arguments: list[str] | None = None) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.batch_size, *SIZE, 3), dtype=np.uint8)
     labels = rng.integers(0, options.identities, options.batch_size, dtype=np.int32)
-    turns: dict[str, Callable[[], float]] = {"tfface on JAX": tfface_turn(options, images, labels)}
+    rounds: dict[str, Callable[[], float]] = {
+        "tfface on JAX": make_tfface_round(options, images, labels)
+    }
     try:
         import torch
     except ImportError:
         print("torch is not installed: tfface alone is measured")
     else:
-        turns[f"PyTorch {torch.__version__}"] = torch_turn(options, images, labels)
+        rounds[f"PyTorch {torch.__version__}"] = make_torch_round(options, images, labels)
     print(f"devices: {jax.devices()}; warming up", flush=True)
-    for name, turn in turns.items():
-        print(f"{name}: loss {turn():.3f}", flush=True)
-        turn()
-    seconds = {name: [] for name in turns}
+    for name, run_round in rounds.items():
+        print(f"{name}: loss {run_round():.3f}", flush=True)
+        run_round()
+    seconds = {name: [] for name in rounds}
     for _ in range(options.rounds):
-        for name, turn in turns.items():
+        for name, run_round in rounds.items():
             start = time.perf_counter()
-            turn()
+            run_round()
             seconds[name].append(time.perf_counter() - start)
     num_images = options.batch_size * options.steps
     rows = [
@@ -90,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(options.json)
 
 
-def tfface_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+def make_tfface_round(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     import keras
 
     from tfface.backbones import BACKBONES
@@ -118,16 +120,16 @@ def tfface_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[],
         def __len__(self):
             return options.steps
 
-        def __getitem__(self, place):
+        def __getitem__(self, index):
             return images, labels
 
-    def turn() -> float:
+    def run_round() -> float:
         return recognizer.fit(Batches(), shuffle=False, verbose=0).history["step_loss"][0]
 
-    return turn
+    return run_round
 
 
-def torch_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+def make_torch_round(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     import torch
     from torch import nn
     from torch.nn import functional
@@ -194,7 +196,7 @@ def torch_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], 
     if device == "cuda":
         on_host = tuple(one.pin_memory() for one in on_host)
 
-    def turn() -> float:
+    def run_round() -> float:
         for _ in range(options.steps):
             batch = (one.to(device, non_blocking=True) for one in on_host)
             loss = loss_of(*batch)
@@ -203,7 +205,7 @@ def torch_turn(options, images: np.ndarray, labels: np.ndarray) -> Callable[[], 
             optimizer.step()
         return float(loss.detach())
 
-    return turn
+    return run_round
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "memory", _JSON_LINES)
-    samples = measure_long_run(
+    samples = measure_memory(
         load(options.recipe, REGISTRIES, options.set),
         options.data_dir,
         say=lambda line: print(line, file=sys.stderr, flush=True),
@@ -73,7 +73,7 @@ class Sample:
     num_threads: int
 
 
-def measure_long_run(
+def measure_memory(
     recipe: Recipe, data_dir: Path, *, say: Callable[[str], None] = lambda line: None
 ) -> list[Sample]:
     """Trains a recipe in a process of its own and looks at it after every epoch.
@@ -112,9 +112,9 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
     """Returns the row of results: what there was after a quarter of the epochs, and at the end."""
     import keras
 
-    late = _late(samples)
-    slope = np.polyfit([s.epoch for s in late], [s.resident_bytes / _MIB for s in late], 1)[0]
-    first, last = late[0], late[-1]
+    steady = _after_warm_up(samples)
+    slope = np.polyfit([s.epoch for s in steady], [s.resident_bytes / _MIB for s in steady], 1)[0]
+    first, last = steady[0], steady[-1]
     return [
         {
             "num_epochs": last.epoch,
@@ -160,7 +160,7 @@ def plot_memory(path: Path, rows: Sequence[Mapping[str, int]]) -> None:
     save_figure(figure, path)
 
 
-def _late(samples: Sequence[Sample]) -> Sequence[Sample]:
+def _after_warm_up(samples: Sequence[Sample]) -> Sequence[Sample]:
     return samples[int(len(samples) * _WARM_UP) :]
 
 

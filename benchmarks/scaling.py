@@ -31,7 +31,7 @@ _FLOAT_BYTES = 4
 # Read the gradient, and read and write momentum and centers.
 _UPDATE_PASSES = 5
 # Centers, gradient, momentum.
-_KEPT_ARRAYS = 3
+_CENTER_ARRAYS = 3
 # Cosines, logits, and the gradient of one of them.
 _LOGIT_ARRAYS = 3
 
@@ -119,16 +119,16 @@ class Step:
     num_identities: int
     machines: int
     devices: int
-    kept_bytes: float
+    center_state_bytes: float
     logit_bytes: float
-    sent_bytes: float
+    communication_bytes: float
     compute_seconds: float
-    sending_seconds: float
+    communication_seconds: float
     efficiency: float
 
     @property
     def seconds(self) -> float:
-        return self.compute_seconds + self.sending_seconds
+        return self.compute_seconds + self.communication_seconds
 
 
 def center_bytes(num_identities: int, embedding_size: int = 512) -> int:
@@ -160,7 +160,7 @@ def compute_step(
     centers = center_bytes(num_identities, network.embedding_size)
     # Logits of all images for a part of the centers, or of a part of the images for all centers.
     logits = images * num_identities / number
-    sent = _sent_bytes(mode, number, images, centers, network)
+    sent = _communication_bytes(mode, number, images, centers, network)
     link = rates.inside_bytes_per_second if machines == 1 else rates.between_bytes_per_second
     compute, alone = (
         (
@@ -180,16 +180,18 @@ def compute_step(
         num_identities=num_identities,
         machines=machines,
         devices=devices,
-        kept_bytes=_KEPT_ARRAYS * centers / shards,
+        center_state_bytes=_CENTER_ARRAYS * centers / shards,
         logit_bytes=_LOGIT_ARRAYS * logits * _FLOAT_BYTES,
-        sent_bytes=sent,
+        communication_bytes=sent,
         compute_seconds=compute,
-        sending_seconds=sending,
+        communication_seconds=sending,
         efficiency=alone / (compute + sending),
     )
 
 
-def _sent_bytes(mode: str, number: int, images: int, centers: float, network: Network) -> float:
+def _communication_bytes(
+    mode: str, number: int, images: int, centers: float, network: Network
+) -> float:
     share = (number - 1) / number
     backbone = 2 * share * network.parameters * _FLOAT_BYTES
     if mode == "data_parallel":
@@ -223,9 +225,9 @@ def as_text(steps: Sequence[Step]) -> str:
     ]
     lines += [
         f"| {step.num_identities:,} | {step.machines} x {step.devices} | {step.mode} | "
-        f"{step.kept_bytes / 1e9:.2f} | {step.logit_bytes / 1e9:.2f} | "
-        f"{step.sent_bytes / 1e6:,.0f} | {1e3 * step.compute_seconds:.1f} | "
-        f"{1e3 * step.sending_seconds:.1f} | {1e3 * step.seconds:.1f} | "
+        f"{step.center_state_bytes / 1e9:.2f} | {step.logit_bytes / 1e9:.2f} | "
+        f"{step.communication_bytes / 1e6:,.0f} | {1e3 * step.compute_seconds:.1f} | "
+        f"{1e3 * step.communication_seconds:.1f} | {1e3 * step.seconds:.1f} | "
         f"{100 * step.efficiency:.0f} % |"
         for step in steps
     ]
@@ -240,11 +242,11 @@ def rows(steps: Iterable[Step]) -> list[dict[str, object]]:
             "num_identities": step.num_identities,
             "num_machines": step.machines,
             "devices_per_machine": step.devices,
-            "center_memory_mb": step.kept_bytes / 1e6,
+            "center_memory_mb": step.center_state_bytes / 1e6,
             "logits_memory_mb": step.logit_bytes / 1e6,
-            "communication_mb": step.sent_bytes / 1e6,
+            "communication_mb": step.communication_bytes / 1e6,
             "compute_ms": 1e3 * step.compute_seconds,
-            "communication_ms": 1e3 * step.sending_seconds,
+            "communication_ms": 1e3 * step.communication_seconds,
             "step_ms": 1e3 * step.seconds,
             "scaling_efficiency": step.efficiency,
         }

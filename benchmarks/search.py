@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import _common
 import numpy as np
-from synthetic_embeddings import DrawnEmbeddings
+from synthetic_embeddings import SyntheticEmbeddings
 
 import command
 import outputs
 from tfface.errors import InputError
 from tfface.metrics.identification import recall_at_k
-from tfface.profiling.subprocess_runs import forget_peak, peak_bytes
+from tfface.profiling.subprocess_runs import peak_memory_bytes, reset_peak_memory
 from tfface.progress import progress
 from tfface.reporting.results import text_table
 
@@ -40,20 +40,20 @@ _SILENCE_SECONDS = 20
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     outputs.check_results(options)
-    drawn = DrawnEmbeddings(
+    synthetic = SyntheticEmbeddings(
         size=options.gallery_size,
         dimension=options.dimension,
         num_queries=options.num_queries,
         images_per_identity=options.images_per_identity,
         seed=options.seed,
     )
-    if drawn.num_queries > drawn.num_identities:
+    if synthetic.num_queries > synthetic.num_identities:
         raise InputError(
-            f"--num-queries {drawn.num_queries}: more than the {drawn.num_identities} people of "
-            f"{drawn.size} embeddings, {drawn.images_per_identity} of each"
+            f"--num-queries {synthetic.num_queries}: more than the {synthetic.num_identities} "
+            f"identities of {synthetic.size} embeddings, {synthetic.images_per_identity} of each"
         )
     rows = measure_search(
-        drawn,
+        synthetic,
         options.index,
         num_threads=options.threads,
         say=lambda line: print(line, flush=True),
@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    peak_bytes: int
+class _Measurement:
+    peak_memory_bytes: int
     rate_one_thread: float
     rate_all_threads: float
     milliseconds: float
@@ -73,7 +73,7 @@ class _Measured:
 
 
 def measure_search(
-    drawn: DrawnEmbeddings,
+    synthetic: SyntheticEmbeddings,
     kinds: Sequence[str],
     *,
     num_threads: int | None = None,
@@ -94,22 +94,25 @@ def measure_search(
     import faiss
 
     threads = num_threads or os.cpu_count() or 1
-    owners, asked = drawn.owners(), drawn.asked()
-    say(
-        f"drawing {drawn.size:,} embeddings of {drawn.num_identities:,} people and "
-        f"{drawn.num_queries:,} queries, {drawn.dimension} numbers each"
+    gallery_identities, query_identities = (
+        synthetic.gallery_identities(),
+        synthetic.query_identities(),
     )
-    say(_spread(drawn, owners, asked))
-    queries = np.concatenate([queries for _, queries in drawn.blocks()])
+    say(
+        f"drawing {synthetic.size:,} embeddings of {synthetic.num_identities:,} people and "
+        f"{synthetic.num_queries:,} queries, {synthetic.dimension} numbers each"
+    )
+    say(_describe_cosines(synthetic, gallery_identities, query_identities))
+    queries = np.concatenate([queries for _, queries in synthetic.blocks()])
     rows, nearest = [], None
     try:
         for kind in ["flat", *(kind for kind in kinds if kind != "flat")]:
             faiss.omp_set_num_threads(threads)
-            forget_peak()
-            index, build_seconds = _build(kind, drawn, say)
+            reset_peak_memory()
+            index, build_seconds = _build(kind, synthetic, say)
             num_bytes = index.num_bytes()
             say(f"{kind}: built in {build_seconds:.1f} s, {num_bytes / _MIB:,.0f} MiB")
-            for effort in _efforts(index):
+            for effort in _search_efforts(index):
                 index.effort = effort
                 say(f"{kind}: searching{f' ({index.parameters})' if effort else ''}")
                 measured = _measure(index, queries, threads)
@@ -117,20 +120,22 @@ def measure_search(
                     nearest = measured.similarity
                 rows.append(
                     {
-                        "gallery_size": drawn.size,
-                        "embedding_size": drawn.dimension,
+                        "gallery_size": synthetic.size,
+                        "embedding_size": synthetic.dimension,
                         "index": kind,
                         "index_parameters": index.parameters or None,
                         "build_s": build_seconds,
                         "index_mib": num_bytes / _MIB,
-                        "peak_memory_mib": measured.peak_bytes / _MIB,
+                        "peak_memory_mib": measured.peak_memory_bytes / _MIB,
                         "queries_per_s_1_thread": measured.rate_one_thread,
                         "num_threads": threads,
                         "queries_per_s": measured.rate_all_threads,
                         "query_ms": measured.milliseconds,
                         "recall_at_1": recall_at_k(measured.similarity, nearest, 1),
                         "recall_at_10": recall_at_k(measured.similarity, nearest, nearest.shape[1]),
-                        "rank1": np.mean(owners[measured.numbers[:, 0]] == asked),
+                        "rank1": np.mean(
+                            gallery_identities[measured.numbers[:, 0]] == query_identities
+                        ),
                         "faiss": faiss.__version__,
                     }
                 )
@@ -147,14 +152,14 @@ def as_text(rows: Sequence[dict[str, object]]) -> str:
     return text_table(rows, without=("gallery_size", "embedding_size", "faiss"))
 
 
-def _efforts(index: "FaceIndex") -> list[int | None]:
+def _search_efforts(index: "FaceIndex") -> list[int | None]:
     """Returns less than the usual effort of a search, the usual, and more."""
     if index.effort is None:
         return [None]
     return sorted({min(round(index.effort * times), index.max_effort) for times in (0.25, 1, 4)})
 
 
-def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measured:
+def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measurement:
     import faiss
 
     faiss.omp_set_num_threads(threads)
@@ -166,8 +171,8 @@ def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measured
     start = time.perf_counter()
     similarity, numbers = index.search(queries, _NEAREST)
     one_thread = time.perf_counter() - start
-    return _Measured(
-        peak_bytes=peak_bytes(),
+    return _Measurement(
+        peak_memory_bytes=peak_memory_bytes(),
         rate_one_thread=len(queries) / one_thread,
         rate_all_threads=len(queries) / all_threads,
         milliseconds=milliseconds / len(single),
@@ -176,29 +181,29 @@ def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measured
     )
 
 
-def _build(kind: str, drawn: DrawnEmbeddings, say: Callable) -> "tuple[FaceIndex, float]":
+def _build(kind: str, synthetic: SyntheticEmbeddings, say: Callable) -> "tuple[FaceIndex, float]":
     """Returns an index of all embeddings, and the seconds that learning and adding took."""
     from tfface.evaluation.face_index import FaceIndex
 
-    index = FaceIndex(kind, drawn.dimension, drawn.size)
+    index = FaceIndex(kind, synthetic.dimension, synthetic.size)
     seconds = 0.0
     if index.num_training_embeddings:
-        sample = _first(drawn.blocks(), index.num_training_embeddings)
+        sample = _take(synthetic.blocks(), index.num_training_embeddings)
         seconds += _seconds(lambda: index.train(sample))
         say(f"{kind}: learned from {len(sample):,} embeddings in {seconds:.1f} s")
         del sample
     said = time.perf_counter()
-    with progress(total=drawn.size, description=f"building {kind}", unit="embeddings") as bar:
-        for vectors, _ in drawn.blocks():
+    with progress(total=synthetic.size, description=f"building {kind}", unit="embeddings") as bar:
+        for vectors, _ in synthetic.blocks():
             seconds += _seconds(lambda vectors=vectors: index.add(vectors))
             bar.update(len(vectors))
             if time.perf_counter() - said > _SILENCE_SECONDS:
                 said = time.perf_counter()
-                say(f"{kind}: {len(index) / drawn.size:.0%} built after {seconds:.0f} s")
+                say(f"{kind}: {len(index) / synthetic.size:.0%} built after {seconds:.0f} s")
     return index, seconds
 
 
-def _first(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
+def _take(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
     parts, total = [], 0
     for vectors, _ in blocks:
         parts.append(vectors)
@@ -208,15 +213,17 @@ def _first(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.nd
     return np.concatenate(parts)[:count]
 
 
-def _spread(drawn: DrawnEmbeddings, owners: np.ndarray, asked: np.ndarray) -> str:
+def _describe_cosines(
+    synthetic: SyntheticEmbeddings, gallery_identities: np.ndarray, query_identities: np.ndarray
+) -> str:
     """Says how alike drawn faces are, so that they can be held against those of a real model."""
-    vectors, queries = next(iter(drawn.blocks()))
+    vectors, queries = next(iter(synthetic.blocks()))
     cosines = queries @ vectors.T
-    same = asked[: len(queries), None] == owners[None, : len(vectors)]
+    same = query_identities[: len(queries), None] == gallery_identities[None, : len(vectors)]
     kinds = {"the same person": cosines[same], "different people": cosines[~same]}
     return "cosines: " + ", ".join(
-        f"{values.mean():.2f} +- {values.std():.2f} of {who}"
-        for who, values in kinds.items()
+        f"{values.mean():.2f} +- {values.std():.2f} of {implementation}"
+        for implementation, values in kinds.items()
         if len(values)
     )
 

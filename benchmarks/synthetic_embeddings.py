@@ -9,13 +9,13 @@ import numpy as np
 # (the participation ratio of their covariance); how alike strangers are follows from that.
 _EFFECTIVE_SHARE = 42 / 192
 # How much of an image's embedding is its person, and how much that differs between images.
-_PERSON_MEAN, _PERSON_SPREAD = 0.62, 0.1
+_IDENTITY_SHARE_MEAN, _IDENTITY_SHARE_STD = 0.62, 0.1
 # Drawn together; embeddings depend on it.
-_PEOPLE = 2048
+_BLOCK_IDENTITIES = 2048
 
 
 @dataclass(frozen=True)
-class DrawnEmbeddings:
+class SyntheticEmbeddings:
     """A gallery and queries of its people, of which only a part is in memory at any time.
 
     An image of a person is sqrt(g) person + sqrt(1 - g) noise, scaled to length 1, where g is drawn
@@ -41,11 +41,11 @@ class DrawnEmbeddings:
     def num_identities(self) -> int:
         return -(-self.size // self.images_per_identity)
 
-    def owners(self) -> np.ndarray:
+    def gallery_identities(self) -> np.ndarray:
         """Returns whose each embedding of the gallery is: int64 [size]."""
         return np.arange(self.size) // self.images_per_identity
 
-    def asked(self) -> np.ndarray:
+    def query_identities(self) -> np.ndarray:
         """Returns whose the queries are: int64 [num_queries], rising."""
         return np.arange(self.num_queries) * self.num_identities // self.num_queries
 
@@ -54,23 +54,27 @@ class DrawnEmbeddings:
 
         Both float32 [n, dimension], of length 1.
         """
-        asked, each = self.asked(), self.images_per_identity
+        query_identities, images_each = self.query_identities(), self.images_per_identity
         tau = _EFFECTIVE_SHARE * self.dimension / 2
         spread = np.exp(-np.arange(self.dimension) / (2 * tau)).astype(np.float32)
-        for start in range(0, self.num_identities, _PEOPLE):
-            stop = min(start + _PEOPLE, self.num_identities)
+        for start in range(0, self.num_identities, _BLOCK_IDENTITIES):
+            stop = min(start + _BLOCK_IDENTITIES, self.num_identities)
             random = np.random.default_rng([self.seed, start])
-            people = random.standard_normal((stop - start, self.dimension), np.float32) * spread
-            gallery = _images(random, np.repeat(people, each, axis=0), spread)
-            here = asked[np.searchsorted(asked, start) : np.searchsorted(asked, stop)]
-            queries = _images(random, people[here - start], spread)
-            yield gallery[: self.size - start * each], queries
+            centers = random.standard_normal((stop - start, self.dimension), np.float32) * spread
+            gallery = _sample_images(random, np.repeat(centers, images_each, axis=0), spread)
+            in_block = query_identities[
+                np.searchsorted(query_identities, start) : np.searchsorted(query_identities, stop)
+            ]
+            queries = _sample_images(random, centers[in_block - start], spread)
+            yield gallery[: self.size - start * images_each], queries
 
 
-def _images(random: np.random.Generator, people: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _sample_images(
+    random: np.random.Generator, centers: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
     """Draws an image of each person."""
-    share = random.normal(_PERSON_MEAN, _PERSON_SPREAD, (len(people), 1))
+    share = random.normal(_IDENTITY_SHARE_MEAN, _IDENTITY_SHARE_STD, (len(centers), 1))
     share = np.clip(share, 0.05, 0.95).astype(np.float32)
-    noise = random.standard_normal(people.shape, np.float32) * spread
-    mixed = np.sqrt(share) * people + np.sqrt(1 - share) * noise
+    noise = random.standard_normal(centers.shape, np.float32) * spread
+    mixed = np.sqrt(share) * centers + np.sqrt(1 - share) * noise
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)

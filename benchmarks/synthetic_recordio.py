@@ -18,7 +18,7 @@ _SIZE = 112
 _QUALITY = 95
 
 
-def write_drawn_recordio(folder: Path, num_images: int, num_identities: int) -> None:
+def write_synthetic_recordio(folder: Path, num_images: int, num_identities: int) -> None:
     """Writes train.rec, train.idx and property with images of MS1M's size.
 
     There are 400 different drawn faces; bytes behind the end of each image make all images files

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import _common
-import baseline_verification as plain
+import baseline_verification
 import numpy as np
 
 import command
@@ -26,7 +26,7 @@ from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES
 from tfface.metrics.templates import TemplatePool, pair_similarities
 from tfface.metrics.verification import metrics_from_scores, verification
-from tfface.profiling.subprocess_runs import in_process, peak_bytes
+from tfface.profiling.subprocess_runs import peak_memory_bytes, run_in_subprocess
 from tfface.reporting.results import text_table
 
 _EMBEDDING_SIZE = 512
@@ -35,7 +35,7 @@ _NUM_IMAGES, _NUM_PEOPLE, _NUM_PAIRS = 7701, 4281, 6000
 # Runs of the quick ones for each run of the others.
 _QUICK_RUNS = 5
 
-_READING, _POOLING, _COMPARING, _FIGURES = (
+_READING, _POOLING, _COMPARING, _METRICS = (
     "read the list of pairs",
     "pool images",
     "similarities",
@@ -110,9 +110,9 @@ def measure_verification(
         _row(
             name,
             _NUM_PAIRS,
-            in_process(_pair_set, _QUICK_RUNS * num_runs, num_replicates),
-            in_process(_plain_pair_set, num_runs, num_replicates),
-            _FIGURES,
+            run_in_subprocess(_pair_set, _QUICK_RUNS * num_runs, num_replicates),
+            run_in_subprocess(_baseline_pair_set, num_runs, num_replicates),
+            _METRICS,
         )
         for name, num_replicates in (
             ("pair set, without intervals", 0),
@@ -124,16 +124,18 @@ def measure_verification(
     write_pairs(pairs_file, shape)
     try:
         say("pairs of templates")
-        own = in_process(_templates, num_runs, shape, pairs_file)
+        measured = run_in_subprocess(_templates, num_runs, shape, pairs_file)
         say("pairs of templates, plainly")
-        other = in_process(_plain_templates, 1, shape, pairs_file)
+        baseline = run_in_subprocess(_baseline_templates, 1, shape, pairs_file)
     finally:
         pairs_file.unlink(missing_ok=True)
-    return rows + [_row(f"templates: {step}", num_pairs, own, other, step) for step in own.seconds]
+    return rows + [
+        _row(f"templates: {step}", num_pairs, measured, baseline, step) for step in measured.seconds
+    ]
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Measurement:
     """Seconds of each step, and bytes of memory beyond the start."""
 
     seconds: dict[str, float]
@@ -141,54 +143,54 @@ class _Measured:
 
 
 def _row(
-    name: str, num_pairs: int, own: _Measured, other: _Measured, step: str
+    name: str, num_pairs: int, measured: _Measurement, baseline: _Measurement, step: str
 ) -> dict[str, object]:
-    seconds, plain_seconds = own.seconds[step], other.seconds[step]
-    peaks = [measured.peak / _MIB if step == "all" else None for measured in (own, other)]
+    seconds, baseline_seconds = measured.seconds[step], baseline.seconds[step]
+    peaks = [measured.peak / _MIB if step == "all" else None for measured in (measured, baseline)]
     return {
         "operation": name,
         "num_pairs": num_pairs,
         "time_ms": 1000 * seconds,
         "baseline": "plain loops",
-        "baseline_ms": 1000 * plain_seconds,
-        "speedup": plain_seconds / seconds,
+        "baseline_ms": 1000 * baseline_seconds,
+        "speedup": baseline_seconds / seconds,
         "peak_memory_mib": peaks[0],
         "baseline_peak_memory_mib": peaks[1],
     }
 
 
-class _Clock:
+class _StepTimer:
     """The shortest time of each step, and of all together, over several runs."""
 
     def __init__(self) -> None:
-        self._shortest: dict[str, float] = {}
-        self._of_run: dict[str, float] = {}
-        self._peak = peak_bytes()
+        self._best: dict[str, float] = {}
+        self._current_run: dict[str, float] = {}
+        self._peak = peak_memory_bytes()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Counts the block to a step, which may have several in a run."""
         start = time.perf_counter()
         yield
-        self._of_run[name] = self._of_run.get(name, 0) + time.perf_counter() - start
+        self._current_run[name] = self._current_run.get(name, 0) + time.perf_counter() - start
 
     def end_run(self) -> None:
-        self._of_run["all"] = sum(self._of_run.values())
-        for name, seconds in self._of_run.items():
-            self._shortest[name] = min(seconds, self._shortest.get(name, np.inf))
-        self._of_run = {}
+        self._current_run["all"] = sum(self._current_run.values())
+        for name, seconds in self._current_run.items():
+            self._best[name] = min(seconds, self._best.get(name, np.inf))
+        self._current_run = {}
 
-    def measured(self) -> _Measured:
-        return _Measured(self._shortest, peak_bytes() - self._peak)
+    def measured(self) -> _Measurement:
+        return _Measurement(self._best, peak_memory_bytes() - self._peak)
 
 
 # --- pairs of images ----------------------------------------------------------------------------
 
 
-def drawn_pair_set() -> dict[str, np.ndarray]:
+def synthetic_pair_set() -> dict[str, np.ndarray]:
     """Returns arguments of `verification`: embeddings, pairs and identities, as many as LFW has."""
     generator = np.random.default_rng(0)
-    people = generator.normal(size=(_NUM_PEOPLE, _EMBEDDING_SIZE)).astype(np.float32)
+    centers = generator.normal(size=(_NUM_PEOPLE, _EMBEDDING_SIZE)).astype(np.float32)
     identities = np.sort(
         np.concatenate(
             [
@@ -197,7 +199,7 @@ def drawn_pair_set() -> dict[str, np.ndarray]:
             ]
         )
     )
-    embeddings = people[identities]
+    embeddings = centers[identities]
     embeddings += 2.5 * generator.normal(size=embeddings.shape).astype(np.float32)
     is_genuine = np.tile(np.repeat([True, False], 300), 10)
     first = generator.integers(0, _NUM_IMAGES, _NUM_PAIRS)
@@ -216,36 +218,38 @@ def drawn_pair_set() -> dict[str, np.ndarray]:
     }
 
 
-def _pair_set(num_runs: int, num_replicates: int) -> _Measured:
-    drawn = drawn_pair_set()
-    clock = _Clock()
+def _pair_set(num_runs: int, num_replicates: int) -> _Measurement:
+    pair_set = synthetic_pair_set()
+    timer = _StepTimer()
     for _ in range(num_runs):
-        with clock.step(_FIGURES):
-            verification(**drawn, num_replicates=num_replicates)
-        clock.end_run()
-    return clock.measured()
+        with timer.step(_METRICS):
+            verification(**pair_set, num_replicates=num_replicates)
+        timer.end_run()
+    return timer.measured()
 
 
-def _plain_pair_set(num_runs: int, num_replicates: int) -> _Measured:
-    drawn = drawn_pair_set()
-    pairs = [drawn[name] for name in ("embeddings", "first", "second", "is_genuine")]
+def _baseline_pair_set(num_runs: int, num_replicates: int) -> _Measurement:
+    pair_set = synthetic_pair_set()
+    pairs = [pair_set[name] for name in ("embeddings", "first", "second", "is_genuine")]
     result = verification(*pairs, num_replicates=0)
     is_correct = (result.similarity >= result.threshold.cosine) == result.is_genuine
-    clock = _Clock()
+    timer = _StepTimer()
     for _ in range(num_runs):
-        with clock.step(_FIGURES):
-            plain.fold_accuracies(*pairs)
-            plain.rates_by_threshold(result.similarity, result.is_genuine)
+        with timer.step(_METRICS):
+            baseline_verification.fold_accuracies(*pairs)
+            baseline_verification.rates_by_threshold(result.similarity, result.is_genuine)
             if num_replicates:
-                plain.intervals(result.similarity, result.is_genuine, is_correct, num_replicates)
-        clock.end_run()
-    return clock.measured()
+                baseline_verification.intervals(
+                    result.similarity, result.is_genuine, is_correct, num_replicates
+                )
+        timer.end_run()
+    return timer.measured()
 
 
 # --- pairs of templates -------------------------------------------------------------------------
 
 
-def _entries(shape: TemplateShape) -> tuple[np.ndarray, np.ndarray]:
+def _template_ids(shape: TemplateShape) -> tuple[np.ndarray, np.ndarray]:
     """Returns template and medium of each image."""
     media = np.arange(shape.num_images, dtype=np.int32) // shape.num_frames
     return media // shape.num_media, media
@@ -268,60 +272,60 @@ def write_pairs(path: Path, shape: TemplateShape) -> None:
             file.write("".join(f"{a} {b} {label}\n" for a, b, label in lines))
 
 
-def drawn_embeddings(shape: TemplateShape) -> Iterator[np.ndarray]:
+def synthetic_embeddings(shape: TemplateShape) -> Iterator[np.ndarray]:
     """Yields the images' embeddings in parts: float32 [images, 512]; a template is a person."""
     generator = np.random.default_rng(2)
-    people = generator.normal(size=(shape.num_galleries, _EMBEDDING_SIZE)).astype(np.float32)
-    templates, _ = _entries(shape)
-    person = np.where(
+    centers = generator.normal(size=(shape.num_galleries, _EMBEDDING_SIZE)).astype(np.float32)
+    templates, _ = _template_ids(shape)
+    identities = np.where(
         templates < shape.num_galleries,
         templates,
         (templates - shape.num_galleries) % shape.num_galleries,
     )
-    for start in range(0, len(person), 1 << 13):
-        embeddings = people[person[start : start + (1 << 13)]]
+    for start in range(0, len(identities), 1 << 13):
+        embeddings = centers[identities[start : start + (1 << 13)]]
         embeddings += 3 * generator.standard_normal(embeddings.shape, np.float32)
         yield embeddings
 
 
-def _templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _Measured:
-    clock = _Clock()
-    templates, media = _entries(shape)
+def _templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _Measurement:
+    timer = _StepTimer()
+    templates, media = _template_ids(shape)
     for _ in range(num_runs):
-        with clock.step(_READING):
+        with timer.step(_READING):
             first, second, labels = read_number_lines(pairs_file, 3, "three numbers")
             is_genuine = labels == 1
             del labels
-        with clock.step(_POOLING):
+        with timer.step(_POOLING):
             pool = TemplatePool(np.arange(shape.num_images), templates, media)
-        for embeddings in drawn_embeddings(shape):
-            with clock.step(_POOLING):
+        for embeddings in synthetic_embeddings(shape):
+            with timer.step(_POOLING):
                 pool.add(embeddings)
-        with clock.step(_POOLING):
+        with timer.step(_POOLING):
             pooled = pool.templates()
-        with clock.step(_COMPARING):
+        with timer.step(_COMPARING):
             similarity = pair_similarities(pooled, first, second)
-        with clock.step(_FIGURES):
+        with timer.step(_METRICS):
             metrics_from_scores(similarity, is_genuine, embedding_norm=pool.embedding_norm)
-        clock.end_run()
-    return clock.measured()
+        timer.end_run()
+    return timer.measured()
 
 
-def _plain_templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _Measured:
-    clock = _Clock()
-    templates, media = _entries(shape)
-    embeddings = np.concatenate(list(drawn_embeddings(shape)))
+def _baseline_templates(num_runs: int, shape: TemplateShape, pairs_file: Path) -> _Measurement:
+    timer = _StepTimer()
+    templates, media = _template_ids(shape)
+    embeddings = np.concatenate(list(synthetic_embeddings(shape)))
     for _ in range(num_runs):
-        with clock.step(_READING):
-            first, second, labels = plain.read_pairs(pairs_file)
-        with clock.step(_POOLING):
-            pooled = plain.pool(embeddings, templates, media)
-        with clock.step(_COMPARING):
-            similarity = plain.similarities(pooled, first, second)
-        with clock.step(_FIGURES):
-            plain.tars(similarity, labels == 1)
-        clock.end_run()
-    return clock.measured()
+        with timer.step(_READING):
+            first, second, labels = baseline_verification.read_pairs(pairs_file)
+        with timer.step(_POOLING):
+            pooled = baseline_verification.pool(embeddings, templates, media)
+        with timer.step(_COMPARING):
+            similarity = baseline_verification.similarities(pooled, first, second)
+        with timer.step(_METRICS):
+            baseline_verification.tar_at_fars(similarity, labels == 1)
+        timer.end_run()
+    return timer.measured()
 
 
 # --- command line -------------------------------------------------------------------------------

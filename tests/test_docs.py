@@ -114,7 +114,9 @@ def test_pages_with_commands_say_how_to_activate_the_environment():
     pages = (ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md"))
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        assert not re.search("python (tools|benchmarks)/", text) or "source .venv/bin/activate" in text, page
+        assert (
+            not re.search("python (tools|benchmarks)/", text) or "source .venv/bin/activate" in text
+        ), page
 
 
 def test_the_quickstart_has_one_figure():

@@ -43,17 +43,17 @@ def _epoch(options: argparse.Namespace) -> None:
     cases = plan_epochs(
         options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
     )
-    measured = measure_epochs(
+    measurements = measure_epochs(
         cases,
         options.data_dir,
         num_rounds=options.runs,
         memory=not options.no_memory,
         say=_say,
     )
-    table = rows(measured)
+    table = rows(measurements)
     print(text_table(table, without=("baseline",)))
-    print(advice(measured))
-    benchmark_outputs.write(options, to_json(measured), "epoch", plot_throughput)
+    print(advice(measurements))
+    benchmark_outputs.write(options, to_json(measurements), "epoch", plot_throughput)
     outputs.append_results(options, table)
 
 
@@ -66,16 +66,16 @@ def _pipeline(options: argparse.Namespace) -> None:
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "pipeline")
-    measured = measure_input(
+    measurement = measure_input(
         load(options.recipe, REGISTRIES, options.set),
         options.data_dir,
         num_images=options.num_images,
         num_runs=options.runs,
         say=_say,
     )
-    print(as_text(measured))
-    benchmark_outputs.write(options, to_json(measured), "pipeline", plot_throughput)
-    outputs.append_results(options, rows(measured))
+    print(as_text(measurement))
+    benchmark_outputs.write(options, to_json(measurement), "pipeline", plot_throughput)
+    outputs.append_results(options, rows(measurement))
 
 
 def _step(options: argparse.Namespace) -> None:
@@ -93,20 +93,20 @@ def _step(options: argparse.Namespace) -> None:
         options.set,
         [parse_axis(argument) for argument in options.sweep],
         options.num_identities,
-        beside=options.compare_with,
+        compare_with=options.compare_with,
         xla=[word == "on" for word in options.xla],
         with_onednn=[word == "on" for word in options.onednn] or [onednn.is_on()],
         num_steps=options.steps,
         trainer=not options.no_trainer,
     )
-    measured = measure_steps(
+    measurements = measure_steps(
         cases,
         num_rounds=options.runs,
         say=_say,
     )
-    table = rows(measured)
+    table = rows(measurements)
     print(text_table(table, without=("baseline",)))
-    benchmark_outputs.write(options, to_json(measured), "step", plot_throughput)
+    benchmark_outputs.write(options, to_json(measurements), "step", plot_throughput)
     outputs.append_results(options, table)
 
 

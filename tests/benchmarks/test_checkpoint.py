@@ -24,7 +24,7 @@ def written_at_once(monkeypatch):
 def test_measures(tmp_path):
     measured = measure_checkpoints(load_tiny(tmp_path), 6, num_steps=4, num_rounds=2)
     assert measured.step_seconds > 0
-    assert measured.waited_seconds > 0
+    assert measured.wait_seconds > 0
     # Weights and Adam's moments, and the zip around each array.
     assert 4 * 3 * 589 < measured.num_bytes < 100_000
     [row] = rows(measured)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import synthetic_recordio
 from conversion import as_text, measure_conversion
-from synthetic_recordio import write_drawn_recordio
+from synthetic_recordio import write_synthetic_recordio
 
 from tfface.data.sources.recordio import RecordIOSource
 from tfface.errors import InputError
 from tfface.images.validation import check_images
 
 
-def test_drawn_recordio(tmp_path):
-    write_drawn_recordio(tmp_path / "drawn", num_images=500, num_identities=7)
+def test_synthetic_recordio(tmp_path):
+    write_synthetic_recordio(tmp_path / "drawn", num_images=500, num_identities=7)
     source = RecordIOSource(tmp_path / "drawn")
     assert source.num_images == 500
     counts = np.bincount(source.labels)
@@ -43,7 +43,7 @@ def test_measurement(tmp_path):
 def test_a_conversion_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         synthetic_recordio,
-        "write_drawn_recordio",
+        "write_synthetic_recordio",
         lambda folder, images, identities: (
             folder.mkdir(),
             (folder / "train.rec").write_bytes(b""),

@@ -3,7 +3,7 @@ import json
 import keras
 import memory
 import pytest
-from memory import Sample, measure_long_run, rows
+from memory import Sample, measure_memory, rows
 
 from tests.reporting.plot_files import is_plot
 from tests.training.recipes import load_tiny
@@ -64,4 +64,4 @@ def test_plot(tmp_path):
 
 def test_a_run_that_fails(tmp_path):
     with pytest.raises(InputError, match="the run failed with exit code 1"):
-        measure_long_run(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path)
+        measure_memory(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path)

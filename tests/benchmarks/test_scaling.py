@@ -28,10 +28,10 @@ NETWORK = Network(parameters=25, forward_flops=10.0, embedding_size=2, images_pe
 
 def test_one_device():
     step = compute_step("data_parallel", 5, 1, 1, RATES, NETWORK)
-    assert step.sent_bytes == step.sending_seconds == 0
+    assert step.communication_bytes == step.communication_seconds == 0
     assert step.efficiency == 1
     # Centers 5 x 2 x 4 bytes; logits 4 x 5 x 4 bytes, each three times.
-    assert (step.kept_bytes, step.logit_bytes) == (120, 240)
+    assert (step.center_state_bytes, step.logit_bytes) == (120, 240)
     # 1.2 s backbone; 6 x 4 x 5 x 2 / 100 = 2.4 s centers; 5 x 40 / 1000 = 0.2 s update.
     assert step.compute_seconds == pytest.approx(3.8)
 
@@ -39,8 +39,8 @@ def test_one_device():
 def test_data_parallel_sends_both_gradients():
     step = compute_step("data_parallel", 5, 1, 4, RATES, NETWORK)
     # 2 x 3/4 of 100 bytes of the backbone and 40 of the centers.
-    assert step.sent_bytes == pytest.approx(210)
-    assert step.sending_seconds == pytest.approx(4.2)
+    assert step.communication_bytes == pytest.approx(210)
+    assert step.communication_seconds == pytest.approx(4.2)
     assert step.compute_seconds == pytest.approx(3.8)
     assert step.efficiency == pytest.approx(3.8 / 8.0)
 
@@ -48,18 +48,21 @@ def test_data_parallel_sends_both_gradients():
 def test_model_parallel_sends_embeddings_instead_of_centers():
     step = compute_step("model_parallel", 5, 1, 4, RATES, NETWORK)
     # 150 of the backbone; 16 images: 3/4 x 128 bytes twice; two numbers, 2 x 3/4 x 64 bytes each.
-    assert step.sent_bytes == pytest.approx(150 + 192 + 192)
-    assert step.kept_bytes == 30
+    assert step.communication_bytes == pytest.approx(150 + 192 + 192)
+    assert step.center_state_bytes == 30
     # The products stay: 16 images with a quarter of the centers. The update takes a quarter.
     assert step.compute_seconds == pytest.approx(1.2 + 2.4 + 0.05)
-    assert compute_step("model_parallel", 10**6, 1, 4, RATES, NETWORK).sent_bytes == step.sent_bytes
+    assert (
+        compute_step("model_parallel", 10**6, 1, 4, RATES, NETWORK).communication_bytes
+        == step.communication_bytes
+    )
 
 
 def test_between_machines_the_slower_link_counts():
     inside = compute_step("data_parallel", 5, 1, 4, RATES, NETWORK)
     between = compute_step("data_parallel", 5, 2, 2, RATES, NETWORK)
-    assert between.sent_bytes == inside.sent_bytes
-    assert between.sending_seconds == pytest.approx(5 * inside.sending_seconds)
+    assert between.communication_bytes == inside.communication_bytes
+    assert between.communication_seconds == pytest.approx(5 * inside.communication_seconds)
 
 
 def test_unknown_mode():

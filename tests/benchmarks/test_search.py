@@ -5,7 +5,7 @@ import importlib.metadata
 import pytest
 import search
 from search import as_text, measure_search
-from synthetic_embeddings import DrawnEmbeddings
+from synthetic_embeddings import SyntheticEmbeddings
 
 from tfface.errors import InputError
 from tfface.reporting.results import read_rows
@@ -13,8 +13,8 @@ from tfface.reporting.results import read_rows
 
 def test_measurement():
     said = []
-    drawn = DrawnEmbeddings(size=5000, dimension=32, num_queries=60)
-    rows = measure_search(drawn, ["ivf", "hnsw"], num_threads=2, say=said.append)
+    synthetic = SyntheticEmbeddings(size=5000, dimension=32, num_queries=60)
+    rows = measure_search(synthetic, ["ivf", "hnsw"], num_threads=2, say=said.append)
     assert [row["index"] for row in rows] == ["flat", *["ivf"] * 2, *["hnsw"] * 3]
     for row in rows:
         assert (row["gallery_size"], row["embedding_size"]) == (5000, 32)
@@ -45,5 +45,5 @@ def test_tool(tmp_path, capsys):
     assert row["index_parameters"] == ""
     assert row["faiss"] == importlib.metadata.version("faiss-cpu")
     assert capsys.readouterr().out.splitlines()[-1] == f"results: {results}"
-    with pytest.raises(InputError, match="--num-queries 200: more than the 100 people of 400"):
+    with pytest.raises(InputError, match="--num-queries 200: more than the 100 identities of 400"):
         search.main([*arguments[:-1], "200"])

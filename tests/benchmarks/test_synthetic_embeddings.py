@@ -1,22 +1,22 @@
 """Drawn embeddings are spread as those of models are, and come in parts that fit together."""
 
 import numpy as np
-from synthetic_embeddings import DrawnEmbeddings
+from synthetic_embeddings import SyntheticEmbeddings
 
 
-def all_of(drawn):
-    return [np.concatenate(parts) for parts in zip(*drawn.blocks(), strict=True)]
+def all_of(synthetic):
+    return [np.concatenate(parts) for parts in zip(*synthetic.blocks(), strict=True)]
 
 
 def test_spread():
-    drawn = DrawnEmbeddings(size=10_000, dimension=192, num_queries=300)
-    gallery, queries = all_of(drawn)
+    synthetic = SyntheticEmbeddings(size=10_000, dimension=192, num_queries=300)
+    gallery, queries = all_of(synthetic)
     assert gallery.shape == (10_000, 192)
     assert queries.shape == (300, 192)
     assert gallery.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(gallery, axis=1), 1, atol=1e-5)
     cosines = queries @ gallery.T
-    same = drawn.asked()[:, None] == drawn.owners()[None]
+    same = synthetic.query_identities()[:, None] == synthetic.gallery_identities()[None]
     assert np.count_nonzero(same) == 1200
     assert 0.5 < cosines[same].mean() < 0.7
     assert abs(cosines[~same].mean()) < 0.02
@@ -25,18 +25,18 @@ def test_spread():
 
 
 def test_queries_and_images_are_dealt_to_all_people():
-    drawn = DrawnEmbeddings(size=9999, dimension=8, num_queries=100, images_per_identity=2)
-    gallery, queries = all_of(drawn)
-    assert len(gallery) == len(drawn.owners()) == 9999
-    assert drawn.num_identities == 5000
-    assert drawn.owners()[-1] == 4999
-    assert np.diff(drawn.asked()).tolist() == [50] * 99
+    synthetic = SyntheticEmbeddings(size=9999, dimension=8, num_queries=100, images_per_identity=2)
+    gallery, queries = all_of(synthetic)
+    assert len(gallery) == len(synthetic.gallery_identities()) == 9999
+    assert synthetic.num_identities == 5000
+    assert synthetic.gallery_identities()[-1] == 4999
+    assert np.diff(synthetic.query_identities()).tolist() == [50] * 99
     assert len(queries) == 100
 
 
 def test_a_seed_decides():
     one, again, other = (
-        all_of(DrawnEmbeddings(size=50, dimension=8, num_queries=5, seed=seed))
+        all_of(SyntheticEmbeddings(size=50, dimension=8, num_queries=5, seed=seed))
         for seed in (1, 1, 2)
     )
     for first, second, third in zip(one, again, other, strict=True):

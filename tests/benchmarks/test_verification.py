@@ -1,14 +1,14 @@
 """What is measured is right: plain loops and tfface's figures are the same."""
 
-import baseline_verification as plain
+import baseline_verification
 import numpy as np
 import pytest
 import verification as script
 from verification import (
     TemplateShape,
-    drawn_embeddings,
-    drawn_pair_set,
     measure_verification,
+    synthetic_embeddings,
+    synthetic_pair_set,
     write_pairs,
 )
 
@@ -21,45 +21,53 @@ SMALL = TemplateShape(20_000, num_galleries=40, num_probes=120)
 
 
 def test_plain_pair_set():
-    drawn = drawn_pair_set()
-    result = verification(**drawn, num_replicates=0)
+    pair_set = synthetic_pair_set()
+    result = verification(**pair_set, num_replicates=0)
     assert result.num_pairs == 6000
     assert result.num_genuine == 3000
     assert 0.9 < result.accuracy.mean < 1
-    pairs = [drawn[name] for name in ("embeddings", "first", "second", "is_genuine")]
-    assert plain.fold_accuracies(*pairs) == pytest.approx(result.accuracy.folds)
-    far, tar = plain.rates_by_threshold(result.similarity, result.is_genuine, 101)
-    place = 70
-    accepted = result.similarity >= np.linspace(-1, 1, 101)[place]
-    assert far[place] == np.mean(accepted[~result.is_genuine])
-    assert tar[place] == np.mean(accepted[result.is_genuine])
+    pairs = [pair_set[name] for name in ("embeddings", "first", "second", "is_genuine")]
+    assert baseline_verification.fold_accuracies(*pairs) == pytest.approx(result.accuracy.folds)
+    far, tar = baseline_verification.rates_by_threshold(result.similarity, result.is_genuine, 101)
+    index = 70
+    accepted = result.similarity >= np.linspace(-1, 1, 101)[index]
+    assert far[index] == np.mean(accepted[~result.is_genuine])
+    assert tar[index] == np.mean(accepted[result.is_genuine])
     is_correct = (result.similarity >= result.threshold.cosine) == result.is_genuine
-    low, high = plain.intervals(result.similarity, result.is_genuine, is_correct, 100)
-    by_pair = verification(**(drawn | {"identities": None}))
+    low, high = baseline_verification.intervals(
+        result.similarity, result.is_genuine, is_correct, 100
+    )
+    by_pair = verification(**(pair_set | {"identities": None}))
     assert [low[2], high[2]] == pytest.approx(by_pair.auc_interval, abs=1e-3)
 
 
 def test_plain_templates(tmp_path):
     write_pairs(tmp_path / "pairs.txt", SMALL)
     columns = read_number_lines(tmp_path / "pairs.txt", 3, "three numbers")
-    for column, plainly in zip(columns, plain.read_pairs(tmp_path / "pairs.txt"), strict=True):
-        assert np.array_equal(column, plainly)
+    for column, expected in zip(
+        columns, baseline_verification.read_pairs(tmp_path / "pairs.txt"), strict=True
+    ):
+        assert np.array_equal(column, expected)
     first, second, labels = columns
     # By chance 1 in 40 pairs is genuine here, and 1 in 800 on purpose.
     assert 400 < np.count_nonzero(labels) < 700
 
     media = np.arange(SMALL.num_images) // SMALL.num_frames
     templates = media // SMALL.num_media
-    embeddings = np.concatenate(list(drawn_embeddings(SMALL)))
+    embeddings = np.concatenate(list(synthetic_embeddings(SMALL)))
     pool = TemplatePool(np.arange(SMALL.num_images), templates, media)
     pool.add(embeddings)
     pooled = pool.templates()
-    np.testing.assert_allclose(pooled, plain.pool(embeddings, templates, media), atol=1e-6)
+    np.testing.assert_allclose(
+        pooled, baseline_verification.pool(embeddings, templates, media), atol=1e-6
+    )
     similarity = pair_similarities(pooled, first, second)
-    np.testing.assert_allclose(similarity, plain.similarities(pooled, first, second), atol=1e-6)
+    np.testing.assert_allclose(
+        similarity, baseline_verification.similarities(pooled, first, second), atol=1e-6
+    )
     result = metrics_from_scores(similarity, labels == 1, embedding_norm=1)
-    tars, auc = plain.tars(similarity, labels == 1)
-    assert tars == [point.tar for point in result.tar_at_far]
+    tar_at_fars, auc = baseline_verification.tar_at_fars(similarity, labels == 1)
+    assert tar_at_fars == [point.tar for point in result.tar_at_far]
     assert auc == pytest.approx(result.auc, abs=1e-12)
 
 

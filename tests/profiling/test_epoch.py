@@ -14,9 +14,9 @@ from tfface.errors import InputError
 from tfface.profiling import epoch
 from tfface.profiling.epoch import (
     Case,
-    Epoch,
-    Measured,
-    Waiting,
+    DataWaitTimer,
+    EpochTime,
+    Measurement,
     advice,
     measure_epochs,
     plan_epochs,
@@ -72,26 +72,28 @@ def test_measures(recipe, tmp_path):
     cases = [base, direct]
     said = []
     measured = measure_epochs(cases, tmp_path, num_rounds=2, say=said.append)
-    assert [one.case for one in measured] == cases
-    for one in measured:
-        assert len(one.steady) == 2
-        assert 0 <= one.first.waited_seconds < one.first.seconds
-        assert 0 <= one.data_wait_fraction < 1
-        assert 0 < one.processor_fraction <= 1
+    assert [measurement.case for measurement in measured] == cases
+    for measurement in measured:
+        assert len(measurement.steady) == 2
+        assert 0 <= measurement.first.data_wait_seconds < measurement.first.seconds
+        assert 0 <= measurement.data_wait_fraction < 1
+        assert 0 < measurement.cpu_utilization <= 1
         # The network alone has thousands of weights, and TensorFlow takes megabytes to begin.
-        assert one.peak > 1 << 20
-    assert measured[0].times_first == 1
+        assert measurement.peak_memory_bytes > 1 << 20
+    assert measured[0].relative_time == 1
     assert said[-1] == "memory: without prefetch"
     table, found = rows(measured), to_json(measured)
-    assert [row["variant"] for row in table] == [one["name"] for one in found]
+    assert [row["variant"] for row in table] == [measurement["name"] for measurement in found]
     assert [row["baseline"] for row in table] == ["as the recipe says"] * 2
     # Both have the same memory, in MiB here.
-    assert [row["peak_memory_mib"] for row in table] == [one.peak / (1 << 20) for one in measured]
-    for one in found:
-        rates = one["images_per_second"]
+    assert [row["peak_memory_mib"] for row in table] == [
+        measurement.peak_memory_bytes / (1 << 20) for measurement in measured
+    ]
+    for measurement in found:
+        rates = measurement["images_per_second"]
         assert 0 < rates["min"] <= rates["median"] <= rates["max"]
-        assert one["first_epoch_seconds"] > 0
-        assert one["steady_epoch_seconds"] > 0
+        assert measurement["first_epoch_seconds"] > 0
+        assert measurement["steady_epoch_seconds"] > 0
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_waiting_for_batches(model):
 
     spec = tf.TensorSpec((2, 1))
     batches = tf.data.Dataset.from_generator(slow, output_signature=(spec, spec))
-    waiting = Waiting(model)
+    waiting = DataWaitTimer(model)
     history = model.fit(batches, verbose=0, shuffle=False, callbacks=[waiting]).history
     # While a step is computed, the next batch is on its way.
     assert waiting.seconds >= 0.1
@@ -126,22 +128,22 @@ def test_waiting_is_not_for_steps(model, monkeypatch):
             clock.now += 7
 
     ready = tf.data.Dataset.from_tensors((np.zeros((2, 1)), np.zeros((2, 1)))).repeat(3)
-    waiting = Waiting(model)
+    waiting = DataWaitTimer(model)
     # In this order: what a step takes comes before the moment from which waiting is counted.
     model.fit(ready, verbose=0, shuffle=False, callbacks=[Step(), waiting])
     assert clock.now == 21
     assert waiting.seconds == 0
 
 
-def measured_as(seconds: dict[str, float], waited: float, recipe) -> list[Measured]:
+def measured_as(seconds: dict[str, float], waited: float, recipe) -> list[Measurement]:
     base = plan_epochs(recipe, [])[0]
     first = next(iter(seconds.values()))
     return [
-        Measured(
+        Measurement(
             dataclasses.replace(base, name=name),
             10,
-            Epoch(1, 0, 1),
-            (Epoch(value, waited * value, 0),),
+            EpochTime(1, 0, 1),
+            (EpochTime(value, waited * value, 0),),
             value / first,
             0,
         )

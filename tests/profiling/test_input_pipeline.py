@@ -21,15 +21,15 @@ from tfface.errors import InputError
 from tfface.profiling import baseline_pipeline, input_pipeline
 from tfface.profiling.input_pipeline import (
     LIMIT,
-    PLAIN,
+    TF_IMAGE,
     TORCH,
-    Measured,
+    Measurement,
     as_text,
     measure_input,
     rows,
     to_json,
 )
-from tfface.profiling.interleaved_timing import Turns
+from tfface.profiling.interleaved_timing import Timing
 from tfface.recipe import load
 from tfface.reporting.provenance import PROVENANCE
 from tfface.training.registries import REGISTRIES
@@ -74,14 +74,14 @@ def test_stages_and_plain_loaders_are_measured(data, recipe):
     # Batches of 8, and whole ones only.
     assert measured.num_images == 16
     found = {row["name"]: row for row in to_json(measured)}
-    assert list(found)[: len(measured.stages) + 2] == [*measured.stages, LIMIT, PLAIN]
-    assert (TORCH in found) == baseline_pipeline.torch_is_there()
+    assert list(found)[: len(measured.stages) + 2] == [*measured.stages, LIMIT, TF_IMAGE]
+    assert (TORCH in found) == baseline_pipeline.is_torch_installed()
     for row in found.values():
         rates = row["images_per_second"]
         assert 0 < rates["min"] <= rates["median"] <= rates["max"]
         assert row["share_of_limit"] > 0
         assert row["times_plain"] > 0
-    assert found[LIMIT]["share_of_limit"] == found[PLAIN]["times_plain"] == 1
+    assert found[LIMIT]["share_of_limit"] == found[TF_IMAGE]["times_plain"] == 1
     assert "of 16 images" in said[0]
     assert as_text(measured).splitlines()[-1].endswith(" times as plain tf.image")
 
@@ -98,27 +98,27 @@ def test_what_plain_loaders_do_not_do_is_said(data, recipe):
         *("shuffle and batch", "decode", "random_flip 1", "random_grayscale", "random_flip 2"),
         "transfer",
     ]
-    assert PLAIN not in measured.turns
+    assert TF_IMAGE not in measured.timings
     assert all(row["times_plain"] is None for row in to_json(measured))
     assert "not measured beside plain loaders, which have no random_grayscale" in as_text(measured)
 
 
 def test_figures_come_from_the_turns():
-    turns = {
-        "parse": Turns((1.0, 1.0, 2.0), 1.0),
-        "decode": Turns((4.0, 5.0, 6.0), 4.0),
-        LIMIT: Turns((2.0, 2.5, 6.0), 2.0),
-        PLAIN: Turns((8.0, 20.0, 12.0), 8.0),
+    timings = {
+        "parse": Timing((1.0, 1.0, 2.0), 1.0),
+        "decode": Timing((4.0, 5.0, 6.0), 4.0),
+        LIMIT: Timing((2.0, 2.5, 6.0), 2.0),
+        TF_IMAGE: Timing((8.0, 20.0, 12.0), 8.0),
     }
-    measured = Measured(turns, ["parse", "decode"], 100, 10, None)
+    measured = Measurement(timings, ["parse", "decode"], 100, 10, None)
     row = to_json(measured)[1]
     assert row["images_per_second"] == {"min": 100 / 6, "median": 20.0, "max": 25.0}
     assert row["share_of_limit"] == 0.5
     assert row["times_plain"] == 2.0
-    assert measured.costs() == pytest.approx({"parse": 0.01, "decode": 0.04})
+    assert measured.stage_costs() == pytest.approx({"parse": 0.01, "decode": 0.04})
     row = rows(measured)[1]
     assert row["stage_cost_us"] == pytest.approx(40_000)
-    assert (row["baseline"], row["speedup"]) == (PLAIN, 2.0)
+    assert (row["baseline"], row["speedup"]) == (TF_IMAGE, 2.0)
     assert (row["images_per_s"], row["images_per_s_max"]) == (20.0, 25.0)
     assert rows(measured)[2]["stage_cost_us"] is None
     assert as_text(measured).splitlines()[-1] == (
@@ -131,13 +131,13 @@ def test_decoding_alone_decodes_every_image(tmp_path):
     root = write_folder(tmp_path / "faces", {"ann": 4, "bob": 5})
     (root / "ann/1.jpg").write_bytes(b"\xff\xd8 no image")
     with pytest.raises(tf.errors.InvalidArgumentError):
-        list(input_pipeline._decoded_alone(FolderSource(root), 3, 3))
+        list(input_pipeline._decode_only(FolderSource(root), 3, 3))
 
 
 @pytest.mark.parametrize("kind", ["folder", "dataset"])
 def test_plain_batches_hold_the_images_with_their_labels(data, kind):
     source = FolderSource(data / "faces") if kind == "folder" else DatasetSource(data / "dataset")
-    batches = list(baseline_pipeline.plain_batches(source, (32, 32), 4, {}))
+    batches = list(baseline_pipeline.baseline_batches(source, (32, 32), 4, {}))
     assert [images.shape for images, _ in batches] == [(4, 32, 32, 3)] * 5
     known = {
         tf.io.decode_jpeg(source.read(index).encoded, channels=3).numpy().tobytes(): label
@@ -148,7 +148,7 @@ def test_plain_batches_hold_the_images_with_their_labels(data, kind):
             pixels = np.round(255 * image).astype(np.uint8)
             if pixels.tobytes() in known:
                 assert known[pixels.tobytes()] == label
-    changed, _ = next(iter(baseline_pipeline.plain_batches(source, (32, 32), 4, STAGES)))
+    changed, _ = next(iter(baseline_pipeline.baseline_batches(source, (32, 32), 4, STAGES)))
     assert changed.shape == (4, 32, 32, 3)
 
 
@@ -164,9 +164,12 @@ def test_pillows_images_are_cut_and_coloured(data):
 
 
 def test_unknown_options_are_missing():
-    assert baseline_pipeline.what_is_missing(STAGES) is None
-    assert baseline_pipeline.what_is_missing({"color_jitter": {"hue": 0.1}}) == "color_jitter: hue"
-    assert baseline_pipeline.what_is_missing({"mixup": {}}) == "mixup"
+    assert baseline_pipeline.unsupported_augmentation(STAGES) is None
+    assert (
+        baseline_pipeline.unsupported_augmentation({"color_jitter": {"hue": 0.1}})
+        == "color_jitter: hue"
+    )
+    assert baseline_pipeline.unsupported_augmentation({"mixup": {}}) == "mixup"
 
 
 def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):

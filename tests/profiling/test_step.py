@@ -10,11 +10,11 @@ from tests.training.recipes import TINY
 from tfface.errors import InputError
 from tfface.heads import ArcFace
 from tfface.profiling import baseline_step
-from tfface.profiling.step import _make, measure_steps, plan_steps, rows, to_json
+from tfface.profiling.step import _build, measure_steps, plan_steps, rows, to_json
 from tfface.reporting.results import text_table
 from tfface.training.sweep import parse_axis
 
-PLAIN = [
+KERAS_RECIPE = [
     "model.backbone={name: mobilenet_v2}",
     "training.stages=[{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 0.01}}]",
 ]
@@ -28,16 +28,22 @@ def recipe(tmp_path):
 
 
 def plan(
-    recipe, *overrides, vary=(), identities=(6,), beside=(), xla=(False,), with_onednn=(True,)
+    recipe,
+    *overrides,
+    vary=(),
+    identity_counts=(6,),
+    compare_with=(),
+    xla=(False,),
+    onednn_settings=(True,),
 ):
     return plan_steps(
         recipe,
         overrides,
         [parse_axis(text) for text in vary],
-        identities,
-        beside=beside,
+        identity_counts,
+        compare_with=compare_with,
         xla=xla,
-        with_onednn=with_onednn,
+        onednn_settings=onednn_settings,
         num_steps=1,
     )
 
@@ -45,10 +51,10 @@ def plan(
 def test_cases_are_all_combinations(recipe):
     cases = plan(
         recipe,
-        *PLAIN,
+        *KERAS_RECIPE,
         vary=["data.batch_size=4,8"],
-        identities=(6, 9),
-        beside=["keras"],
+        identity_counts=(6, 9),
+        compare_with=["keras"],
         xla=(False, True),
     )
     # Plain Keras is not measured under XLA.
@@ -59,14 +65,14 @@ def test_cases_are_all_combinations(recipe):
 
 def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
     cases = plan(recipe, "training.stages.0.freeze=backbone", xla=(False, True))
-    assert [case.who for case in cases] == [
+    assert [case.implementation for case in cases] == [
         "predict",
         "tfface",
         "tfface, in fit",
         "tfface",
         "tfface, in fit",
     ]
-    run, _ = _make(cases[0])
+    run, _ = _build(cases[0])
     run()
 
 
@@ -80,56 +86,63 @@ def test_measures(recipe):
         "tfface",
         "tfface, in fit",
     ]
-    assert all(one.seconds > 0 and one.peak > 0 for one in measured)
+    assert all(
+        measurement.seconds > 0 and measurement.peak_memory_bytes > 0 for measurement in measured
+    )
     assert step["images_per_s"] == pytest.approx(4000 / step["step_ms"])
 
 
 @pytest.mark.slow
 def test_measures_compared_with_keras_and_without_onednn(recipe):
-    with_onednn = plan(recipe, *PLAIN, "data.batch_size=4", beside=["keras"])
-    [without, *_] = plan(recipe, *PLAIN, "data.batch_size=4", with_onednn=[False])
-    cases = [*with_onednn, without]
+    onednn_settings = plan(recipe, *KERAS_RECIPE, "data.batch_size=4", compare_with=["keras"])
+    [without, *_] = plan(recipe, *KERAS_RECIPE, "data.batch_size=4", onednn_settings=[False])
+    cases = [*onednn_settings, without]
     said = []
     measured = measure_steps(cases, num_rounds=1, say=said.append)
-    own, trainer, plain, elsewhere = rows(measured)
+    own, trainer, baseline, elsewhere = rows(measured)
     assert [row["onednn"] for row in (own, elsewhere)] == [True, False]
     assert elsewhere["flops_utilization"] > 0
-    assert plain["flops_utilization"] is None
-    assert [row["implementation"] for row in (own, trainer, plain)] == [
+    assert baseline["flops_utilization"] is None
+    assert [row["implementation"] for row in (own, trainer, baseline)] == [
         "tfface",
         "tfface, in fit",
         "keras",
     ]
     assert own["relative_time"] == 1
-    assert {row["baseline"] for row in (own, plain)} == {cases[0].name}
+    assert {row["baseline"] for row in (own, baseline)} == {cases[0].name}
     assert own["flops_utilization"] > 0
     assert own["images_per_s"] == pytest.approx(4000 / own["step_ms"])
-    assert all(one.seconds > 0 for one in measured)
+    assert all(measurement.seconds > 0 for measurement in measured)
     # The network alone has 2.2 million weights, each with its gradient and momentum.
-    assert all(one.peak > 2.2e6 * 4 * 3 for one in measured)
+    assert all(measurement.peak_memory_bytes > 2.2e6 * 4 * 3 for measurement in measured)
     assert "memory: keras, tiny, 6 identities" in said
-    for figures, one in zip(to_json(measured), measured, strict=True):
+    for figures, measurement in zip(to_json(measured), measured, strict=True):
         rates = figures["images_per_second"]
-        assert figures["name"] == one.case.name
-        assert rates["min"] == rates["median"] == rates["max"] == pytest.approx(4 / one.seconds)
-    assert text_table([own, trainer, plain]).count("\n") == 3
+        assert figures["name"] == measurement.case.name
+        assert (
+            rates["min"]
+            == rates["median"]
+            == rates["max"]
+            == pytest.approx(4 / measurement.seconds)
+        )
+    assert text_table([own, trainer, baseline]).count("\n") == 3
 
 
 def test_the_plain_head_is_the_same_maths():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(5, 8)).astype("float32")
-    identities = np.array([0, 3, 3, 1, 6], "int32")
+    identity_counts = np.array([0, 3, 3, 1, 6], "int32")
     head = ArcFace(0.5, 16.0, num_identities=7)
     head.build((None, 8))
-    expected, _ = head.loss_and_accuracy(embeddings, identities)
+    expected, _ = head.loss_and_accuracy(embeddings, identity_counts)
     logits = baseline_step._logits(
         tf.nn.l2_normalize(embeddings, axis=1),
         tf.transpose(head.class_centers.value),
-        tf.constant(identities),
+        tf.constant(identity_counts),
         0.5,
         16.0,
     )
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(identities, logits)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(identity_counts, logits)
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
@@ -137,7 +150,7 @@ def test_what_can_not_be_measured(recipe, monkeypatch):
     with pytest.raises(InputError, match=r"add --set model\.backbone\.weights=none"):
         plan(recipe, "model.backbone={name: resnet50, weights: imagenet}")
     with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):
-        plan(recipe, beside=["keras"])
+        plan(recipe, compare_with=["keras"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="--compare-with tf_keras: tf_keras is not installed here"):
-        plan(recipe, *PLAIN, beside=["tf_keras"])
+        plan(recipe, *KERAS_RECIPE, compare_with=["tf_keras"])

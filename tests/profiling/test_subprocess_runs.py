@@ -4,25 +4,30 @@ import os
 
 import pytest
 
-from tfface.profiling.subprocess_runs import OwnProcess, forget_peak, in_process, peak_bytes
+from tfface.profiling.subprocess_runs import (
+    WorkerProcess,
+    peak_memory_bytes,
+    reset_peak_memory,
+    run_in_subprocess,
+)
 
 
 def test_peak_memory():
-    forget_peak()
-    before = peak_bytes()
+    reset_peak_memory()
+    before = peak_memory_bytes()
     held = bytearray(64 << 20)
     assert len(held) == 64 << 20
-    assert peak_bytes() - before > 60 << 20
+    assert peak_memory_bytes() - before > 60 << 20
 
 
 def test_a_process_of_its_own(capfd):
-    assert in_process(os.getpid) != os.getpid()
+    assert run_in_subprocess(os.getpid) != os.getpid()
     with pytest.raises(ValueError, match="invalid literal"):
-        in_process(int, "x")
+        run_in_subprocess(int, "x")
     assert capfd.readouterr().err == ""
 
 
-def made(by: int):
+def build(by: int):
     """What adds to a variable of its process, and a number."""
 
     def run() -> None:
@@ -33,8 +38,8 @@ def made(by: int):
 
 def test_it_keeps_what_it_runs_and_has_its_own_variables(monkeypatch):
     monkeypatch.delenv("TFFACE_SUM", raising=False)
-    with OwnProcess({"TFFACE_SUM": "5"}) as process:
-        assert process.keep(made, 2) == 20
+    with WorkerProcess({"TFFACE_SUM": "5"}) as process:
+        assert process.prepare(build, 2) == 20
         process.run()
         process.run()
         assert process.call(os.getenv, "TFFACE_SUM") == "9"

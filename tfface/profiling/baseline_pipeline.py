@@ -22,29 +22,29 @@ from tfface.data.sources.image_source import ImageSource
 _SHUFFLE_BUFFER = 10_240
 
 # Name of an augmentation -> its options.
-Stages = Mapping[str, Mapping[str, Any]]
+Augmentations = Mapping[str, Mapping[str, Any]]
 
-KNOWN = {
+SUPPORTED = {
     "random_crop": {"from_size"},
     "random_flip": {"probability"},
     "color_jitter": {"brightness", "contrast", "saturation"},
 }
 
 
-def what_is_missing(stages: Stages) -> str | None:
+def unsupported_augmentation(augmentations: Augmentations) -> str | None:
     """Returns what these loaders don't do of a recipe's augmentations; None when they do all."""
-    for name, options in stages.items():
-        if name not in KNOWN:
+    for name, options in augmentations.items():
+        if name not in SUPPORTED:
             return name
         # Other options change nothing where they are 0.
-        unknown = sorted(key for key in options if options[key] and key not in KNOWN[name])
+        unknown = sorted(key for key in options if options[key] and key not in SUPPORTED[name])
         if unknown:
             return f"{name}: {unknown[0]}"
     return None
 
 
-def plain_batches(
-    source: ImageSource, image_size: tuple[int, int], batch_size: int, stages: Stages
+def baseline_batches(
+    source: ImageSource, image_size: tuple[int, int], batch_size: int, augmentations: Augmentations
 ) -> tf.data.Dataset:
     """Makes batches by `tf.image`, image by image.
 
@@ -64,10 +64,14 @@ def plain_batches(
 
     def load(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.io.decode_jpeg(encoded, channels=3)
-        size = (stages["random_crop"]["from_size"],) * 2 if "random_crop" in stages else image_size
+        size = (
+            (augmentations["random_crop"]["from_size"],) * 2
+            if "random_crop" in augmentations
+            else image_size
+        )
         image = tf.image.resize(image, size)
-        for name, options in stages.items():
-            image = _changed(image, name, options, image_size)
+        for name, options in augmentations.items():
+            image = _augment(image, name, options, image_size)
         return tf.ensure_shape(image / 255, (*image_size, 3)), label
 
     if source.record_files:
@@ -81,7 +85,7 @@ def plain_batches(
     return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _changed(
+def _augment(
     image: tf.Tensor, name: str, options: Mapping[str, Any], image_size: tuple[int, int]
 ) -> tf.Tensor:
     """Returns a float32 image in 0..255 after one of the stages."""
@@ -105,12 +109,12 @@ def _range(options: Mapping[str, Any], effect: str) -> tuple[float, float]:
     )
 
 
-def torch_is_there() -> bool:
+def is_torch_installed() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
 def torch_batches(
-    source: ImageSource, image_size: tuple[int, int], batch_size: int, stages: Stages
+    source: ImageSource, image_size: tuple[int, int], batch_size: int, augmentations: Augmentations
 ) -> Iterable:
     """Makes batches by PyTorch's DataLoader and Pillow, in as many processes as there are CPUs.
 
@@ -118,7 +122,7 @@ def torch_batches(
         iterated; the processes stay.
     """
     return importlib.import_module("torch.utils.data").DataLoader(
-        PillowImages(source, image_size, stages),
+        PillowImages(source, image_size, augmentations),
         batch_size,
         shuffle=True,
         drop_last=True,
@@ -136,10 +140,12 @@ class PillowImages:
         stages: of `KNOWN`.
     """
 
-    def __init__(self, source: ImageSource, image_size: tuple[int, int], stages: Stages):
+    def __init__(
+        self, source: ImageSource, image_size: tuple[int, int], augmentations: Augmentations
+    ):
         self._source = source
         self._image_size = image_size
-        self._stages = stages
+        self._augmentations = augmentations
         self._generator = np.random.default_rng()
 
     def __len__(self) -> int:
@@ -150,14 +156,14 @@ class PillowImages:
         encoded = self._source.read(int(index)).encoded
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
         height, width = self._image_size
-        if "random_crop" in self._stages:
-            height = width = self._stages["random_crop"]["from_size"]
+        if "random_crop" in self._augmentations:
+            height = width = self._augmentations["random_crop"]["from_size"]
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-        for name, options in self._stages.items():
-            image = self._changed(image, name, options)
+        for name, options in self._augmentations.items():
+            image = self._augment(image, name, options)
         return np.array(image), int(self._source.labels[index])
 
-    def _changed(self, image: Image.Image, name: str, options: Mapping[str, Any]) -> Image.Image:
+    def _augment(self, image: Image.Image, name: str, options: Mapping[str, Any]) -> Image.Image:
         height, width = self._image_size
         if name == "random_crop":
             left = int(self._generator.integers(image.width - width + 1))

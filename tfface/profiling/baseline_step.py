@@ -22,7 +22,7 @@ NETWORKS = {
 }
 
 
-def plain_step(
+def build_baseline_step(
     library: str, recipe: Recipe, num_identities: int, batch: tuple[np.ndarray, np.ndarray]
 ) -> Callable[[], float]:
     """Builds a step of training and returns what makes it, and gives its loss.
@@ -63,7 +63,7 @@ def plain_step(
     return lambda: float(step(*tensors))
 
 
-def check_plain_step(library: str, recipe: Recipe) -> None:
+def check_baseline_step(library: str, recipe: Recipe) -> None:
     """Raises InputError: the library is not installed, or the recipe has parts that it hasn't."""
     if importlib.util.find_spec(library) is None:
         raise InputError(f"--compare-with {library}: {library} is not installed here")

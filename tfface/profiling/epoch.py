@@ -16,7 +16,7 @@ import keras
 
 from tfface.errors import InputError
 from tfface.profiling.interleaved_timing import images_per_second
-from tfface.profiling.subprocess_runs import forget_peak, in_process, peak_bytes
+from tfface.profiling.subprocess_runs import peak_memory_bytes, reset_peak_memory, run_in_subprocess
 from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.datasets import load_data
@@ -25,12 +25,12 @@ from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import image_task
 
-AS_IT_IS = "as the recipe says"
+UNCHANGED = "as the recipe says"
 WITHOUT_AUGMENTATION = "without augmentation"
 WITHOUT_PREFETCH = "without prefetch"
 _MIB = 1 << 20
 # Differences below this are not told from what the machine does besides.
-_TELLING = 0.05
+_MIN_DIFFERENCE = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
-class Epoch:
+class EpochTime:
     """One epoch.
 
     Attributes:
@@ -61,12 +61,12 @@ class Epoch:
     """
 
     seconds: float
-    waited_seconds: float
-    processor_seconds: float
+    data_wait_seconds: float
+    cpu_seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What is known of a case.
 
     Attributes:
@@ -75,15 +75,15 @@ class Measured:
         steady: those after it.
         times_first: how many times as long as the first case's in the same round, the median.
         peak: bytes of memory beyond what the libraries take, in a process of its own; None if not
-            measured.
+            measurements.
     """
 
     case: Case
     num_images: int
-    first: Epoch
-    steady: tuple[Epoch, ...]
-    times_first: float
-    peak: int | None
+    first: EpochTime
+    steady: tuple[EpochTime, ...]
+    relative_time: float
+    peak_memory_bytes: int | None
 
     @property
     def seconds(self) -> float:
@@ -93,13 +93,13 @@ class Measured:
     @property
     def data_wait_fraction(self) -> float:
         """Share of steady epochs in which `fit` waited for a batch."""
-        return _total(self.steady, "waited_seconds") / _total(self.steady, "seconds")
+        return _sum(self.steady, "data_wait_seconds") / _sum(self.steady, "seconds")
 
     @property
-    def processor_fraction(self) -> float:
+    def cpu_utilization(self) -> float:
         """Share of all processors that steady epochs kept busy."""
-        capacity = _total(self.steady, "seconds") * os.cpu_count()
-        return min(_total(self.steady, "processor_seconds") / capacity, 1.0)
+        capacity = _sum(self.steady, "seconds") * os.cpu_count()
+        return min(_sum(self.steady, "cpu_seconds") / capacity, 1.0)
 
 
 def plan_epochs(
@@ -109,7 +109,7 @@ def plan_epochs(
 
     Args:
         batch_sizes: further ones.
-        stage: position of the stage whose epochs are measured.
+        stage: position of the stage whose epochs are measurements.
     Raises InputError: the recipe is not possible, or has no such stage.
     """
 
@@ -122,7 +122,7 @@ def plan_epochs(
             f"--stage {stage}: the recipe's stages are 0 to {len(recipe.training.stages) - 1}"
         )
     data = recipe.data
-    cases = [Case(AS_IT_IS, recipe, stage)]
+    cases = [Case(UNCHANGED, recipe, stage)]
     for cache in ("none", "memory"):
         if data.cache != cache:
             more = ["data.num_cached_augmentations=null"] if data.cache == "features" else []
@@ -151,7 +151,7 @@ def measure_epochs(
     num_rounds: int,
     memory: bool = True,
     say: Callable[[str], None] = lambda line: None,
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measures all cases in turns, and each one's memory in a process of its own.
 
     Args:
@@ -165,7 +165,7 @@ def measure_epochs(
         for number, case in enumerate(cases):
             say(f"first epoch: {case.name}")
             # Caches of their own, so that each is filled.
-            runs.append(_Run(case, data_dir, Path(folder) / str(number)))
+            runs.append(_StageRun(case, data_dir, Path(folder) / str(number)))
             first.append(runs[-1].epoch())
         rounds = []
         for number in range(num_rounds):
@@ -173,89 +173,98 @@ def measure_epochs(
             rounds.append([run.epoch() for run in runs])
         num_images = [run.num_images for run in runs]
         del runs
-    measured = []
-    for place, case in enumerate(cases):
+    measurements = []
+    for position, case in enumerate(cases):
         if memory:
             say(f"memory: {case.name}")
-        measured.append(
-            Measured(
+        measurements.append(
+            Measurement(
                 case,
-                num_images[place],
-                first[place],
-                tuple(epochs[place] for epochs in rounds),
+                num_images[position],
+                first[position],
+                tuple(epochs[position] for epochs in rounds),
                 statistics.median(
-                    epochs[place].seconds / num_images[place] / (epochs[0].seconds / num_images[0])
+                    epochs[position].seconds
+                    / num_images[position]
+                    / (epochs[0].seconds / num_images[0])
                     for epochs in rounds
                 ),
-                in_process(_memory, case, data_dir) if memory else None,
+                run_in_subprocess(_memory, case, data_dir) if memory else None,
             )
         )
-    return measured
+    return measurements
 
 
-def rows(measured: Sequence[Measured]) -> list[dict[str, object]]:
+def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
     """Returns the rows of results, one for each case; times are relative to the first, by image."""
     return [
         {
-            "variant": one.case.name,
-            "stage": one.case.recipe.training.stages[one.case.stage].name,
-            "num_images": one.num_images,
-            "batch_size": one.case.recipe.data.batch_size,
-            "first_epoch_s": one.first.seconds,
-            "steady_epoch_s": one.seconds,
-            "baseline": measured[0].case.name,
-            "relative_time": one.times_first,
-            "images_per_s": one.num_images / one.seconds,
-            "data_wait_fraction": one.data_wait_fraction,
-            "cpu_utilization": one.processor_fraction,
-            "peak_memory_mib": None if one.peak is None else one.peak / _MIB,
+            "variant": measurement.case.name,
+            "stage": measurement.case.recipe.training.stages[measurement.case.stage].name,
+            "num_images": measurement.num_images,
+            "batch_size": measurement.case.recipe.data.batch_size,
+            "first_epoch_s": measurement.first.seconds,
+            "steady_epoch_s": measurement.seconds,
+            "baseline": measurements[0].case.name,
+            "relative_time": measurement.relative_time,
+            "images_per_s": measurement.num_images / measurement.seconds,
+            "data_wait_fraction": measurement.data_wait_fraction,
+            "cpu_utilization": measurement.cpu_utilization,
+            "peak_memory_mib": None
+            if measurement.peak_memory_bytes is None
+            else measurement.peak_memory_bytes / _MIB,
             "backend": keras.backend.backend(),
         }
-        for one in measured
+        for measurement in measurements
     ]
 
 
-def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
+def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
     """Returns one object for each case; rates are images a second, fractions in [0, 1]."""
     found = []
-    for one in measured:
+    for measurement in measurements:
         found.append(
             {
-                "name": one.case.name,
+                "name": measurement.case.name,
                 "images_per_second": images_per_second(
-                    one.num_images, [epoch.seconds for epoch in one.steady]
+                    measurement.num_images, [epoch.seconds for epoch in measurement.steady]
                 ),
-                "num_images": one.num_images,
-                "batch_size": one.case.recipe.data.batch_size,
-                "first_epoch_seconds": one.first.seconds,
-                "steady_epoch_seconds": one.seconds,
-                "times_first": one.times_first,
-                "data_wait_fraction": one.data_wait_fraction,
-                "processor_fraction": one.processor_fraction,
-                "peak_bytes": one.peak,
+                "num_images": measurement.num_images,
+                "batch_size": measurement.case.recipe.data.batch_size,
+                "first_epoch_seconds": measurement.first.seconds,
+                "steady_epoch_seconds": measurement.seconds,
+                "times_first": measurement.relative_time,
+                "data_wait_fraction": measurement.data_wait_fraction,
+                "processor_fraction": measurement.cpu_utilization,
+                "peak_bytes": measurement.peak_memory_bytes,
             }
         )
     return found
 
 
-def advice(measured: Sequence[Measured]) -> str:
+def advice(measurements: Sequence[Measurement]) -> str:
     """Returns one sentence on what to change, told by the figures."""
-    base, others = measured[0], measured[1:]
+    base, others = measurements[0], measurements[1:]
     # Leaving out the augmentation is another training; its cost is said, not advised.
-    ways = [one for one in others if one.case.name != WITHOUT_AUGMENTATION]
-    best = min(ways, key=lambda one: one.times_first)
-    cost = next((one for one in others if one.case.name == WITHOUT_AUGMENTATION), None)
-    if best.times_first < 1 - _TELLING:
+    options = [
+        measurement for measurement in others if measurement.case.name != WITHOUT_AUGMENTATION
+    ]
+    best = min(options, key=lambda measurement: measurement.relative_time)
+    cost = next(
+        (measurement for measurement in others if measurement.case.name == WITHOUT_AUGMENTATION),
+        None,
+    )
+    if best.relative_time < 1 - _MIN_DIFFERENCE:
         return (
-            f"change this: with '{best.case.name}' a steady epoch takes {best.times_first:.2f} "
+            f"change this: with '{best.case.name}' a steady epoch takes {best.relative_time:.2f} "
             "times as long"
         )
-    if cost is not None and cost.times_first < 1 - max(_TELLING, base.data_wait_fraction):
+    if cost is not None and cost.relative_time < 1 - max(_MIN_DIFFERENCE, base.data_wait_fraction):
         return (
             "the augmentation is what costs most beside the network: without it a steady epoch "
-            f"takes {cost.times_first:.2f} times as long"
+            f"takes {cost.relative_time:.2f} times as long"
         )
-    if base.data_wait_fraction > _TELLING:
+    if base.data_wait_fraction > _MIN_DIFFERENCE:
         return (
             f"the data is what to change: {100 * base.data_wait_fraction:.0f}% of an epoch is "
             "waiting for it, and no other cache or batch helps; see which stage by the command "
@@ -267,7 +276,7 @@ def advice(measured: Sequence[Measured]) -> str:
     )
 
 
-class _Run:
+class _StageRun:
     """A stage of a recipe, ready to train."""
 
     def __init__(self, case: Case, data_dir: Path, cache_dir: Path):
@@ -285,30 +294,30 @@ class _Run:
         stages.prepare(recognizer, recipe.training.stages[case.stage], data.train.steps_per_epoch)
         if recipe.data.cache == "features":
             features = FeatureCache(recognizer, data, recipe.data.num_cached_augmentations)
-            self._learner = features.task(0)
+            self._task = features.task(0)
         else:
-            self._learner = image_task(recognizer, data, augment_on=recipe.data.augment_on)
-        self._number = 0
-        self._waiting = Waiting(self._learner.model)
-        train = self._learner.train
+            self._task = image_task(recognizer, data, augment_on=recipe.data.augment_on)
+        self._epoch_number = 0
+        self._wait_timer = DataWaitTimer(self._task.model)
+        train = self._task.train
         self.num_images = train.steps_per_epoch * train.batch_size
 
-    def epoch(self) -> Epoch:
-        self._waiting.seconds = 0.0
-        processors, start = time.process_time(), time.perf_counter()
-        with self._learner.train.naming_bad_images():
-            self._learner.model.fit(
-                self._learner.train.epoch(self._number),
+    def epoch(self) -> EpochTime:
+        self._wait_timer.seconds = 0.0
+        cpu_start, start = time.process_time(), time.perf_counter()
+        with self._task.train.naming_bad_images():
+            self._task.model.fit(
+                self._task.train.epoch(self._epoch_number),
                 shuffle=False,
                 verbose=0,
-                callbacks=[self._waiting],
+                callbacks=[self._wait_timer],
             )
-        self._number += 1
+        self._epoch_number += 1
         seconds = time.perf_counter() - start
-        return Epoch(seconds, self._waiting.seconds, time.process_time() - processors)
+        return EpochTime(seconds, self._wait_timer.seconds, time.process_time() - cpu_start)
 
 
-class Waiting(keras.callbacks.Callback):
+class DataWaitTimer(keras.callbacks.Callback):
     """Counts the seconds in which `fit` waits for batches.
 
     Args:
@@ -320,7 +329,7 @@ class Waiting(keras.callbacks.Callback):
         self.seconds = 0.0
         self._since = None
         if keras.backend.backend() == "tensorflow":
-            model.train_function = self._fetching_apart(model)
+            model.train_function = self._fetch_separately(model)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._since = time.perf_counter()
@@ -335,7 +344,7 @@ class Waiting(keras.callbacks.Callback):
         float(logs["loss"])
         self._since = time.perf_counter()
 
-    def _fetching_apart(self, model: keras.Model) -> Callable:
+    def _fetch_separately(self, model: keras.Model) -> Callable:
         """Returns what Keras makes of `train_step`, but with the batch fetched beforehand."""
         import tensorflow as tf
 
@@ -352,13 +361,13 @@ class Waiting(keras.callbacks.Callback):
 
 def _memory(case: Case, data_dir: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
-        forget_peak()
-        before = peak_bytes()
-        run = _Run(case, data_dir, Path(folder))
+        reset_peak_memory()
+        before = peak_memory_bytes()
+        run = _StageRun(case, data_dir, Path(folder))
         run.epoch()
         run.epoch()
-        return peak_bytes() - before
+        return peak_memory_bytes() - before
 
 
-def _total(epochs: Sequence[Epoch], what: str) -> float:
+def _sum(epochs: Sequence[EpochTime], what: str) -> float:
     return sum(getattr(epoch, what) for epoch in epochs)

@@ -29,17 +29,17 @@ def step_flops(recognizer: Recognizer, batch_size: int) -> float:
 def _layer_flops(layer: keras.layers.Layer) -> float:
     """Of one image, forward."""
     if isinstance(layer, layers.Dense | layers.Conv2D | layers.DepthwiseConv2D):
-        places = math.prod(layer.output.shape[1:-1])
-        return 2.0 * places * math.prod(layer.kernel.shape)
+        positions = math.prod(layer.output.shape[1:-1])
+        return 2.0 * positions * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.EinsumDense):
-        of_input, of_kernel = layer.equation.split("->")[0].split(",")
-        sizes = zip(of_kernel, layer.kernel.shape, strict=True)
-        made = math.prod(size for sign, size in sizes if sign not in of_input)
-        return 2.0 * math.prod(layer.input.shape[1:]) * made
+        input_axes, kernel_axes = layer.equation.split("->")[0].split(",")
+        sizes = zip(kernel_axes, layer.kernel.shape, strict=True)
+        num_new = math.prod(size for axis, size in sizes if axis not in input_axes)
+        return 2.0 * math.prod(layer.input.shape[1:]) * num_new
     return 0.0
 
 
-def ceiling_flops_per_second() -> float:
+def matmul_flops_per_second() -> float:
     """Measures how many operations a second a product of float32 matrices makes here."""
     matrix = keras.ops.convert_to_tensor(
         np.random.default_rng(0).normal(size=(_MATRIX, _MATRIX)).astype(np.float32)

@@ -20,22 +20,27 @@ from tfface.data.records.reader import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
 from tfface.images.decoding import decode_prepared
 from tfface.profiling import baseline_pipeline
-from tfface.profiling.interleaved_timing import Counted, Turns, images_per_second, take_turns
+from tfface.profiling.interleaved_timing import (
+    CountedTime,
+    Timing,
+    images_per_second,
+    time_interleaved,
+)
 from tfface.recipe import Recipe
 from tfface.registry import build_from_config
 from tfface.reporting.results import text_table
 from tfface.training.datasets import open_training_images
 
 # What is no stage of the pipeline.
-LIMIT, PLAIN, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
+LIMIT, TF_IMAGE, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
 # Batches that begin a turn and don't count: programs are made, buffers filled, and TensorFlow finds
 # out how many to make at once. Of an epoch of millions of images that is nothing.
 _WARM_UP = 20
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured.
+class Measurement:
+    """What was measurement.
 
     Attributes:
         turns: name -> seconds; the pipeline's stages, each with all before it, in their order, then
@@ -46,24 +51,24 @@ class Measured:
         missing: what the plain loaders don't do of the recipe, because of which they are left out.
     """
 
-    turns: dict[str, Turns]
+    timings: dict[str, Timing]
     stages: list[str]
     num_images: int
     batch_size: int
-    missing: str | None
+    unsupported: str | None
 
-    def times(self, name: str, other: str) -> float:
+    def speedup(self, name: str, other: str) -> float:
         """How many times as fast the first is as the second: the median over the rounds."""
         return statistics.median(
             theirs / ours
             for ours, theirs in zip(
-                self.turns[name].seconds, self.turns[other].seconds, strict=True
+                self.timings[name].seconds, self.timings[other].seconds, strict=True
             )
         )
 
-    def costs(self) -> dict[str, float]:
+    def stage_costs(self) -> dict[str, float]:
         """Seconds for each image that a stage takes beyond those before it, by medians."""
-        totals = [self.turns[name].median / self.num_images for name in self.stages]
+        totals = [self.timings[name].median / self.num_images for name in self.stages]
         added = np.diff([0.0, *totals])
         return dict(zip(self.stages, added.tolist(), strict=True))
 
@@ -75,7 +80,7 @@ def measure_input(
     num_images: int,
     num_runs: int,
     say: Callable[[str], None] = lambda line: None,
-) -> Measured:
+) -> Measurement:
     """Measures all in turns, after one that doesn't count.
 
     All images of the recipe's training source are read, whoever is excluded or held out, and none
@@ -108,111 +113,119 @@ def measure_input(
         )
         for count in range(len(augment) + 1)
     ]
-    whole = pipelines[-1]
-    batch_size = whole.batch_size
-    num_batches = min(max(num_images // batch_size, 1), whole.steps_per_epoch)
-    things = _before_decoding(source, batch_size, num_batches, recipe.training.seed)
-    names = ["decode", *_distinct([name for name, _ in augment])]
+    full_pipeline = pipelines[-1]
+    batch_size = full_pipeline.batch_size
+    num_batches = min(max(num_images // batch_size, 1), full_pipeline.steps_per_epoch)
+    functions = _stages_before_decoding(source, batch_size, num_batches, recipe.training.seed)
+    names = ["decode", *_number_duplicates([name for name, _ in augment])]
     for name, pipeline in zip(names, pipelines, strict=True):
-        things[name] = lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches)
-    things["transfer"] = lambda: _transferred(whole.epoch(0).take(num_batches))
-    stages = list(things)
-    things[LIMIT] = lambda: _decoded_alone(source, batch_size, num_batches)
-    plain_stages = {part.name: part.options for part in recipe.data.augment}
-    missing = baseline_pipeline.what_is_missing(plain_stages)
-    if missing is None:
-        plain = (source, recipe.data.image_size, batch_size, plain_stages)
-        things[PLAIN] = lambda: baseline_pipeline.plain_batches(*plain).take(num_batches)
-        if baseline_pipeline.torch_is_there():
-            loader = baseline_pipeline.torch_batches(*plain)
-            things[TORCH] = lambda: itertools.islice(loader, num_batches)
+        functions[name] = lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches)
+    functions["transfer"] = lambda: _transfer(full_pipeline.epoch(0).take(num_batches))
+    stages = list(functions)
+    functions[LIMIT] = lambda: _decode_only(source, batch_size, num_batches)
+    augmentations = {part.name: part.options for part in recipe.data.augment}
+    unsupported = baseline_pipeline.unsupported_augmentation(augmentations)
+    if unsupported is None:
+        baseline = (source, recipe.data.image_size, batch_size, augmentations)
+        functions[TF_IMAGE] = lambda: baseline_pipeline.baseline_batches(*baseline).take(
+            num_batches
+        )
+        if baseline_pipeline.is_torch_installed():
+            loader = baseline_pipeline.torch_batches(*baseline)
+            functions[TORCH] = lambda: itertools.islice(loader, num_batches)
     num_warm_up = min(_WARM_UP, num_batches // 4)
     counted = (num_batches - num_warm_up) * batch_size
-    say(f"{num_runs} rounds of {len(things)} turns of {counted:,} images after the warm-up")
-    with whole.naming_bad_images():
-        turns = take_turns(
-            {name: _after(num_warm_up, make) for name, make in things.items()}, num_runs
+    say(f"{num_runs} rounds of {len(functions)} turns of {counted:,} images after the warm-up")
+    with full_pipeline.naming_bad_images():
+        timings = time_interleaved(
+            {name: _without_warm_up(num_warm_up, make) for name, make in functions.items()},
+            num_runs,
         )
-    return Measured(turns, stages, counted, batch_size, missing)
+    return Measurement(timings, stages, counted, batch_size, unsupported)
 
 
-def to_json(measured: Measured) -> list[dict[str, object]]:
-    """Returns one object for each thing that was measured.
+def to_json(measurement: Measurement) -> list[dict[str, object]]:
+    """Returns one object for each thing that was measurement.
 
     Returns: `name`; `images_per_second`: {min, median, max}; `share_of_limit`: of the images a
         second that parsing and decoding alone give; `times_plain`: of those of the plain loader,
         None without one.
     """
     found = []
-    for name, turns in measured.turns.items():
+    for name, timing in measurement.timings.items():
         found.append(
             {
                 "name": name,
-                "images_per_second": images_per_second(measured.num_images, turns.seconds),
-                "share_of_limit": measured.times(name, LIMIT),
-                "times_plain": None if measured.missing else measured.times(name, PLAIN),
+                "images_per_second": images_per_second(measurement.num_images, timing.seconds),
+                "share_of_limit": measurement.speedup(name, LIMIT),
+                "times_plain": None
+                if measurement.unsupported
+                else measurement.speedup(name, TF_IMAGE),
             }
         )
     return found
 
 
-def rows(measured: Measured) -> list[dict[str, object]]:
-    """Returns the rows of results, one for each thing that was measured."""
-    costs = measured.costs()
+def rows(measurement: Measurement) -> list[dict[str, object]]:
+    """Returns the rows of results, one for each thing that was measurement."""
+    stage_costs = measurement.stage_costs()
     found = []
-    for one in to_json(measured):
-        name, rates = one["name"], one["images_per_second"]
+    for row in to_json(measurement):
+        name, rates = row["name"], row["images_per_second"]
         found.append(
             {
                 "pipeline_stage": name,
                 "images_per_s": rates["median"],
                 "images_per_s_min": rates["min"],
                 "images_per_s_max": rates["max"],
-                "stage_cost_us": 1e6 * costs[name] if name in costs else None,
-                "relative_to_decode": one["share_of_limit"],
-                "baseline": None if measured.missing else PLAIN,
-                "speedup": one["times_plain"],
-                "num_images": measured.num_images,
-                "batch_size": measured.batch_size,
+                "stage_cost_us": 1e6 * stage_costs[name] if name in stage_costs else None,
+                "relative_to_decode": row["share_of_limit"],
+                "baseline": None if measurement.unsupported else TF_IMAGE,
+                "speedup": row["times_plain"],
+                "num_images": measurement.num_images,
+                "batch_size": measurement.batch_size,
                 "backend": keras.backend.backend(),
             }
         )
     return found
 
 
-def as_text(measured: Measured) -> str:
+def as_text(measurement: Measurement) -> str:
     """Returns a table, and what it says in a sentence."""
-    lines = [text_table(rows(measured), without=("baseline", "backend"))]
-    costs = measured.costs()
-    costliest = max(costs, key=costs.get)
-    total = measured.turns[measured.stages[-1]].median / measured.num_images
+    lines = [text_table(rows(measurement), without=("baseline", "backend"))]
+    stage_costs = measurement.stage_costs()
+    costliest = max(stage_costs, key=stage_costs.get)
+    timings, last = measurement.timings, measurement.stages[-1]
+    total = timings[last].median / measurement.num_images
+    speedups = {
+        name: measurement.speedup(last, name) for name in (LIMIT, TF_IMAGE) if name in timings
+    }
     sentence = (
-        f"{costliest} takes most, {100 * costs[costliest] / total:.0f}% of the time; the whole "
-        f"pipeline is {measured.times(measured.stages[-1], LIMIT):.2f} times as fast as parsing "
-        "and decoding alone"
+        f"{costliest} takes most, {100 * stage_costs[costliest] / total:.0f}% of the time; the "
+        f"whole pipeline is {speedups[LIMIT]:.2f} times as fast as parsing and decoding alone"
     )
-    if measured.missing:
-        lines.append(f"not measured beside plain loaders, which have no {measured.missing}")
+    if measurement.unsupported:
+        lines.append(f"not measured beside plain loaders, which have no {measurement.unsupported}")
     else:
-        sentence += f" and {measured.times(measured.stages[-1], PLAIN):.2f} times as plain tf.image"
+        sentence += f" and {speedups[TF_IMAGE]:.2f} times as plain tf.image"
     return "\n".join([*lines, sentence])
 
 
-def _before_decoding(
+def _stages_before_decoding(
     source: ImageSource, batch_size: int, num_batches: int, seed: int
 ) -> dict[str, Callable[[], tf.data.Dataset]]:
     """What the pipeline does before it decodes: reading, parsing, and putting into an order."""
-    things = {}
+    functions = {}
     if source.record_files:
-        things["records"] = lambda: _records(source, batch_size, num_batches)
-        things["parse"] = lambda: _records(source, batch_size, num_batches).map(
+        functions["records"] = lambda: _records(source, batch_size, num_batches)
+        functions["parse"] = lambda: _records(source, batch_size, num_batches).map(
             example.parse_encoded
         )
     everything = np.arange(source.num_images)
-    things["shuffle and batch"] = lambda: untuned(
+    functions["shuffle and batch"] = lambda: untuned(
         source.encoded(everything, seed).batch(batch_size).take(num_batches)
     )
-    return things
+    return functions
 
 
 def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
@@ -221,7 +234,7 @@ def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.
     return untuned(read.batch(batch_size).take(num_batches))
 
 
-def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
+def _decode_only(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
     """Parses and decodes as fast as TensorFlow can, and keeps nothing: one image of each batch."""
     if source.record_files:
         encoded = _records(source, batch_size, num_batches).map(example.parse_encoded).unbatch()
@@ -232,22 +245,22 @@ def _decoded_alone(source: ImageSource, batch_size: int, num_batches: int) -> tf
     return untuned(decoded.shard(batch_size, batch_size - 1))
 
 
-def _after(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], Counted]:
+def _without_warm_up(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], CountedTime]:
     """Returns what takes all batches, of which those after the first count."""
 
-    def run() -> Counted:
+    def run() -> CountedTime:
         batches = iter(make())
         for _ in range(num_warm_up):
             next(batches)
         start = time.perf_counter()
         for _ in batches:
             pass
-        return Counted(time.perf_counter() - start)
+        return CountedTime(time.perf_counter() - start)
 
     return run
 
 
-def _transferred(batches: tf.data.Dataset) -> Iterator:
+def _transfer(batches: tf.data.Dataset) -> Iterator:
     """Brings every batch to where a model is trained."""
     images = None
     for images, _ in batches:
@@ -266,9 +279,9 @@ def to_device(images: tf.Tensor):
         return tf.identity(images)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def _number_duplicates(names: Sequence[str]) -> list[str]:
     """Numbers what comes several times."""
     return [
-        name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}"
-        for place, name in enumerate(names)
+        name if names.count(name) == 1 else f"{name} {names[: position + 1].count(name)}"
+        for position, name in enumerate(names)
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Turns:
+class Timing:
     """Seconds of one thing.
 
     Attributes:
@@ -17,7 +17,7 @@ class Turns:
     """
 
     seconds: tuple[float, ...]
-    times_first: float
+    relative_time: float
 
     @property
     def median(self) -> float:
@@ -25,7 +25,7 @@ class Turns:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedTime:
     """What of a turn counts.
 
     Attributes:
@@ -35,7 +35,9 @@ class Counted:
     seconds: float
 
 
-def take_turns(things: Mapping[str, Callable[[], object]], num_rounds: int) -> dict[str, Turns]:
+def time_interleaved(
+    functions: Mapping[str, Callable[[], object]], num_rounds: int
+) -> dict[str, Timing]:
     """Runs each thing once a round, A B C A B C, after a round that is not counted.
 
     Args:
@@ -43,23 +45,23 @@ def take_turns(things: Mapping[str, Callable[[], object]], num_rounds: int) -> d
             counts.
         num_rounds: > 0.
     """
-    for run in things.values():
-        run()
+    for function in functions.values():
+        function()
     rounds = []
     for _ in range(num_rounds):
         seconds = []
-        for run in things.values():
+        for function in functions.values():
             start = time.perf_counter()
-            counted = run()
-            all_of_it = time.perf_counter() - start
-            seconds.append(counted.seconds if isinstance(counted, Counted) else all_of_it)
+            result = function()
+            elapsed = time.perf_counter() - start
+            seconds.append(result.seconds if isinstance(result, CountedTime) else elapsed)
         rounds.append(seconds)
     return {
-        name: Turns(
-            tuple(seconds[place] for seconds in rounds),
-            statistics.median(seconds[place] / seconds[0] for seconds in rounds),
+        name: Timing(
+            tuple(seconds[position] for seconds in rounds),
+            statistics.median(seconds[position] / seconds[0] for seconds in rounds),
         )
-        for place, name in enumerate(things)
+        for position, name in enumerate(functions)
     }
 
 

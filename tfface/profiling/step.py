@@ -14,10 +14,10 @@ import tensorflow as tf
 from tfface import onednn
 from tfface.autotune import untuned
 from tfface.errors import InputError
-from tfface.profiling.baseline_step import check_plain_step, plain_step
-from tfface.profiling.flops import ceiling_flops_per_second, step_flops
-from tfface.profiling.interleaved_timing import Turns, images_per_second, take_turns
-from tfface.profiling.subprocess_runs import OwnProcess, forget_peak, peak_bytes
+from tfface.profiling.baseline_step import build_baseline_step, check_baseline_step
+from tfface.profiling.flops import matmul_flops_per_second, step_flops
+from tfface.profiling.interleaved_timing import Timing, images_per_second, time_interleaved
+from tfface.profiling.subprocess_runs import WorkerProcess, peak_memory_bytes, reset_peak_memory
 from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.feature_cache import split_at_frozen
@@ -25,29 +25,29 @@ from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.sweep import SweepAxis, make_trials
 
-OWN, TRAINER = "tfface", "tfface, in fit"
+BARE_STEP, FIT_STEP = "tfface", "tfface, in fit"
 # The backbone's predictions alone: what a step with a frozen backbone can't be faster than.
-FORWARD = "predict"
-BESIDE = ("keras", "tf_keras")
+PREDICT = "predict"
+BASELINES = ("keras", "tf_keras")
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
 class Case:
-    """One step that is measured.
+    """One step that is measurements.
 
     Attributes:
         variant: what is varied, as tables call it.
         who: `OWN`, `TRAINER`, `FORWARD` or one of `BESIDE`.
-        recipe: whose first stage is measured.
+        recipe: whose first stage is measurements.
         num_identities: that the head tells apart.
         xla: whether the whole step is compiled by XLA.
         onednn: whether TensorFlow takes oneDNN's operations.
         num_steps: of a turn.
     """
 
-    variant: str
-    who: str
+    trial: str
+    implementation: str
     recipe: Recipe
     num_identities: int
     xla: bool
@@ -58,11 +58,13 @@ class Case:
     def name(self) -> str:
         xla = ", XLA" if self.xla else ""
         without = "" if self.onednn else ", without oneDNN"
-        return f"{self.who}, {self.variant}, {self.num_identities:,} identities{xla}{without}"
+        return (
+            f"{self.implementation}, {self.trial}, {self.num_identities:,} identities{xla}{without}"
+        )
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What is known of a case.
 
     Attributes:
@@ -73,25 +75,25 @@ class Measured:
     """
 
     case: Case
-    turns: Turns
-    of_ceiling: float | None
-    peak: int
+    timing: Timing
+    flops_utilization: float | None
+    peak_memory_bytes: int
 
     @property
     def seconds(self) -> float:
         """Of one step, the median."""
-        return self.turns.median / self.case.num_steps
+        return self.timing.median / self.case.num_steps
 
 
 def plan_steps(
     recipe_file: Path,
     overrides: Sequence[str],
-    varied: Sequence[SweepAxis],
-    identities: Sequence[int],
+    sweep: Sequence[SweepAxis],
+    identity_counts: Sequence[int],
     *,
-    beside: Sequence[str],
+    compare_with: Sequence[str],
     xla: Sequence[bool],
-    with_onednn: Sequence[bool],
+    onednn_settings: Sequence[bool],
     num_steps: int,
     trainer: bool = True,
 ) -> list[Case]:
@@ -102,33 +104,33 @@ def plan_steps(
     Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
     """
     cases = []
-    for variant in make_trials(varied, recipe_file.stem):
-        recipe = load(recipe_file, REGISTRIES, [*overrides, *variant.overrides])
+    for trial in make_trials(sweep, recipe_file.stem):
+        recipe = load(recipe_file, REGISTRIES, [*overrides, *trial.overrides])
         if recipe.model.backbone.weights != "none":
             raise InputError(
                 "step measures random weights, of which all steps are as long: add "
                 "--set model.backbone.weights=none"
             )
-        for library in beside:
-            check_plain_step(library, recipe)
-        for num_identities, with_xla, takes_onednn in itertools.product(
-            identities, xla, with_onednn
+        for library in compare_with:
+            check_baseline_step(library, recipe)
+        for num_identities, use_xla, use_onednn in itertools.product(
+            identity_counts, xla, onednn_settings
         ):
             is_frozen = recipe.training.stages[0].freeze == "backbone"
-            forward = (FORWARD,) if is_frozen and not with_xla else ()
-            own = (OWN, TRAINER) if trainer else (OWN,)
-            for who in (*forward, *own, *(() if with_xla else beside)):
-                if who == OWN and keras.backend.backend() != "tensorflow":
+            forward = (PREDICT,) if is_frozen and not use_xla else ()
+            own = (BARE_STEP, FIT_STEP) if trainer else (BARE_STEP,)
+            for implementation in (*forward, *own, *(() if use_xla else compare_with)):
+                if implementation == BARE_STEP and keras.backend.backend() != "tensorflow":
                     # There `fit` is the only door to a step.
                     continue
                 cases.append(
                     Case(
-                        variant=variant.name,
-                        who=who,
+                        trial=trial.name,
+                        implementation=implementation,
                         recipe=recipe,
                         num_identities=num_identities,
-                        xla=with_xla,
-                        onednn=takes_onednn,
+                        xla=use_xla,
+                        onednn=use_onednn,
                         num_steps=num_steps,
                     )
                 )
@@ -137,7 +139,7 @@ def plan_steps(
 
 def measure_steps(
     cases: Sequence[Case], *, num_rounds: int, say: Callable[[str], None] = lambda line: None
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measures all cases in turns, and each one's memory in a process of its own.
 
     Args:
@@ -145,97 +147,97 @@ def measure_steps(
         say: is told what is being done.
     """
     say("a product of matrices, as the ceiling")
-    ceiling = ceiling_flops_per_second()
+    matmul_flops = matmul_flops_per_second()
     peaks = []
     # Before there is anything here that takes memory, too.
     for case in cases:
         say(f"memory: {case.name}")
-        with OwnProcess(onednn.variables(case.onednn)) as process:
+        with WorkerProcess(onednn.variables(case.onednn)) as process:
             peaks.append(process.call(_memory, case))
-    things, flops = {}, {}
+    functions, flops = {}, {}
     with contextlib.ExitStack() as processes:
         for case in cases:
             say(f"building: {case.name}")
             if case.onednn == onednn.is_on():
-                things[case.name], flops[case.name] = _make(case)
+                functions[case.name], flops[case.name] = _build(case)
             else:
-                process = processes.enter_context(OwnProcess(onednn.variables(case.onednn)))
-                things[case.name], flops[case.name] = process.run, process.keep(_make, case)
+                process = processes.enter_context(WorkerProcess(onednn.variables(case.onednn)))
+                functions[case.name], flops[case.name] = process.run, process.prepare(_build, case)
         say(f"{num_rounds} rounds of {len(cases)} turns")
-        turns = take_turns(things, num_rounds)
-    measured = []
+        timings = time_interleaved(functions, num_rounds)
+    measurements = []
     for case, peak in zip(cases, peaks, strict=True):
-        taken, num_flops = turns[case.name], flops[case.name]
-        share = num_flops and num_flops * case.num_steps / taken.median / ceiling
-        measured.append(Measured(case, taken, share, peak))
-    return measured
+        timing, num_flops = timings[case.name], flops[case.name]
+        utilization = num_flops and num_flops * case.num_steps / timing.median / matmul_flops
+        measurements.append(Measurement(case, timing, utilization, peak))
+    return measurements
 
 
-def rows(measured: Sequence[Measured]) -> list[dict[str, object]]:
+def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
     """Returns the rows of results, one for each case; times are relative to the first."""
     found = []
-    for one in measured:
-        case = one.case
+    for measurement in measurements:
+        case = measurement.case
         batch = case.recipe.data.batch_size
         found.append(
             {
-                "implementation": case.who,
-                "variant": case.variant,
+                "implementation": case.implementation,
+                "variant": case.trial,
                 "num_identities": case.num_identities,
                 "batch_size": batch,
                 "precision": case.recipe.training.precision,
                 "xla": case.xla,
                 "onednn": case.onednn,
-                "step_ms": 1000 * one.seconds,
-                "baseline": measured[0].case.name,
-                "relative_time": one.turns.times_first,
-                "images_per_s": batch / one.seconds,
-                "flops_utilization": one.of_ceiling,
-                "peak_memory_mib": one.peak / _MIB,
+                "step_ms": 1000 * measurement.seconds,
+                "baseline": measurements[0].case.name,
+                "relative_time": measurement.timing.relative_time,
+                "images_per_s": batch / measurement.seconds,
+                "flops_utilization": measurement.flops_utilization,
+                "peak_memory_mib": measurement.peak_memory_bytes / _MIB,
                 "backend": keras.backend.backend()
-                if case.who in (OWN, TRAINER, FORWARD)
+                if case.implementation in (BARE_STEP, FIT_STEP, PREDICT)
                 else "tensorflow",
             }
         )
     return found
 
 
-def to_json(measured: Sequence[Measured]) -> list[dict[str, object]]:
+def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
     """Returns one object for each case; rates are images a second, ratios to the first."""
     found = []
-    for one in measured:
-        num_images = one.case.recipe.data.batch_size * one.case.num_steps
+    for measurement in measurements:
+        num_images = measurement.case.recipe.data.batch_size * measurement.case.num_steps
         found.append(
             {
-                "name": one.case.name,
-                "images_per_second": images_per_second(num_images, one.turns.seconds),
-                "step_seconds": one.seconds,
-                "times_first": one.turns.times_first,
-                "share_of_ceiling": one.of_ceiling,
-                "peak_bytes": one.peak,
+                "name": measurement.case.name,
+                "images_per_second": images_per_second(num_images, measurement.timing.seconds),
+                "step_seconds": measurement.seconds,
+                "times_first": measurement.timing.relative_time,
+                "share_of_ceiling": measurement.flops_utilization,
+                "peak_bytes": measurement.peak_memory_bytes,
             }
         )
     return found
 
 
-def _make(case: Case) -> tuple[Callable[[], object], float | None]:
+def _build(case: Case) -> tuple[Callable[[], object], float | None]:
     """Returns what makes the case's steps, and how many operations one of ours has."""
     recipe = case.recipe
-    batch = drawn_batch(recipe, case.num_identities)
+    batch = synthetic_batch(recipe, case.num_identities)
     keras.utils.set_random_seed(0)
-    if case.who in BESIDE:
-        step = plain_step(case.who, recipe, case.num_identities, batch)
+    if case.implementation in BASELINES:
+        step = build_baseline_step(case.implementation, recipe, case.num_identities, batch)
         return _repeated(step, case.num_steps), None
     recognizer = build_recognizer(
         recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
     )
-    if case.who == FORWARD:
+    if case.implementation == PREDICT:
         frozen, _ = split_at_frozen(recognizer.embedder)
         return _repeated(lambda: frozen.predict_on_batch(batch[0])[0], case.num_steps), None
     stages.prepare(recognizer, recipe.training.stages[0], case.num_steps)
     recognizer.jit_compile = case.xla
     flops = step_flops(recognizer, recipe.data.batch_size)
-    if case.who == OWN:
+    if case.implementation == BARE_STEP:
         return _repeated(_bare_step(recognizer, batch, case.xla), case.num_steps), flops
     batches = untuned(tf.data.Dataset.from_tensors(batch).repeat(case.num_steps))
     return functools.partial(recognizer.fit, batches, shuffle=False, verbose=0), flops
@@ -269,7 +271,7 @@ def _repeated(step: Callable[[], float], times: int) -> Callable[[], None]:
     return run
 
 
-def drawn_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
+def synthetic_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns a batch as the recipe wants it, of drawn pixels and labels."""
     generator = np.random.default_rng(0)
     shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
@@ -278,8 +280,8 @@ def drawn_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.nda
 
 
 def _memory(case: Case) -> int:
-    forget_peak()
-    before = peak_bytes()
-    run, _ = _make(case)
+    reset_peak_memory()
+    before = peak_memory_bytes()
+    run, _ = _build(case)
     run()
-    return peak_bytes() - before
+    return peak_memory_bytes() - before

@@ -15,7 +15,7 @@ from tfface.parent_process import end_with_parent
 Result = TypeVar("Result")
 
 
-class OwnProcess:
+class WorkerProcess:
     """A process in which functions are called, one after the other; ends with its `with` block.
 
     What it says on stderr is passed on only if a function fails.
@@ -26,70 +26,72 @@ class OwnProcess:
 
     def __init__(self, environment: Mapping[str, str] | None = None):
         self._environment = environment or {}
-        self._end = contextlib.ExitStack()
+        self._exit_stack = contextlib.ExitStack()
 
-    def __enter__(self) -> "OwnProcess":
-        self._heard = self._end.enter_context(tempfile.TemporaryFile())
-        with _stderr_into(self._heard), _with_variables(self._environment):
+    def __enter__(self) -> "WorkerProcess":
+        self._stderr = self._exit_stack.enter_context(tempfile.TemporaryFile())
+        with _redirected_stderr(self._stderr), _environment_variables(self._environment):
             pool = multiprocessing.get_context("spawn").Pool(1, end_with_parent, (os.getpid(),))
-            self._pool = self._end.enter_context(pool)
+            self._pool = self._exit_stack.enter_context(pool)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._end.close()
+        self._exit_stack.close()
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Calls a function of a module there; arguments and result are pickled."""
         try:
             return self._pool.apply(function, arguments)
         except Exception:
-            self._heard.seek(0)
-            sys.stderr.write(self._heard.read().decode(errors="replace"))
+            self._stderr.seek(0)
+            sys.stderr.write(self._stderr.read().decode(errors="replace"))
             raise
 
-    def keep(self, make: Callable[..., tuple[Callable[[], object], Result]], *arguments) -> Result:
+    def prepare(
+        self, make: Callable[..., tuple[Callable[[], object], Result]], *arguments
+    ) -> Result:
         """Calls a function that returns what `run` then calls, and something to be returned."""
-        return self.call(_keep, make, *arguments)
+        return self.call(_prepare, make, *arguments)
 
     def run(self) -> None:
         """Calls what was kept."""
         self.call(_run)
 
 
-_kept: list[Callable[[], object]] = []
+_prepared: list[Callable[[], object]] = []
 
 
-def _keep(make, *arguments):
+def _prepare(make, *arguments):
     run, result = make(*arguments)
-    _kept[:] = [run]
+    _prepared[:] = [run]
     return result
 
 
 def _run() -> None:
-    _kept[0]()
+    _prepared[0]()
 
 
-def in_process(function: Callable[..., Result], *arguments: Any) -> Result:
+def run_in_subprocess(function: Callable[..., Result], *arguments: Any) -> Result:
     """Calls a function in a process of its own, so that only its memory counts."""
-    with OwnProcess() as process:
+    with WorkerProcess() as process:
         return process.call(function, *arguments)
 
 
 @contextlib.contextmanager
-def _stderr_into(file: BinaryIO) -> Iterator[None]:
+def _redirected_stderr(file: BinaryIO) -> Iterator[None]:
     """For processes that are started in the block; they keep it."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    saved = os.dup(2)
     try:
         os.dup2(file.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextlib.contextmanager
-def _with_variables(variables: Mapping[str, str]) -> Iterator[None]:
+def _environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Likewise."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -103,7 +105,7 @@ def _with_variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def forget_peak() -> None:
+def reset_peak_memory() -> None:
     """Makes Linux count the process's peak memory from now on.
 
     Raises InputError: not on Linux.
@@ -116,7 +118,7 @@ def forget_peak() -> None:
         ) from error
 
 
-def peak_bytes() -> int:
+def peak_memory_bytes() -> int:
     """The most memory that this process has had since its start, or since `forget_peak`."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
