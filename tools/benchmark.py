@@ -6,15 +6,17 @@ Example:
     python tools/benchmark.py step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
         --num-identities 1000 85742 --compare-with keras tf_keras --results results/step.csv
 
-epoch makes epochs of a recipe's stage, in turns: as the recipe says, and with another cache,
-without augmentation, without prefetch, with batches of other sizes. It says what to change.
+epoch trains epochs of a recipe's stage: unchanged, with another cache, without augmentation,
+without prefetch, and with other batch sizes. It recommends a change.
 
-pipeline reads the images of a recipe's training source in turns: each stage with all before it,
-parsing and decoding alone, and plain loaders that do the same work image by image.
+pipeline reads the images of a recipe's training source up to each stage of the input pipeline, and
+compares it with parsing and decoding alone and with baselines that work image by image.
 
-step makes steps of a recipe's first stage on drawn numbers, in turns: what it varies, with Keras'
-trainer and without, and beside the same network, head and optimizer in plain Keras. Each one's
-memory is that of a process of its own, beyond what the libraries take.
+step runs steps of a recipe's first stage on synthetic batches: with and without Keras' trainer, for
+a sweep of the recipe, and compared with the same network, head and optimizer in plain Keras. It
+measures the memory of each in a subprocess.
+
+All rounds are interleaved (A B C A B C), so that other load affects all alike.
 """
 
 import argparse
@@ -118,9 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(description=__doc__)
     commands = parser.add_subparsers(title="what to measure", metavar="WHAT", required=True)
     for name, run, add_options, says in (
-        ("epoch", _epoch, _add_epoch, "epochs of training, with one thing changed at a time"),
-        ("pipeline", _pipeline, _add_pipeline, "the input pipeline, by stages"),
-        ("step", _step, _add_step, "steps of training, by what is varied"),
+        ("epoch", _epoch, _add_epoch, "epochs, with one setting changed at a time"),
+        ("pipeline", _pipeline, _add_pipeline, "the input pipeline, stage by stage"),
+        ("step", _step, _add_step, "training steps, for a sweep and compared with plain Keras"),
     ):
         of_command = commands.add_parser(name, help=says, description=f"Measures {says}.")
         of_command.set_defaults(run=run)
@@ -139,22 +141,22 @@ def _add_epoch(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="N",
-        help="measure these, too",
+        help="measure these batch sizes, too",
     )
-    parser.add_argument("--no-memory", action="store_true", help="leave out the peak of memory")
+    parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
     parser.add_argument(
         "--stage",
         type=command.natural,
         default=0,
         metavar="N",
-        help="position of the stage (default 0)",
+        help="index of the stage (default 0)",
     )
     parser.add_argument(
         "--runs",
         type=command.positive,
         default=3,
         metavar="N",
-        help="epochs of each after the first (default 3)",
+        help="steady epochs of each case (default 3)",
     )
 
 
@@ -165,10 +167,10 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
         type=command.positive,
         default=20_000,
         metavar="N",
-        help="of a turn, as far as there are so many (default 20000)",
+        help="images in a round, at most those of the source (default 20000)",
     )
     parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
     )
 
 
@@ -180,34 +182,40 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[1000],
         metavar="N",
-        help="that the head tells apart (default 1000)",
+        help="classes of the head (default 1000)",
     )
     parser.add_argument(
-        "--xla", nargs="+", choices=("off", "on"), default=["off"], help="(default off)"
+        "--xla",
+        nargs="+",
+        choices=("off", "on"),
+        default=["off"],
+        help="whether XLA compiles the step (default off)",
     )
     parser.add_argument(
         "--onednn",
         nargs="+",
         choices=("off", "on"),
         default=[],
-        help="whether TensorFlow takes oneDNN's operations (default: as training does)",
+        help="whether TensorFlow uses oneDNN (default: as in training)",
     )
     parser.add_argument(
         "--compare-with",
         nargs="+",
         choices=("keras", "tf_keras"),
         default=[],
-        help="also the same in plain Keras 3, and in the Keras of TensorFlow 2.1 to 2.15 (the "
-        "package tf_keras)",
+        help="also measure the same step in plain Keras 3, or in the Keras of TensorFlow 2.1 to "
+        "2.15 (the package tf_keras)",
+    )
+    parser.add_argument("--no-trainer", action="store_true", help="do not measure steps in `fit`")
+    parser.add_argument(
+        "--steps",
+        type=command.positive,
+        default=4,
+        metavar="N",
+        help="steps in a round (default 4)",
     )
     parser.add_argument(
-        "--no-trainer", action="store_true", help="leave out the steps that `fit` makes"
-    )
-    parser.add_argument(
-        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
-    )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
     )
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks leave where they are told to: rows as JSON, and pictures."""
+"""The output options of benchmarks: rows as JSON, and a plot of them."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import command
 import outputs
 
-# How the rows of tools/benchmark.py begin; of `tfface.files.json_mark`.
+# First lines of the files that tools/benchmark.py writes, for `tfface.files.json_mark`.
 JSON_LINES = ("[", "  {", '    "name": ', '    "images_per_second": ')
 
 
@@ -16,19 +16,24 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=command.path, metavar="FILE", help="write the rows to this file"
     )
-    parser.add_argument("--plots", type=command.path, metavar="D", help="draw them here")
+    parser.add_argument(
+        "--plots", type=command.path, metavar="DIR", help="plot the rows into this folder"
+    )
     outputs.add_overwrite(parser, "--json and --plots")
 
 
 def check(
     options: argparse.Namespace, picture: str, json_lines: Sequence[str] = JSON_LINES
 ) -> None:
-    """Finds out before long work whether all of it can be written.
+    """Checks before a long measurement whether all outputs can be written.
 
     Args:
-        picture: the file's name in --plots, without `.png`.
-        json_lines: how the file of --json begins, as `json_mark` takes it.
-    Raises InputError: something can't.
+        options: The parsed options.
+        picture: Name of the plot in --plots, without `.png`.
+        json_lines: First lines of the file of --json, as `json_mark` takes them.
+
+    Raises:
+        InputError: An output can't be written.
     """
     from tfface.files import check_replaceable, json_mark
 
@@ -44,13 +49,16 @@ def write(
     picture: str,
     draw: Callable[[Path, Sequence[dict]], None],
 ) -> None:
-    """Writes what the options ask for, and prints where it went.
+    """Writes the outputs that the options ask for, and prints their paths.
 
     Args:
-        rows: of any JSON values.
-        picture: as for `check`.
-        draw: draws the rows into a file.
-    Raises InputError: something can't be written.
+        options: The parsed options.
+        rows: JSON objects.
+        picture: Name of the plot in --plots, without `.png`.
+        draw: Plots rows into a file.
+
+    Raises:
+        InputError: An output can't be written.
     """
     from tfface.files import write_json
 

@@ -1,4 +1,4 @@
-"""Epochs that are measured, with one thing changed at a time."""
+"""Epochs are measured with one setting changed at a time."""
 
 import dataclasses
 import time
@@ -35,7 +35,7 @@ def recipe(tmp_path):
     return path
 
 
-def test_each_case_changes_one_thing(recipe):
+def test_each_case_changes_one_setting(recipe):
     cases = plan_epochs(recipe, [FLIP, FROZEN, "data.cache=none"], batch_sizes=[4])
     assert [case.name for case in cases] == [
         "as the recipe says",
@@ -54,7 +54,7 @@ def test_each_case_changes_one_thing(recipe):
     assert small.recipe.data.batch_size == 4
 
 
-def test_a_cache_of_features_is_left_out_or_given_up(recipe):
+def test_cases_with_a_feature_cache(recipe):
     cases = plan_epochs(recipe, [FROZEN, "data.augment=[]", "data.cache=features"])
     assert [case.name for case in cases] == [
         "as the recipe says",
@@ -103,7 +103,7 @@ def model():
     return model
 
 
-def test_waiting_for_batches(model):
+def test_waits_for_batches_are_measured(model):
     def slow():
         for _ in range(3):
             time.sleep(0.1)
@@ -118,7 +118,7 @@ def test_waiting_for_batches(model):
     assert np.isfinite(history["loss"][0])
 
 
-def test_waiting_is_not_for_steps(model, monkeypatch):
+def test_steps_are_no_waits(model, monkeypatch):
     """By a clock that only steps move."""
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr(epoch.time, "perf_counter", lambda: clock.now)
@@ -157,23 +157,23 @@ def measured_as(seconds: dict[str, float], waited: float, recipe) -> list[Measur
         (
             {"as the recipe says": 10, "cache: memory": 4, "without prefetch": 12},
             0.6,
-            "change this: with 'cache: memory' a steady epoch takes 0.40 times as long",
+            "recommended change: 'cache: memory'; a steady epoch then takes 0.40 times as long",
         ),
         (
             {"as the recipe says": 10, "without augmentation": 5, "without prefetch": 12},
             0.1,
-            "the augmentation is what costs most beside the network: without it a steady epoch "
+            "augmentation is the largest cost besides the network: without it a steady epoch "
             "takes 0.50 times as long",
         ),
         (
             {"as the recipe says": 10, "cache: memory": 9.8, "without prefetch": 12},
             0.4,
-            "the data is what to change: 40% of an epoch is waiting for it",
+            "the input pipeline limits training: 40% of an epoch is waiting for data",
         ),
         (
             {"as the recipe says": 10, "without augmentation": 9.9, "without prefetch": 12},
             0.01,
-            "nothing to change in the data: only 1% of an epoch is waiting for it",
+            "the network limits training: only 1% of an epoch is waiting for data",
         ),
     ],
 )
@@ -181,12 +181,12 @@ def test_advice(seconds, waited, expected, recipe):
     assert advice(measured_as(seconds, waited, recipe)).startswith(expected)
 
 
-def test_a_stage_that_is_not_there(recipe):
+def test_unknown_stage(recipe):
     with pytest.raises(InputError, match=r"--stage 7: the recipe's stages are 0 to"):
         plan_epochs(recipe, [], stage=7)
 
 
-def test_cases_are_what_other_processes_can_be_given(recipe):
+def test_cases_can_be_pickled(recipe):
     import pickle
 
     case = plan_epochs(recipe, [])[0]

@@ -1,4 +1,4 @@
-"""The input pipeline is measured, beside the same work done plainly."""
+"""The input pipeline is measured and compared with baselines."""
 
 import argparse
 import csv
@@ -62,7 +62,7 @@ def overrides(source, augment="[random_flip]"):
 
 
 @pytest.mark.slow
-def test_stages_and_plain_loaders_are_measured(data, recipe):
+def test_stages_and_baselines_are_measured(data, recipe):
     augment = "[{random_crop: {from_size: 40}}, random_flip, {color_jitter: {brightness: 0.1}}]"
     loaded = load(recipe, REGISTRIES, overrides("{source: tfrecord, path: dataset}", augment))
     said = []
@@ -82,11 +82,11 @@ def test_stages_and_plain_loaders_are_measured(data, recipe):
         assert row["share_of_limit"] > 0
         assert row["times_plain"] > 0
     assert found[LIMIT]["share_of_limit"] == found[TF_IMAGE]["times_plain"] == 1
-    assert "of 16 images" in said[0]
+    assert ", 16 images each" in said[0]
     assert as_text(measured).splitlines()[-1].endswith(" times as plain tf.image")
 
 
-def test_what_plain_loaders_do_not_do_is_said(data, recipe):
+def test_augmentations_that_baselines_lack_are_reported(data, recipe):
     loaded = load(
         recipe,
         REGISTRIES,
@@ -100,10 +100,10 @@ def test_what_plain_loaders_do_not_do_is_said(data, recipe):
     ]
     assert TF_IMAGE not in measured.timings
     assert all(row["times_plain"] is None for row in to_json(measured))
-    assert "not measured beside plain loaders, which have no random_grayscale" in as_text(measured)
+    assert "not compared with baselines, which lack random_grayscale" in as_text(measured)
 
 
-def test_figures_come_from_the_turns():
+def test_results_come_from_the_timings():
     timings = {
         "parse": Timing((1.0, 1.0, 2.0), 1.0),
         "decode": Timing((4.0, 5.0, 6.0), 4.0),
@@ -122,8 +122,8 @@ def test_figures_come_from_the_turns():
     assert (row["images_per_s"], row["images_per_s_max"]) == (20.0, 25.0)
     assert rows(measured)[2]["stage_cost_us"] is None
     assert as_text(measured).splitlines()[-1] == (
-        "decode takes most, 80% of the time; the whole pipeline is 0.50 times as fast as parsing "
-        "and decoding alone and 2.00 times as plain tf.image"
+        "decode takes the most time, 80%; the whole pipeline is 0.50 times as fast as parsing and "
+        "decoding alone and 2.00 times as plain tf.image"
     )
 
 
@@ -135,7 +135,7 @@ def test_decoding_alone_decodes_every_image(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "dataset"])
-def test_plain_batches_hold_the_images_with_their_labels(data, kind):
+def test_baseline_batches_hold_the_images_with_their_labels(data, kind):
     source = FolderSource(data / "faces") if kind == "folder" else DatasetSource(data / "dataset")
     batches = list(baseline_pipeline.baseline_batches(source, (32, 32), 4, {}))
     assert [images.shape for images, _ in batches] == [(4, 32, 32, 3)] * 5
@@ -152,7 +152,7 @@ def test_plain_batches_hold_the_images_with_their_labels(data, kind):
     assert changed.shape == (4, 32, 32, 3)
 
 
-def test_pillows_images_are_cut_and_coloured(data):
+def test_pillow_images_are_cropped_and_jittered(data):
     source = DatasetSource(data / "dataset")
     images = baseline_pipeline.PillowImages(source, (32, 32), STAGES)
     assert len(images) == 23
@@ -163,7 +163,7 @@ def test_pillows_images_are_cut_and_coloured(data):
     assert (images[4][0] != image).any()
 
 
-def test_unknown_options_are_missing():
+def test_unknown_options_are_unsupported():
     assert baseline_pipeline.unsupported_augmentation(STAGES) is None
     assert (
         baseline_pipeline.unsupported_augmentation({"color_jitter": {"hue": 0.1}})
@@ -172,7 +172,7 @@ def test_unknown_options_are_missing():
     assert baseline_pipeline.unsupported_augmentation({"mixup": {}}) == "mixup"
 
 
-def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
+def test_the_tool_writes_rows_and_a_plot(data, recipe, tmp_path, capsys):
     outputs = [tmp_path / name for name in ("rates.json", "plots", "rates.csv")]
     changes = overrides("{source: tfrecord, path: dataset}")
     tool.main(
@@ -196,7 +196,7 @@ def test_the_tool_writes_rows_and_a_picture(data, recipe, tmp_path, capsys):
         results = list(csv.DictReader(file))
     assert [row["pipeline_stage"] for row in results] == [row["name"] for row in written]
     assert [*results[0]][-7:] == ["backend", *PROVENANCE]
-    assert "takes most" in capsys.readouterr().out
+    assert "takes the most time" in capsys.readouterr().out
 
 
 def test_a_bad_recipe_is_one_line(recipe, tmp_path):

@@ -1,18 +1,18 @@
-"""Measuring in turns."""
+"""Interleaved timing."""
 
 import time
 
 from tfface.profiling.interleaved_timing import CountedTime, time_interleaved
 
 
-def test_each_has_its_turn_in_every_round():
+def test_each_function_runs_once_in_every_round():
     done = []
     timings = time_interleaved({name: lambda name=name: done.append(name) for name in "abc"}, 2)
     assert "".join(done) == "abc" * 3
     assert [len(timings[name].seconds) for name in "abc"] == [2, 2, 2]
 
 
-def test_a_part_of_a_turn_counts():
+def test_counted_time():
     timings = time_interleaved(
         {"all": lambda: time.sleep(0.01), "part": lambda: CountedTime(5.0)}, 2
     )
@@ -20,7 +20,7 @@ def test_a_part_of_a_turn_counts():
     assert timings["all"].median < 5
 
 
-def test_times_the_first():
+def test_relative_time():
     timings = time_interleaved(
         {"short": lambda: time.sleep(0.02), "long": lambda: time.sleep(0.06)}, 3
     )

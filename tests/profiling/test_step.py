@@ -1,4 +1,4 @@
-"""Steps that are measured, and the plain one beside them."""
+"""Training steps are measured and compared with plain Keras."""
 
 import importlib.util
 
@@ -63,7 +63,7 @@ def test_cases_are_all_combinations(recipe):
     assert cases[0].name == "tfface, 4, 6 identities"
 
 
-def test_a_frozen_backbone_is_measured_beside_its_predictions(recipe):
+def test_a_frozen_backbone_is_compared_with_its_predictions(recipe):
     cases = plan(recipe, "training.stages.0.freeze=backbone", xla=(False, True))
     assert [case.implementation for case in cases] == [
         "predict",
@@ -128,7 +128,7 @@ def test_measures_compared_with_keras_and_without_onednn(recipe):
     assert text_table([own, trainer, baseline]).count("\n") == 3
 
 
-def test_the_plain_head_is_the_same_maths():
+def test_the_baseline_head_has_the_same_loss():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(5, 8)).astype("float32")
     identity_counts = np.array([0, 3, 3, 1, 6], "int32")
@@ -146,7 +146,7 @@ def test_the_plain_head_is_the_same_maths():
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
-def test_what_can_not_be_measured(recipe, monkeypatch):
+def test_cases_that_cannot_be_measured(recipe, monkeypatch):
     with pytest.raises(InputError, match=r"add --set model\.backbone\.weights=none"):
         plan(recipe, "model.backbone={name: resnet50, weights: imagenet}")
     with pytest.raises(InputError, match=r"has no model\.backbone plain_cnn; it has"):

@@ -1,4 +1,4 @@
-"""Processes of their own."""
+"""Functions that run in subprocesses."""
 
 import os
 
@@ -20,7 +20,7 @@ def test_peak_memory():
     assert peak_memory_bytes() - before > 60 << 20
 
 
-def test_a_process_of_its_own(capfd):
+def test_run_in_subprocess(capfd):
     assert run_in_subprocess(os.getpid) != os.getpid()
     with pytest.raises(ValueError, match="invalid literal"):
         run_in_subprocess(int, "x")
@@ -28,7 +28,7 @@ def test_a_process_of_its_own(capfd):
 
 
 def build(by: int):
-    """What adds to a variable of its process, and a number."""
+    """Returns a function that adds to an environment variable, and a number."""
 
     def run() -> None:
         os.environ["TFFACE_SUM"] = str(int(os.environ["TFFACE_SUM"]) + by)
@@ -36,7 +36,7 @@ def build(by: int):
     return run, by * 10
 
 
-def test_it_keeps_what_it_runs_and_has_its_own_variables(monkeypatch):
+def test_a_worker_process_keeps_its_function_and_environment(monkeypatch):
     monkeypatch.delenv("TFFACE_SUM", raising=False)
     with WorkerProcess({"TFFACE_SUM": "5"}) as process:
         assert process.prepare(build, 2) == 20

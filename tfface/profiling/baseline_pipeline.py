@@ -1,7 +1,7 @@
-"""Loaders that `pipeline` is measured beside: plain per-image `tf.image`, and PyTorch's.
+"""The baselines of `pipeline`: a per-image `tf.image` pipeline, and PyTorch's DataLoader.
 
-The first is that of arcface-tf2: each record is parsed, decoded, resized, cropped, mirrored and
-coloured alone, with labels that stay integers.
+The first is that of arcface-tf2, with integer labels: each record is parsed, decoded, resized,
+cropped, flipped and color-jittered by itself.
 """
 
 import importlib
@@ -32,11 +32,22 @@ SUPPORTED = {
 
 
 def unsupported_augmentation(augmentations: Augmentations) -> str | None:
-    """Returns what these loaders don't do of a recipe's augmentations; None when they do all."""
+    """Returns the first augmentation, or option of one, that the baselines don't support.
+
+    Args:
+        augmentations: Those of a recipe.
+
+    Returns:
+        Its name; None if all are supported.
+
+    Example:
+        >>> unsupported_augmentation({"random_flip": {"probability": 0.5}, "mixup": {}})
+        'mixup'
+    """
     for name, options in augmentations.items():
         if name not in SUPPORTED:
             return name
-        # Other options change nothing where they are 0.
+        # Other options have no effect if they are 0.
         unknown = sorted(key for key in options if options[key] and key not in SUPPORTED[name])
         if unknown:
             return f"{name}: {unknown[0]}"
@@ -46,12 +57,17 @@ def unsupported_augmentation(augmentations: Augmentations) -> str | None:
 def baseline_batches(
     source: ImageSource, image_size: tuple[int, int], batch_size: int, augmentations: Augmentations
 ) -> tf.data.Dataset:
-    """Makes batches by `tf.image`, image by image.
+    """Makes batches with `tf.image`, image by image.
 
     Args:
-        source: whose record files are read; of one that has none, the images as it gives them.
-        stages: of `KNOWN`.
-    Returns: tf.data of (float32 [batch, height, width, 3] in about 0..1, int [batch]).
+        source: The source. Its record files are read directly, if it has any.
+        image_size: (height, width) of the batches.
+        batch_size: Images in a batch.
+        augmentations: Those to apply, all in `SUPPORTED`.
+
+    Returns:
+        A `tf.data.Dataset` of images, float32 [batch, height, width, 3] in about [0, 1], and
+        labels, int [batch].
     """
     features = {
         example.ENCODED: tf.io.FixedLenFeature([], tf.string),
@@ -88,7 +104,7 @@ def baseline_batches(
 def _augment(
     image: tf.Tensor, name: str, options: Mapping[str, Any], image_size: tuple[int, int]
 ) -> tf.Tensor:
-    """Returns a float32 image in 0..255 after one of the stages."""
+    """Applies one augmentation to a float32 image in [0, 255]."""
     if name == "random_crop":
         return tf.image.random_crop(image, (*image_size, 3))
     if name == "random_flip":
@@ -116,10 +132,17 @@ def is_torch_installed() -> bool:
 def torch_batches(
     source: ImageSource, image_size: tuple[int, int], batch_size: int, augmentations: Augmentations
 ) -> Iterable:
-    """Makes batches by PyTorch's DataLoader and Pillow, in as many processes as there are CPUs.
+    """Makes batches with PyTorch's DataLoader and Pillow, with one worker process per CPU.
 
-    Returns: what gives (uint8 [batch, height, width, 3], int [batch]) tensors whenever it is
-        iterated; the processes stay.
+    Args:
+        source: The source.
+        image_size: (height, width) of the batches.
+        batch_size: Images in a batch.
+        augmentations: Those to apply, all in `SUPPORTED`.
+
+    Returns:
+        An iterable of images, uint8 [batch, height, width, 3], and labels, int [batch]. It can be
+        iterated several times; its workers persist.
     """
     return importlib.import_module("torch.utils.data").DataLoader(
         PillowImages(source, image_size, augmentations),
@@ -134,10 +157,12 @@ def torch_batches(
 
 
 class PillowImages:
-    """The images of a source as a DataLoader reads them, one by one.
+    """A map-style dataset for PyTorch: the images of a source, decoded with Pillow.
 
     Args:
-        stages: of `KNOWN`.
+        source: The source.
+        image_size: (height, width) of its images.
+        augmentations: Those to apply, all in `SUPPORTED`.
     """
 
     def __init__(
@@ -152,7 +177,7 @@ class PillowImages:
         return self._source.num_images
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        """Returns uint8 [height, width, 3] and the label."""
+        """Returns an image, uint8 [height, width, 3], and its label."""
         encoded = self._source.read(int(index)).encoded
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
         height, width = self._image_size

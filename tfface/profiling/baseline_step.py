@@ -1,8 +1,8 @@
-"""The step that the ArcFace experiment made, in plain Keras: what `step` is measured beside.
+"""The baseline of `step`: the training step of arcface-tf2 in plain Keras.
 
-One code builds it on Keras 3 and on the Keras of TensorFlow 2.1 to 2.15, which is still to be had
-as `tf_keras`: a network of keras.applications, the recipe's neck, arcface-tf2's head, which
-normalises all class centers in every step, and Keras' own SGD.
+The same code builds it with Keras 3 and with the Keras of TensorFlow 2.1 to 2.15 (the package
+`tf_keras`): a network of keras.applications, the recipe's neck, the head of arcface-tf2, which
+normalizes all class centers in every step, and Keras' own SGD.
 """
 
 import importlib.util
@@ -25,11 +25,16 @@ NETWORKS = {
 def build_baseline_step(
     library: str, recipe: Recipe, num_identities: int, batch: tuple[np.ndarray, np.ndarray]
 ) -> Callable[[], float]:
-    """Builds a step of training and returns what makes it, and gives its loss.
+    """Builds a training step.
 
     Args:
-        library: "keras" or "tf_keras", checked as the recipe is, by `check_plain_step`.
-        batch: images uint8 [batch, height, width, 3], labels int32 [batch].
+        library: "keras" or "tf_keras".
+        recipe: A recipe that `check_baseline_step` accepts.
+        num_identities: Number of classes of the head.
+        batch: Images, uint8 [batch, height, width, 3], and labels, int32 [batch].
+
+    Returns:
+        A function that runs the step and returns its loss.
     """
     keras = importlib.import_module(library)
     embedder = _embedder(keras, recipe)
@@ -64,7 +69,15 @@ def build_baseline_step(
 
 
 def check_baseline_step(library: str, recipe: Recipe) -> None:
-    """Raises InputError: the library is not installed, or the recipe has parts that it hasn't."""
+    """Checks whether the baseline step of a recipe can be built.
+
+    Args:
+        library: "keras" or "tf_keras".
+        recipe: The recipe.
+
+    Raises:
+        InputError: The library is not installed, or the baseline has no such component.
+    """
     if importlib.util.find_spec(library) is None:
         raise InputError(f"--compare-with {library}: {library} is not installed here")
     model, stage = recipe.model, recipe.training.stages[0]
@@ -79,8 +92,8 @@ def check_baseline_step(library: str, recipe: Recipe) -> None:
     for what, is_missing in reasons.items():
         if is_missing:
             raise InputError(
-                f"--compare-with: the plain step has no {what}; it has {', '.join(NETWORKS)} with "
-                "arcface, sgd and float32"
+                f"--compare-with: the baseline step has no {what}; it has {', '.join(NETWORKS)} "
+                "with arcface, sgd and float32"
             )
 
 

@@ -1,7 +1,6 @@
-"""How long an epoch takes, and what cache, augmentation, prefetch and the size of batches do to it.
+"""Measures epochs of a recipe's stage, with one setting changed at a time.
 
-The question of the transfer-learning experiments, answered for any recipe: the same epochs with one
-thing changed at a time, in turns.
+The settings are cache, augmentation, prefetch and batch size.
 """
 
 import dataclasses
@@ -29,19 +28,19 @@ UNCHANGED = "as the recipe says"
 WITHOUT_AUGMENTATION = "without augmentation"
 WITHOUT_PREFETCH = "without prefetch"
 _MIB = 1 << 20
-# Differences below this are not told from what the machine does besides.
+# Smaller differences may be noise.
 _MIN_DIFFERENCE = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One way to make the epochs of a recipe's stage.
+    """A stage of a recipe with one setting changed.
 
     Attributes:
-        name: what is changed, as tables call it.
-        recipe: changed so.
-        stage: its position.
-        prefetch: whether batches are made ready while the step before them runs.
+        name: The changed setting, as tables show it.
+        recipe: The changed recipe.
+        stage: Index of the stage.
+        prefetch: Whether batches are prefetched.
     """
 
     name: str
@@ -52,12 +51,12 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class EpochTime:
-    """One epoch.
+    """The time of an epoch.
 
     Attributes:
-        seconds: that it took.
-        waited_seconds: of these, those in which `fit` waited for a batch.
-        processor_seconds: of all processors together.
+        seconds: Wall-clock time.
+        data_wait_seconds: Part of it in which `fit` waited for batches.
+        cpu_seconds: Processor time, summed over all processors.
     """
 
     seconds: float
@@ -67,15 +66,17 @@ class EpochTime:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What is known of a case.
+    """The results of a case.
 
     Attributes:
-        num_images: of an epoch.
-        first: the epoch that decodes, fills caches and compiles.
-        steady: those after it.
-        times_first: how many times as long as the first case's in the same round, the median.
-        peak: bytes of memory beyond what the libraries take, in a process of its own; None if not
-            measurements.
+        case: The case.
+        num_images: Images in an epoch.
+        first: The first epoch, which decodes, fills caches and compiles.
+        steady: The epochs after it.
+        relative_time: Time per image, divided by that of the first case in the same round; the
+            median over the rounds.
+        peak_memory_bytes: Peak memory in a subprocess, in addition to that of the libraries; None
+            if it was not measured.
     """
 
     case: Case
@@ -87,17 +88,17 @@ class Measurement:
 
     @property
     def seconds(self) -> float:
-        """Of a steady epoch, the median."""
+        """Median seconds of a steady epoch."""
         return statistics.median(epoch.seconds for epoch in self.steady)
 
     @property
     def data_wait_fraction(self) -> float:
-        """Share of steady epochs in which `fit` waited for a batch."""
+        """Fraction of the steady epochs in which `fit` waited for batches."""
         return _sum(self.steady, "data_wait_seconds") / _sum(self.steady, "seconds")
 
     @property
     def cpu_utilization(self) -> float:
-        """Share of all processors that steady epochs kept busy."""
+        """Fraction of the time of all processors that the steady epochs used."""
         capacity = _sum(self.steady, "seconds") * os.cpu_count()
         return min(_sum(self.steady, "cpu_seconds") / capacity, 1.0)
 
@@ -105,12 +106,16 @@ class Measurement:
 def plan_epochs(
     recipe_file: Path, overrides: Sequence[str], *, batch_sizes: Sequence[int] = (), stage: int = 0
 ) -> list[Case]:
-    """Returns the cases of a recipe: as it is, and with one thing changed at a time.
+    """Returns the cases of a recipe: unchanged, and with one setting changed at a time.
 
     Args:
-        batch_sizes: further ones.
-        stage: position of the stage whose epochs are measurements.
-    Raises InputError: the recipe is not possible, or has no such stage.
+        recipe_file: The recipe.
+        overrides: `KEY=VALUE` changes of the recipe.
+        batch_sizes: Batch sizes to measure in addition to that of the recipe.
+        stage: Index of the stage to measure.
+
+    Raises:
+        InputError: The recipe is not valid, or has no such stage.
     """
 
     def changed(*more: str) -> Recipe:
@@ -152,19 +157,26 @@ def measure_epochs(
     memory: bool = True,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Measurement]:
-    """Measures all cases in turns, and each one's memory in a process of its own.
+    """Measures the time of all cases in interleaved rounds, and the memory of each in a subprocess.
 
     Args:
-        num_rounds: > 0; steady epochs of each case.
-        memory: False leaves that out, which takes two epochs more of each.
-        say: is told what is being done.
-    Raises InputError: the data is missing or unusable.
+        cases: As `plan_epochs` returns them.
+        data_dir: Where the recipe's relative paths start.
+        num_rounds: Steady epochs of each case, > 0.
+        memory: Whether to measure memory, which takes two more epochs of each case.
+        say: Called with lines about the progress.
+
+    Returns:
+        A measurement for each case.
+
+    Raises:
+        InputError: The data is missing or unusable.
     """
     with tempfile.TemporaryDirectory(prefix="tfface-") as folder:
         runs, first = [], []
         for number, case in enumerate(cases):
             say(f"first epoch: {case.name}")
-            # Caches of their own, so that each is filled.
+            # Each case fills its own cache.
             runs.append(_StageRun(case, data_dir, Path(folder) / str(number)))
             first.append(runs[-1].epoch())
         rounds = []
@@ -196,7 +208,7 @@ def measure_epochs(
 
 
 def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
-    """Returns the rows of results, one for each case; times are relative to the first, by image."""
+    """Returns a row of results for each case; relative times are per image, to the first case."""
     return [
         {
             "variant": measurement.case.name,
@@ -220,7 +232,7 @@ def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
 
 
 def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
-    """Returns one object for each case; rates are images a second, fractions in [0, 1]."""
+    """Returns a JSON object for each case; fractions are in [0, 1]."""
     found = []
     for measurement in measurements:
         found.append(
@@ -243,41 +255,41 @@ def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
 
 
 def advice(measurements: Sequence[Measurement]) -> str:
-    """Returns one sentence on what to change, told by the figures."""
+    """Returns one sentence that recommends a change.
+
+    Args:
+        measurements: As `measure_epochs` returns them, the unchanged recipe first.
+    """
     base, others = measurements[0], measurements[1:]
-    # Leaving out the augmentation is another training; its cost is said, not advised.
-    options = [
-        measurement for measurement in others if measurement.case.name != WITHOUT_AUGMENTATION
-    ]
-    best = min(options, key=lambda measurement: measurement.relative_time)
-    cost = next(
-        (measurement for measurement in others if measurement.case.name == WITHOUT_AUGMENTATION),
-        None,
-    )
+    # Training without augmentation gives another model: its cost is reported, not recommended.
+    by_name = {measurement.case.name: measurement for measurement in others}
+    without = by_name.pop(WITHOUT_AUGMENTATION, None)
+    best = min(by_name.values(), key=lambda measurement: measurement.relative_time)
     if best.relative_time < 1 - _MIN_DIFFERENCE:
         return (
-            f"change this: with '{best.case.name}' a steady epoch takes {best.relative_time:.2f} "
-            "times as long"
+            f"recommended change: '{best.case.name}'; a steady epoch then takes "
+            f"{best.relative_time:.2f} times as long"
         )
-    if cost is not None and cost.relative_time < 1 - max(_MIN_DIFFERENCE, base.data_wait_fraction):
+    min_difference = max(_MIN_DIFFERENCE, base.data_wait_fraction)
+    if without is not None and without.relative_time < 1 - min_difference:
         return (
-            "the augmentation is what costs most beside the network: without it a steady epoch "
-            f"takes {cost.relative_time:.2f} times as long"
+            "augmentation is the largest cost besides the network: without it a steady epoch "
+            f"takes {without.relative_time:.2f} times as long"
         )
     if base.data_wait_fraction > _MIN_DIFFERENCE:
         return (
-            f"the data is what to change: {100 * base.data_wait_fraction:.0f}% of an epoch is "
-            "waiting for it, and no other cache or batch helps; see which stage by the command "
-            "'pipeline'"
+            f"the input pipeline limits training: {100 * base.data_wait_fraction:.0f}% of an epoch "
+            "is waiting for data, and no other cache or batch size helps; 'benchmark.py pipeline' "
+            "shows the slowest stage"
         )
     return (
-        f"nothing to change in the data: only {100 * base.data_wait_fraction:.0f}% of an epoch is "
-        "waiting for it; the rest is the network's steps"
+        f"the network limits training: only {100 * base.data_wait_fraction:.0f}% of an epoch is "
+        "waiting for data"
     )
 
 
 class _StageRun:
-    """A stage of a recipe, ready to train."""
+    """A stage of a recipe that is ready to train."""
 
     def __init__(self, case: Case, data_dir: Path, cache_dir: Path):
         recipe = case.recipe
@@ -318,10 +330,13 @@ class _StageRun:
 
 
 class DataWaitTimer(keras.callbacks.Callback):
-    """Counts the seconds in which `fit` waits for batches.
+    """A Keras callback that measures how long `fit` waits for batches.
 
     Args:
-        model: compiled; its training is to be watched, with this as a callback.
+        model: The compiled model whose `fit` gets this callback.
+
+    Attributes:
+        seconds: Seconds waited so far.
     """
 
     def __init__(self, model: keras.Model):
@@ -335,17 +350,17 @@ class DataWaitTimer(keras.callbacks.Callback):
         self._since = time.perf_counter()
 
     def on_train_batch_begin(self, batch, logs=None):
-        # On TensorFlow the batch is not fetched yet.
+        # On TensorFlow, the batch has not been fetched yet.
         if keras.backend.backend() != "tensorflow":
             self.seconds += time.perf_counter() - self._since
 
     def on_train_batch_end(self, batch, logs=None):
-        # Backends that compute while Python goes on are waited for: what follows is waiting alone.
+        # Waits for backends that compute asynchronously.
         float(logs["loss"])
         self._since = time.perf_counter()
 
     def _fetch_separately(self, model: keras.Model) -> Callable:
-        """Returns what Keras makes of `train_step`, but with the batch fetched beforehand."""
+        """Returns Keras' train function, but with the batch fetched before the step."""
         import tensorflow as tf
 
         step = tf.function(model.train_step, jit_compile=model.jit_compile, autograph=False)

@@ -1,4 +1,4 @@
-"""Operations of a network, and how many a second this machine can make."""
+"""Floating-point operations of a training step, and how many per second this machine reaches."""
 
 import math
 import time
@@ -10,15 +10,19 @@ from keras import layers
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.training.recognizer import Recognizer
 
-# A product of two such matrices takes most of its time in arithmetic.
+# Large enough for a product of two such matrices to be bound by arithmetic, not by memory.
 _MATRIX = 2048
 
 
 def step_flops(recognizer: Recognizer, batch_size: int) -> float:
-    """Returns the operations of a step of training: additions and multiplications.
+    """Returns the floating-point operations (additions and multiplications) of a training step.
 
-    Counted are products of matrices and convolutions, forward and twice backward, and of the head
-    its class centers; all else, a percent or so, is left out.
+    Counts convolutions and matrix products, once forward and twice backward, and the products with
+    the class centers of the head. Everything else, about a percent, is ignored.
+
+    Args:
+        recognizer: A built recognizer.
+        batch_size: Images in a step.
     """
     forward = sum(map(_layer_flops, flatten_layers(recognizer.embedder)))
     head = sum(math.prod(weight.shape) for weight in recognizer.head.trainable_weights)
@@ -27,7 +31,7 @@ def step_flops(recognizer: Recognizer, batch_size: int) -> float:
 
 
 def _layer_flops(layer: keras.layers.Layer) -> float:
-    """Of one image, forward."""
+    """Returns the operations of a layer in the forward pass of one image."""
     if isinstance(layer, layers.Dense | layers.Conv2D | layers.DepthwiseConv2D):
         positions = math.prod(layer.output.shape[1:-1])
         return 2.0 * positions * math.prod(layer.kernel.shape)
@@ -40,7 +44,7 @@ def _layer_flops(layer: keras.layers.Layer) -> float:
 
 
 def matmul_flops_per_second() -> float:
-    """Measures how many operations a second a product of float32 matrices makes here."""
+    """Measures the floating-point operations per second of a float32 matrix product here."""
     matrix = keras.ops.convert_to_tensor(
         np.random.default_rng(0).normal(size=(_MATRIX, _MATRIX)).astype(np.float32)
     )

@@ -1,4 +1,4 @@
-"""How many images a second the input pipeline gives, stage by stage, and beside plain loaders."""
+"""Measures the throughput of the input pipeline, stage by stage, compared with baselines."""
 
 import itertools
 import statistics
@@ -31,24 +31,24 @@ from tfface.registry import build_from_config
 from tfface.reporting.results import text_table
 from tfface.training.datasets import open_training_images
 
-# What is no stage of the pipeline.
+# Comparisons, which are no stages of the pipeline.
 LIMIT, TF_IMAGE, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
-# Batches that begin a turn and don't count: programs are made, buffers filled, and TensorFlow finds
-# out how many to make at once. Of an epoch of millions of images that is nothing.
+# The first batches of a round, which don't count: meanwhile TensorFlow compiles, fills buffers and
+# tunes its parallelism. In an epoch of millions of images, this time is negligible.
 _WARM_UP = 20
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measurement.
+    """Throughput of the pipeline up to each stage, and of the comparisons.
 
     Attributes:
-        turns: name -> seconds; the pipeline's stages, each with all before it, in their order, then
-            what is measured beside.
-        stages: the names of the former.
-        num_images: that a turn reads.
-        batch_size: of all.
-        missing: what the plain loaders don't do of the recipe, because of which they are left out.
+        timings: Name -> times: the stages in order, each including all before it, then the
+            comparisons.
+        stages: Names of the stages.
+        num_images: Images counted in a round.
+        batch_size: Images in a batch.
+        unsupported: Augmentation that the baselines don't support, which excludes them; or None.
     """
 
     timings: dict[str, Timing]
@@ -58,16 +58,16 @@ class Measurement:
     unsupported: str | None
 
     def speedup(self, name: str, other: str) -> float:
-        """How many times as fast the first is as the second: the median over the rounds."""
+        """Returns how many times as fast as `other` it is: the median over the rounds."""
         return statistics.median(
-            theirs / ours
-            for ours, theirs in zip(
+            other_seconds / seconds
+            for seconds, other_seconds in zip(
                 self.timings[name].seconds, self.timings[other].seconds, strict=True
             )
         )
 
     def stage_costs(self) -> dict[str, float]:
-        """Seconds for each image that a stage takes beyond those before it, by medians."""
+        """Returns the median seconds per image that each stage adds to those before it."""
         totals = [self.timings[name].median / self.num_images for name in self.stages]
         added = np.diff([0.0, *totals])
         return dict(zip(self.stages, added.tolist(), strict=True))
@@ -81,16 +81,21 @@ def measure_input(
     num_runs: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
-    """Measures all in turns, after one that doesn't count.
+    """Measures all stages and comparisons in interleaved rounds, after a warm-up round.
 
-    All images of the recipe's training source are read, whoever is excluded or held out, and none
-    is cached. Each turn begins anew, so that filling a shuffle buffer is part of it.
+    Reads all images of the recipe's training source, including excluded and held-out identities,
+    and caches none. Each round starts a new iteration, which fills the shuffle buffer again.
 
     Args:
-        num_images: > 0, that a turn makes batches of; whole batches, as far as there are images.
-        num_runs: > 0.
-        say: is told what is being done.
-    Raises InputError: the source is missing or unusable, or an image can't be decoded.
+        recipe: The recipe.
+        data_dir: Where its relative paths start.
+        num_images: Images in a round, > 0. Rounded down to whole batches, and limited by the
+            source.
+        num_runs: Number of rounds, > 0.
+        say: Called with lines about the progress.
+
+    Raises:
+        InputError: The source is missing or unusable, or an image can't be decoded.
     """
     source, _, _ = open_training_images(recipe, data_dir)
     augment = [
@@ -135,7 +140,7 @@ def measure_input(
             functions[TORCH] = lambda: itertools.islice(loader, num_batches)
     num_warm_up = min(_WARM_UP, num_batches // 4)
     counted = (num_batches - num_warm_up) * batch_size
-    say(f"{num_runs} rounds of {len(functions)} turns of {counted:,} images after the warm-up")
+    say(f"{num_runs} rounds of {len(functions)} stages, {counted:,} images each after the warm-up")
     with full_pipeline.naming_bad_images():
         timings = time_interleaved(
             {name: _without_warm_up(num_warm_up, make) for name, make in functions.items()},
@@ -145,11 +150,12 @@ def measure_input(
 
 
 def to_json(measurement: Measurement) -> list[dict[str, object]]:
-    """Returns one object for each thing that was measurement.
+    """Returns a JSON object for each stage and comparison.
 
-    Returns: `name`; `images_per_second`: {min, median, max}; `share_of_limit`: of the images a
-        second that parsing and decoding alone give; `times_plain`: of those of the plain loader,
-        None without one.
+    Returns:
+        Objects with `name`; `images_per_second`: `min`, `median` and `max`; `share_of_limit`:
+        speed relative to parsing and decoding alone; `times_plain`: speed relative to the
+        `tf.image` baseline, None without it.
     """
     found = []
     for name, timing in measurement.timings.items():
@@ -167,7 +173,7 @@ def to_json(measurement: Measurement) -> list[dict[str, object]]:
 
 
 def rows(measurement: Measurement) -> list[dict[str, object]]:
-    """Returns the rows of results, one for each thing that was measurement."""
+    """Returns a row of results for each stage and comparison."""
     stage_costs = measurement.stage_costs()
     found = []
     for row in to_json(measurement):
@@ -191,7 +197,7 @@ def rows(measurement: Measurement) -> list[dict[str, object]]:
 
 
 def as_text(measurement: Measurement) -> str:
-    """Returns a table, and what it says in a sentence."""
+    """Returns a table and a sentence that summarizes it."""
     lines = [text_table(rows(measurement), without=("baseline", "backend"))]
     stage_costs = measurement.stage_costs()
     costliest = max(stage_costs, key=stage_costs.get)
@@ -201,11 +207,11 @@ def as_text(measurement: Measurement) -> str:
         name: measurement.speedup(last, name) for name in (LIMIT, TF_IMAGE) if name in timings
     }
     sentence = (
-        f"{costliest} takes most, {100 * stage_costs[costliest] / total:.0f}% of the time; the "
+        f"{costliest} takes the most time, {100 * stage_costs[costliest] / total:.0f}%; the "
         f"whole pipeline is {speedups[LIMIT]:.2f} times as fast as parsing and decoding alone"
     )
     if measurement.unsupported:
-        lines.append(f"not measured beside plain loaders, which have no {measurement.unsupported}")
+        lines.append(f"not compared with baselines, which lack {measurement.unsupported}")
     else:
         sentence += f" and {speedups[TF_IMAGE]:.2f} times as plain tf.image"
     return "\n".join([*lines, sentence])
@@ -214,7 +220,7 @@ def as_text(measurement: Measurement) -> str:
 def _stages_before_decoding(
     source: ImageSource, batch_size: int, num_batches: int, seed: int
 ) -> dict[str, Callable[[], tf.data.Dataset]]:
-    """What the pipeline does before it decodes: reading, parsing, and putting into an order."""
+    """Returns the stages before decoding: reading, parsing, shuffling."""
     functions = {}
     if source.record_files:
         functions["records"] = lambda: _records(source, batch_size, num_batches)
@@ -235,18 +241,18 @@ def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.
 
 
 def _decode_only(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
-    """Parses and decodes as fast as TensorFlow can, and keeps nothing: one image of each batch."""
+    """Parses and decodes as fast as TensorFlow can, and yields one image of each batch."""
     if source.record_files:
         encoded = _records(source, batch_size, num_batches).map(example.parse_encoded).unbatch()
     else:
         encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
     decoded = encoded.take(num_batches * batch_size).map(decode_prepared, tf.data.AUTOTUNE)
-    # The others are dropped where they are made: handing them over would take as long.
+    # The others are dropped inside tf.data: yielding them would take as long as decoding.
     return untuned(decoded.shard(batch_size, batch_size - 1))
 
 
 def _without_warm_up(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], CountedTime]:
-    """Returns what takes all batches, of which those after the first count."""
+    """Returns a function that iterates over all batches and times those after the warm-up."""
 
     def run() -> CountedTime:
         batches = iter(make())
@@ -261,17 +267,17 @@ def _without_warm_up(num_warm_up: int, make: Callable[[], Iterable]) -> Callable
 
 
 def _transfer(batches: tf.data.Dataset) -> Iterator:
-    """Brings every batch to where a model is trained."""
+    """Copies every batch to the device that trains."""
     images = None
     for images, _ in batches:
         images = to_device(images)
         yield images
-    # It has arrived when a value of it is back.
+    # Reading a value waits for the copy.
     keras.ops.convert_to_numpy(images[:1, :1, :1])
 
 
 def to_device(images: tf.Tensor):
-    """Returns the images as a tensor of Keras' backend, on the device that it trains on."""
+    """Returns the images as a tensor of Keras' backend, on the device that trains."""
     if keras.backend.backend() != "tensorflow":
         return keras.ops.convert_to_tensor(images.numpy())
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -280,7 +286,7 @@ def to_device(images: tf.Tensor):
 
 
 def _number_duplicates(names: Sequence[str]) -> list[str]:
-    """Numbers what comes several times."""
+    """Appends numbers to names that occur several times."""
     return [
         name if names.count(name) == 1 else f"{name} {names[: position + 1].count(name)}"
         for position, name in enumerate(names)

@@ -1,4 +1,4 @@
-"""Measuring things in turns, so that what else the machine does touches all of them alike."""
+"""Interleaved timing: all functions run once in each round, so other load affects them alike."""
 
 import statistics
 import time
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one thing.
+    """The times of one function.
 
     Attributes:
-        seconds: of each of its turns.
-        times_first: how many times as long as the first thing in the same round it took, the median
+        seconds: Seconds in each round.
+        relative_time: Time divided by that of the first function in the same round; the median
             over the rounds.
     """
 
@@ -26,10 +26,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class CountedTime:
-    """What of a turn counts.
+    """What a function returns to `time_interleaved` if not all of its time counts.
 
     Attributes:
-        seconds: of it.
+        seconds: The time that counts.
     """
 
     seconds: float
@@ -38,12 +38,20 @@ class CountedTime:
 def time_interleaved(
     functions: Mapping[str, Callable[[], object]], num_rounds: int
 ) -> dict[str, Timing]:
-    """Runs each thing once a round, A B C A B C, after a round that is not counted.
+    """Runs all functions in each round, A B C A B C, after a warm-up round that is not counted.
 
     Args:
-        things: name -> what to run; it returns when it is done, with `Counted` if not all of it
-            counts.
-        num_rounds: > 0.
+        functions: Name -> function. It blocks until its work is done, and may return
+            `CountedTime`.
+        num_rounds: Number of counted rounds, > 0.
+
+    Returns:
+        Name -> its times.
+
+    Example:
+        >>> timings = time_interleaved({"short": lambda: sum(range(10)), "long": list}, 3)
+        >>> len(timings["short"].seconds), timings["short"].relative_time
+        (3, 1.0)
     """
     for function in functions.values():
         function()
@@ -66,6 +74,18 @@ def time_interleaved(
 
 
 def images_per_second(num_images: int, seconds: Sequence[float]) -> dict[str, float]:
-    """Returns the least, the median and the greatest rate of turns of so many images each."""
-    rates = [num_images / one for one in seconds]
+    """Returns the lowest, median and highest rate.
+
+    Args:
+        num_images: Images processed in each round.
+        seconds: Seconds of each round.
+
+    Returns:
+        `min`, `median` and `max`, in images per second.
+
+    Example:
+        >>> images_per_second(100, [2.0, 5.0, 4.0])
+        {'min': 20.0, 'median': 25.0, 'max': 50.0}
+    """
+    rates = [num_images / value for value in seconds]
     return {"min": min(rates), "median": statistics.median(rates), "max": max(rates)}

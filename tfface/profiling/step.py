@@ -1,4 +1,4 @@
-"""How long a step of training takes, by what is varied, and beside plain Keras."""
+"""Measures training steps of a sweep of recipes, with and without `fit`, and of plain Keras."""
 
 import contextlib
 import functools
@@ -26,7 +26,7 @@ from tfface.training.registries import REGISTRIES
 from tfface.training.sweep import SweepAxis, make_trials
 
 BARE_STEP, FIT_STEP = "tfface", "tfface, in fit"
-# The backbone's predictions alone: what a step with a frozen backbone can't be faster than.
+# Predictions of the backbone alone: a lower bound for a step with a frozen backbone.
 PREDICT = "predict"
 BASELINES = ("keras", "tf_keras")
 _MIB = 1 << 20
@@ -34,16 +34,16 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Case:
-    """One step that is measurements.
+    """A training step to measure.
 
     Attributes:
-        variant: what is varied, as tables call it.
-        who: `OWN`, `TRAINER`, `FORWARD` or one of `BESIDE`.
-        recipe: whose first stage is measurements.
-        num_identities: that the head tells apart.
-        xla: whether the whole step is compiled by XLA.
-        onednn: whether TensorFlow takes oneDNN's operations.
-        num_steps: of a turn.
+        trial: Name of the trial of the sweep.
+        implementation: `BARE_STEP`, `FIT_STEP`, `PREDICT` or one of `BASELINES`.
+        recipe: The recipe. Its first stage is measured.
+        num_identities: Number of classes of the head.
+        xla: Whether XLA compiles the whole step.
+        onednn: Whether TensorFlow uses oneDNN.
+        num_steps: Steps in a round.
     """
 
     trial: str
@@ -65,13 +65,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is known of a case.
+    """The results of a case.
 
     Attributes:
-        turns: of `num_steps` steps each.
-        of_ceiling: share of the operations a second that a product of matrices makes; None for what
-            is not ours.
-        peak: bytes of memory beyond what the libraries take, in a process of its own.
+        case: The case.
+        timing: Times of rounds of `case.num_steps` steps.
+        flops_utilization: Operations per second, divided by those of a matrix product; None for
+            baselines and predictions.
+        peak_memory_bytes: Peak memory in a subprocess, in addition to that of the libraries.
     """
 
     case: Case
@@ -81,7 +82,7 @@ class Measurement:
 
     @property
     def seconds(self) -> float:
-        """Of one step, the median."""
+        """Median seconds of a step."""
         return self.timing.median / self.case.num_steps
 
 
@@ -97,18 +98,28 @@ def plan_steps(
     num_steps: int,
     trainer: bool = True,
 ) -> list[Case]:
-    """Returns the cases, all of which have been checked.
+    """Returns all combinations of trials, identities, settings and implementations.
 
     Args:
-        trainer: whether the steps that `fit` makes are among them.
-    Raises InputError: the recipe, a variant of it, or what it is measured beside is not possible.
+        recipe_file: The recipe.
+        overrides: `KEY=VALUE` changes of the recipe.
+        sweep: Keys of the recipe to vary.
+        identity_counts: Numbers of classes of the head.
+        compare_with: Which of `BASELINES` to measure.
+        xla: Whether to compile steps with XLA; may hold both.
+        onednn_settings: Whether TensorFlow uses oneDNN; may hold both.
+        num_steps: Steps in a round.
+        trainer: Whether to measure steps in `fit`, too.
+
+    Raises:
+        InputError: A recipe is not valid, or the baseline does not support it.
     """
     cases = []
     for trial in make_trials(sweep, recipe_file.stem):
         recipe = load(recipe_file, REGISTRIES, [*overrides, *trial.overrides])
         if recipe.model.backbone.weights != "none":
             raise InputError(
-                "step measures random weights, of which all steps are as long: add "
+                "step measures random weights, whose steps take as long: add "
                 "--set model.backbone.weights=none"
             )
         for library in compare_with:
@@ -121,7 +132,7 @@ def plan_steps(
             own = (BARE_STEP, FIT_STEP) if trainer else (BARE_STEP,)
             for implementation in (*forward, *own, *(() if use_xla else compare_with)):
                 if implementation == BARE_STEP and keras.backend.backend() != "tensorflow":
-                    # There `fit` is the only door to a step.
+                    # On other backends, only `fit` runs a step.
                     continue
                 cases.append(
                     Case(
@@ -140,16 +151,20 @@ def plan_steps(
 def measure_steps(
     cases: Sequence[Case], *, num_rounds: int, say: Callable[[str], None] = lambda line: None
 ) -> list[Measurement]:
-    """Measures all cases in turns, and each one's memory in a process of its own.
+    """Measures the time of all cases in interleaved rounds, and the memory of each in a subprocess.
 
     Args:
-        num_rounds: > 0, of which the median counts.
-        say: is told what is being done.
+        cases: As `plan_steps` returns them.
+        num_rounds: Number of rounds, > 0.
+        say: Called with lines about the progress.
+
+    Returns:
+        A measurement for each case.
     """
-    say("a product of matrices, as the ceiling")
+    say("matrix product, the upper bound of operations per second")
     matmul_flops = matmul_flops_per_second()
     peaks = []
-    # Before there is anything here that takes memory, too.
+    # First, while this process itself needs little memory.
     for case in cases:
         say(f"memory: {case.name}")
         with WorkerProcess(onednn.variables(case.onednn)) as process:
@@ -163,7 +178,7 @@ def measure_steps(
             else:
                 process = processes.enter_context(WorkerProcess(onednn.variables(case.onednn)))
                 functions[case.name], flops[case.name] = process.run, process.prepare(_build, case)
-        say(f"{num_rounds} rounds of {len(cases)} turns")
+        say(f"{num_rounds} rounds of {len(cases)} cases")
         timings = time_interleaved(functions, num_rounds)
     measurements = []
     for case, peak in zip(cases, peaks, strict=True):
@@ -174,7 +189,7 @@ def measure_steps(
 
 
 def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
-    """Returns the rows of results, one for each case; times are relative to the first."""
+    """Returns a row of results for each case; relative times are relative to the first case."""
     found = []
     for measurement in measurements:
         case = measurement.case
@@ -203,7 +218,7 @@ def rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
 
 
 def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
-    """Returns one object for each case; rates are images a second, ratios to the first."""
+    """Returns a JSON object for each case; `times_first` is relative to the first case."""
     found = []
     for measurement in measurements:
         num_images = measurement.case.recipe.data.batch_size * measurement.case.num_steps
@@ -221,7 +236,10 @@ def to_json(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
 
 
 def _build(case: Case) -> tuple[Callable[[], object], float | None]:
-    """Returns what makes the case's steps, and how many operations one of ours has."""
+    """Returns a function that runs the steps of a round, and the operations of one of them.
+
+    The latter are None for baselines and predictions.
+    """
     recipe = case.recipe
     batch = synthetic_batch(recipe, case.num_identities)
     keras.utils.set_random_seed(0)
@@ -246,7 +264,7 @@ def _build(case: Case) -> tuple[Callable[[], object], float | None]:
 def _bare_step(
     recognizer: Recognizer, batch: tuple[np.ndarray, np.ndarray], xla: bool
 ) -> Callable[[], float]:
-    """Forward, backward and update, without Keras' trainer."""
+    """Returns forward pass, backward pass and update as one function, without Keras' trainer."""
 
     @tf.function(autograph=False, jit_compile=xla)
     def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -272,7 +290,15 @@ def _repeated(step: Callable[[], float], times: int) -> Callable[[], None]:
 
 
 def synthetic_batch(recipe: Recipe, num_identities: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a batch as the recipe wants it, of drawn pixels and labels."""
+    """Returns a batch of random images and labels.
+
+    Args:
+        recipe: Decides the shape.
+        num_identities: Labels are below it.
+
+    Returns:
+        Images, uint8 [batch, height, width, 3], and labels, int32 [batch].
+    """
     generator = np.random.default_rng(0)
     shape = (recipe.data.batch_size, *recipe.data.image_size, 3)
     images = generator.integers(0, 256, shape, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Processes of their own: for memory that is theirs alone, and for settings read at their start."""
+"""Runs functions in subprocesses: to measure their memory alone, or with other environments."""
 
 import contextlib
 import multiprocessing
@@ -16,12 +16,12 @@ Result = TypeVar("Result")
 
 
 class WorkerProcess:
-    """A process in which functions are called, one after the other; ends with its `with` block.
+    """A subprocess that calls functions one after another until its `with` block ends.
 
-    What it says on stderr is passed on only if a function fails.
+    Its stderr is printed only if a function fails.
 
     Args:
-        environment: variables that it has beside the usual ones.
+        environment: Environment variables to set in addition to those of this process.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None):
@@ -39,7 +39,12 @@ class WorkerProcess:
         self._exit_stack.close()
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Calls a function of a module there; arguments and result are pickled."""
+        """Calls a function in the subprocess and returns its result.
+
+        Args:
+            function: A function of a module. It, its arguments and its result are pickled.
+            *arguments: Its arguments.
+        """
         try:
             return self._pool.apply(function, arguments)
         except Exception:
@@ -50,11 +55,19 @@ class WorkerProcess:
     def prepare(
         self, make: Callable[..., tuple[Callable[[], object], Result]], *arguments
     ) -> Result:
-        """Calls a function that returns what `run` then calls, and something to be returned."""
+        """Builds in the subprocess what `run` then calls.
+
+        Args:
+            make: Returns the function for `run`, which stays in the subprocess, and a result.
+            *arguments: Arguments of `make`, pickled.
+
+        Returns:
+            The result.
+        """
         return self.call(_prepare, make, *arguments)
 
     def run(self) -> None:
-        """Calls what was kept."""
+        """Calls the function that `prepare` built."""
         self.call(_run)
 
 
@@ -72,14 +85,22 @@ def _run() -> None:
 
 
 def run_in_subprocess(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Calls a function in a process of its own, so that only its memory counts."""
+    """Calls a function in a new subprocess, whose memory nothing else uses.
+
+    Args:
+        function: A function of a module. It, its arguments and its result are pickled.
+        *arguments: Its arguments.
+
+    Returns:
+        Its result.
+    """
     with WorkerProcess() as process:
         return process.call(function, *arguments)
 
 
 @contextlib.contextmanager
 def _redirected_stderr(file: BinaryIO) -> Iterator[None]:
-    """For processes that are started in the block; they keep it."""
+    """Redirects the stderr of the processes that start in the block, for as long as they run."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:
@@ -92,7 +113,7 @@ def _redirected_stderr(file: BinaryIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """Likewise."""
+    """Sets environment variables for the processes that start in the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -106,9 +127,10 @@ def _environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def reset_peak_memory() -> None:
-    """Makes Linux count the process's peak memory from now on.
+    """Resets the peak memory of this process to its current memory.
 
-    Raises InputError: not on Linux.
+    Raises:
+        InputError: The system is not Linux.
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -119,7 +141,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has had since its start, or since `forget_peak`."""
+    """Returns the peak resident memory of this process since its start or `reset_peak_memory`."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
