@@ -41,7 +41,7 @@ def test_an_empty_path_is_no_folder(home):
         "data.exclude=''",
     ):
         with pytest.raises(
-            InputError, match=r"data\.[a-z_.]+: an empty path: name a file or folde"
+            InputError, match=r"data\.[a-z_.]+: an empty path: name a file or folder"
         ):
             recipe.load(home / "tiny.yaml", REGISTRIES, [override])
 

@@ -1,6 +1,8 @@
 """tools/eval_verification.py as its users call it."""
 
+import contextlib
 import json
+import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -228,7 +230,7 @@ def test_what_can_not_be_written_is_found_first(tmp_path, option, place):
 def test_bad_batch_size(value, capsys):
     with pytest.raises(SystemExit, match="2"):
         eval_verification.main(["pixels", "--pairs", "synthetic", f"--batch-size={value}"])
-    assert "must be a whole number of 1 or more" in capsys.readouterr().err
+    assert "must be a whole number from 1 to 8192" in capsys.readouterr().err
 
 
 def test_ends_with_2_and_one_line(tmp_path):
@@ -293,13 +295,15 @@ def test_cache(large, tmp_path, capsys):
         outputs.append(capsys.readouterr().out)
     assert outputs[0] == outputs[1] == outputs[2]
     (of_model,) = (tmp_path / "cache").iterdir()
-    (chunk,) = of_model.iterdir()
-    content = bytearray(chunk.read_bytes())
-    content[-1] ^= 1
-    chunk.write_bytes(content)
+    (file,) = of_model.iterdir()
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "UPDATE embeddings SET embedding = zeroblob(length(embedding)) "
+            "WHERE key IN (SELECT key FROM embeddings LIMIT 2)"
+        )
     eval_verification.main([*large, "--no-check", "--cache", str(tmp_path / "cache")])
     mended = capsys.readouterr()
     assert mended.out == outputs[0]
-    assert mended.err.startswith(f"warning: {chunk}: was damaged, and is removed")
+    assert mended.err.startswith(f"warning: {file}: 2 embeddings were damaged, and are removed")
     with pytest.raises(InputError, match=r"model\.keras.*can't be written: Not a directory"):
         eval_verification.main([*large, "--cache", large[0]])
