@@ -93,9 +93,9 @@ def _open_sets(options: argparse.Namespace):
             gallery, options.gallery_shots, options.seed, options.open_set_fraction
         )
     queries = labeled_faces(open_source(options.query).source)
-    if options.unknown:
+    if options.open_set_fraction:
         with_queries = np.setdiff1d(true_labels(gallery, queries, UNKNOWN), [UNKNOWN])
-        stay = hold_out_identities(gallery, options.unknown, options.seed, with_queries)
+        stay = hold_out_identities(gallery, options.open_set_fraction, options.seed, with_queries)
         gallery = gallery.take(np.flatnonzero(stay))
     return gallery, queries
 

@@ -38,8 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     loaded = recipe.load(options.recipe, REGISTRIES, options.set)
     run_dir = options.run_dir or Path("runs") / options.recipe.stem
-    if options.coordinator is not None:
-        multiprocess.initialize(options.coordinator, options.num_processes, options.process_id)
+    if options.coordinator_address is not None:
+        multiprocess.initialize(
+            options.coordinator_address, options.num_processes, options.process_id
+        )
     exit_code = 0
     with command.interruptible(_GO_ON), multiprocess.run_together(_GO_ON):
         try:

@@ -69,7 +69,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     [
         ("--image-size=112x", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
         ("--image-size=1x2x3", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
-        ("--workers=0", "must be a whole number of 1 or more, got '0'"),
+        ("--workers=0", "must be a whole number from 1 to 1024, got '0'"),
         ("--min-size=-1", "must be a whole number of 0 or more, got '-1'"),
         ("--output-format=gif", "invalid choice: 'gif'"),
         ("--min-confidence=high", "invalid float value: 'high'"),

@@ -99,12 +99,20 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("option", ["--shards", "--workers", "--min-images", "--seed"])
+@pytest.mark.parametrize(
+    ("option", "limits"),
+    [
+        ("--shards", "from 1 to 99999"),
+        ("--workers", "from 1 to 1024"),
+        ("--min-images", "of 1 or more"),
+        ("--seed", "of 0 or more"),
+    ],
+)
 @pytest.mark.parametrize("value", ["-1", "x", "1.5"])
-def test_numbers_are_checked(option, value, capsys):
+def test_numbers_are_checked(option, limits, value, capsys):
     with pytest.raises(SystemExit, match="2"):
         convert_tfrecord.main(["faces", "--output", "out", f"{option}={value}"])
-    assert f"must be a whole number of {int(option != '--seed')} or more" in capsys.readouterr().err
+    assert f"must be a whole number {limits}" in capsys.readouterr().err
 
 
 def test_a_missing_source(tmp_path):

@@ -226,8 +226,8 @@ def _error(found: Identification, query: int) -> tuple[np.ndarray, str]:
         f"{queries.names[queries.labels[query]]}: {Path(queries.image_names[query]).name}",
         f"found: {gallery.names[found.top[query]]}, {found.top_similarity[query]:.3f}",
     ]
-    if found.right[query] != UNKNOWN:
-        image, similarity = _nearest_image(found, query, found.right[query])
+    if found.true_labels[query] != UNKNOWN:
+        image, similarity = _nearest_image(found, query, found.true_labels[query])
         images.append(framed(decode_picture(gallery.images[image]), GREEN))
         rank = found.result.rank[query]
         lines.append(f"correct: {similarity:.3f}, {f'rank {rank}' if rank else 'not found'}")

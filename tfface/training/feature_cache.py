@@ -155,7 +155,7 @@ class CachedPairFeatures:
         self.image_size = extractor.image_size
         self._features: np.ndarray | None = None
 
-    def evaluate_verification(self, tail: keras.Model) -> VerificationResult:
+    def verify(self, tail: keras.Model) -> VerificationResult:
         """Returns what `evaluate_verification` gives for the whole embedder."""
         if self._features is None:
             pairs = self._pair_set
