@@ -3,6 +3,7 @@
 # make test         the default tier of the tests: what every commit has to pass
 # make test-all     all tests: also large networks, several devices, kills, all fuzz cases
 # make coverage     the default tier, with the lines that it runs
+# make reference    docs/reference/recipe.md, made from the schema of recipes
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +18,7 @@ ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/
 TEXTS = $(wildcard *.md *.toml *.txt *.yml Makefile .pre-commit-config.yaml) \
 	$(shell find .github benchmarks docs recipes results tests/*.md -name '*.md' -o -name '*.y*ml' -o -name '*.csv' -o -name '*.txt')
 
-.PHONY: quickstart check test test-all coverage clean
+.PHONY: quickstart check test test-all coverage reference clean
 
 quickstart: runs/quickstart/report.html
 	@echo "trained and evaluated; the report: $< (delete runs/quickstart to do it again)"
@@ -61,6 +62,9 @@ coverage: .venv/installed-dev
 	@echo "installing requirements-dev.txt into .venv"
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@ .venv/installed
+
+reference: .venv/installed-dev
+	$(BIN)/python tools/update_reference.py
 
 clean:
 	rm -rf .venv
