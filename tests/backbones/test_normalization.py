@@ -137,7 +137,7 @@ def start_from_old(folder) -> tuple[Recognizer, str]:
 def test_init_from_a_run(tmp_path, old_run):
     new, report = start_from_old(tmp_path)
     check_same(new.backbone, old_run.get_layer("backbone"))
-    # Nor is it said that a layer of there isn't here.
+    # Nor does the report mention a layer that only one of the two has.
     assert "layers of the backbone" not in report
 
 

@@ -1,9 +1,13 @@
 """Backbones: networks from images to feature maps.
 
-To add one: a function (or a line of one that builds a family) and a line in BACKBONES. It takes
-its options as annotated parameters and, by keyword, `image_size`, and returns a `Backbone`. It also
-takes `weights`, None or "imagenet", unless its `Backbone` has an `imagenet_url`: then the program
-fetches these weights and fills it.
+To add one, write a function and add it to `BACKBONES`. It takes its options as annotated
+parameters, `image_size` by keyword, and returns a `Backbone`. It also takes `weights`, None or
+"imagenet", unless its `Backbone` has an `imagenet_url`, whose weights are downloaded and loaded.
+
+Example:
+    >>> backbone = BACKBONES["mobilefacenet"](image_size=(112, 112))
+    >>> backbone.network.output_shape
+    (None, 1, 1, 512)
 """
 
 from keras import applications as nets
@@ -19,9 +23,9 @@ from tfface.backbones.vision_transformer import vit_b16, vit_small
 
 __all__ = ["BACKBONES", "Backbone"]
 
-# Name -> builder. The second argument of `plain` and `with_alpha` is the pixel contract that the
-# published weights were trained with (keras.applications' own `preprocess_input`); "raw" nets
-# normalise inside. That of the ResNets is the file of their published weights.
+# Name -> builder. The second argument of `plain` and `with_alpha` is the input normalization of the
+# published weights (`preprocess_input` of keras.applications); networks with "raw" contain theirs.
+# That of the ResNets is the file of their published weights.
 BACKBONES = {
     "plain_cnn": plain_cnn,
     "simple_cnn": simple_cnn,
@@ -48,7 +52,7 @@ BACKBONES = {
     "efficientnet_v2_b3": plain(nets.EfficientNetV2B3, "raw"),
     "convnext_tiny": plain(nets.ConvNeXtTiny, "raw"),
     "densenet121": plain(nets.DenseNet121, "imagenet"),
-    # torchvision's layout, and PyTorch's published weights.
+    # The layout of torchvision, with its published weights.
     "resnet18": resnet_basic((2, 2, 2, 2), "resnet18-f37072fd"),
     "resnet34": resnet_basic((3, 4, 6, 3), "resnet34-b627a593"),
     "resnet50_torchvision": resnet_bottleneck((3, 4, 6, 3), "resnet50-0676ba61"),
@@ -60,7 +64,7 @@ BACKBONES = {
     ),
     "vit_b16": vit_b16,
     "vit_small": vit_small,
-    # insightface's layout.
+    # The layout of insightface.
     "iresnet18": iresnet("iresnet18", (2, 2, 2, 2)),
     "iresnet34": iresnet("iresnet34", (3, 4, 6, 3)),
     "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),

@@ -20,9 +20,15 @@ Alpha = Annotated[float, Field(gt=0, le=2, description="Factor on the channels o
 
 
 def plain(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbone]:
-    """Returns the builder of a network that has no options of its own.
+    """Returns the builder of a network without options.
 
-    `weights` may also be the path of a file that Keras publishes for the network.
+    Args:
+        net: the function of keras.applications.
+        pixels: the input normalization of its published weights.
+
+    Returns:
+        The builder. Its `weights` may also be the path of a file that Keras publishes for the
+        network.
     """
 
     def build(*, image_size: tuple[int, int], weights: str | Path | None = None) -> Backbone:
@@ -34,7 +40,7 @@ def plain(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbon
 
 
 def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Backbone]:
-    """Returns the builder of a MobileNet: `alpha` scales the number of channels of each layer."""
+    """As `plain`, for a MobileNet, whose option `alpha` scales the channels of each layer."""
 
     def build(
         alpha: Alpha = 1.0, *, image_size: tuple[int, int], weights: str | Path | None = None
@@ -47,12 +53,12 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
 
 
 @contextmanager
-def _in_place_of_the_download(path: Path) -> Iterator[None]:
-    """Has Keras take this file for what it would download in the block.
+def _instead_of_download(path: Path) -> Iterator[None]:
+    """Replaces Keras' download by a file within the block.
 
-    Some networks are built otherwise for their published weights (EfficientNet scales the pixels
-    once more), so these must come by Keras' own way, for which Keras has no public door (tried with
-    Keras 3.15).
+    Keras builds some networks in another way for their published weights (EfficientNet rescales the
+    pixels once more), so these must be loaded by Keras itself, and there is no public API to do so
+    from a file (tried with Keras 3.15).
     """
     get_file = file_utils.get_file
     file_utils.get_file = lambda *_, **__: str(path)
@@ -68,10 +74,10 @@ def _build(net, image_size, weights, **options) -> keras.Model:
         try:
             with (
                 suffix_in_lower_case(weights) as known,
-                _in_place_of_the_download(known),
+                _instead_of_download(known),
             ):
                 return _build(net, image_size, "imagenet", **options)
-        # Keras' legacy reader names no errors of its own.
+        # Keras' legacy reader raises errors of many types.
         except Exception as error:
             reason = " ".join(str(error).split())
             raise InputError(
@@ -80,16 +86,16 @@ def _build(net, image_size, weights, **options) -> keras.Model:
             ) from error
     try:
         with warnings.catch_warnings():
-            # MobileNets: that published weights of another image size are taken, as is meant here.
+            # MobileNets warn about published weights of another image size, which are intended.
             warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")
             network = net(
                 include_top=False, weights=weights, input_shape=(*image_size, 3), **options
             )
-        # Not as an argument: EfficientNetV2 looks its block table up by it.
+        # Not as an argument, by which EfficientNetV2 selects its configuration.
         network.name = "backbone"
         return network
     except Exception as error:
-        # Keras raises a bare Exception for a failed download, ValueError for a bad size.
+        # Keras raises Exception for a failed download, and ValueError for a bad size.
         if DOWNLOAD_FAILED in str(error):
             raise not_downloaded(error, f"a {net.__name__} weights file") from error
         if isinstance(error, ValueError):

@@ -1,7 +1,7 @@
-"""FaceNet's network, Inception-ResNet-v1, as facenet-pytorch has it.
+"""Inception-ResNet-v1, FaceNet's network, in the layout of facenet-pytorch.
 
-What follows block8 there is the neck {pooling: average, dropout: 0.6, batch_norm: true} with an
-embedding of 512. keras.applications has version 2 only, which is another network.
+The layers behind its block8 are the neck {pooling: average, dropout: 0.6, batch_norm: true} with an
+embedding of size 512. keras.applications has only version 2, which is another network.
 
 Source: Szegedy et al., AAAI 2017, arXiv:1602.07261; Schroff et al., CVPR 2015, arXiv:1503.03832;
 facenet_pytorch/models/inception_resnet_v1.py.
@@ -18,22 +18,22 @@ from tfface.errors import InputError
 NECK = {"embedding": "last_linear", "neck_batch_norm": "last_bn"}
 # Of all batch norms.
 EPSILON = 0.001
-# Convolutions without padding eat up smaller images.
-SMALLEST_IMAGE = 75
+# Smaller images would vanish in the convolutions without padding.
+MIN_IMAGE_SIZE = 75
 
 
 def inception_resnet_v1(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
-    """Stem, 5 blocks, reduction, 10 blocks, reduction, 6 blocks: 1792 channels.
+    """FaceNet's network with 1792 output channels. Input normalization: `facenet`.
 
     Raises:
-        InputError: weights is "imagenet" (facenet-pytorch's were trained on faces, and are given as
-            a path); images under 75 pixels.
+        InputError: weights is "imagenet" (facenet-pytorch's weights were trained on faces; give
+            their path), or images are smaller than 75 pixels.
     """
     refuse_weights("inception_resnet_v1", weights)
-    if min(image_size) < SMALLEST_IMAGE:
+    if min(image_size) < MIN_IMAGE_SIZE:
         raise InputError(
             f"model.backbone: inception_resnet_v1 can't be built for images of {image_size[0]}x"
-            f"{image_size[1]}; it needs {SMALLEST_IMAGE} pixels or more"
+            f"{image_size[1]}; it needs {MIN_IMAGE_SIZE} pixels or more"
         )
     images = keras.Input((*image_size, 3))
     features = _conv(images, 32, 3, "conv2d_1a", strides=2)
@@ -91,7 +91,7 @@ def _block8(features, name, scale, relu=True):
 
 
 def _added(features, branches, name, scale, relu=True):
-    """features + scale * (what a 1x1 convolution makes of the branches)."""
+    """Returns features + scale * (1x1 convolution of the branches)."""
     change = layers.Concatenate(name=f"{name}_concatenate")(branches)
     change = conv(change, features.shape[-1], 1, f"{name}_conv2d", use_bias=True)
     if scale != 1:

@@ -1,7 +1,7 @@
-"""The improved ResNets of face recognition, in the layout of insightface's arcface_torch.
+"""IResNets, the improved ResNets of face recognition, in the layout of insightface's arcface_torch.
 
-What follows the last block there is a neck: {input_batch_norm: true, pooling: flatten,
-batch_norm: true} with an embedding of 512. An image of 112 pixels gives a map of 7x7.
+The layers behind their last block are the neck {input_batch_norm: true, pooling: flatten,
+batch_norm: true} with an embedding of size 512. An image of 112 pixels gives a 7x7 feature map.
 
 Source: Deng et al., CVPR 2019, arXiv:1801.07698 (the residual unit is its figure of "IBN");
 insightface/recognition/arcface_torch/backbones/iresnet.py.
@@ -21,7 +21,15 @@ CHANNELS = (64, 128, 256, 512)
 
 
 def iresnet(name: str, blocks: Sequence[int]) -> Callable[..., Backbone]:
-    """Returns the builder of the network with so many blocks in each of its four stages."""
+    """Returns the builder of a network.
+
+    Args:
+        name: its key in `BACKBONES`.
+        blocks: in each of the four stages.
+
+    Returns:
+        The builder.
+    """
 
     def build(*, image_size: tuple[int, int], weights: str | None = None) -> Backbone:
         refuse_weights(name, weights)
@@ -40,7 +48,7 @@ def iresnet_network(
     """Builds images [batch, height, width, 3] -> [batch, height / 16, width / 16, channels].
 
     Args:
-        blocks: how many in each stage; the first block of a stage halves the map.
+        blocks: in each stage; the first block of a stage halves the feature map.
         channels: of each stage.
     """
     images = keras.Input((*image_size, 3))
@@ -71,9 +79,9 @@ def _conv(features, filters, kernel_size, name, strides=1):
         name,
         strides=strides,
         padding=kernel_size // 2,
-        initializer=_start,
+        initializer=_initial_kernel,
     )
 
 
-def _start() -> keras.Initializer:
+def _initial_kernel() -> keras.Initializer:
     return keras.initializers.RandomNormal(stddev=0.1)

@@ -1,8 +1,8 @@
-"""MobileFaceNet: a network for phones, of inverted residuals and a depthwise end.
+"""MobileFaceNet: a mobile network of inverted residuals with a global depthwise convolution.
 
-The original and insightface's are one structure; insightface's is twice as wide between the blocks
-and names its modules otherwise. The last depthwise convolution, over the whole map, belongs to the
-backbone; what follows it is the neck {pooling: flatten, batch_norm: true}.
+The original and insightface's version have the same structure; insightface's is twice as wide
+between the blocks and names its modules differently. The global depthwise convolution belongs to
+the backbone; the layers behind it are the neck {pooling: flatten, batch_norm: true}.
 
 Source: Chen et al., CCBR 2018, arXiv:1804.07573;
 insightface/recognition/arcface_torch/backbones/mobilefacenet.py.
@@ -28,17 +28,17 @@ from tfface.backbones.weights.published import refuse_weights
 
 Count = Annotated[int, Field(ge=1, le=1000)]
 
-# At scale 1. A stage after the first begins with a block that halves the map.
+# At scale 1. All stages but the first begin with a block that halves the feature map.
 CHANNELS = (64, 64, 128, 128)
-# Inside of that block, and of the blocks after it, at any scale.
+# Inner width of that block, and of the blocks after it, at any scale.
 HALVING_WIDTHS = (None, 128, 256, 512)
 WIDTHS = (128, 128, 256, 256)
 END_CHANNELS = 512
-# Of the convolution that takes the place of a first stage of one block.
+# Of the convolution that replaces a first stage of one block.
 GROUPS = 64
 
 SCALES = {"insightface": 2, "original": 1}
-PIXELS = {"insightface": "minus_one_to_one", "original": "facenet"}
+INPUT_NORMALIZATION = {"insightface": "minus_one_to_one", "original": "facenet"}
 NECKS = {
     "insightface": {"embedding": "features.layers.2", "neck_batch_norm": "features.layers.3"},
     "original": {"embedding": "linear1.conv", "neck_batch_norm": "linear1.bn"},
@@ -53,18 +53,19 @@ def mobilefacenet(
     image_size: tuple[int, int],
     weights: str | None = None,
 ) -> Backbone:
-    """Builds the network for images of `image_size`, which fixes its last convolution.
+    """A small network for faces, whose last convolution is fixed to the image size.
 
     Args:
-        layout: whose checkpoints fit, and whose pixels they take.
-        blocks: in each stage; insightface's large one has [2, 8, 12, 4], at scale 4.
+        layout: whose checkpoints fit, and whose input normalization is used.
+        blocks: number of blocks in each stage; insightface's large model has [2, 8, 12, 4] at scale
+            4.
         scale: factor on the channels between blocks; by default 2 for insightface, 1 for the
             original.
     """
     refuse_weights("mobilefacenet", weights)
     name = _insightface_names if layout == "insightface" else _original_names
     network = _build(image_size, blocks, scale or SCALES[layout], name(blocks))
-    return Backbone(network, PIXELS[layout], neck_modules=NECKS[layout])
+    return Backbone(network, INPUT_NORMALIZATION[layout], neck_modules=NECKS[layout])
 
 
 def _build(
@@ -73,7 +74,7 @@ def _build(
     """Returns images [batch, height, width, 3] -> [batch, 1, 1, 512].
 
     Args:
-        names: of the convolution, batch norm and PReLU of each part, in the order of the parts.
+        names: of convolution, batch norm and PReLU of each part, in order.
     """
     images = keras.Input((*image_size, 3))
     features = _part(images, CHANNELS[0] * scale, next(names), 3, strides=2)
@@ -102,7 +103,7 @@ def _build(
 
 
 def _block(features, channels, width, names, strides=1):
-    """Widens, convolves each channel by itself, and narrows again."""
+    """An inverted residual: 1x1 expansion, depthwise convolution, 1x1 projection."""
     features = _part(features, width, next(names), 1)
     features = _part(features, width, next(names), 3, strides=strides, groups=width)
     convolution, norm, _ = next(names)

@@ -1,8 +1,8 @@
-"""The Normalization layer that EfficientNet B0 to B3 begin with.
+"""The Normalization layer of EfficientNet B0 to B3.
 
-Keras' published weights hold standard deviations where this layer takes variances. So Keras scales
-the pixels once more behind it, but only in a network that it builds for these weights. Networks
-that get them in any other way have that scale in the layer's variance, and give the same.
+Keras' published weights contain standard deviations instead of this layer's variances. Keras
+corrects that by a Rescaling layer, but only in a network that it builds for these weights. Networks
+that load the weights in any other way get the correction in the layer's variance.
 """
 
 from collections.abc import Iterator
@@ -11,26 +11,32 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfface.backbones.backbone import IMAGENET_DEVIATION, IMAGENET_MEAN
+from tfface.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
+from tfface.kernels.keras_internals import flatten_layers
 
 
 def use_weights(model: keras.Layer) -> None:
-    """Lets Normalization layers compute with the weights that they have now.
+    """Updates Normalization layers after their weights were set.
 
-    They compute with copies, which Keras renews only where it reads a file itself. To be called
-    after weights were set in any other way.
+    They compute with copies of their weights, which Keras updates only when it loads a file.
+
+    Args:
+        model: a model with such layers at any depth.
     """
     for layer in _normalizations(model):
         layer.finalize_state()
 
 
 def fold_rescaling(model: keras.Layer) -> list[layers.Rescaling]:
-    """Moves the scale behind Normalization layers into their variances.
+    """Moves the scale of Rescaling layers behind Normalization layers into their variances.
 
-    After it, the model's weights are those of a network without these layers.
+    Afterwards, the model's weights are those of a network without these Rescaling layers.
+
+    Args:
+        model: a model with such layers at any depth.
 
     Returns:
-        The layers whose scale was moved.
+        The Rescaling layers.
     """
     folded = []
     for normalization in _normalizations(model):
@@ -46,28 +52,28 @@ def fold_rescaling(model: keras.Layer) -> list[layers.Rescaling]:
 
 
 def fold_published(network: keras.Model) -> None:
-    """As `fold_rescaling`, of a network filled from a file that doesn't say how it was built.
+    """As `fold_rescaling`, for a network loaded from a file of weights alone.
 
-    There, the published standard deviations show it.
+    The published standard deviations show that the correction is missing.
     """
     for layer in _normalizations(network):
         mean, variance = (
             ops.convert_to_numpy(weight) for weight in (layer.adapt_mean, layer.adapt_variance)
         )
-        if _equal(mean, IMAGENET_MEAN) and _equal(variance, IMAGENET_DEVIATION):
-            layer.adapt_variance.assign(variance * IMAGENET_DEVIATION)
+        if _equal(mean, IMAGENET_MEAN) and _equal(variance, IMAGENET_STD):
+            layer.adapt_variance.assign(variance * IMAGENET_STD)
     use_weights(network)
 
 
 def _normalizations(model: keras.Layer) -> Iterator[layers.Normalization]:
-    """Yields those that have weights; others have constants, which are part of the network."""
-    for layer in model._flatten_layers():
+    """Yields Normalization layers with weights; in others, mean and variance are constants."""
+    for layer in flatten_layers(model):
         if isinstance(layer, layers.Normalization) and hasattr(layer, "adapt_variance"):
             yield layer
 
 
 def _plain_scale(layer: keras.Layer, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Returns what a Rescaling layer multiplies each channel by; None of any other layer."""
+    """Returns the scale of a Rescaling layer without offset; None for any other layer."""
     if not isinstance(layer, layers.Rescaling):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A small network that halves the image twice in each of its stages, to begin a comparison with."""
+"""Small convolutional networks: baselines of a comparison, and fast networks for tests."""
 
 from typing import Annotated
 
@@ -22,9 +22,10 @@ def plain_cnn(
     """A 3x3 convolution of stride 2, batch norm and ReLU for each entry of `channels`.
 
     Args:
-        channels: channels of each convolution, as many as there shall be layers.
+        channels: output channels of each layer.
 
-    Raises InputError: weights is "imagenet"; there are none.
+    Raises:
+        InputError: weights is "imagenet", and there are none.
     """
     refuse_weights("plain_cnn", weights)
     images = features = keras.Input((*image_size, 3))
@@ -32,7 +33,7 @@ def plain_cnn(
         features = layers.Conv2D(
             count, 3, strides=2, padding="same", use_bias=False, name=f"conv_{number}"
         )(features)
-        # Short trainings end before slower statistics have arrived.
+        # Short runs end before statistics with the default momentum have converged.
         features = layers.BatchNormalization(momentum=0.9, name=f"batch_norm_{number}")(features)
         features = layers.ReLU(name=f"relu_{number}")(features)
     return Backbone(keras.Model(images, features, name="backbone"), "minus_one_to_one")
@@ -46,12 +47,13 @@ def simple_cnn(
 ) -> Backbone:
     """For each entry of `channels` a 3x3 convolution of stride 2, batch norm, ReLU, max-pool of 2.
 
-    The convolutions pad by 2, so that something is left of any image.
+    The convolutions pad by 2, so that an image of any size has an output.
 
     Args:
-        channels: channels of each convolution, as many as there shall be layers.
+        channels: output channels of each layer.
 
-    Raises InputError: weights is "imagenet"; there are none.
+    Raises:
+        InputError: weights is "imagenet", and there are none.
     """
     refuse_weights("simple_cnn", weights)
     images = features = keras.Input((*image_size, 3))

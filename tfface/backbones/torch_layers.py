@@ -1,4 +1,4 @@
-"""Layers that compute what PyTorch's of the same name do, for networks that come from there."""
+"""Layers that compute the same as PyTorch's layers of the same name."""
 
 import math
 from collections.abc import Callable
@@ -8,26 +8,29 @@ from keras import layers
 
 
 def default_kernel() -> keras.Initializer:
-    """What PyTorch starts a convolution from if nothing is said: uniform in +-1/sqrt(fan in)."""
+    """PyTorch's default initializer of convolutions: uniform in +-1/sqrt(fan in)."""
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 def kaiming_fan_out() -> keras.Initializer:
-    """What torchvision's ResNets and VGGs start their convolutions from."""
+    """The initializer of convolutions in torchvision's ResNets and VGGs."""
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
-def kaiming_of_groups(num_places: int, filters: int) -> keras.Initializer:
-    """`kaiming_fan_out` of a convolution in groups, depthwise ones too.
+def kaiming_of_groups(kernel_positions: int, filters: int) -> keras.Initializer:
+    """`kaiming_fan_out` of a grouped or depthwise convolution.
 
-    PyTorch counts the filters of all groups as the fan out; Keras would take the kernel's axes for
-    others.
+    PyTorch counts the filters of all groups as the fan out; Keras would compute another fan out
+    from the kernel's shape.
 
     Args:
-        num_places: of the kernel, rows times columns.
+        kernel_positions: of the kernel, rows times columns.
         filters: of all groups together.
+
+    Returns:
+        The initializer.
     """
-    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (num_places * filters)))
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / (kernel_positions * filters)))
 
 
 def conv(
@@ -43,7 +46,7 @@ def conv(
 ):
     """Convolution of [batch, rows, columns, channels] with `padding` zeros on each side.
 
-    Keras' "same" is another thing: with a stride it pads more at the end than at the beginning.
+    Keras' "same" differs: with a stride it pads more at the end than at the beginning.
     """
     sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
     paddings = (padding,) * 2 if isinstance(padding, int) else padding
@@ -58,7 +61,7 @@ def conv(
         strides=strides,
         padding="same" if keeps_size else "valid",
         use_bias=use_bias,
-        # One for each layer: those that share an initializer start from the same values.
+        # One for each layer: layers that share an initializer get the same values.
         kernel_initializer=initializer(),
         name=name,
     )(features)
@@ -74,18 +77,18 @@ def grouped_conv(
     strides: int = 1,
     padding: int = 0,
 ):
-    """`conv` of each of `groups` of channels by itself, without bias, from `kaiming_fan_out`.
+    """Grouped convolution without bias, initialized by `kaiming_of_groups`.
 
-    As products of matrices, because on a CPU no Conv2D in groups can be trained: TensorFlow has no
-    gradient of it, and XLA takes 20 to 30 times as long. Costs kernel_size^2 copies of the
-    features. The layer `name` has the kernel [kernel_size^2, groups, channels of a group, filters
-    of a group].
+    It is computed by matrix products, because a grouped Conv2D can't be trained on a CPU:
+    TensorFlow has no gradient for it, and XLA takes 20 to 30 times as long. This needs
+    kernel_size^2 copies of the features. The layer `name` has the kernel [kernel_size^2, groups,
+    channels of a group, filters of a group].
     """
     if padding:
         features = layers.ZeroPadding2D(padding, name=f"{name}_padding")(features)
     _, rows, columns, channels = features.shape
     rows, columns = ((length - kernel_size) // strides + 1 for length in (rows, columns))
-    places = [
+    shifted = [
         features[
             :,
             row : row + (rows - 1) * strides + 1 : strides,
@@ -94,24 +97,24 @@ def grouped_conv(
         for row in range(kernel_size)
         for column in range(kernel_size)
     ]
-    features = layers.Concatenate(name=f"{name}_places")(places)
+    features = layers.Concatenate(name=f"{name}_places")(shifted)
     features = layers.Reshape(
-        (rows, columns, len(places), groups, channels // groups), name=f"{name}_groups"
+        (rows, columns, len(shifted), groups, channels // groups), name=f"{name}_groups"
     )(features)
     features = layers.EinsumDense(
         "bhwpgi,pgio->bhwgo",
         (rows, columns, groups, filters // groups),
-        kernel_initializer=kaiming_of_groups(len(places), filters),
+        kernel_initializer=kaiming_of_groups(len(shifted), filters),
         name=name,
     )(features)
     return layers.Reshape((rows, columns, filters), name=f"{name}_joined")(features)
 
 
 def batch_norm(features, name: str, epsilon: float = 1e-5):
-    """Batch norm; PyTorch's momentum of 0.1 is Keras' 0.9."""
+    """Batch norm. PyTorch's momentum of 0.1 is 0.9 in Keras."""
     return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(features)
 
 
 def prelu(features, name: str):
-    """PReLU with a slope for each channel, 0.25 at the start."""
+    """PReLU with a slope for each channel, initially 0.25."""
     return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)(features)

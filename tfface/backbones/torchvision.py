@@ -1,10 +1,11 @@
-"""ResNets in torchvision's layout, for its weights.
+"""ResNets and VGG13 in torchvision's layout, for its weights.
 
-keras.applications' ResNets are others: their bottlenecks take the stride in the first 1x1
-convolution, their convolutions have biases, and there are none of 18 and 34 layers.
+keras.applications has other ResNets: their bottlenecks have the stride in the first 1x1
+convolution, their convolutions have biases, and there are none with 18 and 34 layers.
 
 Source: He et al., CVPR 2016, arXiv:1512.03385; wide: Zagoruyko and Komodakis, arXiv:1605.07146;
-ResNeXt: Xie et al., CVPR 2017, arXiv:1611.05431; torchvision/models/resnet.py.
+ResNeXt: Xie et al., CVPR 2017, arXiv:1611.05431; VGG: Simonyan and Zisserman, ICLR 2015,
+arXiv:1409.1556; torchvision/models/resnet.py and vgg.py.
 """
 
 from collections.abc import Callable
@@ -18,11 +19,14 @@ from tfface.backbones.weights.published import PYTORCH
 
 
 def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backbone]:
-    """Returns the builder of a ResNet of two 3x3 convolutions in each of its blocks.
+    """Returns the builder of a ResNet with blocks of two 3x3 convolutions.
 
     Args:
-        blocks: how many in each stage.
+        blocks: number of blocks in each stage.
         published: NAME-HASH, the file of its published weights.
+
+    Returns:
+        The builder.
     """
 
     def build(*, image_size: tuple[int, int]) -> Backbone:
@@ -35,12 +39,15 @@ def resnet_basic(blocks: tuple[int, ...], published: str) -> Callable[..., Backb
 def resnet_bottleneck(
     blocks: tuple[int, ...], published: str, width: int = 64, groups: int = 1
 ) -> Callable[..., Backbone]:
-    """Returns the builder of a ResNet of 1x1, 3x3 and 1x1 convolutions in each of its blocks.
+    """Returns the builder of a ResNet with blocks of 1x1, 3x3 and 1x1 convolutions.
 
     Args:
         blocks, published: as for `resnet_basic`.
-        width: channels inside the blocks of the first stage, in each of `groups`.
+        width: channels of each group inside the blocks of the first stage.
         groups: of the 3x3 convolutions.
+
+    Returns:
+        The builder.
     """
 
     def build(*, image_size: tuple[int, int]) -> Backbone:
@@ -57,7 +64,7 @@ def _build(block, blocks, image_size, published) -> Backbone:
     images = keras.Input((*image_size, 3))
     features = conv(images, 64, 7, "conv1", strides=2, padding=3, initializer=kaiming_fan_out)
     features = layers.ReLU(name="relu")(batch_norm(features, "bn1"))
-    # Zeros change no maximum of what a ReLU gives.
+    # Padding with zeros does not change the maximum of ReLU outputs.
     features = layers.ZeroPadding2D(1, name="maxpool_padding")(features)
     features = layers.MaxPooling2D(3, 2, name="maxpool")(features)
     for stage, count in enumerate(blocks):
@@ -118,9 +125,13 @@ CLASSIFIER = {"neck_hidden_0": "classifier.0", "neck_hidden_1": "classifier.3"}
 
 
 def vgg13_bn(*, image_size: tuple[int, int]) -> Backbone:
-    """Five stages of two 3x3 convolutions, each with batch norm and ReLU, and a max-pool of 2."""
+    """torchvision's VGG13 with batch norm. Input normalization: `imagenet`.
+
+    Its classifier is a neck: {pooling: adaptive_average_7x7, hidden_units: [4096, 4096]} and no
+    embedding layer.
+    """
     images = features = keras.Input((*image_size, 3))
-    # PyTorch counts every layer of the sequence, also those without weights.
+    # PyTorch numbers all layers of the sequence, even those without weights.
     number = 0
     for channels in STAGES:
         for _ in range(2):

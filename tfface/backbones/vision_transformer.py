@@ -1,7 +1,7 @@
 """Vision transformers in torchvision's layout, for its weights; keras.applications has none.
 
-Of plain Keras layers and operations, so that a saved model needs neither tfface nor another
-library to load.
+They consist of plain Keras layers and operations, so a saved model can be loaded without tfface or
+another library.
 
 Source: Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; torchvision/models/vision_transformer.py.
 """
@@ -24,13 +24,14 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 def vit_b16(dropout: Dropout = 0.0, *, image_size: tuple[int, int]) -> Backbone:
     """ViT-B/16: patches of 16 pixels, 12 blocks, width 768, 12 heads.
 
-    The published weights know where in an image of 224 pixels each patch lies, so they fit no
-    other size.
+    The published weights contain position embeddings for images of 224 pixels, and fit no other
+    size.
 
     Args:
-        dropout: share of values dropped in each block.
+        dropout: dropout rate in each block.
 
-    Raises InputError: the patches don't fit into the image.
+    Raises:
+        InputError: the image size is not a multiple of the patch size.
     """
     network = _build("vit_b16", image_size, 16, 12, 768, 12, dropout)
     return Backbone(network, "imagenet", imagenet_url=f"{PYTORCH}vit_b_16-c867db91.pth")
@@ -53,10 +54,11 @@ def vit_small(
         depth: number of blocks.
         width: channels of a patch; a multiple of `heads`.
         heads: attention heads of each block.
-        dropout: share of values dropped in each block.
+        dropout: dropout rate in each block.
 
-    Raises InputError: weights is "imagenet" (there are none); the patches don't fit into the
-        image, or the heads into the width.
+    Raises:
+        InputError: weights is "imagenet" (there are none); the image size is not a multiple of the
+            patch size, or the width not of the heads.
     """
     refuse_weights("vit_small", weights)
     if width % heads:
@@ -79,7 +81,7 @@ def _build(name, image_size, patch_size, depth, width, heads, dropout) -> keras.
         width, patch_size, patch_size, kernel_initializer="lecun_normal", name="conv_proj"
     )(images)
     patches = layers.Reshape((-1, width), name="patches")(patches)
-    # A Keras layer holds weights only if something of the image goes into it: indices do.
+    # An Embedding layer holds the weights; Keras needs an input that depends on the image.
     zeros = ops.zeros_like(patches[:, :1, 0], dtype="int32")
     class_token = layers.Embedding(1, width, "zeros", name="class_token")(zeros)
     tokens = layers.Concatenate(axis=1, name="tokens")([class_token, patches])
@@ -99,7 +101,7 @@ def _build(name, image_size, patch_size, depth, width, heads, dropout) -> keras.
     for number in range(depth):
         tokens = _block(tokens, heads, dropout, f"encoder_layers_encoder_layer_{number}")
     tokens = _layer_norm(tokens, "encoder_ln")
-    # One place in a feature map of one: the neck's pooling then changes nothing.
+    # A feature map with one position, which the neck's pooling does not change.
     features = layers.Reshape((1, 1, width), name="features")(tokens[:, 0])
     return keras.Model(images, features, name="backbone")
 
@@ -118,7 +120,7 @@ def _block(tokens, heads, dropout, name):
 
 
 def _attention(tokens, heads, name):
-    """Self-attention; one dense layer makes queries, keys and values, as PyTorch's does."""
+    """Self-attention; one dense layer computes queries, keys and values, as in PyTorch."""
     width = tokens.shape[-1]
     joined = layers.Dense(3 * width, name=f"{name}_in_proj")(tokens)
     joined = layers.Reshape((-1, 3, heads, width // heads), name=f"{name}_heads")(joined)

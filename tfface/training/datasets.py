@@ -10,11 +10,11 @@ from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pairs import (
     PairSet,
     check_names,
+    deduplicate_images,
     load_pair_set,
     make_pairs,
     num_possible_pairs,
     split_name,
-    without_repeats,
 )
 from tfface.data.pairs.pair_set import NUM_FOLDS
 from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard, EpochOrder, PKOrder
@@ -335,7 +335,7 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
         )
     num_genuine -= num_genuine % num_folds
     first, second, is_genuine = make_pairs(labels, 2 * num_genuine, seed, num_folds)
-    used, first, second = without_repeats(first, second)
+    used, first, second = deduplicate_images(first, second)
     indices = indices[used]
     return PairSet(
         name="validation",

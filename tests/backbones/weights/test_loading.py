@@ -54,7 +54,7 @@ def test_keras_file_of_a_layer(tmp_path):
     layer = keras.layers.Dense(3)
     layer.build((None, 4))
     keras.saving.save_model(layer, tmp_path / "layer.keras")
-    with pytest.raises(InputError, match=r"holds a single layer \(Dense\), not a network"):
+    with pytest.raises(InputError, match=r"contains a single layer \(Dense\), not a network"):
         load_weights(make(), tmp_path / "layer.keras")
 
 
@@ -108,8 +108,8 @@ def test_file_of_another_network(tmp_path, suffix):
     other.save_weights(path) if suffix == ".weights.h5" else other.save(path)
     with pytest.raises(
         InputError,
-        match=r"does not fit this backbone: it is of another network, for it holds 829,536 "
-        r"numbers, and the backbone has 218,544; give weights of the same model\.backbone\.name",
+        match=r"does not fit this backbone: it is of another network: it contains 829,536 "
+        r"values, but the backbone has 218,544; give weights of the same model\.backbone\.name",
     ):
         load_weights(make(), path)
 

@@ -30,8 +30,8 @@ def test_without_network(monkeypatch, tmp_path):
         build_embedder(recipe.model, (32, 32), tmp_path)
     assert str(error.value) == (
         f"model.backbone.weights: 'imagenet' could not be downloaded (URL fetch failure on {URL}: "
-        "None -- no network); without network give the path of a copy of resnet18-f37072fd.pth "
-        "instead, or start from random ones with --set model.backbone.weights=none"
+        "None -- no network); without network access, give the path of a copy of "
+        "resnet18-f37072fd.pth, or start from random weights with --set model.backbone.weights=none"
     )
 
 

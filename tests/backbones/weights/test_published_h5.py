@@ -82,7 +82,7 @@ def test_files_of_other_networks(tmp_path):
     with pytest.raises(InputError, match=r"does not fit .* publishes for MobileNetV2 without its"):
         BACKBONES["mobilenet_v2"](0.35, image_size=(32, 32), weights=path)
     recipe = load_tiny(tmp_path, "model.backbone={name: plain_cnn, weights: other.h5}")
-    with pytest.raises(InputError, match=r"unknown kind of file; must be .* \.h5, as Keras pub"):
+    with pytest.raises(InputError, match=r"unknown type of file; must be .* \.h5, as Keras pub"):
         build_embedder(recipe.model, (32, 32), tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_files_of_other_networks(tmp_path):
         (None, r"weights\.h5: no such file"),
         (b"no HDF5", r"weights\.h5: can't be read as published weights: "),
         ("empty", r"can't be read as published weights: it has no list of layers"),
-        ("external", r"can't be read as published weights: '/net/kernel' is a link to elsewhere"),
+        ("external", r"can't be read as published weights: '/net/kernel' is an external link"),
         ("names", r"does not fit this backbone: it is not the file that Keras publishes"),
     ],
 )

@@ -16,7 +16,7 @@ from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.torchvision import resnet_basic, resnet_bottleneck, vgg13_bn
 from tfface.backbones.vision_transformer import vit_small
 from tfface.backbones.weights.loading import load_initial_weights
-from tfface.backbones.weights.torch_weights import slots_of
+from tfface.backbones.weights.torch_weights import mapped_weights
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.recipe.schema import NeckConfig
@@ -78,10 +78,10 @@ def embedder_of(backbone: Backbone, neck: dict, embedding_size: int | None) -> k
 def made_checkpoint(embedder: keras.Model, backbone: Backbone) -> dict[str, np.ndarray]:
     """The weights that `torch_networks.fill` gives the same network, by names with `_` for `.`."""
     modules = backbone.neck_modules
-    slots = [s for x in backbone.network.layers if x.weights for s in slots_of(x, Path())]
+    slots = [s for x in backbone.network.layers if x.weights for s in mapped_weights(x, Path())]
     for layer in embedder.layers:
         if layer.name in modules and layer.weights:
-            slots += slots_of(layer, Path(), modules[layer.name])
+            slots += mapped_weights(layer, Path(), modules[layer.name])
     arrays = {slot.name: made_values(slot.name, slot.shapes[0]) for slot in slots}
     if "fc_weight" in arrays:
         arrays["fc_bias"] = made_values("fc_bias", (arrays["fc_weight"].shape[0],))
@@ -141,7 +141,7 @@ def test_pytorch_itself_gives_these_outputs_and_so_does_its_file(name, tmp_path)
     embedder = embedder_of(backbone, neck, embedding_size)
     line = load_initial_weights(tmp_path / "net.pth", backbone, embedder)
     assert "not used" not in line
-    assert "anew" not in line
+    assert "random weights" not in line
     outputs = keras.ops.convert_to_numpy(embedder(images))
     scale = max(1, np.abs(expected).max())
     np.testing.assert_allclose(outputs / scale, expected / scale, atol=1e-4)
@@ -167,7 +167,7 @@ def test_prefixes_and_further_arrays(iresnet, tmp_path, prefix):
     )
 
 
-def test_a_neck_of_another_size_starts_anew(tmp_path):
+def test_a_neck_of_another_size_keeps_its_initial_weights(tmp_path):
     backbone = small_iresnet((1, 1, 1, 1))
     arrays = made_checkpoint(embedder_of(backbone, IRESNET_NECK, 16), backbone)
     arrays = {name.replace("fc_", "fc."): array for name, array in arrays.items()}
@@ -175,16 +175,22 @@ def test_a_neck_of_another_size_starts_anew(tmp_path):
     before = other.get_layer("embedding").get_weights()[0]
     line = start(tmp_path, backbone, other, arrays)
     assert "into the backbone and neck_input_batch_norm; embedding, neck_batch_norm start " in line
-    assert "start anew; not used: fc.weight, features_weight, features_bias and 3 more" in line
+    assert (
+        "start from random weights; not used: fc.weight, features_weight, features_bias and 3 more"
+        in line
+    )
     np.testing.assert_array_equal(other.get_layer("embedding").get_weights()[0], before)
 
 
-def test_a_neck_of_other_layers_starts_anew(iresnet, tmp_path):
+def test_a_neck_of_other_layers_keeps_its_initial_weights(iresnet, tmp_path):
     """Without its first batch norm, the dense layer would get what it was not trained on."""
     backbone, _, arrays = iresnet
     other = embedder_of(backbone, FACE_NECK, 16)
     line = start(tmp_path, backbone, other, arrays)
-    assert "into the backbone; embedding, neck_batch_norm start anew; not used: bn2_weight" in line
+    assert (
+        "into the backbone; embedding, neck_batch_norm start from random weights; not used: bn2"
+        in line
+    )
 
 
 def test_a_layer_without_bias_in_pytorch_only(tmp_path):
@@ -213,7 +219,7 @@ def test_checkpoints_of_other_networks(iresnet, tmp_path):
     assert "layer2_0_conv1_weight is [8, 9, 3, 3], and must be [8, 8, 3, 3]" in refused(wrong)
     deeper = {**arrays, "layer3.1.bn1.weight": np.ones(16)}
     deeper = {name.replace("layer3_0", "layer3.0"): array for name, array in deeper.items()}
-    assert "is of another network: it has layer3.1.bn1.weight [16], and" in refused(deeper)
+    assert "is of another network: it has layer3.1.bn1.weight [16], which" in refused(deeper)
     assert "it has 1 others (a)" in refused({"a": np.ones(3)})
     for one, other in zip(before, embedder.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

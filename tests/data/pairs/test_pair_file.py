@@ -117,9 +117,9 @@ def test_a_side_without_condition_takes_all(posed, tmp_path):
         ({"first": ["pose=C1", "pose=C7"]}, "pose is given twice; several values are pose=C1,C7"),
         ({"group_by": "age"}, "no attribute 'age'"),
         ({"num_folds": 1}, "1 folds: accuracy needs at least 2"),
-        ({"num_folds": 11}, "0 .of 1 identities.: 10 folds would do"),
+        ({"num_folds": 11}, "0 .of 1 identities.: 10 folds are possible"),
         ({"num_pairs": 50}, "50 pairs: expected a multiple of 20"),
-        ({"num_pairs": 6000}, "need 300 genuine pairs in each, .*: 600 pairs would do"),
+        ({"num_pairs": 6000}, "need 300 genuine pairs in each, .*: 600 pairs are possible"),
     ],
 )
 def test_bad_options(posed, tmp_path, options, message):

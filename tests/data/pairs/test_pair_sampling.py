@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property_tests import examples
-from tfface.data.pairs import make_pairs, num_possible_pairs, without_repeats
+from tfface.data.pairs import deduplicate_images, make_pairs, num_possible_pairs
 from tfface.data.pairs.pair_sampling import (
     DisjointFolds,
-    cut,
     fold_indices,
     folds_have_both_labels,
     interleave_by_label,
     order_by_fold,
+    split_folds,
 )
 from tfface.errors import InputError
 
@@ -80,8 +80,8 @@ def test_another_seed_gives_other_pairs_and_the_same_seed_these():
     assert second.tolist()[:5] == [26, 29, 5, 17, 14]
 
 
-def test_without_repeats():
-    images, first, second = without_repeats(np.array([7, 3, 7]), np.array([3, 9, 9]))
+def test_deduplicate_images():
+    images, first, second = deduplicate_images(np.array([7, 3, 7]), np.array([3, 9, 9]))
     assert images.tolist() == [3, 7, 9]
     assert images[first].tolist() == [7, 3, 7]
     assert images[second].tolist() == [3, 9, 9]
@@ -121,12 +121,12 @@ def test_what_holds_of_all_pairs(data):
     num_folds, seed = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 5))
     folds = DisjointFolds(labels, num_folds, seed, *masks)
     possible = [len(brute_force(labels, *masks, kind)) for kind in (True, False)]
-    assert folds.most_pairs <= 2 * min(possible)
+    assert folds.max_pairs <= 2 * min(possible)
     if num_folds == 1:
-        assert folds.most_pairs == 2 * min(possible)
-    if not folds.most_pairs:
+        assert folds.max_pairs == 2 * min(possible)
+    if not folds.max_pairs:
         return
-    num_pairs = 2 * num_folds * data.draw(st.integers(1, folds.most_pairs // (2 * num_folds)))
+    num_pairs = 2 * num_folds * data.draw(st.integers(1, folds.max_pairs // (2 * num_folds)))
     first, second, is_genuine = folds.make_pairs(num_pairs)
 
     assert len(first) == len(second) == len(is_genuine) == num_pairs
@@ -164,8 +164,8 @@ def test_conditions_are_kept_side_by_side():
     labels = np.repeat(np.arange(20), 6)
     pose = np.tile(np.arange(6), 20)
     folds = DisjointFolds(labels, 10, 0, pose == 0, pose >= 4)
-    assert folds.most_pairs == 2 * 10 * 4
-    first, second, _ = folds.make_pairs(folds.most_pairs)
+    assert folds.max_pairs == 2 * 10 * 4
+    first, second, _ = folds.make_pairs(folds.max_pairs)
     assert set(pose[first]) == {0}
     assert set(pose[second]) == {4, 5}
 
@@ -197,13 +197,13 @@ def test_bad_requests_in_disjoint_folds():
         folds.make_pairs(0)
     message = (
         "80 pairs in 4 folds without a common identity need 10 genuine pairs in each, but one has "
-        r"images for only 2 \(of 2 identities\): 16 pairs would do"
+        r"images for only 2 \(of 2 identities\): 16 pairs are possible"
     )
     with pytest.raises(InputError, match=message):
         folds.make_pairs(80)
     message = (
         r"need 1 impostor pairs in each, but one has images for only 0 \(of 1 identities\): "
-        "4 folds would do, with up to 16 pairs"
+        "4 folds are possible, with up to 16 pairs"
     )
     with pytest.raises(InputError, match=message):
         DisjointFolds(labels, 5).make_pairs(10)
@@ -247,9 +247,9 @@ def test_hold_both_kinds():
 
 
 @given(st.integers(1, 50), st.integers(1, 8))
-def test_fold_numbers_are_those_of_the_cut(num_pairs, num_folds):
+def test_fold_indices_are_those_of_the_split(num_pairs, num_folds):
     numbers = fold_indices(num_pairs, num_folds)
-    for number, fold in enumerate(cut(np.arange(num_pairs), num_folds)):
+    for number, fold in enumerate(split_folds(np.arange(num_pairs), num_folds)):
         assert np.flatnonzero(numbers == number).tolist() == fold.tolist()
 
 

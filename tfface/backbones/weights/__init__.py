@@ -1,1 +1,1 @@
-"""Weights for backbones, read from the files of Keras, PyTorch, safetensors and ONNX."""
+"""Weights of backbones in files of Keras, PyTorch, NumPy, safetensors and ONNX."""

@@ -1,4 +1,4 @@
-"""Files that hold arrays by name: NumPy's .npz, .safetensors, and the weights of an ONNX model."""
+"""Readers of files with named arrays: .npz, .safetensors, and the weights of ONNX models."""
 
 import zipfile
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from tfface.files import DAMAGED_ARCHIVE, parse_json
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array of a weights file.
+    """An array of a weights file, which is read when `load` is called.
 
     Attributes:
-        shape: as the file says it, and as `load` gives it.
-        load: reads it as float32. Raises InputError where the file is damaged.
+        shape: of the array.
+        load: reads the array as float32; raises InputError if the file is damaged.
     """
 
     shape: tuple[int, ...]
@@ -26,10 +26,14 @@ class StoredArray:
 
 
 def as_float32(data: np.ndarray, kind: str) -> np.ndarray:
-    """Returns the values of `data`.
+    """Converts an array to float32.
 
     Args:
-        kind: "bfloat16", which NumPy doesn't have: `data` is then its bits, as uint16; else any.
+        data: the array.
+        kind: "bfloat16", which NumPy doesn't have, if `data` holds its bits as uint16; else any.
+
+    Returns:
+        float32 of the same shape.
     """
     if kind == "bfloat16":
         # The upper half of a float32's bits.
@@ -37,7 +41,7 @@ def as_float32(data: np.ndarray, kind: str) -> np.ndarray:
     return data.astype(np.float32)
 
 
-# safetensors' types -> NumPy's; of BF16 the bits.
+# Types of safetensors -> NumPy; BF16 is read as its bits.
 _SAFETENSORS = {
     "F64": "<f8",
     "F32": "<f4",
@@ -50,15 +54,21 @@ _SAFETENSORS = {
     "U8": "u1",
     "BOOL": "u1",
 }
-# As the format's own reader.
-_MOST_HEADER_BYTES = 100_000_000
+# The limit of the format's own reader.
+_MAX_HEADER_BYTES = 100_000_000
 
 
 def read_npz(path: Path) -> dict[str, StoredArray]:
-    """Returns the arrays of an `.npz` file by name; pickled objects in it are refused.
+    """Reads an `.npz` file; pickled objects in it are refused.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name -> array.
 
     Raises:
-        InputError: it is damaged, or holds anything but arrays of numbers.
+        InputError: the file is damaged, or contains anything but arrays of numbers.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -71,7 +81,7 @@ def read_npz(path: Path) -> dict[str, StoredArray]:
 def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
-        # Later ones are for records of many fields; their headers are of any length.
+        # Later versions are for structured types; their headers may have any length.
         if version != (1, 0):
             raise ValueError(f"{name} is of version {version}")
         shape, _, type_ = np.lib.format.read_array_header_1_0(file)
@@ -80,7 +90,7 @@ def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
 
     def load() -> np.ndarray:
         try:
-            # Not by np.load, which may give another entry of nearly that name.
+            # Not np.load, which may return another entry with nearly the same name.
             with zipfile.ZipFile(path) as archive, archive.open(name) as file:
                 return as_float32(np.lib.format.read_array(file, allow_pickle=False), type_.name)
         except DAMAGED_ARCHIVE as error:
@@ -90,16 +100,22 @@ def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
 
 
 def read_safetensors(path: Path) -> dict[str, StoredArray]:
-    """Returns the arrays of a `.safetensors` file by name.
+    """Reads a `.safetensors` file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name -> array.
 
     Raises:
-        InputError: it is damaged, or an array lies beyond its end.
+        InputError: the file is damaged, or an array extends beyond its end.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > min(size - 8, _MOST_HEADER_BYTES):
+            if length > min(size - 8, _MAX_HEADER_BYTES):
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
             header = parse_json(file.read(length))
         start = 8 + length
@@ -119,14 +135,14 @@ def _stored_tensor(path: Path, name: str, entry: dict, start: int, size: int) ->
     first, end = entry["data_offsets"]
     shape = tuple(entry["shape"])
     if not all(type(n) is int and n >= 0 for n in (first, end, *shape)) or len(shape) > 32:
-        raise ValueError(f"{name} has no proper shape or place")
+        raise ValueError(f"{name} has an invalid shape or offset")
     if end - first != prod(shape) * type_.itemsize or start + end > size:
-        raise ValueError(f"{name} {list(shape)} is not what lies in bytes {first} to {end}")
+        raise ValueError(f"{name} {list(shape)} does not fit bytes {first} to {end}")
 
     def load() -> np.ndarray:
         data = np.fromfile(path, type_, count=prod(shape), offset=start + first)
         if data.size != prod(shape):
-            raise _damaged(path, f"{name} is not all there")
+            raise _damaged(path, f"{name} is incomplete")
         kind = "bfloat16" if entry["dtype"] == "BF16" else type_.name
         return as_float32(data.reshape(shape), kind)
 
@@ -134,7 +150,13 @@ def _stored_tensor(path: Path, name: str, entry: dict, start: int, size: int) ->
 
 
 def read_onnx(path: Path) -> dict[str, StoredArray]:
-    """Returns the weights of an ONNX model by name.
+    """Reads the weights of an ONNX model.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Name -> array.
 
     Raises:
         InputError: the `onnx` package is not installed, or the file is damaged.
@@ -147,9 +169,9 @@ def read_onnx(path: Path) -> dict[str, StoredArray]:
             "pip install onnx"
         ) from error
     try:
-        # The package refuses paths of weights in files of their own that lead out of the folder.
+        # The package refuses external data outside of the folder.
         model = onnx.load(path)
-    # The package names no errors; protobuf's is a class of its own.
+    # The package documents no errors; protobuf's is a class of its own.
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -157,7 +179,7 @@ def read_onnx(path: Path) -> dict[str, StoredArray]:
         def load() -> np.ndarray:
             try:
                 return as_float32(onnx.numpy_helper.to_array(tensor), "")
-            # Nor does it here.
+            # It documents no errors here, either.
             except Exception as error:
                 raise _damaged(path, f"{tensor.name}: {error}") from error
 

@@ -1,10 +1,9 @@
-"""Loading `.keras` files, which may come from anybody: no code of theirs is run.
+"""Loads untrusted `.keras` files without running code from them.
 
-A `.keras` file is a zip of config.json, which says which classes Keras is to make with which
-options, and model.weights.h5. Keras' safe mode refuses code that lies in the file. This reader
-refuses besides: classes that fetch code, tables or models from elsewhere; entries and arrays that
-aren't what they claim; and networks that want more memory than their file or their images vouch
-for.
+A `.keras` file is a zip archive of config.json, the classes and options that Keras instantiates,
+and model.weights.h5. Keras' safe mode refuses code in the file. This reader also refuses classes
+that load code, tables or models from elsewhere; entries and arrays with false sizes; and networks
+that need more memory than their file or images justify.
 """
 
 import zipfile
@@ -16,20 +15,24 @@ from typing import BinaryIO
 import h5py
 import keras
 
-from tfface.backbones.activation_size import output_size, peak_activation_size
+from tfface.backbones.activation_size import peak_activation_size, values_per_image
 from tfface.errors import InputError, shown
 from tfface.files import DAMAGED_ARCHIVE, check_stored, parse_json, suffix_in_lower_case
+from tfface.kernels.keras_internals import flatten_layers
 from tfface.weight_limit import weights_limited
 
-# Far more than the layers of any network, and far fewer than would take long.
-_MOST_OBJECTS = 200_000
+# Far more than any network has, and few enough to be checked quickly.
+_MAX_OBJECTS = 200_000
 
 
 def check_published_h5(path: Path) -> None:
-    """Checks a file of the kind that keras.applications downloads, before Keras reads it.
+    """Checks a file as keras.applications downloads it, before Keras reads it.
+
+    Args:
+        path: the file.
 
     Raises:
-        InputError: there is no such file, or it is damaged or of another kind.
+        InputError: the file does not exist, is damaged, or of another type.
     """
     where = f"model.backbone.weights: {path}"
     if not path.is_file():
@@ -38,25 +41,28 @@ def check_published_h5(path: Path) -> None:
         check_weights_h5(path, path.stat().st_size)
         with h5py.File(path, "r") as file:
             if "layer_names" not in file.attrs:
-                raise ValueError("it has no list of layers, as the files of keras.applications do")
+                raise ValueError("it has no list of layers, unlike files of keras.applications")
     except DAMAGED_ARCHIVE as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{where}: can't be read as published weights: {reason}") from error
 
 
 def check_weights_h5(file: Path | BinaryIO, num_bytes: int) -> int:
-    """Walks through the file and reads no array.
+    """Checks the structure of an HDF5 file of weights; reads no array.
+
+    HDF5 files can refer to data in other files, declare arrays of any size without data, and
+    compress a terabyte of zeros. Keras writes none of that.
 
     Args:
-        file: its path, or it, opened.
-        num_bytes: its size; all arrays together must not be larger.
+        file: its path, or the open file.
+        num_bytes: its size, which all arrays together must not exceed.
 
     Returns:
-        How many numbers its arrays hold.
+        The number of values in its arrays.
 
     Raises:
-        ValueError: there's something in it that Keras doesn't write (the message says what); and
-            what h5py raises of a damaged file (one of `files.DAMAGED_ARCHIVE`).
+        ValueError: the file contains something that Keras does not write.
+        files.DAMAGED_ARCHIVE: the errors of h5py for a damaged file.
     """
     with h5py.File(file, "r") as opened:
         num_values, left = 0, num_bytes
@@ -66,19 +72,19 @@ def check_weights_h5(file: Path | BinaryIO, num_bytes: int) -> int:
             group = groups.pop()
             for name in group:
                 item = _linked(group, name)
-                # Once, or it could stand for thousands of arrays, or for a ring without end.
+                # Only once: else it could stand for thousands of arrays, or be part of a cycle.
                 if _address(item) in seen:
-                    raise ValueError(f"holds '{shown(item.name)}' a second time, under this name")
+                    raise ValueError(f"contains '{shown(item.name)}' twice, again under this name")
                 seen.add(_address(item))
-                if len(seen) > _MOST_OBJECTS:
-                    raise ValueError(f"holds more than {_MOST_OBJECTS:,} arrays and groups")
+                if len(seen) > _MAX_OBJECTS:
+                    raise ValueError(f"contains more than {_MAX_OBJECTS:,} arrays and groups")
                 if isinstance(item, h5py.Group):
                     groups.append(item)
                     continue
                 num_values += _check_array(item)
                 left -= item.nbytes
                 if left < 0:
-                    raise ValueError("its arrays claim more than the file's size")
+                    raise ValueError("its arrays are larger than the file")
         return num_values
 
 
@@ -88,38 +94,38 @@ def _address(item: h5py.Group | h5py.Dataset) -> int:
 
 def _linked(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     kind = group.get(name, getlink=True)
-    place = shown(f"{group.name}/{name}")
+    path = shown(f"{group.name}/{name}")
     if not isinstance(kind, h5py.HardLink):
-        raise ValueError(f"'{place}' is a link to elsewhere, which Keras never writes")
+        raise ValueError(f"'{path}' is an external link, which Keras never writes")
     item = group[name]
     if not isinstance(item, h5py.Group | h5py.Dataset):
-        raise ValueError(f"'{place}' is a {type(item).__name__}, neither an array nor a group")
+        raise ValueError(f"'{path}' is a {type(item).__name__}, neither an array nor a group")
     return item
 
 
 def _check_array(array: h5py.Dataset) -> int:
-    """Returns how many numbers it holds."""
-    place = shown(array.name)
-    # Of which arrays of other files are made.
+    """Returns the number of values."""
+    path = shown(array.name)
+    # Virtual and external datasets are views of other files.
     if array.is_virtual or array.external:
-        raise ValueError(f"'{place}' lies in another file, which Keras never writes")
+        raise ValueError(f"'{path}' lies in another file, which Keras never writes")
     if array.shape is None or array.dtype.kind not in "fiubV" or array.dtype.fields is not None:
-        raise ValueError(f"'{place}' is no array of numbers")
+        raise ValueError(f"'{path}' is not an array of numbers")
     if array.chunks is not None:
-        raise ValueError(f"'{place}' is in pieces or compressed, which Keras never writes")
+        raise ValueError(f"'{path}' is chunked or compressed, which Keras never writes")
     claimed, stored = prod(array.shape) * array.dtype.itemsize, array.id.get_storage_size()
     if claimed > stored:
-        raise ValueError(f"'{place}' claims {claimed:,} bytes, and {stored:,} are there")
+        raise ValueError(f"'{path}' declares {claimed:,} bytes, but {stored:,} are stored")
     return prod(array.shape)
 
 
 _CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
-# That of the largest network here, ResNeXt101, has 0.6 MB.
-_MOST_CONFIG_BYTES = 1 << 24
-# Of mappings and lists in each other; a model in a model is five deeper.
-_MOST_DEEP = 200
+# The largest network here, ResNeXt101, has 0.6 MB.
+_MAX_CONFIG_BYTES = 1 << 24
+# Of mappings and lists; a nested model adds five levels.
+_MAX_DEPTH = 200
 
-# Hold code or run it, or read other files; a network that embeds images needs none of them.
+# They contain code, run it, or read other files; embedders need none of them.
 _CODE = {
     "Lambda": "code",
     "__lambda__": "code",
@@ -132,7 +138,7 @@ _CODE = {
     "TextVectorization": "a list from another file",
     "FeatureSpace": "parts that read other files",
 }
-# Where Keras keeps what networks are made of. Any other module would be imported by the file.
+# The modules of Keras with components of networks. Others would be imported by the file.
 _MODULES = (
     "keras.activations",
     "keras.constraints",
@@ -151,23 +157,29 @@ _MODULES = (
 _OF_KERAS = ("Sequential", "Functional", "Model", "DTypePolicy", "FloatDTypePolicy")
 _SOURCE_MODULES = ("keras.src.applications.", "keras.src.ops.", "keras.src.models.")
 
-# As wide as recipes allow.
-_LARGEST_IMAGE = 2048
-# What a layer may give, in numbers for each of the image's; 21 is the most here (VGG16, IResNet).
-_MOST_GROWTH = 256
-_ALWAYS_GIVEN = 1 << 20
-# Whatever the image's size: 0.5 GiB of one layer, as of VGG16 for images of 1448 pixels each way,
-# and 1.25 GiB at a time, so that an image and its mirrored copy can be embedded.
-_MOST_GIVEN = 1 << 27
-_MOST_AT_A_TIME = 5 << 26
+# As in recipes.
+_MAX_IMAGE_SIZE = 2048
+# Values of a layer's output for each value of the image; at most 21 here (VGG16, IResNet).
+_MAX_GROWTH = 256
+_ALWAYS_ALLOWED = 1 << 20
+# For any image size: 0.5 GiB for one layer, as in VGG16 for images of 1448x1448 pixels, and 1.25
+# GiB in total, so that an image and its mirror image can be embedded.
+_MAX_VALUES = 1 << 27
+_MAX_ACTIVATIONS = 5 << 26
 
 
 def load_keras_file(path: Path) -> keras.Model:
-    """Loads a `.keras` file without running code of it.
+    """Loads an untrusted `.keras` file without running code from it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The model, not compiled.
 
     Raises:
-        InputError: it isn't a `.keras` file, is damaged, holds or needs code or other files, or
-            claims more than it holds.
+        InputError: it is not a `.keras` file, is damaged, contains or needs code or other files, or
+            declares larger arrays than it contains.
     """
     try:
         num_values = _check_file(path)
@@ -177,8 +189,7 @@ def load_keras_file(path: Path) -> keras.Model:
         return model
     except InputError:
         raise
-    # Keras has no error of its own: a damaged archive, an unknown layer and a wrong option all
-    # come as what the parts below it raise.
+    # Keras raises errors of many types for damaged archives, unknown layers and wrong options.
     except Exception as error:
         first_line = shown(next(iter(str(error).strip().splitlines()), ""))
         raise InputError(
@@ -187,26 +198,26 @@ def load_keras_file(path: Path) -> keras.Model:
 
 
 def _check_file(path: Path) -> int:
-    """Returns how many numbers the file's weights have.
+    """Checks the content of the file; returns the number of values in its weights.
 
     Raises:
-        InputError: what it holds is refused. Raises one of files.DAMAGED_ARCHIVE: it's damaged.
+        InputError: its content is refused.
+        files.DAMAGED_ARCHIVE: the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         entries = check_stored(archive, path.stat().st_size)
         for name in entries:
             if name not in (_CONFIG, _WEIGHTS, _METADATA):
                 raise InputError(
-                    f"{path}: refused: it holds the file '{shown(name)}', which no network of "
-                    "images needs"
+                    f"{path}: refused: it contains the file '{shown(name)}', which no network needs"
                 )
         for name in (_CONFIG, _WEIGHTS):
             if name not in entries:
-                raise ValueError(f"it holds no {name}")
-        if entries[_CONFIG].file_size > _MOST_CONFIG_BYTES:
+                raise ValueError(f"it contains no {name}")
+        if entries[_CONFIG].file_size > _MAX_CONFIG_BYTES:
             raise ValueError(f"a {_CONFIG} of {entries[_CONFIG].file_size:,} bytes")
         _check_config(path, parse_json(archive.read(_CONFIG)))
-        # To the end, where its checksum is looked at; of a wrong one Keras would take what it gets.
+        # Reading to the end verifies the checksum, which Keras ignores.
         with archive.open(_WEIGHTS) as file:
             while file.read(1 << 20):
                 pass
@@ -215,35 +226,36 @@ def _check_file(path: Path) -> int:
 
 
 def _check_config(path: Path, config: object) -> None:
-    """Looks at every class that Keras would make."""
+    """Checks every class that Keras would instantiate."""
     for described in _mappings(config):
         name = described.get("class_name")
         if name is None:
             continue
         if not isinstance(name, str):
-            raise ValueError("a class_name that is no text")
+            raise ValueError("a class_name that is not a string")
         if name in _CODE:
             raise InputError(
-                f"{path}: refused: it holds code or needs what isn't in it: its layer of the kind "
-                f"{name} is {_CODE[name]}; code of a model file is never run: build the model from "
+                f"{path}: refused: it contains code or needs other files: its layer of the type "
+                f"{name} is {_CODE[name]}; code in a model file is never run: build the model from "
                 "plain layers"
             )
         module = described.get("module")
         if not _is_known(name, module) and not _is_registered(described):
             raise InputError(
-                f"{path}: refused: it asks for '{shown(f'{module}.{name}')}', which is no layer "
-                "of Keras; code of a model file is never run: build the model from plain layers"
+                f"{path}: refused: it asks for '{shown(f'{module}.{name}')}', which is not a "
+                "layer of Keras; code in a model file is never run: build the model from plain "
+                "layers"
             )
 
 
 def _mappings(config: object) -> Iterator[dict]:
-    """Yields all mappings. Raises ValueError: they are in each other without end."""
-    # Not by recursion, whose depth the file would decide.
+    """Yields all mappings. Raises ValueError: they are nested too deep."""
+    # Not by recursion, whose depth would depend on the file.
     left = [(config, 1)]
     while left:
         value, depth = left.pop()
-        if depth > _MOST_DEEP:
-            raise ValueError(f"its {_CONFIG} is nested more than {_MOST_DEEP} deep")
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"its {_CONFIG} is nested more than {_MAX_DEPTH} deep")
         if isinstance(value, dict):
             yield value
             left += [(inner, depth + 1) for inner in value.values()]
@@ -253,7 +265,7 @@ def _mappings(config: object) -> Iterator[dict]:
 
 def _is_known(name: str, module: object) -> bool:
     if module is None:
-        # Values such as tensors' shapes, and what Keras looks up in its own tables.
+        # Values such as shapes, and names that Keras looks up in its own tables.
         return True
     if module == "keras":
         return name in _OF_KERAS
@@ -261,40 +273,40 @@ def _is_known(name: str, module: object) -> bool:
 
 
 def _is_registered(described: dict) -> bool:
-    """Whether the program that runs has made the class known itself: then it isn't the file's."""
+    """Whether the running program has registered the class, so that it is not the file's."""
     name = described.get("registered_name")
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
 def _check_sizes(path: Path, model: keras.Model) -> None:
-    """Looks at what the network would take and give, before it is run.
+    """Checks the sizes of images and activations before the model is run.
 
     Raises:
-        InputError: images, or what a layer makes of one, are absurdly large.
+        InputError: they are implausibly large.
     """
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     largest = 0
     for tensor in getattr(model, "inputs", None) or ():
         sizes = [size or 1 for size in tensor.shape[1:]]
-        if max(sizes, default=1) > _LARGEST_IMAGE:
+        if max(sizes, default=1) > _MAX_IMAGE_SIZE:
             raise InputError(
-                f"{path}: refused: it takes {list(tensor.shape)}: images may be "
-                f"{_LARGEST_IMAGE} pixels high and wide"
+                f"{path}: refused: it takes {list(tensor.shape)}: images may have at most "
+                f"{_MAX_IMAGE_SIZE} pixels in height and width"
             )
         largest += prod(sizes)
-    most = min(max(_ALWAYS_GIVEN, largest * _MOST_GROWTH), _MOST_GIVEN)
+    most = min(max(_ALWAYS_ALLOWED, largest * _MAX_GROWTH), _MAX_VALUES)
     for layer in (*layers, *getattr(model, "operations", ())):
         for node in layer._inbound_nodes:
             for tensor in node.output_tensors:
-                size = output_size(tensor)
+                size = values_per_image(tensor)
                 if size > most:
                     raise InputError(
-                        f"{path}: refused: its layer {layer.name} makes {size:,} numbers of each "
+                        f"{path}: refused: its layer {layer.name} outputs {size:,} values for each "
                         f"image; at most {most:,} are plausible"
                     )
-    at_a_time = peak_activation_size(model)
-    if at_a_time > _MOST_AT_A_TIME:
+    activations = peak_activation_size(model)
+    if activations > _MAX_ACTIVATIONS:
         raise InputError(
-            f"{path}: refused: its layers hold {at_a_time:,} numbers of each image at a time; at "
-            f"most {_MOST_AT_A_TIME:,} are plausible"
+            f"{path}: refused: its layers need {activations:,} values in memory for each image; at "
+            f"most {_MAX_ACTIVATIONS:,} are plausible"
         )

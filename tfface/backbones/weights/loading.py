@@ -1,4 +1,4 @@
-"""Starting a backbone, or all of an embedder, from a weights file."""
+"""Loads initial weights of a backbone, or of a whole embedder, from a file."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,15 +16,16 @@ from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
 
 
 def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
-    """Fills a backbone from a file, and the neck behind it where the file has that too.
+    """Loads the weights of a backbone from a file, and of the neck if the file has them.
 
     Args:
-        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays:
-            one of `READERS`.
-        embedder: has `backbone.network` as a layer; the layers behind that are the neck.
+        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays, with
+            a suffix in `READERS`.
+        backbone: of the embedder.
+        embedder: has `backbone.network` as a layer; the layers behind it are the neck.
 
     Returns:
-        What was loaded and what was not, in a line; None where it's the backbone alone.
+        A line on what was loaded and what was not; None if only backbones are in such files.
 
     Raises:
         InputError: as `load_weights` and `load_torch_weights`.
@@ -39,21 +40,21 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
 
 
 def is_published_h5(weights: str) -> bool:
-    """Whether a recipe's weights are a file as Keras publishes them for keras.applications."""
+    """Whether a recipe's weights are a file that Keras publishes for keras.applications."""
     weights = weights.lower()
     return weights.endswith(".h5") and not weights.endswith(".weights.h5")
 
 
 def load_weights(network: keras.Model, path: Path) -> None:
-    """Fills `network` from a file of Keras.
+    """Loads the weights of a network from a file of Keras.
 
     Args:
-        network: not as Keras builds it for its published weights (`normalization`).
+        network: built without published weights (see `normalization`).
         path: a `.weights.h5` file of the same network, or a `.keras` file of it or of a tfface
-            model that was trained on top of it.
+            model with this backbone.
 
     Raises:
-        InputError: the file is missing, of another kind, or of another network.
+        InputError: the file does not exist, is of another type, or of another network.
     """
     _check_is_file(path)
     try:
@@ -61,7 +62,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
             with path.open("rb") as file:
                 num_values = check_weights_h5(file, path.stat().st_size)
             with warnings.catch_warnings(), _of_another_network(path, network, num_values):
-                # Keras only warns of weights that it found no place for.
+                # Keras only warns about weights that it can't assign.
                 warnings.simplefilter("error", UserWarning)
                 with suffix_in_lower_case(path) as known:
                     network.load_weights(known)
@@ -76,7 +77,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
             use_weights(network)
         else:
             raise InputError(
-                f"model.backbone.weights: {path}: unknown kind of file; must be 'imagenet', "
+                f"model.backbone.weights: {path}: unknown type of file; must be 'imagenet', "
                 "'none', or a path that ends in .weights.h5, .keras, "
                 f"{', '.join(READERS)}; or in .h5, as Keras publishes weights of the networks of "
                 "keras.applications"
@@ -92,20 +93,20 @@ def load_weights(network: keras.Model, path: Path) -> None:
 
 @contextmanager
 def _of_another_network(path: Path, network: keras.Model, num_values: int) -> Iterator[None]:
-    """Says in plain words that weights which were read are not those of the network.
+    """Raises a clear error for weights of another network.
 
-    Keras' own words are about its inner objects.
+    Keras' messages are about its internal objects.
     """
     try:
         yield
     except (*DAMAGED_ARCHIVE, UserWarning) as error:
         wanted = network.count_params()
-        held = f"it holds {num_values:,} numbers, and the backbone has {wanted:,}"
+        held = f"it contains {num_values:,} values, but the backbone has {wanted:,}"
         if num_values == wanted:
-            held = f"it holds {num_values:,} numbers as the backbone does, but in other layers"
+            held = f"it contains {num_values:,} values like the backbone, but in other layers"
         raise InputError(
-            f"model.backbone.weights: {path} does not fit this backbone: it is of another network, "
-            f"for {held}; give weights of the same model.backbone.name with the same options"
+            f"model.backbone.weights: {path} does not fit this backbone: it is of another network: "
+            f"{held}; give weights of the same model.backbone.name with the same options"
         ) from error
 
 
@@ -116,8 +117,8 @@ def _load_saved(path: Path) -> keras.Model:
         raise InputError(f"model.backbone.weights: {error}") from error
     if not isinstance(saved, keras.Model):
         raise InputError(
-            f"model.backbone.weights: {path} holds a single layer ({type(saved).__name__}), not a "
-            "network"
+            f"model.backbone.weights: {path} contains a single layer ({type(saved).__name__}), not "
+            "a network"
         )
     return saved
 

@@ -1,4 +1,4 @@
-"""Weights that others have published for a network: where they come from, and where none do."""
+"""Downloads published weights."""
 
 import hashlib
 from pathlib import Path
@@ -8,13 +8,13 @@ import keras
 
 from tfface.errors import InputError
 
-# How Keras' downloads begin to say that they failed; it raises a bare Exception.
+# The message of the bare Exception that Keras raises for a failed download.
 DOWNLOAD_FAILED = "URL fetch failure"
 PYTORCH = "https://download.pytorch.org/models/"
 
 
 def refuse_weights(name: str, weights: str | None) -> None:
-    """Raises InputError: `weights` asks for published ones, and network `name` has none."""
+    """Raises InputError if `weights` is not None, for a network without published weights."""
     if weights is not None:
         raise InputError(
             f"model.backbone.weights: {name} has no '{weights}' weights; use 'none' or a path"
@@ -22,23 +22,25 @@ def refuse_weights(name: str, weights: str | None) -> None:
 
 
 def not_downloaded(error: Exception, file: str) -> InputError:
-    """Returns the error for the user: `file` is what may be given instead."""
+    """Returns the error for a failed download; `file` describes the alternative."""
     return InputError(
         f"model.backbone.weights: 'imagenet' could not be downloaded ({error}); without network "
-        f"give the path of {file} instead, or start from random ones with "
+        f"access, give the path of {file}, or start from random weights with "
         "--set model.backbone.weights=none"
     )
 
 
 def download(url: str) -> Path:
-    """Fetches a PyTorch checkpoint into Keras' cache, or finds it there.
+    """Downloads a PyTorch checkpoint into Keras' cache, unless it is there already.
 
     Args:
-        url: ends in NAME-HASH.pth, as PyTorch publishes them; HASH is how the file's SHA-256
-            begins.
+        url: ends in NAME-HASH.pth, where HASH is the beginning of the file's SHA-256.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        InputError: it can't be had, or is not the file that was published.
+        InputError: the download fails, or the file has another SHA-256.
     """
     name = Path(urlsplit(url).path).name
     try:
@@ -53,8 +55,7 @@ def download(url: str) -> Path:
     if not found.startswith(published):
         path.unlink()
         raise InputError(
-            f"model.backbone.weights: 'imagenet': {url} is not the file that was published (its "
-            f"SHA-256 begins with {found[: len(published)]}, not {published}); it was removed, so "
-            "try again"
+            f"model.backbone.weights: 'imagenet': {url} is not the published file (its SHA-256 "
+            f"begins with {found[: len(published)]}, not {published}); it was removed: try again"
         )
     return path

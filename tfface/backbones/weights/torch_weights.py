@@ -1,7 +1,7 @@
-"""Filling networks with the weights of PyTorch's of the same layout.
+"""Loads PyTorch checkpoints into Keras networks of the same layout.
 
-A Keras layer is named as the PyTorch module is, `_` for `.`, so `layer1.0.bn1.running_mean` of a
-checkpoint is the moving mean of the layer `layer1_0_bn1`.
+A Keras layer has the name of the PyTorch module with `_` for `.`, so `layer1.0.bn1.running_mean` in
+a checkpoint is the moving mean of the layer `layer1_0_bn1`.
 """
 
 import math
@@ -24,24 +24,24 @@ READERS: dict[str, Callable[[Path], dict[str, StoredArray]]] = {
     ".safetensors": read_safetensors,
     ".onnx": read_onnx,
 }
-# What wrappers and larger models put before the names of a network's own modules.
+# Prefixes of module names in wrappers and larger models.
 _PREFIXES = ("module", "backbone", "encoder", "model", "network", "net", "_orig_mod")
 _DEEPEST_PREFIX = 4
-# torchvision renamed the layers of its vision transformers after it had published their weights.
+# torchvision renamed layers of its vision transformers after publishing their weights.
 _RENAMED = {"_mlp_linear_1_": "_mlp_0_", "_mlp_linear_2_": "_mlp_3_"}
-# Of a batch norm; Keras has no use for it.
+# Of batch norms; not used by Keras.
 _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One weight of a Keras layer, and what PyTorch calls it.
+class MappedWeight:
+    """A weight of a Keras layer and its counterpart in PyTorch.
 
     Attributes:
-        variable: is filled.
-        name: the PyTorch weight, `_` for `.`.
-        shapes: that it may have there; axes of length 1 don't count.
-        convert: to the variable's shape, given the array in the first of `shapes`.
+        variable: of the Keras layer.
+        name: of the PyTorch weight, with `_` for `.`.
+        shapes: possible shapes in PyTorch; axes of length 1 are ignored.
+        convert: converts an array of the first of `shapes` to the variable's shape.
     """
 
     variable: keras.Variable
@@ -62,32 +62,34 @@ def load_torch_weights(
     neck: Sequence[keras.Layer] = (),
     neck_modules: Mapping[str, str] | None = None,
 ) -> str:
-    """Fills `network`, and as much of the neck as is the same there, from a checkpoint.
+    """Loads a network, and the matching beginning of the neck, from a checkpoint.
 
-    The neck is filled from its beginning on, layer by layer, as long as it has the layers of
-    `neck_modules` in their order and shapes; the rest keeps what it starts from. A bias that only
-    PyTorch has goes into the mean of the batch norm behind it.
+    Neck layers are loaded in order, as long as they are those of `neck_modules` with the same
+    shapes; the others keep their initial weights. A bias that only PyTorch has is subtracted from
+    the mean of the following batch norm.
 
     Args:
-        path: ends in one of `READERS`, in any case.
-        network: its layers are named as the checkpoint's modules.
-        neck: the layers behind it, in their order.
-        neck_modules: name of a neck's layer -> the PyTorch module, in their order.
+        path: a file with a suffix in `READERS`, in any case.
+        network: its layers have the names of the checkpoint's modules.
+        neck: the layers behind it, in order.
+        neck_modules: name of a neck layer -> PyTorch module, in order.
 
     Returns:
-        One line on what was loaded and what was not.
+        A line on what was loaded and what was not.
 
     Raises:
-        InputError: the file can't be read; a weight of `network` is missing or of another shape
-            (the first is named, and nothing was filled).
+        InputError: the file can't be read, or a weight of `network` is missing or has another shape
+            (the first is named, and nothing is loaded).
     """
     checkpoint = _Checkpoint(path, READERS[path.suffix.lower()](path))
-    slots = [slot for layer in _with_weights(network.layers) for slot in slots_of(layer, path)]
-    checkpoint.strip_prefix({slot.name for slot in slots})
-    found = [(slot, checkpoint.find(slot)) for slot in slots]
-    checkpoint.check_nothing_is_left({slot.name for slot in slots}, neck_modules or {})
-    for slot, stored in found:
-        slot.fill(stored)
+    weights = [
+        weight for layer in _with_weights(network.layers) for weight in mapped_weights(layer, path)
+    ]
+    checkpoint.strip_prefix({weight.name for weight in weights})
+    found = [(weight, checkpoint.find(weight)) for weight in weights]
+    checkpoint.check_nothing_is_left({weight.name for weight in weights}, neck_modules or {})
+    for weight, stored in found:
+        weight.fill(stored)
     filled = _fill_neck(checkpoint, neck, neck_modules or {})
     return _describe(checkpoint, filled, [layer.name for layer in _with_weights(neck)])
 
@@ -96,7 +98,7 @@ def load_torch_weights(
 
 
 class _Checkpoint:
-    """The arrays of a file by their names with `_` for `.`, and which of them were used."""
+    """The arrays of a file by name, with `_` for `.`, and which of them were used."""
 
     def __init__(self, path: Path, arrays: Mapping[str, StoredArray]):
         self.path = path
@@ -106,11 +108,11 @@ class _Checkpoint:
         self._index("")
 
     def strip_prefix(self, wanted: set[str]) -> None:
-        """Looks for `wanted` behind that prefix which most of them have."""
+        """Removes the prefix behind which most of the names in `wanted` are found."""
         found: dict[str, set[str]] = {"": set()}
         for key in self._arrays:
             prefix, rest = "", key
-            # Deeper than wrappers nest; a file may nest without end.
+            # Deeper than wrappers are nested; a hostile file may be nested without end.
             for _ in range(_DEEPEST_PREFIX + 1):
                 name = _python_name(rest)
                 if name in wanted:
@@ -129,18 +131,18 @@ class _Checkpoint:
             if key.startswith(prefix)
         }
 
-    def find(self, slot: Slot) -> StoredArray:
-        """Returns the array of `slot`. Raises InputError: there is none, or of another shape."""
-        wanted = list(slot.shapes[0])
-        key = self._keys.get(slot.name)
+    def find(self, weight: MappedWeight) -> StoredArray:
+        """Returns an array. Raises InputError: it is missing, or has another shape."""
+        wanted = list(weight.shapes[0])
+        key = self._keys.get(weight.name)
         if key is None:
             known = [shown(name) for name in list(self._arrays)[:3]]
             raise InputError(
                 f"model.backbone.weights: {self.path} does not fit this backbone: it has no array "
-                f"for {slot.name} {wanted}; it has {len(self._arrays)} others ("
+                f"for {weight.name} {wanted}; it has {len(self._arrays)} others ("
                 f"{', '.join(known)}{', ...' if len(self._arrays) > len(known) else ''})"
             )
-        if not slot.fits(self._arrays[key].shape):
+        if not weight.fits(self._arrays[key].shape):
             raise InputError(
                 f"model.backbone.weights: {self.path} does not fit this backbone: {shown(key)} is "
                 f"{list(self._arrays[key].shape)}, and must be {wanted}"
@@ -149,31 +151,31 @@ class _Checkpoint:
         return self._arrays[key]
 
     def check_nothing_is_left(self, wanted: set[str], neck_modules: Mapping[str, str]) -> None:
-        """Raises InputError: there are arrays where the backbone's are that it has no place for.
+        """Raises InputError: modules of the backbone have arrays that it has no weights for.
 
-        A deeper network has all of a shallower one, which would be another function then.
+        A deeper network contains all weights of a shallower one, but computes another function.
         """
-        rooms = {self._room(self._keys[name]) for name in wanted}
+        modules = {self._outer_module(self._keys[name]) for name in wanted}
         necks = tuple(f"{module.replace('.', '_')}_" for module in neck_modules.values())
         for name, key in self._keys.items():
             if name in wanted or name.startswith(necks):
                 continue
-            if self._room(key) in rooms:
+            if self._outer_module(key) in modules:
                 raise InputError(
                     f"model.backbone.weights: {self.path} is of another network: it has "
-                    f"{shown(key)} {list(self._arrays[key].shape)}, and this backbone no place "
-                    "for it"
+                    f"{shown(key)} {list(self._arrays[key].shape)}, which this backbone does not "
+                    "have"
                 )
 
     def knows(self, name: str) -> bool:
         return name in self._keys
 
-    def has(self, slot: Slot) -> bool:
-        """Whether there is an array of the shape of `slot`."""
-        key = self._keys.get(slot.name)
-        return key is not None and slot.fits(self._arrays[key].shape)
+    def has(self, weight: MappedWeight) -> bool:
+        """Whether there is an array of the right shape."""
+        key = self._keys.get(weight.name)
+        return key is not None and weight.fits(self._arrays[key].shape)
 
-    def _room(self, key: str) -> str:
+    def _outer_module(self, key: str) -> str:
         """The outermost module."""
         return key.removeprefix(self._prefix).partition(".")[0]
 
@@ -188,7 +190,7 @@ class _Checkpoint:
 def _fill_neck(
     checkpoint: _Checkpoint, neck: Sequence[keras.Layer], modules: Mapping[str, str]
 ) -> list[str]:
-    """Returns the names of the layers that were filled."""
+    """Loads the neck; returns the names of its loaded layers."""
     filled: list[str] = []
     feature_map = bias = None
     left = list(modules.items())
@@ -201,20 +203,20 @@ def _fill_neck(
             break
         _, module = left.pop(0)
         is_dense = isinstance(layer, layers.Dense)
-        slots = slots_of(layer, checkpoint.path, module, feature_map if is_dense else None)
-        if is_dense and not checkpoint.knows(slots[-1].name):
-            # PyTorch has no bias there: ours starts at 0, which is the same.
-            slots = slots[:1]
-        if not all(checkpoint.has(slot) for slot in slots):
+        weights = mapped_weights(layer, checkpoint.path, module, feature_map if is_dense else None)
+        if is_dense and not checkpoint.knows(weights[-1].name):
+            # Without a bias in PyTorch, the initial bias of 0 is the same.
+            weights = weights[:1]
+        if not all(checkpoint.has(weight) for weight in weights):
             break
-        for slot in slots:
+        for weight in weights:
             less = 0.0
-            if bias is not None and slot.name.endswith("_running_mean") and checkpoint.has(bias):
+            if bias is not None and weight.name.endswith("_running_mean") and checkpoint.has(bias):
                 less = checkpoint.find(bias).load().reshape(-1)
-            slot.fill(checkpoint.find(slot), less)
+            weight.fill(checkpoint.find(weight), less)
         bias = feature_map = None
         if is_dense and layer.bias is None:
-            bias = Slot(None, f"{module.replace('.', '_')}_bias", ((layer.units,),), _same)
+            bias = MappedWeight(None, f"{module.replace('.', '_')}_bias", ((layer.units,),), _same)
         filled.append(layer.name)
     return filled
 
@@ -224,8 +226,8 @@ def _describe(checkpoint: _Checkpoint, filled: list[str], neck: list[str]) -> st
     if filled:
         into += " and the neck" if filled == neck else f" and {', '.join(filled)}"
     line = f"weights: {len(checkpoint.used)} arrays of {checkpoint.path.name} into {into}"
-    if anew := neck[len(filled) :]:
-        line += f"; {', '.join(anew)} start{'s' if len(anew) == 1 else ''} anew"
+    if rest := neck[len(filled) :]:
+        line += f"; {', '.join(rest)} start{'s' if len(rest) == 1 else ''} from random weights"
     if unused := checkpoint.unused:
         more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
         line += f"; not used: {', '.join(unused[:3])}{more}"
@@ -239,26 +241,30 @@ def _with_weights(given: Iterable[keras.Layer]) -> list[keras.Layer]:
     return [layer for layer in given if layer.weights]
 
 
-def slots_of(
+def mapped_weights(
     layer: keras.Layer,
     path: Path,
     module: str | None = None,
     feature_map: tuple[int, int, int] | None = None,
-) -> list[Slot]:
-    """Returns the weights of a layer, and what PyTorch calls them.
+) -> list[MappedWeight]:
+    """Returns the weights of a layer and their counterparts in PyTorch.
 
     Args:
+        layer: of a network or neck.
         path: of the checkpoint, for the message.
-        module: what PyTorch calls it, if not as the layer is named.
-        feature_map: rows, columns and channels of the map that was made flat for a dense layer.
+        module: name of the PyTorch module; None for that of the layer.
+        feature_map: rows, columns and channels of the flattened input of a dense layer.
+
+    Returns:
+        The weights.
 
     Raises:
-        InputError: of such a layer it isn't known how PyTorch stores it.
+        InputError: PyTorch weights are not supported for a layer of this type.
     """
     prefix = layer.name if module is None else module.replace(".", "_")
     if type(layer) not in _WEIGHTS:
         raise InputError(
-            f"model.backbone.weights: {path}: PyTorch's weights can't be put into this backbone: "
+            f"model.backbone.weights: {path}: PyTorch weights can't be loaded into this backbone: "
             f"its layer {layer.name} is a {type(layer).__name__}"
         )
     if feature_map is not None:
@@ -266,7 +272,7 @@ def slots_of(
     else:
         weights = _WEIGHTS[type(layer)](layer)
     return [
-        Slot(variable, f"{prefix}_{leaf}" if leaf else prefix, shapes, convert)
+        MappedWeight(variable, f"{prefix}_{leaf}" if leaf else prefix, shapes, convert)
         for leaf, variable, shapes, convert in weights
         if variable is not None
     ]
@@ -296,15 +302,15 @@ def _convolution(layer: layers.Conv2D) -> list[tuple]:
 
 
 def _grouped(layer: layers.EinsumDense) -> list[tuple]:
-    """A convolution in groups, as `torch_layers.grouped_conv` makes it."""
-    places, groups, inputs, outputs = layer.kernel.shape
-    size = math.isqrt(places)
+    """A grouped convolution of `torch_layers.grouped_conv`."""
+    positions, groups, inputs, outputs = layer.kernel.shape
+    size = math.isqrt(positions)
     return [
         (
             "weight",
             layer.kernel,
             ((groups * outputs, inputs, size, size),),
-            lambda array: array.reshape(groups, outputs, inputs, places).transpose(3, 0, 2, 1),
+            lambda array: array.reshape(groups, outputs, inputs, positions).transpose(3, 0, 2, 1),
         ),
     ]
 
@@ -325,7 +331,7 @@ def _depthwise(layer: layers.DepthwiseConv2D) -> list[tuple]:
 def _dense(layer: layers.Dense, feature_map: tuple[int, int, int] | None = None) -> list[tuple]:
     inputs, outputs = layer.kernel.shape
     rows, columns, channels = feature_map or (1, 1, inputs)
-    # PyTorch flattens channels first; a convolution over the whole map is the same layer.
+    # PyTorch flattens channels first; a convolution over the whole map is an equivalent layer.
     shapes = ((outputs, channels, rows, columns), (outputs, inputs))
     return [
         (
@@ -356,7 +362,7 @@ def _prelu(layer: layers.PReLU) -> list[tuple]:
 
 
 def _embedding(layer: layers.Embedding) -> list[tuple]:
-    """A parameter of a module's own, such as the positions of a vision transformer."""
+    """A parameter of a module itself, such as position embeddings of a vision transformer."""
     return [_vector("", layer.embeddings)]
 
 
@@ -381,7 +387,7 @@ def _last(key: str) -> str:
 
 
 def _python_name(key: str) -> str:
-    """`_` for `.`, and today's names for former ones."""
+    """Returns the name with `_` for `.`, and new names for old ones."""
     name = key.replace(".", "_")
     for former, new in _RENAMED.items():
         name = name.replace(former, new)

@@ -1,9 +1,9 @@
 """Verification sets: pairs of face images, read from the formats they are published in.
 
-To add a format: one module, and one line in `FORMATS`. A module has
+To add a format, write a module and add it to `FORMATS`. A module has
 
-    DESCRIPTION                            what error messages call the format
-    matches(source) -> bool                whether a --pairs argument is of this format
+    DESCRIPTION                            the format's name in error messages
+    matches(source) -> bool                whether a --pairs argument is in this format
     load(source, name, images_dir) -> PairSet
 """
 
@@ -22,7 +22,7 @@ from tfface.data.pairs import (
     lfw_pairs,
     synthetic,
 )
-from tfface.data.pairs.pair_sampling import make_pairs, num_possible_pairs, without_repeats
+from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_possible_pairs
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
 from tfface.paths import expanded
@@ -31,12 +31,12 @@ __all__ = [
     "FORMATS",
     "PairSet",
     "check_names",
+    "deduplicate_images",
     "find_format",
     "load_pair_set",
     "make_pairs",
     "num_possible_pairs",
     "split_name",
-    "without_repeats",
 ]
 
 FORMATS: dict[str, ModuleType] = {
@@ -49,16 +49,25 @@ FORMATS: dict[str, ModuleType] = {
 
 
 def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None) -> PairSet:
-    """Reads the verification set that a --pairs argument means.
+    """Reads a verification set.
 
     Args:
-        argument: a path, or a reserved word; `name=path` gives the set another name than the
-            stem of its file.
-        images_dir: where the images of a text list are; by default the folder `images` beside it.
+        argument: a path, or the word `synthetic`; `name=path` sets the name of the set, which is
+            the stem of its file by default.
+        images_dir: the folder of the images of a text list; by default the folder `images` next to
+            it.
+
+    Returns:
+        The pairs.
 
     Raises:
-        InputError: there's no such file, it's of no known format, it's damaged, or an image is
+        InputError: the file does not exist, is in no known format, is damaged, or an image is
             missing.
+
+    Example:
+        >>> load_pair_set("lfw.bin")
+        Traceback (most recent call last):
+        tfface.errors.InputError: lfw.bin: can't be read: No such file or directory
     """
     name, source = split_name(os.fspath(argument))
     module, _ = find_format(argument)
@@ -67,37 +76,41 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
         problem = "not a verification set" if Path(source).exists() else "no such verification set"
         raise InputError(f"{source}: {problem}; one is {known}")
     pair_set = module.load(source, name, images_dir)
-    _warn_of_repeats(pair_set, source)
+    _warn_about_repeats(pair_set, source)
     return pair_set
 
 
-def _warn_of_repeats(pair_set: PairSet, source: str) -> None:
-    """Says how many pairs count more than once, contradict each other or can't be wrong."""
+def _warn_about_repeats(pair_set: PairSet, source: str) -> None:
+    """Warns about repeated, contradictory and trivial pairs."""
     pairs = np.sort(np.stack([pair_set.first, pair_set.second], axis=1), axis=1)
-    different = len(np.unique(pairs, axis=0))
-    marked = np.concatenate([pairs, np.asarray(pair_set.is_genuine)[:, None]], axis=1)
-    contradictions = len(np.unique(marked, axis=0)) - different
+    num_distinct = len(np.unique(pairs, axis=0))
+    labeled = np.concatenate([pairs, np.asarray(pair_set.is_genuine)[:, None]], axis=1)
+    contradictions = len(np.unique(labeled, axis=0)) - num_distinct
     counts = {
-        "repeat another pair": len(pairs) - different,
-        "are marked both genuine and impostor": contradictions,
-        "pair an image with itself (or a copy, byte for byte)": np.sum(pairs[:, 0] == pairs[:, 1]),
+        "repeat another pair": len(pairs) - num_distinct,
+        "are labeled both genuine and impostor": contradictions,
+        "pair an image with itself (or a byte-identical copy)": np.sum(pairs[:, 0] == pairs[:, 1]),
     }
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    if said:
-        warn(f"{source}: of its {len(pairs):,} pairs {said}; all are evaluated as listed")
+    problems = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if problems:
+        warn(f"{source}: of its {len(pairs):,} pairs {problems}; all are evaluated as listed")
 
 
 def find_format(argument: str | os.PathLike) -> tuple[ModuleType | None, str]:
-    """Returns the module for a --pairs argument, None if no format matches, and its source."""
+    """Returns the module of a --pairs argument's format (None if none matches) and its source."""
     _, source = split_name(os.fspath(argument))
     return next((module for module in FORMATS.values() if module.matches(source)), None), source
 
 
 def check_names(names: Sequence[str], location: str = "") -> None:
-    """Raises InputError if two sets have one name.
+    """Checks that the names of sets differ.
 
     Args:
-        location: the option or recipe key with the sets, for the message.
+        names: of the sets.
+        location: the option or recipe key of the sets, for the message.
+
+    Raises:
+        InputError: two sets have the same name.
     """
     for name in names:
         if names.count(name) > 1:
@@ -106,7 +119,7 @@ def check_names(names: Sequence[str], location: str = "") -> None:
 
 
 def split_name(argument: str) -> tuple[str, str]:
-    """Returns name and source of `name=source` or of `source`; a path may itself hold a `=`."""
+    """Returns name and source of `name=source` or `source`; a path may contain `=` itself."""
     given = re.fullmatch(r"([\w.-]+)=(.+)", argument)
     if given and not Path(argument).exists():
         return given[1], str(expanded(given[2]))

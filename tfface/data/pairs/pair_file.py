@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.pairs import PairSet, csv_pairs, find_format, load_pair_set, writing
-from tfface.data.pairs.pair_sampling import DisjointFolds, without_repeats
+from tfface.data.pairs.pair_sampling import DisjointFolds, deduplicate_images
 from tfface.data.pairs.pair_set import NUM_FOLDS
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import SourceImages
@@ -159,7 +159,7 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
     num_pairs = options.num_pairs
     if num_pairs is None:
         unit = 2 * options.num_folds
-        num_pairs = max(min(folds.most_pairs, MOST_PAIRS) // unit, 1) * unit
+        num_pairs = max(min(folds.max_pairs, MOST_PAIRS) // unit, 1) * unit
     first, second, is_genuine = folds.make_pairs(num_pairs)
     groups = None
     if options.group_by is not None:
@@ -167,7 +167,7 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
         groups = [
             "-".join(sorted({values[a], values[b]})) for a, b in zip(first, second, strict=True)
         ]
-    images, first, second = without_repeats(first, second)
+    images, first, second = deduplicate_images(first, second)
     pair_set = PairSet(
         name=source.name,
         images=SourceImages(source, images),

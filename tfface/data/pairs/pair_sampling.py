@@ -1,4 +1,4 @@
-"""Pairs made from labelled images, for sets that were not published as pairs."""
+"""Samples pairs of labeled images, and splits pairs into folds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,23 +14,28 @@ from tfface.errors import InputError
 def make_pairs(
     labels: np.ndarray, num_pairs: int, seed: int, num_folds: int = NUM_FOLDS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws as many genuine as impostor pairs, none of them twice.
+    """Samples distinct pairs, half of them genuine and half impostors.
 
-    Genuine pairs come from all identities alike, as far as their images go: a person with many
-    images does not outweigh the rest. Impostor pairs are drawn alike from all pairs of images of
-    two identities. In order, each fold holds its genuine and then its impostor pairs, as LFW's do.
+    Genuine pairs are distributed evenly over the identities, as far as they have images: a person
+    with many images does not outweigh the rest. Impostor pairs are sampled uniformly from all pairs
+    of images of two identities. As in LFW, each fold has its genuine and then its impostor pairs.
 
     Args:
         labels: int [num_images], the identity of each image.
         num_pairs: a multiple of 2 * num_folds.
-        seed: >= 0; the same seed gives the same pairs, on every machine.
+        seed: >= 0; the same seed gives the same pairs on every machine.
         num_folds: > 0.
 
     Returns:
-        First and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
+        `first` and `second`, int64 [num_pairs], indices in `labels`; `is_genuine`, bool.
 
     Raises:
-        InputError: `num_pairs` is no such multiple, or more than the images allow.
+        InputError: `num_pairs` is not such a multiple, or more than the images allow.
+
+    Example:
+        >>> first, second, is_genuine = make_pairs(np.repeat([0, 1], 3), 4, seed=0, num_folds=1)
+        >>> is_genuine.tolist()
+        [True, True, False, False]
     """
     labels = np.asarray(labels)
     if num_pairs < 1 or num_pairs % (2 * num_folds):
@@ -46,7 +51,7 @@ def make_pairs(
                 f"{num_pairs} pairs need {half} {kind} pairs, but {len(labels)} images of "
                 f"{len(np.unique(labels))} identities make only {number}"
             )
-    # Folds x (genuine, impostor) x pairs of each.
+    # Axes: fold, kind, pair.
     genuine, impostor = _genuine_pairs(labels, half, seed), _impostor_pairs(labels, half, seed)
     folds = np.stack(
         [part.reshape(num_folds, half // num_folds, 2) for part in (genuine, impostor)], axis=1
@@ -57,19 +62,22 @@ def make_pairs(
 
 
 def num_possible_pairs(labels: np.ndarray) -> tuple[int, int]:
-    """Returns how many different genuine and impostor pairs the images make."""
-    sizes = np.unique(labels, return_counts=True)[1].astype(object)  # whole numbers of any size
+    """Returns the numbers of possible genuine and impostor pairs."""
+    sizes = np.unique(labels, return_counts=True)[1].astype(object)  # integers of any size
     genuine = int(sum(sizes * (sizes - 1) // 2))
     return genuine, len(labels) * (len(labels) - 1) // 2 - genuine
 
 
-def without_repeats(
+def deduplicate_images(
     first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lists the images that pairs name once each.
+    """Returns the distinct images of pairs, and the pairs as indices of these.
+
+    Args:
+        first, second: int [num_pairs], image numbers.
 
     Returns:
-        The images' numbers, rising; then `first` and `second` as positions in that list.
+        The sorted distinct image numbers, and `first` and `second` as indices in them.
     """
     images, positions = np.unique(np.concatenate([first, second]), return_inverse=True)
     return images, positions[: len(first)], positions[len(first) :]
@@ -83,7 +91,9 @@ def _genuine_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray:
     pairs = []
     for identity in np.flatnonzero(quotas):
         size = sizes[identity]
-        drawn = draw(seeding.fold(seed, 1, int(identity)), size * (size - 1) // 2, quotas[identity])
+        drawn = sample_distinct(
+            seeding.fold(seed, 1, int(identity)), size * (size - 1) // 2, quotas[identity]
+        )
         # Pair number k is (low, high) with k = high * (high - 1) / 2 + low.
         triangle = np.arange(size) * (np.arange(size) - 1) // 2
         high = np.searchsorted(triangle, drawn, side="right") - 1
@@ -96,16 +106,16 @@ def _impostor_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray
     """Returns int64 [num_pairs, 2], shuffled."""
     order = np.argsort(labels, kind="stable")
     ends = np.searchsorted(labels[order], labels[order], side="right")
-    # With images sorted by identity, each pairs with all those behind its own identity's.
+    # With images sorted by identity, each has a pair with every image behind its own identity's.
     before = np.concatenate([[0], np.cumsum(len(labels) - ends)])
-    drawn = draw(seeding.fold(seed, 3), int(before[-1]), num_pairs)
+    drawn = sample_distinct(seeding.fold(seed, 3), int(before[-1]), num_pairs)
     low = np.searchsorted(before, drawn, side="right") - 1
     high = ends[low] + drawn - before[low]
     return order[np.stack([low, high], axis=1)]
 
 
 def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
-    """Shares `total` out as evenly as `possible` allows; chance picks who gets one more."""
+    """Distributes `total` as evenly as the limits `possible` allow; remainders are random."""
     low, high = 0, int(possible.max())
     while low < high:
         level = (low + high + 1) // 2
@@ -118,8 +128,8 @@ def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
     return quotas
 
 
-def draw(key: int, population: int, count: int) -> np.ndarray:
-    """Draws `count` different numbers below `population`, in random order."""
+def sample_distinct(key: int, population: int, count: int) -> np.ndarray:
+    """Samples `count` distinct numbers below `population`, in random order."""
     if population <= 4 * count:
         return seeding.permutation(key, population)[:count]
     num_words = 2 * count
@@ -132,20 +142,29 @@ def draw(key: int, population: int, count: int) -> np.ndarray:
 
 
 class DisjointFolds:
-    """Identities dealt to folds, and the pairs that can be made inside each.
+    """Pairs in folds without a common identity.
 
-    Identities are sorted by the genuine pairs they can make and dealt to and fro, so that folds
-    are as alike as can be. The same arguments give the same pairs, on every machine.
+    The accuracy of each fold is measured with a threshold that is chosen on the other folds. Here,
+    no person is in two folds, so the threshold is always tested on unseen people.
+
+    Identities are sorted by their number of genuine pairs and assigned to folds back and forth, so
+    that folds are similar. The same arguments give the same pairs on every machine.
 
     Args:
         labels: int [num_images], the identity of each image.
         num_folds: > 0.
-        seed: >= 0; of who goes where and of the pairs.
-        first, second: bool [num_images], the images that may come first in a pair, and second;
-            all by default. An image may be both.
+        seed: >= 0; of the folds and the pairs.
+        first, second: bool [num_images], images that may be the first, and the second, image of a
+            pair; all by default. An image may be both.
 
     Attributes:
-        most_pairs: the most pairs that `make_pairs` can make, a multiple of 2 * num_folds.
+        max_pairs: the maximum number of pairs, a multiple of 2 * num_folds.
+
+    Example:
+        >>> labels = np.repeat(np.arange(4), 3)
+        >>> first, second, is_genuine = DisjointFolds(labels, num_folds=2).make_pairs(8)
+        >>> set(labels[first[:4]]) & set(labels[first[4:]])
+        set()
     """
 
     def __init__(
@@ -161,11 +180,13 @@ class DisjointFolds:
         first = everything if first is None else np.asarray(first, bool)
         second = everything if second is None else np.asarray(second, bool)
         self._arguments = (labels, num_folds, seed, first, second)
-        # Images by identity, so that those of one follow each other.
+        # Sorted by identity.
         order = np.argsort(labels, kind="stable")
         order = order[(first | second)[order]]
         _, identities = np.unique(labels[order], return_inverse=True)
-        fold_of = _deal(_num_genuine(identities, first[order], second[order]), num_folds, seed)
+        fold_of = _assign_folds(
+            _num_genuine(identities, first[order], second[order]), num_folds, seed
+        )
         self._folds = [
             _Fold(
                 seed=seeding.fold(seed, 10, number),
@@ -177,21 +198,24 @@ class DisjointFolds:
             for number in range(num_folds)
             for in_fold in [fold_of[identities] == number]
         ]
-        self.most_pairs = 2 * num_folds * min(fold.most_of_a_kind for fold in self._folds)
+        self.max_pairs = 2 * num_folds * min(fold.max_of_each_label for fold in self._folds)
 
     def make_pairs(self, num_pairs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draws as many genuine as impostor pairs in each fold, none of them twice.
+        """Samples distinct pairs, in each fold half of them genuine and half impostors.
 
-        Inside a fold, genuine pairs come from all identities alike, as far as their images go, and
-        so do the two of an impostor pair. In order, each fold holds its genuine and then its
-        impostor pairs, as LFW's do.
+        Within a fold, genuine pairs are distributed evenly over the identities, as far as they have
+        images, and so are the two images of an impostor pair. As in LFW, each fold has its genuine
+        and then its impostor pairs.
+
+        Args:
+            num_pairs: a multiple of 2 * num_folds.
 
         Returns:
-            First and second, int64 [num_pairs], positions in `labels`; is_genuine, bool.
+            `first` and `second`, int64 [num_pairs], indices in `labels`; `is_genuine`, bool.
 
         Raises:
-            InputError: `num_pairs` is no multiple of 2 * num_folds, or more than the images allow;
-                the message says what would do.
+            InputError: `num_pairs` is not such a multiple, or more than the images allow; the
+                message suggests another number.
         """
         num_folds = len(self._folds)
         if num_pairs < 1 or num_pairs % (2 * num_folds):
@@ -199,47 +223,47 @@ class DisjointFolds:
                 f"{num_pairs} pairs: expected a multiple of {2 * num_folds}, so that each of "
                 f"{num_folds} folds holds as many genuine as impostor pairs"
             )
-        if num_pairs > self.most_pairs:
+        if num_pairs > self.max_pairs:
             raise InputError(self._shortage(num_pairs))
-        of_a_kind = num_pairs // (2 * num_folds)
+        per_label = num_pairs // (2 * num_folds)
         pairs = np.concatenate(
             [
                 part
                 for fold in self._folds
-                for part in (fold.genuine_pairs(of_a_kind), fold.impostor_pairs(of_a_kind))
+                for part in (fold.genuine_pairs(per_label), fold.impostor_pairs(per_label))
             ]
         )
-        is_genuine = np.tile(np.repeat([True, False], of_a_kind), num_folds)
+        is_genuine = np.tile(np.repeat([True, False], per_label), num_folds)
         return pairs[:, 0], pairs[:, 1], is_genuine
 
     def _shortage(self, num_pairs: int) -> str:
-        """Says what is missing, and what would do."""
+        """Explains which pairs are missing, and what is possible."""
         num_folds = len(self._folds)
-        fold = min(self._folds, key=lambda fold: fold.most_of_a_kind)
-        kind = "genuine" if fold.most_of_a_kind == fold.num_genuine else "impostor"
+        fold = min(self._folds, key=lambda fold: fold.max_of_each_label)
+        kind = "genuine" if fold.max_of_each_label == fold.num_genuine else "impostor"
         problem = (
             f"{num_pairs} pairs in {num_folds} folds without a common identity need "
             f"{num_pairs // (2 * num_folds)} {kind} pairs in each, but one has images for only "
-            f"{fold.most_of_a_kind} (of {fold.num_identities} identities)"
+            f"{fold.max_of_each_label} (of {fold.num_identities} identities)"
         )
-        if self.most_pairs:
-            return f"{problem}: {self.most_pairs} pairs would do"
+        if self.max_pairs:
+            return f"{problem}: {self.max_pairs} pairs are possible"
         labels, _, *others = self._arguments
         for fewer in range(num_folds - 1, 1, -1):
-            if most := DisjointFolds(labels, fewer, *others).most_pairs:
-                return f"{problem}: {fewer} folds would do, with up to {most} pairs"
-        return f"{problem}: that takes more identities that have such pairs, at least two a fold"
+            if most := DisjointFolds(labels, fewer, *others).max_pairs:
+                return f"{problem}: {fewer} folds are possible, with up to {most} pairs"
+        return f"{problem}: more identities with such pairs are needed, at least two for each fold"
 
 
 @dataclass(frozen=True)
 class _Fold:
-    """The images of one fold that may be in a pair, those of an identity together.
+    """The images of one fold, sorted by identity.
 
     Attributes:
-        seed: of this fold's pairs.
-        images: int64 [images], positions in all labels.
-        identities: int [images], rising.
-        first, second: bool [images]: may come first, and second.
+        seed: of the fold's pairs.
+        images: int64 [images], indices in all labels.
+        identities: int [images], sorted.
+        first, second: bool [images], whether an image may be the first, and the second, of a pair.
     """
 
     seed: int
@@ -254,11 +278,11 @@ class _Fold:
 
     @cached_property
     def num_genuine(self) -> int:
-        return int(self._genuine_of_each.sum())
+        return int(self._genuine_per_identity.sum())
 
     @cached_property
     def num_impostor(self) -> int:
-        # All ordered pairs of two identities, less one of each two that are mirror images.
+        # All ordered pairs of two identities, minus one of each two in opposite order.
         first, second, both = (
             self._sizes_of(mask).astype(object)
             for mask in (self.first, self.second, self.first & self.second)
@@ -267,26 +291,26 @@ class _Fold:
         return int(ordered - (sum(both) ** 2 - sum(both * both)) // 2)
 
     @property
-    def most_of_a_kind(self) -> int:
+    def max_of_each_label(self) -> int:
         return min(self.num_genuine, self.num_impostor)
 
     @cached_property
-    def _genuine_of_each(self) -> np.ndarray:
-        return _num_genuine(self._own_numbers, self.first, self.second)
+    def _genuine_per_identity(self) -> np.ndarray:
+        return _num_genuine(self._local_identities, self.first, self.second)
 
     @cached_property
-    def _own_numbers(self) -> np.ndarray:
-        """The identity of each image, counted from 0 in this fold."""
+    def _local_identities(self) -> np.ndarray:
+        """int [images], identities numbered from 0 in this fold."""
         return np.unique(self.identities, return_inverse=True)[1]
 
     def _sizes_of(self, mask: np.ndarray) -> np.ndarray:
-        """Returns how many images of `mask` each identity has."""
-        return np.bincount(self._own_numbers, mask).astype(np.int64)
+        """Returns the number of images of each identity within `mask`."""
+        return np.bincount(self._local_identities, mask).astype(np.int64)
 
     def genuine_pairs(self, count: int) -> np.ndarray:
         """Returns int64 [count, 2], shuffled."""
-        quotas = even_quotas(self._genuine_of_each, count, seeding.fold(self.seed, 0))
-        starts = np.searchsorted(self._own_numbers, np.arange(len(quotas) + 1))
+        quotas = even_quotas(self._genuine_per_identity, count, seeding.fold(self.seed, 0))
+        starts = np.searchsorted(self._local_identities, np.arange(len(quotas) + 1))
         pairs = []
         for identity in np.flatnonzero(quotas):
             own = slice(starts[identity], starts[identity + 1])
@@ -299,21 +323,21 @@ class _Fold:
 
             key = seeding.fold(self.seed, 1, int(identity))
             population = len(firsts) * len(seconds)
-            pairs.append(self._drawn(key, population, int(quotas[identity]), numbered))
+            pairs.append(self._sample(key, population, int(quotas[identity]), numbered))
         pairs = self.images[np.concatenate(pairs)]
         return pairs[seeding.permutation(seeding.fold(self.seed, 2), count)]
 
     def impostor_pairs(self, count: int) -> np.ndarray:
         """Returns int64 [count, 2], shuffled."""
-        # Enough as a rule; what small folds lack is drawn alike from all pairs there are.
+        # Usually enough; the rest of small folds is sampled from all possible pairs.
         pairs = self._random_impostors(seeding.fold(self.seed, 3), 8 * count)
         if len(pairs) < count:
             wanted = min(count + len(pairs), self.num_impostor)
-            pairs = _without_repeats(np.concatenate([pairs, self._any_impostors(wanted)]))
+            pairs = _distinct(np.concatenate([pairs, self._any_impostors(wanted)]))
         return self.images[pairs[:count]]
 
     def _random_impostors(self, key: int, tries: int) -> np.ndarray:
-        """Draws first and second identity, and an image of each, alike; without repeats."""
+        """Samples two identities and an image of each, uniformly; returns distinct pairs."""
         sides = []
         words = seeding.words(key, 4 * tries).reshape(2, 2, tries)
         for mask, (identity_words, image_words) in zip(
@@ -321,23 +345,25 @@ class _Fold:
         ):
             images = np.flatnonzero(mask)
             _, starts, sizes = np.unique(
-                self._own_numbers[images], return_index=True, return_counts=True
+                self._local_identities[images], return_index=True, return_counts=True
             )
             identities = (identity_words % np.uint64(len(sizes))).astype(np.int64)
-            places = (image_words % sizes[identities].astype(np.uint64)).astype(np.int64)
-            sides.append(images[starts[identities] + places])
+            offsets = (image_words % sizes[identities].astype(np.uint64)).astype(np.int64)
+            sides.append(images[starts[identities] + offsets])
         pairs = np.stack(sides, axis=1)
-        pairs = pairs[self._own_numbers[pairs[:, 0]] != self._own_numbers[pairs[:, 1]]]
-        mirrored = ~self._is_told_once(pairs)
-        pairs[mirrored] = pairs[mirrored, ::-1]
-        return _without_repeats(pairs)
+        pairs = pairs[self._local_identities[pairs[:, 0]] != self._local_identities[pairs[:, 1]]]
+        swapped = ~self._is_canonical(pairs)
+        pairs[swapped] = pairs[swapped, ::-1]
+        return _distinct(pairs)
 
     def _any_impostors(self, count: int) -> np.ndarray:
-        """Draws alike from all impostor pairs."""
+        """Samples uniformly from all impostor pairs."""
         firsts, seconds = np.flatnonzero(self.first), np.flatnonzero(self.second)
-        # Each first image goes with all second ones but those of its own identity.
+        # Each first image has a pair with every second one but those of its own identity.
         own = [
-            np.searchsorted(self._own_numbers[seconds], self._own_numbers[firsts], side=side)
+            np.searchsorted(
+                self._local_identities[seconds], self._local_identities[firsts], side=side
+            )
             for side in ("left", "right")
         ]
         before = np.concatenate([[0], np.cumsum(len(seconds) - (own[1] - own[0]))])
@@ -348,63 +374,70 @@ class _Fold:
             b += np.where(b >= own[0][a], own[1][a] - own[0][a], 0)
             return np.stack([firsts[a], seconds[b]], axis=1)
 
-        return self._drawn(seeding.fold(self.seed, 4), int(before[-1]), count, numbered)
+        return self._sample(seeding.fold(self.seed, 4), int(before[-1]), count, numbered)
 
-    def _drawn(
+    def _sample(
         self, key: int, population: int, count: int, numbered: Callable[[np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Draws different pairs out of `population` numbered ones, of which at least `count` count.
+        """Samples distinct pairs of `population` numbered ones; `count` or more are valid.
 
-        An image with itself is no pair, and of two that are mirror images one is left out.
+        An image with itself is not valid, nor is one of two pairs in opposite order.
         """
         tries = 2 * count
         while True:
-            pairs = numbered(draw(key, population, min(tries, population)))
-            pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & self._is_told_once(pairs)]
+            pairs = numbered(sample_distinct(key, population, min(tries, population)))
+            pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & self._is_canonical(pairs)]
             if len(pairs) >= count or tries >= population:
                 return pairs[:count]
             tries *= 2
 
-    def _is_told_once(self, pairs: np.ndarray) -> np.ndarray:
-        """False for one of each two pairs of the same images, which both could come first."""
+    def _is_canonical(self, pairs: np.ndarray) -> np.ndarray:
+        """False for one of two possible pairs of the same images in opposite order."""
         both = (self.first & self.second)[pairs].all(axis=1)
         return ~both | (pairs[:, 0] <= pairs[:, 1])
 
 
-def _without_repeats(pairs: np.ndarray) -> np.ndarray:
-    """Leaves pairs out that came before."""
+def _distinct(pairs: np.ndarray) -> np.ndarray:
+    """Removes repeated pairs."""
     first_seen = np.unique(pairs, axis=0, return_index=True)[1]
     return pairs[np.sort(first_seen)]
 
 
 def _num_genuine(identities: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns how many different genuine pairs each identity makes, int64 [num_identities].
+    """Returns the number of possible genuine pairs of each identity, int64 [num_identities].
 
     Args:
-        identities: int [images], each from 0 without gaps.
-        first, second: bool [images]: may come first in a pair, and second.
+        identities: int [images], numbered from 0 without gaps.
+        first, second: bool [images], whether an image may be the first, and the second, of a pair.
     """
     num_first, num_second, num_both = (
         np.bincount(identities, mask).astype(np.int64) for mask in (first, second, first & second)
     )
-    # An image with itself is none, and of two that are mirror images one counts.
+    # An image with itself is not a pair, and two in opposite order count once.
     return num_first * num_second - num_both - num_both * (num_both - 1) // 2
 
 
-def _deal(num_genuine: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
-    """Returns the fold of each identity; those of many pairs are dealt first, to and fro."""
-    by_chance = seeding.permutation(seeding.fold(seed, 11), len(num_genuine))
-    order = by_chance[np.argsort(-num_genuine[by_chance], kind="stable")]
-    rounds, places = np.divmod(np.arange(len(order)), num_folds)
+def _assign_folds(num_genuine: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """Returns the fold of each identity, assigned back and forth by descending number of pairs."""
+    shuffled = seeding.permutation(seeding.fold(seed, 11), len(num_genuine))
+    order = shuffled[np.argsort(-num_genuine[shuffled], kind="stable")]
+    rounds, positions = np.divmod(np.arange(len(order)), num_folds)
     fold_of = np.empty(len(order), np.int64)
-    fold_of[order] = np.where(rounds % 2, num_folds - 1 - places, places)
+    fold_of[order] = np.where(rounds % 2, num_folds - 1 - positions, positions)
     return fold_of
 
 
 def interleave_by_label(is_genuine: np.ndarray) -> np.ndarray:
-    """Returns an order in which genuine and impostor pairs are spread evenly: int64 [num_pairs].
+    """Returns an order that interleaves genuine and impostor pairs evenly: int64 [num_pairs].
 
-    Each kind keeps its own order. As many of both come in turn, a genuine one first.
+    Each kind keeps its own order. If there are as many of both, they alternate, a genuine one
+    first.
+
+    Args:
+        is_genuine: bool [num_pairs].
+
+    Returns:
+        Indices of pairs.
     """
     is_genuine = np.asarray(is_genuine, bool)
     rank, num_others = np.empty((2, len(is_genuine)), np.int64)
@@ -416,29 +449,33 @@ def interleave_by_label(is_genuine: np.ndarray) -> np.ndarray:
 
 
 def folds_have_both_labels(is_genuine: np.ndarray, num_folds: int) -> bool:
-    """Whether each fold has genuine and impostor pairs when the pairs are cut as they stand."""
-    return all(0 < np.count_nonzero(fold) < len(fold) for fold in cut(is_genuine, num_folds))
+    """Whether each fold has genuine and impostor pairs if the pairs are split in order."""
+    return all(
+        0 < np.count_nonzero(fold) < len(fold) for fold in split_folds(is_genuine, num_folds)
+    )
 
 
-def cut(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
-    """Cuts what belongs to pairs into folds, in order; the first may have one pair more."""
+def split_folds(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
+    """Splits an array over pairs into folds, in order; the first ones may have one pair more."""
     return np.array_split(pairs, num_folds)
 
 
 def fold_indices(num_pairs: int, num_folds: int) -> np.ndarray:
-    """Returns the fold of each pair when pairs are cut as they stand: int64 [num_pairs], from 0."""
-    sizes = [len(fold) for fold in cut(np.arange(num_pairs), num_folds)]
+    """Returns the fold of each pair if pairs are split in order: int64 [num_pairs], from 0."""
+    sizes = [len(fold) for fold in split_folds(np.arange(num_pairs), num_folds)]
     return np.repeat(np.arange(num_folds), sizes)
 
 
 def order_by_fold(numbers: np.ndarray) -> np.ndarray | None:
-    """Returns an order that puts pairs into their folds when it is cut; None where there's none.
+    """Returns an order of pairs that `split_folds` splits into given folds.
 
-    Folds come by their numbers, but those with one pair more first, as `cut` wants them. Folds
-    whose sizes differ by more than one can't be cut so.
+    Folds are sorted by number, but those with one pair more come first.
 
     Args:
         numbers: int [num_pairs], the fold of each pair; any numbers.
+
+    Returns:
+        Indices of pairs; None if the sizes of folds differ by more than one.
     """
     _, folds, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
     if sizes.max() - sizes.min() > 1:

@@ -1,4 +1,4 @@
-"""What every verification set becomes, whatever file it came from."""
+"""Verification sets in memory, whatever their file format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,10 @@ from tfface.errors import InputError
 
 
 class FileImages(Sequence):
-    """The content of files, each read when it is asked for, so that none is kept.
+    """The contents of files as a lazy sequence; access raises InputError if a file can't be read.
 
     Args:
-        files: the images' paths.
-
-    Raises:
-        InputError: when an image that is asked for can't be read.
+        files: paths of the images.
     """
 
     def __init__(self, files: Sequence[Path]):
@@ -38,20 +35,31 @@ NUM_FOLDS = 10
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs of images, with the answer to each: one person, or two?
+    """A verification set: pairs of images, each genuine (one person) or impostor (two).
 
     Attributes:
-        name: what tables and files call it.
-        images: each distinct image once, encoded (`pillow_decoder.FORMATS`); it may be a lazy
-            sequence that reads files.
-        image_names: what error messages call each image.
-        first: int64 [num_pairs], position in `images` of each pair's first image.
-        second: int64 [num_pairs], position of the second.
+        name: in tables and file names.
+        images: the distinct images, encoded (`pillow_decoder.FORMATS`); it may be a lazy sequence.
+        image_names: the images' names for messages.
+        first, second: int64 [num_pairs], indices in `images`.
         is_genuine: bool [num_pairs].
-        num_folds: folds of the accuracy; pairs are dealt to them in order.
-        identities: int64 [num_images], the number of the person in each image; None when unknown.
-            Where they are known, pairs are genuine whose images are of one person.
-        groups: a text for each pair, by which figures may be told apart; None when there are none.
+        num_folds: number of folds of the accuracy; pairs are split into them in order.
+        identities: int64 [num_images], the person in each image; None if unknown. If known, they
+            agree with `is_genuine`.
+        groups: the subgroup of each pair, for which metrics are also computed; None without
+            subgroups.
+
+    Example:
+        >>> pairs = PairSet(
+        ...     name="tiny",
+        ...     images=[b"encoded image", b"another one"],
+        ...     image_names=["a.jpg", "b.jpg"],
+        ...     first=np.array([0]),
+        ...     second=np.array([1]),
+        ...     is_genuine=np.array([False]),
+        ... )
+        >>> pairs.num_folds
+        10
     """
 
     name: str

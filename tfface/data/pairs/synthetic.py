@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.pairs.pair_sampling import make_pairs, without_repeats
+from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
 
@@ -28,7 +28,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     identities = TEST_IDENTITIES_FROM + np.repeat(np.arange(_NUM_IDENTITIES), _IMAGES_PER_IDENTITY)
     numbers = np.tile(np.arange(_IMAGES_PER_IDENTITY), _NUM_IDENTITIES)
     first, second, is_genuine = make_pairs(identities, _NUM_PAIRS, _SEED)
-    images, first, second = without_repeats(first, second)
+    images, first, second = deduplicate_images(first, second)
     identities, numbers = identities[images], numbers[images].tolist()
     faces = render_faces(identities.tolist(), numbers, _SIZE)
     return PairSet(

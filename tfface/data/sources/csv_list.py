@@ -35,9 +35,11 @@ class CsvSource(ImageFiles):
         path_column: the column with the images' paths.
         identity_column: the column with the identities' names.
         name: what to call this source in `Identity.source`; by default the file's stem.
-    Raises InputError: the file can't be read, a column is missing or nameless, or of lines: the
-        number of fields is wrong, the path or identity is empty, the image isn't there, lies
-        outside of `image_root` or was listed before. The first 20 such lines are named.
+
+    Raises:
+        InputError: the file can't be read, a column is missing or nameless, or of lines: the number
+            of fields is wrong, the path or identity is empty, the image isn't there, lies outside
+            of `image_root` or was listed before. The first 20 such lines are named.
     """
 
     def __init__(

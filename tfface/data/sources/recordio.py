@@ -241,7 +241,9 @@ class RecordIOChunks(ImageSource):
         on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
         name: what to call the source in `Identity.source`.
-    Raises InputError: as there.
+
+    Raises:
+        InputError: as there.
     """
 
     def __init__(
@@ -297,7 +299,9 @@ def open_recordio(
         on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
         name: what to call the source in `Identity.source`.
-    Raises InputError: as there; a part is missing.
+
+    Raises:
+        InputError: as there; a part is missing.
     """
     path = Path(path)
     if chunks := _chunks(path):

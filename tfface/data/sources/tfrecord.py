@@ -201,7 +201,9 @@ class TFRecordPathsSource(ImageFiles):
         path, name, files: as there.
         image_root: the folder where the paths start, which none may leave; by default that of the
             record files.
-    Raises InputError: as there; an image isn't there, or lies outside of `image_root`.
+
+    Raises:
+        InputError: as there; an image isn't there, or lies outside of `image_root`.
     """
 
     def __init__(
@@ -278,7 +280,9 @@ def open_tfrecord(
         image_root: for records of paths, the folder where these start and which none may leave; by
             default that of the record files.
         name: what to call the source in `Identity.source`.
-    Raises InputError: as the sources do; `image_root` is given, but the records hold the images.
+
+    Raises:
+        InputError: as the sources do; `image_root` is given, but the records hold the images.
     """
     path = Path(path)
     if (path / DATASET_FILE).exists():
