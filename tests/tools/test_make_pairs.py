@@ -104,7 +104,7 @@ def test_ends_with_2_and_one_line(faces, tmp_path):
 
 def test_options_of_making_are_refused_for_a_set(faces, tmp_path):
     make_pairs.main([str(faces), "--output", str(tmp_path / "a.bin")])
-    with pytest.raises(InputError, match="is a verification set, whose pairs are written as they"):
+    with pytest.raises(InputError, match="is a verification set, whose pairs are kept"):
         make_pairs.main(
             [str(tmp_path / "a.bin"), "--output", str(tmp_path / "b.csv"), "--seed", "0"]
         )

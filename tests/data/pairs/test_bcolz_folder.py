@@ -117,7 +117,7 @@ def edit(path, **changes):
         ([8, 3, 16, True], "expected a shape"),
         ([8.0, 3, 16, 16], "expected a shape"),
         ("many", "expected a shape .*; got many"),
-        ([10**15, 3, 16, 16], r"1000000000000000 images, but tiny_list\.npy has 4 answers"),
+        ([10**15, 3, 16, 16], r"1000000000000000 images, but tiny_list\.npy has 4 labels"),
         ([6, 3, 16, 16], "6 images, but .* expected two images for each"),
         ([8, 3, 16, 32], r"__0\.blp: damaged: unpacks to 9216 bytes, but 3 images have 18432"),
     ],
@@ -167,7 +167,7 @@ def test_missing_files(folder):
     with pytest.raises(InputError, match=r"2 of 3 chunks are missing, the first is data/__1\.blp"):
         load_pair_set(folder)
     folder.with_name("tiny_list.npy").unlink()
-    with pytest.raises(InputError, match=r"tiny_list\.npy: no such file; it says which pairs"):
+    with pytest.raises(InputError, match=r"tiny_list\.npy: no such file; it has the labels"):
         load_pair_set(folder)
     (folder / "meta/storage").unlink()
     np.save(folder.with_name("tiny_list.npy"), IS_GENUINE)
@@ -230,7 +230,7 @@ class Calls:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        (np.array([True, False]), "8 images, but .* has 2 answers"),
+        (np.array([True, False]), "8 images, but .* has 2 labels"),
         (np.array([0.0, 1, 1, 0]), "expected a row of booleans; got float64"),
         (np.array([[True] * 4]), r"expected a row of booleans; got bool of shape \(1, 4\)"),
         (np.array([], bool), "expected a row of booleans"),

@@ -123,13 +123,16 @@ def test_identities(folder):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["ann/1.jpg,ann/2.jpg,1,ann,"], "line 2: says of ann/2.jpg nobody's identity"),
+        (["ann/1.jpg,ann/2.jpg,1,ann,"], "line 2: the identity of ann/2.jpg is empty"),
         (
             ["ann/1.jpg,ann/2.jpg,1,ann,ann", "ann/1.jpg,bob/1.png,0,eve,bob"],
-            "line 3: says that ann/1.jpg shows eve; a line before it says somebody else",
+            "line 3: ann/1.jpg has the identity eve, but another one in an earlier line",
         ),
-        (["ann/1.jpg,ann/2.jpg,1,ann,eve"], "line 2: the pair is said to be genuine, and of the"),
-        (["ann/1.jpg,bob/1.png,0,a,a"], "line 2: the pair is said to be of impostors, and of the"),
+        (["ann/1.jpg,ann/2.jpg,1,ann,eve"], "line 2: the pair is labeled genuine, but has the"),
+        (
+            ["ann/1.jpg,bob/1.png,0,a,a"],
+            "line 2: the pair is labeled an impostor pair, but has the",
+        ),
     ],
 )
 def test_wrong_identities(folder, lines, message):
@@ -144,7 +147,7 @@ def test_one_column_of_identities_alone(folder):
 
 def test_folds_of_unequal_size(folder):
     lines = [f"{line},{fold}" for line, fold in zip(LINES * 2, "0001", strict=True)]
-    with pytest.raises(InputError, match="its folds hold 1 to 3 pairs: they have to be of one"):
+    with pytest.raises(InputError, match="its folds have 1 to 3 pairs; sizes may differ by one"):
         load_pair_set(write(folder, HEADER + ",fold", *lines))
 
 
@@ -164,7 +167,7 @@ def test_where_images_are(folder):
     with pytest.raises(InputError, match=r"3 of 3 images are missing under .*first is ann/1\.jpg"):
         load_pair_set(path)
     elsewhere = images_of(load_pair_set(path, images_dir=folder / "elsewhere"))
-    with pytest.raises(InputError, match=r"no folder of images at .*gone; --image-root says"):
+    with pytest.raises(InputError, match=r"no folder of images at .*gone; set it with --image"):
         load_pair_set(path, images_dir=folder / "gone")
     # Beside the list, in `images`, and in the list's own folder, which comes before that.
     for name in ("ann", "bob"):

@@ -66,7 +66,7 @@ def test_a_converted_dataset(faces, tmp_path):
     convert([str(faces)], tmp_path / "dataset")
     made = make_pair_file(str(tmp_path / "dataset"), tmp_path / "out.bin")
     assert (made.num_pairs, made.num_identities) == (240, 20)
-    with pytest.raises(InputError, match="dataset: its images are no files of their own to refer"):
+    with pytest.raises(InputError, match="dataset: its images are not separate files that can be"):
         make_pair_file(str(tmp_path / "dataset"), tmp_path / "out.csv", with_images=False)
 
 
@@ -181,7 +181,7 @@ def test_groups_that_have_no_place_are_said(posed, tmp_path):
     make_pair_file(str(posed), tmp_path / "a.csv", format="csv", options=options)
     assert not make_pair_file(str(tmp_path / "a.csv"), tmp_path / "b.csv").groups_left_out
     assert make_pair_file(str(tmp_path / "a.csv"), tmp_path / "b.bin").groups_left_out
-    with pytest.raises(InputError, match=r"has no place for groups; write a \.csv"):
+    with pytest.raises(InputError, match=r"a \.bin can't have groups; write a \.csv"):
         make_pair_file(str(posed), tmp_path / "c.bin", format="csv", options=options)
 
 
@@ -189,16 +189,16 @@ def test_groups_that_have_no_place_are_said(posed, tmp_path):
     ("dataset", "output", "arguments", "message"),
     [
         ("lfw/pairs.txt", "a.npz", {}, "a.npz: a verification set is written as .bin or .csv"),
-        ("lfw/pairs.txt", "a.bin", {"with_images": False}, "a .bin always holds its images"),
-        ("lfw/pairs.txt", "a.csv", {"with_images": False}, "only a folder of labelled images can"),
-        ("lfw/pairs.txt", "a.bin", {"options": PairOptions()}, "whose pairs are written as they"),
+        ("lfw/pairs.txt", "a.bin", {"with_images": False}, "a .bin always contains its images"),
+        ("lfw/pairs.txt", "a.csv", {"with_images": False}, "only images of a labeled folder can"),
+        ("lfw/pairs.txt", "a.bin", {"options": PairOptions()}, "whose pairs are kept"),
         (
             "lfw/images",
             "a.bin",
             {"images_dir": "x"},
-            "no list of pairs, so --image-root says nothing",
+            "not a list of pairs, so --image-root does not",
         ),
-        ("lfw/images", "a.bin", {"options": PairOptions(num_folds=5)}, "always cut into 10 folds"),
+        ("lfw/images", "a.bin", {"options": PairOptions(num_folds=5)}, "always has 10 folds"),
         ("lfw/images", "a.bin", {"format": "odd"}, "format 'odd' is not known: auto, "),
         ("lfw/images", "lfw/pairs.txt/a.bin", {}, "can't be written"),
         ("gone", "a.bin", {}, "gone: no such file or folder"),

@@ -207,7 +207,7 @@ def test_bad_requests_in_disjoint_folds():
     )
     with pytest.raises(InputError, match=message):
         DisjointFolds(labels, 5).make_pairs(10)
-    with pytest.raises(InputError, match="that takes more identities that have such pairs"):
+    with pytest.raises(InputError, match="more identities with such pairs are needed"):
         DisjointFolds(np.zeros(9, int), 5).make_pairs(10)
     with pytest.raises(InputError, match=r"only 0 \(of 4 identities\)"):
         DisjointFolds(labels, 2, 0, np.zeros(16, bool)).make_pairs(4)

@@ -82,7 +82,7 @@ def test_large_numbers_of_templates(tmp_path):
         (PAIRS, "1 2", r"label\.txt, line 2: expected the numbers of two templates, and 1 or 0"),
         (PAIRS, "1 2 2", "line 2: expected the numbers of two templates, and 1 or 0; got '1 2 2'"),
         (PAIRS, "1 2 -1", "line 2: expected the numbers of two templates"),
-        (PAIRS, "1 77 0", r"line 2: template 77 has no images \(1 such places\)"),
+        (PAIRS, "1 77 0", r"line 2: template 77 has no images \(1 such lines\)"),
         (POINTS, "1.jpg 5", r"score\.txt, line 2: expected an image, ten coordinates and a score"),
         (POINTS, "1.jpg " + "nan " * 11, "line 2: expected an image, ten coordinates and a score"),
         (POINTS, "1.jpg 1 2 3 4 5 6 7 8 9 10 -1", "a score of 0 or more; got"),

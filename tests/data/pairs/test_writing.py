@@ -133,7 +133,7 @@ def test_an_image_is_in_a_bin_once(tmp_path):
 
 def test_bin_has_ten_folds(tmp_path):
     with pytest.raises(
-        InputError, match=r"cut into 10 folds, and these pairs are in 5: write a .c"
+        InputError, match=r"always has 10 folds, and these pairs have 5: write a .c"
     ):
         writing.write_bin(make(num_folds=5), tmp_path / "made.bin")
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
-"""bcolz folders of pairs, as InsightFace's PyTorch ports and arcface-tf2 use them.
+"""bcolz folders of pairs, as in PyTorch ports of InsightFace and in arcface-tf2.
 
-A set is a folder NAME beside the file NAME_list.npy:
+A set is a folder NAME next to the file NAME_list.npy:
 
     NAME_list.npy        bool [num_pairs], true for a genuine pair
     NAME/meta/sizes      JSON: "shape", here [2 * num_pairs, 3, height, width]
@@ -31,23 +31,23 @@ DESCRIPTION = "a bcolz folder with its _list.npy"
 _SIZES = Path("meta/sizes")
 _STORAGE = Path("meta/storage")
 
-# No set comes near to these; they bound what a hostile file can ask for.
-_MOST_META_BYTES = 1 << 20
-_MOST_CHUNK_BYTES = 1 << 28
-_MOST_SIDE = 4096
+# Far above any real set; they limit the memory that a hostile file can request.
+_MAX_META_BYTES = 1 << 20
+_MAX_CHUNK_BYTES = 1 << 28
+_MAX_SIDE = 4096
 
 _HEADER = struct.Struct("<4sB3xq")
 # Versions of the format and of the compressor, flags, item size, bytes in all, of a block, packed.
 _BLOSC_HEADER = struct.Struct("<BBBBIII")
 _ITEM_BYTES = 4
 
-# What NumPy raises on a damaged header, which it reads as Python's own tokens.
+# NumPy's errors for a damaged header, which it parses as Python tokens.
 _NOT_NPY = (
     *(ValueError, TypeError, OverflowError, SyntaxError, RecursionError, MemoryError),
     tokenize.TokenError,
 )
 
-# Float32 errors of pixel / 127.5 - 1 are a hundred times smaller.
+# Rounding errors of pixel / 127.5 - 1 in float32 are a hundred times smaller.
 _TOLERANCE = 0.02
 
 
@@ -56,11 +56,19 @@ def matches(source: str) -> bool:
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
-    """Reads a set, given its folder or one that holds just this set.
+    """Reads a set, given its folder or a folder that contains just this set.
 
-    All chunks are read once, to check them and to find images that are equal, which are listed
-    once. After that an image is read when it is asked for and given as PNG, with the very pixels
-    that the set was made from; memory holds one chunk.
+    All chunks are read once, to check them and to find identical images, which are listed once.
+    Images are then read on access and returned as PNG with the original pixels; one chunk is kept
+    in memory.
+
+    Args:
+        source: the folder.
+        name: of the set.
+        images_dir: not used.
+
+    Returns:
+        The pairs.
 
     Raises:
         InputError: the folder or the list is not as said above, or damaged; or a chunk is missing.
@@ -76,7 +84,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     if array.num_images != 2 * len(is_genuine):
         raise InputError(
             f"{folder}: {array.num_images} images, but {list_file.name} has {len(is_genuine)} "
-            "answers: expected two images for each"
+            "labels: expected two images for each"
         )
     array.check_files()
     position: dict[bytes, int] = {}
@@ -153,11 +161,11 @@ class _Array:
             and len(shape) == 4
             and all(type(side) is int and side > 0 for side in shape)
             and shape[1] == 3
-            and max(shape[2:]) <= _MOST_SIDE
+            and max(shape[2:]) <= _MAX_SIDE
         ):
             raise InputError(
                 f"{folder / _SIZES}: expected a shape [images, 3, height, width] of at most "
-                f"{_MOST_SIDE} pixels a side; got {str(shape)[:100]}"
+                f"{_MAX_SIDE} pixels a side; got {str(shape)[:100]}"
             )
         if storage.get("dtype") not in ("float32", "<f4"):
             raise InputError(
@@ -168,7 +176,7 @@ class _Array:
         self._image_shape = tuple(shape[1:])
         self._image_bytes = _ITEM_BYTES * int(np.prod(self._image_shape))
         length = storage.get("chunklen")
-        most = _MOST_CHUNK_BYTES // self._image_bytes
+        most = _MAX_CHUNK_BYTES // self._image_bytes
         if type(length) is not int or not 1 <= length <= most:
             raise InputError(
                 f"{folder / _STORAGE}: expected a chunklen of 1 to {most} images; got "
@@ -206,7 +214,7 @@ class _Array:
                 f"{self._chunk_file(number)}: image {image} (pair {image // 2}): its values are "
                 "not those of pixels, pixel / 127.5 - 1"
             )
-        # Blue, green, red in planes become red, green, blue of each pixel.
+        # From BGR, channels first, to RGB, channels last.
         return np.ascontiguousarray(pixels.astype(np.uint8)[:, ::-1].transpose(0, 2, 3, 1))
 
     def _chunk_file(self, number: int) -> Path:
@@ -216,7 +224,7 @@ class _Array:
         """Returns the numbers of a chunk: float32 [num_images, 3, height, width]."""
         path = self._chunk_file(number)
         expected = num_images * self._image_bytes
-        # An array that once was longer may have a last chunk of full length.
+        # The last chunk of an array that was shortened may have full length.
         whole = self.chunk_length * self._image_bytes
         data = _read(path, whole + _HEADER.size + _BLOSC_HEADER.size)
         if len(data) < _HEADER.size + _BLOSC_HEADER.size:
@@ -226,7 +234,7 @@ class _Array:
             raise InputError(f"{path}: not a chunk that bcolz wrote")
         packed = memoryview(data)[_HEADER.size :]
         _, _, _, item_bytes, num_bytes, _, packed_bytes = _BLOSC_HEADER.unpack_from(packed)
-        # The decompressor takes these at their word.
+        # The decompressor does not check these.
         if packed_bytes != len(packed) or item_bytes != _ITEM_BYTES:
             raise InputError(
                 f"{path}: damaged: says {packed_bytes} bytes of {item_bytes}-byte items, but has "
@@ -246,29 +254,31 @@ class _Array:
 
 
 def _read_list(path: Path) -> np.ndarray:
-    """Returns the answers: bool [num_pairs]."""
+    """Returns the labels of the pairs: bool [num_pairs]."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; it says which pairs of the bcolz folder are one")
+        raise InputError(
+            f"{path}: no such file; it has the labels of the pairs in the bcolz folder"
+        )
     try:
-        # As a map, what the file claims to hold is checked against its size, and objects, which
-        # would be pickles, are refused.
-        answers = np.lib.format.open_memmap(path, mode="r")
+        # A memory map checks the declared shape against the file size, and refuses objects, which
+        # would be pickles.
+        labels = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except _NOT_NPY as error:
         raise InputError(f"{path}: not a .npy file of booleans: {error}") from error
-    if answers.ndim != 1 or not len(answers) or answers.dtype.kind not in "biu":
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "biu":
         raise InputError(
-            f"{path}: expected a row of booleans; got {answers.dtype} of shape {answers.shape}"
+            f"{path}: expected a row of booleans; got {labels.dtype} of shape {labels.shape}"
         )
-    if not np.isin(answers, (0, 1)).all():
+    if not np.isin(labels, (0, 1)).all():
         raise InputError(f"{path}: holds other numbers than 0 and 1")
-    return np.array(answers, bool)
+    return np.array(labels, bool)
 
 
 def _read_json(path: Path) -> dict:
     try:
-        content = parse_json(_read(path, _MOST_META_BYTES))
+        content = parse_json(_read(path, _MAX_META_BYTES))
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise

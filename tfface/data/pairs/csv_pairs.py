@@ -1,11 +1,11 @@
-"""Lists of pairs as CSV: two columns of image paths, one with the answer, and maybe more.
+"""CSV lists of pairs: two columns of image paths, one with the label, and optional others.
 
     first,second,is_genuine,fold,first_identity,second_identity,group
     ann/1.jpg,ann/2.jpg,1,0,ann,ann,indoors
     ann/1.jpg,bob/1.jpg,0,0,ann,bob,outdoors
 
-Names of columns are told apart without regard to case, spaces, `_` and `-`; `_COLUMNS` lists those
-that are known. Columns of other names are passed over.
+Column names are compared without case, spaces, `_` and `-`; `_COLUMNS` lists the known ones. Other
+columns are ignored.
 """
 
 import csv
@@ -39,8 +39,8 @@ _COLUMNS = {
     "group": ("group",),
 }
 _IDENTITIES = ("first_identity", "second_identity")
-_NEEDED = ("first", "second", "is_genuine")
-_ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_REQUIRED = ("first", "second", "is_genuine")
+_LABELS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def matches(source: str) -> bool:
@@ -48,34 +48,39 @@ def matches(source: str) -> bool:
 
 
 def holds_pairs(path: Path) -> bool:
-    """Whether a CSV has the columns of pairs: there are other lists of images, too.
+    """Whether a CSV has the columns of pairs; other CSV files list images.
 
     Raises:
         InputError: it can't be read.
     """
     _, header = next(_rows(path), (0, []))
-    return all(column in _known_columns(path, header) for column in _NEEDED)
+    return all(column in _known_columns(path, header) for column in _REQUIRED)
 
 
 def images_folder(path: Path) -> Path:
-    """Where the images of a list lie, unless --image-root says otherwise.
+    """Returns the default folder of a list's images.
 
-    For X.csv that is the folder X_images beside it, which `writing.write_csv` makes; else
-    the folder images beside it; else the folder that X.csv itself lies in.
+    For X.csv, this is the first that exists of the folder X_images next to it, which
+    `writing.write_csv` writes, the folder images next to it, and the folder of X.csv itself.
     """
     candidates = (path.parent / f"{path.stem}_images", path.parent / "images")
     return next((folder for folder in candidates if folder.is_dir()), path.parent)
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
-    """Reads a list and finds the images it names; they are read when they are asked for.
+    """Reads a list and finds its images, which are read on access.
 
-    With a column of folds, pairs are put into the order of these. Without, they keep the list's
-    order, unless a fold would then hold one kind of pair only: then genuine and impostor pairs are
-    spread evenly, as with LFW's View 1.
+    Pairs are sorted by the column of folds. Without it, they keep the list's order, unless a fold
+    would have one kind of pair only: then genuine and impostor pairs are interleaved, as for LFW's
+    View 1.
 
     Args:
-        images_dir: where the list's paths start; by default as `images_folder` says.
+        source: the list.
+        name: of the set.
+        images_dir: the folder where paths start; by default `images_folder`.
+
+    Returns:
+        The pairs.
 
     Raises:
         InputError: the list is not in this format, its folds are of unequal sizes, its identities
@@ -88,7 +93,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     order, num_folds = _order(path, pairs)
     pairs = [pairs[i] for i in order]
 
-    # Paths in order of appearance.
+    # In order of appearance.
     position = {
         image: i
         for i, image in enumerate(
@@ -111,10 +116,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One line of the list; `line` is its number.
-
-    `fold`, `group` and `identities`, those of its two images, are None without a column.
-    """
+    """A line of the list, with its number; `fold`, `group` and `identities` may be None."""
 
     line: int
     first: str
@@ -129,7 +131,7 @@ def _read_pairs(path: Path) -> list[_Pair]:
     rows = _rows(path)
     line, header = next(rows, (1, []))
     columns = _known_columns(path, header)
-    for column in _NEEDED:
+    for column in _REQUIRED:
         if column not in columns:
             raise InputError(
                 f"{path}, line {line}: none of its columns ({', '.join(header)[:200]}) is known as "
@@ -149,13 +151,13 @@ def _read_pairs(path: Path) -> list[_Pair]:
                 f"{path}, line {line}: {len(row)} values, but the first line names {len(header)} "
                 "columns"
             )
-        values = {column: cell_text(row[place]) for column, place in columns.items()}
+        values = {column: cell_text(row[index]) for column, index in columns.items()}
         pairs.append(
             _Pair(
                 line,
                 first=values["first"],
                 second=values["second"],
-                is_genuine=_answer(path, line, values["is_genuine"]),
+                is_genuine=_label(path, line, values["is_genuine"]),
                 fold=_fold(path, line, values["fold"]) if "fold" in values else None,
                 group=values.get("group"),
                 identities=tuple(same_name(values[column]) for column in _IDENTITIES)
@@ -169,9 +171,9 @@ def _read_pairs(path: Path) -> list[_Pair]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields each line that is not empty, with its number."""
+    """Yields (line number, fields) of each line that is not empty."""
     try:
-        # Paths that are not UTF-8 are kept as the file system spells them.
+        # Paths that are not UTF-8 are kept as the file system has them.
         with open_text(path) as file:
             lines = csv.reader(file, strict=True, skipinitialspace=True)
             for row in lines:
@@ -184,32 +186,32 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _known_columns(path: Path, header: list[str]) -> dict[str, int]:
-    """Returns where the columns are that have a meaning."""
-    places = {}
+    """Returns name -> index of the known columns."""
+    indices = {}
     for column, names in _COLUMNS.items():
         known = {_plain(name) for name in names}
-        found = [place for place, name in enumerate(header) if _plain(name) in known]
+        found = [index for index, name in enumerate(header) if _plain(name) in known]
         if len(found) > 1:
             raise InputError(
-                f"{path}, line 1: {' and '.join(header[place] for place in found)} both mean "
+                f"{path}, line 1: {' and '.join(header[index] for index in found)} both mean "
                 f"'{column}': rename or remove one"
             )
         if found:
-            places[column] = found[0]
-    return places
+            indices[column] = found[0]
+    return indices
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]", "", name).lower()
 
 
-def _answer(path: Path, line: int, text: str) -> bool:
-    if text.strip().lower() not in _ANSWERS:
+def _label(path: Path, line: int, text: str) -> bool:
+    if text.strip().lower() not in _LABELS:
         raise InputError(
             f"{path}, line {line}: expected 1, true or yes for a genuine pair and 0, false or no "
             f"for impostors; got '{text[:80]}'"
         )
-    return _ANSWERS[text.strip().lower()]
+    return _LABELS[text.strip().lower()]
 
 
 def _fold(path: Path, line: int, text: str) -> int:
@@ -219,7 +221,7 @@ def _fold(path: Path, line: int, text: str) -> int:
 
 
 def _identities(path: Path, pairs: list[_Pair]) -> dict[str, int] | None:
-    """Returns the number of the person in each image; None without columns of identities."""
+    """Returns image -> number of the person; None without columns of identities."""
     if pairs[0].identities is None:
         return None
     numbers: dict[str, int] = {}
@@ -228,34 +230,34 @@ def _identities(path: Path, pairs: list[_Pair]) -> dict[str, int] | None:
         for image, identity in zip((pair.first, pair.second), pair.identities, strict=True):
             if not identity:
                 raise InputError(
-                    f"{path}, line {pair.line}: says of {image[:200]} nobody's identity"
+                    f"{path}, line {pair.line}: the identity of {image[:200]} is empty"
                 )
             number = numbers.setdefault(identity, len(numbers))
             if of_image.setdefault(image, number) != number:
                 raise InputError(
-                    f"{path}, line {pair.line}: says that {image[:200]} shows {identity[:80]}; a "
-                    "line before it says somebody else"
+                    f"{path}, line {pair.line}: {image[:200]} has the identity {identity[:80]}, "
+                    "but another one in an earlier line"
                 )
         first, second = pair.identities
         if (first == second) != pair.is_genuine:
-            answer = "genuine" if pair.is_genuine else "of impostors"
+            label = "genuine" if pair.is_genuine else "an impostor pair"
             raise InputError(
-                f"{path}, line {pair.line}: the pair is said to be {answer}, and of the identities "
+                f"{path}, line {pair.line}: the pair is labeled {label}, but has the identities "
                 f"{first[:80]} and {second[:80]}"
             )
     return of_image
 
 
 def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
-    """Returns the order in which the pairs are evaluated, and the number of folds."""
+    """Returns the order of the pairs, and the number of folds."""
     if pairs[0].fold is not None:
         folds = np.array([pair.fold for pair in pairs])
         order = order_by_fold(folds)
         if order is None:
             sizes = np.unique(folds, return_counts=True)[1]
             raise InputError(
-                f"{path}: its folds hold {sizes.min()} to {sizes.max()} pairs: they have to be of "
-                "one size (or differ by one pair); without a column of folds, pairs are cut evenly"
+                f"{path}: its folds have {sizes.min()} to {sizes.max()} pairs; sizes may differ by "
+                "one pair at most. Without a column of folds, pairs are split evenly"
             )
         return order, len(np.unique(folds))
     is_genuine = np.array([pair.is_genuine for pair in pairs])
@@ -266,17 +268,17 @@ def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
 
 def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{path}: no folder of images at {folder}; --image-root says where it is")
+        raise InputError(f"{path}: no folder of images at {folder}; set it with --image-root")
     root = os.path.abspath(folder)
     files, missing = [], []
     for image in images:
-        # In plain text: a link inside the folder may well lead out of it.
+        # Checked as text, because links inside the folder may lead out of it.
         file = os.path.normpath(os.path.join(root, image))
         if "\0" in image or not file.startswith(os.path.join(root, "")):
             line = next(pair.line for pair in pairs if image in (pair.first, pair.second))
             raise InputError(
                 f"{path}, line {line}: '{image[:200]}' is not below the folder of images, "
-                f"{folder}; --image-root says where the paths start"
+                f"{folder}; set the folder with --image-root"
             )
         file = spelled_on_disk(file)
         files.append(folder / os.path.relpath(file, root))
@@ -285,6 +287,6 @@ def _find_images(path: Path, pairs: list[_Pair], images: list[str], folder: Path
     if missing:
         raise InputError(
             f"{path}: {len(missing):,} of {len(images):,} images are missing under {folder}, "
-            f"the first is {missing[0]}; --image-root says where the paths start"
+            f"the first is {missing[0]}; set the folder with --image-root"
         )
     return files

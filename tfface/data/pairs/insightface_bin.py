@@ -1,8 +1,8 @@
-"""InsightFace's `.bin` verification sets: lfw.bin, agedb_30.bin, cfp_fp.bin and their kind.
+"""InsightFace's `.bin` verification sets, such as lfw.bin, agedb_30.bin and cfp_fp.bin.
 
-Such a file is a pickle of (images, labels): 2 n encoded images, of which 2 i and 2 i + 1 are
-pair i, and n booleans, true for a genuine pair. Images are Python 2 strings, bytes, or uint8 arrays
-of shape [n] or [n, 1], by the tool and the Python that wrote them. Both lists may be arrays.
+A file is a pickle of (images, labels): 2 n encoded images, of which 2 i and 2 i + 1 are pair i, and
+n booleans, true for a genuine pair. Images are Python 2 strings, bytes, or uint8 arrays of shape
+[n] or [n, 1], depending on the tool and the Python that wrote them. Both lists may be arrays.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,18 @@ def matches(source: str) -> bool:
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
-    """Reads a file without ever running code from it.
+    """Reads a file without running code from it.
 
-    Images that are equal byte for byte are listed once. Pairs keep the file's order, in which the
-    published figures cut them into folds.
+    Byte-identical images are listed once. Pairs keep the file's order, in which published results
+    split them into folds.
+
+    Args:
+        source: the file.
+        name: of the set.
+        images_dir: not used.
+
+    Returns:
+        The pairs.
 
     Raises:
         InputError: the file isn't such a set, is cut short, or would run code.
@@ -59,7 +67,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
             "each label, and at least one label"
         )
     position: dict[bytes, int] = {}
-    # One object may stand in many slots: it is looked at once.
+    # An object may occur many times; it is hashed once.
     position_of_object: dict[int, int] = {}
     names, slots = [], []
     for slot, image in enumerate(images):
@@ -87,7 +95,7 @@ def _slot_name(slot: int) -> str:
 
 
 def _encoded(path: Path, slot: int, image: object) -> bytes | bytearray:
-    """Returns an object that `images` holds, so that it is alive as long as these."""
+    """Returns an object that `images` refers to, so that its id stays unique."""
     if isinstance(image, bytes | bytearray):
         return image
     if isinstance(image, Array) and image.type == "u1" and image.is_flat:
@@ -111,7 +119,7 @@ def _labels(path: Path, labels: object) -> np.ndarray:
 # ---------------------------------------------------------------- the pickle's NumPy arrays
 
 
-# Of each type of array, which is called as NumPy does; of objects those are counted.
+# Bytes of an item by NumPy's type code; objects are counted.
 _ITEM_BYTES = {
     **{"u1": 1, "b1": 1, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u2": 2, "u4": 4, "u8": 8},
     "O": 1,
@@ -120,12 +128,12 @@ _ITEM_BYTES = {
 
 @dataclass
 class Array:
-    """A NumPy array as it lies in the file: C order.
+    """A NumPy array in the file, in C order.
 
     Attributes:
         shape: of the array.
-        type: "u1" (uint8), "b1" (bool), another of `_ITEM_BYTES` (whole numbers), or "O" (objects).
-        data: the items, as bytes; of objects the list of them.
+        type: "u1" (uint8), "b1" (bool), another integer type of `_ITEM_BYTES`, or "O" (objects).
+        data: the items as bytes; a list of objects.
         order: of the bytes of an item, "<" or ">".
     """
 
@@ -136,11 +144,11 @@ class Array:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it's a row or a column of items, not a picture of them."""
+        """Whether the array is a row or a column."""
         return len(self.data) // _ITEM_BYTES[self.type] in self.shape
 
     def items(self) -> list:
-        """Returns all items in a row: of numbers ints."""
+        """Returns all items as a list, numbers as ints."""
         if isinstance(self.data, list):
             return self.data
         return np.frombuffer(self.data, f"{self.order}{self.type}").astype(np.int64).tolist()
@@ -148,25 +156,31 @@ class Array:
     def __setstate__(self, state: tuple) -> None:
         _, shape, kind, _, data = state
         filled = _array(data, kind, shape)
-        # In place: the memo may refer to it.
+        # In place, because the memo may refer to it.
         self.shape, self.type, self.data = filled.shape, filled.type, filled.data
         self.order = filled.order
 
 
 @dataclass
 class _Type:
-    """A NumPy dtype: a key of `_ITEM_BYTES`, and the order of its bytes."""
+    """A NumPy dtype: a key of `_ITEM_BYTES`, and the byte order."""
 
     code: str
     order: str = "<"
 
     def __setstate__(self, state: tuple) -> None:
-        # Its version and byte order, and what structures have.
+        # Version, byte order, and fields of structured types.
         self.order = ">" if state[1] in (">", b">") else "<"
 
 
 def read_pickle(data: bytes) -> Any:
-    """Returns the content of a pickle of plain data: `safe_pickle.read_pickle`, and `Array`s.
+    """Reads a pickle of plain data and NumPy arrays, as `safe_pickle.read_pickle`.
+
+    Args:
+        data: the pickle.
+
+    Returns:
+        Its content, with arrays as `Array`.
 
     Raises:
         PickleError: it is cut short or damaged, or holds anything else than plain data.

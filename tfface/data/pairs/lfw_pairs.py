@@ -2,9 +2,9 @@
 
 The first line is "FOLDS<tab>N" (View 2) or "N" (View 1). Then, for each fold or once, there are N
 lines of genuine pairs, "NAME<tab>1<tab>4", and N of impostor pairs, "NAME<tab>2<tab>OTHER<tab>3".
-Image 4 of NAME is the file NAME/NAME_0004.jpg (or another suffix, in any case). Names may hold
-blanks where tabs part the fields, and their accents may be composed or not, in the list as on disk.
-Empty lines are passed over.
+Image 4 of NAME is the file NAME/NAME_0004.jpg (or with another suffix, in any case). Names may have
+blanks if fields are separated by tabs, and composed or decomposed accents, in the list and on disk.
+Empty lines are ignored.
 """
 
 import re
@@ -21,7 +21,7 @@ from tfface.text_file import START_BYTES, check_encoding
 
 DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
 
-# Where there is an image of several formats, the first of these counts.
+# Of several formats of an image, the first of these is used.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", *sorted(EXTENSIONS))
 
 
@@ -30,16 +30,21 @@ def matches(source: str) -> bool:
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
-    """Reads a list and the images it names.
+    """Reads a list and finds its images.
 
-    View 2 is in order of its folds. View 1 has none (it is for choosing a model, not for a final
-    figure), and all its genuine pairs come first: cut into folds as it stands, half of the folds
-    would hold one kind of pair only. So its genuine and impostor pairs are taken in turn.
+    View 2 is in the order of its folds. View 1 has no folds (it is for model selection, not for
+    final results), and its genuine pairs come first, so that half of 10 folds would have one kind
+    of pair only. Its genuine and impostor pairs are therefore interleaved.
 
-    Identities are known by their names, unless the list calls images of one name impostors.
+    Identities are those of the names, unless the list has an impostor pair of one name.
 
     Args:
-        images_dir: by default the folder `images` beside the list.
+        source: the list.
+        name: of the set.
+        images_dir: by default the folder `images` next to the list.
+
+    Returns:
+        The pairs.
 
     Raises:
         InputError: the list is not in this format, or an image is missing.
@@ -57,7 +62,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         order = interleave_by_label(is_genuine)
         pairs, is_genuine = [pairs[i] for i in order], is_genuine[order]
 
-    # Keys in order of appearance.
+    # In order of appearance.
     position = {
         image: i for i, image in enumerate(dict.fromkeys(i for pair in pairs for i in pair))
     }
@@ -79,7 +84,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
 
 
 def _read_header(path: Path, lines: list[str]) -> tuple[int | None, int]:
-    """Returns the number of folds (None in View 1) and of pairs of each kind in a fold."""
+    """Returns the number of folds (None for View 1), and of pairs of each kind in a fold."""
     lines = [line for line in lines if line.strip()]
     fields = lines[0].split() if lines else []
     if len(fields) not in (1, 2) or not all(_is_number(field) and int(field) for field in fields):
@@ -93,7 +98,7 @@ def _read_header(path: Path, lines: list[str]) -> tuple[int | None, int]:
 def _read_pairs(
     path: Path, lines: list[str], folds: int, block: int
 ) -> tuple[list[list[str]], np.ndarray]:
-    """Returns the two images of each pair as "NAME/NAME_0004", and whether they are genuine."""
+    """Returns the two images of each pair as "NAME/NAME_0004", and whether it is genuine."""
     rows = [(number, _fields(line)) for number, line in enumerate(lines, start=1) if line.strip()]
     del rows[0]
     if len(rows) != folds * 2 * block:
@@ -118,9 +123,9 @@ def _read_pairs(
                 f"got '{fields[1][:80]}' and '{fields[3][:80]}'"
             )
         for name in (fields[0], fields[2]):
-            # A name is a folder's, and other folders are nobody's images.
+            # A name is the name of a folder, and must not lead to another one.
             if name in (".", "..") or "/" in name or "\0" in name:
-                raise InputError(f"{path}, line {number}: '{name[:80]}' is nobody's name")
+                raise InputError(f"{path}, line {number}: '{name[:80]}' is not a name")
         pairs.append([_image(fields[0], fields[1]), _image(fields[2], fields[3])])
     return pairs, is_genuine
 
@@ -131,7 +136,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _is_number(text: str) -> bool:
-    # Not of any length, which Python wouldn't read.
+    # Python refuses to convert numbers of any length.
     return re.fullmatch("[0-9]{1,9}", text) is not None
 
 
@@ -141,14 +146,14 @@ def _image(name: str, number: str) -> str:
 
 def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{path}: no folder of images at {folder}; --image-root says where it is")
+        raise InputError(f"{path}: no folder of images at {folder}; set it with --image-root")
     files, missing = [], []
-    of_people: dict[str, dict[str, Path]] = {}
+    files_of: dict[str, dict[str, Path]] = {}
     for image in images:
         name, _, stem = image.partition("/")
-        if name not in of_people:
-            of_people[name] = _images_of(Path(spelled_on_disk(str(folder / name))))
-        found = of_people[name]
+        if name not in files_of:
+            files_of[name] = _files_of(Path(spelled_on_disk(str(folder / name))))
+        found = files_of[name]
         file = next((found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found), None)
         if file is None:
             missing.append(image)
@@ -162,8 +167,8 @@ def _find_images(path: Path, images: list[str], folder: Path) -> list[Path]:
     return files
 
 
-def _images_of(person: Path) -> dict[str, Path]:
-    """Returns the files of a person's folder: stem and suffix in lower case -> path."""
+def _files_of(person: Path) -> dict[str, Path]:
+    """Returns the files of a person's folder: stem and lower-case suffix -> path."""
     if not person.is_dir():
         return {}
     return {

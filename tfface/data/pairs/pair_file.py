@@ -1,4 +1,4 @@
-"""Makes a verification set of labelled images, or writes one in another format."""
+"""Makes verification sets of labeled images, or converts them to another format."""
 
 import re
 from collections.abc import Sequence
@@ -17,19 +17,20 @@ from tfface.errors import InputError
 from tfface.files import check_replaceable
 from tfface.images.validation import find_undecodable_images
 
-MOST_PAIRS = 6000
-_MOST_NAMED = 20
-_MOST_VALUES = 30
+MAX_PAIRS = 6000
+_MAX_NAMED = 20
+_MAX_VALUES = 30
 
 
 @dataclass(frozen=True)
 class PairFileSummary:
-    """What `make_pair_file` wrote.
+    """A summary of `make_pair_file`.
 
     Attributes:
-        num_identities: in the pairs; None where a set was given, which doesn't say who it shows.
-        images_dir: what to give as --image-root with a list that was written without its images.
-        groups_left_out: the given set's pairs have groups, which the format can't hold.
+        num_pairs, num_genuine, num_folds, num_images: of the set.
+        num_identities: in the pairs; None for a converted set, which may not know them.
+        images_dir: the folder for --image-root, if a list was written without images.
+        groups_left_out: whether the set has groups that the format can't represent.
     """
 
     num_pairs: int
@@ -43,15 +44,15 @@ class PairFileSummary:
 
 @dataclass(frozen=True)
 class PairOptions:
-    """How pairs are made of labelled images.
+    """Options for pairs of labeled images.
 
     Attributes:
-        num_pairs: None for as many as the images allow, `MOST_PAIRS` at most.
+        num_pairs: None for as many as the images allow, but at most `MAX_PAIRS`.
         num_folds: > 1.
         seed: >= 0.
         first, second: conditions "NAME=VALUE[,VALUE]" on the first and the second image of each
-            pair: the attribute has one of the values; all of them have to hold.
-        group_by: an attribute; a pair's group is its two values, joined by "-" where they differ.
+            pair; the attribute must have one of the values, and all conditions must hold.
+        group_by: an attribute; a pair's group is its two values, joined by "-" if they differ.
     """
 
     num_pairs: int | None = None
@@ -72,30 +73,33 @@ def make_pair_file(
     options: PairOptions | None = None,
     overwrite: bool = False,
 ) -> PairFileSummary:
-    """Writes the verification set that `dataset` is, or pairs made of its images.
+    """Converts a verification set, or makes one of labeled images.
 
-    Folds of pairs that are made here have no identity in common. Every image is decoded once
-    before anything is written.
+    Folds of new pairs have no identity in common. Every image is decoded once before anything is
+    written.
 
     Args:
-        dataset: a verification set, as `load_pair_set` takes it, which is written as it is; or a
-            source, as `tfface.data.records.conversion.convert` takes it.
-        output: a `.bin` or a `.csv`, which has its images in a folder beside it.
-        format: of a source, as `open_source` takes it.
+        dataset: a verification set, see `load_pair_set`, whose pairs are kept; or a source, see
+            `open_source`.
+        output: a `.bin` file; or a `.csv` file, whose images are written to a folder next to it.
+        format: of a source, see `open_source`.
         images_dir: of a verification set that is a list.
-        with_images: whether a `.csv` gets its images; otherwise it names the source's own files.
-        options: of pairs that are made; None for the defaults, and where a set is given.
-        overwrite: replace what lies at `output`, whoever wrote it.
+        with_images: write the images of a `.csv`; otherwise it refers to the source's files.
+        options: of new pairs; None for the defaults, and for a verification set.
+        overwrite: replace existing files, even if tfface didn't write them.
+
+    Returns:
+        A summary.
 
     Raises:
-        InputError: the dataset, an option or an image is unusable (undecodable images are all
-            named, as far as 20), the images don't allow such pairs, or `output` can't be written.
+        InputError: the dataset, an option or an image can't be used (up to 20 undecodable images
+            are named), the images don't allow such pairs, or `output` can't be written.
     """
     if output.suffix not in (".bin", ".csv"):
         raise InputError(f"{output}: a verification set is written as .bin or .csv")
     as_bin = output.suffix == ".bin"
     if as_bin and not with_images:
-        raise InputError(f"{output}: a .bin always holds its images; a .csv can do without")
+        raise InputError(f"{output}: a .bin always contains its images; write a .csv")
     if as_bin or not with_images:
         mark = writing.BIN_MARK if as_bin else writing.CSV_MARK
         check_replaceable(output, mark, overwrite=overwrite)
@@ -105,24 +109,26 @@ def make_pair_file(
     if _is_pair_set(dataset, format):
         if options is not None:
             raise InputError(
-                f"{dataset}: is a verification set, whose pairs are written as they are; pairs are "
-                "chosen only where they are made of labelled images"
+                f"{dataset}: is a verification set, whose pairs are kept; options of pairs are for "
+                "labeled images"
             )
         if not with_images:
-            raise InputError(f"{dataset}: only a folder of labelled images can be referred to")
+            raise InputError(f"{dataset}: only images of a labeled folder can be referred to")
         pair_set = load_pair_set(dataset, images_dir=images_dir)
         source, num_identities = None, None
     else:
         if images_dir is not None:
-            raise InputError(f"{dataset}: is no list of pairs, so --image-root says nothing")
+            raise InputError(f"{dataset}: is not a list of pairs, so --image-root does not apply")
         options = options or PairOptions()
         if as_bin:
             writing.check_bin_folds(options.num_folds)
             if options.group_by is not None:
-                raise InputError(f"{output}: a .bin has no place for groups; write a .csv")
+                raise InputError(f"{output}: a .bin can't have groups; write a .csv")
         source = open_source(dataset, format).source
         if not with_images and not isinstance(source, ImageFiles):
-            raise InputError(f"{dataset}: its images are no files of their own to refer to")
+            raise InputError(
+                f"{dataset}: its images are not separate files that can be referred to"
+            )
         pair_set, num_identities = make_pair_set(source, options)
 
     _check_images(pair_set)
@@ -144,22 +150,28 @@ def make_pair_file(
 
 
 def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
-    """Returns pairs of a source's images, and how many identities are in them.
+    """Makes pairs of a source's images.
 
     Args:
         source: as in `tfface.data.sources`.
+        options: of the pairs.
+
+    Returns:
+        The pairs, and the number of identities in them.
 
     Raises:
         InputError: an attribute or a value isn't known, or the images don't allow such pairs.
     """
     if options.num_folds < 2:
         raise InputError(f"{options.num_folds} folds: accuracy needs at least 2")
-    allowed = [_fulfilling(source, conditions) for conditions in (options.first, options.second)]
+    allowed = [
+        _matching_images(source, conditions) for conditions in (options.first, options.second)
+    ]
     folds = DisjointFolds(source.labels, options.num_folds, options.seed, *allowed)
     num_pairs = options.num_pairs
     if num_pairs is None:
         unit = 2 * options.num_folds
-        num_pairs = max(min(folds.max_pairs, MOST_PAIRS) // unit, 1) * unit
+        num_pairs = max(min(folds.max_pairs, MAX_PAIRS) // unit, 1) * unit
     first, second, is_genuine = folds.make_pairs(num_pairs)
     groups = None
     if options.group_by is not None:
@@ -183,7 +195,7 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
 
 
 def _is_pair_set(dataset: str, format: str) -> bool:
-    """Whether a DATASET argument is a verification set; a CSV may be either."""
+    """Whether a DATASET argument is a verification set; a CSV may also be a list of images."""
     module, path = find_format(dataset)
     return (
         format == "auto"
@@ -194,8 +206,8 @@ def _is_pair_set(dataset: str, format: str) -> bool:
     )
 
 
-def _fulfilling(source, conditions: Sequence[str]) -> np.ndarray | None:
-    """Returns which images fulfil all conditions: bool [num_images], None where there are none."""
+def _matching_images(source, conditions: Sequence[str]) -> np.ndarray | None:
+    """Returns the images that match all conditions: bool [num_images]; None without conditions."""
     wanted: dict[str, list[str]] = {}
     for condition in conditions:
         name, equals, values = condition.partition("=")
@@ -209,38 +221,34 @@ def _fulfilling(source, conditions: Sequence[str]) -> np.ndarray | None:
         wanted[name] = values.split(",")
     if not wanted:
         return None
-    fulfilled = np.ones(source.num_images, bool)
+    matches = np.ones(source.num_images, bool)
     for name, values in wanted.items():
         found = source.attribute(name)
-        known = sorted(set(found) - {""}, key=_by_number)
+        known = sorted(set(found) - {""}, key=_natural_key)
         for value in values:
             if value not in known:
                 raise InputError(
                     f"{source.name}: no image has {name} '{value}'; there are: "
-                    + (", ".join(known[:_MOST_VALUES]) or "none")
-                    + (
-                        f" and {len(known) - _MOST_VALUES} more"
-                        if len(known) > _MOST_VALUES
-                        else ""
-                    )
+                    + (", ".join(known[:_MAX_VALUES]) or "none")
+                    + (f" and {len(known) - _MAX_VALUES} more" if len(known) > _MAX_VALUES else "")
                 )
-        fulfilled &= np.isin(found.astype(str), values)
-    if not fulfilled.any():
+        matches &= np.isin(found.astype(str), values)
+    if not matches.any():
         raise InputError(f"{source.name}: no image has {' and '.join(conditions)}")
-    return fulfilled
+    return matches
 
 
-def _by_number(text: str) -> list[tuple[int, int | str]]:
-    """A key that sorts C2 before C10."""
+def _natural_key(text: str) -> list[tuple[int, int | str]]:
+    """A sort key by which C2 comes before C10."""
     parts = re.split(r"([0-9]+)", text)
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def _check_images(pair_set: PairSet) -> None:
-    """Raises InputError: images can't be decoded; they are all named, as far as 20."""
+    """Raises InputError: images can't be decoded; the message names up to 20."""
     found = find_undecodable_images(pair_set.images, pair_set.image_names)
     if found:
-        lines = [f"{name}: {reason}" for name, reason in found[:_MOST_NAMED]]
-        if len(found) > _MOST_NAMED:
-            lines.append(f"and {len(found) - _MOST_NAMED} more images")
+        lines = [f"{name}: {reason}" for name, reason in found[:_MAX_NAMED]]
+        if len(found) > _MAX_NAMED:
+            lines.append(f"and {len(found) - _MAX_NAMED} more images")
         raise InputError("\n".join(lines))

@@ -1,4 +1,4 @@
-"""The verification set `synthetic`: drawn faces of people that training never sees."""
+"""The verification set `synthetic`: synthetic faces of people that are in no training set."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
 
-DESCRIPTION = "the word `synthetic` (drawn faces, no files needed)"
+DESCRIPTION = "the word `synthetic` (synthetic faces, no files needed)"
 
 _NUM_PAIRS = 3000
 _NUM_IDENTITIES = 300
 _IMAGES_PER_IDENTITY = 4
 _SIZE = 112
-# Of the pairs; the faces are those of the renderer's own first population.
+# Of the pairs; the faces are of the renderer's first population.
 _SEED = 1
 
 
@@ -24,7 +24,7 @@ def matches(source: str) -> bool:
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
-    """Draws the set: 1,500 genuine and 1,500 impostor pairs, always the same ones."""
+    """Renders the set: 1,500 genuine and 1,500 impostor pairs, which are always the same."""
     identities = TEST_IDENTITIES_FROM + np.repeat(np.arange(_NUM_IDENTITIES), _IMAGES_PER_IDENTITY)
     numbers = np.tile(np.arange(_IMAGES_PER_IDENTITY), _NUM_IDENTITIES)
     first, second, is_genuine = make_pairs(identities, _NUM_PAIRS, _SEED)

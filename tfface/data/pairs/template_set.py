@@ -1,4 +1,13 @@
-"""What a verification set of templates becomes, whatever files it came from."""
+"""Template sets: verification of sets of images, in the layout of InsightFace's IJB-B and IJB-C.
+
+    meta/NAME_face_tid_mid.txt         "IMAGE TEMPLATE MEDIUM", a line for each image of a template
+    meta/NAME_template_pair_label.txt  "TEMPLATE TEMPLATE LABEL", 1 for a genuine pair, else 0
+    meta/NAME_name_5pts_score.txt      "IMAGE X1 Y1 .. X5 Y5 SCORE", landmarks and detection score
+                                       of each face; optional
+    loose_crop/                        the images
+
+With landmarks, the images are photos with faces to align; without, they are aligned faces.
+"""
 
 import io
 import os
@@ -20,15 +29,14 @@ from tfface.text_file import open_text
 
 
 class AlignedFaces(Sequence):
-    """Aligned faces as BMP, which takes no time to encode and loses nothing.
+    """Faces that are aligned on access, encoded as BMP, which is fast and lossless.
+
+    Access raises InputError if an image can't be read or decoded.
 
     Args:
         files: the images.
-        landmarks: float [files, 5, 2], (x, y) in the pixels of each.
+        landmarks: float [files, 5, 2], (x, y) in pixels.
         height, width: of an aligned face.
-
-    Raises:
-        InputError: when a face is asked for whose image can't be read or decoded.
     """
 
     def __init__(self, files: Sequence[Path], landmarks: np.ndarray, height: int, width: int):
@@ -53,22 +61,21 @@ class AlignedFaces(Sequence):
 
 @dataclass(frozen=True)
 class TemplateSet:
-    """Pairs of templates, with the answer to each: one person, or two?
+    """Pairs of templates (sets of images of a person), each genuine or impostor.
 
-    An entry says that an image belongs to a template, and what medium it comes from there: a photo,
-    or a video of which several images may be frames.
+    An entry assigns an image to a template and to a medium: a photo, or a video with several
+    frames.
 
     Attributes:
-        name: what tables and files call it.
-        files: each distinct image.
-        landmarks: float32 [num_images, 5, 2], (x, y) in the image's pixels in the order of
-            `alignment.template.LANDMARK_NAMES`; None where images are aligned already.
-        scores: float32 [num_images], how sure a detector was of each face, 0 or more; None where
-            that isn't known.
-        entry_image, entry_template: int32 [num_entries], positions of image and template.
-        entry_medium: int32 [num_entries], numbers of media, which say nothing beyond a template.
-        template_numbers: int32 [num_templates], what the files call each, rising.
-        first, second: int32 [num_pairs], positions of each pair's templates.
+        name: in tables and file names.
+        files: the distinct images.
+        landmarks: float32 [num_images, 5, 2], (x, y) in pixels, in the order of
+            `alignment.template.LANDMARK_NAMES`; None if the images are aligned already.
+        scores: float32 [num_images], detection scores >= 0; None if unknown.
+        entry_image, entry_template: int32 [num_entries], indices of image and template.
+        entry_medium: int32 [num_entries], numbers of media, which are local to a template.
+        template_numbers: int32 [num_templates], the sorted numbers in the files.
+        first, second: int32 [num_pairs], indices of templates.
         is_genuine: bool [num_pairs].
     """
 
@@ -86,19 +93,21 @@ class TemplateSet:
 
     @property
     def image_names(self) -> list[str]:
-        """What error messages call each image."""
+        """The images' names for messages."""
         return [str(file) for file in self.files]
 
     def images(self) -> Sequence[bytes]:
-        """Returns the images as they are, each read when it is asked for."""
+        """Returns the original images, read on access."""
         return FileImages(self.files)
 
     def faces(self, height: int, width: int) -> Sequence[bytes]:
-        """Returns the aligned faces, each encoded, made when it is asked for.
+        """Returns encoded aligned faces, computed on access.
 
         Args:
-            height, width: of a face that is cut out by landmarks. Without these, images are as
-                they are.
+            height, width: of a face that is aligned by landmarks.
+
+        Returns:
+            The faces; without landmarks, the original images.
         """
         if self.landmarks is None:
             return self.images()
@@ -111,18 +120,21 @@ _ENTRIES, _PAIRS, _POINTS = (
     "_name_5pts_score.txt",
 )
 _IMAGES = "loose_crop"
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 _ENTRY_LINE = "an image, a template's number and a medium's number"
 _PAIR_LINE = "the numbers of two templates, and 1 or 0"
 _POINT_LINE = "an image, ten coordinates and a score of 0 or more"
 
 
 def load_template_set(folder: Path, name: str) -> TemplateSet:
-    """Reads a set; of images, only whether they are there.
+    """Reads a template set; images are not read, but must exist.
 
     Args:
-        folder: holds `meta` and `loose_crop`.
-        name: what to call the set.
+        folder: contains `meta` and `loose_crop`.
+        name: of the set.
+
+    Returns:
+        The template set.
 
     Raises:
         InputError: a file is missing or not as said above (the message gives the line), a pair's
@@ -171,7 +183,7 @@ def _find_entries(folder: Path) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields the fields of each line that is not empty, and its number."""
+    """Yields (line number, fields) of each line that is not empty."""
     try:
         # Names that are not UTF-8 are kept as the file system spells them.
         with open_text(path) as file:
@@ -187,12 +199,12 @@ def _bad_line(path: Path, number: int, expected: str, fields: list[str]) -> Inpu
 
 
 def _read_entries(path: Path) -> tuple[dict[str, int], np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the images' positions by name, and of each entry image, template and medium."""
+    """Returns name -> index of images; and image, template and medium of each entry."""
     images: dict[str, int] = {}
     entries = []
     for number, fields in _lines(path):
         if len(fields) != 3 or not all(
-            field.isdecimal() and len(field) <= _MOST_DIGITS for field in fields[1:]
+            field.isdecimal() and len(field) <= _MAX_DIGITS for field in fields[1:]
         ):
             raise _bad_line(path, number, _ENTRY_LINE, fields)
         image = images.setdefault(fields[0], len(images))
@@ -209,7 +221,7 @@ def _find_images(folder: Path, entries: Path, images: list[str]) -> list[Path]:
     listed = set(os.listdir(folder))
     missing = []
     for image in images:
-        # In plain text: a link inside the folder may well lead out of it.
+        # Checked as text, because links inside the folder may lead out of it.
         if not os.path.normpath(os.path.join(root, image)).startswith(root) or "\0" in image:
             raise InputError(f"{entries}: '{image[:200]}' is not below {folder}")
         if image not in listed and not os.path.isfile(os.path.join(root, image)):
@@ -223,7 +235,7 @@ def _find_images(folder: Path, entries: Path, images: list[str]) -> list[Path]:
 
 
 def _read_points(path: Path, images: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the landmarks and the score of each image; points of other images are passed over."""
+    """Returns landmarks and score of each image; lines of other images are ignored."""
     values = np.full((len(images), 11), np.nan)
     for number, fields in _lines(path):
         try:
@@ -269,11 +281,13 @@ def _read_pairs(
         check_labels(is_genuine)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return *(_positions(path, column, template_numbers) for column in (first, second)), is_genuine
+    return *(
+        _template_indices(path, column, template_numbers) for column in (first, second)
+    ), is_genuine
 
 
-def _positions(path: Path, numbers: np.ndarray, template_numbers: np.ndarray) -> np.ndarray:
-    """Returns where templates are among all: int32 [pairs]."""
+def _template_indices(path: Path, numbers: np.ndarray, template_numbers: np.ndarray) -> np.ndarray:
+    """Returns indices of templates, int32 [pairs]."""
     largest = int(template_numbers[-1])
     if largest <= 10 * len(template_numbers) + (1 << 20):
         position = np.full(largest + 2, -1, np.int32)
@@ -287,6 +301,6 @@ def _positions(path: Path, numbers: np.ndarray, template_numbers: np.ndarray) ->
         pair = int(np.argmax(unknown))
         raise InputError(
             f"{path}, line {line_number(path, pair)}: template {numbers[pair]} has no images "
-            f"({np.count_nonzero(unknown):,} such places)"
+            f"({np.count_nonzero(unknown):,} such lines)"
         )
     return found

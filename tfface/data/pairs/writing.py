@@ -1,4 +1,4 @@
-"""Writing verification sets: InsightFace's `.bin`, and CSV with or without its images."""
+"""Writes verification sets: InsightFace's `.bin`, and CSV with or without images."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ from tfface.images.header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 from tfface.names import safe_row
 from tfface.progress import progress
 
-# By which a file is known to be one of ours. Python's own pickles of that protocol are in frames.
+# They identify files that tfface wrote. Python's own pickles of that protocol have frames.
 BIN_MARK = re.compile(rb"\A\x80\x04\]B")
 CSV_MARK = re.compile(
     rb'\A"?first"?,"?second"?,"?is_genuine"?,"?fold"?'
@@ -29,10 +29,14 @@ _OUR_IMAGE = re.compile(r"\d{6,}\.(jpg|png|bmp|img)")
 
 
 def write_bin(pair_set: PairSet, path: Path) -> None:
-    """Writes a set as a pickle of (list of bytes, list of bool), as InsightFace's tools read it.
+    """Writes a set as a pickle of (list of bytes, list of bool), the format of InsightFace's tools.
 
-    An image of several pairs is in the file once; `pickle.load` puts it into the list as often as
-    it is used. Images are read and written one by one. Groups have no place in such a file.
+    An image of several pairs is written once and referred to by the pickle's memo. Images are read
+    and written one by one. The format has no groups.
+
+    Args:
+        pair_set: the pairs.
+        path: of the file.
 
     Raises:
         InputError: the set has another number of folds than the 10 that every reader of `.bin`
@@ -40,18 +44,18 @@ def write_bin(pair_set: PairSet, path: Path) -> None:
     """
     check_bin_folds(pair_set.num_folds)
     slots = np.stack([pair_set.first, pair_set.second], axis=1).ravel()
-    place: dict[int, int] = {}
+    memo: dict[int, int] = {}
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(b"\x80\x04")  # protocol 4
         file.write(b"]")  # an empty list
         for slot in progress(slots.tolist(), description="writing", unit="images"):
-            if slot in place:
-                file.write(b"j" + struct.pack("<I", place[slot]))  # take out of the memo
+            if slot in memo:
+                file.write(b"j" + struct.pack("<I", memo[slot]))  # get from the memo
             else:
                 encoded = pair_set.images[slot]
                 file.write(b"B" + struct.pack("<I", len(encoded)) + encoded)  # bytes
-                file.write(b"\x94")  # put into the memo, whose places are counted
-                place[slot] = len(place)
+                file.write(b"\x94")  # append to the memo
+                memo[slot] = len(memo)
             file.write(b"a")  # append to the list
         file.write(b"]")
         for is_genuine in pair_set.is_genuine:
@@ -60,19 +64,24 @@ def write_bin(pair_set: PairSet, path: Path) -> None:
 
 
 def check_bin_folds(num_folds: int) -> None:
-    """Raises InputError: a set of so many folds can't be a `.bin`."""
+    """Raises InputError unless the number of folds is that of all `.bin` files."""
     if num_folds != NUM_FOLDS:
         raise InputError(
-            f"a .bin file is always cut into {NUM_FOLDS} folds, and these pairs are in "
-            f"{num_folds}: write a .csv, which says what its folds are"
+            f"a .bin file always has {NUM_FOLDS} folds, and these pairs have {num_folds}: write a "
+            ".csv, which has a column of folds"
         )
 
 
 def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None:
-    """Writes X.csv and beside it X_images, a folder of the images, where readers look for them.
+    """Writes X.csv and the folder X_images next to it.
 
-    Images are named by number; what they were called goes into columns of its own. What X.csv and
-    X_images held before is replaced when both are written whole.
+    Images are named by number; their original names are in separate columns. Existing files are
+    replaced when both are complete.
+
+    Args:
+        pair_set: the pairs.
+        path: of the CSV.
+        overwrite: as for `check_csv_output`.
 
     Raises:
         InputError: they can't be written, or as `check_csv_output`.
@@ -85,7 +94,7 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
         partial = Path(
             tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".partial", dir=path.parent)
         )
-        # mkdtemp makes it private; a folder made the usual way is what the umask says.
+        # mkdtemp creates a private folder; this one has the permissions of the umask.
         written = partial / folder.name
         written.mkdir()
         try:
@@ -97,8 +106,8 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
                 (written / names[-1]).write_bytes(encoded)
             with replacing(path) as temporary:
                 _write_list(pair_set, names, temporary, with_names=True)
-                # A command that is killed from here on leaves a list without images, which the
-                # next run replaces.
+                # If the process is killed from here on, the list has no images, and the next run
+                # replaces it.
                 if folder.exists():
                     folder.rename(partial / "replaced")
             written.rename(folder)
@@ -109,14 +118,15 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
 
 
 def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
-    """Finds out before long work whether `write_csv` can write to `path`.
+    """Checks that `write_csv` can write to `path`.
 
     Args:
-        overwrite: replace what lies there, whoever wrote it.
+        path: of the CSV.
+        overwrite: replace existing files, even if tfface didn't write them.
 
     Raises:
-        InputError: it can't; there is an X_images that belongs to no X.csv; or one of them is not
-            of the kind that is written.
+        InputError: it can't; X_images exists without X.csv; or one of them was not written by
+            tfface.
     """
     check_replaceable(path, CSV_MARK, overwrite=overwrite)
     folder = images_folder(path)
@@ -135,15 +145,17 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
 
 
 def images_folder(path: Path) -> Path:
-    """Returns the folder of the images that are written with a list."""
+    """Returns the folder of the images of a list."""
     return path.with_name(f"{path.stem}_images")
 
 
 def write_csv_list(pair_set: PairSet, paths: Sequence[str], path: Path) -> None:
-    """Writes a list alone, whose images are files that are there already.
+    """Writes a list alone, for images in existing files.
 
     Args:
-        paths: of each of the set's images, from the folder that will be given as --image-root.
+        pair_set: the pairs.
+        paths: of the set's images, relative to the folder for --image-root.
+        path: of the CSV.
 
     Raises:
         InputError: it can't be written.
@@ -169,7 +181,7 @@ def _write_list(pair_set: PairSet, paths: Sequence[str], path: Path, *, with_nam
         columns["first_name"] = [pair_set.image_names[image] for image in pair_set.first]
         columns["second_name"] = [pair_set.image_names[image] for image in pair_set.second]
     texts = (text for column in columns.values() for text in column if isinstance(text, str))
-    # Left bare, a space would be passed over in reading and a return would end the line.
+    # Without quotes, readers would skip a leading space, and a return would end the line.
     bare = not any(text.startswith(" ") or "\r" in text for text in texts)
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         quoting = csv.QUOTE_MINIMAL if bare else csv.QUOTE_ALL
