@@ -1,6 +1,6 @@
-"""Verification as its protocols are usually written, to compare with: loops over what there is.
+"""The baseline of verification.py: the metrics as they are usually written, with plain loops.
 
-The figures are those of `tfface.metrics`; what differs is the time and the memory they take.
+The results equal those of `tfface.metrics`; time and memory differ.
 """
 
 from pathlib import Path
@@ -16,15 +16,15 @@ _CHUNK = 100_000
 def fold_accuracies(
     embeddings: np.ndarray, first: np.ndarray, second: np.ndarray, is_genuine: np.ndarray
 ) -> list[float]:
-    """Ten folds, and for each the accuracy of every threshold on all other pairs."""
+    """Returns the accuracy of ten folds, each at the best threshold of the other nine."""
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     distance = np.sum(np.square(unit[first] - unit[second]), axis=1)
     thresholds = np.arange(0, 4, 0.01)
     accuracies = []
     for test in np.array_split(np.arange(len(distance)), 10):
         train = np.setdiff1d(np.arange(len(distance)), test)
-        accuracies_ = [np.mean((distance[train] < t) == is_genuine[train]) for t in thresholds]
-        best = thresholds[np.argmax(accuracies_)]
+        train_accuracies = [np.mean((distance[train] < t) == is_genuine[train]) for t in thresholds]
+        best = thresholds[np.argmax(train_accuracies)]
         accuracies.append(float(np.mean((distance[test] < best) == is_genuine[test])))
     return accuracies
 
@@ -32,7 +32,7 @@ def fold_accuracies(
 def rates_by_threshold(
     similarity: np.ndarray, is_genuine: np.ndarray, num_thresholds: int = 4000
 ) -> tuple[np.ndarray, np.ndarray]:
-    """FAR and TAR at evenly spaced thresholds, one after the other."""
+    """Returns FAR and TAR at evenly spaced thresholds, one after another."""
     far, tar = np.empty((2, num_thresholds))
     for number, threshold in enumerate(np.linspace(-1, 1, num_thresholds)):
         accepted = similarity >= threshold
@@ -44,7 +44,7 @@ def rates_by_threshold(
 def intervals(
     similarity: np.ndarray, is_genuine: np.ndarray, is_correct: np.ndarray, num_replicates: int
 ) -> np.ndarray:
-    """95 % intervals of accuracy, EER, AUC and TARs, each replicate drawn and sorted by itself."""
+    """Returns 95 % bootstrap intervals of accuracy, EER, AUC and TARs, replicate by replicate."""
     generator = np.random.default_rng(0)
     metrics = []
     for _ in range(num_replicates):
@@ -56,25 +56,26 @@ def intervals(
 
 
 def read_pairs(path: Path) -> list[np.ndarray]:
+    """Returns the columns of a text file of integers."""
     return list(np.loadtxt(path, dtype=np.int64, ndmin=2).T)
 
 
 def pool(embeddings: np.ndarray, templates: np.ndarray, media: np.ndarray) -> np.ndarray:
-    """Templates, of which each is looked for among all images, and so are its media."""
+    """Returns template embeddings: sums of media means, selected by comparing all images."""
     numbers = np.unique(templates)
     pooled = np.zeros((len(numbers), embeddings.shape[1]))
     for row, template in enumerate(numbers):
-        [test] = np.where(templates == template)
+        [images] = np.where(templates == template)
         media_means = [
-            np.mean(embeddings[test[media[test] == medium]], axis=0)
-            for medium in np.unique(media[test])
+            np.mean(embeddings[images[media[images] == medium]], axis=0)
+            for medium in np.unique(media[images])
         ]
         pooled[row] = np.sum(media_means, axis=0)
     return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
 
 def similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosines, pair by pair: both templates of each are copied and multiplied."""
+    """Returns cosine similarities of pairs, copying both templates of each pair."""
     similarity = np.empty(len(first))
     for start in range(0, len(first), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -83,7 +84,7 @@ def similarities(templates: np.ndarray, first: np.ndarray, second: np.ndarray) -
 
 
 def tar_at_fars(similarity: np.ndarray, is_genuine: np.ndarray) -> tuple[list[float], float]:
-    """TAR at each of `FARS`, and AUC, from all pairs in the order of their similarity."""
+    """Returns TAR at each of `FARS`, and AUC, from all pairs sorted by similarity."""
     order = np.argsort(-similarity, kind="mergesort")
     true, similarity = np.cumsum(is_genuine[order]), similarity[order]
     last_of_ties = np.append(np.flatnonzero(np.diff(similarity)), len(similarity) - 1)

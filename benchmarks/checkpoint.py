@@ -1,11 +1,11 @@
-"""Measure what a checkpoint costs the steps beside which it is written.
+"""Measure how much a checkpoint slows down the training steps.
 
 Example:
     python benchmarks/checkpoint.py recipes/arcface_resnet50_ms1m.yaml \\
         --set model.backbone.weights=none --num-identities 85742 --results results/checkpoint.csv
 
-Makes the steps of a recipe's first stage on drawn numbers, in turns without and with a checkpoint
-that is written beside them.
+Runs the steps of a recipe's first stage on synthetic batches, in interleaved rounds without and
+with a checkpoint, which is written in the background.
 """
 
 import argparse
@@ -54,15 +54,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Rounds of equal steps, without a checkpoint and with one.
+    """The results of rounds without and with a checkpoint.
 
     Attributes:
-        num_identities: that the head tells apart.
-        batch_size: images of a step.
-        step_seconds: of one step without, the median.
-        num_bytes: of a checkpoint.
-        waited_seconds: that `fit` stood still to copy everything, the median.
-        cost_seconds: by how much longer the steps took with a checkpoint, the median of the rounds.
+        num_identities: Number of classes of the head.
+        batch_size: Images in a step.
+        step_seconds: Median seconds of a step without a checkpoint.
+        num_bytes: Size of a checkpoint.
+        wait_seconds: Median seconds in which `fit` waited for the copy of all variables.
+        cost_seconds: Median of the seconds that a round took longer with a checkpoint.
     """
 
     num_identities: int
@@ -81,13 +81,18 @@ def measure_checkpoints(
     num_rounds: int,
     say: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
-    """Measures the steps of a recipe's first stage, on drawn numbers, in turns.
+    """Measures steps of a recipe's first stage without and with a checkpoint.
 
     Args:
-        num_steps: of a turn; they must last longer than the writing.
-        num_rounds: > 0; of a turn without and one with a checkpoint each.
-        say: is told what is being done.
-    Raises InputError: the recipe asks for published weights, or the steps end before the writing.
+        recipe: The recipe.
+        num_identities: Number of classes of the head.
+        num_steps: Steps in a round. They must take longer than writing the checkpoint.
+        num_rounds: Number of rounds, > 0, each without and with a checkpoint.
+        say: Called with lines about the progress.
+
+    Raises:
+        InputError: The recipe uses published weights, or the steps end before the checkpoint is
+            written.
     """
     import keras
     import tensorflow as tf
@@ -102,7 +107,7 @@ def measure_checkpoints(
 
     if recipe.model.backbone.weights != "none":
         raise InputError(
-            "checkpoint measures random weights, of which all steps are as long: add "
+            "checkpoint measures random weights, whose steps take as long: add "
             "--set model.backbone.weights=none"
         )
     keras.utils.set_random_seed(0)
@@ -132,7 +137,7 @@ def measure_checkpoints(
             checkpoints.wait()
             if time.perf_counter() - round_start > with_one + 0.1:
                 raise InputError(
-                    f"--steps {num_steps}: they end before the checkpoint is written; give more"
+                    f"--steps {num_steps}: too few, they end before the checkpoint is written"
                 )
             waits_of_rounds += waits
             costs.append(with_one - without[-1])
@@ -168,7 +173,7 @@ def rows(measured: Measurement) -> list[dict[str, object]]:
 def _seconds(
     recognizer: "Recognizer", batches: "tf.data.Dataset", first: Callable[[], None]
 ) -> float:
-    """Of all steps, with what is to be done after the first of them."""
+    """Returns the seconds of a round in which `first` is called after the first step."""
     import keras
 
     class AfterTheFirst(keras.callbacks.Callback):
@@ -190,13 +195,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.positive,
         default=1000,
         metavar="N",
-        help="that the head tells apart (default 1000)",
+        help="classes of the head (default 1000)",
     )
     parser.add_argument(
-        "--steps", type=command.positive, default=4, metavar="N", help="of a turn (default 4)"
+        "--steps",
+        type=command.positive,
+        default=4,
+        metavar="N",
+        help="steps in a round (default 4)",
     )
     parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="turns of each (default 5)"
+        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
     )
     return parser.parse_args(arguments)
 

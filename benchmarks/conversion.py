@@ -1,10 +1,10 @@
-"""Measure how fast, and in how much memory, a .rec becomes a dataset folder.
+"""Measure speed and memory of the conversion of a .rec to a dataset folder.
 
 Example:
     python benchmarks/conversion.py --scale 0.01 0.1 --results results/conversion.csv
 
-Draws stand-ins of MS1M as an InsightFace .rec, at shares of its size, and converts each to a
-dataset folder, in turns with a bare copy of the same bytes.
+Writes synthetic sets in the format of MS1M at fractions of its size, converts each to a dataset
+folder, and compares that with copying the file (`cp`) in interleaved rounds.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import outputs
 from tfface.errors import InputError
 from tfface.reporting.results import text_table
 
-# MS1M-ArcFace, as its `property` file and its index record count it.
+# Of MS1M-ArcFace, by its `property` file and its index record.
 MS1M_IMAGES, MS1M_IDENTITIES = 5_822_653, 85_742
 
 _CONVERT = Path(__file__).resolve().parents[1] / "tools" / "convert_tfrecord.py"
@@ -47,17 +47,19 @@ def main(arguments: list[str] | None = None) -> None:
 def measure_conversion(
     scales: Sequence[float], folder: Path, *, num_runs: int, num_workers: int | None
 ) -> list[dict[str, object]]:
-    """Draws stand-ins of MS1M at `scales` of its size, and converts and copies each in turns.
+    """Converts and copies synthetic sets at `scales` of MS1M's size.
 
-    A conversion is a process of its own. Its time without the start is what it takes beyond the
-    same command on the finished output, which imports, opens and plans the same and writes nothing.
+    A conversion runs as a process. Its start-up time is that of the same command on the finished
+    output, which imports, opens and plans the same but writes nothing; it is subtracted.
 
     Args:
-        scales: of the numbers of images and identities, each in (0, 1].
-        folder: for the files, some 15 KB for each image of the largest scale; they are removed.
-        num_runs: of which the medians are taken.
-        num_workers: of the conversion; None lets it choose.
-    Returns: a row of results for each scale.
+        scales: Fractions of MS1M's numbers of images and identities, each in (0, 1].
+        folder: Folder for temporary files, about 15 KB for each image of the largest scale.
+        num_runs: Number of runs, of which medians are reported.
+        num_workers: Threads of the conversion; None for its default.
+
+    Returns:
+        A row of results for each scale.
     """
     from synthetic_recordio import write_synthetic_recordio
 
@@ -74,7 +76,7 @@ def measure_conversion(
 
 
 def as_text(rows: Sequence[dict[str, object]]) -> str:
-    """Returns the rows as a table, and what the last of them means for all of MS1M."""
+    """Returns a table, and an estimate for all of MS1M from the last row."""
     last = rows[-1]
     seconds = last["startup_s"] * MS1M_IMAGES / last["num_images"]
     seconds += MS1M_IMAGES / last["images_per_s"]
@@ -127,9 +129,10 @@ def _measure(
 
 
 def _run(command: Sequence[str]) -> tuple[float, int]:
-    """Runs a command; returns its wall seconds and its peak memory in bytes.
+    """Runs a command and returns its wall-clock seconds and its peak memory in bytes.
 
-    Raises InputError: it fails.
+    Raises:
+        InputError: The command failed.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -137,7 +140,7 @@ def _run(command: Sequence[str]) -> tuple[float, int]:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        # Warnings may stand before the error.
+        # The error may follow warnings.
         lines = said.decode(errors="replace").strip().splitlines()
         raise InputError(f"{' '.join(command)}: {lines[-1] if lines else 'failed'}")
     # Linux counts in KiB.
@@ -152,14 +155,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs="+",
         default=[0.01],
         metavar="S",
-        help=f"shares of MS1M's {MS1M_IMAGES:,} images (default 0.01)",
+        help=f"fractions of MS1M's {MS1M_IMAGES:,} images (default 0.01)",
     )
     parser.add_argument(
         "--runs",
         type=command.positive,
         default=3,
         metavar="N",
-        help="take medians of N (default 3)",
+        help="runs, of which medians are reported (default 3)",
     )
     parser.add_argument(
         "--workers", type=command.workers, metavar="N", help="threads (default: two per CPU)"
@@ -167,8 +170,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--work-dir",
         type=command.path,
-        metavar="D",
-        help="where the files go meanwhile, 15 KB for each image (default: the system's)",
+        metavar="DIR",
+        help="folder for temporary files, 15 KB for each image (default: the system's)",
     )
     return parser.parse_args(arguments)
 

@@ -8,7 +8,7 @@ which can't be loaded together with PyTorch; without torch only tfface is measur
 without a GPU it runs on the processor, as a check of the script (--batch-size 4 --identities 100
 --precision float32).
 
-Both make the same step: uint8 images of 112 x 112 pixels from host memory, a network of
+Both run the same step: uint8 images of 112 x 112 pixels from host memory, a network of
 insightface's iresnet kind, an embedding of 512, ArcFace (margin 0.5, scale 64) over all class
 centers in float32, SGD with momentum 0.9 and weight decay 5e-4, everything else in mixed bfloat16.
 tfface steps through `Recognizer.fit`, compiled by XLA; PyTorch by autocast, channels_last and
@@ -18,8 +18,6 @@ fetched once a round.
 
 import argparse
 import os
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +26,7 @@ import numpy as np
 
 import command
 from tfface.files import write_json
+from tfface.profiling.interleaved_timing import images_per_second, time_interleaved
 
 BLOCKS = {"iresnet18": (2, 2, 2, 2), "iresnet50": (3, 4, 14, 3), "iresnet100": (3, 13, 30, 3)}
 SIZE = (112, 112)
@@ -56,13 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"devices: {jax.devices()}; warming up", flush=True)
     for name, run_round in rounds.items():
         print(f"{name}: loss {run_round():.3f}", flush=True)
-        run_round()
-    seconds = {name: [] for name in rounds}
-    for _ in range(options.rounds):
-        for name, run_round in rounds.items():
-            start = time.perf_counter()
-            run_round()
-            seconds[name].append(time.perf_counter() - start)
+    timings = time_interleaved(rounds, options.rounds)
     num_images = options.batch_size * options.steps
     rows = [
         {
@@ -71,18 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
             "identities": options.identities,
             "batch_size": options.batch_size,
             "precision": options.precision,
-            "images_per_second": {
-                "min": num_images / max(taken),
-                "median": num_images / statistics.median(taken),
-                "max": num_images / min(taken),
-            },
-            "times_first": statistics.median(
-                one / first for one, first in zip(taken, seconds["tfface on JAX"], strict=True)
-            ),
+            "images_per_second": images_per_second(num_images, timing.seconds),
+            "times_first": timing.relative_time,
             "device": str(jax.devices()[0]),
             "versions": {"jax": jax.__version__, "keras": keras.__version__},
         }
-        for name, taken in seconds.items()
+        for name, timing in timings.items()
     ]
     for row in rows:
         rate = row["images_per_second"]["median"]

@@ -1,10 +1,10 @@
-"""Measure whether a run of many epochs takes more and more memory, or leaves files open.
+"""Measure whether memory, open files or threads of a long run grow.
 
 Example:
     python benchmarks/memory.py recipes/quickstart.yaml --set training.stages.0.epochs=200 \\
         --results results/memory.csv --plots memory
 
-Trains a recipe as it is and looks at its memory and open files after every epoch.
+Trains a recipe in a subprocess and samples its memory, open files and threads after each epoch.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.reporting.results import text_table
 
 _MIB = 1 << 20
-# How the file of --json begins.
+# First lines of the file of --json.
 _JSON_LINES = ("[", "  {", '    "epoch": ', '    "resident_bytes": ')
 _POLL_SECONDS = 0.05
-# The first epochs make what stays: programs, caches, pools of memory.
+# The first epochs, in which programs, caches and memory pools are allocated.
 _WARM_UP = 0.25
 
 
@@ -58,13 +58,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a run has after an epoch.
+    """The resources of a run after an epoch.
 
     Attributes:
-        epoch: how many are finished.
-        resident_bytes: of memory.
-        num_files: open handles.
-        num_threads: of the process.
+        epoch: Number of finished epochs.
+        resident_bytes: Resident memory.
+        num_files: Open files.
+        num_threads: Threads.
     """
 
     epoch: int
@@ -76,9 +76,15 @@ class Sample:
 def measure_memory(
     recipe: Recipe, data_dir: Path, *, say: Callable[[str], None] = lambda line: None
 ) -> list[Sample]:
-    """Trains a recipe in a process of its own and looks at it after every epoch.
+    """Trains a recipe in a subprocess and samples its resources after each epoch.
 
-    Raises InputError: not on Linux; or the run fails.
+    Args:
+        recipe: The recipe.
+        data_dir: Where its relative paths start.
+        say: Called with lines about the progress.
+
+    Raises:
+        InputError: The system is not Linux, the run failed, or it had too few epochs.
     """
     from tfface.training.run_folder import RunFolder
 
@@ -94,7 +100,7 @@ def measure_memory(
         while process.is_alive():
             epoch = _num_epochs(run.metrics)
             if epoch > (samples[-1].epoch if samples else 0):
-                # It may end at any moment.
+                # The subprocess may end at any moment.
                 with contextlib.suppress(OSError):
                     samples.append(_sample(process.pid, epoch))
                     if epoch % 20 == 0:
@@ -104,12 +110,12 @@ def measure_memory(
     if process.exitcode:
         raise InputError(f"the run failed with exit code {process.exitcode}; see above")
     if len(samples) < 8:
-        raise InputError("too few epochs to tell: give the stages more, or larger ones")
+        raise InputError("too few epochs were sampled: give the stages more or longer epochs")
     return samples
 
 
 def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
-    """Returns the row of results: what there was after a quarter of the epochs, and at the end."""
+    """Returns the row of results: after a quarter of the epochs, and at the end."""
     import keras
 
     steady = _after_warm_up(samples)
@@ -121,7 +127,7 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
             "warmup_epochs": first.epoch,
             "memory_after_warmup_mib": first.resident_bytes / _MIB,
             "memory_at_end_mib": last.resident_bytes / _MIB,
-            # Rounded, as a line through what stays the same has a slope of 1e-16.
+            # Rounded, as a line through constant values may have a slope of 1e-16.
             "memory_growth_per_epoch_mib": round(slope, 3),
             "open_files_after_warmup": first.num_files,
             "open_files_at_end": last.num_files,
@@ -133,7 +139,7 @@ def rows(samples: Sequence[Sample]) -> list[dict[str, object]]:
 
 
 def to_json(samples: Sequence[Sample]) -> list[dict[str, int]]:
-    """Returns one object for each epoch."""
+    """Returns a JSON object for each epoch."""
     return [vars(sample) for sample in samples]
 
 
@@ -141,8 +147,8 @@ def plot_memory(path: Path, rows: Sequence[Mapping[str, int]]) -> None:
     """Plots resident memory and the number of open files over the epochs.
 
     Args:
-        path: the PNG.
-        rows: each with `epoch`, `resident_bytes` and `num_files`.
+        path: The PNG file.
+        rows: Objects with `epoch`, `resident_bytes` and `num_files`.
     """
     from matplotlib.figure import Figure
 

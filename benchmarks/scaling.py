@@ -1,21 +1,22 @@
-"""Compute what a step of training on many devices would take, from stated rates.
+"""Estimate the time of a training step on many devices from stated rates.
 
 Example:
     python benchmarks/scaling.py --num-identities 85742 10000000
 
-Nothing is measured: the steps of up to 8 machines of 8 devices, data-parallel and model-parallel,
-are computed from what a device computes and a link sends.
+Measures nothing: computes steps on up to 8 machines of 8 devices, data-parallel and model-parallel,
+from the rates of a device and of the links between devices.
 
-A step is the backbone, forward and backward; the products with the class centers; the passes over
-centers, gradient and momentum that an update makes; and what devices send each other. Nothing of it
-overlaps here, and nothing else takes time: reading data, starting kernels, waiting for the slowest.
-So a real step is longer where those matter, and shorter where sending hides behind computing.
+A step consists of the forward and backward pass of the backbone, the products with the class
+centers, the passes over centers, gradient and momentum of an update, and communication. The
+estimate assumes that nothing overlaps and that nothing else takes time (reading data, launching
+kernels, waiting for the slowest device). A real step is slower where these matter, and faster where
+communication overlaps with computation.
 
-Sent are, as rings send it, by each of n devices:
+With ring all-reduce and all-gather, each of n devices sends:
     data_parallel:  2 (n - 1) / n of the gradients of backbone and centers
-    model_parallel: 2 (n - 1) / n of the backbone's gradients; (n - 1) / n of the embeddings of the
-                    whole batch and as much of their gradients; twice 2 (n - 1) / n of a number for
-                    each image, the maximum and the sum of its softmax
+    model_parallel: 2 (n - 1) / n of the gradients of the backbone; (n - 1) / n of the embeddings of
+                    the whole batch, and as much of their gradients; twice 2 (n - 1) / n of one
+                    number per image, for the maximum and the sum of its softmax
 """
 
 import argparse
@@ -28,7 +29,7 @@ import command
 import outputs
 
 _FLOAT_BYTES = 4
-# Read the gradient, and read and write momentum and centers.
+# Reads the gradient, and reads and writes momentum and centers.
 _UPDATE_PASSES = 5
 # Centers, gradient, momentum.
 _CENTER_ARRAYS = 3
@@ -37,14 +38,14 @@ _LOGIT_ARRAYS = 3
 
 MODES = ("data_parallel", "model_parallel")
 NUM_IDENTITIES = (10_000, 85_742, 1_000_000, 10_000_000)
-# Machines, devices of each.
+# (machines, devices of each machine).
 CLUSTERS = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (8, 8))
-# Options of the command line; `Rates` has the defaults and where they are from.
+# Options of the command line; `Rates` has the defaults and their sources.
 _RATES = {
-    "flops_per_second": "what a device reaches (default: 40 %% of an A100's 312e12)",
-    "memory_bytes_per_second": "of a device's memory (default: an A100's 2.039e12)",
-    "inside_bytes_per_second": "a device sends inside a machine (default: NVLink's 300e9)",
-    "between_bytes_per_second": "a device sends between machines (default: 25e9)",
+    "flops_per_second": "operations per second of a device (default: 40 %% of an A100's 312e12)",
+    "memory_bytes_per_second": "memory bandwidth of a device (default: an A100's 2.039e12)",
+    "inside_bytes_per_second": "bandwidth inside a machine (default: NVLink's 300e9)",
+    "between_bytes_per_second": "bandwidth between machines (default: 25e9)",
 }
 
 
@@ -64,17 +65,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """What a device computes and a link sends.
+    """Rates of a device and of its links.
 
     Attributes:
-        flops_per_second: that a device reaches. Default: 40 % of the 312e12 that NVIDIA's data
-            sheet gives an A100 for bfloat16.
-        memory_bytes_per_second: of a device's memory. Default: the 2.039e12 of the A100 80GB SXM
-            in the same data sheet.
-        inside_bytes_per_second: that a device sends to others of its machine. Default: 300e9, one
-            direction of the 600 GB/s of third-generation NVLink in that data sheet.
-        between_bytes_per_second: that a device sends to other machines. Default: 25e9, one
-            200 Gb/s port for each GPU, as NVIDIA's data sheet of the DGX A100 has them.
+        flops_per_second: Operations per second of a device. Default: 40 % of the 312e12 of an A100
+            for bfloat16 (NVIDIA's data sheet).
+        memory_bytes_per_second: Memory bandwidth of a device. Default: 2.039e12 of the A100 80GB
+            SXM (same data sheet).
+        inside_bytes_per_second: Bandwidth to devices of the same machine. Default: 300e9, one
+            direction of the 600 GB/s of third-generation NVLink (same data sheet).
+        between_bytes_per_second: Bandwidth to other machines. Default: 25e9, one 200 Gb/s port per
+            GPU (NVIDIA's data sheet of the DGX A100).
     """
 
     flops_per_second: float = 0.4 * 312e12
@@ -85,14 +86,14 @@ class Rates:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What is trained, and on how much.
+    """The network and its batch.
 
     Attributes:
-        parameters: of the embedder. Default: iresnet50 with an embedding of 512, as the recipe
-            arcface_iresnet50_ms1m has it.
-        forward_flops: of the embedder for one image of 112 x 112, additions and multiplications.
-        embedding_size: > 0.
-        images_per_device: of a batch, which is n times as large on n devices.
+        parameters: Parameters of the embedder. Default: iresnet50 with an embedding of 512, as in
+            the recipe arcface_iresnet50_ms1m.
+        forward_flops: Additions and multiplications of the embedder for one 112x112 image.
+        embedding_size: Dimension of the embeddings, > 0.
+        images_per_device: Images of a batch on each device.
     """
 
     parameters: int = 43_628_480
@@ -103,16 +104,19 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A step of training on a cluster, as computed.
+    """The estimate of a training step on a cluster.
 
     Attributes:
-        mode, num_identities, machines, devices: `devices` of each machine.
-        kept_bytes: of class centers, their gradient and momentum on one device.
-        logit_bytes: of logits and what is made of them on one device.
-        sent_bytes: by one device in a step.
-        compute_seconds, sending_seconds: of a step.
-        efficiency: the images per second of a device, as a share of a single device's that has
-            memory enough.
+        mode: One of `MODES`.
+        num_identities: Number of class centers.
+        machines: Number of machines.
+        devices: Devices of each machine.
+        center_state_bytes: Class centers, their gradient and momentum on one device.
+        logit_bytes: Logits and arrays of the same size on one device.
+        communication_bytes: Bytes that one device sends.
+        compute_seconds: Time of the computation.
+        communication_seconds: Time of the communication.
+        efficiency: Images per second and device, relative to a single device with enough memory.
     """
 
     mode: str
@@ -132,7 +136,7 @@ class Step:
 
 
 def center_bytes(num_identities: int, embedding_size: int = 512) -> int:
-    """Returns the bytes of float32 class centers; their gradient and momentum have as many."""
+    """Returns the bytes of float32 class centers; gradient and momentum take as many each."""
     return num_identities * embedding_size * _FLOAT_BYTES
 
 
@@ -144,12 +148,18 @@ def compute_step(
     rates: Rates | None = None,
     network: Network | None = None,
 ) -> Step:
-    """Computes a step of training.
+    """Estimates a training step.
 
     Args:
-        mode: one of MODES.
-        machines, devices: > 0; `devices` of each machine.
-    Raises ValueError: another mode.
+        mode: One of `MODES`.
+        num_identities: Number of class centers.
+        machines: Number of machines, > 0.
+        devices: Devices of each machine, > 0.
+        rates: Rates of devices and links; None for the defaults.
+        network: The network; None for the default.
+
+    Raises:
+        ValueError: The mode is unknown.
     """
     if mode not in MODES:
         raise ValueError(f"mode must be one of {MODES}; got {mode!r}")
@@ -158,7 +168,7 @@ def compute_step(
     images = network.images_per_device * number
     shards = number if mode == "model_parallel" else 1
     centers = center_bytes(num_identities, network.embedding_size)
-    # Logits of all images for a part of the centers, or of a part of the images for all centers.
+    # All images times a shard of the centers, or a shard of the images times all centers.
     logits = images * num_identities / number
     sent = _communication_bytes(mode, number, images, centers, network)
     link = rates.inside_bytes_per_second if machines == 1 else rates.between_bytes_per_second
@@ -207,7 +217,7 @@ def compute_steps(
     rates: Rates | None = None,
     network: Network | None = None,
 ) -> list[Step]:
-    """Computes the steps of both modes, a row of the table each."""
+    """Estimates the steps of both modes, one for each row of the table."""
     return [
         compute_step(mode, number, machines, devices, rates, network)
         for number in num_identities
@@ -217,7 +227,7 @@ def compute_steps(
 
 
 def as_text(steps: Sequence[Step]) -> str:
-    """Returns a table in Markdown."""
+    """Returns a Markdown table."""
     lines = [
         "| identities | machines x devices | mode | centers GB | logits GB | sent MB | "
         "compute ms | sending ms | step ms | efficiency |",
@@ -235,7 +245,7 @@ def as_text(steps: Sequence[Step]) -> str:
 
 
 def rows(steps: Iterable[Step]) -> list[dict[str, object]]:
-    """Returns the rows of results, one for each step."""
+    """Returns a row of results for each step."""
     return [
         {
             "distribution": step.mode,
@@ -269,7 +279,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.positive,
         default=128,
         metavar="N",
-        help="of a batch (default 128)",
+        help="images of a batch on each device (default 128)",
     )
     for key, what in _RATES.items():
         parser.add_argument(f"--{key.replace('_', '-')}", type=_rate, metavar="X", help=what)

@@ -1,10 +1,10 @@
-"""Measure how fast, in how much memory and how well indexes search a large gallery.
+"""Measure build time, memory, speed and recall of gallery indexes.
 
 Example:
     python benchmarks/search.py --gallery-size 1000000 --results results/search.csv
 
-Draws embeddings of people and searches them with FAISS's flat, HNSW and IVF indexes, one after the
-other: time to build, memory, queries a second, and how much of what flat finds is found.
+Searches synthetic embeddings with FAISS's flat, HNSW and IVF indexes, one after another. Recall is
+relative to the flat index, which is exact.
 """
 
 import argparse
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from tfface.evaluation.face_index import FaceIndex
 
 _NEAREST = 10
-# Queries that are asked one by one.
+# Queries that are searched one by one.
 _SINGLE = 100
 _MIB = 1 << 20
-# Between two lines about a long build.
+# Between two lines about the progress of a build.
 _SILENCE_SECONDS = 20
 
 
@@ -79,17 +79,17 @@ def measure_search(
     num_threads: int | None = None,
     say: Callable[[str], None],
 ) -> list[dict[str, object]]:
-    """Builds and searches one index after the other; only one is in memory at any time.
+    """Builds and searches one index after another; only one is in memory at any time.
 
     Args:
-        drawn: the gallery and its queries.
-        kinds: of indexes; flat is measured first in any case, because the others are held against
-            it.
-        num_threads: that "all" are; None for one per processor.
-        say: is told in a line what is done.
-    Returns: a row of results for each kind, and for hnsw and ivf one for each effort of a search.
-        Building does not count the time to draw embeddings; memory is that of the index, and the
-        most that the whole process had meanwhile.
+        synthetic: The gallery and its queries.
+        kinds: Kinds of indexes. The flat index is always measured, first, as the reference.
+        num_threads: Number of threads; None for one per processor.
+        say: Called with lines about the progress.
+
+    Returns:
+        A row of results for each kind, and for hnsw and ivf one for each search width. Build times
+        exclude making the embeddings. Memory is that of the index, and the peak of the process.
     """
     import faiss
 
@@ -99,8 +99,8 @@ def measure_search(
         synthetic.query_identities(),
     )
     say(
-        f"drawing {synthetic.size:,} embeddings of {synthetic.num_identities:,} people and "
-        f"{synthetic.num_queries:,} queries, {synthetic.dimension} numbers each"
+        f"{synthetic.size:,} synthetic embeddings of {synthetic.num_identities:,} identities and "
+        f"{synthetic.num_queries:,} queries, dimension {synthetic.dimension}"
     )
     say(_describe_cosines(synthetic, gallery_identities, query_identities))
     queries = np.concatenate([queries for _, queries in synthetic.blocks()])
@@ -148,12 +148,12 @@ def measure_search(
 
 def as_text(rows: Sequence[dict[str, object]]) -> str:
     """Returns the rows as a table."""
-    # The kinds to the left, what is the same for all not at all.
+    # Without the columns that are the same in all rows.
     return text_table(rows, without=("gallery_size", "embedding_size", "faiss"))
 
 
 def _search_efforts(index: "FaceIndex") -> list[int | None]:
-    """Returns less than the usual effort of a search, the usual, and more."""
+    """Returns three search widths: a quarter of the default, the default, and four times it."""
     if index.effort is None:
         return [None]
     return sorted({min(round(index.effort * times), index.max_effort) for times in (0.25, 1, 4)})
@@ -182,7 +182,7 @@ def _measure(index: "FaceIndex", queries: np.ndarray, threads: int) -> _Measurem
 
 
 def _build(kind: str, synthetic: SyntheticEmbeddings, say: Callable) -> "tuple[FaceIndex, float]":
-    """Returns an index of all embeddings, and the seconds that learning and adding took."""
+    """Returns an index of all embeddings, and the seconds that training and adding took."""
     from tfface.evaluation.face_index import FaceIndex
 
     index = FaceIndex(kind, synthetic.dimension, synthetic.size)
@@ -190,7 +190,7 @@ def _build(kind: str, synthetic: SyntheticEmbeddings, say: Callable) -> "tuple[F
     if index.num_training_embeddings:
         sample = _take(synthetic.blocks(), index.num_training_embeddings)
         seconds += _seconds(lambda: index.train(sample))
-        say(f"{kind}: learned from {len(sample):,} embeddings in {seconds:.1f} s")
+        say(f"{kind}: trained on {len(sample):,} embeddings in {seconds:.1f} s")
         del sample
     said = time.perf_counter()
     with progress(total=synthetic.size, description=f"building {kind}", unit="embeddings") as bar:
@@ -216,14 +216,14 @@ def _take(blocks: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> np.nda
 def _describe_cosines(
     synthetic: SyntheticEmbeddings, gallery_identities: np.ndarray, query_identities: np.ndarray
 ) -> str:
-    """Says how alike drawn faces are, so that they can be held against those of a real model."""
+    """Describes the cosine similarities of the embeddings, to compare them with a real model's."""
     vectors, queries = next(iter(synthetic.blocks()))
     cosines = queries @ vectors.T
     same = query_identities[: len(queries), None] == gallery_identities[None, : len(vectors)]
-    kinds = {"the same person": cosines[same], "different people": cosines[~same]}
+    kinds = {"the same identity": cosines[same], "different identities": cosines[~same]}
     return "cosines: " + ", ".join(
-        f"{values.mean():.2f} +- {values.std():.2f} of {implementation}"
-        for implementation, values in kinds.items()
+        f"{values.mean():.2f} +- {values.std():.2f} of {kind}"
+        for kind, values in kinds.items()
         if len(values)
     )
 
@@ -248,34 +248,37 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=_dimension,
         default=512,
         metavar="D",
-        help="numbers of an embedding (default 512)",
+        help="dimension of the embeddings (default 512)",
     )
     parser.add_argument(
         "--images-per-identity",
         type=command.positive,
         default=4,
         metavar="N",
-        help="embeddings of each person (default 4)",
+        help="gallery embeddings of each identity (default 4)",
     )
     parser.add_argument(
         "--num-queries",
         type=command.positive,
         default=1000,
         metavar="N",
-        help="further images of as many people (default 1000)",
+        help="queries, each of another identity (default 1000)",
     )
     parser.add_argument(
         "--index",
         nargs="+",
         choices=["flat", "hnsw", "ivf"],
         default=["flat", "hnsw", "ivf"],
-        help="what to measure; flat always is (default: all)",
+        help="indexes to measure; flat is always measured (default: all)",
     )
     parser.add_argument(
-        "--threads", type=command.workers, metavar="N", help="that all are (default: one per CPU)"
+        "--threads",
+        type=command.workers,
+        metavar="N",
+        help="number of threads (default: one per CPU)",
     )
     parser.add_argument(
-        "--seed", type=command.natural, default=0, metavar="S", help="of what is drawn (default 0)"
+        "--seed", type=command.natural, default=0, metavar="SEED", help="(default 0)"
     )
     return parser.parse_args(arguments)
 

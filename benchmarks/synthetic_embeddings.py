@@ -1,34 +1,33 @@
-"""Embeddings of many people, drawn on the spot, spread as those of a trained model are."""
+"""Synthetic embeddings of many identities, distributed like those of a trained model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-# Of MobileFaceNet's 192 numbers on LFW's training people, 42 carry the spread of different people
-# (the participation ratio of their covariance); how alike strangers are follows from that.
+# The effective dimension of MobileFaceNet's 192-dimensional embeddings on LFW's training identities
+# is 42 (participation ratio of their covariance). It decides the similarity of impostors.
 _EFFECTIVE_SHARE = 42 / 192
-# How much of an image's embedding is its person, and how much that differs between images.
+# Share of an embedding that its identity explains: mean and standard deviation over images.
 _IDENTITY_SHARE_MEAN, _IDENTITY_SHARE_STD = 0.62, 0.1
-# Drawn together; embeddings depend on it.
+# Identities in a block; the embeddings depend on it.
 _BLOCK_IDENTITIES = 2048
 
 
 @dataclass(frozen=True)
 class SyntheticEmbeddings:
-    """A gallery and queries of its people, of which only a part is in memory at any time.
+    """A gallery and queries, generated block by block so that only one is in memory.
 
-    An image of a person is sqrt(g) person + sqrt(1 - g) noise, scaled to length 1, where g is drawn
-    for each image. Persons and noise are normal, with standard deviations that fall off like
-    exp(-i / (2 tau)) over the numbers i of an embedding, so that different people have cosines of
-    about 0 +- 1 / sqrt(2 tau).
+    An embedding is sqrt(g) * center + sqrt(1 - g) * noise, L2-normalized, with a random g for each
+    image. Centers and noise are normal, with standard deviations exp(-i / (2 tau)) in dimension i,
+    so that the cosine similarity of different identities is about 0 +- 1 / sqrt(2 tau).
 
     Attributes:
-        size: embeddings in the gallery, > 0.
-        dimension: numbers of an embedding, > 1.
-        num_queries: further images of as many people, evenly among all; > 0, <= people.
-        images_per_identity: of a person in the gallery, > 0; the last may have fewer.
-        seed: another draws others.
+        size: Embeddings in the gallery, > 0.
+        dimension: Dimension of the embeddings, > 1.
+        num_queries: Queries, each of another identity; > 0, <= `num_identities`.
+        images_per_identity: Gallery embeddings of each identity, > 0; the last may have fewer.
+        seed: Seed of the random numbers.
     """
 
     size: int
@@ -42,17 +41,17 @@ class SyntheticEmbeddings:
         return -(-self.size // self.images_per_identity)
 
     def gallery_identities(self) -> np.ndarray:
-        """Returns whose each embedding of the gallery is: int64 [size]."""
+        """Returns the identities of the gallery, int64 [size]."""
         return np.arange(self.size) // self.images_per_identity
 
     def query_identities(self) -> np.ndarray:
-        """Returns whose the queries are: int64 [num_queries], rising."""
+        """Returns the identities of the queries, int64 [num_queries], in ascending order."""
         return np.arange(self.num_queries) * self.num_identities // self.num_queries
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields the gallery in order, and with each part the queries of its people.
+        """Yields blocks of the gallery in order, each with the queries of its identities.
 
-        Both float32 [n, dimension], of length 1.
+        Both are float32 [n, dimension] and L2-normalized.
         """
         query_identities, images_each = self.query_identities(), self.images_per_identity
         tau = _EFFECTIVE_SHARE * self.dimension / 2
@@ -72,7 +71,7 @@ class SyntheticEmbeddings:
 def _sample_images(
     random: np.random.Generator, centers: np.ndarray, spread: np.ndarray
 ) -> np.ndarray:
-    """Draws an image of each person."""
+    """Returns an embedding for each center."""
     share = random.normal(_IDENTITY_SHARE_MEAN, _IDENTITY_SHARE_STD, (len(centers), 1))
     share = np.clip(share, 0.05, 0.95).astype(np.float32)
     noise = random.standard_normal(centers.shape, np.float32) * spread

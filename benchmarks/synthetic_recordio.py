@@ -1,4 +1,4 @@
-"""A training set as InsightFace publishes them, drawn on the spot, to measure with."""
+"""A synthetic training set in the format of InsightFace (RecordIO)."""
 
 import io
 import struct
@@ -19,14 +19,15 @@ _QUALITY = 95
 
 
 def write_synthetic_recordio(folder: Path, num_images: int, num_identities: int) -> None:
-    """Writes train.rec, train.idx and property with images of MS1M's size.
+    """Writes train.rec, train.idx and property with 112x112 JPEGs.
 
-    There are 400 different drawn faces; bytes behind the end of each image make all images files
-    of their own. Every identity has as many images as the others, or one more.
+    The images show 400 different synthetic faces; bytes after the end of each JPEG make its record
+    unique. The numbers of images of two identities differ by at most one.
 
     Args:
-        folder: is made if need be.
-        num_images: >= num_identities.
+        folder: The folder, which is created if it does not exist.
+        num_images: Number of images, >= `num_identities`.
+        num_identities: Number of identities.
     """
     folder.mkdir(parents=True, exist_ok=True)
     faces = render_faces([i // 4 for i in range(_FACES)], [i % 4 for i in range(_FACES)], _SIZE)
@@ -37,7 +38,7 @@ def write_synthetic_recordio(folder: Path, num_images: int, num_identities: int)
     with (
         replacing(folder / "train.rec") as rec,
         rec.open("wb") as file,
-        progress(total=num_images, description="drawing", unit="images") as bar,
+        progress(total=num_images, description="writing", unit="images") as bar,
     ):
 
         def add(key: int, payload: bytes) -> None:
@@ -62,7 +63,7 @@ def write_synthetic_recordio(folder: Path, num_images: int, num_identities: int)
 
 
 def _framed(payload: bytes) -> bytes:
-    """Returns a record as it lies in the file, of a payload that doesn't hold the magic number."""
+    """Returns a record of the file; the payload must not contain the magic number."""
     return struct.pack("<II", MAGIC, len(payload)) + payload + bytes(-len(payload) % 4)
 
 

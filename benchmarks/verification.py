@@ -1,10 +1,10 @@
-"""Measure how fast, and in how much memory, the figures of verification are made.
+"""Measure speed and memory of the verification metrics.
 
 Example:
     python benchmarks/verification.py --results results/verification_speed.csv
 
-Draws embeddings, and makes the figures of a pair set as large as LFW's and of millions of pairs of
-templates, beside the same by plain loops.
+Computes the metrics of a synthetic pair set of LFW's size, and of millions of pairs of synthetic
+templates, and compares them with baselines made of plain loops.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from tfface.profiling.subprocess_runs import peak_memory_bytes, run_in_subproces
 from tfface.reporting.results import text_table
 
 _EMBEDDING_SIZE = 512
-# Of LFW: images, people and pairs.
-_NUM_IMAGES, _NUM_PEOPLE, _NUM_PAIRS = 7701, 4281, 6000
-# Runs of the quick ones for each run of the others.
+# Those of LFW: images, identities and pairs.
+_NUM_IMAGES, _NUM_IDENTITIES, _NUM_PAIRS = 7701, 4281, 6000
+# Runs of a fast measurement for each run of the others.
 _QUICK_RUNS = 5
 
 _READING, _POOLING, _COMPARING, _METRICS = (
@@ -46,14 +46,14 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class TemplateShape:
-    """How large a drawn template set is.
+    """The size of a synthetic template set.
 
     Attributes:
-        num_pairs: of templates.
-        num_galleries: templates that come first in pairs.
-        num_probes: templates that come second, as many as those at least.
-        num_media: of each template.
-        num_frames: images of each medium.
+        num_pairs: Pairs of templates.
+        num_galleries: Gallery templates, the first of each pair.
+        num_probes: Probe templates, the second of each pair; >= `num_galleries`.
+        num_media: Media of each template.
+        num_frames: Images of each medium.
     """
 
     num_pairs: int
@@ -92,17 +92,19 @@ def main(arguments: list[str] | None = None) -> None:
 def measure_verification(
     num_pairs: int, folder: Path, *, num_runs: int, say: Callable[[str], None] = lambda line: None
 ) -> list[dict[str, object]]:
-    """Draws embeddings, and makes all figures of 6,000 pairs and of many pairs of templates.
+    """Measures the metrics of 6,000 pairs of images and of many pairs of templates.
 
-    Each measurement, and its plain counterpart, is a process of its own; the best of its runs
-    counts. Memory is what it takes beyond the start.
+    Each measurement and its baseline run in a subprocess. The fastest run counts. Memory is the
+    peak in addition to that at the start of the subprocess.
 
     Args:
-        num_pairs: of templates.
-        folder: for the list of pairs, 13 bytes for each; it is removed.
-        num_runs: > 0; of what takes milliseconds, five times as many.
-        say: is told what is being done.
-    Returns: a row of results for each measurement.
+        num_pairs: Pairs of templates.
+        folder: Folder for the temporary list of pairs, 13 bytes each.
+        num_runs: Number of runs, > 0; five times as many for what takes milliseconds.
+        say: Called with lines about the progress.
+
+    Returns:
+        A row of results for each measurement.
     """
     shape = replace(_IJB_C, num_pairs=num_pairs)
     say("pairs of images")
@@ -125,7 +127,7 @@ def measure_verification(
     try:
         say("pairs of templates")
         measured = run_in_subprocess(_templates, num_runs, shape, pairs_file)
-        say("pairs of templates, plainly")
+        say("pairs of templates, baseline")
         baseline = run_in_subprocess(_baseline_templates, 1, shape, pairs_file)
     finally:
         pairs_file.unlink(missing_ok=True)
@@ -136,7 +138,7 @@ def measure_verification(
 
 @dataclass(frozen=True)
 class _Measurement:
-    """Seconds of each step, and bytes of memory beyond the start."""
+    """Seconds of each step, and peak memory in bytes in addition to that at the start."""
 
     seconds: dict[str, float]
     peak: int
@@ -160,7 +162,7 @@ def _row(
 
 
 class _StepTimer:
-    """The shortest time of each step, and of all together, over several runs."""
+    """Keeps the shortest time of each step, and of all steps together, over several runs."""
 
     def __init__(self) -> None:
         self._best: dict[str, float] = {}
@@ -169,7 +171,7 @@ class _StepTimer:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Counts the block to a step, which may have several in a run."""
+        """Adds the time of the block to a step of the current run."""
         start = time.perf_counter()
         yield
         self._current_run[name] = self._current_run.get(name, 0) + time.perf_counter() - start
@@ -188,14 +190,14 @@ class _StepTimer:
 
 
 def synthetic_pair_set() -> dict[str, np.ndarray]:
-    """Returns arguments of `verification`: embeddings, pairs and identities, as many as LFW has."""
+    """Returns arguments of `verification` with as many images, identities and pairs as LFW."""
     generator = np.random.default_rng(0)
-    centers = generator.normal(size=(_NUM_PEOPLE, _EMBEDDING_SIZE)).astype(np.float32)
+    centers = generator.normal(size=(_NUM_IDENTITIES, _EMBEDDING_SIZE)).astype(np.float32)
     identities = np.sort(
         np.concatenate(
             [
-                np.arange(_NUM_PEOPLE),
-                generator.integers(0, _NUM_PEOPLE // 3, _NUM_IMAGES - _NUM_PEOPLE),
+                np.arange(_NUM_IDENTITIES),
+                generator.integers(0, _NUM_IDENTITIES // 3, _NUM_IMAGES - _NUM_IDENTITIES),
             ]
         )
     )
@@ -250,7 +252,7 @@ def _baseline_pair_set(num_runs: int, num_replicates: int) -> _Measurement:
 
 
 def _template_ids(shape: TemplateShape) -> tuple[np.ndarray, np.ndarray]:
-    """Returns template and medium of each image."""
+    """Returns the template and the medium of each image."""
     media = np.arange(shape.num_images, dtype=np.int32) // shape.num_frames
     return media // shape.num_media, media
 
@@ -264,7 +266,7 @@ def write_pairs(path: Path, shape: TemplateShape) -> None:
             first = generator.integers(0, shape.num_galleries, count)
             second = generator.integers(0, shape.num_probes, count)
             is_genuine = generator.random(count) < 1 / 800
-            # The first probes are of one person of the gallery each, and so on.
+            # Probe i has the identity of gallery template i modulo `num_galleries`.
             second[is_genuine] = first[is_genuine]
             is_genuine = second % shape.num_galleries == first
             columns = (first, second + shape.num_galleries, is_genuine.astype(int))
@@ -273,7 +275,7 @@ def write_pairs(path: Path, shape: TemplateShape) -> None:
 
 
 def synthetic_embeddings(shape: TemplateShape) -> Iterator[np.ndarray]:
-    """Yields the images' embeddings in parts: float32 [images, 512]; a template is a person."""
+    """Yields blocks of the images' embeddings, float32 [images, 512]."""
     generator = np.random.default_rng(2)
     centers = generator.normal(size=(shape.num_galleries, _EMBEDDING_SIZE)).astype(np.float32)
     templates, _ = _template_ids(shape)
@@ -338,20 +340,20 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.positive,
         default=10_000_000,
         metavar="N",
-        help="of templates (default 10,000,000)",
+        help="pairs of templates (default 10,000,000)",
     )
     parser.add_argument(
         "--runs",
         type=command.positive,
         default=3,
         metavar="N",
-        help="take the best of N (default 3)",
+        help="runs, of which the fastest counts (default 3)",
     )
     parser.add_argument(
         "--work-dir",
         type=command.path,
-        metavar="D",
-        help="where the list of pairs goes meanwhile, 13 bytes for each (default: the system's)",
+        metavar="DIR",
+        help="folder for the temporary list of pairs, 13 bytes each (default: the system's)",
     )
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""The stand-in of MS1M is a real .rec, and the measurement measures."""
+"""The synthetic set is a valid .rec, and its conversion is measured."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from tfface.images.validation import check_images
 
 
 def test_synthetic_recordio(tmp_path):
-    write_synthetic_recordio(tmp_path / "drawn", num_images=500, num_identities=7)
-    source = RecordIOSource(tmp_path / "drawn")
+    write_synthetic_recordio(tmp_path / "synthetic", num_images=500, num_identities=7)
+    source = RecordIOSource(tmp_path / "synthetic")
     assert source.num_images == 500
     counts = np.bincount(source.labels)
     assert len(counts) == 7
@@ -24,7 +24,7 @@ def test_synthetic_recordio(tmp_path):
     sizes, bad = check_images(encoded)
     assert not bad
     assert (sizes == 112).all()
-    assert (tmp_path / "drawn/property").read_text() == "7,112,112"
+    assert (tmp_path / "synthetic/property").read_text() == "7,112,112"
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_measurement(tmp_path):
     assert text.endswith("at this rate all 5,822,653 images of MS1M take 10 minutes")
 
 
-def test_a_conversion_that_fails_is_told(tmp_path, monkeypatch):
+def test_a_conversion_that_fails_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(
         synthetic_recordio,
         "write_synthetic_recordio",

@@ -1,4 +1,4 @@
-"""The script for a GPU, run on the processor."""
+"""The GPU benchmark, run on the CPU."""
 
 import json
 import os
@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_step.py"
 
 
 @pytest.mark.slow
-def test_it_runs_and_says_what_it_measured(tmp_path):
+def test_gpu_step(tmp_path):
     pytest.importorskip("jax", reason="the script is for JAX, which is not installed")
     figures = tmp_path / "gpu.json"
     arguments = ["--network", "iresnet18", "--batch-size", "2", "--identities", "10"]

@@ -13,7 +13,7 @@ from tfface.files import check_replaceable, json_mark
 MIB = 1 << 20
 
 
-def test_says_what_grows():
+def test_growth():
     flat = [Sample(epoch, 500 * MIB, 30, 12) for epoch in range(1, 101)]
     [row] = rows(flat)
     assert row == {

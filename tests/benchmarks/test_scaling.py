@@ -1,4 +1,4 @@
-"""Computed steps on many devices: against figures by hand, and against the page that shows them."""
+"""Estimated steps on many devices, compared with results by hand and with docs/SCALING.md."""
 
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def test_the_tool(capsys, tmp_path):
     assert written[0]["scaling_efficiency"] == "1"
 
 
-def test_a_rate_that_is_none(capsys):
+def test_a_rate_of_zero(capsys):
     with pytest.raises(SystemExit):
         scaling.main(["--flops-per-second", "0"])
     assert "must be a number above 0, as 25e9; got '0'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The measurement of indexes measures."""
+"""Gallery indexes are built, searched and compared."""
 
 import importlib.metadata
 
@@ -25,9 +25,9 @@ def test_measurement():
         for key in ("recall_at_1", "recall_at_10", "rank1"):
             assert 0 < row[key] <= 1
     assert rows[0]["recall_at_1"] == rows[0]["recall_at_10"] == 1
-    assert said[0] == "drawing 5,000 embeddings of 1,250 people and 60 queries, 32 numbers each"
-    assert "of the same person" in said[1]
-    assert any(line.startswith("ivf: learned from") for line in said)
+    assert said[0] == "5,000 synthetic embeddings of 1,250 identities and 60 queries, dimension 32"
+    assert "of the same identity" in said[1]
+    assert any(line.startswith("ivf: trained on") for line in said)
     text = as_text(rows)
     assert text.splitlines()[0].split()[0] == "Index"
     assert "M 32, efConstruction 40, efSearch 128" in text

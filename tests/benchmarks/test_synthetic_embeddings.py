@@ -1,4 +1,4 @@
-"""Drawn embeddings are spread as those of models are, and come in parts that fit together."""
+"""Synthetic embeddings are distributed like those of models, and their blocks fit together."""
 
 import numpy as np
 from synthetic_embeddings import SyntheticEmbeddings
@@ -8,7 +8,7 @@ def all_of(synthetic):
     return [np.concatenate(parts) for parts in zip(*synthetic.blocks(), strict=True)]
 
 
-def test_spread():
+def test_distribution():
     synthetic = SyntheticEmbeddings(size=10_000, dimension=192, num_queries=300)
     gallery, queries = all_of(synthetic)
     assert gallery.shape == (10_000, 192)
@@ -24,7 +24,7 @@ def test_spread():
     assert 0.13 < cosines[~same].std() < 0.17
 
 
-def test_queries_and_images_are_dealt_to_all_people():
+def test_all_identities_have_images_and_queries():
     synthetic = SyntheticEmbeddings(size=9999, dimension=8, num_queries=100, images_per_identity=2)
     gallery, queries = all_of(synthetic)
     assert len(gallery) == len(synthetic.gallery_identities()) == 9999
@@ -34,7 +34,7 @@ def test_queries_and_images_are_dealt_to_all_people():
     assert len(queries) == 100
 
 
-def test_a_seed_decides():
+def test_seed():
     one, again, other = (
         all_of(SyntheticEmbeddings(size=50, dimension=8, num_queries=5, seed=seed))
         for seed in (1, 1, 2)

@@ -1,4 +1,4 @@
-"""What is measured is right: plain loops and tfface's figures are the same."""
+"""The baselines give the results of tfface's metrics, and both are measured."""
 
 import baseline_verification
 import numpy as np
@@ -20,7 +20,7 @@ from tfface.reporting.results import text_table
 SMALL = TemplateShape(20_000, num_galleries=40, num_probes=120)
 
 
-def test_plain_pair_set():
+def test_baseline_of_the_pair_set():
     pair_set = synthetic_pair_set()
     result = verification(**pair_set, num_replicates=0)
     assert result.num_pairs == 6000
@@ -41,7 +41,7 @@ def test_plain_pair_set():
     assert [low[2], high[2]] == pytest.approx(by_pair.auc_interval, abs=1e-3)
 
 
-def test_plain_templates(tmp_path):
+def test_baseline_of_templates(tmp_path):
     write_pairs(tmp_path / "pairs.txt", SMALL)
     columns = read_number_lines(tmp_path / "pairs.txt", 3, "three numbers")
     for column, expected in zip(
@@ -89,7 +89,7 @@ def test_measurement(tmp_path, monkeypatch):
         "pairs of images",
         "writing 20,000 pairs of templates",
         "pairs of templates",
-        "pairs of templates, plainly",
+        "pairs of templates, baseline",
     ]
     assert all(row["time_ms"] > 0 for row in rows)
     assert all(row["speedup"] == pytest.approx(row["baseline_ms"] / row["time_ms"]) for row in rows)
