@@ -1,7 +1,9 @@
 """Writing files whole or not at all."""
 
 import json
+import os
 import re
+import socket
 
 import pytest
 
@@ -77,6 +79,47 @@ def test_files_of_others_are_not_to_be_replaced(tmp_path):
     check_replaceable(file, mark, overwrite=True)
     with pytest.raises(InputError, match="is a folder"):
         check_replaceable(tmp_path, mark, overwrite=True)
+
+
+def test_pipes_sockets_and_devices_are_not_replaced(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    # The path of a socket is short.
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+    # Only its kind is looked up.
+    (tmp_path / "device").symlink_to(os.devnull)
+    for name in ("pipe", "socket", "device"):
+        path = tmp_path / name
+        before = path.lstat()
+        refused = rf"{name}: is a device, a pipe or a socket, and no regular file"
+        with pytest.raises(InputError, match=refused):
+            check_writable(path)
+        with pytest.raises(InputError, match=refused):
+            check_replaceable(path, re.compile(b""), overwrite=True)
+        with pytest.raises(InputError, match=refused), replacing(path):
+            pass
+        assert path.lstat() == before
+    assert sorted(os.listdir(tmp_path)) == ["device", "pipe", "socket"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "file"
+    link = tmp_path / "link"
+    link.symlink_to("elsewhere/file")
+    for content in ("new", "newer"):
+        check_writable(link)
+        with replacing(link) as temporary:
+            temporary.write_text(content)
+        assert link.is_symlink()
+        assert target.read_text() == content
+    assert os.listdir(target.parent) == ["file"]
+    with pytest.raises(InputError, match="link: is there already, and is not what"):
+        check_replaceable(link, re.compile(b"ours"), overwrite=False)
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(InputError, match="circle: can't be written: "):
+        check_writable(tmp_path / "circle")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 300_000, b"\xff", '{"a":' * 100_000])

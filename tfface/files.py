@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import re
+import stat
 import tempfile
 import tokenize
 import zipfile
@@ -26,11 +27,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without error.
 
     The temporary name keeps the suffix, because some writers choose their format by it. Else it
-    doesn't depend on the file's, which may be as long as a name can be.
+    doesn't depend on the file's, which may be as long as a name can be. Where `path` is a link, the
+    file that it leads to is replaced, and the link stays.
 
-    Raises InputError: the folder can't be made or written, or the disk is full.
+    Raises InputError: the folder can't be made or written, the disk is full, or `path` is a device
+        or anything else that is no regular file.
     """
-    path = Path(path)
+    path = _target(Path(path))
     temporary = _make_temporary(path)
     try:
         yield temporary
@@ -172,12 +175,10 @@ def check_stored(archive: zipfile.ZipFile, num_bytes: int) -> dict[str, zipfile.
 def check_writable(path: str | os.PathLike) -> None:
     """Finds out before long work whether its result can be written to `path` by `replacing`.
 
-    Raises InputError: the folder can't be made or written, or `path` is a folder.
+    Raises InputError: the folder can't be made or written, or `path` is a folder, a device or
+        anything else that is no regular file.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give a file")
-    _make_temporary(path).unlink()
+    _make_temporary(_target(Path(path))).unlink()
 
 
 def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overwrite: bool) -> None:
@@ -219,6 +220,24 @@ def printable(name: str) -> str:
     JSON files, pages and terminals have no place for such bytes.
     """
     return name.encode(errors="backslashreplace").decode()
+
+
+def _target(path: Path) -> Path:
+    """Returns the regular file, there or not, that `path` is or leads to by links.
+
+    Raises InputError: something else is there, which a rename would put a file in place of.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder; give a file")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is a device, a pipe or a socket, and no regular file; give one")
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _make_temporary(path: Path) -> Path:
