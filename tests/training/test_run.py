@@ -24,6 +24,7 @@ from tfface.training.checkpointing import CheckpointManager, read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
+from tfface.training.run_folder import RunFolder
 from tfface.training.stages import prepare
 
 
@@ -140,6 +141,34 @@ class TestRunningAgain:
             ):
                 train(recipe, run, tmp_path, resume=True)
             kept.write_bytes(content)
+
+    @pytest.mark.parametrize(
+        "name", ["model.keras", "head.npz", "recipe.yaml", "environment.json", "plots/roc.png"]
+    )
+    def test_files_of_no_run_are_not_written_over(self, tmp_path, name):
+        file = tmp_path / "run" / name
+        file.parent.mkdir(parents=True)
+        file.write_text('{"mine": 1}')
+        (tmp_path / "run" / "checkpoints").mkdir()
+        for resume in (False, True):
+            with pytest.raises(
+                InputError, match=rf"run: holds {name.split('/')[0]} and no run, .*--run-dir"
+            ):
+                train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path, resume=resume)
+        assert file.read_text() == '{"mine": 1}'
+        assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == [file]
+
+    def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(self, tmp_path):
+        recipe = load_tiny(tmp_path, *ONE_STAGE)
+        run = RunFolder(tmp_path / "run")
+        run.path.mkdir()
+        # What somebody else keeps beside a run's files stays.
+        (run.path / "log.txt").write_text("mine")
+        run.start(recipe, resume=False)
+        assert run.resume_error(recipe) == ""
+        run.recipe.unlink()
+        run.start(recipe, resume=False)
+        assert (run.path / "log.txt").read_text() == "mine"
 
     def test_another_recipe_is_not_run_over_it(self, finished):
         folder, run = finished

@@ -99,9 +99,10 @@ class RunFolder:
             self._report_environment_changes()
         elif resume:
             print(f"--resume: {self.path} holds no checkpoint; starting a new run", flush=True)
+        # First, for a run that is killed between the two is known by it.
+        write_json(self.environment, environment())
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
-        write_json(self.environment, environment())
 
     def check_data(self, sources: dict[str, dict]) -> None:
         """Compares the data with those the run began with, and writes their fingerprint.
@@ -124,7 +125,9 @@ class RunFolder:
             table.writerows(safe_row(row) for row in enumerate(names))
 
     def resume_error(self, recipe: Recipe) -> str:
-        """Returns why no run of this recipe can continue here, "" if it can."""
+        """Returns why no run of this recipe can start or continue here, "" if it can."""
+        if (foreign := self._foreign_file()) is not None:
+            return f"holds {foreign.name} and no run, which would be written over it"
         if not (self.has_begun() or self.report.exists()):
             return ""
         if not self.recipe.is_file():
@@ -134,6 +137,21 @@ class RunFolder:
             return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
         before, now = _fixed_part(written), _fixed_part(recipe)
         return "" if before == now else f"holds a run of another recipe{_differences(before, now)}"
+
+    def _foreign_file(self) -> Path | None:
+        """Returns what lies where a run has its files, if no run has written it."""
+        if self.has_begun() or self._is_environment():
+            return None
+        own = (path for name, path in sorted(vars(self).items()) if name != "path")
+        return next((path for path in own if _holds_something(path)), None)
+
+    def _is_environment(self) -> bool:
+        """Whether environment.json, which a run writes first, is that of a run."""
+        try:
+            content = parse_json(self.environment.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(content, dict) and "tfface" in content
 
     def has_begun(self) -> bool:
         """Whether there is a checkpoint to resume from."""
@@ -162,6 +180,11 @@ class RunFolder:
         if changed:
             what = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
             print(f"resuming in another environment: {what}; the last bits may differ", flush=True)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether there is a file, or a folder that isn't empty."""
+    return any(path.iterdir()) if path.is_dir() else path.is_symlink() or path.exists()
 
 
 def _fixed_part(recipe: Recipe) -> dict:
