@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.small_faces import pixels, write_folder
+from tests.training.recipes import load_tiny
 from tfface.data.augment import keras_layer
 from tfface.data.augment.keras_layer import KerasLayer
 from tfface.data.pipeline.epoch_order import EpochOrder
@@ -25,6 +26,14 @@ CV = "keras_cv.layers"
 
 def made(layer, **options):
     return KerasLayer(layer, image_size=SIZE, **options)
+
+
+def test_a_recipe_gives_the_options_of_the_layer(tmp_path):
+    layer = "{layer: RandomShear, x_factor: [0.0, 0.2]}"
+    [part] = load_tiny(tmp_path, f"data.augment=[{{keras_layer: {layer}}}]").data.augment
+    assert part.options == {"layer": "RandomShear", "x_factor": [0.0, 0.2]}
+    with pytest.raises(InputError, match=r"data\.augment\.0\.layer: missing; it must be given"):
+        load_tiny(tmp_path, "data.augment=[{keras_layer: {factor: 0.2}}]")
 
 
 @pytest.mark.parametrize("name", ["AutoContrast", "Equalization"])

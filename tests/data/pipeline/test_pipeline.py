@@ -231,6 +231,24 @@ def test_bytes_between_stages_change_nothing(folder):
     assert (found == np.round(expected)).mean() > 0.99
 
 
+def test_augmentation_apart_from_loading(folder):
+    pipeline = make(folder, augment=stages())
+    loading, augment = pipeline.split_augmentation()
+    for batch, expected in zip(loading.epoch(1), pipeline.epoch(1), strict=True):
+        images, labels = augment(batch.images.images, batch.labels, batch.images.seeds)
+        np.testing.assert_array_equal(images, expected.images)
+        np.testing.assert_array_equal(labels, expected.labels)
+
+
+def test_a_stage_without_xla_is_not_for_the_training_step(folder):
+    def stage(images, seed):
+        return images
+
+    stage.uses_xla = False
+    with pytest.raises(InputError, match=r"^data\.augment_on: device compiles .* use .*: host"):
+        make(folder, augment=[stage]).split_augmentation()
+
+
 def test_one_crop_only(folder):
     crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)
     with pytest.raises(InputError, match=r"only one stage .* may load images at its own size"):

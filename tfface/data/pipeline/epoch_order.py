@@ -94,6 +94,20 @@ class Order:
         whole = len(positions) - len(positions) % self.batch_size
         return positions[:whole].reshape(-1, self.batch_size)[:, self.rows].ravel()
 
+    def weights(self) -> np.ndarray:
+        """Returns the weights of the shard's images: float32 [steps, rows].
+
+        They are 0 for images that fill the last batch, equal for all others, and 1 on average.
+
+        Example:
+            >>> EpochOrder(3, batch_size=2, last_batch="fill").weights().round().tolist()
+            [[1.0, 1.0], [1.0, 0.0]]
+        """
+        count = self.num_images + self.num_filling
+        weights = np.zeros(count, np.float32)
+        weights[: self.num_images] = count / self.num_images
+        return weights.reshape(-1, self.batch_size)[:, self.rows]
+
 
 class EpochOrder(Order):
     """Takes each image once in an epoch, shuffled or in the order given.
@@ -152,20 +166,6 @@ class EpochOrder(Order):
         if self.shuffle:
             return seeding.permutation(self.key(epoch), self.num_images)
         return np.arange(self.num_images)
-
-    def weights(self) -> np.ndarray:
-        """Returns the weights of the shard's images: float32 [steps, rows]; for `fill`.
-
-        They are 0 for images that fill the last batch, equal for all others, and 1 on average.
-
-        Example:
-            >>> EpochOrder(3, batch_size=2, last_batch="fill").weights().round().tolist()
-            [[1.0, 1.0], [1.0, 0.0]]
-        """
-        count = self.num_images + self.num_filling
-        weights = np.zeros(count, np.float32)
-        weights[: self.num_images] = count / self.num_images
-        return weights.reshape(-1, self.batch_size)[:, self.rows]
 
 
 class PKOrder(Order):

@@ -1,6 +1,6 @@
 """From a source to training batches: an order, a reader, labels and augmentation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from tfface.data.pipeline import cache as image_cache
 from tfface.data.pipeline.epoch_order import Order
 from tfface.data.pipeline.readers import ArrayReader, IndexedReader, Reader, StreamedReader
 from tfface.data.pipeline.transform import BatchAugmentation
+from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.images.validation import find_undecodable
 
@@ -28,17 +29,24 @@ _DATA_ERRORS = (
 )
 
 
+class SeededImages(NamedTuple):
+    """Images that are still to be augmented, with the seeds int32 [stages, 2] of the batch."""
+
+    images: tf.Tensor
+    seeds: tf.Tensor
+
+
 class Batch(NamedTuple):
     """A batch, as `keras.Model.fit` takes it.
 
     Attributes:
         images: uint8 [batch, height, width, 3], RGB in 0..255. The pixels are never rescaled here:
-            the model holds its own normalization.
+            the model holds its own normalization. `SeededImages` before augmentation elsewhere.
         labels: int32 [batch]; after an augmentation that mixes identities, the dict that
             `tfface.data.augment` describes.
     """
 
-    images: tf.Tensor
+    images: tf.Tensor | SeededImages
     labels: tf.Tensor | dict[str, tf.Tensor]
 
 
@@ -48,13 +56,6 @@ class WeightedBatch(NamedTuple):
     images: tf.Tensor
     labels: tf.Tensor
     weights: tf.Tensor
-
-
-class SeededImages(NamedTuple):
-    """Images that are still to be augmented, with the seeds int32 [stages, 2] of the batch."""
-
-    images: tf.Tensor
-    seeds: tf.Tensor
 
 
 class Pipeline:
@@ -133,11 +134,11 @@ class Pipeline:
         if self.order.last_batch == "fill":
             per_step["weights"] = self.order.weights()[first_step:]
         read = self.reader.batches(self.order, epoch, first_step)
+        make: Callable = self._make_plain_batch
         if per_step:
             read = tf.data.Dataset.zip(read, tf.data.Dataset.from_tensor_slices(per_step))
-        else:
-            read = read.map(lambda indices, data: ((indices, data), {}))
-        batches = read.map(self._make_batch, tf.data.AUTOTUNE, deterministic=True)
+            make = self._make_batch
+        batches = read.map(make, tf.data.AUTOTUNE, deterministic=True)
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(num_steps - first_step, 0))
         )
@@ -147,13 +148,16 @@ class Pipeline:
         batches = untuned(batches.with_options(options))
         return batches.prefetch(2) if self.prefetch else batches
 
+    def _make_plain_batch(self, indices: tf.Tensor, data: tf.Tensor) -> Batch:
+        """Makes a batch from the indices and data that the reader read."""
+        return Batch(self.reader.load(data), tf.gather(self._labels, indices))
+
     def _make_batch(
         self, read: tuple[tf.Tensor, tf.Tensor], per_step: dict[str, tf.Tensor]
     ) -> Batch | WeightedBatch:
-        """Makes a batch from what the reader read, and from its seeds and weights if it has any."""
-        indices, data = read
-        images, labels = self.reader.load(data), tf.gather(self._labels, indices)
-        if "seeds" in per_step:
+        """Makes a batch from what the reader read, and from its seeds or weights or both."""
+        images, labels = self._make_plain_batch(*read)
+        if self.augmentation is not None:
             if self._augments:
                 images, labels = self.augmentation(images, labels, per_step["seeds"])
             else:
@@ -185,7 +189,7 @@ class Pipeline:
         return Pipeline(reader, self.order, self._labels, prefetch=self.prefetch)
 
     def split_augmentation(self) -> tuple["Pipeline", BatchAugmentation]:
-        """Separates augmentation from loading.
+        """Separates augmentation from loading, for a pipeline with augmentation.
 
         Returns:
             A pipeline of batches ((images, seeds), labels), and the function of (images, labels,
@@ -194,6 +198,8 @@ class Pipeline:
         Raises:
             InputError: XLA, which compiles training steps on a GPU, can't compile a stage.
         """
+        if self.augmentation is None:
+            raise ValueError("The pipeline has no augmentation.")
         if not self.augmentation.uses_xla:
             raise InputError(
                 "data.augment_on: device compiles the augmentation with the training step, and "
@@ -227,13 +233,13 @@ class Pipeline:
 
 
 def image_pipeline(
-    source,
+    source: ImageSource,
     indices: np.ndarray,
     order: Order,
     *,
     image_size: tuple[int, int],
     labels: np.ndarray | None = None,
-    augment=(),
+    augment: Sequence = (),
     cache: Literal["none", "memory", "disk"] = "none",
     cache_dir: Path | None = None,
 ) -> Pipeline:
@@ -270,8 +276,6 @@ def image_pipeline(
             files that are not cached; and when the first epoch is made, the errors of the cache.
     """
     indices = np.asarray(indices, np.int64)
-    if cache == "disk" and cache_dir is None:
-        raise InputError("cache: disk needs a cache folder")
     if order.needs_positions and cache == "none" and source.is_stream:
         raise InputError(
             "samples_per_identity needs images in any order, and record files are read from "
@@ -285,6 +289,8 @@ def image_pipeline(
         load = partial(image_cache.decode_into_memory, source, indices, size)
         reader: Reader = ArrayReader(source, indices, load)
     elif cache == "disk":
+        if cache_dir is None:
+            raise InputError("cache: disk needs a cache folder")
         load = partial(image_cache.decode_into_file, source, indices, size, cache_dir)
         reader = ArrayReader(source, indices, load)
     elif source.is_stream:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfface.autotune import arrays
 from tfface.data.pipeline.epoch_order import Order
 from tfface.data.pipeline.transform import decoder
+from tfface.data.sources.image_source import ImageSource
 
 
 class Reader(ABC):
@@ -23,7 +24,7 @@ class Reader(ABC):
         indices: int64 [num_images], distinct: the images to read.
     """
 
-    def __init__(self, source, indices: np.ndarray):
+    def __init__(self, source: ImageSource, indices: np.ndarray):
         self.source, self.indices = source, np.asarray(indices, np.int64)
 
     @abstractmethod
@@ -56,7 +57,7 @@ class IndexedReader(Reader):
         image_size: (height, width) of the images.
     """
 
-    def __init__(self, source, indices: np.ndarray, image_size: tuple[int, int]):
+    def __init__(self, source: ImageSource, indices: np.ndarray, image_size: tuple[int, int]):
         super().__init__(source, indices)
         self._decode = decoder(image_size)
 
@@ -109,7 +110,9 @@ class ArrayReader(Reader):
             when the first batch is asked for.
     """
 
-    def __init__(self, source, indices: np.ndarray, make_array: Callable[[], np.ndarray]):
+    def __init__(
+        self, source: ImageSource, indices: np.ndarray, make_array: Callable[[], np.ndarray]
+    ):
         super().__init__(source, indices)
         self._make_array = make_array
 
