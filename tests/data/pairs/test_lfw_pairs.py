@@ -171,7 +171,7 @@ def test_repeated_pairs_are_counted(folder, capsys):
     (folder / "pairs.txt").write_text(text)
     assert len(load_pair_set(folder / "pairs.txt").first) == 8
     assert capsys.readouterr().err == (
-        f"warning: {folder / 'pairs.txt'}: of its 8 pairs 2 repeat another pair, 1 are marked both "
-        "genuine and impostor, 1 pair an image with itself (or a byte-identical copy); all are "
-        "evaluated as listed\n"
+        f"warning: {folder / 'pairs.txt'}: of its 8 pairs 2 repeat another pair, 1 are labeled "
+        "both genuine and impostor, 1 pair an image with itself (or a byte-identical copy); all "
+        "are evaluated as listed\n"
     )

@@ -93,7 +93,7 @@ def test_paths_that_leave_the_folder(table, tmp_path, path):
         ("faces/ann/0.jpg,ann,", "line 2: has 3 fields, but there are 2 columns"),
         ("faces/ann/7.jpg,ann", "line 2: faces/ann/7.jpg: can't be read below .*: No such file"),
         ("faces/ann,ann", "line 2: faces/ann: is no file"),
-        ("faces/..,ann", "line 2: 'faces/..': is no file's path"),
+        ("faces/..,ann", "line 2: 'faces/..': is not the path of a file"),
         (
             "faces/ann/0.jpg,ann\n\nfaces/bob/0.jpg,bob\nfaces/bob/../ann/0.jpg,bob",
             "line 5: faces/bob/../ann/0.jpg: was listed in line 2 already",

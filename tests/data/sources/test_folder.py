@@ -156,7 +156,7 @@ def test_files_that_are_no_images_are_counted(tmp_path, capsys):
     os.mkfifo(tmp_path / "ann/pipe")
     assert FolderSource(tmp_path).num_images == 2
     assert capsys.readouterr().err == (
-        f"warning: {tmp_path}: 5 files in people's folders are no images and are passed over: "
+        f"warning: {tmp_path}: 5 files in people's folders are not images and are ignored: "
         "3 .mat, 2 no ending (for example ann/a.mat)\n"
     )
 

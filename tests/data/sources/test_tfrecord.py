@@ -88,8 +88,8 @@ class TestPaths:
             ("link/x.jpg", "lies outside of"),
             ("imgs/7/9.jpg", "can't be read below .*: No such file"),
             ("imgs/7", "is no file"),
-            ("", "is no file's path"),
-            ("imgs/7/0.jpg\0", "is no file's path"),
+            ("", "is not the path of a file"),
+            ("imgs/7/0.jpg\0", "is not the path of a file"),
         ],
     )
     def test_paths_that_are_refused(self, faces, path, why):
@@ -116,7 +116,7 @@ class TestPaths:
 
 def test_images_are_for_records_of_paths_only(tmp_path):
     write(tmp_path / "a.tfrecord", [example.serialize(Record(encoded(0), "x"), 1)])
-    with pytest.raises(InputError, match=r"'image_root' is given, but the records hold the images"):
+    with pytest.raises(InputError, match=r"'image_root' is given, but the records contain images"):
         open_tfrecord(tmp_path / "a.tfrecord", image_root=tmp_path)
 
 

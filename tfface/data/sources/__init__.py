@@ -1,18 +1,22 @@
-"""Where face images come from.
+"""Sources of labeled face images: folders, lists, record files, datasets, synthetic faces.
 
-A source is a subclass of `ImageSource` (of `ImageFiles`, when its images are single files), which
-says what it has to have. Its annotated positional-or-keyword arguments are its recipe options (a
-`Path` is resolved against the data folder); the first of them, `path` as a rule, is what a tool's
-SOURCE argument fills. The keyword-only `name` is what to call the source in `Identity.source`;
-`paths_start` is for a text that may be a path: where that starts when it is relative.
+A source is a subclass of `ImageSource`; if its images are separate files, of `ImageFiles`. Its
+annotated positional-or-keyword arguments are its recipe options (a `Path` is relative to the data
+folder); a tool's SOURCE argument sets the first of them, usually `path`. The keyword-only `name`
+becomes `Identity.source`; `paths_start` is the folder of relative paths in text options.
 
-Its `encoded(indices, shuffle_seed=None, first=0)` gives tf.data of (index int64 [], encoded string
-[]): exactly the images of `indices` (distinct), but the first `first` of the order; in the order
-given when `shuffle_seed` is None, else in one that the seed decides.
+`encoded(indices, shuffle_seed=None, first=0)` returns a tf.data.Dataset of (index int64 [], encoded
+string []): exactly the images of `indices` (distinct), without the first `first` ones; in the given
+order if `shuffle_seed` is None, else in an order that depends on the seed.
 
-To add one: write a file here, and add a line to `SOURCES` and, when it can be told from its path,
-to `RECOGNIZED_BY`; tests/contracts/test_sources.py then tests it (it wants to be told there how to
-make a small one).
+To add a source, write a module here, and add it to `SOURCES` and, if its format can be detected
+from a path, to `RECOGNIZED_BY`. tests/contracts/test_sources.py then tests it, and needs a small
+example.
+
+Example:
+    >>> source = SOURCES["synthetic"](num_identities=2, images_per_identity=3, size=32)
+    >>> source.num_images, source.labels.tolist()
+    (6, [0, 0, 0, 1, 1, 1])
 """
 
 from collections.abc import Callable
@@ -40,9 +44,9 @@ SOURCES = {
     "union": UnionSource,
 }
 
-# The first that says yes of a path is its format when none is given.
+# The format of a path is the first whose function returns True.
 RECOGNIZED_BY: dict[str, Callable[[Path], bool]] = {
-    # Its record files are called as those of others are.
+    # Before TFRecord, whose files have similar names.
     "tfds": is_prepared_by_tfds,
     "tfrecord": holds_tfrecords,
     "recordio": holds_recordio,

@@ -16,25 +16,25 @@ from tfface.progress import progress
 from tfface.text_file import START_BYTES, check_columns, check_encoding
 
 EXTENSIONS = {".csv": ",", ".tsv": "\t"}
-_MOST_NAMED = 20
-_MOST_COLUMNS = 1000
+_MAX_ERRORS = 20
+_MAX_COLUMNS = 1000
 
 
 class CsvSource(ImageFiles):
-    """A line for each image, under a line with the columns' names; in UTF-8.
+    """A CSV file (UTF-8) with a header and a line for each image.
 
-    The columns `path` and `identity` are needed; all others are attributes of the images, as text.
-    Identities come in the order of their names' bytes, images in the order of the lines; a name is
-    as `names.clean_name` has it. Lines without anything are passed over, and so is white space at
-    the beginning of a field.
+    The columns `path` and `identity` are required; all others are text attributes of the images.
+    Identities are sorted by the bytes of their names, which are normalized by `names.clean_name`;
+    images are in the order of the lines. Empty lines and white space at the beginning of a field
+    are ignored.
 
     Args:
-        path: the file. Fields are parted by commas, in a `.tsv` file by tabs.
-        image_root: the folder where the paths start, which none may leave; by default the file's
-            own.
-        path_column: the column with the images' paths.
-        identity_column: the column with the identities' names.
-        name: what to call this source in `Identity.source`; by default the file's stem.
+        path: the file. Fields are separated by commas, in a `.tsv` file by tabs.
+        image_root: folder of the images, which no path may leave; by default the folder of the
+            file.
+        path_column: name of the column with the paths of the images.
+        identity_column: name of the column with the identities.
+        name: the source's name in `Identity.source`; by default the stem of the file.
 
     Raises:
         InputError: the file can't be read, a column is missing or nameless, or of lines: the number
@@ -57,9 +57,9 @@ class CsvSource(ImageFiles):
         rows = _rows(path)
         header = next(rows, (1, []))[1]
         wanted = {"path_column": path_column, "identity_column": identity_column}
-        path_place, identity_place = _places(path, header, wanted)
+        path_index, identity_index = _column_indices(path, header, wanted)
         others = [
-            place for place in range(len(header)) if place not in (path_place, identity_place)
+            place for place in range(len(header)) if place not in (path_index, identity_index)
         ]
 
         below = SafeRoot(root)
@@ -70,31 +70,31 @@ class CsvSource(ImageFiles):
 
         def note(line: int, mistake: str) -> None:
             mistakes.append(f"{path}: line {line}: {mistake}")
-            if len(mistakes) == _MOST_NAMED:
+            if len(mistakes) == _MAX_ERRORS:
                 raise InputError("\n".join([*mistakes, "and perhaps more"]))
 
         for line, row in progress(rows, description="listing", unit="images"):
             if len(row) != len(header):
                 note(line, f"has {len(row)} fields, but there are {len(header)} columns")
                 continue
-            if not row[path_place] or not row[identity_place].strip():
-                empty = path_column if not row[path_place] else identity_column
+            if not row[path_index] or not row[identity_index].strip():
+                empty = path_column if not row[path_index] else identity_column
                 note(line, f"'{empty}' is empty")
                 continue
             try:
-                found = below.find(os.fsencode(cell_text(row[path_place])))
+                found = below.find(os.fsencode(cell_text(row[path_index])))
             except InputError as error:
                 note(line, str(error))
                 continue
             if (first := paths.setdefault(found, line)) != line:
-                note(line, f"{row[path_place]}: was listed in line {first} already")
+                note(line, f"{row[path_index]}: was listed in line {first} already")
                 continue
             try:
-                name = clean_name(cell_text(row[identity_place]))
+                name = clean_name(cell_text(row[identity_index]))
             except InputError as error:
                 note(line, str(error))
                 continue
-            # The same few texts come again and again.
+            # Interned, because the same few texts are repeated.
             names.append(sys.intern(name))
             for values, place in zip(attributes, others, strict=True):
                 values.append(sys.intern(row[place]))
@@ -118,20 +118,20 @@ class CsvSource(ImageFiles):
 
 
 def is_csv(path: Path) -> bool:
-    """Whether `path` looks like something for `CsvSource`."""
+    """Whether `path` is in the format of `CsvSource`."""
     return path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
-def _places(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
-    """Returns where the columns are that options name.
+def _column_indices(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
+    """Returns the indices of columns.
 
     Args:
         wanted: option -> column.
     """
     if not any(header):
         raise InputError(f"{path}: expected a first line with the columns' names")
-    if len(header) > _MOST_COLUMNS:
-        raise InputError(f"{path}: has {len(header):,} columns; {_MOST_COLUMNS:,} can be read")
+    if len(header) > _MAX_COLUMNS:
+        raise InputError(f"{path}: has {len(header):,} columns; {_MAX_COLUMNS:,} can be read")
     for place, column in enumerate(header):
         if not column.strip():
             raise InputError(
@@ -152,7 +152,7 @@ def _places(path: Path, header: list[str], wanted: dict[str, str]) -> list[int]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields (line number, fields) of all rows that aren't blank."""
+    """Yields (line number, fields) of rows that are not blank."""
     delimiter = EXTENSIONS.get(path.suffix.lower(), ",")
     try:
         with path.open("rb") as file:

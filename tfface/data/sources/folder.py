@@ -1,4 +1,4 @@
-"""Images in a folder with one sub-folder per identity."""
+"""A folder of images with a sub-folder for each identity."""
 
 import itertools
 import os
@@ -28,9 +28,9 @@ from tfface.names import clean_name, warn_of_case
 from tfface.progress import progress
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
-# What this package's tools leave in folders of people, and nobody in a person's.
+# Files that tools of this package write next to folders of people, never in a person's folder.
 _OUR_FILES = (b".alignment.jsonl", b".made.jsonl", b"dataset.json")
-# What parts and states of datasets are called, and people are not.
+# Names of parts and states of datasets, which are not names of people.
 _PARTS = frozenset(
     {
         *("train", "training", "valid", "validation", "val", "dev", "test", "testing"),
@@ -49,11 +49,17 @@ _MOST_NAMED = 5
 
 
 def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> None:
-    """Raises InputError: the people are one level below `path`; says which folder is likely meant.
+    """Checks that a folder is not one level above the folders of identities.
+
+    Folders in a person's folder are allowed (a year, a camera; or people, if folders are classes),
+    so only certain cases are errors.
 
     Args:
-        path: the folder that was given.
-        images: sub-folder of it -> paths of the images in and below that.
+        path: the folder.
+        images: sub-folder -> paths of the images below it.
+
+    Raises:
+        InputError: it is; the message suggests another folder.
     """
     above = [folder for folder in images if _holds_folders_alone(images[folder])]
     ours = [folder for folder in above if _is_written_by_us(folder)]
@@ -66,7 +72,7 @@ def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> N
         )
     if len(images) == 1 and above:
         folder, below = _down_to_people(path / names[0], images[above[0]])
-        # A person may have one folder in theirs, but not one called as theirs is.
+        # A person's folder may contain one folder, but not one of the same name.
         chain = [os.path.basename(os.path.abspath(path)), *folder.relative_to(path).parts]
         is_doubled = any(outer == inner for outer, inner in itertools.pairwise(chain))
         if is_doubled or len(_folders(below)) > 1:
@@ -95,7 +101,7 @@ def _holds_folders_alone(images: Sequence[bytes]) -> bool:
 
 
 def _holds_mostly_folders(images: Sequence[bytes]) -> bool:
-    """Whether a folder has more folders than images beside them: a stray image is no person's."""
+    """Whether a folder has more folders than images next to them, which may be stray files."""
     return len(_folders(images)) > _num_loose(images)
 
 
@@ -116,7 +122,7 @@ def _is_no_person(name: str) -> bool:
 
 
 def _likely(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> Path:
-    """The folder that is likely meant: training images, or the only ones, down to the people."""
+    """Returns the folder that the user probably means, such as that of the training images."""
     names = {os.fsdecode(os.path.basename(folder)): folder for folder in images}
     wanted = ("train", "aligned", "faces", "")
     name = next(name for word in wanted for name in sorted(names) if word in name.lower())
@@ -124,13 +130,14 @@ def _likely(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> Path:
 
 
 def _down_to_people(folder: Path, images: Sequence[bytes]) -> tuple[Path, Sequence[bytes]]:
-    """Goes down where there is but one folder that holds folders.
+    """Descends as long as there is only one folder, which contains folders.
 
     Args:
-        images: in and below `folder`.
+        folder: the start.
+        images: below `folder`.
 
     Returns:
-        The folder that is reached, and the images in and below it.
+        The folder that is reached, and the images below it.
     """
     while _holds_folders_alone(images) and len(found := _folders(images)) == 1:
         inside = [image.split(b"/", 1)[1] for image in images if b"/" in image]
@@ -140,28 +147,27 @@ def _down_to_people(folder: Path, images: Sequence[bytes]) -> tuple[Path, Sequen
     return folder, images
 
 
-# The attribute that says in which folder below its identity's an image lies.
+# The attribute with the name of an image's folder below that of its identity.
 SUBFOLDER = "subfolder"
 
 
 class FolderSource(ImageFiles):
-    """One sub-folder per identity, named as you like, with its images at any depth below it.
+    """A folder with a sub-folder for each identity, which contains its images at any depth.
 
-    Identities, and the images of each, come in the order of their names' bytes. A name is that of
-    the folder, as `names.clean_name` has it; folders whose names are then the same are one
-    identity. An image is what ends like one, in any case, or begins like one, whatever its name.
-    Hidden files and folders, those of the system (`@eaDir`, `Thumbs.db`), and the contact sheets
-    that our tools draw, are passed over, and so are files that are no images, which a warning
-    counts; symbolic links are followed. No image is left out in silence: any other one directly in
-    `path`, one of a format that isn't read, a link that leads nowhere, and an identity without
-    images are errors. So is a folder that lies one level above that of the people (`level_check`).
+    Identities, and the images of each, are sorted by the bytes of their names. The name of an
+    identity is that of the folder, normalized by `names.clean_name`; folders with equal names are
+    one identity. Images are recognized by their suffix or by their content. Hidden files and
+    folders, those of the system (`@eaDir`, `Thumbs.db`) and contact sheets of tools are ignored;
+    other files are ignored with a warning. Symbolic links are followed. No image is ignored
+    silently: an image directly in `path`, an unsupported format, a dead link, and an identity
+    without images are errors, and so is a folder one level above the identities.
 
-    Where images lie in sub-folders of their identity's folder, the attribute `subfolder` says in
-    which; of deeper ones, the uppermost. It is "" for images that lie in none.
+    If images are in sub-folders of an identity's folder, the attribute `subfolder` has the name of
+    the uppermost one, or "".
 
     Args:
         path: the folder.
-        name: what to call this source in `Identity.source`; by default the folder's name.
+        name: the source's name in `Identity.source`; by default the name of the folder.
 
     Raises:
         InputError: as said above; `path` is no folder, or can't be read.
@@ -195,7 +201,7 @@ class FolderSource(ImageFiles):
             paths += found
             counts.append(len(found))
         warn_of_case((identity.name for identity in self.identities), str(path))
-        _warn_of_others(path, others)
+        _warn_about_others(path, others)
         self.labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         self._set_files(path, paths, _subfolders(paths))
 
@@ -231,7 +237,7 @@ def _by_name(folders: Iterable[bytes]) -> dict[str, list[bytes]]:
 
 
 def images_below(folder: bytes) -> list[bytes]:
-    """Returns the paths, relative to `folder`, of the images in it and below it, in any order.
+    """Returns the relative paths of the images below a folder, in any order.
 
     Raises:
         InputError: an image is of a format that can't be read, or a link leads nowhere or to a
@@ -241,7 +247,7 @@ def images_below(folder: bytes) -> list[bytes]:
 
 
 def _images_below(folder: bytes, others: list[bytes]) -> Iterator[bytes]:
-    """As `images_below`; paths of files that are no images are added to `others`."""
+    """As `images_below`; adds the paths of other files to `others`."""
     start = len(os.path.join(folder, b""))
     for entry in files_below(folder):
         if _is_image(entry):
@@ -264,13 +270,13 @@ def _subfolders(paths: list[bytes]) -> dict[str, np.ndarray]:
 
 
 def _check_link(entry: os.DirEntry) -> None:
-    """Raises InputError: a dead link. Who it led to, or what to, is not known any more."""
+    """Raises InputError: a dead link, whose target is not known."""
     if entry.is_symlink() and not os.path.exists(entry.path):
         raise InputError(f"{os.fsdecode(entry.path)}: a link that leads nowhere")
 
 
 def _is_image(entry: os.DirEntry) -> bool:
-    """Whether a file is an image. Raises InputError: one that isn't read here, or a dead link."""
+    """Whether a file is an image. Raises InputError: an unsupported format, or a dead link."""
     _check_link(entry)
     if not is_image(entry):
         return False
@@ -290,12 +296,12 @@ def _is_image(entry: os.DirEntry) -> bool:
     return True
 
 
-def _warn_of_others(path: Path, others: list[bytes]) -> None:
+def _warn_about_others(path: Path, others: list[bytes]) -> None:
     if others:
         kinds = Counter(extension(os.path.basename(other)) or "no ending" for other in others)
         named = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_MOST_NAMED))
         example = os.path.relpath(os.fsdecode(min(others)), path)
         warn(
-            f"{path}: {len(others):,} files in people's folders are no images and are passed over: "
+            f"{path}: {len(others):,} files in people's folders are not images and are ignored: "
             f"{named}{', ...' if len(kinds) > _MOST_NAMED else ''} (for example {example})"
         )

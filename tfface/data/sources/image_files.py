@@ -1,4 +1,8 @@
-"""What sources of single image files share."""
+"""Sources of separate image files: untrusted paths, and links between identities or sources.
+
+Linked files are found by device and inode, without reading them. Copies are found when images are
+read anyway: in the conversion and in the inspection of a dataset.
+"""
 
 import hashlib
 import os
@@ -18,16 +22,16 @@ from tfface.names import spelled_on_disk
 
 
 class SafeRoot:
-    """Finds files below a folder by paths that aren't trusted.
+    """Resolves untrusted paths to files below a folder.
 
     Args:
         root: the folder; relative paths start there.
 
     Attributes:
-        root: without links.
+        root: without symbolic links.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder does not exist.
     """
 
     def __init__(self, root: Path):
@@ -36,27 +40,33 @@ class SafeRoot:
         self.root = root.resolve()
         self._root = os.fsencode(self.root)
         self._prefix = os.path.join(self._root, b"")
-        # Path of a folder as given -> without links, as most files share theirs.
+        # Cache of resolved folders, which most files share.
         self._folders: dict[bytes, bytes] = {}
 
     def find(self, path: bytes) -> bytes:
-        """Returns where a file is: its path, relative to `root`, through no linked folder.
+        """Resolves a path.
+
+        Args:
+            path: untrusted.
+
+        Returns:
+            The path of the file relative to `root`, without symbolic links of folders.
 
         Raises:
-            InputError: no such file, or it lies outside of `root`, be it by an absolute path, by
+            InputError: the file does not exist, or is outside of `root` by an absolute path, by
                 `..` or by a link.
         """
         shown = os.fsdecode(path)
         folder, name = os.path.split(path)
         if b"\0" in path or name in (b"", b".", b".."):
-            raise InputError(f"{shown!r}: is no file's path")
+            raise InputError(f"{shown!r}: is not the path of a file")
         if folder not in self._folders:
             there = os.path.join(self._root, folder)
             self._folders[folder] = os.path.realpath(_spelled_on_disk(there))
         found = os.path.join(self._folders[folder], name)
         if not path.isascii():
             found = _spelled_on_disk(found)
-        # First: whether a file outside exists is nobody's business.
+        # First, so that messages don't reveal whether a file outside exists.
         self._check(found, shown)
         try:
             mode = os.lstat(found).st_mode
@@ -68,12 +78,12 @@ class SafeRoot:
                 f"{shown}: can't be read below {self.root}: {error.strerror or error}"
             ) from None
         if not stat.S_ISREG(mode):
-            raise InputError(f"{shown}: is no file")
+            raise InputError(f"{shown}: is not a regular file")
         return found[len(self._prefix) :]
 
     def _check(self, found: bytes, shown: str) -> None:
         if not found.startswith(self._prefix):
-            raise InputError(f"{shown}: lies outside of {self.root}")
+            raise InputError(f"{shown}: is outside of {self.root}")
 
 
 def _spelled_on_disk(path: bytes) -> bytes:
@@ -81,7 +91,7 @@ def _spelled_on_disk(path: bytes) -> bytes:
 
 
 def links_between_identities(source: ImageSource) -> list[str]:
-    """Returns a line on the files that several people of a source have, or none."""
+    """Returns a warning on files that belong to several identities of a source, if any."""
     files = _files(source)
     first, other = _linked(files, source.labels)
     if not len(first):
@@ -99,10 +109,14 @@ def links_between_identities(source: ImageSource) -> list[str]:
 
 
 def links_between_sources(sources: Sequence[ImageSource], names: Sequence[str]) -> list[str]:
-    """Returns a line on the files that several sources have, or none.
+    """Returns a warning on files that belong to several sources, if any.
 
     Args:
+        sources: the sources.
         names: of the sources.
+
+    Returns:
+        Lines for the user.
     """
     starts = np.cumsum([0] + [source.num_images for source in sources])
     number = np.repeat(np.arange(len(sources)), np.diff(starts))
@@ -123,21 +137,21 @@ def links_between_sources(sources: Sequence[ImageSource], names: Sequence[str]) 
 
 
 def _files(source: ImageSource) -> np.ndarray:
-    """Returns device and inode of each image's file, int64 [images, 2]; (-1, -1) without one."""
+    """Returns device and inode of each image's file: int64 [images, 2], -1 without a file."""
     origins = source.origins(np.arange(source.num_images))
     return np.concatenate([origin.file_ids(images) for origin, images in origins])
 
 
 def _linked(files: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images of one group and of another that are one file, int64 [n] each.
+    """Returns pairs of images in two groups that are the same file, int64 [n] each.
 
-    Of a file that n groups have there are n - 1 pairs, each of the first group's.
+    For a file in n groups there are n - 1 pairs with the image of the first group.
 
     Args:
-        files: as `_files` gives them.
+        files: as `_files` returns them.
         groups: int [images].
     """
-    # Some network drives have no inodes: all are 0 there.
+    # On some network drives, all inodes are 0.
     images = np.flatnonzero(files[:, 1] > 0)
     images = images[np.lexsort((images, groups[images], files[images, 1], files[images, 0]))]
     same_file = np.zeros(len(images), bool)
@@ -159,21 +173,21 @@ _MOST_INT64 = 2**63 - 1
 
 
 class ImageFiles(ImageSource):
-    """Base of sources whose images are files of their own; they call `_set_files`."""
+    """Base class of sources whose images are separate files; they call `_set_files`."""
 
     @property
     def root(self) -> Path:
-        """The folder that `filename` starts at."""
+        """The folder of the paths of `filename`."""
         return Path(os.fsdecode(self._root))
 
     def _set_files(
         self, root: Path, paths: Sequence[bytes], attributes: dict[str, np.ndarray] | None = None
     ) -> None:
-        """Says which files the images are.
+        """Sets the files of the images.
 
         Args:
-            root: where the paths start.
-            paths: of each image, as the file system spells it.
+            root: the folder of the paths.
+            paths: of the images, as bytes of the file system.
             attributes: name -> text of each image, object [num_images].
         """
         self._root = os.fsencode(root)
@@ -187,7 +201,7 @@ class ImageFiles(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every image's path, size and time of change, and of its attributes."""
+        """A hash of path, size and modification time of every image, and of the attributes."""
         digest = hashlib.sha256()
         for relative, (_, _, size, time) in zip(self._paths, self._stats.tolist(), strict=True):
             digest.update(b"%b\0%d\0%d\0" % (relative, size, time))
@@ -200,7 +214,7 @@ class ImageFiles(ImageSource):
 
     @cached_property
     def _stats(self) -> np.ndarray:
-        """Device, inode, size and time of change of each image's file: int64 [num_images, 4]."""
+        """Device, inode, size and modification time of each file: int64 [num_images, 4]."""
         stats = np.empty((len(self._paths), 4), np.int64)
         for index, relative in enumerate(self._paths):
             try:
@@ -234,7 +248,7 @@ class ImageFiles(ImageSource):
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        # Fetched out here: made inside `read` the table would belong to the graph of that.
+        # Created here, because a table created inside `read` would belong to its graph.
         root, paths = os.path.join(self._root, b""), self._path_table
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

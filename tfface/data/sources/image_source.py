@@ -1,4 +1,4 @@
-"""What sources share; the package's docstring lists all that a source has."""
+"""The base class of sources, subsets, and lazy sequences of images."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -14,21 +14,21 @@ from tfface.data.records.example import Record, attribute_value
 from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
 
-# Read, or given their numbers, together.
+# Images that are read, or renumbered, together.
 _BLOCK = 64
 
 
 class ImageSource(ABC):
-    """Base of all sources.
+    """Base class of all sources.
 
     Attributes:
-        name: what the source is called in `Identity.source`.
+        name: the source's name in `Identity.source`.
         identities: position = label.
         labels: int32 [num_images].
-        attribute_names: what is known of images besides their identity (pose, light, ...).
-        is_stream: `encoded` reads from front to back, and so can give no image twice.
-        image_size: (height, width) when all images are known to have it, else None.
-        record_files: the TFRecord files that hold exactly the images; none for other sources.
+        attribute_names: attributes of images besides the identity (pose, light, ...).
+        is_stream: `encoded` reads sequentially, and so can't return an image twice.
+        image_size: (height, width) if all images are known to have it, else None.
+        record_files: the TFRecord files that contain exactly the images; none for other sources.
     """
 
     name: str
@@ -49,41 +49,41 @@ class ImageSource(ABC):
 
     @cached_property
     def left_out(self) -> list[tuple[str, int, int]]:
-        """(why, identities, images) for what the source holds but was told to leave out."""
+        """(reason, identities, images) for content that options exclude."""
         return []
 
     @cached_property
     def notes(self) -> list[str]:
-        """Lines that the user should see once, when the source begins to be used."""
+        """Messages for the user, which are shown once."""
         return []
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A text that changes when the images do, and is found without reading them all."""
+        """A text that changes when the images change; it is computed without reading them all."""
 
     @abstractmethod
     def filename(self, index: int) -> str:
-        """Returns what to call an image in an error: its path inside the source."""
+        """Returns an image's path inside the source, its name in messages."""
 
     @abstractmethod
     def read(self, index: int) -> Record:
-        """Reads one image, unchanged, with its attributes; threads may do so at once.
+        """Reads an image, unchanged, with its attributes; it is thread-safe.
 
         Raises:
             InputError: it can't be read.
         """
 
     def origins(self, images: np.ndarray) -> list[tuple["ImageSource", np.ndarray]]:
-        """Returns where images are: for each source that is made of no other, the images there."""
+        """Returns (underlying source, indices of the images in it) for each underlying source."""
         return [(self, images)]
 
     def file_ids(self, images: np.ndarray) -> np.ndarray:
-        """Returns device and inode of images' files: int64 [n, 2], -1 where they have none."""
+        """Returns device and inode of images' files: int64 [n, 2], -1 without a file."""
         return np.full((len(images), 2), -1, np.int64)
 
     def attribute(self, name: str) -> np.ndarray:
-        """Returns what an attribute is of every image: text, object [num_images], "" for unknown.
+        """Returns an attribute of every image: text, object [num_images], "" if unknown.
 
         Raises:
             InputError: there is no such attribute.
@@ -94,14 +94,14 @@ class ImageSource(ABC):
         return self._attribute_values(name)
 
     def _attribute_values(self, name: str) -> np.ndarray:
-        """As `attribute`; overridden where that takes no reading of all images."""
+        """As `attribute`; sources that need not read all images override it."""
         records = (self.read(index) for index in range(self.num_images))
         return np.array([attribute_value(record, name) for record in records], object)
 
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        """As the package says, by `read`; overridden where TensorFlow can read by itself."""
+        """See the package; uses `read`, and is overridden by sources that TensorFlow can read."""
 
         def read(block: np.ndarray) -> np.ndarray:
             return np.array([self.read(int(index)).encoded for index in block], object)
@@ -117,7 +117,7 @@ class ImageSource(ABC):
 def ordered_indices(
     indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
 ) -> tf.data.Dataset:
-    """The order of `encoded` for a source that can read any image at once.
+    """The order of `encoded` for a source with random access.
 
     Returns:
         tf.data of int64 []: `ordered`, but the first `first` of it.
@@ -126,7 +126,7 @@ def ordered_indices(
 
 
 def ordered(indices: np.ndarray, shuffle_seed: int | None) -> np.ndarray:
-    """Returns `indices`, in a seeded order unless `shuffle_seed` is None: int64 [n]."""
+    """Returns `indices`, int64 [n], shuffled unless `shuffle_seed` is None."""
     order = np.asarray(indices, np.int64)
     if shuffle_seed is not None:
         order = order[seeding.permutation(shuffle_seed, len(order))]
@@ -136,26 +136,29 @@ def ordered(indices: np.ndarray, shuffle_seed: int | None) -> np.ndarray:
 def reindexed(
     dataset: tf.data.Dataset, numbers_of: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.data.Dataset:
-    """Gives the images of another source the indices that they have here.
+    """Replaces the indices of another source's images.
 
     Args:
-        dataset: as `encoded` gives it.
-        numbers_of: int64 [n] indices there -> int64 [n] here.
+        dataset: as `encoded` returns it.
+        numbers_of: int64 [n] indices in the other source -> int64 [n] new indices.
+
+    Returns:
+        The dataset with new indices.
     """
-    # One by one it would take longer than reading small images.
+    # Image by image, this would take longer than reading small images.
     blocks = dataset.batch(_BLOCK)
     return blocks.map(lambda indices, encoded: (numbers_of(indices), encoded)).unbatch()
 
 
 class Subset(ImageSource):
-    """Chosen images of a source; names, attributes and bytes are as there.
+    """A subset of the images of a source, with the same names, attributes and bytes.
 
     Args:
-        source: where they are.
-        images: int [n], distinct, rising, each an image of the source.
-        identities: int [m], rising, the labels there of the identities that are listed here, all
-            of those of the images and maybe others; position = label here.
-        left_out: (why, identities, images) for what was not chosen.
+        source: the source.
+        images: int [n], sorted distinct indices of images.
+        identities: int [m], sorted labels of the identities of the subset, at least those of the
+            images; position = new label.
+        left_out: (reason, identities, images) for the rest.
     """
 
     def __init__(
@@ -181,7 +184,7 @@ class Subset(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the source's, and of which images and labels these are."""
+        """A hash of the source's fingerprint, the images and the labels."""
         content = self._images.tobytes() + self.labels.tobytes()
         return hashlib.sha256(self._source.fingerprint.encode() + content).hexdigest()
 
@@ -200,18 +203,18 @@ class Subset(ImageSource):
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        places = np.full(self._source.num_images, -1, np.int64)
-        places[self._images] = np.arange(self.num_images)
-        there = self._source.encoded(self._images[indices], shuffle_seed, first)
-        table = tf.constant(places)
-        return reindexed(there, lambda indices: tf.gather(table, indices))
+        index_of = np.full(self._source.num_images, -1, np.int64)
+        index_of[self._images] = np.arange(self.num_images)
+        dataset = self._source.encoded(self._images[indices], shuffle_seed, first)
+        table = tf.constant(index_of)
+        return reindexed(dataset, lambda indices: tf.gather(table, indices))
 
 
 class SourceImages(Sequence):
-    """The encoded bytes of some images, so that none is kept.
+    """Encoded images of a source, read on access.
 
     Args:
-        source: where they are.
+        source: the source.
         indices: int [n], of images of the source.
     """
 
@@ -222,12 +225,12 @@ class SourceImages(Sequence):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, place: int) -> bytes:
-        return self._source.read(int(self._indices[place])).encoded
+    def __getitem__(self, index: int) -> bytes:
+        return self._source.read(int(self._indices[index])).encoded
 
 
 class SourceFilenames(SourceImages):
-    """What the source calls them."""
+    """File names of images of a source, read on access."""
 
-    def __getitem__(self, place: int) -> str:
-        return self._source.filename(int(self._indices[place]))
+    def __getitem__(self, index: int) -> str:
+        return self._source.filename(int(self._indices[index]))

@@ -1,4 +1,4 @@
-"""K-Face, the Korean face images of AI Hub, as it is unpacked."""
+"""K-Face, the Korean face dataset of AI Hub, in its original folders."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from tfface.images.decoding import decode_picture, undecodable_reason
 from tfface.images.listing import EXTENSIONS, visible_entries
 from tfface.progress import progress
 
-# What a subject's folders and images say, from the outside in, and what their names are like.
+# Attributes of the levels of folders, from outer to inner, and the pattern of their names.
 _LEVELS = {
     "accessory": re.compile(r"S\d{3}"),
     "light": re.compile(r"L\d{1,3}"),
@@ -28,14 +28,14 @@ _LEVELS = {
     "pose": re.compile(r"C\d{1,3}"),
 }
 _RESOLUTIONS = ("high", "middle", "low")
-# Lines of an image's text file before that with the box of the whole face.
+# Lines of landmarks in an image's text file, before the line of the face's box.
 _NUM_POINTS = 7
 _LONGEST_TEXT = 10_000
 _MOST_LOOKED_AT = 3
 
 
 class _Image(NamedTuple):
-    """An image: its path below the subject's folder, and what its path says."""
+    """An image: its path below the subject's folder, and the attributes in its path."""
 
     path: bytes
     levels: tuple[str, ...]
@@ -43,24 +43,24 @@ class _Image(NamedTuple):
 
 
 class KFaceSource(ImageFiles):
-    """Images at SUBJECT/S001/L1/E01/C1.jpg: accessory, light, expression and pose are attributes.
+    """K-Face: images at SUBJECT/S001/L1/E01/C1.jpg.
 
-    Subjects come in the order of their names' bytes, the images of each in the order of the numbers
-    in their paths. Hidden files and `.txt` are passed over; other files that don't fit are errors.
+    Accessory, light, expression and pose are attributes. Subjects are sorted by the bytes of their
+    names, and their images by the numbers in their paths. Hidden files and `.txt` files are
+    ignored; any other unexpected file is an error.
 
-    A text file beside an image, C1.txt, has a line with x and y for each of 7 points (nose, eyes,
-    corners of the mouth, ears), and then a line with x, y, width and height for each of some boxes,
-    in pixels of that image; the first is the face's. K-Face has such files of S001 with L1, L3, L6
-    and L7.
+    A text file next to an image, C1.txt, has a line with x and y for each of 7 landmarks (nose,
+    eyes, corners of the mouth, ears), and lines with x, y, width and height of boxes, of which the
+    first is that of the face, in pixels. K-Face has such files for S001 with L1, L3, L6 and L7.
 
     Args:
         path: the folder of subjects, or that of High, Middle and Low (or High_Resolution, ...).
-        resolution: which of these; by default the only one there, else high.
-        crop: `box` cuts out the face's box, as far as it lies inside the image. The pixels are then
-            stored as PNG, so that nothing else of them is lost.
+        resolution: which of these folders to read; by default the only one, else high.
+        crop: `box` crops the face's box, as far as it is inside the image, and stores it as PNG,
+            which is lossless.
         on_missing_box: what to do, when they are to be cut, with images that have no text file:
             `error`, or `skip` to leave them out, which `left_out` then tells.
-        name: what to call this source in `Identity.source`; by default the folder's name.
+        name: the source's name in `Identity.source`; by default the name of the folder.
 
     Raises:
         InputError: no such folder; a file doesn't fit; a subject has no images; no box.
@@ -105,7 +105,7 @@ class KFaceSource(ImageFiles):
             for image in images:
                 paths.append(os.path.join(subject, image.path))
                 for values, text in zip(attributes.values(), image.levels, strict=True):
-                    # The same few texts come again and again.
+                    # Interned, because the same few texts are repeated.
                     values.append(sys.intern(text))
         if without and on_missing_box == "error":
             raise InputError(
@@ -123,7 +123,7 @@ class KFaceSource(ImageFiles):
 
     @cached_property
     def fingerprint(self) -> str:
-        """As that of all image files; when boxes are cut out, also of the text files."""
+        """As for all image files; with cropping, also of the text files."""
         if self._crop == "none":
             return super().fingerprint
         digest = hashlib.sha256(super().fingerprint.encode())
@@ -143,7 +143,7 @@ class KFaceSource(ImageFiles):
     ) -> tf.data.Dataset:
         if self._crop == "none":
             return super().encoded(indices, shuffle_seed, first)
-        # By `read`, which cuts.
+        # By `read`, which crops.
         return ImageSource.encoded(self, indices, shuffle_seed, first)
 
     def _read_file(self, index: int) -> bytes:
@@ -168,7 +168,7 @@ class KFaceSource(ImageFiles):
 
 
 def is_kface(path: Path) -> bool:
-    """Whether `path` looks like something for `KFaceSource`; looks at a few entries only."""
+    """Whether `path` is in the format of `KFaceSource`; checks a few entries only."""
     if not path.is_dir():
         return False
     try:
@@ -179,7 +179,7 @@ def is_kface(path: Path) -> bool:
 
 
 def _fits(folder: bytes, depth: int) -> bool:
-    """Whether one of the first entries leads to an image; `depth` counts subjects and levels."""
+    """Whether one of the first entries leads to an image; `depth` is that of the folder."""
     for entry in visible_entries(folder)[:_MOST_LOOKED_AT]:
         if depth == 0 or _level_matches(depth - 1, entry):
             if depth == len(_LEVELS):
@@ -190,7 +190,7 @@ def _fits(folder: bytes, depth: int) -> bool:
 
 
 def _level_matches(level: int, entry: os.DirEntry) -> bool:
-    """Whether an entry of a folder is what belongs there, by its name and kind."""
+    """Whether an entry of a folder has the name and type of its level."""
     name = os.fsdecode(entry.name)
     if level == len(_LEVELS) - 1:
         name, extension = os.path.splitext(name)
@@ -202,7 +202,7 @@ def _level_matches(level: int, entry: os.DirEntry) -> bool:
 
 
 def _find_subjects(path: Path, resolution: str | None) -> Path:
-    """Returns the folder of subjects, which is `path` or one of a resolution in it."""
+    """Returns the folder of subjects: `path`, or that of a resolution in it."""
     found = _resolutions_in(path)
     if not found:
         if resolution is not None:
@@ -218,7 +218,7 @@ def _find_subjects(path: Path, resolution: str | None) -> Path:
 
 
 def _resolutions_in(path: Path) -> dict[str, Path]:
-    """Returns the folders of resolutions; those that are there."""
+    """Returns the existing folders of resolutions."""
     found = {}
     for entry in visible_entries(os.fsencode(path)):
         name = os.fsdecode(entry.name).lower().removesuffix("_resolution")
@@ -242,7 +242,7 @@ def _subjects(root: Path) -> list[bytes]:
 
 
 def _images_below(folder: bytes, levels: tuple[str, ...] = ()) -> Iterator[_Image]:
-    """Yields the images of one subject, or of one of its folders."""
+    """Yields the images of a subject, or of one of its folders."""
     entries = visible_entries(folder)
     texts = {os.path.splitext(entry.name)[0] for entry in entries if _is_text(entry)}
     for entry in entries:
@@ -267,7 +267,7 @@ def _is_text(entry: os.DirEntry) -> bool:
 
 
 def _numbers(image: _Image) -> tuple:
-    # The path decides between C1.jpg and C1.png.
+    # The path as a tie-break between C1.jpg and C1.png.
     return (*(int(text[1:]) for text in image.levels), image.path)
 
 
@@ -290,7 +290,7 @@ def _read_box(path: bytes) -> tuple[int, int, int, int]:
 
 
 def _integers(line: bytes) -> tuple[int, ...]:
-    """Returns the numbers of a line, parted by spaces, tabs, commas or semicolons; () if others."""
+    """Returns the integers of a line, separated by spaces, tabs, commas or semicolons; else ()."""
     words = re.split(rb"[ \t,;]+", line.strip())
     if not all(re.fullmatch(rb"-?[0-9]{1,6}", word) for word in words):
         return ()

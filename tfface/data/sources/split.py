@@ -1,4 +1,4 @@
-"""A part of the images of another source: its training, validation or test images."""
+"""The training, validation or test images of another source."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from tfface.errors import InputError
 
 PARTS = ("train", "validation", "test")
 _FRACTIONS = (0.7, 0.2, 0.1)
-# Of an option's value: a sum of shares written with few digits.
+# Of the sum of fractions, which may be written with few digits.
 _TOLERANCE = 1e-6
 
 Fractions = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, max_length=3)]
@@ -87,7 +87,7 @@ def open_split(
 
 
 def _parts(fractions: list[float] | None, shots: int | None) -> tuple[tuple[str, ...], list[float]]:
-    """Returns the names of the parts, and the shares as `split_into_parts` takes them."""
+    """Returns the names of the parts, and the fractions for `split_into_parts`."""
     if fractions is None:
         fractions = list(_FRACTIONS) if shots is None else [1.0]
     shown = ", ".join(f"{share:g}" for share in fractions)
@@ -129,7 +129,7 @@ def _open(
 def _identities(
     source: ImageSource, num_identities: int | None, min_images: int | None, seed: int
 ) -> np.ndarray:
-    """Returns the labels of the identities that are kept: int64, rising."""
+    """Returns the sorted labels of the identities that are kept: int64."""
     counts = np.bincount(source.labels, minlength=source.num_identities)
     kept = np.flatnonzero(counts >= (min_images or 1))
     if not len(kept):

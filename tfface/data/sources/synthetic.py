@@ -1,4 +1,4 @@
-"""Faces drawn by a program: something to train on without downloading anything."""
+"""Synthetic faces, for training without any download."""
 
 import hashlib
 from functools import cached_property
@@ -19,16 +19,16 @@ _MOST_IMAGES = 100_000_000
 
 
 class SyntheticSource(ImageSource):
-    """Drawn faces; rendered when first needed and kept in memory as JPEG (quality 95).
+    """Synthetic faces, rendered on first access and kept in memory as JPEG (quality 95).
 
-    While it renders, all images are in memory as pixels: 3 * size * size bytes each.
+    Rendering needs 3 * size * size bytes of memory for each image.
 
     Args:
-        num_identities: people 0..num_identities-1 of the renderer.
-        images_per_identity: of each.
-        size: pixels, height and width.
-        seed: another seed gives other people.
-        name: what to call this source in `Identity.source`.
+        num_identities: number of people.
+        images_per_identity: number of images of each person.
+        size: height and width in pixels.
+        seed: of the population; another seed gives other people.
+        name: the source's name in `Identity.source`.
 
     Raises:
         InputError: there would be more than 100,000,000 images.
@@ -57,7 +57,7 @@ class SyntheticSource(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the options and of one rendered face, which changes with the renderer."""
+        """A hash of the options and of a rendered face, which depends on the renderer."""
         options = (self.num_identities, self._images_per_identity, self._size, self._seed)
         face = render_face(0, 0, self._size, self._seed)
         return hashlib.sha256(repr(options).encode() + face.tobytes()).hexdigest()

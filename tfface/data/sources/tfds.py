@@ -1,4 +1,4 @@
-"""Image sets of TensorFlow Datasets: by name, or in folders that it prepared or could read."""
+"""TensorFlow Datasets: by name, or from folders that it prepared or can read."""
 
 import contextlib
 import difflib
@@ -45,13 +45,13 @@ def open_tfds(
     name: str | None = None,
     paths_start: Path | None = None,
 ) -> "TfdsSource | TfdsImageFolder":
-    """Opens a dataset that lies on this machine; nothing is downloaded.
+    """A local dataset of TensorFlow Datasets; nothing is downloaded.
 
     Args:
-        dataset: a registered name, as `lfw` or `name/config:1.0.0`; or the path of a folder with a
-            dataset_info.json, which TensorFlow Datasets prepared; or that of a folder with images
-            at `SPLIT/LABEL/*.jpg`.
-        split: also a slice, as `train[:50%]`.
+        dataset: a registered name, such as `lfw` or `name/config:1.0.0`; or the path of a folder
+            that TensorFlow Datasets prepared, with a dataset_info.json; or that of a folder with
+            images at `SPLIT/LABEL/*.jpg`.
+        split: name of a split, or a slice, such as `train[:50%]`.
         image, label: names of features; by default the only ones that can be it.
         data_dir: where the dataset of a name has been prepared; by default $TFDS_DATA_DIR, or else
             ~/tensorflow_datasets.
@@ -75,11 +75,11 @@ def open_tfds(
 
 
 class TfdsSource(ImageSource):
-    """One split of a prepared dataset; images are the bytes that it stores.
+    """A split of a prepared dataset; images are its stored bytes.
 
-    An identity is a label found in the split. Classes and other whole numbers come in the order of
-    the numbers, texts in that of their bytes. Further features that are one class, whole number or
-    text are attributes. The dataset may be stored as TFRecord or as array_record.
+    Identities are the labels in the split: classes and other integers are sorted by number, texts
+    by their bytes. Other features with a single class, integer or text are attributes. The dataset
+    may be stored as TFRecord or array_record.
 
     Args:
         builder: of the dataset.
@@ -120,7 +120,7 @@ class TfdsSource(ImageSource):
                 range(int(self._starts[-1])), description="reading labels", unit="images"
             )
         ]
-        # An array of bytes would lose zeros at their ends.
+        # A NumPy array of bytes would lose trailing zeros.
         kind = object if isinstance(values[0], bytes) else np.int64
         found, labels = np.unique(np.array(values, kind), return_inverse=True)
         self.labels = labels.astype(np.int32)
@@ -129,7 +129,7 @@ class TfdsSource(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the dataset's name and version, its files' sizes and times, and the options."""
+        """A hash of the dataset's name and version, sizes and times of its files, and options."""
         stats = [Path(instruction.filename).stat() for instruction in self._instructions]
         content = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
         return hashlib.sha256(repr((self._options, content)).encode()).hexdigest()
@@ -153,7 +153,7 @@ class TfdsSource(ImageSource):
 
     def _label_of(self, index: int) -> int | bytes:
         value = _value(self._features(index), self._label)
-        # TensorFlow Datasets writes -1 for a class that isn't known.
+        # TensorFlow Datasets writes -1 for an unknown class.
         if value is None or value == b"" or (isinstance(value, int) and value < 0):
             raise InputError(f"{self.filename(index)}: has no '{self._label}'")
         return value
@@ -169,9 +169,9 @@ class TfdsSource(ImageSource):
 
 
 class TfdsImageFolder(FolderSource):
-    """Images at `SPLIT/LABEL/*.jpg`, the layout of `tfds.ImageFolder`; read as any folder.
+    """Images at `SPLIT/LABEL/*.jpg`, the layout of `tfds.ImageFolder`, read as any folder.
 
-    A slice is one of all images in a seeded order, since in the folder's they come by label.
+    A slice is taken after a seeded shuffle, because the images of a folder are sorted by label.
 
     Args:
         root: the folder of splits.
@@ -201,7 +201,7 @@ class TfdsImageFolder(FolderSource):
 
 
 def _find_builder(dataset: str, folder: Path, split: str, data_dir: Path | None):
-    """Returns the builder of a dataset by its name."""
+    """Returns the builder of a registered dataset."""
     no_folder = f"{folder}: no such folder"
     if folder.is_dir():
         no_folder = f"{folder}: has neither a {_INFO_FILE} nor a folder '{split}' of images"
@@ -226,7 +226,7 @@ def _find_builder(dataset: str, folder: Path, split: str, data_dir: Path | None)
 
 
 def _prepare_command(dataset: str, data_dir: Path | None = None, file_format: str = "") -> str:
-    # Not `tfds build`, which wants Apache Beam for every dataset.
+    # Not `tfds build`, which requires Apache Beam for every dataset.
     options = f", data_dir={str(data_dir)!r}" if data_dir is not None else ""
     options += f", file_format={file_format!r}" if file_format else ""
     call = f"tfds.builder({dataset!r}{options}).download_and_prepare()"
@@ -236,7 +236,7 @@ def _prepare_command(dataset: str, data_dir: Path | None = None, file_format: st
 def _choose_features(
     tfds, info, image: str | None, label: str | None
 ) -> tuple[str, str, list[str]]:
-    """Returns the names of the image, the label, and of what else is known of images."""
+    """Returns the names of the image, the label, and other features of images."""
     features = info.features
     images = [
         key
@@ -274,7 +274,7 @@ def _is_one_text_or_number(feature) -> bool:
         stored = feature.get_serialized_info()
     except NotImplementedError:
         return False
-    # Lists and nested features, which store several things.
+    # Excludes lists and nested features.
     if isinstance(stored, dict) or feature.shape != () or stored.shape != ():
         return False
     kinds = [np.dtype(dtype).kind for dtype in (stored.np_dtype, feature.np_dtype)]
@@ -282,7 +282,7 @@ def _is_one_text_or_number(feature) -> bool:
 
 
 def _text_of(tfds, feature) -> Callable[[int | bytes], str]:
-    """Returns what makes text of a feature's values as they are stored."""
+    """Returns a function that converts stored values of a feature to text."""
     if isinstance(feature, tfds.features.ClassLabel):
         return lambda value: feature.int2str(value) if value >= 0 else ""
     return lambda value: (
@@ -291,7 +291,7 @@ def _text_of(tfds, feature) -> Callable[[int | bytes], str]:
 
 
 def _open_records(tfds, builder, split: str, instructions: Sequence) -> Callable[[int], bytes]:
-    """Returns what reads the bytes of a record by its place in the split."""
+    """Returns a function that reads the bytes of a record by its index in the split."""
     form = builder.info.file_format.value
     if form == "tfrecord":
         files = {Path(part.filename): part.examples_in_shard for part in instructions}
@@ -315,7 +315,7 @@ def _open_records(tfds, builder, split: str, instructions: Sequence) -> Callable
 
 
 def _value(features, name: str) -> int | bytes | None:
-    """Returns the value of a record's feature; None where it has none, or several."""
+    """Returns the value of a record's feature; None if it has no value, or several."""
     if name not in features:
         return None
     feature = features[name]
@@ -325,7 +325,7 @@ def _value(features, name: str) -> int | bytes | None:
 
 @contextlib.contextmanager
 def _errors_of_tfds(what: str) -> Iterator:
-    """Yields tensorflow_datasets, keeps its notes quiet, and makes one line of its errors."""
+    """Yields tensorflow_datasets without its logs, and converts its errors to InputError."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)
     try:
@@ -337,12 +337,12 @@ def _errors_of_tfds(what: str) -> Iterator:
     except InputError:
         raise
     except Exception as error:
-        # Of any class: datasets are code of others, which also fails in ways of its own.
+        # Errors of any class: builders of datasets are external code.
         raise InputError(f"{what}: {_line(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
 
 
 def _line(error: Exception) -> str:
-    """The first line of an error's text that says something."""
+    """Returns the first line of an error's text that is not empty."""
     return next(filter(None, map(str.strip, str(error).splitlines())), repr(error))

@@ -1,4 +1,4 @@
-"""TFRecord files of faces: a converted dataset, or bare files such as arcface-tf2 writes."""
+"""TFRecord files: converted datasets, and files of other programs with images or their paths."""
 
 import hashlib
 import re
@@ -18,26 +18,26 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.progress import progress
 
-# Read together and parsed together: the batch that makes parsing cheap.
+# Records that are read and parsed together, which makes parsing cheap.
 _BLOCK = 64
 _FILES_AT_ONCE = 16
 _SHUFFLE_BUFFER = 16_384
 
 
 class DatasetSource(ImageSource):
-    """The folder that tools/convert_tfrecord.py writes; an image's index is its place in the files.
+    """A converted dataset folder; the index of an image is its position in the files.
 
-    Shuffling takes the files in a seeded order, reads 16 of them in turns and draws from a seeded
-    buffer of 16,384 encoded images. The converter has shuffled the images over the files, so a
-    batch is a fair sample of the whole.
+    With a shuffle seed, files are read in a seeded order, 16 of them interleaved, through a seeded
+    shuffle buffer of 16,384 encoded images. The conversion has shuffled the images over the files,
+    so a batch is a random sample of all images.
 
     Args:
         path: the folder.
-        name: what to call this source, when it is converted again, in `Identity.source`: in place
-            of the name found there, or before it when the folder was made from several sources.
+        name: replaces the source's name in `Identity.source`; it is prepended if the dataset has
+            several sources.
 
     Raises:
-        InputError: not a finished dataset, or a file of it is missing or has another size.
+        InputError: the folder is not a complete dataset, or a file is missing or has another size.
     """
 
     is_stream = True
@@ -100,7 +100,7 @@ class DatasetSource(ImageSource):
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        """As in `tfface.data.sources`, but without a seed the order is that of the files."""
+        """See `tfface.data.sources`; without a seed, the order is that of the files."""
         wanted = np.zeros(self.num_images, bool)
         wanted[indices] = True
         mask = None if wanted.all() else tf.constant(wanted)
@@ -134,10 +134,10 @@ class DatasetSource(ImageSource):
 
 
 def _shuffled(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
-    """Shuffles through a buffer, by `seed` alone.
+    """Shuffles through a buffer, depending on `seed` alone.
 
-    `Dataset.shuffle` mixes in the program's global seed, so that `tf.random.set_seed` somewhere
-    else would change the batches; its operation takes the seeds as they are.
+    `Dataset.shuffle` also uses the global seed, so `tf.random.set_seed` elsewhere would change the
+    batches; its operation uses the given seeds only.
     """
     spec = dataset.element_spec
     shuffled = tf.raw_ops.ShuffleDataset(
@@ -159,18 +159,18 @@ _RECORD_FILE = re.compile(
 
 
 class BareTFRecordSource(ImageSource):
-    """Records that hold the images.
+    """TFRecord files with encoded images, such as arcface-tf2 writes.
 
-    The identities are the labels found, which may have gaps; a label is its identity's name.
+    The identities are the labels in the records, which may have gaps; their names are the labels.
 
     Args:
-        path: one `.tfrecord` file, or a folder of them (or of `.tfrecords`, `.tfrec`, or parts such
-            as `train-00000-of-00012`), taken in the order of their names.
-        name: what to call this source in `Identity.source`; by default the path's stem.
-        files: those of `path`, when they have been opened already.
+        path: a `.tfrecord` file, or a folder of them (or of `.tfrecords`, `.tfrec`, or parts such
+            as `train-00000-of-00012`), which are sorted by name.
+        name: the source's name in `Identity.source`; by default the stem of the path.
+        files: the open files of `path`, if they have been opened already.
 
     Raises:
-        InputError: no such files, or one is damaged, or they hold no or other records.
+        InputError: there are no such files, one is damaged, or they have no or other records.
     """
 
     def __init__(self, path: Path, *, name: str | None = None, files: RecordFiles | None = None):
@@ -182,7 +182,7 @@ class BareTFRecordSource(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the files' names, sizes and times of change."""
+        """A hash of the files' names, sizes and modification times."""
         stats = [(file.name, file.stat()) for file in self._records.files]
         content = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         return hashlib.sha256(repr(content).encode()).hexdigest()
@@ -195,15 +195,16 @@ class BareTFRecordSource(ImageSource):
 
 
 class TFRecordPathsSource(ImageFiles):
-    """Records that hold the paths of images. Identities are as in `BareTFRecordSource`.
+    """TFRecord files with paths of images; otherwise as `BareTFRecordSource`.
 
     Args:
-        path, name, files: as there.
-        image_root: the folder where the paths start, which none may leave; by default that of the
-            record files.
+        path, name, files: as for `BareTFRecordSource`.
+        image_root: folder of the images, which no path may leave; by default that of the record
+            files.
 
     Raises:
-        InputError: as there; an image isn't there, or lies outside of `image_root`.
+        InputError: as `BareTFRecordSource`; or an image does not exist, or is outside of
+            `image_root`.
     """
 
     def __init__(
@@ -238,10 +239,16 @@ class TFRecordPathsSource(ImageFiles):
 
 
 def open_files(path: Path) -> RecordFiles:
-    """Opens one `.tfrecord` file, or all of a folder in the order of their names.
+    """Opens a `.tfrecord` file, or all files of a folder, sorted by name.
+
+    Args:
+        path: the file or folder.
+
+    Returns:
+        The open files.
 
     Raises:
-        InputError: no such files, or one is damaged, or they hold no records.
+        InputError: there are no such files, one is damaged, or they have no records.
     """
     files = record_files_in(path) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
@@ -253,19 +260,19 @@ def open_files(path: Path) -> RecordFiles:
 
 
 def record_files_in(folder: Path) -> list[Path]:
-    """Returns the record files of a folder, in the order of their names."""
+    """Returns the record files of a folder, sorted by name."""
     return sorted(
         path for path in folder.iterdir() if is_record_file(path) and not path.name.startswith(".")
     )
 
 
 def is_record_file(path: Path) -> bool:
-    """Whether a file is called like one of TFRecords; also a packed one, which is refused later."""
+    """Whether a file has the name of a TFRecord file, even a compressed one, refused later."""
     return _RECORD_FILE.search(path.name) is not None
 
 
 def _identities(labels: np.ndarray, source: str) -> tuple[list[Identity], np.ndarray]:
-    """Returns the identities of labels as written, and the labels that they have here, int32."""
+    """Returns the identities of the labels in records, and contiguous labels, int32."""
     found, labels = np.unique(labels, return_inverse=True)
     return [Identity(str(label), source) for label in found], labels.astype(np.int32)
 
@@ -277,12 +284,12 @@ def open_tfrecord(
 
     Args:
         path: a folder with a dataset.json, one `.tfrecord` file, or a folder of them.
-        image_root: for records of paths, the folder where these start and which none may leave; by
+        image_root: for records with paths, the folder of the images, which no path may leave; by
             default that of the record files.
-        name: what to call the source in `Identity.source`.
+        name: the source's name in `Identity.source`.
 
     Raises:
-        InputError: as the sources do; `image_root` is given, but the records hold the images.
+        InputError: as the sources; or `image_root` is given, but the records contain images.
     """
     path = Path(path)
     if (path / DATASET_FILE).exists():
@@ -294,13 +301,13 @@ def open_tfrecord(
         source = BareTFRecordSource(path, name=name, files=files)
     if image_root is not None:
         raise InputError(
-            f"{path}: the option 'image_root' is given, but the records hold the images"
+            f"{path}: the option 'image_root' is given, but the records contain images"
         )
     return source
 
 
 def holds_tfrecords(path: Path) -> bool:
-    """Whether `path` looks like something for `open_tfrecord`."""
+    """Whether `path` is in the format of `open_tfrecord`."""
     if path.is_dir():
         return (path / DATASET_FILE).exists() or bool(record_files_in(path))
     return is_record_file(path)

@@ -1,4 +1,4 @@
-"""Several sources as one: identities of the same name are one identity."""
+"""The union of several sources, in which identities of the same name are merged."""
 
 import hashlib
 import itertools
@@ -24,25 +24,25 @@ from tfface.errors import InputError
 from tfface.files import printable
 from tfface.names import warn_of_case
 
-# The attribute that says which member an image is from.
+# The attribute with the name of an image's member.
 SOURCE = "source"
 _MOST_NAMED = 5
 
 
 class UnionSource(ImageSource):
-    """All images of several sources, its members.
+    """All images of several sources, the members; identities are merged by name.
 
-    The identities are those of the first member in its order, then those of the second that are
-    new by name, and so on. The images of a member follow those of the one before it.
+    The identities are those of the first member in its order, then the new ones of the second, and
+    so on. The images of the members are concatenated.
 
-    An image has the attributes that any member has, "" where its own has none of that name, and
-    the attribute `source`, its member's name, unless a member has one called that itself. A member
-    is called what it calls itself, with folders above it where two call themselves the same.
+    An image has the attributes of all members, "" if its own member lacks one, and the attribute
+    `source` with the name of its member, unless a member has such an attribute. Members of equal
+    names are distinguished by the folders above them.
 
     Args:
-        of: the members, each as a recipe says a source, with its options.
-        name: what to call the source in `Identity.source`; by default the members' names with `+`.
-        paths_start: where relative paths in `of` start.
+        of: the members, each a source with its options.
+        name: the source's name in `Identity.source`; by default the members' names joined by `+`.
+        paths_start: folder of relative paths in `of`.
 
     Raises:
         InputError: a member can't be opened, or has two identities of one name; two members hold
@@ -85,7 +85,7 @@ class UnionSource(ImageSource):
 
     @property
     def num_images(self) -> int:
-        # Known before the labels are.
+        # Available before the labels are read.
         return int(self._starts[-1])
 
     @cached_property
@@ -107,7 +107,7 @@ class UnionSource(ImageSource):
 
     @cached_property
     def notes(self) -> list[str]:
-        """What each member gives, whose names are in one member alone, and what is in two."""
+        """Sizes of the members, identities of a single member, and files in several members."""
         lines = [
             f"{name}: {member.num_images:,} images of {member.num_identities:,} identities"
             for name, member in zip(self._names, self._members, strict=True)
@@ -145,12 +145,12 @@ class UnionSource(ImageSource):
         return hashlib.sha256(content.encode()).hexdigest()
 
     def filename(self, index: int) -> str:
-        number, there = self._locate(index)
-        return f"{self._names[number]}/{self._members[number].filename(there)}"
+        number, inside = self._locate(index)
+        return f"{self._names[number]}/{self._members[number].filename(inside)}"
 
     def read(self, index: int) -> Record:
-        number, there = self._locate(index)
-        name, record = self._names[number], self._members[number].read(there)
+        number, inside = self._locate(index)
+        name, record = self._names[number], self._members[number].read(inside)
         attributes = dict(record.attributes)
         if self._adds_source:
             attributes |= attribute_features({SOURCE: name})
@@ -179,37 +179,38 @@ class UnionSource(ImageSource):
     def encoded(
         self, indices: np.ndarray, shuffle_seed: int | None = None, first: int = 0
     ) -> tf.data.Dataset:
-        """As in `tfface.data.sources`; images of a member that is a stream come as it gives them.
+        """See `tfface.data.sources`; images of a member that is a stream are in its order.
 
-        Which member is next is decided by the order of all images. Each reads its own by itself.
+        The order of all images determines the member of each position; each member reads its own
+        images independently.
         """
         order = ordered(indices, shuffle_seed)
-        turns = self._member_of(order)
-        used = np.unique(turns[first:])
+        member_at = self._member_of(order)
+        used = np.unique(member_at[first:])
         if not len(used):
             return self._encoded_of(0, order[:0], None, 0)
         datasets = [
             self._encoded_of(
                 number,
-                order[turns == number],
+                order[member_at == number],
                 shuffle_seed,
-                int(np.count_nonzero(turns[:first] == number)),
+                int(np.count_nonzero(member_at[:first] == number)),
             )
             for number in used.tolist()
         ]
-        choices = tf.data.Dataset.from_tensor_slices(np.searchsorted(used, turns[first:]))
+        choices = tf.data.Dataset.from_tensor_slices(np.searchsorted(used, member_at[first:]))
         return tf.data.Dataset.choose_from_datasets(datasets, choices)
 
     def _encoded_of(
         self, number: int, order: np.ndarray, shuffle_seed: int | None, first: int
     ) -> tf.data.Dataset:
-        """(index, encoded) of one member's images, already in the order wanted of them."""
+        """Returns (index, encoded) of the images of a member in the given order."""
         member, start = self._members[number], int(self._starts[number])
-        # A stream takes no order and must shuffle by itself.
+        # A stream ignores the order and must shuffle by itself.
         seed = None
         if shuffle_seed is not None and member.is_stream:
             seed = seeding.fold(shuffle_seed, number)
-        return reindexed(member.encoded(order - start, seed, first), lambda there: there + start)
+        return reindexed(member.encoded(order - start, seed, first), lambda index: index + start)
 
     @property
     def _member_identities(self) -> list[list[str]]:
@@ -219,7 +220,7 @@ class UnionSource(ImageSource):
         return np.searchsorted(self._starts, images, side="right") - 1
 
     def _locate(self, index: int) -> tuple[int, int]:
-        """Returns the number of an image's member, and the image's number there."""
+        """Returns the member of an image, and its index in that member."""
         number = int(self._member_of(np.array(index)))
         return number, index - int(self._starts[number])
 
@@ -227,7 +228,7 @@ class UnionSource(ImageSource):
 def _names(
     members: Sequence[ImageSource], paths: Sequence[list[Path]], paths_start: Path
 ) -> list[str]:
-    """Returns what to call each member; all are different.
+    """Returns a unique name for each member.
 
     Args:
         paths: of each member.
@@ -236,7 +237,7 @@ def _names(
     if _differ(names):
         return names
     if all(len(found) == 1 for found in paths):
-        # As much of the ends of the paths as it takes.
+        # The shortest ends of the paths that differ.
         folders = [(paths_start / path).resolve().parts[1:] for [path] in paths]
         for depth in range(2, max(map(len, folders)) + 1):
             ends = ["/".join(parts[-depth:]) for parts in folders]
@@ -250,7 +251,7 @@ def _differ(names: Sequence[str]) -> bool:
 
 
 def _check_names_differ(number: int, member: ImageSource) -> None:
-    """Raises InputError: two identities of a member have one name."""
+    """Raises InputError: two identities of a member have the same name."""
     times = Counter(identity.name for identity in member.identities)
     name, most = times.most_common(1)[0]
     if most > 1:
@@ -275,11 +276,11 @@ def _check_apart(members: Sequence[ImageSource]) -> None:
 def _share_images(
     one: tuple[ImageSource, np.ndarray], other: tuple[ImageSource, np.ndarray]
 ) -> bool:
-    """Whether two sources, of which some images are taken, have some of these in common."""
+    """Whether some images of two sources are the same."""
     (first, these), (second, those) = one, other
     if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
         roots = first.root.resolve(), second.root.resolve()
-        # Else all their paths are different, and there may be very many.
+        # Otherwise all paths differ; there may be very many of them.
         if not any(a.is_relative_to(b) for a, b in itertools.permutations(roots)):
             return False
         paths, others = (
@@ -293,7 +294,7 @@ def _share_images(
 
 
 def _record_files(source: ImageSource) -> set[tuple[int, int]]:
-    """Returns device and inode of its files: links to one are the same."""
+    """Returns device and inode of the files of a source, which are equal for links."""
     files = [source.path] if isinstance(source, RecordIOSource) else source.record_files
     return {(stat.st_dev, stat.st_ino) for stat in map(os.stat, files)}
 
