@@ -1,9 +1,12 @@
-"""What all benchmarks share: the checkout and its tools on the path, and the option --results.
+"""What all benchmarks share: the checkout and its tools on the path, --results and --work-dir.
 
 Import it before `command`, `outputs` and `tfface`.
 """
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # `command` adds the checkout itself.
@@ -11,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 import command
 import outputs
+from tfface.errors import InputError
 
 
 def make_parser(description: str, *, results: bool = True) -> command.Parser:
@@ -27,3 +31,21 @@ def make_parser(description: str, *, results: bool = True) -> command.Parser:
     if results:
         outputs.add_results(parser, "add a row for each measurement to this file")
     return parser
+
+
+@contextmanager
+def work_folder(work_dir: Path | None) -> Iterator[Path]:
+    """Yields a folder for temporary files, which is removed after the block.
+
+    Args:
+        work_dir: Where to create it; None for the system's folder of temporary files.
+
+    Raises:
+        InputError: It can't be created there.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(dir=work_dir, prefix="tfface-")
+    except OSError as error:
+        raise InputError(f"--work-dir {work_dir}: {error.strerror}") from error
+    with folder as path:
+        yield Path(path)

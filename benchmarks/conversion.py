@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     outputs.check_results(options)
-    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+    with _common.work_folder(options.work_dir) as folder:
         rows = measure_conversion(
-            options.scale, Path(folder), num_runs=options.runs, num_workers=options.workers
+            options.scale, folder, num_runs=options.runs, num_workers=options.workers
         )
     print(as_text(rows))
     outputs.append_results(options, rows)

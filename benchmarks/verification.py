@@ -8,7 +8,6 @@ templates, and compares them with baselines made of plain loops.
 """
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,10 +77,10 @@ _IJB_C = TemplateShape(15_658_489, num_galleries=3531, num_probes=19_593)
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     outputs.check_results(options)
-    with tempfile.TemporaryDirectory(dir=options.work_dir, prefix="tfface-") as folder:
+    with _common.work_folder(options.work_dir) as folder:
         rows = measure_verification(
             options.num_pairs,
-            Path(folder),
+            folder,
             num_runs=options.runs,
             say=lambda line: print(line, flush=True),
         )

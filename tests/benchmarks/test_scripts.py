@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from _common import work_folder
 
 from tests.tools.running import run_tool
 from tests.tools.test_help import Helps, ask_for_help
+from tfface.errors import InputError
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 README = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
@@ -45,6 +47,18 @@ def test_bad_options(script):
 def test_bad_input_is_one_line(tmp_path):
     done = run_tool(BENCHMARKS / "scaling.py", "--results", tmp_path)
     assert (done.returncode, done.stderr) == (2, f"error: {tmp_path}: is a folder; give a file\n")
+
+
+def test_work_folder(tmp_path):
+    with work_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path
+        (folder / "file").touch()
+    assert not list(tmp_path.iterdir())
+    with (
+        pytest.raises(InputError, match=r"--work-dir .*/gone: No such file or directory"),
+        work_folder(tmp_path / "gone"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
