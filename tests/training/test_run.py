@@ -142,6 +142,19 @@ class TestRunningAgain:
                 train(recipe, run, tmp_path, resume=True)
             kept.write_bytes(content)
 
+    def test_a_finished_run_of_another_batch_size_is_of_another_recipe(self, finished, tmp_path):
+        folder, run = finished
+        other = load_tiny(folder, "data.batch_size=16")
+        for resume in (False, True):
+            with pytest.raises(
+                InputError, match=r"of another recipe \(data\.batch_size: 8 before and 16 now\)"
+            ):
+                train(other, run, folder, resume=resume)
+        # One that is not finished may go on with it.
+        shutil.copytree(run, tmp_path / "run")
+        (tmp_path / "run" / "report.html").unlink()
+        assert RunFolder(tmp_path / "run").resume_error(other) == ""
+
     @pytest.mark.parametrize(
         "name", ["model.keras", "head.npz", "recipe.yaml", "environment.json", "plots/roc.png"]
     )

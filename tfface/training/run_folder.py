@@ -62,9 +62,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
 
     def is_finished(self, recipe: Recipe) -> bool:
-        """Whether a run of this recipe has finished here (the report is written last)."""
-        made = (self.report, self.model, self.head)
-        return all(file.is_file() for file in made) and not self.resume_error(recipe)
+        """Whether a run of this recipe has finished here."""
+        return self._holds_results() and not self.resume_error(recipe)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -136,7 +135,15 @@ class RunFolder:
         if written is None:
             return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
         before, now = _fixed_part(written), _fixed_part(recipe)
+        if self._holds_results():
+            # What is left of a run may have other batches; its results don't.
+            before["data"]["batch_size"] = written.data.batch_size
+            now["data"]["batch_size"] = recipe.data.batch_size
         return "" if before == now else f"holds a run of another recipe{_differences(before, now)}"
+
+    def _holds_results(self) -> bool:
+        """Whether all that a run leaves is there (the report is written last)."""
+        return all(file.is_file() for file in (self.report, self.model, self.head))
 
     def _foreign_file(self) -> Path | None:
         """Returns what lies where a run has its files, if no run has written it."""
