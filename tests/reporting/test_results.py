@@ -172,6 +172,39 @@ def test_other_files_are_refused_before_the_measurement(tmp_path):
         check_appendable(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Notes of a measurement\n", "unknown column 'Notes of a measurement'"),
+        ("name,age\n", "unknown column 'name'"),
+        ("\n\n", "it has no header"),
+        ("model,eer\na\n", "a row has not as many cells as the header"),
+        ("model,eer\na,0.1,0.2\n", "a row has not as many cells as the header"),
+        (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
+    ],
+)
+def test_what_is_no_results_is_neither_replaced_nor_added_to(tmp_path, content, message):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = path.read_bytes()
+    for add in (check_appendable, lambda path: append_rows(path, [{"model": "a"}], {})):
+        with pytest.raises(InputError, match=message):
+            add(path)
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_and_a_header_of_results_get_rows(tmp_path):
+    path = tmp_path / "a.csv"
+    for content in ("", "model\n"):
+        path.write_text(content)
+        check_appendable(path)
+        append_rows(path, [{"model": "a"}], {})
+        assert path.read_text() == "model\na\n"
+    path.write_text("model\n")
+    with pytest.raises(InputError, match=r"has the columns \['model'\]"):
+        append_rows(path, [{"eer": 0.1}], {})
+
+
 @pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
 def test_results_are_data_with_provenance(file):
     rows = read_rows(file)

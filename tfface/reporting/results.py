@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from tfface.errors import InputError
+from tfface.errors import InputError, shown
 from tfface.files import check_writable, replacing
 from tfface.reporting.format import MISSING, Table, mean_and_deviation
 from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT
@@ -31,13 +31,8 @@ def check_appendable(path: Path) -> None:
         InputError: it can't be written, or does not contain results.
     """
     check_writable(path)
-    if not path.exists():
-        return
-    for row in read_rows(path):
-        try:
-            check_cells(row)
-        except ValueError as error:
-            raise InputError(f"{path}: not a file of results: {error}; use another file") from error
+    if path.exists():
+        _read_results(path)
 
 
 def append_rows(
@@ -51,12 +46,12 @@ def append_rows(
         provenance: from `provenance.provenance`: the last columns of each row.
 
     Raises:
-        InputError: the file has other columns.
+        InputError: the file has other columns, or is not one of results.
         ValueError: a column is unknown, or a value has the wrong type.
     """
     new = [to_cells({**row, **provenance}) for row in rows]
-    old = read_rows(path) if path.exists() else []
-    columns = list([*old, *new][0])
+    header, old = _read_results(path) if path.exists() else ([], [])
+    columns = header or list(new[0])
     for row in new:
         if list(row) != columns:
             raise InputError(f"{path}: has the columns {columns}, but the new row has {[*row]}")
@@ -67,12 +62,43 @@ def append_rows(
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Returns the rows of a CSV file."""
+    """Returns the rows of a CSV file.
+
+    Raises:
+        InputError: it can't be read, or is no CSV file.
+    """
+    return _read(path)[1]
+
+
+def _read_results(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Returns header and rows of a file to which rows can be added; none of an empty file.
+
+    Raises:
+        InputError: it can't be read, or holds anything but results.
+    """
+    header, rows = _read(path)
+    try:
+        check_cells(dict.fromkeys(header, ""))
+        if not header and path.stat().st_size:
+            raise ValueError("it has no header")
+        for row in rows:
+            if None in row or None in row.values():
+                raise ValueError("a row has not as many cells as the header")
+            check_cells(row)
+    except ValueError as error:
+        raise InputError(f"{path}: not a file of results: {error}; use another file") from error
+    return header, rows
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or []), list(reader)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8; use another file") from error
 
 
 def to_cells(row: Mapping[str, object]) -> dict[str, str]:
@@ -91,7 +117,7 @@ def check_cells(cells: Mapping[str, str]) -> None:
     for column, cell in cells.items():
         if column not in COLUMNS:
             raise ValueError(
-                f"unknown column '{column}', not in tfface/reporting/result_columns.py"
+                f"unknown column '{shown(column)}', not in tfface/reporting/result_columns.py"
             )
         kind = COLUMNS[column].format
         if kind == TEXT or cell == "":
