@@ -9,6 +9,7 @@ import pytest
 
 from tfface.errors import InputError
 from tfface.files import (
+    check_distinct,
     check_replaceable,
     check_writable,
     is_file_name,
@@ -120,6 +121,20 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
     (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(InputError, match="circle: can't be written: "):
         check_writable(tmp_path / "circle")
+
+
+def test_outputs_are_not_written_over_each_other(tmp_path):
+    (tmp_path / "link").symlink_to("a")
+    a, b, link = tmp_path / "a", tmp_path / "b", tmp_path / "link"
+    check_distinct({"--json": a, "--report": b, "--results": None}, {"--plots": tmp_path})
+    for other in (a, link, tmp_path / "c" / ".." / "a"):
+        with pytest.raises(InputError, match=r"^--json and --report are both \S+a: give each"):
+            check_distinct({"--json": a, "--report": other})
+    with pytest.raises(InputError, match="--report and --plots are both"):
+        check_distinct({"--report": a}, {"--plots": a})
+    for files, folders in (({"--x": a, "--y": a / "b"}, {}), ({"--x": a}, {"--y": a / "b"})):
+        with pytest.raises(InputError, match=r"--x .* and --y .*: one lies in the other"):
+            check_distinct(files, folders)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 300_000, b"\xff", '{"a":' * 100_000])

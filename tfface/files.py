@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import itertools
 import json
 import lzma
 import os
@@ -11,7 +12,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,29 @@ def check_writable(path: str | os.PathLike) -> None:
         anything else that is no regular file.
     """
     _make_temporary(_target(Path(path))).unlink()
+
+
+def check_distinct(
+    files: Mapping[str, str | os.PathLike | None],
+    folders: Mapping[str, str | os.PathLike | None] | None = None,
+) -> None:
+    """Checks before long work that no output of a command is written over another.
+
+    Args:
+        files: path of each output file by the option that names it; None where it isn't given.
+        folders: likewise of output folders, in which the files may lie.
+    Raises InputError: two outputs are one path, or one would lie in another that is a file.
+    """
+    given = [(option, path, True) for option, path in files.items() if path is not None]
+    given += [(option, path, False) for option, path in (folders or {}).items() if path is not None]
+    for (one, a, a_is_file), (other, b, b_is_file) in itertools.combinations(given, 2):
+        real_a, real_b = Path(os.path.realpath(a)), Path(os.path.realpath(b))
+        if real_a == real_b and (a_is_file or b_is_file):
+            raise InputError(f"{one} and {other} are both {a}: give each a path of its own")
+        if (a_is_file and real_b.is_relative_to(real_a)) or (
+            b_is_file and real_a.is_relative_to(real_b)
+        ):
+            raise InputError(f"{one} {a} and {other} {b}: one lies in the other, which is a file")
 
 
 def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overwrite: bool) -> None:

@@ -35,8 +35,12 @@ def check(
     Raises:
         InputError: An output can't be written.
     """
-    from tfface.files import check_replaceable, json_mark
+    from tfface.files import check_distinct, check_replaceable, json_mark
 
+    check_distinct(
+        {"--json": options.json, "--results": getattr(options, "results", None)},
+        {"--plots": options.plots},
+    )
     if options.plots:
         outputs.check_pictures(options, picture)
     if options.json:

@@ -27,11 +27,11 @@ _TRAIN = Path(__file__).resolve().parent / "train.py"
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.files import check_replaceable, json_mark, write_json
+    from tfface.files import check_distinct, check_replaceable, json_mark, write_json
     from tfface.recipe import dump
     from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK
-    from tfface.reporting.html import MARK, Plot, write_comparison_report
+    from tfface.reporting.html import Plot, report_mark, write_comparison_report
     from tfface.training.run_folder import environment
     from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
 
@@ -46,7 +46,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     json_file = options.json or output / "comparison.json"
     page_file, picture = output / "report.html", output / "comparison.png"
-    marks = [(json_file, json_mark(*_JSON_LINES)), (page_file, MARK)]
+    check_distinct(
+        {
+            "--json": json_file,
+            "--results": options.results,
+            "the report": page_file,
+            "the picture": picture,
+        }
+    )
+    marks = [(json_file, json_mark(*_JSON_LINES)), (page_file, report_mark("comparison"))]
     if not page_file.exists():
         marks.append((picture, PICTURE_MARK))
     for path, mark in marks:

@@ -94,6 +94,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         pictures="confusion, reliability, groups and what was most surely wrong",
         picture_names="confusion|reliability|groups|most_wrong",
         json_lines=("{", '  "num_images": ', '  "num_classes": ', '  "accuracy": '),
+        report_kind="classification",
     )
     return model_options.parse(parser, arguments)
 

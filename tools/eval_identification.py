@@ -159,6 +159,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         pictures="CMC, open set, similarities and the worst mistakes",
         picture_names="cmc|top_similarities|open_set|misidentified|strangers",
         json_lines=("{", '  "model": ', '  "gallery": ', '  "query": ', '  "rank1": '),
+        report_kind="identification",
     )
     options = model_options.parse(parser, arguments)
     if (options.query is None) == (options.gallery_shots is None):

@@ -110,6 +110,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         pictures="ROC, similarities and the hardest pairs",
         picture_names=r"roc|(similarities|false_accepts|false_rejects)_.*",
         json_lines=("{", '  "sets": {', '    "', '      "num_pairs": ', '      "num_genuine": '),
+        report_kind="verification",
     )
     return model_options.parse(parser, arguments)
 

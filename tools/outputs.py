@@ -1,12 +1,13 @@
 """The output options that tools share: JSON, plots, an HTML report, rows of results."""
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import command
-from tfface.errors import say
+from tfface.errors import InputError, say
 
 
 def add(
@@ -15,6 +16,7 @@ def add(
     pictures: str,
     picture_names: str,
     json_lines: Sequence[str],
+    report_kind: str,
 ) -> None:
     """Adds the options to a tool's parser.
 
@@ -22,8 +24,9 @@ def add(
         pictures: what --plots draws.
         picture_names: of the files of --plots, without `.png`: a regular expression.
         json_lines: how the files of --json begin, as `json_mark` takes it.
+        report_kind: of the page of --report, as `report_mark` takes it.
     """
-    parser.set_defaults(picture_names=picture_names, json_lines=json_lines)
+    parser.set_defaults(picture_names=picture_names, json_lines=json_lines, report_kind=report_kind)
     add_overwrite(parser, "--json, --plots and --report")
     parser.add_argument(
         "--json", type=command.path, metavar="FILE", help="write all figures to this file"
@@ -42,14 +45,21 @@ def add(
 def check(options: argparse.Namespace) -> None:
     """Finds out before long work whether all of it can be written.
 
-    Raises InputError: something can't.
+    Raises InputError: something can't, or two outputs are one.
     """
-    from tfface.files import check_replaceable, json_mark
-    from tfface.reporting.html import MARK
+    from tfface.files import check_distinct, check_replaceable, json_mark
+    from tfface.reporting.html import report_mark
 
+    check_distinct(
+        {"--json": options.json, "--report": options.report, "--results": options.results},
+        {"--plots": options.plots},
+    )
     if options.plots:
         check_pictures(options, options.picture_names)
-    marks = ((options.json, json_mark(*options.json_lines)), (options.report, MARK))
+    marks = (
+        (options.json, json_mark(*options.json_lines)),
+        (options.report, report_mark(options.report_kind)),
+    )
     for output, mark in marks:
         if output:
             check_replaceable(output, mark, overwrite=options.overwrite)
@@ -66,6 +76,14 @@ def check_pictures(options: argparse.Namespace, names: str) -> None:
     from tfface.files import check_replaceable, check_writable
     from tfface.reporting.contact_sheet import PICTURE_MARK
 
+    for option in ("json", "report", "results"):
+        path = getattr(options, option, None)
+        if (
+            path is not None
+            and os.path.realpath(path.parent) == os.path.realpath(options.plots)
+            and re.fullmatch(rf"({names})\.png", path.name, re.DOTALL)
+        ):
+            raise InputError(f"--{option} {path}: is a picture of --plots; give another path")
     check_writable(options.plots / "picture.png")
     for path in sorted(options.plots.glob("*.png")):
         if re.fullmatch(names, path.stem, re.DOTALL):

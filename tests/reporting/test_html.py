@@ -12,8 +12,8 @@ from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
 from tfface.files import check_replaceable
 from tfface.reporting.html import (
-    MARK,
     Plot,
+    report_mark,
     write_classification_report,
     write_comparison_report,
     write_identification_report,
@@ -309,16 +309,25 @@ def test_bad_images(tmp_path):
     assert not (tmp_path / "r.html").exists()
 
 
-def test_a_report_can_be_replaced(tmp_path):
-    """By its marks; also one of version 0.1.0."""
-    write_run_report(tmp_path / "new.html", title="t")
+def test_a_report_is_replaced_by_one_of_its_kind_alone(tmp_path):
+    """A run's own report is no place for that of an evaluation."""
+    run = tmp_path / "run.html"
+    # Names are escaped, and so are no marks.
+    write_run_report(run, title='<meta name="generator" content="tfface verification report">')
+    check_replaceable(run, report_mark("run"), overwrite=False)
     old = Path(__file__).parents[1] / "compatibility/0.1.0/finished_run/report.html"
-    for path in (tmp_path / "new.html", old):
-        assert MARK.search(path.read_bytes()[: 1 << 16])
-    check_replaceable(tmp_path / "new.html", MARK, overwrite=False)
     (tmp_path / "other.html").write_text("<html></html>")
+    for path in (run, old, tmp_path / "other.html"):
+        before = path.read_bytes()
+        for kind in ("verification", "identification", "classification", "comparison"):
+            with pytest.raises(InputError, match="is there already, and is not what this tool"):
+                check_replaceable(path, report_mark(kind), overwrite=False)
+        assert path.read_bytes() == before
+    page = tmp_path / "page.html"
+    write_classification_report(page, sample_metrics.classification(), title="t")
+    check_replaceable(page, report_mark("classification"), overwrite=False)
     with pytest.raises(InputError, match="is there already"):
-        check_replaceable(tmp_path / "other.html", MARK, overwrite=False)
+        check_replaceable(page, report_mark("identification"), overwrite=False)
 
 
 def test_templates_are_in_the_wheel():

@@ -29,10 +29,22 @@ from tfface.reporting.format import MISSING, Table
 # A report has more rows than a terminal; the JSON file has all.
 _MAX_CLASSES, _MAX_CONFUSIONS = 100, 20
 
-# `files.check_replaceable` recognizes a report by it.
-MARK = re.compile(rb":root \{ color-scheme: light dark; --text: #1c1c1e; --soft: #")
+# How the style of every report begins.
+_STYLE = rb":root \{ color-scheme: light dark; --text: #1c1c1e; --soft: #"
 
 _MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
+
+
+def report_mark(kind: str) -> re.Pattern[bytes]:
+    """Returns the mark by which `files.check_replaceable` knows the reports of a kind.
+
+    Args:
+        kind: verification, identification, classification, comparison or run.
+    """
+    return re.compile(
+        rb'<meta name="generator" content="tfface %b report">.*%b' % (kind.encode(), _STYLE),
+        re.DOTALL,
+    )
 
 
 class Plot(NamedTuple):
@@ -222,7 +234,8 @@ def write_run_report(
 
 
 def _write(path: Path, template: str, **values: object) -> None:
-    page = _TEMPLATES.get_template(template).render(values)
+    kind = template.removesuffix(".html")
+    page = _TEMPLATES.get_template(template).render(values, kind=kind)
     with replacing(path) as temporary:
         # File names may contain bytes that are not UTF-8.
         temporary.write_text(page, encoding="utf-8", errors="replace")
