@@ -339,7 +339,7 @@ class TestSources:
             ("empty", r"empty: holds no model\.keras, so it is no finished run"),
             ("tiny.yaml", r"tiny\.yaml: must be a run folder or a \.keras file"),
             ("damaged.keras", r"damaged\.keras: can't be loaded as a Keras model"),
-            ("code.keras", r"code\.keras: refused: it holds code"),
+            ("code.keras", r"code\.keras: refused: it contains code"),
         ],
     )
     def test_that_can_not_be_used_are_found_before_anything_else(self, tmp_path, given, message):
