@@ -262,6 +262,7 @@ def test_runs_that_are_finished_count_where_another_seed_fails_now(recipe):
     sweep = run(recipe, "3", num_seeds=2)
     later = sweep.runs[1]
     later.folder.mkdir(parents=True, exist_ok=True)
+    (later.folder / "environment.json").write_text('{"tfface": "1"}')
     (later.folder / "recipe.yaml").write_text(dump(later.recipe), encoding="utf-8")
     record = {"epoch": 1, "step": 3, "stage": "all", "loss": 1.0, "val_accuracy": 0.5}
     (later.folder / "metrics.jsonl").write_text(json.dumps({**record, "epoch_seconds": 1}) + "\n")

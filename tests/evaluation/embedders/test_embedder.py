@@ -139,7 +139,7 @@ def test_code_in_a_model_file_is_refused(tmp_path):
     inputs = keras.Input((16, 12, 3))
     outputs = keras.layers.Flatten()(keras.layers.Lambda(lambda x: x * 2)(inputs))
     keras.Model(inputs, outputs).save(tmp_path / "code.keras")
-    with pytest.raises(InputError, match=r"code\.keras: refused: it holds code"):
+    with pytest.raises(InputError, match=r"code\.keras: refused: it contains code"):
         load_embedder(tmp_path / "code.keras")
 
 
