@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
-from tests.data.sources.test_bare_tfrecord import path_record
-from tests.data.sources.test_bare_tfrecord import write as write_records
+from tests.data.sources.test_tfrecord import path_record
+from tests.data.sources.test_tfrecord import write as write_records
 from tests.data.sources.tiny_people import prepare_people
 from tfface.data.records import example
 from tfface.data.records.conversion import convert

@@ -32,7 +32,7 @@ def test_a_folder_of_people(tmp_path, run):
 
 def test_nobody_has_two_images(tmp_path):
     source = write_folder(tmp_path / "faces", {"ann": 1, "bob": 1})
-    with pytest.raises(InputError, match="nobody has two images, so nothing can be made"):
+    with pytest.raises(InputError, match="no identity has two images, so nothing can be made"):
         make_cutmix.main([str(source), str(tmp_path / "out"), "--per-class", "4"])
 
 

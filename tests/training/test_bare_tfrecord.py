@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tests.data.sources.test_bare_tfrecord import path_record, write
+from tests.data.sources.test_tfrecord import path_record, write
 from tests.training.recipes import load_tiny
 from tfface.data.records import example
 from tfface.data.records.conversion import convert

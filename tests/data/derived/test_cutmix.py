@@ -138,7 +138,7 @@ def test_all_pairs_come_before_one_comes_again(count):
 
 def test_nobody_has_two_images(faces, tmp_path):
     only = f"{{source: split, path: {faces}, shots: 1, fractions: [0.5, 0.5], subset: train}}"
-    with pytest.raises(InputError, match="nobody has two images, so nothing can be made"):
+    with pytest.raises(InputError, match="no identity has two images, so nothing can be made"):
         make_cutmix(open_source(only), tmp_path / "out", CutMixOptions(per_class=2), 2)
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.data.damage import damaged, only_input_errors
 from tests.data.small_faces import write_folder
-from tests.data.sources.test_bare_tfrecord import path_record, write
+from tests.data.sources.test_tfrecord import path_record, write
 from tests.property_tests import examples
 from tfface.data.records import example
 from tfface.data.records.conversion import convert

@@ -1,1 +1,1 @@
-"""New face images made from face images: one-class CutMix and background removal."""
+"""Image folders derived from a source: without background, or with CutMix images."""

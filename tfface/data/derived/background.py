@@ -1,4 +1,4 @@
-"""Faces without their background: what tools/make_remove_background.py does."""
+"""Removes the background of faces."""
 
 import csv
 import importlib.util
@@ -29,38 +29,37 @@ from tfface.reporting.contact_sheet import (
 )
 from tfface.resumable_output import ResumableOutput
 
-# Larger images are shrunk for the search: its time grows with the pixels, its quality doesn't.
+# Larger images are downscaled, which saves time and does not reduce the quality.
 _LONGEST_SIDE = 400
 _ITERATIONS = 5
-# Of an image of 1 x 1, (center x, center y, half width, half height): what is surely the face, what
-# is likely the person, and outside of what nothing is.
+# Ellipses in an image of 1 x 1, (center x, center y, half width, half height): certainly the face,
+# probably the person, and the limit outside of which is background.
 _FACE = (0.5, 0.55, 0.3, 0.4)
 _PERSON = (0.5, 0.5, 0.5, 0.62)
 _LIMIT = (0.5, 0.62, 0.62, 0.72)
-# Of the image: with less told apart beyond the guess, nothing was found.
+# Fraction of the image; with smaller changes of the initial mask, nothing was found.
 _LEAST = 0.01
 
 
 def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray | None, str]:
-    """Finds the pixels that belong to the person, hair included.
+    """Segments the person in an image, including hair, by GrabCut.
 
-    GrabCut (Rother et al., SIGGRAPH 2004) learns the colours of person and background from a first
-    guess and moves the border to where the image has one. The guess: the middle of the image is the
-    face, and stays so; what lies in a larger ellipse is likely the person; what lies beyond a third
-    one, which leaves out the upper corners, is background. (Started from a rectangle, as is usual,
-    it cuts foreheads and sometimes whole faces away.) Parts that don't hang together with the face
-    are left out then, and holes are filled.
+    GrabCut (Rother et al., SIGGRAPH 2004) learns the colors of person and background from an
+    initial mask, and moves the border to edges of the image. Initially, an ellipse in the middle is
+    certainly the face, a larger one probably the person, and everything outside of a third one,
+    which excludes the upper corners, certainly background. (From a rectangle, the usual initial
+    mask, it removes foreheads and sometimes whole faces.) Parts that are not connected to the face
+    are then removed, and holes are filled.
 
-    The defaults suit aligned faces of 112 pixels, and portraits that a face fills.
+    The defaults suit aligned faces of 112 pixels, and portraits that are filled by a face.
 
     Args:
         image: uint8 [height, width, 3], RGB.
-        margin: how far the ellipses lie within the image: share of height and width on each side,
-            in [0, 0.45]. More suits faces that fill less of their photo.
+        margin: distance of the ellipses from the border, as a fraction of height and width, in
+            [0, 0.45]. Increase it for faces that fill less of their photo.
 
     Returns:
-        bool [height, width], and ""; or None and why there is none, in a few words. The same image
-        gives the same result.
+        The mask, bool [height, width], and ""; or None and the reason. It is deterministic.
     """
     height, width = image.shape[:2]
     scale = _LONGEST_SIDE / max(height, width)
@@ -72,9 +71,9 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
     try:
         found = _grab_cut(small, guess)
     except cv2.error:
-        # One of the two has no pixel to learn from.
+        # Person or background has no pixels.
         return None, "GrabCut could not start"
-    # Nothing that was not given.
+    # No background beyond the initial mask.
     if found.mean() > (guess != cv2.GC_BGD).mean() - _LEAST:
         return None, "no background found"
     if found.mean() < face.mean() + _LEAST:
@@ -87,7 +86,7 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
 
 
 def _guess(height: int, width: int, margin: float) -> np.ndarray:
-    """Returns what each pixel is taken for at first: uint8 [height, width] of cv2.GC_..."""
+    """Returns the initial mask: uint8 [height, width] of cv2.GC_..."""
     guess = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
     guess[_ellipse(height, width, _PERSON, margin)] = cv2.GC_PR_FGD
     guess[~_ellipse(height, width, _LIMIT, margin)] = cv2.GC_BGD
@@ -98,9 +97,9 @@ def _guess(height: int, width: int, margin: float) -> np.ndarray:
 def _ellipse(
     height: int, width: int, place: tuple[float, float, float, float], margin: float
 ) -> np.ndarray:
-    """Returns which pixels lie inside: bool [height, width]."""
+    """Returns the mask of an ellipse: bool [height, width]."""
     kept = 1 - 2 * margin
-    # About the middle of the image, all of them.
+    # Scaled about the center of the image.
     x, y, half_width, half_height = (
         0.5 + (place[0] - 0.5) * kept,
         0.5 + (place[1] - 0.5) * kept,
@@ -113,7 +112,7 @@ def _ellipse(
 
 
 def _grab_cut(image: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    # Its first clusters are drawn at random; the state is the thread's own.
+    # Its initial clusters are random; the generator is local to the thread.
     cv2.setRNGSeed(0)
     mask = guess.copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -123,11 +122,11 @@ def _grab_cut(image: np.ndarray, guess: np.ndarray) -> np.ndarray:
 
 
 def _one_part(found: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Keeps what hangs together with the face, without holes and single pixels at its border."""
+    """Keeps the part that is connected to the face, without holes and single pixels."""
     smooth = cv2.medianBlur(found.astype(np.uint8), 3).astype(bool) | face
     _, parts = cv2.connectedComponents(smooth.astype(np.uint8), connectivity=4)
     kept = parts == parts[face][0]
-    # What is not kept and does not reach the image's edge is a hole.
+    # Everything else that does not touch the border of the image is a hole.
     _, rest = cv2.connectedComponents((~kept).astype(np.uint8), connectivity=4)
     edge = np.concatenate([rest[0], rest[-1], rest[:, 0], rest[:, -1]])
     return kept | ~np.isin(rest, edge)
@@ -142,7 +141,7 @@ def _resized(image: np.ndarray, scale: float) -> np.ndarray:
 REPORT = "report.csv"
 FILLS = ("black", "white", "grey", "mean")
 METHODS = ("grabcut", "rembg")
-# Share of the pixels that are kept, from which on an image looks as it did.
+# From this fraction of kept pixels on, an image looks unchanged.
 HARDLY_CHANGED = 0.95
 _GREYS = {"black": 0, "white": 255, "grey": 128}
 # On the contact sheet at most, else a sample.
@@ -155,12 +154,12 @@ Mask = Callable[[np.ndarray], tuple[np.ndarray | None, str]]
 
 @dataclass(frozen=True)
 class BackgroundOptions:
-    """How the background is found, and what comes in its place.
+    """Options of `remove_background`.
 
     Attributes:
         method: `grabcut`, or `rembg` (a network; the package of that name).
-        margin: of GrabCut, as `find_foreground` takes it.
-        fill: one of `FILLS`; `mean` is the image's own mean colour.
+        margin: see `find_foreground`.
+        fill: one of `FILLS`; `mean` is the mean color of the image.
         format: `jpeg` or `png`.
 
     Raises:
@@ -189,12 +188,12 @@ class BackgroundOptions:
 
 @dataclass(frozen=True)
 class BackgroundSummary:
-    """What became of the images.
+    """A summary of `remove_background`.
 
     Attributes:
-        num_images: all of them.
-        num_kept: that are as they were, because nothing was found.
-        num_hardly: of the others, those of which next to nothing was background.
+        num_images: all images.
+        num_kept: images that are unchanged, because nothing was found.
+        num_hardly: other images that hardly changed.
     """
 
     num_images: int
@@ -207,17 +206,17 @@ def remove_background(
 ) -> BackgroundSummary:
     """Writes every image with its background filled, as OUTPUT/IDENTITY/NAME.
 
-    Images where nothing is found keep their bytes. OUTPUT/report.csv has a row for each image:
+    Images without a result are copied unchanged. OUTPUT/report.csv has a row for each image:
 
         image       its path in the output
-        original    what the source calls it
-        foreground  share of the pixels that were kept, 0..1; empty where nothing was found
-        reason      why the image was kept as it is; else empty
+        original    its path in the source
+        foreground  fraction of kept pixels, 0..1; empty without a result
+        reason      why the image is unchanged; else empty
 
     OUTPUT/contact_sheet.png shows a sample before and after, and images that were kept.
 
     Args:
-        output: new, or that of the same command that was interrupted.
+        output: a new folder, or that of the same command after an interruption.
         num_workers: threads.
 
     Raises:
@@ -264,8 +263,8 @@ def fill_background(image: np.ndarray, mask: np.ndarray, fill: str) -> np.ndarra
         fill: one of `FILLS`.
     """
     result = image.copy()
-    colour = image.mean(axis=(0, 1)).round() if fill == "mean" else _GREYS[fill]
-    result[~mask] = colour
+    color = image.mean(axis=(0, 1)).round() if fill == "mean" else _GREYS[fill]
+    result[~mask] = color
     return result
 
 
@@ -277,7 +276,7 @@ def _remove(
     options: BackgroundOptions,
     find: Mask,
 ) -> dict:
-    """Writes one image; returns what the report says of it."""
+    """Writes an image; returns its entry of the report."""
     encoded = source.read(index).encoded
     image = decode_whole(encoded, source.filename(index))
     mask, reason = find(image)
@@ -311,7 +310,7 @@ def _method(options: BackgroundOptions) -> Mask:
 
 
 def _write_report(path: Path, source: ImageSource, entries: list[dict]) -> None:
-    # Names of files are bytes that need not be text.
+    # File names may not be valid text.
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -324,7 +323,7 @@ def _write_report(path: Path, source: ImageSource, entries: list[dict]) -> None:
 
 
 def _draw_sheet(output: Path, source: ImageSource, entries: list[dict]) -> None:
-    """Draws images before and after; then, framed in red, those that were kept as they are."""
+    """Draws images before and after; then, framed in red, unchanged ones."""
     kept = [index for index, entry in enumerate(entries) if entry["reason"]]
     removed = [index for index, entry in enumerate(entries) if not entry["reason"]]
     shown, shown_kept = _sample(removed, _MOST_SHOWN), _sample(kept, _MOST_KEPT_SHOWN)
@@ -358,6 +357,6 @@ def _written(output: Path, entry: dict) -> np.ndarray:
 
 
 def _sample(items: list, most: int) -> list:
-    """At most `most` of the items, in their order."""
+    """Returns a sample of at most `most` items, in their order."""
     chosen = np.sort(seeding.permutation(seeding.fold(0), len(items))[:most])
     return [items[number] for number in chosen]

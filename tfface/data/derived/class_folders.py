@@ -1,4 +1,4 @@
-"""What images of a source are called in a folder with one sub-folder per identity."""
+"""Names of a source's images in a folder with a sub-folder for each identity."""
 
 import os
 from collections import Counter
@@ -11,24 +11,36 @@ from tfface.errors import InputError
 
 
 def class_folders(identities: Sequence[Identity]) -> list[str]:
-    """Returns a folder name for each identity, no two alike.
+    """Returns a unique folder name for each identity.
 
-    It is the identity's name, after its source's where two share it; where two are still alike,
-    `_2`, `_3` and so on are added.
+    It is the identity's name, prefixed by its source if two have the same name; if names are still
+    equal, `_2`, `_3` and so on are added.
+
+    Args:
+        identities: the identities.
+
+    Returns:
+        The names.
     """
     times = Counter(identity.name for identity in identities)
     names = (
         f"{identity.source}_{identity.name}" if times[identity.name] > 1 else identity.name
         for identity in identities
     )
-    return list(_told_apart(map(_safe, names)))
+    return list(_made_unique(map(_safe, names)))
 
 
 def image_stems(source: ImageSource) -> list[str]:
-    """Returns the path of each image without its extension: IDENTITY/NAME, no two alike.
+    """Returns a unique path of each image without extension: IDENTITY/NAME.
 
-    Sub-folders of an identity's folder stay. Where two names differ in their extension only, or a
-    source calls two images the same, `_2`, `_3` and so on are added.
+    Sub-folders of an identity's folder are kept. If two names differ only in their extension, or
+    are equal, `_2`, `_3` and so on are added.
+
+    Args:
+        source: the images.
+
+    Returns:
+        The paths.
     """
     folders = class_folders(source.identities)
     stems = []
@@ -36,14 +48,14 @@ def image_stems(source: ImageSource) -> list[str]:
         label = int(source.labels[index])
         parts = PurePosixPath(source.filename(index)).parts
         is_below = len(parts) > 1 and parts[0] == source.identities[label].name
-        # Records may say nothing of where their image came from.
+        # Records may have no file name.
         inside = (parts[1:] if is_below else parts[-1:]) or (f"{index:08d}",)
         stems.append(os.path.splitext("/".join([folders[label], *map(_safe, inside)]))[0])
-    return list(_told_apart(stems))
+    return list(_made_unique(stems))
 
 
 def check_output(sources: Iterable[Path], output: Path) -> None:
-    """Raises InputError: `output` lies in a folder that images are read from."""
+    """Raises InputError: `output` is inside a folder of source images."""
     for source in sources:
         if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
             raise InputError(
@@ -52,8 +64,8 @@ def check_output(sources: Iterable[Path], output: Path) -> None:
             )
 
 
-def _told_apart(names: Iterable[str]) -> Iterator[str]:
-    """Adds `_2`, `_3` and so on to names that were there before."""
+def _made_unique(names: Iterable[str]) -> Iterator[str]:
+    """Adds `_2`, `_3` and so on to repeated names."""
     taken: set[str] = set()
     times: Counter[str] = Counter()
     for wanted in names:
@@ -67,6 +79,6 @@ def _told_apart(names: Iterable[str]) -> Iterator[str]:
 
 
 def _safe(name: str) -> str:
-    """A name that is one visible part of a path."""
+    """Returns the name as a single visible part of a path."""
     name = name.replace("/", "_").replace("\0", "_")
     return f"_{name.lstrip('.')}" if name.startswith(".") or not name else name

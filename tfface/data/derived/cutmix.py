@@ -1,4 +1,4 @@
-"""New images of each person, made of two of the same: what tools/make_cutmix.py does."""
+"""CutMix within identities: new images of a person from two of their images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE, draw_contact_shee
 from tfface.resumable_output import ResumableOutput
 
 _MOST_PER_CLASS = 1_000_000
-# New images are called so, with a number.
+# Prefix of the names of new images.
 _PREFIX = "cutmix_"
 _MOST_SHOWN = 60
 _CELL = 112
@@ -29,12 +29,12 @@ _PAIRS, _RECTANGLE = 0, 1
 
 @dataclass(frozen=True)
 class CutMixOptions:
-    """How new images are made.
+    """Options of `make_cutmix`.
 
     Attributes:
         per_class: new images of each person, 1 to 1,000,000.
-        area: (low, high), a patch's share of the image, within (0, 1).
-        with_originals: the output holds the source's images, too.
+        area: (low, high), area of a patch as a fraction of the image, within (0, 1).
+        with_originals: also copy the images of the source.
         format: of new images, `jpeg` or `png`.
         seed: 0 or more.
 
@@ -91,19 +91,19 @@ class _Exchange:
 def make_cutmix(
     opened: OpenedSource, output: Path, options: CutMixOptions, num_workers: int
 ) -> CutMixSummary:
-    """Writes new images of each identity, made by exchanging rectangles between two of its images.
+    """Writes new images of each identity by exchanging rectangles between two of its images.
 
-    Two images of an identity and a rectangle are drawn; the first gets the second's rectangle, and
-    the second the first's: two new images. All pairs of an identity come, in a random order, before
-    one comes again. The rectangle has the images' aspect, a uniform area, and lies anywhere. Where
-    two images differ in size, what is pasted is resized so that it covers the same part.
+    Each exchange of two random images gives two new images. All pairs of an identity are used in
+    random order before a pair is repeated. The rectangle has the aspect ratio of the image, a
+    uniformly distributed area and a random position. If two images differ in size, the patch is
+    resized to cover the same part.
 
-    The new images are OUTPUT/IDENTITY/cutmix_00001.jpg and so on; the originals keep their bytes
-    and, but for the extension, which is that of their format, their names. Each new image depends
-    on the source, the options and its number alone.
+    The new images are OUTPUT/IDENTITY/cutmix_00001.jpg and so on. Originals are copied unchanged,
+    under their names with the extension of their format. Each new image depends only on the source,
+    the options and its number.
 
     Args:
-        output: new, or that of the same command that was interrupted.
+        output: a new folder, or that of the same command after an interruption.
         num_workers: threads.
 
     Raises:
@@ -123,7 +123,7 @@ def make_cutmix(
     }
     counts = np.bincount(source.labels, minlength=source.num_identities)
     if not (counts > 1).any():
-        raise InputError(f"{source.name}: nobody has two images, so nothing can be made")
+        raise InputError(f"{source.name}: no identity has two images, so nothing can be made")
     stems = image_stems(source)
     for stem in stems:
         if stem.rpartition("/")[2].startswith(_PREFIX):
@@ -169,7 +169,7 @@ def make_cutmix(
 
 
 def _draw_exchanges(source: ImageSource, options: CutMixOptions) -> Iterator[_Exchange]:
-    """Yields all exchanges, in the order of identities."""
+    """Yields all exchanges, sorted by identity."""
     folders = class_folders(source.identities)
     by_label = np.split(
         np.argsort(source.labels, kind="stable"),
@@ -198,12 +198,12 @@ def _draw_exchanges(source: ImageSource, options: CutMixOptions) -> Iterator[_Ex
 
 
 def _draw_pairs(count: int, wanted: int, key: int) -> np.ndarray:
-    """Returns different pairs of 0..count-1 in a random order: all, or `wanted`; int64 [n, 2]."""
+    """Returns distinct pairs of 0..count-1 in random order, at most `wanted`: int64 [n, 2]."""
     num_pairs = count * (count - 1) // 2
     if num_pairs <= max(1 << 16, 8 * wanted):
         chosen = seeding.permutation(key, num_pairs)[:wanted]
     else:
-        # Far more than are wanted: twice as many draws hold enough different ones.
+        # So many that twice the number of samples contains enough distinct ones.
         drawn = (seeding.words(key, 2 * wanted) % np.uint64(num_pairs)).astype(np.int64)
         chosen = drawn[np.sort(np.unique(drawn, return_index=True)[1])][:wanted]
     firsts = np.arange(count)
@@ -254,7 +254,7 @@ def _is_done(task: _Exchange, options: CutMixOptions, made: ResumableOutput) -> 
 def _draw_sheet(
     output: Path, source: ImageSource, exchanges: list[_Exchange], options: CutMixOptions
 ) -> None:
-    """Draws two originals and what was made of them, for a sample that is the same each time."""
+    """Draws originals and new images of a fixed sample of exchanges."""
     chosen = np.sort(seeding.permutation(seeding.fold(0), len(exchanges))[:_MOST_SHOWN])
     pictures, captions = [], []
     for number in chosen:

@@ -16,9 +16,9 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.recordio_file import HEADER, LABEL_BYTES, RecordIOFile, read_index
 from tfface.errors import InputError, warn
 
-# Whole numbers below it are exact in the float32 that all labels and counts are written as.
+# Integers below it are exact in float32, the type of all labels and counts.
 _EXACT = 2**24
-# What im2rec calls the parts of a set: NAME_0.rec or NAME_0_train.rec.
+# File names of parts by im2rec: NAME_0.rec or NAME_0_train.rec.
 _CHUNK = re.compile(r"(?P<name>.+)_(?P<number>[0-9]{1,4})(?P<part>_train|_val|_test)?\.rec", re.I)
 _MOST_NAMED = 5
 
@@ -26,22 +26,21 @@ _MOST_NAMED = 5
 class RecordIOSource(ImageSource):
     """A `.rec` file with its `.idx`, and InsightFace's `property` file beside it if there is one.
 
-    The images come in the order of their keys. An identity is a label found; the label is its name.
-    In InsightFace's layout record 0 says which records stand for identities, and each of these
-    which images are its identity's; that is checked against the images' own labels, as far as the
-    numbers are exact (below 2**24), but never relied on. In im2rec's layout every record is an
-    image. An index has to list all records. Without one, or with one whose keys are all 0, the
-    file is walked through, which a warning says; keys are then the records' ids or, where these
-    are not distinct, their places.
+    Images are sorted by key. The identities are the labels, which are also their names. In
+    InsightFace's layout, record 0 names the range of identity records, and each of these the range
+    of its images; both are checked against the labels of the images, as far as the numbers are
+    exact (below 2**24), but not used. In im2rec's layout every record is an image. An index must
+    list all records. Without an index, or if all its keys are 0, the file is scanned, with a
+    warning; keys are then the ids of the records or, if these are not unique, their positions.
 
     Further entries of a label list (whether a face is aligned, landmarks) are not read.
 
     Args:
         path: the `.rec` file, or a folder with a train.rec or no other .rec than one.
-        label: which entry of an image's list of labels is its identity.
+        label: index of the identity in an image's list of labels.
         on_empty_identity: what to do when the files speak of identities without images: `error`, or
             `skip` to leave them out, which `left_out` then tells.
-        name: what to call this source in `Identity.source`; by default the folder's name.
+        name: the source's name in `Identity.source`; by default the name of the folder.
 
     Attributes:
         path: the `.rec` file.
@@ -96,7 +95,7 @@ class RecordIOSource(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the files' names, sizes and times of change, and of the options."""
+        """A hash of the files' names, sizes and modification times, and of the options."""
         rec = self._file.path
         files = [file for file in (rec, *_beside(rec)) if file.is_file()]
         stats = [(file.name, file.stat()) for file in files]
@@ -112,7 +111,7 @@ class RecordIOSource(ImageSource):
         return Record(record[HEADER.size + LABEL_BYTES * flag :], self.filename(index))
 
     def _read_labels(self, headers: np.ndarray, entry: int) -> np.ndarray:
-        """Returns the images' labels as written, int64 [images]."""
+        """Returns the labels of the images in the file, int64 [images]."""
         flags = headers["flag"]
         path = self._file.path
         short = (flags <= entry) & ~((flags == 0) & (entry == 0))
@@ -124,7 +123,7 @@ class RecordIOSource(ImageSource):
         labels = headers["label"].copy()
         in_list = flags > 0
         labels[in_list] = self._file.labels(self._offsets[in_list], entry)
-        # Written so that what is no number is bad as well.
+        # NaN fails all of these comparisons.
         good = (labels >= 0) & (labels < _EXACT) & (labels == np.floor(labels))
         for place in np.flatnonzero(~good)[:1]:
             raise InputError(
@@ -152,18 +151,18 @@ class RecordIOSource(ImageSource):
     def _check_ranges(
         self, identity_keys: np.ndarray, ranges: np.ndarray, found: np.ndarray
     ) -> np.ndarray:
-        """Checks which images the identities' records claim.
+        """Checks the ranges of images in the identity records.
 
         Args:
             identity_keys: int64 [identities].
-            ranges: float32 [identities, 2]: the key of the first image, and that behind the last.
+            ranges: float32 [identities, 2]: the first key, and the key behind the last.
             found: sorted labels of all images.
 
         Returns:
-            int64: places of the records that claim none.
+            Labels of identities without images, int64.
         """
         path = self._file.path
-        # Those that are no numbers at all are to be checked as well.
+        # NaN is checked as well.
         checked = ~(ranges >= _EXACT).any(axis=1)
         sensible = (ranges == np.floor(ranges)).all(axis=1) & (ranges[:, 0] >= 1)
         sensible &= ranges[:, 1] >= ranges[:, 0]
@@ -176,7 +175,7 @@ class RecordIOSource(ImageSource):
                 f"from {ranges[place, 0]:.0f} to before {ranges[place, 1]:.0f}, but there are no "
                 "such images"
             )
-        # How often the label has changed up to each image.
+        # Number of label changes up to each image.
         changes = np.cumsum(np.diff(self.labels, prepend=self.labels[0]) != 0)
         held = stop > start
         same = np.ones(len(first), bool)
@@ -201,10 +200,10 @@ class RecordIOSource(ImageSource):
         return none[~has_images]
 
     def _find_empty(self, empty: np.ndarray, found: np.ndarray, *, skip: bool) -> None:
-        """Deals with identities that the files speak of and that have no image.
+        """Reports declared identities without images, or raises an error.
 
         Args:
-            empty: their labels, so far as the records say.
+            empty: labels of empty identities, according to the identity records.
             found: sorted labels of all images.
         """
         path = self._property
@@ -217,7 +216,7 @@ class RecordIOSource(ImageSource):
                     f"{self._file.path.name} have the label {found[-1]}"
                 )
             count = declared - len(found) + np.count_nonzero(empty >= declared)
-            # As many numbers suffice to find these names.
+            # These suffice to find the first names.
             numbers = np.arange(min(declared, len(found) + _MOST_NAMED))
             names = np.union1d(np.setdiff1d(numbers, found), empty)[:_MOST_NAMED]
         if count and not skip:
@@ -233,17 +232,17 @@ class RecordIOSource(ImageSource):
 
 
 class RecordIOChunks(ImageSource):
-    """The parts that `im2rec --chunks` writes, as one source: their images, one part after another.
+    """The parts that `im2rec --chunks` writes, concatenated.
 
     Args:
         paths: of the parts' `.rec` files.
-        label: position of the identity, counted from 0, where images have a list of labels.
+        label: index of the identity, if images have a list of labels.
         on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
-        name: what to call the source in `Identity.source`.
+        name: the source's name in `Identity.source`.
 
     Raises:
-        InputError: as there.
+        InputError: as `RecordIOSource`.
     """
 
     def __init__(
@@ -267,7 +266,7 @@ class RecordIOChunks(ImageSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the parts'."""
+        """A hash of the fingerprints of the parts."""
         return hashlib.sha256(repr([part.fingerprint for part in self._parts]).encode()).hexdigest()
 
     def filename(self, index: int) -> str:
@@ -295,13 +294,13 @@ def open_recordio(
     Args:
         path: the `.rec` file; or a folder with a train.rec, with no other .rec than one, or with
             the parts NAME_0.rec, NAME_1.rec, ... that `im2rec --chunks` writes.
-        label: position of the identity, counted from 0, where images have a list of labels.
+        label: index of the identity, if images have a list of labels.
         on_empty_identity: what to do with identities that the files declare but that have no
             images: `error`, or `skip` them.
-        name: what to call the source in `Identity.source`.
+        name: the source's name in `Identity.source`.
 
     Raises:
-        InputError: as there; a part is missing.
+        InputError: as `RecordIOSource`; or a part is missing.
     """
     path = Path(path)
     if chunks := _chunks(path):
@@ -310,7 +309,7 @@ def open_recordio(
 
 
 def holds_recordio(path: Path) -> bool:
-    """Whether `path` looks like something for `RecordIOSource`."""
+    """Whether `path` is in the format of `open_recordio`."""
     if path.is_dir():
         return bool(_rec_files(path))
     return path.suffix.lower() == ".rec"
@@ -335,7 +334,7 @@ def _rec_files(folder: Path) -> list[Path]:
 
 
 def _chunks(path: Path) -> list[Path]:
-    """Returns the parts that a folder holds, in order; none where it holds something else.
+    """Returns the parts in a folder, in order; empty for other folders.
 
     Raises:
         InputError: one is missing.
@@ -357,10 +356,10 @@ def _chunks(path: Path) -> list[Path]:
 
 
 def _records(file: RecordIOFile, index: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns keys, offsets and headers of all records, by rising key.
+    """Returns keys, offsets and headers of all records, sorted by key.
 
     Raises:
-        InputError: the index doesn't list all.
+        InputError: the index does not list all records.
     """
     name = file.path.name
     if not index.is_file():
@@ -382,7 +381,7 @@ def _records(file: RecordIOFile, index: Path) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _walk(file: RecordIOFile) -> tuple[np.ndarray, np.ndarray]:
-    """Makes what the missing index would say: keys and offsets by rising key."""
+    """Scans the file; returns keys and offsets, sorted by key."""
     offsets = file.find_records()
     keys = file.headers(offsets)["id"]
     if len(np.unique(keys)) < len(keys) or keys.max() > np.iinfo(np.int64).max:
@@ -396,7 +395,7 @@ def _beside(rec: Path) -> tuple[Path, Path]:
 
 
 def _read_property(path: Path) -> int | None:
-    """Returns how many identities the file beside the records says; None when there is none."""
+    """Returns the number of identities in the property file; None without that file."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:

@@ -39,14 +39,14 @@ LABEL_BYTES = 4
 _PART = struct.Struct("<II")
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _SIZE_BITS = 29
-# What `headers` finds out of each record: bytes of its first part and of all of it, and its header.
+# Result of `headers`: bytes of the first part and of the whole record, and the header.
 _FOUND = np.dtype(
     [
         *(("part_bytes", np.int32), ("record_bytes", np.int64)),
         *(("flag", np.uint32), ("label", np.float32), ("id", np.uint64)),
     ]
 )
-# Records whose headers are looked at together.
+# Records whose headers are read together.
 _CHUNK = 1 << 13
 _INDEX_BLOCK_BYTES = 1 << 24
 # 18 digits always fit an int64.
@@ -74,10 +74,10 @@ class RecordIOFile:
             raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
 
     def find_records(self) -> np.ndarray:
-        """Finds where records begin by hopping from part to part: int64 [records].
+        """Finds the offsets of all records by scanning the file: int64 [records].
 
         Raises:
-            InputError: the file is damaged, or no such file.
+            InputError: the file is damaged, or not a record file.
         """
         offsets = array.array("q")
         offset, inside = 0, False
@@ -122,10 +122,10 @@ class RecordIOFile:
         return found
 
     def count_unlisted(self, offsets: np.ndarray, part_bytes: np.ndarray) -> int:
-        """Counts the records that lie between, before and behind those at `offsets`.
+        """Counts the records that are not in `offsets`.
 
         Args:
-            offsets, part_bytes: int [records], as `headers` takes and gives them.
+            offsets, part_bytes: int [records], argument and result of `headers`.
         """
         order = np.argsort(offsets, kind="stable")
         ends = offsets + _PART.size + (part_bytes.astype(np.int64) + 3 & ~3)
@@ -138,7 +138,7 @@ class RecordIOFile:
                 try:
                     kind, size = self._part_header(offset)
                 except InputError:
-                    # No record, but bytes that nothing refers to.
+                    # Unused bytes, not a record.
                     break
                 # Later parts belong to the record before them.
                 count += kind in (_WHOLE, _FIRST)
@@ -146,7 +146,7 @@ class RecordIOFile:
         return count
 
     def labels(self, offsets: np.ndarray, entry: int) -> np.ndarray:
-        """Reads one entry of the label lists of records whose flags are above `entry`.
+        """Reads an entry of the label lists of records, whose flags must be above `entry`.
 
         Args:
             offsets: int64 [records], as `headers` accepted them.
@@ -170,7 +170,7 @@ class RecordIOFile:
         """Reads the record at `offset`: header, labels and the rest.
 
         Args:
-            part_bytes: as `headers` found them; saves a call to the system.
+            part_bytes: as `headers` returns it; saves a system call.
 
         Raises:
             InputError: no record begins there, or it isn't whole.
@@ -214,15 +214,15 @@ class RecordIOFile:
         return kind, size
 
     def _chunks(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields parts of `order` with the file's 32-bit words, to be looked at in that order."""
+        """Yields parts of `order` and the file's 32-bit words."""
         if not self.num_bytes:
             raise InputError(f"{self.path}: holds no records")
-        # Not closed here: that would fail while somebody holds the words. It ends with them.
+        # Not closed, which would fail while `words` is in use; it is freed together with it.
         mapped = mmap.mmap(self._file.fileno(), self.num_bytes, prot=mmap.PROT_READ)
         words = np.frombuffer(mapped, "<u4", self.num_bytes // 4)
         for start in range(0, len(order), _CHUNK):
             yield order[start : start + _CHUNK], words
-            # Otherwise the whole file would count as this process's memory.
+            # Otherwise the whole file would count as memory of this process.
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def _read_headers(
@@ -233,7 +233,7 @@ class RecordIOFile:
         found: np.ndarray,
         places: np.ndarray,
     ) -> int:
-        """Fills `found[places]` for rising `offsets`; returns where the last part ends."""
+        """Fills `found[places]` for sorted `offsets`; returns the end of the last part."""
 
         def check(good: np.ndarray, why: str) -> None:
             if not good.all():
@@ -280,7 +280,7 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads an index file.
 
     Returns:
-        (keys, offsets), both int64 [records], by rising key.
+        (keys, offsets), both int64 [records], sorted by key.
 
     Raises:
         InputError: a line is no key and offset, or two have the same key (but for an index whose
