@@ -147,6 +147,23 @@ def options_schema(component: Callable) -> type[pydantic.BaseModel]:
     return pydantic.create_model("options", __config__=config, **fields)
 
 
+def check_arguments(component: Callable, **arguments: Any) -> None:
+    """Checks arguments by the annotations of a component's signature, as a recipe's options are.
+
+    Raises:
+        ValueError: one has a wrong type or is out of range.
+    """
+    try:
+        options_schema(component)(**arguments)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = first["loc"][0]
+        raise ValueError(
+            f"{component.__name__}({name}={first['input']!r}): {first['msg'][:1].lower()}"
+            f"{first['msg'][1:]}"
+        ) from error
+
+
 def summary(component: Callable) -> str:
     """Returns the first paragraph of a component's docstring on one line, "" if it has none.
 

@@ -9,9 +9,9 @@ import keras
 from keras import initializers, ops
 from pydantic import Field
 
-from tfface.heads.head import check_arguments
 from tfface.kernels import class_centers as kernels
 from tfface.kernels.rows import take_rows
+from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
 # A logit so low that softmax gives it no probability, and a cosine below all.

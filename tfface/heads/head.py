@@ -1,15 +1,12 @@
 """The base of all heads: embeddings and labels to a loss, embeddings to logits."""
 
 import abc
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
-import pydantic
 from keras import ops
 from pydantic import Field
 
-from tfface.registry import options_schema
 from tfface.typing import Tensor
 
 if TYPE_CHECKING:
@@ -99,22 +96,6 @@ class Head(keras.layers.Layer, abc.ABC):
     ) -> Tensor:
         """Returns the logits; heads with a margin apply it to those of the labels."""
         return self.logits(embeddings)
-
-
-def check_arguments(part: Callable, **arguments: Any) -> None:
-    """Checks arguments by the annotations of a part's signature, as a recipe's options are.
-
-    Raises ValueError: one has a wrong type or is out of range.
-    """
-    try:
-        options_schema(part)(**arguments)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        name = first["loc"][0]
-        raise ValueError(
-            f"{part.__name__}({name}={first['input']!r}): {first['msg'][:1].lower()}"
-            f"{first['msg'][1:]}"
-        ) from error
 
 
 def softmax_loss(

@@ -7,7 +7,8 @@ from keras import layers, ops
 
 from tfface.errors import InputError
 from tfface.heads.class_centers import SampledClasses
-from tfface.heads.head import Head, LabelSmoothing, check_arguments, softmax_loss, top1_correct
+from tfface.heads.head import Head, LabelSmoothing, softmax_loss, top1_correct
+from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
 

@@ -17,8 +17,9 @@ from tfface.heads.class_centers import (
     SampleRate,
     with_sharding_constraint,
 )
-from tfface.heads.head import Head, LabelSmoothing, check_arguments, softmax_loss, top1_correct
+from tfface.heads.head import Head, LabelSmoothing, softmax_loss, top1_correct
 from tfface.heads.margins import Margin
+from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
 Scale = Annotated[float, Field(gt=0)]

@@ -20,7 +20,7 @@ from keras import ops
 from pydantic import Field
 
 from tfface.errors import InputError
-from tfface.heads.head import check_arguments
+from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
 Angle = Annotated[float, Field(ge=0, lt=math.pi / 2)]

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tfface.errors import InputError
 from tfface.heads.class_centers import SampledClasses
-from tfface.heads.head import Head, check_arguments
+from tfface.heads.head import Head
+from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
 # More than the squared distance of any two unit vectors.
