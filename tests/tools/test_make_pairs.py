@@ -59,10 +59,38 @@ def test_images_of_others_are_not_replaced(faces, tmp_path, capsys):
     with pytest.raises(
         InputError, match=r"a_images: would be replaced, and holds .* \(mine\.jpg\)"
     ):
-        make_pairs.main(arguments)
+        make_pairs.main([*arguments, "--overwrite"])
     assert (tmp_path / "a_images" / "mine.jpg").read_bytes() == b"mine"
-    make_pairs.main([*arguments, "--overwrite"])
-    assert not (tmp_path / "a_images" / "mine.jpg").exists()
+    (tmp_path / "a_images" / "mine.jpg").unlink()
+    make_pairs.main(arguments)
+    # Beside a list of somebody else, images may be called as ours are.
+    (tmp_path / "a.csv").write_text("first,second\na,b\n")
+    with pytest.raises(InputError, match="a_images: is in the way of the images"):
+        make_pairs.main([*arguments, "--overwrite"])
+    assert len(list((tmp_path / "a_images").iterdir())) == 35
+
+
+def test_the_input_is_not_written_over(faces, tmp_path, capsys):
+    make_pairs.main([str(faces), "--output", str(tmp_path / "a.csv"), "--num-pairs", "20"])
+    make_pairs.main([str(faces), "--output", str(tmp_path / "a.bin"), "--num-pairs", "20"])
+
+    def content():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    before = content()
+    a = str(tmp_path / "a.csv")
+    for given in (
+        [a, "--output", a],
+        [a, "--output", str(tmp_path / "link.csv")],
+        [str(tmp_path / "a.bin"), "--output", str(tmp_path / "a.bin")],
+        [str(tmp_path / "link.csv"), "--image-root", f"{tmp_path}/a_images", "--output", a],
+    ):
+        with pytest.raises(
+            InputError, match=r"would be written, and the input \S+ is or lies there"
+        ):
+            make_pairs.main([*given, "--overwrite"])
+        assert content() == before
 
 
 def test_the_same_figures_in_every_format(faces, tmp_path, capsys):

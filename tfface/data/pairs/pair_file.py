@@ -1,5 +1,6 @@
 """Makes verification sets of labeled images, or converts them to another format."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs import PairSet, csv_pairs, find_format, load_pair_set, writing
+from tfface.data.pairs import (
+    PairSet,
+    csv_pairs,
+    find_format,
+    lfw_pairs,
+    load_pair_set,
+    writing,
+)
 from tfface.data.pairs.pair_sampling import DisjointFolds, deduplicate_images
 from tfface.data.pairs.pair_set import NUM_FOLDS
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import SourceImages
-from tfface.data.sources.opening import open_source
+from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError
 from tfface.files import check_replaceable
 from tfface.images.validation import find_undecodable_images
@@ -93,13 +101,18 @@ def make_pair_file(
 
     Raises:
         InputError: the dataset, an option or an image can't be used (up to 20 undecodable images
-            are named), the images don't allow such pairs, or `output` can't be written.
+            are named), the images don't allow such pairs, or `output` can't be written
+            or is an input.
     """
     if output.suffix not in (".bin", ".csv"):
         raise InputError(f"{output}: a verification set is written as .bin or .csv")
     as_bin = output.suffix == ".bin"
     if as_bin and not with_images:
         raise InputError(f"{output}: a .bin always contains its images; write a .csv")
+    written = [output]
+    if not as_bin and with_images:
+        written.append(writing.images_folder(output))
+    _check_no_input(written, _inputs(dataset, format, images_dir))
     if as_bin or not with_images:
         mark = writing.BIN_MARK if as_bin else writing.CSV_MARK
         check_replaceable(output, mark, overwrite=overwrite)
@@ -192,6 +205,29 @@ def make_pair_set(source, options: PairOptions) -> tuple[PairSet, int]:
         groups=groups,
     )
     return pair_set, len(np.unique(source.labels[images]))
+
+
+def _inputs(dataset: str, format: str, images_dir: Path | None) -> list[Path]:
+    """Returns the files and folders that are read, as far as they are known before they are."""
+    if not _is_pair_set(dataset, format):
+        return source_paths(dataset)
+    module, given = find_format(dataset)
+    path = Path(given)
+    if module is csv_pairs:
+        return [path, images_dir or csv_pairs.images_folder(path)]
+    if module is lfw_pairs:
+        return [path, images_dir or path.parent / "images"]
+    return [path]
+
+
+def _check_no_input(written: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raises InputError: what is written is an input, or an input lies in it."""
+    for output, read in itertools.product(written, inputs):
+        if read.exists() and read.resolve().is_relative_to(output.resolve()):
+            raise InputError(
+                f"{output}: would be written, and the input {read} is or lies there: choose "
+                "another output"
+            )
 
 
 def _is_pair_set(dataset: str, format: str) -> bool:

@@ -122,7 +122,8 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
 
     Args:
         path: of the CSV.
-        overwrite: replace existing files, even if tfface didn't write them.
+        overwrite: replace an existing list, even if tfface didn't write it. A folder of images is
+            replaced only if it is one that tfface wrote.
 
     Raises:
         InputError: it can't; X_images exists without X.csv; or one of them was not written by
@@ -130,9 +131,9 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
     """
     check_replaceable(path, CSV_MARK, overwrite=overwrite)
     folder = images_folder(path)
-    if not os.path.lexists(folder) or overwrite:
+    if not os.path.lexists(folder):
         return
-    if not path.exists() or not folder.is_dir():
+    if not folder.is_dir() or folder.is_symlink() or not _is_ours(path):
         raise InputError(
             f"{folder}: is in the way of the images: remove it, or choose another name"
         )
@@ -140,8 +141,16 @@ def check_csv_output(path: Path, *, overwrite: bool = False) -> None:
     if others:
         raise InputError(
             f"{folder}: would be replaced, and holds what this tool didn't write ({min(others)}): "
-            "choose another name, or replace it with --overwrite"
+            "choose another name, or move it elsewhere"
         )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether there is a list that `write_csv` may have written."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return CSV_MARK.search(file.read(1 << 16)) is not None
 
 
 def images_folder(path: Path) -> Path:

@@ -84,6 +84,22 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     return OpenedSource(format, source, [path] if path.exists() else [])
 
 
+def source_paths(argument: str) -> list[Path]:
+    """Returns the files and folders that the SOURCE argument of a tool reads, without opening it.
+
+    Args:
+        argument: as `open_source` takes it.
+
+    Raises:
+        InputError: its format or an option is unknown.
+    """
+    _, rest = _split(argument)
+    if rest.startswith("{"):
+        return paths_in(load_source(parse_value(rest), sources.SOURCES, rest).options)
+    path = expanded(rest)
+    return [path] if path.exists() else []
+
+
 def detect_format(path: Path) -> str:
     """Returns the format of an existing path.
 
