@@ -47,6 +47,16 @@ def test_what_is_made(faces, tmp_path):
         assert found[name] == (faces / name).read_bytes()
 
 
+def test_a_damaged_original_that_is_not_drawn_is_not_copied(faces, tmp_path):
+    # The only image of p2: nothing is made of it.
+    damaged = faces / "p2" / "0.png"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    with pytest.raises(InputError, match=r"p2/0\.png: "):
+        made(faces, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("p2/*"))
+    made(faces, tmp_path / "new", with_originals=False)
+
+
 def test_patches_come_from_the_same_person(faces, tmp_path):
     made(faces, tmp_path / "out", area=(0.2, 0.4), per_class=40)
     areas, pairs = [], set()

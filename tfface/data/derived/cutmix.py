@@ -142,7 +142,10 @@ def make_cutmix(
         total = len(copies) + sum(len(exchange.numbers) for exchange in left)
 
         def copy(index: int, advance) -> list[tuple[str, str]]:
-            name = write_encoded(stems[index], output, source.read(index).encoded)
+            encoded = source.read(index).encoded
+            # Whatever is drawn, no damaged image gets into the output.
+            decode_whole(encoded, source.filename(index))
+            name = write_encoded(stems[index], output, encoded)
             advance(1)
             return [(stems[index], name)]
 
