@@ -213,18 +213,31 @@ def classification_warnings(options: argparse.Namespace, source) -> list[str]:
         images = SourceImages(source, range(source.num_images))
         return training_images_warnings(options, [(images, source.name)])
     except InputError as error:
-        return [
-            f"{source.name}: it isn't known whether {options.model} was trained on these images: "
-            f"{error}"
-        ]
+        return [_not_known(options, source.name, error)]
 
 
 def warnings_if_known(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
-    """As `training_images_warnings`, but nothing where it can't be found out."""
+    """As `training_images_warnings`, but nothing where the data of the run are gone.
+
+    Where the run's own files are missing or damaged, lines say that it can't be known.
+    """
+    from tfface.training.run_folder import RunFolder
+    from tfface.training.training_identities import is_data_gone
+
+    run = RunFolder(Path(options.model))
+    if run.model.is_file() and not run.recipe.is_file():
+        return [_not_known(options, what, f"{run.recipe}: is missing") for _, what in sets]
     try:
         return training_images_warnings(options, sets)
-    except InputError:
-        return []
+    except InputError as error:
+        if is_data_gone(run.path, options.data_dir):
+            return []
+        return [_not_known(options, what, error) for _, what in sets]
+
+
+def _not_known(options: argparse.Namespace, what: str, why: object) -> str:
+    why = "; ".join(str(why).split("\n"))
+    return f"{what}: it isn't known whether {options.model} was trained on these images: {why}"
 
 
 def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:

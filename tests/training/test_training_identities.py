@@ -143,3 +143,26 @@ class TestUnaligned:
 
     def test_nor_of_a_model_that_is_no_run(self, tmp_path):
         assert not was_trained_on_unaligned(tmp_path / "model.onnx", tmp_path)
+
+
+def test_a_run_whose_files_are_damaged_is_told_from_one_without_its_data(tmp_path):
+    run = write_run(tmp_path, "data.validation=none")
+    (run / "model.keras").write_bytes(b"")
+    options = argparse.Namespace(model=str(run), data_dir=tmp_path)
+
+    def told():
+        return model_options.warnings_if_known(options, [([b"other"], "lfw")])
+
+    assert told() == []
+    for name in ("identities.csv", "recipe.yaml"):
+        content = (run / name).read_text()
+        for damaged in (None, "", content[: len(content) // 2]):
+            (run / name).unlink()
+            if damaged is not None:
+                (run / name).write_text(damaged)
+            (line,) = told()
+            expected = f"lfw: it isn't known whether {run} was trained on these images: {run}/"
+            assert line.startswith(expected)
+            (run / name).write_text(content)
+    (tmp_path / "faces").rename(tmp_path / "gone")
+    assert told() == []

@@ -9,6 +9,7 @@ import numpy as np
 from tfface import recipe as recipes
 from tfface import seeding
 from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
+from tfface.data.sources.opening import paths_in
 from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.classification import SeenIdentities, seen_identities
@@ -85,6 +86,20 @@ def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> S
     """
     source, indices = _training_images(run_dir, data_dir)
     return seen_identities(source, attribute, indices, where=f"data.train of {run_dir}")
+
+
+def is_data_gone(run_dir: Path, data_dir: Path) -> bool:
+    """Returns whether a file or folder of a run's training images is not there any more.
+
+    Args:
+        run_dir, data_dir: as for `read_training_identities`.
+    """
+    try:
+        recipe = recipes.load(RunFolder(run_dir).recipe, REGISTRIES)
+        paths = paths_in(recipe.data.train.options)
+    except InputError:
+        return False
+    return not all((data_dir / path).exists() for path in paths)
 
 
 def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.ndarray]:
