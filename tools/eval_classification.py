@@ -23,13 +23,13 @@ PERSON = "person"
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.sources.opening import open_source
+    from tfface.data.sources.opening import open_source, source_paths
     from tfface.evaluation.classification import evaluate_classification
     from tfface.evaluation.classification_plots import plot_classification
     from tfface.reporting import classification_tables
     from tfface.reporting.html import write_classification_report
 
-    outputs.check(options)
+    outputs.check(options, source_paths(options.data))
     classifier = model_options.load_classifier(options)
     source = open_source(options.data).source
     people, remark = _people(options, source)

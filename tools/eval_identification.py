@@ -28,12 +28,14 @@ each person, a converted dataset, a .csv, ...); NAME=SOURCE renames it"
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
+    from tfface.data.sources.opening import source_paths
     from tfface.evaluation.identification import check_sets, evaluate_identification
     from tfface.evaluation.identification_plots import plot_identification
     from tfface.reporting import identification_tables
     from tfface.reporting.html import write_identification_report
 
-    outputs.check(options)
+    given = (options.gallery, options.query)
+    outputs.check(options, [path for one in given if one for path in source_paths(one)])
     gallery, queries = _open_sets(options)
     check_sets(gallery, queries)
     embedder = model_options.load(options)

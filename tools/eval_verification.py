@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.pairs and not options.templates:
         raise InputError("nothing to evaluate on: give --pairs, --templates, or both")
     command.import_tensorflow_quietly()
-    from tfface.data.pairs import check_names, load_pair_set, split_name
+    from tfface.data.pairs import check_names, find_format, load_pair_set, split_name
     from tfface.data.pairs.template_set import load_template_set
     from tfface.evaluation.verification import (
         check_pair_set,
@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting import verification_tables
     from tfface.reporting.html import write_verification_report
 
-    outputs.check(options)
+    read = [find_format(given)[1] for given in options.pairs]
+    read += [split_name(given)[1] for given in options.templates]
+    outputs.check(options, map(Path, read))
     check_names([split_name(given)[0] for given in (*options.pairs, *options.templates)])
     embedder = model_options.load(options)
     pair_sets = [load_pair_set(pairs, images_dir=options.image_root) for pairs in options.pairs]

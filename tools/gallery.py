@@ -33,8 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
+    from tfface.data.derived.class_folders import check_output
+    from tfface.data.sources.opening import source_paths
     from tfface.gallery.gallery import build_gallery
 
+    given = options.source
+    if options.name is not None:
+        check_output(map(command.path, given), options.gallery)
+    else:
+        check_output([path for one in given for path in source_paths(one)], options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
     _warn_of_unaligned(faces, options, each=options.name is not None)
     _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import command
@@ -42,11 +42,14 @@ def add(
     parser.add_argument("--label", help="what tables call the model (default: MODEL)")
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace, sources: Iterable[Path] = ()) -> None:
     """Finds out before long work whether all of it can be written.
 
+    Args:
+        sources: files and folders that are read, in which no pictures may be drawn.
     Raises InputError: something can't, or two outputs are one.
     """
+    from tfface.data.derived.class_folders import check_output
     from tfface.files import check_distinct, check_replaceable, json_mark
     from tfface.reporting.html import report_mark
 
@@ -55,6 +58,7 @@ def check(options: argparse.Namespace) -> None:
         {"--plots": options.plots},
     )
     if options.plots:
+        check_output(sources, options.plots)
         check_pictures(options, options.picture_names)
     marks = (
         (options.json, json_mark(*options.json_lines)),

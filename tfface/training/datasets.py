@@ -365,6 +365,13 @@ def _hint(recipe: Recipe, data_dir: Path) -> str:
     return "".join(f"\n  {line}" for line in lines)
 
 
+def source_folders(recipe: Recipe, data_dir: Path) -> list[Path]:
+    """Returns the files and folders that the recipe's images are read from."""
+    validation, classification = recipe.data.validation, recipe.evaluation.classification
+    parts = [recipe.data.train, validation and validation.source, classification]
+    return [data_dir / path for part in parts if part is not None for path in _paths_of(part)]
+
+
 def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
     """Returns the paths of the recipe's data that don't exist."""
     validation, evaluation = recipe.data.validation, recipe.evaluation

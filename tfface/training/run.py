@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from tfface.data.derived.class_folders import check_output
 from tfface.errors import InputError, say
 from tfface.files import replacing
 from tfface.heads.head_file import save_head
@@ -15,7 +16,7 @@ from tfface.recipe.schema import HeadConfig
 from tfface.training import device, multiprocess
 from tfface.training.callbacks.preemption import PreemptionHandler
 from tfface.training.checkpointing import variable_values
-from tfface.training.datasets import load_data
+from tfface.training.datasets import load_data, source_folders
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import SingleDevice, distribute
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
@@ -79,6 +80,8 @@ def train(
         say("another --run-dir. Its report:")
         say(run.report)
     else:
+        if not run.has_begun():
+            check_output(source_folders(recipe, data_dir), run_dir)
         multiprocess.barrier("a look at the run folder")
         lock = run.locked() if multiprocess.is_main_process() else nullcontext()
         with lock, PreemptionHandler() as handler, explaining_full_memory(recipe):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.data.derived.class_folders import check_output
 from tfface.data.pairs import (
     PairSet,
     csv_pairs,
@@ -112,7 +113,9 @@ def make_pair_file(
     written = [output]
     if not as_bin and with_images:
         written.append(writing.images_folder(output))
-    _check_no_input(written, _inputs(dataset, format, images_dir))
+    inputs = _inputs(dataset, format, images_dir)
+    _check_no_input(written, inputs)
+    check_output(inputs[:1], output)
     if as_bin or not with_images:
         mark = writing.BIN_MARK if as_bin else writing.CSV_MARK
         check_replaceable(output, mark, overwrite=overwrite)
