@@ -149,6 +149,12 @@ class RunFolder:
         """Returns what lies where a run has its files, if no run has written it."""
         if self.has_begun() or self._is_environment():
             return None
+        # Of a finished run, who needs no more than its results may have removed the rest.
+        if self._holds_results() and self._written_recipe() is not None:
+            return None
+        # Of a finished run, who needs no more than its results may have removed the rest.
+        if self._holds_results() and self._written_recipe() is not None:
+            return None
         own = (path for name, path in sorted(vars(self).items()) if name != "path")
         return next((path for path in own if _holds_something(path)), None)
 
