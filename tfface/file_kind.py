@@ -33,6 +33,9 @@ def other_kind(start: bytes) -> str | None:
 def other_kind_of(path: Path) -> str | None:
     """Returns `other_kind` of a file; None as well if it can't be read."""
     try:
+        # Reading a pipe would wait for who writes it.
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             return other_kind(file.read(START_BYTES))
     except OSError:

@@ -234,6 +234,16 @@ def batch_size(text: str) -> int:
     return _whole_number(text, 1, 8192)
 
 
+def folds(text: str) -> int:
+    """An option's number of folds."""
+    return _whole_number(text, 2, 1000)
+
+
+def search_width(text: str) -> int:
+    """An option's effort of an approximate search, which FAISS keeps in 32 bits."""
+    return _whole_number(text, 1, 1_000_000)
+
+
 def workers(text: str) -> int:
     """An option's number of threads or processes."""
     return _whole_number(text, 1, 1024)

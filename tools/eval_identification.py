@@ -151,7 +151,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--search-width",
-        type=command.positive,
+        type=command.search_width,
         metavar="N",
         help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
         "(default 256): more find more, and take longer",

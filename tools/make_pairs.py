@@ -100,7 +100,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     made.add_argument(
         "--folds",
         dest="num_folds",
-        type=command.positive,
+        type=command.folds,
         metavar="N",
         help="folds of cross-validation (default: 10)",
     )

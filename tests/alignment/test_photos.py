@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.data.small_faces import encoded
+from tfface.alignment.align import Options, plan_alignment
 from tfface.alignment.photos import count_pixels, list_photos, read_photo
 from tfface.errors import InputError
 from tfface.images import pillow_decoder
@@ -24,6 +25,25 @@ PIXELS = np.stack(
 ).astype(np.uint8)
 PHOTO = Image.fromarray(PIXELS)
 GREY = np.tile(np.linspace(0, 65535, 48), (32, 1)).astype(np.uint16)
+
+
+def test_pipes_and_devices_are_no_photos(tmp_path):
+    """Reading one would never end."""
+    for name in ("pipe.jpg", "device.png"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        if name == "pipe.jpg":
+            os.mkfifo(folder / name)
+        else:
+            (folder / name).symlink_to(os.devnull)
+        for source in (folder, folder / name):
+            with pytest.raises(InputError, match=rf"{name}: no regular file"):
+                plan_alignment(source, tmp_path / "out", Options())
+    # Nor is one without such a name looked into.
+    (tmp_path / "pipe" / "pipe.jpg").rename(tmp_path / "pipe" / "pipe")
+    with pytest.raises(InputError, match="no photos in it"):
+        plan_alignment(tmp_path / "pipe", tmp_path / "out", Options())
+    assert not (tmp_path / "out").exists()
 
 
 def write(path, image=PHOTO, **settings):

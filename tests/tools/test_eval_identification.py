@@ -199,3 +199,11 @@ def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):
     assert figures["rank1"] == 1
     assert figures["tpir_at_fpir"][0]["tpir"] == 1
     assert 0.2 < figures["threshold"]["cosine"] < 0.7
+
+
+@pytest.mark.parametrize("value", ["0", "2000000000", "99999999999999999999"])
+def test_the_search_width_is_bounded(value, capsys):
+    arguments = ["pixels", "--gallery", "faces", "--gallery-shots", "1", "--index", "hnsw"]
+    with pytest.raises(SystemExit, match="2"):
+        eval_identification.main([*arguments, f"--search-width={value}"])
+    assert "must be a whole number from 1 to 1000000, got" in capsys.readouterr().err

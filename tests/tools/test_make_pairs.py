@@ -138,9 +138,16 @@ def test_options_of_making_are_refused_for_a_set(faces, tmp_path):
         )
 
 
-@pytest.mark.parametrize("option", ["--num-pairs", "--folds", "--seed"])
+@pytest.mark.parametrize("option", ["--num-pairs", "--seed"])
 @pytest.mark.parametrize("value", ["-1", "x", "1.5"])
 def test_numbers_are_checked(option, value, capsys):
     with pytest.raises(SystemExit, match="2"):
         make_pairs.main(["faces", "--output", "out.bin", f"{option}={value}"])
     assert f"must be a whole number of {int(option != '--seed')} or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1", "1001", "1000000000", "99999999999999999999"])
+def test_folds_are_bounded(value, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        make_pairs.main(["faces", "--output", "out.bin", f"--folds={value}"])
+    assert "must be a whole number from 2 to 1000, got" in capsys.readouterr().err

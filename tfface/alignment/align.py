@@ -20,7 +20,13 @@ from typing import Any
 from PIL import Image
 
 from tfface.alignment.faces import Face, is_cut_off
-from tfface.alignment.photos import count_pixels, is_readable_format, list_photos, read_photo
+from tfface.alignment.photos import (
+    check_regular,
+    count_pixels,
+    is_readable_format,
+    list_photos,
+    read_photo,
+)
 from tfface.alignment.report import Row, face_row, photo_row, write_report
 from tfface.alignment.search import Detector, find_faces
 from tfface.alignment.sheet import draw_sheet
@@ -320,6 +326,7 @@ def _photos_of(source: Path) -> tuple[Path, list[str]]:
         return source, photos
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
+    check_regular(source)
     return source.parent, [source.name]
 
 

@@ -17,11 +17,20 @@ def list_photos(folder: Path) -> list[str]:
     that are no images, are passed over; links are followed. Photos in formats that can't be read
     are listed too.
 
-    Raises InputError: a folder can't be listed, or links to one that it lies in.
+    Raises InputError: a folder can't be listed, or links to one that it lies in; or what is called
+        like a photo is a device or a pipe.
     """
     root = os.fsencode(folder)
     paths = sorted(entry.path for entry in files_below(root) if is_image(entry))
+    for path in paths:
+        check_regular(Path(os.fsdecode(path)))
     return [os.fsdecode(os.path.relpath(path, root)) for path in paths]
+
+
+def check_regular(path: Path) -> None:
+    """Raises InputError: it is a device, a pipe or a socket, which reading may never end of."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no regular file")
 
 
 def is_readable_format(name: str) -> bool:

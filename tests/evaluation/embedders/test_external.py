@@ -319,3 +319,12 @@ def test_absurd_sizes_are_refused(shape):
     taken = read_image_input(path, shape)
     with pytest.raises(InputError, match=r"net\.onnx: refused: the model takes \d+ images of "):
         ExternalEmbedder(np.zeros, path, taken, EmbedderOptions())
+
+
+def test_an_absurd_size_is_refused_of_a_model_that_takes_any():
+    taken = read_image_input(Path("net.onnx"), [None, None, None, 3])
+    for size in ((8192, 8192), (112, 2049)):
+        with pytest.raises(InputError, match=r"net\.onnx: refused: images of .* 2048 pixels"):
+            ExternalEmbedder(np.zeros, Path("net.onnx"), taken, EmbedderOptions(image_size=size))
+    options = EmbedderOptions(image_size=(2048, 112))
+    assert ExternalEmbedder(np.zeros, Path("net.onnx"), taken, options).image_size == (2048, 112)

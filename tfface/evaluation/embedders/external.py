@@ -258,6 +258,10 @@ def _image_size(
         )
     if None in own and given is None:
         raise InputError(f"{path}: the model takes images of any size: set it with --image-size")
+    if given and max(given) > _MAX_SIZE:
+        raise InputError(
+            f"{path}: refused: images of {given[0]}x{given[1]}; the maximum is {_MAX_SIZE} pixels"
+        )
     for name, ours, asked in zip(("high", "wide"), own, given or own, strict=True):
         if ours is not None and asked != ours:
             raise InputError(f"{path}: the model takes images {ours} pixels {name}, not {asked}")
