@@ -57,7 +57,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--data",
         required=True,
         metavar="SOURCE",
-        help="labelled images, a SOURCE as convert_tfrecord takes it",
+        help="labeled images, a SOURCE as convert_tfrecord takes it",
     )
     return model_options.parse(parser, arguments)
 

@@ -89,7 +89,7 @@ _NOTE = re.compile(
     rb"INFO: Created TensorFlow Lite"
 )
 
-_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+_COLOR = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 # Old options -> new ones, of which a tool has one: old ones work in this release, with a warning.
@@ -190,8 +190,8 @@ def without_notes() -> Iterator[None]:
             heard.seek(0)
             for line in heard:
                 if not _NOTE.match(line):
-                    # Some libraries colour what they say.
-                    sys.stderr.write(harmless(_COLOUR.sub(b"", line).decode(errors="replace")))
+                    # Some libraries color what they say.
+                    sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
 
 
 def _backend() -> str:

@@ -66,7 +66,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--data",
         required=True,
         metavar="SOURCE",
-        help="labelled images, a SOURCE as convert_tfrecord takes it (a folder with one folder for "
+        help="labeled images, a SOURCE as convert_tfrecord takes it (a folder with one folder for "
         "each class, a converted dataset, a .csv, ...), or with options as in a recipe, "
         "'{source: csv, path: P, identity_column: C}'. Its identities are the model's classes, by "
         "name",

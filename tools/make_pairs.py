@@ -1,4 +1,4 @@
-"""Makes a verification set of labelled faces, or writes one in another format."""
+"""Makes a verification set of labeled faces, or writes one in another format."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from tfface.errors import say
 _DESCRIPTION = """\
 Writes a verification set as an InsightFace .bin or as a .csv, by the name of the output.
 
-Where DATASET is labelled faces (a folder with one folder per identity, a converted dataset, or
+Where DATASET is labeled faces (a folder with one folder per identity, a converted dataset, or
 whatever else convert_tfrecord reads), pairs are made of them: as many genuine as impostor pairs,
 in folds that have no person in common. Where it is a verification set (LFW's pairs.txt, a .csv of
 pairs, a .bin, a bcolz folder), its pairs are written as they are. Every image is decoded once;
@@ -77,7 +77,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--input-format",
         default="auto",
-        help="format of labelled faces, as convert_tfrecord takes it (default: auto)",
+        help="format of labeled faces, as convert_tfrecord takes it (default: auto)",
     )
     parser.add_argument(
         "--image-root",
@@ -88,9 +88,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-images",
         action="store_true",
-        help="write a .csv alone, which names the files of a folder of labelled faces",
+        help="write a .csv alone, which names the files of a folder of labeled faces",
     )
-    made = parser.add_argument_group("how pairs are made of labelled faces")
+    made = parser.add_argument_group("how pairs are made of labeled faces")
     made.add_argument(
         "--num-pairs",
         type=command.positive,

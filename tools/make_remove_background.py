@@ -1,4 +1,4 @@
-"""Replaces the background of face images by one colour."""
+"""Replaces the background of face images by one color."""
 
 import argparse
 
@@ -7,7 +7,7 @@ import made_faces
 from tfface.errors import say
 
 _DESCRIPTION = """\
-Finds the person in each face image and fills the rest with one colour. SRC is a folder with one
+Finds the person in each face image and fills the rest with one color. SRC is a folder with one
 folder per person, a converted dataset, or whatever else convert_tfrecord reads; OUT gets the same
 folders and names. Images where nothing is found are kept as they are. OUT/report.csv has a row for
 each image, OUT/contact_sheet.png shows some before and after.
@@ -18,7 +18,7 @@ examples:
   python tools/make_remove_background.py data/my_faces data/my_faces_cut
   python tools/make_remove_background.py data/my_faces data/my_faces_cut --fill grey --margin 0.1
 
-GrabCut learns the colours of person and background from where they lie in an aligned face. Where
+GrabCut learns the colors of person and background from where they lie in an aligned face. Where
 faces fill less of their images, give a --margin: the share of the image on each side that lies
 beyond the person. rembg, a network, is used when its package is installed.
 
@@ -77,7 +77,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--fill",
         choices=("black", "white", "grey", "mean"),
         default="black",
-        help="the new background; mean is each image's mean colour (default: black)",
+        help="the new background; mean is each image's mean color (default: black)",
     )
     return parser.parse_args(arguments)
 

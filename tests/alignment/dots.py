@@ -1,4 +1,4 @@
-"""Photos of faces that are five coloured dots, and a detector that knows no others."""
+"""Photos of faces that are five colored dots, and a detector that knows no others."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tfface.alignment.align import Options, align, plan_alignment
 from tfface.alignment.faces import Face
 from tfface.alignment.template import template_points
 
-COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
+COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 GROUND = (60, 60, 60)
 
 # A face as it looks when it is not aligned: turned a little.
@@ -31,9 +31,9 @@ def draw_photo(
     landmarks = FACE * scale + center
     pixels = np.full((size[1], size[0], 3), GROUND, np.float64)
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    for (x, y), colour in zip(landmarks, COLOURS, strict=True):
+    for (x, y), color in zip(landmarks, COLORS, strict=True):
         covered = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)[..., None]
-        pixels += covered * (np.array(colour) - pixels)
+        pixels += covered * (np.array(color) - pixels)
     return Image.fromarray(pixels.round().astype(np.uint8)), landmarks
 
 
@@ -41,8 +41,8 @@ def find_dots(picture: Image.Image) -> np.ndarray | None:
     """Returns the dots' centers [5, 2]; None if one is missing."""
     pixels = np.asarray(picture).astype(int)
     centers = []
-    for colour in COLOURS:
-        rows, columns = np.nonzero(np.abs(pixels - colour).max(axis=-1) < 90)
+    for color in COLORS:
+        rows, columns = np.nonzero(np.abs(pixels - color).max(axis=-1) < 90)
         if not len(rows):
             return None
         centers.append((columns.mean(), rows.mean()))

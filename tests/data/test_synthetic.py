@@ -128,7 +128,7 @@ def test_a_worker_that_fails_says_why(monkeypatch):
 
 
 def numbers_of(traits: Traits) -> np.ndarray:
-    """All traits that are numbers or colours, in one vector."""
+    """All traits that are numbers or colors, in one vector."""
     values = []
     for group in (getattr(traits, field.name) for field in dataclasses.fields(traits)):
         for field in dataclasses.fields(group):

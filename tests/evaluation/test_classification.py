@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.colour_run import write_image, write_run
+from tests.evaluation.color_run import write_image, write_run
 from tests.reporting.plot_files import is_plot
 from tfface.data.sources.csv_list import CsvSource
 from tfface.data.sources.folder import FolderSource
@@ -22,7 +22,7 @@ from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import load_classifier
 from tfface.files import write_json
 
-# Class, person, the colour that the image has, and its light. The model goes by the colour.
+# Class, person, the color that the image has, and its light. The model goes by the color.
 IMAGES = [
     ("blue", "ann", "blue", "L2"),
     ("blue", "ann", "blue", "L10"),
@@ -40,8 +40,8 @@ IMAGES = [
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     lines = ["path,identity,person,light"]
-    for seed, (label, person, colour, light) in enumerate(IMAGES):
-        write_image(folder / f"{seed}.png", colour, seed)
+    for seed, (label, person, color, light) in enumerate(IMAGES):
+        write_image(folder / f"{seed}.png", color, seed)
         lines.append(f"{seed}.png,{label},{person},{light}")
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     return CsvSource(folder / "list.csv")

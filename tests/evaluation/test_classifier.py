@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.evaluation.colour_run import COLOURS, SIZE, pixels, write_run
+from tests.evaluation.color_run import COLORS, SIZE, pixels, write_run
 from tests.evaluation.embedders.test_external import write_onnx_graph
 from tests.property_tests import examples
 from tfface.errors import InputError
@@ -21,8 +21,8 @@ from tfface.evaluation.classifier import ScoresToProbabilities, load_classifier,
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def images(*colours):
-    return np.stack([pixels(colour, seed) for seed, colour in enumerate(colours)])
+def images(*colors):
+    return np.stack([pixels(color, seed) for seed, color in enumerate(colors)])
 
 
 def half_and_half():
@@ -150,8 +150,8 @@ class TestWhatIsRefused:
 def test_jax_backend_gives_the_same(tmp_path):
     pytest.importorskip("jax")
     run = write_run(tmp_path / "run", head="arcface")
-    np.save(tmp_path / "images.npy", images(*COLOURS))
-    np.save(tmp_path / "expected.npy", load_classifier(run).scores(images(*COLOURS)))
+    np.save(tmp_path / "images.npy", images(*COLORS))
+    np.save(tmp_path / "expected.npy", load_classifier(run).scores(images(*COLORS)))
     code = (
         "import numpy as np\n"
         "from tfface.evaluation.classifier import load_classifier\n"

@@ -56,7 +56,7 @@ def test_the_right_pixels_are_left_alone(seed, range_given):
 
 
 @pytest.mark.parametrize("range_given", ["-1..1", "0..1", "0..255", "-3..5"])
-def test_the_other_colour_order_is_noticed(range_given):
+def test_the_other_color_order_is_noticed(range_given):
     embedder = model(PixelInput("bgr", *parse_range(range_given)))
     line = preprocessing_warning(embedder, pair_set())
     shown = range_given if range_given == "-1..1" else "'(x-127.5)/128'"
@@ -75,7 +75,7 @@ def test_another_range_is_noticed():
     )
 
 
-def test_grey_pictures_have_no_colour_order():
+def test_grey_pictures_have_no_color_order():
     grey = pair_set(noise=(0, 0, 0))
     assert preprocessing_warning(model(PixelInput("bgr")), grey) is None
 

@@ -20,10 +20,10 @@ from tfface.images.decoding import decode_batches
 
 
 def face(person, picture, size=24):
-    """A picture whose colours are the person's, with a little noise that is the picture's."""
-    colour = np.random.default_rng(person).integers(40, 216, (2, 2, 3))
+    """A picture whose colors are the person's, with a little noise that is the picture's."""
+    color = np.random.default_rng(person).integers(40, 216, (2, 2, 3))
     noise = np.random.default_rng(1000 * person + picture).integers(-20, 21, (size, size, 3))
-    pixels = np.kron(colour, np.ones((size // 2, size // 2, 1))) + noise
+    pixels = np.kron(color, np.ones((size // 2, size // 2, 1))) + noise
     return tf.io.encode_png(pixels.astype(np.uint8)).numpy()
 
 

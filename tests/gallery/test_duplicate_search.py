@@ -18,15 +18,15 @@ from tfface.gallery.duplicate_report import _spaced, write_duplicates
 
 
 def face(person: int, picture: int) -> bytes:
-    """A picture whose colours are the person's, with noise that is the picture's."""
-    colour = np.random.default_rng(person).integers(40, 216, (4, 4, 3))
+    """A picture whose colors are the person's, with noise that is the picture's."""
+    color = np.random.default_rng(person).integers(40, 216, (4, 4, 3))
     noise = np.random.default_rng(1000 * person + picture).integers(-20, 21, (24, 24, 3))
-    pixels = np.kron(colour, np.ones((6, 6, 1))) + noise
+    pixels = np.kron(color, np.ones((6, 6, 1))) + noise
     return tf.io.encode_png(pixels.astype(np.uint8)).numpy()
 
 
 class Blocks:
-    """An embedder that sees the colours."""
+    """An embedder that sees the colors."""
 
     name = "blocks"
     image_size = (24, 24)

@@ -6,7 +6,7 @@ from pathlib import Path
 import check_score
 import pytest
 
-from tests.evaluation.colour_run import write_image, write_run
+from tests.evaluation.color_run import write_image, write_run
 from tests.tools.running import run_tool
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
@@ -17,10 +17,10 @@ from tfface.errors import InputError
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("competition")
     write_run(folder / "run")
-    for seed, (label, colour) in enumerate(
+    for seed, (label, color) in enumerate(
         (("blue", "blue"), ("green", "green"), ("red", "red"), ("red", "green"))
     ):
-        write_image(folder / "data" / label / f"{seed}.png", colour, seed)
+        write_image(folder / "data" / label / f"{seed}.png", color, seed)
     lines = ["path,label", "blue/0.png,blue", "green/1.png,red", "red/2.png,red", "red/3.png,blue"]
     (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -45,10 +45,10 @@ def test_one_line(folder, capsys, what, line):
 
 
 def test_images_that_the_run_was_trained_on_are_told(folder, tmp_path, capsys):
-    for place, colour in {"train/cold": "blue", "train/warm": "red", "test/warm": "red"}.items():
+    for place, color in {"train/cold": "blue", "train/warm": "red", "test/warm": "red"}.items():
         for seed in range(4):
             # Those of the test are others.
-            write_image(tmp_path / place / f"{seed}.png", colour, seed + 10 * (place[1] == "e"))
+            write_image(tmp_path / place / f"{seed}.png", color, seed + 10 * (place[1] == "e"))
     run = write_run(tmp_path / "run", ["cold", "warm"], head="sigmoid")
     recipe = load_tiny(
         tmp_path,

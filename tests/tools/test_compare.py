@@ -58,10 +58,10 @@ def test_a_failure_is_told_and_the_others_are_compared(recipe, tmp_path, capsys,
 def test_files_of_others_are_not_replaced(recipe, tmp_path, name):
     file = tmp_path / "out" / name
     file.parent.mkdir()
-    file.write_text('{\n  "title": "mine",\n  "metric": "metres",\n  "places": []\n}\n')
+    file.write_text('{\n  "title": "mine",\n  "metric": "meters",\n  "places": []\n}\n')
     with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
         tool.main([str(recipe), "--output", str(file.parent)])
-    assert "metres" in file.read_text()
+    assert "meters" in file.read_text()
 
 
 def test_mistakes_are_found_before_anything_runs(recipe, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import eval_classification
 import pytest
 
-from tests.evaluation.colour_run import write_image, write_run
+from tests.evaluation.color_run import write_image, write_run
 from tests.reporting.page_parser import read_page
 from tests.tools.running import run_tool
 from tests.training.recipes import load_tiny
@@ -40,9 +40,9 @@ def experiment(tmp_path_factory):
         "test/cold/new1": "red",
         "test/warm/new2": "red",
     }
-    for place, colour in photos.items():
+    for place, color in photos.items():
         for seed in range(3):
-            write_image(folder / place / f"{seed}.png", colour, seed)
+            write_image(folder / place / f"{seed}.png", color, seed)
     return folder
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 STAGES = {
-    "geometry and colours": "[{random_crop: {from_size: 36}}, random_flip, {color_jitter: {}}]",
+    "geometry and colors": "[{random_crop: {from_size: 36}}, random_flip, {color_jitter: {}}]",
     "mixed identities": "[random_flip, mixup]",
     "nothing": "[]",
 }

@@ -288,7 +288,7 @@ def _why_not(face: Face, picture: Image.Image, options: Options) -> str:
 
 
 def _write(aligned: Image.Image, path: Path, options: Options) -> None:
-    # Faces are small: their colours are not halved in resolution.
+    # Faces are small: their colors are not halved in resolution.
     settings = {"quality": options.quality, "subsampling": 0} if options.format == "jpeg" else {}
     with replacing(path) as temporary:
         aligned.save(temporary, format=options.format, **settings)

@@ -34,7 +34,7 @@ def template_points(height: int, width: int) -> np.ndarray:
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Returns the rotation, scale and shift that brings `source` nearest to `target`.
 
-    It is the M that minimises sum_i |M (x_i, y_i, 1) - target_i|^2 among M = (s R | t) with a
+    It is the M that minimizes sum_i |M (x_i, y_i, 1) - target_i|^2 among M = (s R | t) with a
     rotation R and s >= 0; it never mirrors.
 
     Args:

@@ -16,7 +16,7 @@ DEFAULT_QUALITY = 95
 
 
 def write_picture(path: Path, picture: np.ndarray, format: str) -> None:
-    """Writes uint8 [height, width, 3], RGB; JPEG with quality 95 and colours in full resolution.
+    """Writes uint8 [height, width, 3], RGB; JPEG with quality 95 and colors in full resolution.
 
     Args:
         format: a key of `EXTENSIONS`.

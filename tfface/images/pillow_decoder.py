@@ -259,7 +259,7 @@ def _scale_transparency(image: Image.Image, depth: int) -> None:
 def _from_transparent_deep_png(encoded: bytes) -> Image.Image:
     """Reads a PNG in color of 16 bits of which one is transparent, on white.
 
-    Pillow drops the lower bits, by which that color differs from its neighbours.
+    Pillow drops the lower bits, by which that color differs from its neighbors.
     """
     # Only here: all else is read without it.
     import tensorflow as tf

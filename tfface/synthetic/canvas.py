@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tfface.synthetic.camera import CROP, Camera, on_face
-from tfface.synthetic.colors import Colour
+from tfface.synthetic.colors import Color
 
 
 class _Shape(NamedTuple):
-    colour: Colour
+    color: Color
     alpha: float
     body: bool = False
     width: float = 0.0  # of a stroke
@@ -41,39 +41,39 @@ class Canvas:
     def fill(
         self,
         points: np.ndarray,
-        colour: Colour,
+        color: Color,
         alpha: float = 1.0,
         *,
         lift=0.0,
         body: bool = False,
     ) -> None:
         """Fills a polygon; `body`: it belongs to the person, and so is lit as the person is."""
-        self._add(points, lift, _Shape(colour, alpha, body))
+        self._add(points, lift, _Shape(color, alpha, body))
 
     def stroke(
         self,
         points: np.ndarray,
         width: float,
-        colour: Colour,
+        color: Color,
         alpha: float = 1.0,
         *,
         lift=0.0,
         taper: float = 0.85,
     ) -> None:
         """Draws a line through `points` that loses the share `taper` of its width at its ends."""
-        self._add(points, lift, _Shape(colour, alpha, width=width, taper=taper))
+        self._add(points, lift, _Shape(color, alpha, width=width, taper=taper))
 
     def disc(
-        self, center: np.ndarray, radius: float, colour: Colour, alpha: float = 1.0, *, lift=0.0
+        self, center: np.ndarray, radius: float, color: Color, alpha: float = 1.0, *, lift=0.0
     ) -> None:
         """Fills a circle around one point, float [1, 2] or [1, 3]."""
-        self._add(center, lift, _Shape(colour, alpha, radius=radius))
+        self._add(center, lift, _Shape(color, alpha, radius=radius))
 
     def fill_page(
-        self, points: np.ndarray, colour: Colour, alpha: float = 1.0, *, body: bool = False
+        self, points: np.ndarray, color: Color, alpha: float = 1.0, *, body: bool = False
     ) -> None:
         """Fills a polygon whose points, float [n, 2], are crop coordinates, 0..112."""
-        self._add(points, None, _Shape(colour, alpha, body))
+        self._add(points, None, _Shape(color, alpha, body))
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
         """Paints everything.
@@ -95,7 +95,7 @@ class Canvas:
         left, right = self._stroke_sides(page, counts, ends, scale)
         start = 0
         for shape, end in zip(self._shapes, ends.tolist(), strict=True):
-            draw, ink = opaque, shape.colour
+            draw, ink = opaque, shape.color
             if shape.alpha < 1:
                 draw, ink = blending, (*ink, int(255 * shape.alpha))
             if shape.radius:

@@ -1,11 +1,11 @@
-"""Colours are (red, green, blue), each 0..255."""
+"""Colors are (red, green, blue), each 0..255."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
-def mixed(colour: Colour, share: float, other: Colour = (0, 0, 0)) -> Colour:
-    """Returns `share` of `colour` and the rest of `other`; above 1 it moves away from `other`."""
-    (a, b, c), (x, y, z) = colour, other
+def mixed(color: Color, share: float, other: Color = (0, 0, 0)) -> Color:
+    """Returns `share` of `color` and the rest of `other`; above 1 it moves away from `other`."""
+    (a, b, c), (x, y, z) = color, other
     return _level(x + (a - x) * share), _level(y + (b - y) * share), _level(z + (c - z) * share)
 
 

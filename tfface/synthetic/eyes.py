@@ -79,6 +79,6 @@ def draw_brow(canvas: Canvas, brows: Brows, hair: Hair, expression: Expression, 
     along = brows.gap - 1.2 * expression.frown + x * brows.length
     upper = open_curve(paired(along, middle - half), 3) * [side, 1]
     lower = open_curve(paired(along, middle + half), 3) * [side, 1]
-    colour = mixed(hair.colour, 0.62, (48, 34, 28))
-    canvas.fill(np.concatenate([upper, lower[::-1]]), colour, brows.opacity)
-    canvas.stroke((upper + lower) / 2, 0.6 * brows.thickness, mixed(colour, 0.7), 0.5)
+    color = mixed(hair.color, 0.62, (48, 34, 28))
+    canvas.fill(np.concatenate([upper, lower[::-1]]), color, brows.opacity)
+    canvas.stroke((upper + lower) / 2, 0.6 * brows.thickness, mixed(color, 0.7), 0.5)

@@ -19,13 +19,13 @@ def draw_hair_back(canvas: Canvas, traits: Traits) -> None:
     """The skull and the hair behind face and ears."""
     hair, face = traits.hair, traits.face
     skull = mirrored(np.array([[0, -60], [24, -55], [37, -32], [36, 0], [20, 30], [0, 34.0]]))
-    colour = hair.colour if HAIR_STYLES[hair.style].cover == 1 else face.skin
-    canvas.fill(at_depth(closed_curve(skull, 4), -24), colour, body=True)
+    color = hair.color if HAIR_STYLES[hair.style].cover == 1 else face.skin
+    canvas.fill(at_depth(closed_curve(skull, 4), -24), color, body=True)
     if HAIR_STYLES[hair.style].cover < 1:
         return
     if hair.bun:
         bun = mirrored(np.array([[0, -84], [12, -80], [15, -70], [8, -60], [0, -58.0]]))
-        canvas.fill(at_depth(closed_curve(bun, 4), -26), mixed(hair.colour, 0.85), body=True)
+        canvas.fill(at_depth(closed_curve(bun, 4), -26), mixed(hair.color, 0.85), body=True)
     end, wide = hair.length, face.half_width + hair.side
     right_half = [
         [0, _SKULL_TOP - hair.top],
@@ -37,7 +37,7 @@ def draw_hair_back(canvas: Canvas, traits: Traits) -> None:
         right_half += [[wide + 0.5, 0.5 * end], [wide - 2, end]]
     right_half += [[0.75 * wide, end + 4], [0, end + 5]]
     outline = _rippled(closed_curve(mirrored(np.array(right_half)), 6), traits)
-    canvas.fill(at_depth(outline, -10), mixed(hair.colour, 0.72), body=True)
+    canvas.fill(at_depth(outline, -10), mixed(hair.color, 0.72), body=True)
 
 
 def draw_hair_front(canvas: Canvas, traits: Traits, yaw: float) -> None:
@@ -64,7 +64,7 @@ def draw_hair_front(canvas: Canvas, traits: Traits, yaw: float) -> None:
     above_brows = hairline[:, 1] < -10
     hairline[:, 1] += tooth * above_brows * (5.5 if hair.style == "fringe" else 2.0)
     front = np.concatenate([at_depth(_rippled(crown, traits), 2), on_face(hairline, 1)])
-    canvas.fill(front, hair.colour, cover, body=True)
+    canvas.fill(front, hair.color, cover, body=True)
     if hair.length > 30:
         for side in (-1, 1):
             # On a cheek that is turned away, hair hangs behind the face.
@@ -118,11 +118,11 @@ def _draw_curtain(canvas: Canvas, traits: Traits, side: int) -> None:
         ]
     )
     curve = _rippled(closed_curve(shape, 4), traits) * [side, 1]
-    canvas.fill(at_depth(curve, 4), hair.colour, body=True)
+    canvas.fill(at_depth(curve, 4), hair.color, body=True)
     inner, outer = curve[:13], curve[16:29][::-1]
     for share, shade in ((0.3, 1 + hair.streak), (0.6, 1 - hair.streak), (0.85, 1 + hair.streak)):
         strand = inner + (outer - inner) * share
-        canvas.stroke(at_depth(strand, 5), 1.8, mixed(hair.colour, shade), 0.6)
+        canvas.stroke(at_depth(strand, 5), 1.8, mixed(hair.color, shade), 0.6)
 
 
 def _draw_strands(canvas: Canvas, traits: Traits, hairline: np.ndarray) -> None:
@@ -134,13 +134,13 @@ def _draw_strands(canvas: Canvas, traits: Traits, hairline: np.ndarray) -> None:
     starts = paired(hair.part + 0.25 * (end_x - hair.part), _SKULL_TOP - 0.3 * hair.top)
     wave = hair.ripple * np.sin(np.arange(_NUM_STRANDS) * 2.4 + hair.phase)
     bends = (starts + ends) / 2 + paired(0.35 * (end_x - hair.part) + wave, -3.0)
-    light = mixed(hair.colour, 1 - 1.3 * hair.streak, (255, 236, 210))
-    dark = mixed(hair.colour, 1 - 1.3 * hair.streak)
+    light = mixed(hair.color, 1 - 1.3 * hair.streak, (255, 236, 210))
+    dark = mixed(hair.color, 1 - 1.3 * hair.streak)
     control = np.stack([starts, bends, ends]).reshape(3, -1)
     lines = open_curve(control, 3).reshape(-1, _NUM_STRANDS, 2)
     for strand in range(_NUM_STRANDS):
-        colour = light if strand % 3 == 1 else dark
-        canvas.stroke(lines[:, strand], 1.8, colour, 0.55, lift=2)
+        color = light if strand % 3 == 1 else dark
+        canvas.stroke(lines[:, strand], 1.8, color, 0.55, lift=2)
 
 
 def _rippled(curve: np.ndarray, traits: Traits) -> np.ndarray:
@@ -160,7 +160,7 @@ def _rippled(curve: np.ndarray, traits: Traits) -> np.ndarray:
 def draw_beard(canvas: Canvas, traits: Traits, expression: Expression) -> None:
     """Stubble, beard and goatee: what lies under the lips, and so is painted before them."""
     beard, face, mouth = traits.facial_hair, traits.face, traits.mouth
-    colour, reach = _beard_colour(traits), beard.reach
+    color, reach = _beard_color(traits), beard.reach
     upper_edge = np.array(
         [
             [-face.jaw - 3, reach],
@@ -178,7 +178,7 @@ def draw_beard(canvas: Canvas, traits: Traits, expression: Expression) -> None:
             jaw = jaw[jaw[:, 1] > reach]
             jaw = jaw[np.argsort(jaw[:, 0])]
             top = on_face(open_curve(upper_edge, 4))
-            canvas.fill(np.concatenate([jaw, top[::-1]]), colour, opacity, body=True)
+            canvas.fill(np.concatenate([jaw, top[::-1]]), color, opacity, body=True)
     if beard.goatee:
         half, drop = 0.8 * mouth.half_width, JAW_DROP * expression.mouth_open
         y = mouth.y + mouth.lower + 1 + drop
@@ -191,7 +191,7 @@ def draw_beard(canvas: Canvas, traits: Traits, expression: Expression) -> None:
             [0, chin + 3],
         ]
         outline = closed_curve(mirrored(np.array(shape)), 4)
-        canvas.fill(outline, colour, beard.goatee, lift=1)
+        canvas.fill(outline, color, beard.goatee, lift=1)
 
 
 def draw_moustache(canvas: Canvas, traits: Traits, expression: Expression) -> None:
@@ -203,8 +203,8 @@ def draw_moustache(canvas: Canvas, traits: Traits, expression: Expression) -> No
     corner = y + 3 + mouth.corners - 2 * expression.smile
     shape = [[0, y - 3.6], [0.55 * half, y - 3.4], [half, corner], [0.5 * half, y + 0.6], [0, y]]
     outline = closed_curve(mirrored(np.array(shape)), 4)
-    canvas.fill(outline, _beard_colour(traits), beard.moustache, lift=2)
+    canvas.fill(outline, _beard_color(traits), beard.moustache, lift=2)
 
 
-def _beard_colour(traits: Traits):
-    return mixed(traits.hair.colour, 0.75, (52, 36, 28))
+def _beard_color(traits: Traits):
+    return mixed(traits.hair.color, 0.75, (52, 36, 28))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfface.synthetic.camera import at_depth
 from tfface.synthetic.canvas import Canvas
-from tfface.synthetic.colors import Colour, mixed
+from tfface.synthetic.colors import Color, mixed
 from tfface.synthetic.curves import closed_curve, mirrored, open_curve, shifted
 from tfface.synthetic.nuisance import Expression
 from tfface.synthetic.traits import Ears, Face, Marks
@@ -39,7 +39,7 @@ def face_outline(face: Face, expression: Expression, grow: float = 0.0) -> np.nd
     return np.concatenate([curve, depth[:, None]], axis=1)
 
 
-def draw_neck(canvas: Canvas, face: Face, clothes: Colour) -> None:
+def draw_neck(canvas: Canvas, face: Face, clothes: Color) -> None:
     """The neck in the chin's shadow, and the shoulders; most of them lies below the crop."""
     half, chin = face.neck, face.chin_y
     neck = [[-half, chin - 26], [half, chin - 26], [half + 2, 90], [-half - 2, 90]]
@@ -79,7 +79,7 @@ def draw_ear(canvas: Canvas, ears: Ears, face: Face, side: int) -> None:
 
 
 def draw_skin(canvas: Canvas, face: Face, expression: Expression) -> None:
-    # A contour a shade darker than the skin parts it from a background of the same colour.
+    # A contour a shade darker than the skin parts it from a background of the same color.
     contour = mixed(face.skin, 0.82, (90, 40, 30))
     canvas.fill(face_outline(face, expression), contour, body=True)
     canvas.fill(face_outline(face, expression, -0.9), face.skin)

@@ -1,4 +1,4 @@
-"""From painted colours to a photograph: relief under a lamp, then lens, sensor and compression."""
+"""From painted colors to a photograph: relief under a lamp, then lens, sensor and compression."""
 
 import io
 
@@ -69,7 +69,7 @@ def light_person(
     """Returns float32 [3, size, size], about 0..1: what is painted, under the light of the scene.
 
     The head is an ellipsoid with the bumps of `relief`; brightness is Lambert's law with a soft
-    terminator, in linear light (squared grey levels). Colours are planes here, since NumPy is slow
+    terminator, in linear light (squared grey levels). Colors are planes here, since NumPy is slow
     where the last axis is short.
     """
     light, size = nuisance.light, len(painted)
@@ -93,7 +93,7 @@ def light_person(
     linear = np.square(painted.transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255))
     share = body * np.float32(1 / 255)
     for channel in range(3):
-        lamp, around = float(light.colour[channel]), float(light.ambient_colour[channel])
+        lamp, around = float(light.color[channel]), float(light.ambient_color[channel])
         person = linear[channel] * (ambient * around + direct * lamp) + glint * lamp
         person *= 1 - _BLUSH[channel] * blush
         behind = linear[channel] * (light.background * around)
@@ -131,7 +131,7 @@ def photograph(lit: np.ndarray, sensor: Sensor, noise_seed: int) -> np.ndarray:
     """
     size = lit.shape[-1]
     level = lit * np.float32(np.sqrt(sensor.exposure))
-    # A soft shoulder, as cameras have one: bright skin keeps some colour.
+    # A soft shoulder, as cameras have one: bright skin keeps some color.
     over = np.maximum(level - 0.8, 0)
     level = np.minimum(level, 0.8) + 0.2 * over / (over + 0.2)
     level **= np.float32(sensor.gamma)

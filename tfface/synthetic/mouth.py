@@ -50,11 +50,11 @@ def draw_mouth(canvas: Canvas, mouth: Mouth, face: Face, expression: Expression)
         teeth = upper_line + (lower_line - upper_line) * 0.42
         canvas.fill(np.concatenate([upper_line[2:-2], teeth[-3:1:-1]]), _TEETH, 0.95, lift=_LIFT)
     canvas.fill(
-        np.concatenate([upper_edge, upper_line[::-1]]), mixed(mouth.colour, 0.84), lift=_LIFT
+        np.concatenate([upper_edge, upper_line[::-1]]), mixed(mouth.color, 0.84), lift=_LIFT
     )
-    canvas.fill(np.concatenate([lower_line, lower_edge[::-1]]), mouth.colour, lift=_LIFT)
+    canvas.fill(np.concatenate([lower_line, lower_edge[::-1]]), mouth.color, lift=_LIFT)
     if opened == 0:
-        canvas.stroke(upper_line, 1.4, mixed(mouth.colour, 0.34), 0.9, lift=_LIFT)
+        canvas.stroke(upper_line, 1.4, mixed(mouth.color, 0.34), 0.9, lift=_LIFT)
     shine = (lower_edge * 0.55 + lower_line * 0.45)[6:-6]
     canvas.stroke(shine, 0.35 * mouth.lower, (255, 240, 236), 0.25, lift=_LIFT)
     _draw_folds(canvas, mouth, face, lower_edge[5:-5], half, corner_y, smile)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfface.synthetic.colors import Colour, mixed
+from tfface.synthetic.colors import Color, mixed
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Grooming:
     hairline: float  # how far the hair falls lower than usual
     hair_tone: float  # factor of its brightness: washed out, wet, bleached
     beard: float  # factor of its opacity
-    lipstick: Colour | None
+    lipstick: Color | None
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Light:
     direction: np.ndarray  # unit [3] towards the light: x right, y down, z to the viewer
     diffuse: float
     ambient: float
-    colour: np.ndarray  # [3] gains of red, green, blue
-    ambient_colour: np.ndarray  # [3]
+    color: np.ndarray  # [3] gains of red, green, blue
+    ambient_color: np.ndarray  # [3]
     shine: float
     background: float  # brightness of what is behind
 
@@ -60,12 +60,12 @@ class Light:
 class Occlusion:
     glasses: str | None  # None, "clear" or "dark"
     glasses_shape: float  # 0 round, 1 square
-    glasses_colour: Colour
+    glasses_color: Color
     cap: float | None  # y of a hat's rim
     scarf: float | None  # y of a scarf's upper edge
-    cloth: Colour
+    cloth: Color
     bar: np.ndarray | None  # float [4, 2] crop coordinates of something before the face
-    bar_colour: Colour
+    bar_color: Color
     strands: np.ndarray  # float [n, 3, 2] loose hair across the face
 
 
@@ -82,10 +82,10 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Background:
-    colours: tuple[Colour, ...]  # two for the gradient, then one per shape
+    colors: tuple[Color, ...]  # two for the gradient, then one per shape
     angle: float
     shapes: np.ndarray  # float [n, k, 2] crop coordinates
-    clothes: Colour
+    clothes: Color
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _clipped(rng: np.random.Generator, spread: float, limit: float) -> float:
     return min(limit, max(-limit, rng.normal(0, spread)))
 
 
-def _colour(rng: np.random.Generator) -> Colour:
+def _color(rng: np.random.Generator) -> Color:
     """Of any hue, but rarely a shrill one."""
     red, green, blue = rng.integers(10, 246, 3).tolist()
     grey = (red + green + blue) // 3
@@ -180,8 +180,8 @@ def _light(rng: np.random.Generator) -> Light:
         direction=direction,
         diffuse=float(rng.uniform(0.35, 1.1)),
         ambient=float(rng.uniform(0.18, 0.6)),
-        colour=np.exp([warmth, green, -warmth]),
-        ambient_colour=np.exp([ambient_warmth, 0, -ambient_warmth]),
+        color=np.exp([warmth, green, -warmth]),
+        ambient_color=np.exp([ambient_warmth, 0, -ambient_warmth]),
         shine=float(rng.uniform(0, 0.35)),
         background=float(rng.uniform(0.25, 1.1)),
     )
@@ -205,14 +205,12 @@ def _occlusion(rng: np.random.Generator) -> Occlusion:
     return Occlusion(
         glasses="dark" if glasses < 0.04 else "clear" if glasses < 0.2 else None,
         glasses_shape=float(rng.uniform()),
-        glasses_colour=tuple(
-            (np.array(_colour(rng)) // (1 if rng.uniform() < 0.4 else 5)).tolist()
-        ),
+        glasses_color=tuple((np.array(_color(rng)) // (1 if rng.uniform() < 0.4 else 5)).tolist()),
         cap=float(rng.uniform(-32, -17)) if 0.1 < kind < 0.18 else None,
         scarf=float(rng.uniform(46, 58)) if 0.18 < kind < 0.24 else None,
-        cloth=_colour(rng),
+        cloth=_color(rng),
         bar=bar,
-        bar_colour=_colour(rng),
+        bar_color=_color(rng),
         strands=np.stack([starts, bends, ends], axis=1),
     )
 
@@ -237,8 +235,8 @@ def _background(rng: np.random.Generator) -> Background:
         0.4, 1.6, (num_shapes, 1, 2)
     )
     return Background(
-        colours=tuple(_colour(rng) for _ in range(num_shapes + 2)),
+        colors=tuple(_color(rng) for _ in range(num_shapes + 2)),
         angle=float(rng.uniform(0, 2 * np.pi)),
         shapes=shapes,
-        clothes=_colour(rng),
+        clothes=_color(rng),
     )

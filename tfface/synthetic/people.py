@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tfface.synthetic.colors import Colour
+from tfface.synthetic.colors import Color
 from tfface.synthetic.traits import (
     HAIR_STYLES,
     Brows,
@@ -61,7 +61,7 @@ def sample_traits(identity: int, seed: int) -> Traits:
     male = between()
     age = between() ** 1.5
     skin = _skin(rng, melanin)
-    hair_colour = _hair_colour(rng, melanin, age)
+    hair_color = _hair_color(rng, melanin, age)
     face = Face(
         half_width=between(35.5, 42),
         cheek=between(33, 40.5),
@@ -118,13 +118,13 @@ def sample_traits(identity: int, seed: int) -> Traits:
         lower=between(2.4, 5.6) + between(0, 1.6) * melanin,
         bow=between(0, 1),
         corners=between(-2.4, 1.2),
-        colour=_lips(rng, skin, male),
+        color=_lips(rng, skin, male),
         philtrum=between(0, 0.35),
     )
     ears = Ears(
         size=between(9, 14.5), protrusion=between(1, 7), y=between(2, 12), lobe=between(0.3, 1)
     )
-    hair = _hair(rng, hair_colour, male, age, melanin)
+    hair = _hair(rng, hair_color, male, age, melanin)
     return Traits(
         face=face,
         eyes=eyes,
@@ -138,36 +138,36 @@ def sample_traits(identity: int, seed: int) -> Traits:
     )
 
 
-def _between_colours(stops: tuple[Colour, ...], position: float) -> np.ndarray:
+def _between_colors(stops: tuple[Color, ...], position: float) -> np.ndarray:
     place = position * (len(stops) - 1)
     index = min(int(place), len(stops) - 2)
     low, high = np.array(stops[index], float), np.array(stops[index + 1], float)
     return low + (high - low) * (place - index)
 
 
-def _as_colour(values: np.ndarray) -> Colour:
+def _as_color(values: np.ndarray) -> Color:
     red, green, blue = np.clip(values, 4, 252).astype(int).tolist()
     return red, green, blue
 
 
-def _skin(rng: np.random.Generator, melanin: float) -> Colour:
+def _skin(rng: np.random.Generator, melanin: float) -> Color:
     warmth, redness = rng.normal(0, 5, 2)
-    return _as_colour(_between_colours(_SKIN, melanin) + np.array([redness, 0.4 * warmth, -warmth]))
+    return _as_color(_between_colors(_SKIN, melanin) + np.array([redness, 0.4 * warmth, -warmth]))
 
 
-def _iris(rng: np.random.Generator, melanin: float) -> Colour:
+def _iris(rng: np.random.Generator, melanin: float) -> Color:
     names = ("dark", "brown") if melanin > 0.55 and rng.uniform() < 0.9 else tuple(_IRIS)
     name = names[rng.integers(len(names))]
-    return _as_colour(np.array(_IRIS[name]) * rng.uniform(0.8, 1.25) + rng.normal(0, 6, 3))
+    return _as_color(np.array(_IRIS[name]) * rng.uniform(0.8, 1.25) + rng.normal(0, 6, 3))
 
 
-def _lips(rng: np.random.Generator, skin: Colour, male: float) -> Colour:
+def _lips(rng: np.random.Generator, skin: Color, male: float) -> Color:
     redness = rng.uniform(0.12, 0.55) * (1.25 - 0.7 * male)
     target = np.array([186, 62, 70]) * rng.uniform(0.7, 1.1) + rng.normal(0, 8, 3)
-    return _as_colour(np.array(skin) * 0.9 * (1 - redness) + target * redness)
+    return _as_color(np.array(skin) * 0.9 * (1 - redness) + target * redness)
 
 
-def _hair_colour(rng: np.random.Generator, melanin: float, age: float) -> Colour:
+def _hair_color(rng: np.random.Generator, melanin: float, age: float) -> Color:
     if rng.uniform() < 0.75 * max(0.0, age - 0.45):
         names = ("grey", "white")
     elif melanin > 0.5:
@@ -175,10 +175,10 @@ def _hair_colour(rng: np.random.Generator, melanin: float, age: float) -> Colour
     else:
         names = ("black", "dark_brown", "brown", "auburn", "red", "dark_blond", "blond")
     name = names[rng.integers(len(names))]
-    return _as_colour(np.array(_HAIR[name]) * rng.uniform(0.8, 1.2) + rng.normal(0, 4, 3))
+    return _as_color(np.array(_HAIR[name]) * rng.uniform(0.8, 1.2) + rng.normal(0, 4, 3))
 
 
-def _hair(rng, colour: Colour, male: float, age: float, melanin: float) -> Hair:
+def _hair(rng, color: Color, male: float, age: float, melanin: float) -> Hair:
     likely = {
         "bald": 0.9 * male * age,
         "buzz": 0.7 * male,
@@ -197,7 +197,7 @@ def _hair(rng, colour: Colour, male: float, age: float, melanin: float) -> Hair:
     between = rng.uniform
     return Hair(
         style=name,
-        colour=colour,
+        color=color,
         streak=between(0.1, 0.3),
         top=between(*style.top),
         side=between(*style.side),

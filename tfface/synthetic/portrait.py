@@ -52,14 +52,14 @@ def draw_portrait(traits: Traits, nuisance: Nuisance, size: int) -> np.ndarray:
 def groomed(traits: Traits, grooming: Grooming) -> Traits:
     """Returns the person as they look on that day."""
     hair, beard, lipstick = traits.hair, traits.facial_hair, grooming.lipstick
-    colour = hair.colour
+    color = hair.color
     if grooming.hair_tone < 1:
-        colour = mixed(colour, grooming.hair_tone)
+        color = mixed(color, grooming.hair_tone)
     else:
-        colour = mixed(colour, 2 - grooming.hair_tone, (196, 180, 160))
+        color = mixed(color, 2 - grooming.hair_tone, (196, 180, 160))
     hair = replace(
         hair,
-        colour=colour,
+        color=color,
         top=hair.top * grooming.volume,
         side=hair.side * grooming.volume,
         length=hair.length + grooming.length,
@@ -74,7 +74,7 @@ def groomed(traits: Traits, grooming: Grooming) -> Traits:
     )
     lips = traits.mouth
     if lipstick is not None:
-        lips = replace(lips, colour=mixed(lips.colour, 0.35, lipstick))
+        lips = replace(lips, color=mixed(lips.color, 0.35, lipstick))
     return replace(traits, hair=hair, facial_hair=beard, mouth=lips)
 
 

@@ -15,7 +15,7 @@ _LENS_ANGLES = np.arange(22) * (2 * np.pi / 22)
 
 def draw_background(canvas: Canvas, background: Background) -> None:
     """A gradient in bands, with flat shapes before it."""
-    first, second, *colours = background.colours
+    first, second, *colors = background.colors
     direction = np.array([np.cos(background.angle), np.sin(background.angle)])
     across = np.array([-direction[1], direction[0]]) * CROP
     for band in range(_NUM_BANDS):
@@ -24,8 +24,8 @@ def draw_background(canvas: Canvas, background: Background) -> None:
         end = start + direction * CROP * (1.46 / _NUM_BANDS)
         strip = np.stack([start - across, start + across, end + across, end - across])
         canvas.fill_page(strip, mixed(first, 1 - band / (_NUM_BANDS - 1), second))
-    for shape, colour in zip(background.shapes, colours, strict=True):
-        canvas.fill_page(shape, colour)
+    for shape, color in zip(background.shapes, colors, strict=True):
+        canvas.fill_page(shape, color)
 
 
 def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits, yaw: float) -> None:
@@ -37,7 +37,7 @@ def draw_glasses(canvas: Canvas, occlusion: Occlusion, traits: Traits, yaw: floa
     rim = paired(
         12.2 * np.sign(cos) * np.abs(cos) ** power, 9.6 * np.sign(sin) * np.abs(sin) ** power + 1.5
     )
-    spacing, frame = traits.eyes.spacing, occlusion.glasses_colour
+    spacing, frame = traits.eyes.spacing, occlusion.glasses_color
     for side in (-1, 1):
         lens = on_face(shifted(rim, spacing + 0.6, 0) * [side, 1], 4)
         if occlusion.glasses == "dark":
@@ -68,9 +68,9 @@ def draw_covers(canvas: Canvas, occlusion: Occlusion, traits: Traits) -> None:
         )
         canvas.stroke(edge + np.array([0, 9, 0]), 2, mixed(occlusion.cloth, 0.6), 0.6)
     for strand in occlusion.strands:
-        canvas.stroke(open_curve(strand, 3), 2.2, traits.hair.colour, 0.75, lift=3)
+        canvas.stroke(open_curve(strand, 3), 2.2, traits.hair.color, 0.75, lift=3)
     if occlusion.bar is not None:
-        canvas.fill_page(closed_curve(occlusion.bar, 4), occlusion.bar_colour, body=True)
+        canvas.fill_page(closed_curve(occlusion.bar, 4), occlusion.bar_color, body=True)
 
 
 def _draw_cap(canvas: Canvas, occlusion: Occlusion, wide: float) -> None:

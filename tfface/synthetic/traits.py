@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfface.synthetic.colors import Colour
+from tfface.synthetic.colors import Color
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ HAIR_STYLES = {
 
 @dataclass(frozen=True)
 class Face:
-    """Outline of the head and colour of the skin."""
+    """Outline of the head and color of the skin."""
 
     half_width: float  # at the eyes
     cheek: float  # half width at the cheekbones
@@ -50,7 +50,7 @@ class Face:
     chin_y: float
     chin_square: float  # 0 pointed, 1 square
     neck: float
-    skin: Colour
+    skin: Color
     blush: float
     cheekbone: float  # relief under the light
     brow_ridge: float
@@ -68,7 +68,7 @@ class Eyes:
     crease: float  # distance of the lid's fold above the lash line
     hood: float  # opacity of the fold
     lashes: float
-    iris: Colour
+    iris: Color
     iris_radius: float
     socket: float  # darkness around the eye
     bags: float
@@ -106,7 +106,7 @@ class Mouth:
     lower: float
     bow: float  # depth of the cupid's bow
     corners: float  # > 0: corners hang
-    colour: Colour
+    color: Color
     philtrum: float
 
 
@@ -121,7 +121,7 @@ class Ears:
 @dataclass(frozen=True)
 class Hair:
     style: str
-    colour: Colour
+    color: Color
     streak: float  # contrast of the strands
     top: float
     side: float

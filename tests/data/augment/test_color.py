@@ -13,7 +13,7 @@ SEED = tf.constant([3, 4])
 
 @pytest.fixture(scope="module")
 def images():
-    """64 pictures of muted colours, as faces have them: float32 in 40..215."""
+    """64 pictures of muted colors, as faces have them: float32 in 40..215."""
     rng = np.random.default_rng(0)
     pictures = np.stack([pixels(i) for i in range(64)]).astype(np.float32)
     grey = pictures.mean(axis=3, keepdims=True)
@@ -59,7 +59,7 @@ def opposite(images):
     ids=["brightness", "contrast", "saturation", "hue"],
 )
 def test_distribution_is_that_of_tf_image(images, options, reference, factor):
-    """Over 20 draws for each of 64 images, in units of 0..255, per colour channel.
+    """Over 20 draws for each of 64 images, in units of 0..255, per color channel.
 
     The mean agrees to 2, the standard deviation to 5 percent, the range that holds 98 percent to 6
     and the whole range to 35; the standard deviation of what the stage changes, over all channels,
@@ -69,7 +69,7 @@ def test_distribution_is_that_of_tf_image(images, options, reference, factor):
     ours = np.stack([stage(images, tf.constant([i, 0])) for i in range(20)])
 
     def one(pair):
-        # tf.image's colour operations on [0, 1], which saturation and hue need.
+        # tf.image's color operations on [0, 1], which saturation and hue need.
         return tf.clip_by_value(reference(pair[0] / 255, pair[1]) * 255, 0, 255)
 
     theirs = np.stack(

@@ -21,7 +21,7 @@ from tfface.errors import InputError
 
 
 def drawn_face(size: int = 112) -> tuple[np.ndarray, np.ndarray]:
-    """A skin-coloured ellipse before a bluish wall, with some noise: (image, where it is)."""
+    """A skin-colored ellipse before a bluish wall, with some noise: (image, where it is)."""
     noise = np.random.default_rng(0).normal(0, 6, (size, size, 3))
     rows, columns = (np.mgrid[0:size, 0:size] + 0.5) / size
     face = ((columns - 0.5) / 0.36) ** 2 + ((rows - 0.55) / 0.5) ** 2 < 1
@@ -58,7 +58,7 @@ def test_the_same_image_gives_the_same():
 
 def test_one_part_without_holes():
     image, face = drawn_face()
-    image[10:18, 4:12] = [200, 150, 120]  # elsewhere, of the same colour
+    image[10:18, 4:12] = [200, 150, 120]  # elsewhere, of the same color
     image[60:66, 52:60] = [40, 60, 140]  # within the face
     found, _ = find_foreground(image)
     parts, _ = cv2.connectedComponents(found.astype(np.uint8))

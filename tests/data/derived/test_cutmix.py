@@ -13,13 +13,13 @@ from tfface.files import locked
 
 @pytest.fixture
 def faces(tmp_path):
-    """Images of one colour each: the value of red says whose, that of green which."""
+    """Images of one color each: the value of red says whose, that of green which."""
     root = tmp_path / "faces"
     for person, count in enumerate([3, 2, 1]):
         (root / f"p{person}").mkdir(parents=True)
         for number in range(count):
-            colour = (100 * person, 50 * number + 20, 0)
-            Image.new("RGB", (40, 30), colour).save(root / f"p{person}" / f"{number}.png")
+            color = (100 * person, 50 * number + 20, 0)
+            Image.new("RGB", (40, 30), color).save(root / f"p{person}" / f"{number}.png")
     return root
 
 

@@ -1,4 +1,4 @@
-"""A template set on disk as InsightFace publishes them, with coloured squares for faces."""
+"""A template set on disk as InsightFace publishes them, with colored squares for faces."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,9 +19,9 @@ def write_folder(folder, *, stem="ijbx", photos=False):
     (folder / "loose_crop").mkdir()
     entries, points = [], []
     for person in range(NUM_PEOPLE):
-        colours = np.random.default_rng(person).integers(30, 226, (4, 4, 3))
+        colors = np.random.default_rng(person).integers(30, 226, (4, 4, 3))
         for image, (template, medium) in enumerate([(1, 1), (1, 2), (1, 2), (2, 1)]):
-            face = np.kron(colours, np.ones((28, 28, 1))) + rng.normal(0, 5, (112, 112, 3))
+            face = np.kron(colors, np.ones((28, 28, 1))) + rng.normal(0, 5, (112, 112, 3))
             top, left = (10, 30) if photos else (0, 0)
             picture = np.zeros((160, 180, 3)) if photos else face
             picture[top : top + 112, left : left + 112] = face

@@ -1,4 +1,4 @@
-"""Making verification sets of labelled faces, and writing them in another format."""
+"""Making verification sets of labeled faces, and writing them in another format."""
 
 import csv
 

@@ -219,12 +219,12 @@ def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle
 
 def test_bytes_between_stages_change_nothing(folder):
     flip = AUGMENTATIONS["random_flip"]()
-    colour = AUGMENTATIONS["color_jitter"](brightness=0.1, saturation=[0.6, 1.4])
-    pipeline = make(folder, augment=[flip, colour], shuffle=False)
+    color = AUGMENTATIONS["color_jitter"](brightness=0.1, saturation=[0.6, 1.4])
+    pipeline = make(folder, augment=[flip, color], shuffle=False)
     images, _ = batches(make(folder, shuffle=False).epoch(0))[0]
     seeds = pipeline.augmentation.seeds(0, 1)[0]
     expected = tf.cast(images, tf.float32)
-    for stage, seed in zip((flip, colour), seeds, strict=True):
+    for stage, seed in zip((flip, color), seeds, strict=True):
         expected = stage(expected, tf.constant(seed))
     found, _ = batches(pipeline.epoch(0))[0]
     assert np.abs(found.astype(int) - np.round(expected)).max() <= 1

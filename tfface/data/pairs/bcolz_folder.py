@@ -120,7 +120,7 @@ def _find_arrays(path: Path) -> list[Path]:
 
 
 class _Images(Sequence):
-    """Some images of an array as PNG; what was read last is kept, as neighbours follow."""
+    """Some images of an array as PNG; what was read last is kept, as neighbors follow."""
 
     def __init__(self, array: "_Array", images: list[int]):
         self._array = array

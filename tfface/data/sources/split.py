@@ -43,7 +43,7 @@ def open_split(
     by their order in the source and by the seed.
 
     Args:
-        path: the source, opened as what it is recognised as; or give `of`.
+        path: the source, opened as what it is recognized as; or give `of`.
         of: the source as a recipe says it, with its options.
         subset: which part to take.
         fractions: shares of train, validation and test, or of train and test; their sum is 1. By

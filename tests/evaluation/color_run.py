@@ -1,4 +1,4 @@
-"""A run folder whose model tells the colours of images apart, made without training."""
+"""A run folder whose model tells the colors of images apart, made without training."""
 
 import csv
 from pathlib import Path
@@ -10,18 +10,18 @@ from PIL import Image
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
 
-COLOURS = {"blue": (20, 40, 200), "green": (30, 190, 40), "red": (210, 30, 30)}
+COLORS = {"blue": (20, 40, 200), "green": (30, 190, 40), "red": (210, 30, 30)}
 SIZE = 16
 
 
 def write_run(
     run: Path, classes: list[str] | None = None, head: str = "softmax", sharpness: float = 6.0
 ) -> Path:
-    """Writes a model whose embedding is the mean colour (red, green, blue, in 0..1).
+    """Writes a model whose embedding is the mean color (red, green, blue, in 0..1).
 
     Of two classes, the second is told by its being red rather than blue.
     """
-    classes = list(COLOURS) if classes is None else classes
+    classes = list(COLORS) if classes is None else classes
     run.mkdir(parents=True, exist_ok=True)
     images = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Rescaling(1 / 255)(images)
@@ -56,12 +56,12 @@ def write_run(
     return run
 
 
-def pixels(colour: str, seed: int) -> np.ndarray:
-    """An image of about this colour, uint8 [16, 16, 3]."""
+def pixels(color: str, seed: int) -> np.ndarray:
+    """An image of about this color, uint8 [16, 16, 3]."""
     noise = np.random.default_rng(seed).normal(0, 10, (SIZE, SIZE, 3))
-    return np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
+    return np.clip(np.array(COLORS[color]) + noise, 0, 255).astype(np.uint8)
 
 
-def write_image(path: Path, colour: str, seed: int) -> None:
+def write_image(path: Path, color: str, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(colour, seed)).save(path)
+    Image.fromarray(pixels(color, seed)).save(path)
