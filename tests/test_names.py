@@ -36,6 +36,12 @@ def test_a_name_has_no_control_characters(name):
         clean_name(name)
 
 
+def test_a_name_is_no_longer_than_that_of_a_folder():
+    assert clean_name("x" * 255) == "x" * 255
+    with pytest.raises(InputError, match=r"^'x{200}\.\.\.' is no name: it has 100,000 char"):
+        clean_name("x" * 100_000)
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d"])
 def test_a_cell_is_no_formula(start):
     assert safe_cell(f"{start}cmd|' /C calc'!A0").startswith("'")

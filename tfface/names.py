@@ -15,16 +15,24 @@ _JOINERS = "\u200c\u200d"
 # `safe_cell` can be undone; the last four are the wide forms of the first four.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _MOST_NAMED = 5
+# Characters; no name of a folder is longer.
+_LONGEST = 255
 
 
 def clean_name(name: str) -> str:
     """Returns a name in its one form: NFC, without blanks around it.
 
-    Raises InputError: nothing is left of it, or it holds control characters.
+    Raises InputError: nothing is left of it, it is longer than 255 characters, or it holds control
+        characters.
     """
     cleaned = same_name(name)
     if not cleaned:
         raise InputError(f"'{shown(name)}' is no name: it is empty")
+    if len(cleaned) > _LONGEST:
+        raise InputError(
+            f"'{shown(name)}...' is no name: it has {len(cleaned):,} characters, and may have "
+            f"{_LONGEST}"
+        )
     if any(unicodedata.category(c) in _CONTROLS and c not in _JOINERS for c in cleaned):
         raise InputError(f"'{shown(name)}' is no name: it holds control characters, shown as ?")
     return cleaned

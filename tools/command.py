@@ -219,6 +219,16 @@ def folder_or_temporary(folder: Path | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
+def label(text: str) -> str:
+    """An option's name of a model or comparison in tables."""
+    from tfface.names import clean_name
+
+    try:
+        return clean_name(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def positive(text: str) -> int:
     """An option's whole number above 0."""
     return _whole_number(text, 1)

@@ -121,7 +121,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="the figures (default: comparison.json in --output)",
     )
     outputs.add_results(parser, "add a row for each variant to this file")
-    parser.add_argument("--label", help="what these rows call the comparison (default: the recipe)")
+    parser.add_argument(
+        "--label",
+        type=command.label,
+        help="what these rows call the comparison (default: the recipe)",
+    )
     return parser.parse_args(arguments)
 
 

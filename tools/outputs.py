@@ -39,7 +39,9 @@ def add(
         help="write figures and pictures as one page, FILE.html",
     )
     add_results(parser, "add the figures that tables show to this file")
-    parser.add_argument("--label", help="what tables call the model (default: MODEL)")
+    parser.add_argument(
+        "--label", type=command.label, help="what tables call the model (default: MODEL)"
+    )
 
 
 def check(options: argparse.Namespace, sources: Iterable[Path] = ()) -> None:

@@ -46,6 +46,14 @@ def test_rows_are_appended_in_order_with_provenance(tmp_path):
     ]
 
 
+def test_no_label_is_a_formula_to_a_spreadsheet(tmp_path):
+    path = tmp_path / "a.csv"
+    for _ in range(2):
+        append_rows(path, [{"model": "=1+1", "eer": 0.1}], {})
+    assert path.read_text() == "model,eer\n'=1+1,0.1\n'=1+1,0.1\n"
+    assert read_rows(path)[1] == {"model": "=1+1", "eer": "0.1"}
+
+
 def test_rows_with_other_columns_are_refused(tmp_path):
     path = tmp_path / "speed.csv"
     append_rows(path, [{"model": "a"}], {})

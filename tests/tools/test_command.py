@@ -238,3 +238,10 @@ def test_what_libraries_color_is_passed_on_without(capfd):
 def test_warnings_are_harmless(capsys):
     warn("ann\x1b[2J")
     assert capsys.readouterr().err == "warning: ann?[2J\n"
+
+
+@pytest.mark.parametrize("text", ["", "a\x1b[2Jb", "a\nb", "x" * 256])
+def test_a_label_is_a_name(text):
+    assert command.label(" my model ") == "my model"
+    with pytest.raises(argparse.ArgumentTypeError, match="is no name: it "):
+        command.label(text)

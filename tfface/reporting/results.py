@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tfface.errors import InputError, shown
 from tfface.files import check_writable, replacing
+from tfface.names import cell_text, safe_row
 from tfface.reporting.format import MISSING, Table, mean_and_deviation
 from tfface.reporting.result_columns import BOOLEAN, COLUMNS, RATIO, SHORT, TEXT
 
@@ -58,7 +59,9 @@ def append_rows(
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*old, *new])
+        writer.writerows(
+            dict(zip(columns, safe_row(row.values()), strict=True)) for row in [*old, *new]
+        )
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -94,7 +97,11 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            return list(reader.fieldnames or []), list(reader)
+            rows = [
+                {column: cell_text(cell) if isinstance(cell, str) else cell for column, cell in row}
+                for row in map(dict.items, reader)
+            ]
+            return list(reader.fieldnames or []), rows
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
