@@ -175,7 +175,7 @@ if size == 9:
     print("the command that goes on")
     sys.exit(143)
 run.mkdir(parents=True, exist_ok=True)
-(run / "environment.json").write_text('{"tfface": "1"}')
+(run / "environment.json").write_text('{"tfface": "0.1.0"}')
 (run / "recipe.yaml").write_text(recipe.read_text())
 accuracy = None if size == 5 else size / 100 + seed / 1000
 record = {"epoch": 1, "step": 3, "stage": "all", "loss": 1.0, "val_accuracy": accuracy}

@@ -152,9 +152,6 @@ class RunFolder:
         # Of a finished run, who needs no more than its results may have removed the rest.
         if self._holds_results() and self._written_recipe() is not None:
             return None
-        # Of a finished run, who needs no more than its results may have removed the rest.
-        if self._holds_results() and self._written_recipe() is not None:
-            return None
         own = (path for name, path in sorted(vars(self).items()) if name != "path")
         return next((path for path in own if _holds_something(path)), None)
 
