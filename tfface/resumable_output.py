@@ -10,6 +10,8 @@ from tfface.errors import InputError
 from tfface.files import parse_json, replacing
 
 _VERSION = 1
+# Options that hold what a source's files are; nobody can read their values.
+_SOURCES = ("source", "sources")
 # Longer values are no help in a message.
 _MOST_SHOWN = 40
 
@@ -127,8 +129,13 @@ def check_options(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -
     differences = ", ".join(
         name if len(str(value)) > _MOST_SHOWN else f"{name} {found.get(name)}, not {value}"
         for name, value in wanted.items()
-        if found.get(name) != value
+        if found.get(name) != value and name not in _SOURCES
     )
+    if not differences and any(found.get(name) != wanted.get(name) for name in _SOURCES):
+        raise InputError(
+            f"{output}: was begun with another source, or images of it have changed since, were "
+            "added or removed: restore them, or choose another output folder"
+        )
     if differences:
         raise InputError(
             f"{output}: was made with other options ({differences}): choose another output folder"
