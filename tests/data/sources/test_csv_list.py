@@ -79,7 +79,7 @@ def test_paths_that_leave_the_folder(table, tmp_path, path):
     (tmp_path / "out").symlink_to(table.outside)
     (tmp_path / "out.jpg").symlink_to(table.outside / "eve/0.jpg")
     path = path.format(out=table.outside, name=table.outside.name)
-    with pytest.raises(InputError, match=rf"line 2: {path}: lies outside of {tmp_path}$"):
+    with pytest.raises(InputError, match=rf"line 2: {path}: is outside of {tmp_path}$"):
         CsvSource(table(f"path,identity\n{path},eve\n"))
 
 
@@ -92,7 +92,7 @@ def test_paths_that_leave_the_folder(table, tmp_path, path):
         ("faces/ann/0.jpg", "line 2: has 1 fields, but there are 2 columns"),
         ("faces/ann/0.jpg,ann,", "line 2: has 3 fields, but there are 2 columns"),
         ("faces/ann/7.jpg,ann", "line 2: faces/ann/7.jpg: can't be read below .*: No such file"),
-        ("faces/ann,ann", "line 2: faces/ann: is no file"),
+        ("faces/ann,ann", "line 2: faces/ann: is not a regular file"),
         ("faces/..,ann", "line 2: 'faces/..': is not the path of a file"),
         (
             "faces/ann/0.jpg,ann\n\nfaces/bob/0.jpg,bob\nfaces/bob/../ann/0.jpg,bob",
