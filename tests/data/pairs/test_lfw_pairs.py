@@ -57,7 +57,7 @@ def test_identities_are_the_names(folder):
     assert load_pair_set(folder / "pairs.txt").identities is None
 
 
-def test_view_1_takes_the_kinds_in_turn(folder):
+def test_view_1_interleaves_the_kinds(folder):
     (folder / "pairsDevTest.txt").write_text(VIEW_1 + "\n\n")
     pair_set = load_pair_set(folder / "pairsDevTest.txt")
     assert images_of(pair_set) == [

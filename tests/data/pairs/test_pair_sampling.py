@@ -213,7 +213,7 @@ def test_bad_requests_in_disjoint_folds():
         DisjointFolds(labels, 2, 0, np.zeros(16, bool)).make_pairs(4)
 
 
-def test_in_turn():
+def test_interleaved():
     assert interleave_by_label([True, True, False, False]).tolist() == [0, 2, 1, 3]
     assert interleave_by_label([True, True, True, True, False, False]).tolist() == [
         0,
