@@ -10,6 +10,7 @@ import pytest
 from tfface.errors import InputError
 from tfface.files import (
     check_distinct,
+    check_output,
     check_replaceable,
     check_writable,
     is_file_name,
@@ -191,3 +192,10 @@ def test_a_name_as_long_as_a_name_can_be(tmp_path, name):
         temporary.write_text("new")
         assert len(temporary.name) < 60
     assert (tmp_path / name).read_text() == "new"
+
+
+def test_an_output_in_the_source(tmp_path):
+    check_output([tmp_path / "a"], tmp_path / "b")
+    check_output([], tmp_path / "b")
+    with pytest.raises(InputError, match="where its files would be taken for those of a person"):
+        check_output([tmp_path], tmp_path / "out")

@@ -12,7 +12,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,26 @@ def check_distinct(
             b_is_file and real_a.is_relative_to(real_b)
         ):
             raise InputError(f"{one} {a} and {other} {b}: one lies in the other, which is a file")
+
+
+def check_output(
+    sources: Iterable[Path],
+    output: Path,
+    mistaken: str = "files would be taken for those of a person",
+) -> None:
+    """Checks that an output is not written into a folder of source images.
+
+    Args:
+        sources: files and folders that are read.
+        output: file or folder.
+        mistaken: what would happen to the output there.
+    Raises InputError: `output` lies in one of these folders.
+    """
+    for source in sources:
+        if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+            raise InputError(
+                f"{output}: lies in {source}, where its {mistaken}: choose an output folder elsewhere"
+            )
 
 
 def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overwrite: bool) -> None:

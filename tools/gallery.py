@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.data.derived.class_folders import check_output
     from tfface.data.sources.opening import source_paths
+    from tfface.files import check_output
     from tfface.gallery.gallery import build_gallery
 
     given = options.source

@@ -51,8 +51,7 @@ def check(options: argparse.Namespace, sources: Iterable[Path] = ()) -> None:
         sources: files and folders that are read, in which no pictures may be drawn.
     Raises InputError: something can't, or two outputs are one.
     """
-    from tfface.data.derived.class_folders import check_output
-    from tfface.files import check_distinct, check_replaceable, json_mark
+    from tfface.files import check_distinct, check_output, check_replaceable, json_mark
     from tfface.reporting.html import report_mark
 
     check_distinct(

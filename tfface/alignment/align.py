@@ -33,7 +33,7 @@ from tfface.alignment.sheet import draw_sheet
 from tfface.alignment.warp import align_face
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import check_writable, replacing
+from tfface.files import check_output, check_writable, replacing
 from tfface.images.listing import files_below
 from tfface.images.pillow_decoder import FORMATS
 from tfface.progress import progress
@@ -150,11 +150,7 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
         changed or gone.
     """
     root, photos = _photos_of(source)
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise InputError(
-            f"{output}: lies in {source}, where its faces would be taken for photos: choose an "
-            "output folder elsewhere"
-        )
+    check_output([source], output, "faces would be taken for photos")
     _check_names(photos, options)
     log = ResumableOutput(
         output, options.to_json(), log=_LOG, key="photo", fields=("bytes", "changed", "rows")

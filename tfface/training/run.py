@@ -7,9 +7,8 @@ from pathlib import Path
 
 import keras
 
-from tfface.data.derived.class_folders import check_output
 from tfface.errors import InputError, say
-from tfface.files import replacing
+from tfface.files import check_output, replacing
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe
 from tfface.recipe.schema import HeadConfig

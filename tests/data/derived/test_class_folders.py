@@ -1,13 +1,11 @@
 """The names that images get in a folder with one sub-folder per identity."""
 
 import numpy as np
-import pytest
 
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.derived.class_folders import check_output, class_folders, image_stems
+from tfface.data.derived.class_folders import class_folders, image_stems
 from tfface.data.records.manifest import Identity
 from tfface.data.sources.folder import FolderSource
-from tfface.errors import InputError
 
 
 class Named:
@@ -52,10 +50,3 @@ def test_people_of_one_name_stay_apart():
 def test_records_that_say_little_of_where_they_came_from():
     source = Named(["0"], ["", "0", "0/1.jpg"], [0] * 3)
     assert image_stems(source) == ["0/00000000", "0/0", "0/1"]
-
-
-def test_an_output_in_the_source(tmp_path):
-    check_output([tmp_path / "a"], tmp_path / "b")
-    check_output([], tmp_path / "b")
-    with pytest.raises(InputError, match="where its files would be taken for those of a person"):
-        check_output([tmp_path], tmp_path / "out")

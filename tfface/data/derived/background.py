@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from tfface import seeding
-from tfface.data.derived.class_folders import check_output, image_stems
+from tfface.data.derived.class_folders import image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_writable, locked, replacing
+from tfface.files import check_output, check_writable, locked, replacing
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
 from tfface.names import safe_row

@@ -3,11 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError
 
 
 def class_folders(identities: Sequence[Identity]) -> list[str]:
@@ -52,16 +51,6 @@ def image_stems(source: ImageSource) -> list[str]:
         inside = (parts[1:] if is_below else parts[-1:]) or (f"{index:08d}",)
         stems.append(os.path.splitext("/".join([folders[label], *map(_safe, inside)]))[0])
     return list(_made_unique(stems))
-
-
-def check_output(sources: Iterable[Path], output: Path) -> None:
-    """Raises InputError: `output` is inside a folder of source images."""
-    for source in sources:
-        if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-            raise InputError(
-                f"{output}: lies in {source}, where its files would be taken for those of a "
-                "person: choose an output folder elsewhere"
-            )
 
 
 def _made_unique(names: Iterable[str]) -> Iterator[str]:

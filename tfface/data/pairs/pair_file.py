@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.derived.class_folders import check_output
 from tfface.data.pairs import (
     PairSet,
     csv_pairs,
@@ -23,7 +22,7 @@ from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import SourceImages
 from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError
-from tfface.files import check_replaceable
+from tfface.files import check_output, check_replaceable
 from tfface.images.validation import find_undecodable_images
 
 MAX_PAIRS = 6000

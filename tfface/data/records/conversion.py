@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from tfface.data.derived.class_folders import check_output
 from tfface.data.records import manifest
 from tfface.data.records.conversion_plan import (
     Plan,
@@ -30,7 +29,7 @@ from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import locked, printable, remove_partial, replacing
+from tfface.files import check_output, locked, printable, remove_partial, replacing
 from tfface.images.validation import check_images
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row
