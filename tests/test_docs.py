@@ -50,8 +50,17 @@ def test_complete_recipes_load(tmp_path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if not re.match(r"[a-z]+:", target) and not target.startswith("#"):
-            assert (page.parent / target.partition("#")[0]).exists(), target
+        if not re.match(r"[a-z]+:", target):
+            file, _, heading = target.partition("#")
+            linked = page.parent / file if file else page
+            assert linked.exists(), target
+            assert not heading or heading in headings(linked), target
+
+
+def headings(page: Path) -> set[str]:
+    """Returns the anchors that GitHub gives to the headings of a page."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
 
 
 SECURITY = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
