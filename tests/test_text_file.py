@@ -1,4 +1,4 @@
-"""Text that is not in UTF-8 is said to be what it is, whoever reads it."""
+"""Every reader of text names the encoding of a file that is not UTF-8."""
 
 import os
 import threading

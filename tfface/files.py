@@ -221,7 +221,8 @@ def check_output(
     for source in sources:
         if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
             raise InputError(
-                f"{output}: lies in {source}, where its {mistaken}: choose an output folder elsewhere"
+                f"{output}: lies in {source}, where its {mistaken}: choose an output folder "
+                "elsewhere"
             )
 
 

@@ -4,9 +4,9 @@ Example:
     python tools/compare.py recipes/quickstart.yaml --seeds 3 \\
         --sweep training.stages.0.optimizer.name=sgd,adam,adamw
 
-Every combination of what is varied is trained with every seed, each in a process of its own; with
-no --sweep, the recipe as it is. The same command again keeps what is finished and goes on with what
-isn't, also with more values or seeds. Values are YAML; brackets hold commas together:
+Trains every combination of the --sweep values with every seed, each run in its own process.
+Without --sweep, trains the recipe as it is. Run the same command again to keep finished runs and do
+the rest, also with more values or seeds. Values are YAML; brackets group values with commas:
     --sweep 'training.stages.0.optimizer=[{name: sgd, learning_rate: 0.1}, adam]'
 """
 

@@ -51,7 +51,7 @@ def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
 def find_undecodable(source, indices: np.ndarray) -> list[tuple[str, str]]:
     """Decodes all images of `indices` in parallel; returns (file name, reason) of those that fail.
 
-    A damaged record file hides what comes after the damage: its place is told by one entry.
+    Damage in a record file hides the records after it; one entry gives its position.
 
     Args:
         source: as in `tfface.data.sources`.

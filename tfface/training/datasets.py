@@ -386,6 +386,6 @@ def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
 def _paths_of(part: SourceConfig) -> list[Path]:
     try:
         return paths_in(part.options)
-    # A source in it is said wrong, which is the error that is to be shown.
+    # A nested source is invalid. Opening it raises the error that the user should see.
     except InputError:
         return []

@@ -1,4 +1,4 @@
-"""Files that links make images of two people, or of two sources, are said."""
+"""Warnings about files that links make images of two people or of two sources."""
 
 import json
 import os

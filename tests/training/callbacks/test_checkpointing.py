@@ -13,7 +13,7 @@ from tfface.training.progress import Progress
 
 
 class Guard:
-    """Stands for a NanGuard that finds a bad step when it is told to."""
+    """Replaces NanGuard; it finds a bad step on request."""
 
     is_bad = False
 
