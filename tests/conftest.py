@@ -15,6 +15,13 @@ import tests.property_tests  # noqa: E402, F401
 
 # Before any test imports TensorFlow, as the tools do.
 import tfface  # noqa: E402, F401
+from tfface import progress  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_for_no_time() -> None:
+    """No line of progress comes in a test because the tests before it took a minute."""
+    progress.said()
 
 
 @pytest.fixture(scope="session")

@@ -82,3 +82,17 @@ def test_a_terminal_has_a_bar(monkeypatch):
         # All that a bar is asked to do elsewhere.
         for name in vars(Lines):
             assert name.startswith("_") or hasattr(bar, name)
+
+
+@pytest.fixture(scope="module")
+def a_minute_ago():
+    """Set up before the test's own fixtures, as what other tests leave behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_said_at", module._clock() - 3600)
+        yield
+
+
+def test_tests_do_not_inherit_the_silence_of_others(a_minute_ago, capsys):
+    for _ in progress(range(3), description="checking", unit="images"):
+        pass
+    assert capsys.readouterr().err == ""
