@@ -24,7 +24,7 @@ quickstart: runs/quickstart/report.html
 	@echo "trained and evaluated; the report: $< (delete runs/quickstart to do it again)"
 
 runs/quickstart/report.html: | .venv/installed
-	@$(BIN)/python tools/train.py recipes/quickstart.yaml
+	@$(BIN)/tfface train quickstart
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -53,14 +53,16 @@ coverage: .venv/installed-dev
 	@echo "making .venv"
 	@$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt | .venv/bin/python
+.venv/installed: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "installing requirements.txt into .venv (about a minute)"
 	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-deps -e .
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt requirements.txt | .venv/bin/python
+.venv/installed-dev: requirements-dev.txt requirements.txt pyproject.toml | .venv/bin/python
 	@echo "installing requirements-dev.txt into .venv"
 	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install --no-deps -e .
 	@touch $@ .venv/installed
 
 reference: .venv/installed-dev

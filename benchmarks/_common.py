@@ -1,6 +1,6 @@
-"""What all benchmarks share: the checkout and its tools on the path, --results and --work-dir.
+"""What all benchmarks share: the checkout on the path, --results and --work-dir.
 
-Import it before `command`, `outputs` and `tfface`.
+Import it before `tfface`.
 """
 
 import sys
@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# `command` adds the checkout itself.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import command
-import outputs
+from tfface.cli import command, outputs
 from tfface.errors import InputError
 
 

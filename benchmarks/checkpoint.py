@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING
 
 import _common
 
-import command
-import outputs
-import recipe_options
+from tfface.cli import command, outputs, recipe_options
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.reporting.results import text_table

@@ -19,8 +19,7 @@ from pathlib import Path
 
 import _common
 
-import command
-import outputs
+from tfface.cli import command, outputs
 from tfface.errors import InputError
 from tfface.reporting.results import text_table
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import _common
 import numpy as np
 
-import command
+from tfface.cli import command
 from tfface.files import write_json
 from tfface.profiling.interleaved_timing import images_per_second, time_interleaved
 

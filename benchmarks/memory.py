@@ -19,12 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import _common
-import benchmark_outputs
 import numpy as np
 
-import command
-import outputs
-import recipe_options
+from tfface.cli import benchmark_outputs, command, outputs, recipe_options
 from tfface.errors import InputError
 from tfface.parent_process import end_with_parent
 from tfface.recipe import Recipe, load

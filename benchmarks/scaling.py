@@ -25,8 +25,7 @@ from collections.abc import Iterable, Sequence
 
 import _common
 
-import command
-import outputs
+from tfface.cli import command, outputs
 
 _FLOAT_BYTES = 4
 # Reads the gradient, and reads and writes momentum and centers.

@@ -18,8 +18,7 @@ import _common
 import numpy as np
 from synthetic_embeddings import SyntheticEmbeddings
 
-import command
-import outputs
+from tfface.cli import command, outputs
 from tfface.errors import InputError
 from tfface.metrics.identification import recall_at_k
 from tfface.profiling.subprocess_runs import peak_memory_bytes, reset_peak_memory

@@ -18,8 +18,7 @@ import _common
 import baseline_verification
 import numpy as np
 
-import command
-import outputs
+from tfface.cli import command, outputs
 from tfface.data.int_table import read_number_lines
 from tfface.files import replacing
 from tfface.metrics.bootstrap import NUM_REPLICATES

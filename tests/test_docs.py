@@ -14,7 +14,9 @@ import pytest
 
 from tfface import recipe as recipes
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
+from tfface.commands import COMMANDS as TFFACE_COMMANDS
 from tfface.recipe import reference
+from tfface.recipe.library import recipe_names
 from tfface.training.registries import REGISTRIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +85,12 @@ def test_every_promise_has_a_test():
 def commands(page: Path) -> list[str]:
     """The command lines of a page, joined where they go on in the next line."""
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
-    return re.findall(r"python ((?:tools|benchmarks)/[^\n`]+)", text)
+    names = "|".join(command.name for command in TFFACE_COMMANDS)
+    of_tfface = rf"(?:^|`)(?:\$ )?(?:\w+=\S+ )*(tfface (?:{names})(?![\w-])[^\n`]*)"
+    return [
+        *re.findall(r"python ((?:tools|benchmarks)/[^\n`]+)", text),
+        *re.findall(of_tfface, text, re.MULTILINE),
+    ]
 
 
 COMMANDS = [(page.name, command) for page in PAGES for command in commands(page)]
@@ -91,18 +98,33 @@ COMMANDS = [(page.name, command) for page in PAGES for command in commands(page)
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_commands_can_be_given(page, command, tmp_path):
-    tool, *words = shlex.split(command.partition(" (")[0])
-    assert (ROOT / tool).is_file(), tool
-    help_text = help_of(Path(tool).stem, words)
+    tool, *words = shlex.split(command.partition(" (")[0], comments=True)
+    if tool == "tfface":
+        module, words = of_command(words)
+    else:
+        assert (ROOT / tool).is_file(), tool
+        module = Path(tool).stem
+    help_text = help_of(module, words)
     for word in words:
         if word.startswith("--"):
             assert re.search(rf"(?<![\w-]){word.partition('=')[0]}(?![\w-])", help_text), word
         if word.startswith("recipes/"):
             assert (ROOT / word).is_file(), word
     recipe = next((word for word in words if word.startswith("recipes/")), None)
+    if tool == "tfface" and set(words) & set(recipe_names()):
+        recipe = f"recipes/{next(word for word in words if word in recipe_names())}.yaml"
     overrides = [b for a, b in itertools.pairwise(words) if a == "--set"]
     if recipe and overrides:
         recipes.load(ROOT / recipe, REGISTRIES, overrides)
+
+
+def of_command(words: list[str]) -> tuple[str, list[str]]:
+    """The module of a command of `tfface`, and the words behind its name."""
+    for command in TFFACE_COMMANDS:
+        name = command.name.split()
+        if words[: len(name)] == name:
+            return f"tfface.cli.{command.module}", words[len(name) :]
+    raise AssertionError(words)
 
 
 def help_of(tool: str, words: list[str]) -> str:
@@ -124,7 +146,8 @@ def test_pages_with_commands_say_how_to_activate_the_environment():
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert (
-            not re.search("python (tools|benchmarks)/", text) or "source .venv/bin/activate" in text
+            not re.search("python (tools|benchmarks)/|tfface train", text)
+            or "source .venv/bin/activate" in text
         ), page
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tfface.errors import InputError, say
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools"
+CLI = Path(__file__).resolve().parent.parent / "tfface" / "cli"
 # These print no more than numbers, and what the user has said.
 OF_NUMBERS = ("benchmark", "benchmark_outputs", "command", "local_processes")
 
@@ -35,10 +35,10 @@ def test_what_is_said_is_harmless():
 
 
 @pytest.mark.parametrize(
-    "tool",
-    [p for p in sorted(TOOLS.glob("*.py")) if p.stem not in (*OF_NUMBERS, "update_readme")],
+    "file",
+    [path for path in sorted(CLI.glob("*.py")) if path.stem not in OF_NUMBERS],
     ids=lambda path: path.stem,
 )
-def test_tools_say_and_do_not_print(tool):
-    calls = [node for node in ast.walk(ast.parse(tool.read_text())) if isinstance(node, ast.Call)]
+def test_commands_say_and_do_not_print(file):
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     assert not [call for call in calls if getattr(call.func, "id", None) == "print"]

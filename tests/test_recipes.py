@@ -1,5 +1,6 @@
 """Every recipe of recipes/ is strict, documented, and starts on drawn faces."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
 
 def test_header_says_source_command_and_figures(path):
     header = [line for line in path.read_text(encoding="utf-8").split("\n") if line[:1] == "#"]
-    assert any(f"python tools/train.py recipes/{path.name}" in line for line in header)
+    assert any(re.search(rf"tfface train {path.stem}(?!\w)", line) for line in header)
     words = ["Measured"] if path.stem == "quickstart" else ["Source", "Published", "Measured"]
     for word in words:
         assert any(line.startswith(f"# {word}:") for line in header)

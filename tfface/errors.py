@@ -4,6 +4,8 @@ import sys
 import unicodedata
 from typing import IO
 
+from tfface.commands import as_typed
+
 # What a terminal obeys, what turns the direction of writing, what only looks like a new line, and
 # what can't be encoded.
 _OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -20,7 +22,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object = ""):
-        super().__init__(harmless(str(message)))
+        super().__init__(harmless(as_typed(str(message))))
 
 
 def harmless(text: str) -> str:
@@ -35,7 +37,7 @@ def harmless(text: str) -> str:
 
 def say(text: object, *, file: IO[str] | None = None) -> None:
     """Prints text that may quote a file, as `InputError` would, at once."""
-    print(harmless(str(text)), file=file, flush=True)
+    print(harmless(as_typed(str(text))), file=file, flush=True)
 
 
 def warn(text: str) -> None:

@@ -9,15 +9,24 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 # Whose process number is the parent's.
 _VARIABLE = "TFFACE_PARENT_PROCESS"
 _POLL_SECONDS = 1.0
+# Where the package is found.
+_FOLDER = str(Path(__file__).resolve().parents[1])
 
 
 def named_in(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment of a child that is to end with this process."""
-    return {**environment, _VARIABLE: str(os.getpid())}
+    """Returns the environment of a child that is to end with this process, and finds tfface."""
+    paths = [_FOLDER, *filter(None, [environment.get("PYTHONPATH")])]
+    return {
+        **environment,
+        _VARIABLE: str(os.getpid()),
+        # Of a checkout that is not installed.
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -6,7 +6,8 @@ Example:
 
 from pathlib import Path
 
-import command
+import checkout
+from tfface.cli import command
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,4 +28,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    checkout.run(main)

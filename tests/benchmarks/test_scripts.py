@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from _common import work_folder
 
-from tests.tools.running import run_tool
-from tests.tools.test_help import Helps, ask_for_help
+from tests.cli.running import run_tool
+from tests.cli.test_help import Helps, ask_for_help
 from tfface.errors import InputError
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -4,16 +4,16 @@ import argparse
 import csv
 import json
 
-import benchmark as tool
-import benchmark_outputs
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.cli.running import call_tool
 from tests.data.small_faces import write_folder
 from tests.reporting.plot_files import is_plot
-from tests.tools.running import call_tool
 from tests.training.recipes import TINY
+from tfface.cli import benchmark as tool
+from tfface.cli import benchmark_outputs
 from tfface.data.records.conversion import convert
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.tfrecord import DatasetSource

@@ -6,8 +6,8 @@ import typing
 import pytest
 from pydantic.fields import FieldInfo
 
-import command
 from tests.training.recipes import load_tiny
+from tfface.cli import command
 from tfface.errors import InputError
 from tfface.registry import options_schema
 from tfface.training.registries import REGISTRIES

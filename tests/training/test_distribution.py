@@ -17,9 +17,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import train as tool
 
 from tests.training.recipes import load_tiny, newest_checkpoint
+from tfface.cli import train as tool
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head
 from tfface.reporting.metrics_log import epoch_records, read_metrics

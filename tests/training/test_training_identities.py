@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import model_options
 from tests.data.small_faces import encoded
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
+from tfface.cli import model_options
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.datasets import load_data, open_training_images

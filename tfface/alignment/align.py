@@ -1,4 +1,4 @@
-"""From a folder of photos to a folder of aligned faces: what tools/align_faces.py does.
+"""From a folder of photos to a folder of aligned faces: what tfface align does.
 
 A photo's faces depend on the photo and the options alone, so an alignment that was stopped anywhere
 and goes on ends with the same files as one that was not.

@@ -28,7 +28,7 @@ _MAX_OFFSET = 5.5
 # median 32).
 _MAX_SINGLE_OFFSET = 9.0
 
-_ADVICE = "align it with tools/align_faces.py, unless the model was trained on such images"
+_ADVICE = "align it with tfface align, unless the model was trained on such images"
 
 
 def alignment_warning(

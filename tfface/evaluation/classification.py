@@ -90,7 +90,7 @@ class SubsetMetrics:
     unknown: "SubsetMetrics | None" = None
 
     def to_json(self) -> dict:
-        """Returns the metrics in the format of `eval_classification --json`."""
+        """Returns the metrics in the format of `tfface evaluate classification --json`."""
         parts = {"seen": self.seen, "unseen": self.unseen, "unknown": self.unknown}
         return {
             **self.summary.to_dict(),
@@ -126,7 +126,7 @@ class Classification:
     filenames: list[str] = field(repr=False)
 
     def to_json(self) -> dict:
-        """Returns the metrics in the format of `eval_classification --json`."""
+        """Returns the metrics in the format of `tfface evaluate classification --json`."""
         predictions, classes, people = self.result.predictions, self.result.classes, self.people
         metrics = self.overall.to_json() | self.result.to_dict()
         if self.class_metrics is not None:

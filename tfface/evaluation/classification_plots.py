@@ -145,7 +145,7 @@ def plot_reliability_diagram(path: Path, bins: Sequence[Mapping], *, ece: float)
 
     Args:
         path: the PNG.
-        bins: `calibration` of `eval_classification --json`.
+        bins: `calibration` of `tfface evaluate classification --json`.
         ece: the expected calibration error.
     """
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
@@ -185,8 +185,8 @@ def plot_groups(path: Path, subsets: Sequence[tuple[str, Mapping]]) -> None:
 
     Args:
         path: the PNG.
-        subsets: (name, metrics as `eval_classification --json` writes them), at least one, from
-            top to bottom.
+        subsets: (name, metrics as `tfface evaluate classification --json` writes them), at least
+            one, from top to bottom.
     """
     figure = Figure(figsize=(7.2, 1.2 + 0.32 * len(subsets)), layout="constrained")
     axes = figure.add_subplot()

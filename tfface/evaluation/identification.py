@@ -63,7 +63,7 @@ class Identification:
     query_embeddings: np.ndarray = field(repr=False)
 
     def to_json(self) -> dict:
-        """Returns the metrics in the format of `eval_identification --json`."""
+        """Returns the metrics in the format of `tfface evaluate identification --json`."""
         return {
             "gallery": self.gallery.name,
             "query": self.queries.name,

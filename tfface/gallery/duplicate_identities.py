@@ -127,7 +127,7 @@ class DuplicateSearch:
         return "\n".join(lines)
 
     def to_json(self) -> dict:
-        """Returns the counts as `inspect_dataset` writes them."""
+        """Returns the counts as `tfface inspect` writes them."""
         return {
             "in_verification_sets": {n: len(found.labels) for n, found in self.overlaps.items()},
             "pairs": len(self.pairs.first),

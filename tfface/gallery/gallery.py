@@ -231,7 +231,7 @@ def find_names(
 def query_results(
     images: Sequence[str], found: Sequence[Sequence[Candidate]], threshold: float | None
 ) -> list[dict]:
-    """Returns the results of queries in the format of `gallery.py query --json`.
+    """Returns the results of queries in the format of `tfface gallery query --json`.
 
     Args:
         images: names of the query images.

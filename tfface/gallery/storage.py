@@ -237,7 +237,7 @@ def _read_manifest(folder: Path) -> _Manifest:
         manifest = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
-            f"{folder}: no gallery: expected a folder that tools/gallery.py build wrote"
+            f"{folder}: no gallery: expected a folder that tfface gallery build wrote"
         ) from None
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error

@@ -67,8 +67,8 @@ class TripletHead(Head):
     def check_classifies(self) -> None:
         raise InputError(
             "a triplet head has no classes, so it can't classify: verification and identification "
-            "measure what its embeddings are worth (tools/eval_verification.py, "
-            "tools/eval_identification.py)"
+            "measure what its embeddings are worth (tfface evaluate verification, "
+            "tfface evaluate identification)"
         )
 
     def call(

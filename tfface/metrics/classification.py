@@ -49,7 +49,7 @@ class SummaryMetrics:
     log_loss: float
 
     def to_dict(self) -> dict:
-        """Returns the metrics in the format of `eval_classification --json`."""
+        """Returns the metrics in the format of `tfface evaluate classification --json`."""
         return asdict(self)
 
 
@@ -120,7 +120,7 @@ class ClassificationResult:
     calibration: list[CalibrationBin] = field(repr=False)
 
     def to_dict(self) -> dict:
-        """Returns the metrics in the format of `eval_classification --json`."""
+        """Returns the metrics in the format of `tfface evaluate classification --json`."""
         of_class = self.per_class
         confusion: dict[str, dict[str, int]] = {}
         for label, predicted, num_images in zip(

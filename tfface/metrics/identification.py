@@ -110,7 +110,7 @@ class IdentificationResult:
         return self.cmc[min(rank, len(self.cmc)) - 1]
 
     def to_dict(self) -> dict:
-        """Returns the metrics in the format of `eval_identification --json`."""
+        """Returns the metrics in the format of `tfface evaluate identification --json`."""
         return {
             **{f"rank{rank}": self.at_rank(rank) for rank in RANKS},
             "cmc": self.cmc,

@@ -65,7 +65,7 @@ class VerificationResult:
     groups: dict[str, SubgroupMetrics] | None = None
 
     def to_dict(self) -> dict:
-        """Returns the metrics in the format of `eval_verification --json` for one set."""
+        """Returns the metrics as `tfface evaluate verification --json` writes them for one set."""
         return {
             "num_pairs": self.num_pairs,
             "num_genuine": self.num_genuine,

@@ -279,8 +279,8 @@ def advice(measurements: Sequence[Measurement]) -> str:
     if base.data_wait_fraction > _MIN_DIFFERENCE:
         return (
             f"the input pipeline limits training: {100 * base.data_wait_fraction:.0f}% of an epoch "
-            "is waiting for data, and no other cache or batch size helps; 'benchmark.py pipeline' "
-            "shows the slowest stage"
+            "is waiting for data, and no other cache or batch size helps; "
+            "'tfface benchmark pipeline' shows the slowest stage"
         )
     return (
         f"the network limits training: only {100 * base.data_wait_fraction:.0f}% of an epoch is "

@@ -13,6 +13,7 @@ import yaml
 
 from tfface.errors import InputError
 from tfface.recipe.errors import format_validation_errors
+from tfface.recipe.library import find_recipe
 from tfface.recipe.renamed import Renames
 from tfface.recipe.schema import Recipe, SourceConfig
 from tfface.recipe.validation import cross_field_errors
@@ -28,7 +29,7 @@ def load(
     """Reads a recipe file.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the name of a recipe that comes with tfface.
         registries: the components that may be named: `sources`, `augmentations`, `backbones`,
             `heads`, `optimizers`, `schedules`.
         overrides: `a.b.0.c=value` each, the value in YAML.
@@ -40,8 +41,9 @@ def load(
         InputError: one line for each mistake, with file, key, what was given, what is allowed and
             the nearest known key.
     """
+    path = find_recipe(path)
     renames = Renames(str(path))
-    given = renames.apply(read_yaml(Path(path)))
+    given = renames.apply(read_yaml(path))
     for override in overrides:
         apply_override(given, override, renames)
     check_tree(given, str(path))

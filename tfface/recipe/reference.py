@@ -45,8 +45,8 @@ All keys of a recipe, and all options of the components that it may name.
 [RECIPES.md](../RECIPES.md) explains how to use them. `N` is a position in a list, counted from 0.
 Where null is allowed, the word `none` means the same.
 
-In a terminal, after `source .venv/bin/activate`: `python tools/train.py --help-recipe`, or with a
-key, `python tools/train.py --help-recipe model.head.arcface`.
+In a terminal, after `source .venv/bin/activate`: `tfface train --help-recipe`, or with a
+key, `tfface train --help-recipe model.head.arcface`.
 """
 
 

@@ -1,7 +1,7 @@
 """What a recipe may say: its sections, their keys, types, ranges and defaults.
 
 The description of a key is the one place that says what it means: the reference page, the JSON
-schema and `train.py --help-recipe` are made from it.
+schema and `tfface train --help-recipe` are made from it.
 """
 
 from pathlib import Path
@@ -205,7 +205,7 @@ class DataConfig(Config):
     exclude: OrNone[YamlPath] = Field(
         None,
         description="File with the names of identities of `data.train` to leave out, such as "
-        "`exclude.csv` of `inspect_dataset.py`.",
+        "`exclude.csv` of `tfface inspect`.",
     )
     validation: OrNone[ValidationConfig] = Field(
         None, description="What each epoch is validated on; null for no validation."
@@ -473,7 +473,7 @@ class EvaluationConfig(Config):
         None, description="Test images of the training identities, to be classified."
     )
     verification: list[str] = Field(
-        [], description="Pair sets, as `eval_verification.py --pairs` takes them."
+        [], description="Pair sets, as `tfface evaluate verification --pairs` takes them."
     )
 
 

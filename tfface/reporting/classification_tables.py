@@ -1,7 +1,7 @@
 """Tables and sentences of classification metrics, for terminals and HTML reports.
 
-The metrics are the dict that `eval_classification --json` writes, so that reports can also be made
-from stored results.
+The metrics are the dict that `tfface evaluate classification --json` writes, so that reports can
+also be made from stored results.
 """
 
 from collections.abc import Iterator, Mapping

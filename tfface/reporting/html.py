@@ -110,7 +110,7 @@ def write_identification_report(
 
     Args:
         path: the HTML file.
-        metrics: as `eval_identification --json` writes them.
+        metrics: as `tfface evaluate identification --json` writes them.
         model: name of the model.
         plots: are embedded.
         environment: versions and hardware; any JSON values.
@@ -143,7 +143,7 @@ def write_classification_report(
 
     Args:
         path: the HTML file.
-        metrics: as `eval_classification --json` writes them.
+        metrics: as `tfface evaluate classification --json` writes them.
         title: names of model and data.
         plots: are embedded.
         remarks: sentences about the evaluation.
@@ -210,7 +210,7 @@ def write_run_report(
     Args:
         path: the HTML file.
         title: name of the run.
-        classification: as `eval_classification --json` writes it.
+        classification: as `tfface evaluate classification --json` writes it.
         verification: pair set -> metrics (`VerificationResult.to_dict()`).
         plots: are embedded in this order.
         epochs: records of epochs, for a table.

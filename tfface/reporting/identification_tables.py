@@ -1,7 +1,7 @@
 """Tables and sentences of identification: metrics of an evaluation, results of a gallery query.
 
-The metrics are the dict that `eval_identification --json` writes, so that reports can also be made
-from stored results.
+The metrics are the dict that `tfface evaluate identification --json` writes, so that reports can
+also be made from stored results.
 """
 
 import math
@@ -152,7 +152,7 @@ def query_text(results: Sequence[Mapping], threshold: float | None) -> str:
     """Returns the identities found for query images, as a table.
 
     Args:
-        results: as `gallery.py query --json` writes them.
+        results: as `tfface gallery query --json` writes them.
         threshold: minimum cosine of a match; None for none.
     """
     rows = []

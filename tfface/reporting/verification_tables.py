@@ -1,7 +1,7 @@
 """Tables and sentences of verification metrics, for terminals and HTML reports.
 
-The metrics of a set are the dict that `eval_verification --json` writes for it, so that reports can
-also be made from stored results.
+The metrics of a set are the dict that `tfface evaluate verification --json` writes for it, so that
+reports can also be made from stored results.
 """
 
 import math

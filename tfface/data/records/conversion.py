@@ -170,7 +170,7 @@ def _copies(plan: Plan, done: Sequence[WrittenShard]) -> list[str]:
             count = "1 image is" if len(pairs) == 1 else f"{len(pairs):,} images are"
             lines.append(
                 f"warning: {count} also there as that {whose}, byte for byte: for example "
-                f"{other} is {first} (tools/inspect_dataset.py lists them)"
+                f"{other} is {first} (tfface inspect lists them)"
             )
     return [printable(line) for line in lines]
 

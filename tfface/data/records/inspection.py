@@ -73,7 +73,7 @@ def inspect_dataset(folder: Path, *, num_workers: int | None = None) -> Inspecti
     each image, and beside that a file's content as far as it is being read.
 
     Args:
-        folder: as tools/convert_tfrecord.py wrote it.
+        folder: as tfface convert wrote it.
         num_workers: threads; by default one per CPU. The result does not depend on it.
     Raises InputError: dataset.json or identities.csv can't be read as what it should be.
     """

@@ -202,7 +202,7 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{folder}: not a converted dataset (it has no {DATASET_FILE}); "
-            "tools/convert_tfrecord.py makes one"
+            "tfface convert makes one"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: can't be read: {error}") from error

@@ -1,0 +1,222 @@
+"""tools/gallery.py as its users call it."""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+from tests.cli.running import run_tool
+from tests.evaluation.people import face, write_people
+from tfface.cli import gallery
+from tfface.errors import InputError
+from tfface.synthetic import render_faces
+
+
+@pytest.fixture
+def folder(tmp_path, capsys):
+    write_people(tmp_path / "staff", {n: range(3) for n in range(6)})
+    built = tmp_path / "galleries" / "staff"
+    gallery.main(["build", "pixels", str(tmp_path / "staff"), "--gallery", str(built)])
+    assert capsys.readouterr().out.splitlines() == [
+        "added 18 images",
+        "in the gallery: 18 images of 6 people",
+        str(built),
+    ]
+    return built
+
+
+def said(capsys, *arguments) -> list[str]:
+    gallery.main([str(argument) for argument in arguments])
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.slow
+def test_as_a_process(tmp_path):
+    done = run_tool(Path(gallery.__file__), "list", "--gallery", tmp_path / "gone")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {tmp_path / 'gone'}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_query(folder, tmp_path, capsys):
+    pictures = tmp_path / "door"
+    pictures.mkdir()
+    for number in (1, 4):
+        (pictures / f"{number}.png").write_bytes(face(number, 99))
+    (tmp_path / "stranger.png").write_bytes(face(50, 0))
+    arguments = ["query", "pixels", pictures, tmp_path / "stranger.png", "--gallery", folder]
+    lines = said(
+        capsys, *arguments, "--threshold", 0.9, "--top", 2, "--json", tmp_path / "a" / "q.json"
+    )
+    assert lines[0].split() == ["image", "identity", "most", "similar", "cosine"]
+    rows = [line.split() for line in lines[1:-1]]
+    assert [row[0] for row in rows if len(row) == 4] == [
+        *(str(pictures / "1.png"), str(pictures / "4.png"), str(tmp_path / "stranger.png")),
+    ]
+    assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "unknown"]
+    assert len(rows) == 6
+    assert lines[-1] == f"answers: {tmp_path / 'a' / 'q.json'}"
+    written = json.loads((tmp_path / "a" / "q.json").read_text())
+    assert written["threshold"] == 0.9
+    assert [query["name"] for query in written["queries"]] == ["person01", "person04", None]
+    assert len(written["queries"][0]["candidates"]) == 2
+
+    # Its own it replaces, and no other, however alike.
+    said(capsys, *arguments, "--json", tmp_path / "a" / "q.json")
+    (tmp_path / "mine.json").write_text('{\n  "threshold": 1,\n  "queries": ["SELECT"]\n}\n')
+    with pytest.raises(InputError, match=r"mine\.json: is there already, and is not what this too"):
+        said(capsys, *arguments, "--json", tmp_path / "mine.json")
+    assert "SELECT" in (tmp_path / "mine.json").read_text()
+    said(capsys, *arguments, "--json", tmp_path / "mine.json", "--overwrite")
+    assert "SELECT" not in (tmp_path / "mine.json").read_text()
+
+    lines = said(capsys, *arguments)
+    assert lines[-1].startswith("Without --threshold, unknown faces")
+    assert len(lines) == 5
+
+
+def test_add_and_remove_one_person(folder, tmp_path, capsys):
+    (tmp_path / "anna.png").write_bytes(face(60, 0))
+    add = ["add", "pixels", tmp_path / "anna.png", "--name", "Anna", "--gallery", folder]
+    assert said(capsys, *add) == [
+        "added 1 image",
+        "in the gallery: 19 images of 7 people",
+        str(folder),
+    ]
+    assert said(capsys, *add)[:2] == ["added 0 images", "left out 1 image, in the gallery already"]
+    assert said(capsys, *[word if word != "Anna" else "Bob" for word in add])[1] == (
+        "left out 1 image, in the gallery under another name: for example "
+        f"{tmp_path / 'anna.png'} of Bob is {tmp_path / 'anna.png'} of Anna"
+    )
+    assert said(capsys, "list", "--gallery", folder)[1].split() == ["Anna", "1"]
+    assert said(capsys, "remove", "Anna", "person01", "--gallery", folder) == [
+        "removed 4 images of Anna, person01",
+        "in the gallery: 15 images of 5 people",
+        str(folder),
+    ]
+    assert len(os.listdir(folder)) == 3
+
+
+def test_add_a_source(folder, tmp_path, capsys):
+    more = write_people(tmp_path / "more", {9: range(2), 0: range(2, 4)})
+    lines = said(capsys, "add", "pixels", more, "--gallery", folder)
+    assert lines[:3] == [
+        "added 3 images",
+        "left out 1 image, in the gallery already",
+        "in the gallery: 21 images of 7 people",
+    ]
+
+
+def test_names_that_are_no_text(tmp_path, capsys):
+    people = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    write_people(people, {1: range(2)})
+    (people / "person01").rename(people / os.fsdecode(b"\xfe"))
+    said(capsys, "build", "pixels", people, "--gallery", tmp_path / "g")
+    assert said(capsys, "list", "--gallery", tmp_path / "g")[1].split() == [r"\udcfe", "2"]
+    query = ["query", "pixels", people, "--gallery", tmp_path / "g", "--json", tmp_path / "q.json"]
+    assert r"/\udcff/\udcfe/0.png" in said(capsys, *query)[1]
+    assert json.loads((tmp_path / "q.json").read_text())["queries"][0]["name"] == r"\udcfe"
+    assert said(capsys, "remove", r"\udcfe", "--gallery", tmp_path / "g")[0].startswith("removed 2")
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A network that embeds 64 pixels, and drawn faces: aligned ones, and photos with them."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    # The detector finds the faces of these.
+    for person, picture in enumerate(render_faces(range(3), [0] * 3, 112)):
+        folder = tmp_path / "aligned" / f"person{person}"
+        folder.mkdir(parents=True)
+        aligned = Image.fromarray(picture)
+        aligned.save(folder / "0.png")
+        photo = Image.new("RGB", (400, 300), "grey")
+        photo.paste(aligned, (30, 90))
+        photo.save(photos / f"{person}.png")
+    image = keras.Input((64, 64, 3))
+    pooled = keras.layers.AveragePooling2D(16)(image)
+    keras.Model(image, keras.layers.Flatten()(pooled)).save(tmp_path / "m.keras")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["query", "add"])
+def test_photos_that_are_not_aligned_are_warned_of(drawn, capsys, command):
+    model, built = drawn / "m.keras", drawn / "g"
+    said(capsys, "build", model, drawn / "aligned", "--gallery", built)
+    name = ["--name", "Ann"] if command == "add" else []
+    arguments = [command, model, drawn / "photos" / "1.png", *name, "--gallery", built]
+    gallery.main([*map(str, arguments), "--no-check"])
+    assert capsys.readouterr().err == ""
+    arguments[2] = drawn / "photos" / "2.png"
+    gallery.main([*map(str, arguments)])
+    assert capsys.readouterr().err.startswith(
+        f"warning: {drawn / 'photos' / '2.png'} looks unaligned: "
+    )
+    arguments[2] = drawn / "aligned" / "person0"
+    gallery.main([*map(str, arguments)])
+    assert capsys.readouterr().err == ""
+
+
+def test_names_that_differ_by_case_alone_are_warned_of(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(face(60, 0))
+    add = ["add", "pixels", str(tmp_path / "a.png"), "--name", "PERSON01", "--gallery", str(folder)]
+    gallery.main(add)
+    assert capsys.readouterr().err == (
+        f"warning: {folder}: 'PERSON01' and 'person01' are two people there, and differ by upper "
+        "and lower case alone\n"
+    )
+
+
+def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
+    staff = write_people(tmp_path / "staff", {1: range(2)})
+    lines = said(capsys, "build", "pixels", staff, "--output", tmp_path / "g", "--index", "hnsw")
+    assert lines[1] == "in the gallery: 2 images of 1 person"
+    assert json.loads((tmp_path / "g" / "gallery.json").read_text())["index"] == "hnsw"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "pixels", "STAFF", "--gallery", "G"], "contains a gallery already"),
+        (["build", "pixels", "none", "--gallery", "new"], "none: no such file or folder"),
+        (["add", "pixels", "STAFF", "--gallery", "none"], "none: no gallery"),
+        (["add", "pixels", "STAFF", "STAFF", "--gallery", "G"], "several SOURCEs: give one, or"),
+        (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
+        (["build", "pixels", "a.webp", "--gallery", "new"], "a.webp: an image: say with --name"),
+        (["build", "pixels", "PHOTO", "--gallery", "new"], "photo: an image: say with --name"),
+        (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such file"),
+        (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (
+            ["add", "pixels", "STAFF", "--name", "", "--gallery", "G"],
+            "--name: '' is no name: it is",
+        ),
+        (
+            ["build", "pixels", "STAFF", "--name", "a\x07", "--gallery", "new"],
+            r"--name: 'a\?' is no",
+        ),
+        (["remove", "Eve", "--gallery", "G"], "nobody is called 'Eve'"),
+        (["query", "pixels", "STAFF", "--gallery", "STAFF"], "no gallery: expected a folder"),
+        (["query", "none", "STAFF", "--gallery", "G"], "none: no such model"),
+        (["query", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (["query", "pixels", "STAFF", "--gallery", "G", "--json", "STAFF"], "is a folder"),
+        (["list", "--gallery", "STAFF"], "no gallery: expected a folder"),
+    ],
+)
+def test_bad_arguments(folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    places = {"STAFF": str(tmp_path / "staff"), "G": str(folder), "PHOTO": str(tmp_path / "photo")}
+    (tmp_path / "photo").write_bytes(face(1, 1))
+    with pytest.raises(InputError, match=message) as caught:
+        gallery.main([places.get(argument, argument) for argument in arguments])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_bad_threshold(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        gallery.main(["query", "pixels", "x.jpg", "--gallery", "g", "--threshold", "1.5"])
+    assert "must be a cosine from -1 to 1" in capsys.readouterr().err

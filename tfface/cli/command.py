@@ -1,0 +1,353 @@
+"""What all commands share: options, a quiet TensorFlow, and how they end."""
+
+import argparse
+import errno
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tfface.commands import as_typed
+from tfface.errors import InputError, harmless, shown, warn
+
+
+def open_closed_streams() -> None:
+    """Lets what the starter has closed lead nowhere.
+
+    Else the next files that are opened would be what libraries write their notes to.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is taken.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+# TensorFlow reads this when it is imported; its start-up notes would bury the tool's own lines.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def path(text: str) -> Path:
+    """An option's path."""
+    from tfface.paths import expanded
+
+    return expanded(text)
+
+
+def path_text(text: str) -> str:
+    """What an option says that takes a path or a word."""
+    return str(path(text)) if text.startswith("~") else text
+
+
+# Where the relative paths of recipes start, unless --data-dir says otherwise.
+DATA_DIR = path(os.environ.get("TFFACE_DATA") or "data")
+
+
+# A disk, a quota or the size that a file may have.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+
+# Notes that TensorFlow prints before its log level is in force, its word for "no GPU here", and
+# what LiteRT prints at whatever log level.
+_NOTE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
+    rb"INFO: Created TensorFlow Lite"
+)
+
+# Packages that not everybody needs -> the extra of tfface that brings them.
+_EXTRAS = {
+    "ai_edge_litert": "litert",
+    "cv2": "align",
+    "faiss": "search",
+    "jax": "jax",
+    "joblib": "align",
+    "keras_cv": "keras-cv",
+    "lz4": "align",
+    "mtcnn": "align",
+    "numcodecs": "bcolz",
+    "onnxruntime": "onnx",
+    "tensorflow_datasets": "tfds",
+}
+_install_hint: str | None = None
+
+_COLOR = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+# Old options -> new ones, of which a tool has one: old ones work in this release, with a warning.
+RENAMED_OPTIONS = {
+    "--against": ("--overlap-with",),
+    "--against-threshold": ("--overlap-threshold",),
+    "--beside": ("--compare-with",),
+    "--coordinator": ("--coordinator-address",),
+    "--effort": ("--search-width",),
+    "--format": ("--input-format", "--output-format"),
+    "--identities": ("--include", "--num-identities"),
+    "--images": ("--image-root", "--num-images"),
+    "--input": ("--color-order",),
+    "--metric": ("--distance",),
+    "--no-scores": ("--no-quality-weights",),
+    "--one-template": ("--mean-template",),
+    "--output": ("--model-output",),
+    "--pairs": ("--num-pairs",),
+    "--queries": ("--num-queries",),
+    "--range": ("--input-range",),
+    "--scores": ("--score-type",),
+    "--size": ("--image-size",),
+    "--split": ("--gallery-shots",),
+    "--unknown": ("--open-set-fraction",),
+    "--vary": ("--sweep",),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that knows old options by `RENAMED_OPTIONS`, and keeps the lines of help.
+
+    Its subcommands do so, too.
+    """
+
+    def __init__(self, *arguments, formatter_class=argparse.RawDescriptionHelpFormatter, **options):
+        super().__init__(*arguments, formatter_class=formatter_class, **options)
+
+    def parse_known_args(self, args=None, namespace=None):
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([*map(self._renamed, given)], namespace)
+
+    def format_help(self) -> str:
+        return as_typed(super().format_help())
+
+    def _renamed(self, argument: str) -> str:
+        old, equals, value = argument.partition("=")
+        new = self._new_name(old)
+        if new is None:
+            return argument
+        warn(f"{old} is now {new}; the old name works in this release")
+        return f"{new}{equals}{value}"
+
+    def _new_name(self, old: str) -> str | None:
+        known = self._option_string_actions
+        if old in known:
+            return None
+        return next((new for new in RENAMED_OPTIONS.get(old, ()) if new in known), None)
+
+
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without its start-up notes; anything else it says is passed on.
+
+    Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
+    """
+    backend = _backend()
+    with without_notes():
+        import tensorflow
+
+        # Looking for devices prints too, the first time.
+        tensorflow.config.list_physical_devices()
+        if backend != "tensorflow":
+            # It only reads data then, and must not take the accelerator's memory.
+            tensorflow.config.set_visible_devices([], "GPU")
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Holds back what is written to stderr in the block, and passes on what is no known note."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            for line in heard:
+                if not _NOTE.match(line):
+                    # Some libraries color what they say.
+                    sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
+
+
+def _backend() -> str:
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in _BACKENDS:
+        raise InputError(f"KERAS_BACKEND={backend}: must be one of {', '.join(_BACKENDS)}")
+    if importlib.util.find_spec(backend) is None:
+        if backend == "tensorflow":
+            raise InputError(_not_installed(backend))
+        raise InputError(f"KERAS_BACKEND={backend}: {backend} is not installed here")
+    return backend
+
+
+def _not_installed(package: str) -> str:
+    hint = _install_hint or f"install it: {_pip_install(package)}"
+    return f"{package} is not installed for {sys.executable}; {hint}"
+
+
+def _pip_install(package: str) -> str:
+    extra = _EXTRAS.get(package)
+    return f"pip install 'tfface[{extra}]'" if extra else f"pip install {package}"
+
+
+@contextmanager
+def folder_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """Yields the folder, or where there's none one that is gone after the block."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tfface-") as temporary:
+        yield Path(temporary)
+
+
+def label(text: str) -> str:
+    """An option's name of a model or comparison in tables."""
+    from tfface.names import clean_name
+
+    try:
+        return clean_name(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def positive(text: str) -> int:
+    """An option's whole number above 0."""
+    return _whole_number(text, 1)
+
+
+def natural(text: str) -> int:
+    """An option's whole number of 0 or more."""
+    return _whole_number(text, 0)
+
+
+def batch_size(text: str) -> int:
+    """An option's number of images at a time."""
+    return _whole_number(text, 1, 8192)
+
+
+def folds(text: str) -> int:
+    """An option's number of folds."""
+    return _whole_number(text, 2, 1000)
+
+
+def search_width(text: str) -> int:
+    """An option's effort of an approximate search, which FAISS keeps in 32 bits."""
+    return _whole_number(text, 1, 1_000_000)
+
+
+def workers(text: str) -> int:
+    """An option's number of threads or processes."""
+    return _whole_number(text, 1, 1024)
+
+
+def cells(text: str) -> int:
+    """An option's number of pictures in a row or column of a contact sheet."""
+    return _whole_number(text, 1, 100)
+
+
+def shards(text: str) -> int:
+    """An option's number of record files, which are numbered by five digits."""
+    return _whole_number(text, 1, 99_999)
+
+
+def quality(text: str) -> int:
+    """An option's quality of JPEG."""
+    return _whole_number(text, 1, 100)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """An option's size in pixels, (height, width): 112 means 112x112."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(n.isdecimal() and 1 <= int(n) <= 8192 for n in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH as in 112x96; got '{text}'"
+        )
+    return int(numbers[0]), int(numbers[-1])
+
+
+def _whole_number(text: str, lowest: int, highest: int | None = None) -> int:
+    if not text.isdecimal() or int(text) < lowest or (highest and int(text) > highest):
+        limits = f"from {lowest} to {highest}" if highest else f"of {lowest} or more"
+        raise argparse.ArgumentTypeError(f"must be a whole number {limits}, got '{text}'")
+    return int(text)
+
+
+@contextmanager
+def interruptible(how_to_go_on: str) -> Iterator[None]:
+    """Says how to go on when the user interrupts the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {how_to_go_on}") from None
+
+
+def this_command() -> list[str]:
+    """The words that start this command again in a process of its own, without its arguments."""
+    if sys.argv[0].startswith("tfface "):
+        return [sys.executable, "-m", *sys.argv[0].split()]
+    return [sys.executable, sys.argv[0]]
+
+
+def typed_command() -> list[str]:
+    """The words that the user types for this command, without its arguments."""
+    return sys.argv[0].split() if sys.argv[0].startswith("tfface ") else ["python", sys.argv[0]]
+
+
+def _give_up_stdout() -> None:
+    """Lets what is still to be written lead nowhere; else it would fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(main: Callable[[], None], *, install_hint: str | None = None) -> None:
+    """Calls a command's `main` and exits: 0 when it returns, 2 with one line when input is bad.
+
+    Args:
+        install_hint: what to do where a package is missing; None for `pip install`.
+    """
+    global _install_hint
+    _install_hint = install_hint
+    open_closed_streams()
+    from tfface.parent_process import end_with_parent
+
+    end_with_parent()
+    try:
+        try:
+            main()
+        finally:
+            # What can't be written shall be found out here, not at the interpreter's end.
+            sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        # A module of our own that is missing is a mistake in the program.
+        if not package or package in ("tfface", "checkout"):
+            raise
+        print(f"error: {_not_installed(package)}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as interruption:
+        # A tool may say how to go on.
+        print(str(interruption) or "interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; nothing is left to tell it.
+        _give_up_stdout()
+        sys.exit(141)
+    except OSError as error:
+        if error.errno in _FULL:
+            _give_up_stdout()
+            where = shown(os.fsdecode(error.filename)) if error.filename else "output"
+            print(f"error: {where}: can't be written: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
+        # A path that can't be looked up at all; whatever else is wrong with files is said by who
+        # reads or writes them.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {shown(str(error.filename))}...: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,74 @@
+"""The command `tfface`: which of its commands is meant."""
+
+import difflib
+import importlib
+import sys
+
+import tfface
+from tfface.cli import command
+from tfface.commands import COMMANDS, Command
+from tfface.errors import InputError, say
+
+_GROUPS = {
+    "train": ("train", "sweep", "recipes"),
+    "data": ("convert", "inspect", "align", "pairs", "cutmix", "remove-background"),
+    "use and evaluate": (
+        *("gallery", "evaluate verification", "evaluate identification"),
+        *("evaluate classification", "check-score"),
+    ),
+    "measure": ("benchmark",),
+}
+
+
+def main() -> None:
+    """Runs the command that `sys.argv` names, and exits."""
+    command.run(_main)
+
+
+def _main() -> None:
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        say(_overview())
+    elif words[0] == "--version":
+        say(f"tfface {tfface.__version__}")
+    else:
+        found = _find(words)
+        rest = words[len(found.name.split()) :]
+        # What usage lines, and commands to be given again, begin with.
+        sys.argv = [f"tfface {found.name}", *rest]
+        importlib.import_module(f"tfface.cli.{found.module}").main(rest)
+
+
+def _find(words: list[str]) -> Command:
+    by_name = {known.name: known for known in COMMANDS}
+    for number in (2, 1):
+        if known := by_name.get(" ".join(words[:number])):
+            return known
+    of_two = [name.split()[1] for name in by_name if name.startswith(f"{words[0]} ")]
+    if of_two:
+        unknown = f"unknown '{words[1]}'; " if words[1:] and not words[1].startswith("-") else ""
+        raise InputError(f"tfface {words[0]}: {unknown}give one of {', '.join(of_two)}")
+    firsts = list(dict.fromkeys(name.split()[0] for name in by_name))
+    near = difflib.get_close_matches(words[0], firsts, 1, 0.5)
+    advice = f"did you mean 'tfface {near[0]}'?" if near else "'tfface --help' lists the commands"
+    raise InputError(f"unknown command '{words[0]}'; {advice}")
+
+
+def _overview() -> str:
+    by_name = {known.name: known for known in COMMANDS}
+    width = max(map(len, by_name))
+    lines = [
+        "usage: tfface COMMAND ...",
+        "",
+        "Train, evaluate and use face-recognition models.",
+    ]
+    for group, names in _GROUPS.items():
+        lines += ["", f"{group}:"]
+        lines += [f"  {name:{width}}  {by_name[name].summary}" for name in names]
+    lines += [
+        "",
+        "example:",
+        "  tfface train quickstart",
+        "  tfface COMMAND --help",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,301 @@
+"""The MODEL argument of all tools that use one, and the options that say how to use it."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tfface.cli import command
+from tfface.errors import InputError, warn
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
+    parser.add_argument(
+        "model",
+        type=command.path_text,
+        metavar="MODEL",
+        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
+        ".tflite file, a recipe (the network it starts from), or the word pixels (the least of "
+        "baselines)",
+    )
+    group = parser.add_argument_group("how the model is used")
+    _add_input(group)
+    group.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="flip test-time augmentation: add the embedding of the mirrored image (default: on)",
+    )
+    group.add_argument(
+        "--cache",
+        type=command.path,
+        metavar="DIR",
+        help="keep embeddings here, by model and image, and compute only what is new",
+    )
+    _add_data_dir(group)
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace one value of a recipe; may be given several times",
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of tools that look for mistakes in how a model is used."""
+    parser.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="don't look at samples of the images first, to warn where faces look unaligned or "
+        "pixels of another kind suit the model clearly better",
+    )
+
+
+def alignment_warnings(
+    options: argparse.Namespace, sets: Iterable[tuple], *, each: bool = False
+) -> list[str]:
+    """Returns lines on images whose faces look unaligned, as `add_check` lets them be looked for.
+
+    None where the model is a run that was trained on such images.
+
+    Args:
+        sets: as `alignment_warning` takes them: images, their names, and what to call them.
+        each: judge each image by itself, as `alignment_warning` does.
+    """
+    from tfface.evaluation.alignment_check import alignment_warning
+    from tfface.training.training_identities import was_trained_on_unaligned
+
+    if not options.check or options.model == "pixels":
+        return []
+    found = [warning for one in sets if (warning := alignment_warning(*one, each=each))]
+    if found and was_trained_on_unaligned(Path(options.model), options.data_dir):
+        return []
+    return found
+
+
+def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+    """As `add`, of a MODEL that classifies.
+
+    Args:
+        more: what else the argument may be.
+    """
+    parser.add_argument(
+        "model",
+        type=command.path_text,
+        metavar="MODEL",
+        help="a run folder; or with --classes any other model that gives a score for each class"
+        + more,
+    )
+    group = parser.add_argument_group("how the model is used")
+    _add_input(group)
+    group.add_argument(
+        "--classes",
+        type=command.path,
+        metavar="FILE",
+        help="the classes of a model that is not a run folder: a text file with a name on "
+        "each line, or a CSV like the identities.csv of a run folder",
+    )
+    group.add_argument(
+        "--score-type",
+        choices=["auto", "probabilities", "logits"],
+        default="auto",
+        help="what such a model gives; of logits the softmax is taken (default auto: they are "
+        "probabilities where those of the first images are from 0 to 1 with the sum 1). A single "
+        "score is that of the second of two classes",
+    )
+    group.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="flip test-time augmentation: take the mean of the probabilities of the image and of "
+        "the mirrored image (default: off)",
+    )
+    _add_data_dir(group)
+
+
+def _add_input(group) -> None:
+    group.add_argument(
+        "--color-order",
+        choices=["rgb", "bgr"],
+        help="color order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
+    )
+    group.add_argument(
+        "--input-range",
+        metavar="RANGE",
+        help="what such a model takes for the pixels 0 and 255: -1..1, 0..1, 0..255, or a formula "
+        "(default (x-127.5)/128; 0..255 where it takes whole numbers)",
+    )
+    group.add_argument(
+        "--image-size",
+        type=command.image_size,
+        metavar="HxW",
+        help="image size of such a model, where it takes any",
+    )
+    group.add_argument(
+        "--model-output",
+        metavar="NAME",
+        help="which output of an .onnx or .tflite file is meant, where it has several",
+    )
+    group.add_argument(
+        "--batch-size",
+        type=command.batch_size,
+        default=64,
+        metavar="N",
+        help="images at a time (default 64)",
+    )
+
+
+def _add_data_dir(group) -> None:
+    group.add_argument(
+        "--data-dir",
+        type=command.path,
+        default=command.DATA_DIR,
+        help="where a recipe's relative paths start (default: $TFFACE_DATA or data)",
+    )
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """Parses a tool's arguments; `--input-range -1..1` is read as `--input-range=-1..1`.
+
+    Argparse would take its value for another option.
+    """
+    joined = list(sys.argv[1:] if arguments is None else arguments)
+    for option in ("--input-range", "--range"):
+        while option in joined[:-1]:
+            index = joined.index(option)
+            joined[index : index + 2] = [f"{option}={joined[index + 1]}"]
+    return parser.parse_args(joined)
+
+
+def load(options: argparse.Namespace):
+    """Returns the embedder that the options mean; TensorFlow has to be imported before.
+
+    Raises InputError: as `load_embedder`; or the recipe can't be used.
+    """
+    with command.without_notes():
+        is_recipe = options.model.lower().endswith((".yaml", ".yml"))
+        embedder = _build(options) if is_recipe else _load_file(options)
+    if options.cache is None:
+        return embedder
+    from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
+
+    return CachedEmbedder(embedder, options.cache, say=warn)
+
+
+def load_classifier(options: argparse.Namespace):
+    """Returns the classifier that the options of `add_classifier` mean.
+
+    Raises InputError: as the library's `load_classifier`; TensorFlow has to be imported before.
+    """
+    from tfface.evaluation.classifier import load_classifier
+
+    with command.without_notes():
+        return load_classifier(
+            options.model,
+            classes=options.classes,
+            scores=options.score_type,
+            flip=options.flip,
+            batch_size=options.batch_size,
+            pixels=_pixels(options),
+            image_size=options.image_size,
+            output=options.model_output,
+        )
+
+
+def classification_warnings(options: argparse.Namespace, source) -> list[str]:
+    """As `training_images_warnings`, of all images of a source; says where it isn't known, too."""
+    from tfface.data.sources.image_source import SourceImages
+
+    try:
+        images = SourceImages(source, range(source.num_images))
+        return training_images_warnings(options, [(images, source.name)])
+    except InputError as error:
+        return [_not_known(options, source.name, error)]
+
+
+def warnings_if_known(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
+    """As `training_images_warnings`, but nothing where the data of the run are gone.
+
+    Where the run's own files are missing or damaged, lines say that it can't be known.
+    """
+    from tfface.training.run_folder import RunFolder
+    from tfface.training.training_identities import is_data_gone
+
+    run = RunFolder(Path(options.model))
+    if run.model.is_file() and not run.recipe.is_file():
+        return [_not_known(options, what, f"{run.recipe}: is missing") for _, what in sets]
+    try:
+        return training_images_warnings(options, sets)
+    except InputError as error:
+        if is_data_gone(run.path, options.data_dir):
+            return []
+        return [_not_known(options, what, error) for _, what in sets]
+
+
+def _not_known(options: argparse.Namespace, what: str, why: object) -> str:
+    why = "; ".join(str(why).split("\n"))
+    return f"{what}: it isn't known whether {options.model} was trained on these images: {why}"
+
+
+def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
+    """Returns lines for the user where MODEL is a run that was trained on images of an evaluation.
+
+    Args:
+        sets: (images, encoded; their name) of each set.
+    Raises InputError: it can't be found out, as the data of the run aren't there any more.
+    """
+    from tfface.training.run_folder import RunFolder
+    from tfface.training.training_identities import read_training_images
+
+    run_dir = Path(options.model)
+    if not RunFolder(run_dir).recipe.is_file():
+        return []
+    trained_on = read_training_images(run_dir, options.data_dir)
+    found = (trained_on.warning(images, what) for images, what in sets)
+    return [line for line in found if line]
+
+
+def _load_file(options: argparse.Namespace):
+    from tfface.evaluation.embedders.embedder import load_embedder
+
+    if options.set:
+        raise InputError("--set changes a recipe, and MODEL is not one")
+    return load_embedder(
+        options.model,
+        batch_size=options.batch_size,
+        flip=options.flip,
+        pixels=_pixels(options),
+        image_size=options.image_size,
+        output=options.model_output,
+    )
+
+
+def _build(options: argparse.Namespace):
+    """The embedder of a recipe, as it is before training."""
+    from tfface import recipe
+    from tfface.evaluation.embedders.keras_model import KerasEmbedder
+    from tfface.evaluation.embedders.options import EmbedderOptions
+    from tfface.training.recognizer import build_starting_embedder
+    from tfface.training.registries import REGISTRIES
+
+    EmbedderOptions(
+        pixels=_pixels(options), image_size=options.image_size, output=options.model_output
+    ).check_own(options.model)
+    loaded = recipe.load(options.model, REGISTRIES, options.set)
+    model = build_starting_embedder(loaded, options.data_dir)
+    return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)
+
+
+def _pixels(options: argparse.Namespace):
+    """What --color-order and --input-range say; None where neither is given."""
+    from tfface.evaluation.embedders.options import PixelInput, parse_range
+
+    if options.color_order is None and options.input_range is None:
+        return None
+    order = {} if options.color_order is None else {"order": options.color_order}
+    if options.input_range is not None:
+        order["scale"], order["shift"] = parse_range(options.input_range)
+    return PixelInput(**order)
