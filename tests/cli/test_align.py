@@ -11,7 +11,7 @@ from tests.cli.running import call_tool, run_tool
 from tfface.cli import align
 from tfface.errors import InputError
 
-TOOL = Path(align.__file__)
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "align_faces.py"
 run = partial(run_tool, TOOL)
 
 

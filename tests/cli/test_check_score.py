@@ -12,6 +12,8 @@ from tfface import recipe as recipes
 from tfface.cli import check_score
 from tfface.errors import InputError
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -78,7 +80,9 @@ def test_images_that_the_run_was_trained_on_are_told(folder, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_as_a_process(folder):
-    done = run_tool(Path(check_score.__file__), folder / "none.csv", "--data", folder / "data")
+    done = run_tool(
+        ROOT / "tools" / "check_score.py", folder / "none.csv", "--data", folder / "data"
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [

@@ -19,7 +19,7 @@ from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
 from tfface.images.pillow_decoder import FORMATS
 
-TOOL = Path(convert.__file__)
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "convert_tfrecord.py"
 
 
 def command(*arguments):

@@ -14,6 +14,8 @@ from tfface.cli import gallery
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def folder(tmp_path, capsys):
@@ -35,7 +37,7 @@ def said(capsys, *arguments) -> list[str]:
 
 @pytest.mark.slow
 def test_as_a_process(tmp_path):
-    done = run_tool(Path(gallery.__file__), "list", "--gallery", tmp_path / "gone")
+    done = run_tool(ROOT / "tools" / "gallery.py", "list", "--gallery", tmp_path / "gone")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"error: {tmp_path / 'gone'}")

@@ -16,7 +16,7 @@ from tests.reporting.page_parser import read_page
 from tfface.cli import identification
 from tfface.errors import InputError
 
-TOOL = Path(identification.__file__)
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_identification.py"
 run = partial(run_tool, TOOL)
 
 

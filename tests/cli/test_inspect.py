@@ -18,7 +18,7 @@ from tfface.data.records.conversion import convert
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 
-TOOL = Path(inspect.__file__)
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "inspect_dataset.py"
 run = partial(run_tool, TOOL)
 
 

@@ -57,7 +57,7 @@ def test_every_tool_is_a_command_of_the_table():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["trian", "x"], "unknown command 'trian'; did you mean 'tfface train'?"),
+        (["trainn", "x"], "unknown command 'trainn'; did you mean 'tfface train'?"),
         (["zzz"], "unknown command 'zzz'; 'tfface --help' lists the commands"),
         (
             ["evaluate"],

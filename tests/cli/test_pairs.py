@@ -12,7 +12,7 @@ from tests.data.small_faces import write_folder
 from tfface.cli import pairs, verification
 from tfface.errors import InputError
 
-TOOL = Path(pairs.__file__)
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_pairs.py"
 run = partial(run_tool, TOOL)
 
 

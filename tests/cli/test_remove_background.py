@@ -12,13 +12,15 @@ from tests.data.small_faces import write_folder
 from tfface.cli import remove_background
 from tfface.errors import InputError
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.mark.parametrize(
     "run",
     [
         pytest.param(partial(call_tool, remove_background.main), id="called"),
         pytest.param(
-            partial(run_tool, Path(remove_background.__file__)),
+            partial(run_tool, ROOT / "tools" / "make_remove_background.py"),
             id="process",
             marks=pytest.mark.slow,
         ),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_failure_is_told_and_the_others_are_compared(recipe, tmp_path, capsys,
     stand_in = tmp_path / "train.py"
     # Without the tool's --data-dir D.
     stand_in.write_text("import sys\ndel sys.argv[1:3]\n" + TRAINER)
-    monkeypatch.setattr(tool, "_TRAIN", stand_in)
+    monkeypatch.setattr(tool, "_TRAIN", (sys.executable, stand_in))
     arguments = [str(recipe), "--sweep", "data.batch_size=3,7", "--output", str(tmp_path / "out")]
     results = ["--results", str(tmp_path / "r.csv"), "--label", "mine", "--seeds", "2"]
     with pytest.raises(InputError, match=r"^2 of 4 runs failed; the same command tries them again"):

@@ -272,7 +272,7 @@ def test_sets_that_look_unaligned_are_warned_of(large, capsys):
     with_check = capsys.readouterr()
     assert with_check.err.splitlines() == [
         "warning: large looks unaligned: no face was found in 22 of 22 sampled images; align it "
-        "with tools/align_faces.py, unless the model was trained on such images"
+        "with tfface align, unless the model was trained on such images"
     ]
     verification.main([*large, "--no-check"])
     without = capsys.readouterr()

@@ -53,7 +53,7 @@ def test_faces_elsewhere(faces):
     line = check([shifted(face, y=14) for face in faces])
     assert line.startswith("drawn looks unaligned: eyes, nose and mouth of ")
     assert " pixels (of 112) from where aligned faces have them; 3 is usual; " in line
-    assert "tools/align_faces.py" in line
+    assert "tfface align" in line
     assert "\n" not in line
     assert check([enlarged(face, 1.5) for face in faces]) is not None
 
@@ -102,7 +102,7 @@ def test_a_few_images_are_looked_at_one_by_one(plain_faces):
     line = check([*faces[:3], shifted(faces[3], x=20), Image.new("RGB", (112, 112), "grey")])
     assert line.startswith("2 of 5 images look unaligned, for example face 3: its eyes, nose")
     assert check([Image.new("RGB", (200, 112), "grey")]).startswith(
-        "face 0 looks unaligned: no face was found in it; align it with tools/align_faces.py"
+        "face 0 looks unaligned: no face was found in it; align it with tfface align"
     )
 
 

@@ -321,7 +321,7 @@ def test_a_build_that_fails_leaves_an_empty_folder(people, tmp_path, monkeypatch
 
 def test_no_gallery(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match="no gallery: expected a folder that tools/gallery"):
+        with pytest.raises(InputError, match="no gallery: expected a folder that tfface gallery"):
             remove_from_gallery(["ann"], folder)
     assert not (tmp_path / "none").exists()
 

@@ -20,6 +20,8 @@ from tfface.errors import InputError, say
 # How comparison.json begins.
 _JSON_LINES = ("{", '  "title": ', '  "metric": ', '  "curve": ', '  "places": ')
 
+_TRAIN = (sys.executable, "-m", "tfface", "train")
+
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     for path, mark in marks:
         check_replaceable(path, mark, overwrite=options.overwrite)
     outputs.check_results(options)
-    train = [sys.executable, "-m", "tfface", "train", "--data-dir", str(options.data_dir)]
+    train = [*_TRAIN, "--data-dir", str(options.data_dir)]
     with command.interruptible("the same command keeps the finished runs and goes on"):
         run_sweep(sweep, output, train)
 
