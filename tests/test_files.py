@@ -14,7 +14,6 @@ from tfface.files import (
     check_replaceable,
     check_writable,
     is_file_name,
-    locked,
     parse_json,
     replacing,
     write_json,
@@ -154,29 +153,6 @@ def test_names_of_files(name):
 )
 def test_what_is_no_name_of_a_file(name):
     assert not is_file_name(name)
-
-
-def test_a_locked_folder_is_refused(tmp_path):
-    with locked(tmp_path / "new/folder"):
-        assert (tmp_path / "new/folder").is_dir()
-        with (
-            pytest.raises(InputError, match="folder: another process is writing it"),
-            locked(tmp_path / "new/folder"),
-        ):
-            pass
-    with locked(tmp_path / "new/folder"):
-        pass
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(InputError, match="file: is a file; give a folder"),
-        locked(tmp_path / "file"),
-    ):
-        pass
-    with (
-        pytest.raises(InputError, match="below: is a file, or lies in one"),
-        locked(tmp_path / "file/below"),
-    ):
-        pass
 
 
 def test_json_keeps_names_that_are_no_text(tmp_path):

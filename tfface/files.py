@@ -1,7 +1,5 @@
 """Writing files so that an interrupted command never leaves half of one."""
 
-import errno
-import fcntl
 import itertools
 import json
 import lzma
@@ -94,40 +92,6 @@ def is_file_name(name: str) -> bool:
         and b"\0" not in encoded
         and len(encoded) <= _MOST_IN_NAME
     )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Makes a folder, and keeps other processes that ask for its lock out of it for the block.
-
-    Raises InputError: another process has the lock, or the folder can't be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except NotADirectoryError:
-        raise InputError(f"{folder}: is a file, or lies in one; give a folder") from None
-    except FileExistsError:
-        raise InputError(f"{folder}: is a file; give a folder") from None
-    except OSError as error:
-        raise InputError(f"{folder}: can't be made: {error.strerror or error}") from error
-    try:
-        _lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, folder: Path) -> None:
-    """Locks the folder itself, so that no file is left; the lock ends with the process."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{folder}: another process is writing it; wait for its end") from None
-    except OSError as error:
-        # Some network file systems have no locks; there the user has to take care.
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
-            raise InputError(f"{folder}: can't be locked: {error.strerror}") from error
 
 
 @contextmanager

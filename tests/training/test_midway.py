@@ -15,7 +15,7 @@ from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tests.training.test_resume import records
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.errors import InputError
-from tfface.files import locked
+from tfface.folder_lock import locked
 from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.checkpointing import CheckpointManager, read_progress, update_checksum

@@ -67,15 +67,16 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         asked to end and have ended.
     """
     from tfface.parent_process import named_in
+    from tfface.signals import ENDING, is_ignored
 
     _, rest = _only_option().parse_known_args(arguments)
     # Of the same kind as on a cluster: an accelerator can't be shared by processes.
     of_children = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
     environment = named_in(of_children)
-    signal.signal(signal.SIGTERM, _interrupt)
-    # Else nohup has started this process, to outlive its terminal.
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _interrupt)
+    for number in ENDING:
+        # Ctrl-C is KeyboardInterrupt already.
+        if number != signal.SIGINT and not is_ignored(number):
+            signal.signal(number, _interrupt)
     coordinator = f"127.0.0.1:{_free_port()}"
     with tempfile.TemporaryFile() as heard:
         children = [

@@ -28,7 +28,8 @@ from pydantic import BaseModel, Field, model_validator
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.face_index import FaceIndex
-from tfface.files import locked, parse_json, replacing, write_json
+from tfface.files import parse_json, replacing, write_json
+from tfface.folder_lock import locked
 from tfface.json_file import Count, ListOf, Text, checked_as
 from tfface.names import cell_text, safe_cell
 

@@ -14,7 +14,8 @@ import numpy as np
 from tfface import __version__, onednn
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError, shown
-from tfface.files import locked, parse_json, remove_partial, replacing, write_json
+from tfface.files import parse_json, remove_partial, replacing, write_json
+from tfface.folder_lock import locked
 from tfface.heads.head_file import HEAD_FILE
 from tfface.names import safe_row
 from tfface.recipe import Recipe, dump, load

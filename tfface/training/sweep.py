@@ -16,12 +16,14 @@ from tqdm import tqdm
 
 from tfface import recipe as recipes
 from tfface.errors import InputError
-from tfface.files import locked, replacing
+from tfface.files import replacing
+from tfface.folder_lock import locked
 from tfface.metrics.seed_statistics import paired_difference, seed_statistics
 from tfface.parent_process import named_in
 from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
 from tfface.recipe.yaml_file import parse_value
+from tfface.signals import ENDING
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import (
@@ -218,7 +220,7 @@ def _pieces(text: str) -> Iterator[str]:
 _SECONDS_TO_STOP = (5, 20)
 _LONGEST_REASON = 300
 # Exit codes of the training tool.
-_ENDED_BY_SIGNAL = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+_ENDED_BY_SIGNAL = {128 + number for number in ENDING}
 
 
 @dataclass

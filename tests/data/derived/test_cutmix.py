@@ -8,7 +8,7 @@ from tests.data.small_faces import write_folder
 from tfface.data.derived.cutmix import CutMixOptions, _draw_pairs, make_cutmix
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
-from tfface.files import locked
+from tfface.folder_lock import locked
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tfface.data.records.reader import RecordFiles
 from tfface.data.records.writer import ShardWriter
 from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
-from tfface.files import locked
+from tfface.folder_lock import locked
 from tfface.images.decoding import decode, decode_unresized
 
 COUNTS = {"ann": 3, "bob": 9, "cleo": 1, "dora 2": 7}

@@ -16,7 +16,8 @@ from tfface.data.derived.class_folders import image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_output, check_writable, locked, replacing
+from tfface.files import check_output, check_writable, replacing
+from tfface.folder_lock import locked
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
 from tfface.names import safe_row

@@ -12,7 +12,8 @@ from tfface.data.derived.class_folders import class_folders, image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_output, check_writable, locked
+from tfface.files import check_output, check_writable
+from tfface.folder_lock import locked
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
 from tfface.progress import image_workers

@@ -29,7 +29,8 @@ from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import check_output, locked, printable, remove_partial, replacing
+from tfface.files import check_output, printable, remove_partial, replacing
+from tfface.folder_lock import locked
 from tfface.images.validation import check_images
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row

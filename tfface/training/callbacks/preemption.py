@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 
 import keras
 
+from tfface.signals import ENDING, HANGUP, is_ignored
 from tfface.training import multiprocess
 from tfface.training.callbacks.checkpointing import Checkpointing
 from tfface.training.progress import READ_EVERY_STEPS, Progress
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -53,8 +52,8 @@ class PreemptionHandler:
         if threading.current_thread() is threading.main_thread():
             self._before = {
                 number: signal.signal(number, self._handle)
-                for number in _SIGNALS
-                if not _is_ignored(number)
+                for number in ENDING
+                if not is_ignored(number)
             }
         return self
 
@@ -79,7 +78,7 @@ class PreemptionHandler:
     def _handle(self, number: int, frame) -> None:
         is_second = bool(self.requested)
         self.requested = signal.Signals(number).name
-        if number == signal.SIGHUP:
+        if number == HANGUP:
             _detach_closed_terminal()
         if is_second and number == signal.SIGINT:
             # A second Ctrl-C does not wait.
@@ -130,11 +129,6 @@ class Preemption(keras.callbacks.Callback):
     def _is_requested(self) -> bool:
         (is_requested,) = multiprocess.any_process(bool(self._handler.requested))
         return is_requested
-
-
-def _is_ignored(number: int) -> bool:
-    """Whether the run was started by nohup, to outlive its terminal."""
-    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 def _detach_closed_terminal() -> None:
