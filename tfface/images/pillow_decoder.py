@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tfface.errors import InputError
 from tfface.file_kind import other_kind
-from tfface.images import png_file
+from tfface.images import png_file, tiff_file
 from tfface.images.header import (
     READ_KINDS,
     START_BYTES,
@@ -89,6 +89,8 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
             check_effort(encoded, image.height, image.width, most_pixels)
             # Pillow makes rows that are missing black, or whatever memory held.
             if image.format == "PNG" and not png_file.has_all_pixels(encoded):
+                raise InputError(_DAMAGED)
+            if image.format == "TIFF" and not tiff_file.has_all_pixels(encoded, image.tag_v2):
                 raise InputError(_DAMAGED)
             if image.format == "JPEG2000" and _is_deep_color(encoded):
                 raise InputError("a JPEG 2000 image in color of more than 8 bits; save it with 8")
