@@ -1,6 +1,7 @@
 """Folders that are made item by item, and resumed."""
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -98,9 +99,32 @@ def test_what_was_removed_since_is_made_again(tmp_path):
 def test_leftovers_are_removed(tmp_path):
     started(tmp_path)
     (tmp_path / "ann").mkdir()
-    (tmp_path / "ann" / ".0.jpg-xyz.partial.jpg").write_bytes(b"half")
+    (tmp_path / "ann" / ".tfface-0a_b1c2d.partial.jpg").write_bytes(b"half")
     started(tmp_path)
     assert list((tmp_path / "ann").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".mine.partial", ".a.partial.jpg", ".tfface-notes.partial"])
+def test_files_of_the_user_are_not_removed(tmp_path, name):
+    started(tmp_path)
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "ann" / name).mkdir(parents=True)
+    started(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+    assert (tmp_path / "ann" / name).is_dir()
+
+
+def test_reports_replace_their_own_kind_alone(tmp_path):
+    marks = {"report.csv": re.compile(rb"\Aimage,")}
+    output = started(tmp_path)
+    output.check_reports(marks, ["ann/1"])
+    (tmp_path / "report.csv").write_text("image,reason\n")
+    output.check_reports(marks, ["ann/1"])
+    (tmp_path / "report.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"report\.csv: is there already, and is not what this"):
+        output.check_reports(marks, ["ann/1"])
+    with pytest.raises(InputError, match=r"images called report\.csv, or in a folder of that name"):
+        output.check_reports(marks, ["report.csv/1"])
 
 
 def test_other_options_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Writing files so that an interrupted command never leaves half of one."""
 
+import filecmp
 import itertools
 import json
 import lzma
@@ -19,6 +20,9 @@ from tfface.errors import InputError, shown
 
 # Bytes; no usual file system has longer names.
 _MOST_IN_NAME = 255
+# What `replacing` calls its temporary files; `tempfile` puts eight characters in the middle.
+_TEMPORARY_PREFIX, _TEMPORARY_END = ".tfface-", ".partial"
+_TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.\w{1,16})?", re.ASCII)
 
 
 @contextmanager
@@ -46,14 +50,36 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def creating(path: str | os.PathLike) -> Iterator[Path]:
+    """As `replacing`, for a file that may be there only if it holds what is written.
+
+    So a killed command can be repeated, and no file of the user's is lost.
+
+    Raises InputError: as `replacing`; or a file with another content is there.
+    """
+    with replacing(path) as temporary:
+        yield temporary
+        if os.path.exists(path) and not filecmp.cmp(temporary, path, shallow=False):
+            raise InputError(
+                f"{path}: is there already, and is not what this tool writes: move it elsewhere"
+            )
+
+
 def remove_partial(folder: Path) -> None:
     """Removes what `replacing` leaves in a folder when its process is killed.
 
     Nobody may be writing there.
     """
     if folder.is_dir():
-        for path in folder.glob(".*.partial*"):
-            path.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if is_temporary(path):
+                path.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one that `replacing` leaves, and no file of the user's, by its name."""
+    return _TEMPORARY.fullmatch(path.name) is not None and not path.is_dir()
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:
@@ -199,19 +225,32 @@ def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overw
     Raises InputError: as `check_writable`; or there is a file without the mark.
     """
     check_writable(path)
-    path = Path(path)
-    if overwrite or not path.is_file():
-        return
+    if not overwrite and _lacks_mark(Path(path), mark):
+        raise InputError(
+            f"{path}: is there already, and is not what this tool writes: choose another name, or "
+            "replace it with --overwrite"
+        )
+
+
+def check_own(path: Path, mark: re.Pattern[bytes]) -> None:
+    """As `check_replaceable`, for a file whose name the user can't choose."""
+    check_writable(path)
+    if _lacks_mark(path, mark):
+        raise InputError(
+            f"{path}: is there already, and is not what this tool writes: move it elsewhere, or "
+            "choose another output folder"
+        )
+
+
+def _lacks_mark(path: Path, mark: re.Pattern[bytes]) -> bool:
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             beginning = file.read(1 << 16)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    if beginning and not mark.search(beginning):
-        raise InputError(
-            f"{path}: is there already, and is not what this tool writes: choose another name, or "
-            "replace it with --overwrite"
-        )
+    return bool(beginning) and not mark.search(beginning)
 
 
 def json_mark(*lines: str) -> re.Pattern[bytes]:
@@ -254,7 +293,9 @@ def _make_temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=".tfface-", suffix=f".partial{_short_suffix(path)}", dir=path.parent
+            prefix=_TEMPORARY_PREFIX,
+            suffix=f"{_TEMPORARY_END}{_short_suffix(path)}",
+            dir=path.parent,
         )
         os.close(handle)
         os.chmod(name, 0o666 & ~_UMASK)

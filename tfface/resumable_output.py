@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import parse_json, replacing
+from tfface.files import check_own, is_temporary, parse_json, replacing
 
 _VERSION = 1
 # Options that hold what a source's files are; nobody can read their values.
@@ -75,13 +76,35 @@ class ResumableOutput:
             if (output / entry.get("image", "")).exists():
                 self.done[name] = entry
 
+    def check_reports(
+        self, marks: Mapping[str, re.Pattern[bytes]], items: Iterable[str | os.PathLike]
+    ) -> None:
+        """Finds out whether reports about all items can be written into the folder.
+
+        Args:
+            marks: name of a report -> what is found in it, as `files.check_replaceable` takes it.
+            items: paths of the items' files, in the folder.
+        Raises InputError: a report can't be written, or would replace a file of the user's; or an
+            item would lie where a report does.
+        """
+        taken = {Path(item).parts[0] for item in items}
+        for name, mark in marks.items():
+            if name in taken:
+                raise InputError(
+                    f"{self._path.parent}: images called {name}, or in a folder of that name, "
+                    "can't be written there, because a report has this name: rename them"
+                )
+            check_own(self._path.parent / name, mark)
+
     def start(self) -> None:
         """Removes what a killed command was just writing, and makes the log ready for `append`.
 
         Raises InputError: it can't be written.
         """
-        for leftover in self._path.parent.rglob(".*.partial*"):
-            leftover.unlink()
+        for folder, _, names in os.walk(self._path.parent):
+            for path in (Path(folder, name) for name in names):
+                if is_temporary(path):
+                    path.unlink()
         with replacing(self._path) as temporary, temporary.open("w", encoding="ascii") as file:
             file.write(json.dumps({"version": _VERSION, "options": self._options}) + "\n")
             file.writelines(self._line(name, entry) for name, entry in self.done.items())
@@ -127,7 +150,9 @@ def read_log(path: Path) -> bytes | None:
 def check_options(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raises InputError: the output was made with other options than are wanted."""
     differences = ", ".join(
-        name if len(str(value)) > _MOST_SHOWN else f"{name} {found.get(name)}, not {value}"
+        name
+        if len(str(value)) > _MOST_SHOWN
+        else f"{name} {_option_text(found.get(name))}, not {_option_text(value)}"
         for name, value in wanted.items()
         if found.get(name) != value and name not in _SOURCES
     )
@@ -140,6 +165,13 @@ def check_options(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -
         raise InputError(
             f"{output}: was made with other options ({differences}): choose another output folder"
         )
+
+
+def _option_text(value: Any) -> str:
+    """Returns the value of an option as users write it."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

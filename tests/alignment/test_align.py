@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,7 +213,7 @@ def test_formats_that_cannot_be_read_do_not_clash(tmp_path):
 def test_a_face_in_place_of_the_contact_sheet(tmp_path):
     source = write_photos(tmp_path / "in", ["contact_sheet.jpg"])
     assert run(source, tmp_path / "out").num_faces == 1
-    with pytest.raises(InputError, match=r"would become contact_sheet\.png, which has another use"):
+    with pytest.raises(InputError, match=r"png: images called contact_sheet\.png, or in a folder"):
         run(source, tmp_path / "png", format="png")
 
 
@@ -241,6 +242,49 @@ def test_faces_that_were_removed_by_hand_stay_removed(tmp_path):
     write_photos(source, ["b.jpg"])
     run(source, tmp_path / "out")
     assert faces(tmp_path / "out") == ["b.jpg"]
+
+
+def test_an_emptied_folder_is_filled_again(tmp_path):
+    source = write_photos(tmp_path / "in", ["ann/a.jpg", "bob/b.jpg"])
+    run(source, tmp_path / "out")
+    before = content(tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif not path.name.startswith("."):
+            path.unlink()
+    assert run(source, tmp_path / "out").num_faces == 2
+    assert content(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", ["report.csv", "contact_sheet.png"])
+def test_files_of_the_user_are_not_replaced_by_reports(tmp_path, name):
+    source = write_photos(tmp_path / "in", ["a.jpg"])
+    run(source, tmp_path / "out")
+    (tmp_path / "out" / "report.csv").unlink()
+    (tmp_path / "out" / name).write_text("mine")
+    write_photos(source, ["b.jpg"])
+    with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
+        run(source, tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.csv", "contact_sheet.png"])
+def test_a_person_called_like_a_report(tmp_path, name):
+    source = write_photos(tmp_path / "in", [f"{name}/a.jpg"])
+    with pytest.raises(InputError, match=rf"out: images called {name}, or in a folder of that"):
+        run(source, tmp_path / "out")
+    assert not (tmp_path / "out" / name).exists()
+
+
+def test_faces_do_not_replace_files_of_the_user(tmp_path):
+    source = write_photos(tmp_path / "in", ["a.jpg"])
+    run(source, tmp_path / "out")
+    write_photos(source, ["b.jpg"])
+    (tmp_path / "out/b.jpg").write_text("mine")
+    with pytest.raises(InputError, match=r"b\.jpg: is there already, and is not what this tool"):
+        run(source, tmp_path / "out")
+    assert (tmp_path / "out/b.jpg").read_text() == "mine"
 
 
 def test_photos_that_changed_or_went(tmp_path):
@@ -358,7 +402,7 @@ def test_killed_and_resumed(tmp_path):
     # As a kill in the middle of writing leaves them.
     with (output / ".alignment.jsonl").open("a") as log:
         log.write('{"photo": "p1/8.j')
-    (output / "p1/.8.jpg-abc.partial.jpg").write_bytes(b"half")
+    (output / "p1/.tfface-0a_b1c2d.partial.jpg").write_bytes(b"half")
     noted = (output / ".alignment.jsonl").read_bytes().count(b"\n") - 1
     assert 0 < noted < 61
 

@@ -27,17 +27,17 @@ from tfface.alignment.photos import (
     list_photos,
     read_photo,
 )
-from tfface.alignment.report import Row, face_row, photo_row, write_report
+from tfface.alignment.report import REPORT_MARK, Row, face_row, photo_row, write_report
 from tfface.alignment.search import Detector, find_faces
 from tfface.alignment.sheet import draw_sheet
 from tfface.alignment.warp import align_face
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import check_output, check_writable, replacing
+from tfface.files import check_output, creating
 from tfface.images.listing import files_below
 from tfface.images.pillow_decoder import FORMATS
 from tfface.progress import progress
-from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
+from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE, PICTURE_MARK
 from tfface.resumable_output import ResumableOutput
 
 REPORT = "report.csv"
@@ -155,10 +155,15 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
     log = ResumableOutput(
         output, options.to_json(), log=_LOG, key="photo", fields=("bytes", "changed", "rows")
     )
-    was_forgotten = _forget_changed(root, photos, source, output, log)
+    was_forgotten = _forget_emptied(output, log) or _forget_changed(
+        root, photos, source, output, log
+    )
     is_finished = not was_forgotten and len(log.done) == len(photos) and (output / REPORT).exists()
     if not is_finished:
-        check_writable(output / REPORT)
+        log.check_reports(
+            {REPORT: REPORT_MARK, CONTACT_SHEET_FILE: PICTURE_MARK},
+            (_output_name(photo, options, 1) for photo in photos),
+        )
     return Alignment(root, photos, output, options, log, is_finished)
 
 
@@ -286,7 +291,7 @@ def _why_not(face: Face, picture: Image.Image, options: Options) -> str:
 def _write(aligned: Image.Image, path: Path, options: Options) -> None:
     # Faces are small: their colors are not halved in resolution.
     settings = {"quality": options.quality, "subsampling": 0} if options.format == "jpeg" else {}
-    with replacing(path) as temporary:
+    with creating(path) as temporary:
         aligned.save(temporary, format=options.format, **settings)
 
 
@@ -348,10 +353,19 @@ def _check_names(photos: list[str], options: Options) -> None:
         if len(clashes) > _MOST_CLASHES_NAMED:
             lines.append(f"and {len(clashes) - _MOST_CLASHES_NAMED} more such names")
         raise InputError("\n".join(lines))
-    if CONTACT_SHEET_FILE in outputs:
-        raise InputError(
-            f"a photo would become {CONTACT_SHEET_FILE}, which has another use: rename it"
-        )
+
+
+def _forget_emptied(output: Path, log: ResumableOutput) -> bool:
+    """Takes all photos out of the log of an output folder that was emptied; says if there were.
+
+    Faces that are gone beside a report or other faces were removed by hand.
+    """
+    rows = [row for entry in log.done.values() for row in entry["rows"]]
+    faces = [row["output"] for row in rows if row.get("output")]
+    if not faces or any((output / name).exists() for name in (REPORT, CONTACT_SHEET_FILE, *faces)):
+        return False
+    log.done.clear()
+    return True
 
 
 def _forget_changed(

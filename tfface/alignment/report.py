@@ -1,6 +1,7 @@
 """report.csv: one row for every face that was found, and for every photo without one."""
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ FIELDS = (
     *(f"{name}_{axis}" for name in LANDMARK_NAMES for axis in "xy"),
     *("confidence", "num_faces", "turned", "reason"),
 )
+
+# By which `files.check_replaceable` knows a report.
+REPORT_MARK = re.compile(rb"\A" + ",".join(FIELDS).encode())
 
 Row = dict[str, str | int | float]
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfface.files import replacing
+from tfface.files import creating
 from tfface.images.decoding import decode, decode_unresized
 from tfface.images.header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 
@@ -20,10 +20,10 @@ def write_picture(path: Path, picture: np.ndarray, format: str) -> None:
 
     Args:
         format: a key of `EXTENSIONS`.
-    Raises InputError: the file can't be written.
+    Raises InputError: the file can't be written, or another is there.
     """
     settings = {"quality": DEFAULT_QUALITY, "subsampling": 0} if format == "jpeg" else {}
-    with replacing(path) as temporary:
+    with creating(path) as temporary:
         Image.fromarray(np.ascontiguousarray(picture)).save(temporary, format, **settings)
 
 
@@ -31,11 +31,11 @@ def write_encoded(path_without_extension: str, output: Path, encoded: bytes) -> 
     """Writes an image's bytes as they are, with the extension of their format.
 
     Returns: its path in `output`.
-    Raises InputError: the file can't be written.
+    Raises InputError: the file can't be written, or another is there.
     """
     kind = image_kind(encoded[:START_BYTES])
     name = path_without_extension + EXTENSIONS_OF_KINDS.get(kind, ".jpg")
-    with replacing(output / name) as temporary:
+    with creating(output / name) as temporary:
         temporary.write_bytes(encoded)
     return name
 

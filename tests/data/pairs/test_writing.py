@@ -161,8 +161,8 @@ def test_csv_written_again(tmp_path):
     path = tmp_path / "made.csv"
     writing.write_csv(make(num_folds=3), path)
     # What a killed command leaves behind.
-    (tmp_path / ".made_images-abc.partial").mkdir()
-    (tmp_path / ".made_images-abc.partial" / "000000.jpg").write_bytes(b"")
+    (tmp_path / ".made_images-0a_b1c2d.partial").mkdir()
+    (tmp_path / ".made_images-0a_b1c2d.partial" / "000000.jpg").write_bytes(b"")
     again = make(IMAGES[2:], [0, 0], [1, 1], [True, False], num_folds=2)
     writing.write_csv(again, path)
     assert shown(load_pair_set(path)) == shown(again)

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from tfface.data.derived.class_folders import image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_output, check_writable, replacing
+from tfface.files import check_output, replacing
 from tfface.folder_lock import locked
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
@@ -24,6 +25,7 @@ from tfface.names import safe_row
 from tfface.progress import image_workers
 from tfface.reporting.contact_sheet import (
     CONTACT_SHEET_FILE,
+    PICTURE_MARK,
     draw_contact_sheet,
     framed,
     side_by_side,
@@ -140,6 +142,8 @@ def _resized(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 REPORT = "report.csv"
+_REPORT_FIELDS = ("image", "original", "foreground", "reason")
+_REPORT_MARK = re.compile(rb"\A" + ",".join(_REPORT_FIELDS).encode())
 FILLS = ("black", "white", "grey", "mean")
 METHODS = ("grabcut", "rembg")
 # From this fraction of kept pixels on, an image looks unchanged.
@@ -235,8 +239,7 @@ def remove_background(
     stems = image_stems(source)
     with locked(output):
         made = ResumableOutput(output, how)
-        for path in (output / REPORT, output / CONTACT_SHEET_FILE):
-            check_writable(path)
+        made.check_reports({REPORT: _REPORT_MARK, CONTACT_SHEET_FILE: PICTURE_MARK}, stems)
         made.start()
         left = [index for index in range(source.num_images) if stems[index] not in made.done]
 
@@ -317,7 +320,7 @@ def _write_report(path: Path, source: ImageSource, entries: list[dict]) -> None:
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         table = csv.writer(file)
-        table.writerow(["image", "original", "foreground", "reason"])
+        table.writerow(_REPORT_FIELDS)
         for index, entry in enumerate(entries):
             row = [entry["image"], source.filename(index), entry["foreground"], entry["reason"]]
             table.writerow(safe_row(row))

@@ -12,12 +12,17 @@ from tfface.data.derived.class_folders import class_folders, image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_output, check_writable
+from tfface.files import check_output
 from tfface.folder_lock import locked
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
 from tfface.progress import image_workers
-from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE, draw_contact_sheet, side_by_side
+from tfface.reporting.contact_sheet import (
+    CONTACT_SHEET_FILE,
+    PICTURE_MARK,
+    draw_contact_sheet,
+    side_by_side,
+)
 from tfface.resumable_output import ResumableOutput
 
 _MOST_PER_CLASS = 1_000_000
@@ -134,7 +139,7 @@ def make_cutmix(
             )
     with locked(output):
         made = ResumableOutput(output, how)
-        check_writable(output / CONTACT_SHEET_FILE)
+        made.check_reports({CONTACT_SHEET_FILE: PICTURE_MARK}, stems)
         made.start()
         exchanges = list(_draw_exchanges(source, options))
         left = [exchange for exchange in exchanges if not _is_done(exchange, options, made)]

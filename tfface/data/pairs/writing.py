@@ -88,9 +88,12 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
     """
     folder = images_folder(path)
     check_csv_output(path, overwrite=overwrite)
-    for leftover in folder.parent.glob(f".{folder.name}-*.partial"):
-        shutil.rmtree(leftover)
+    # As `tempfile` names what is made below.
+    killed = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}\.partial")
     try:
+        for leftover in folder.parent.iterdir():
+            if killed.fullmatch(leftover.name) and leftover.is_dir():
+                shutil.rmtree(leftover)
         partial = Path(
             tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".partial", dir=path.parent)
         )
