@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -292,7 +294,7 @@ def test_a_damaged_gallery_keeps_what_a_killed_writer_left(folder):
     left = folder / "index-000002.faiss"
     left.write_text("whole, but not yet in gallery.json")
     (folder / "index-000001.faiss").unlink()
-    with pytest.raises(InputError, match=r"index-000001\.faiss: can't be read"):
+    with pytest.raises(InputError, match=r"index-000001\.faiss: is missing"):
         remove_from_gallery(["person01"], folder)
     assert left.exists()
 
@@ -300,7 +302,9 @@ def test_a_damaged_gallery_keeps_what_a_killed_writer_left(folder):
 def test_a_gallery_without_its_manifest_is_not_replaced(folder, people):
     (folder / "gallery.json").unlink()
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    with pytest.raises(InputError, match=r"contains a gallery that has lost its gallery\.json: "):
+    with pytest.raises(
+        InputError, match=r"gallery\.json: is missing, so the gallery can't be used"
+    ):
         build_gallery(RawPixelEmbedder(), people, folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
@@ -338,7 +342,7 @@ def test_people_who_are_not_there(folder):
         ("index-000001.faiss", lambda b: b[:-1], "index-000001.faiss: is damaged"),
         ("index-000001.faiss", lambda b: b[:99] + b"?" + b[100:], "faiss: is damaged"),
         ("faces-000001.csv", lambda b: b.replace(b"person01", b"person11"), "csv: is damaged"),
-        ("faces-000001.csv", None, "faces-000001.csv: can't be read: No such file"),
+        ("faces-000001.csv", None, "faces-000001.csv: is missing, so the gallery can't"),
         ("gallery.json", lambda b: b[:100], "gallery.json: is damaged"),
         ("gallery.json", lambda b: b"[]", "gallery.json: is damaged"),
         ("gallery.json", lambda b: b"\xff", "gallery.json: is damaged"),
@@ -347,19 +351,43 @@ def test_people_who_are_not_there(folder):
         ("gallery.json", lambda b: b.replace(b'"num_images": 18', b'"num_images": 17'), "damaged"),
         ("gallery.json", lambda b: b.replace(b'"flat"', b'"tree"'), "gallery.json: is damaged"),
         ("gallery.json", lambda b: b.replace(b'"flat"', b'"hnsw"'), "index of another kind"),
-        ("gallery.json", lambda b: b.replace(b'"format": 1', b'"format": 9'), "is of format 9"),
+        (
+            "gallery.json",
+            lambda b: b.replace(b'"format": 1', b'"format": 9'),
+            "format is 9, and this version of tfface reads 1",
+        ),
     ],
 )
-def test_damage_is_told_in_a_line(folder, file, damage, message):
+def test_damage_is_told_in_a_line(folder, people, file, damage, message):
     path = folder / file
     if damage is None:
         path.unlink()
     else:
         path.write_bytes(damage(path.read_bytes()))
-    for use in (read_gallery, lambda folder: remove_from_gallery(["person01"], folder)):
+    for use in (
+        read_gallery,
+        lambda folder: remove_from_gallery(["person01"], folder),
+        lambda folder: build_gallery(RawPixelEmbedder(), people, folder),
+    ):
         with pytest.raises(InputError, match=message) as caught:
             use(folder)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["gallery.json", "index-000001.faiss", "faces-000001.csv"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"?")])
+def test_the_advice_for_a_damaged_gallery_helps(folder, people, file, damage):
+    damage(folder / file)
+    for use in (
+        read_gallery,
+        lambda folder: add_to_gallery(RawPixelEmbedder(), people, folder),
+        lambda folder: remove_from_gallery(["person01"], folder),
+        lambda folder: build_gallery(RawPixelEmbedder(), people, folder),
+    ):
+        with pytest.raises(InputError, match="a copy, or delete it and build the gallery again"):
+            use(folder)
+    shutil.rmtree(folder)
+    assert build_gallery(RawPixelEmbedder(), people, folder).num_images == 18
 
 
 def test_manifest_says_what_is_there(folder):
@@ -389,5 +417,5 @@ def test_list_images(tmp_path):
 
 def test_a_manifest_that_is_nested_deep(folder):
     (folder / "gallery.json").write_text("[" * 300_000)
-    with pytest.raises(InputError, match=r"gallery\.json: is damaged, and the gallery can't be"):
+    with pytest.raises(InputError, match=r"gallery\.json: is damaged, so the gallery can't be"):
         read_gallery(folder)

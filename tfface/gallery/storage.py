@@ -28,9 +28,9 @@ from pydantic import BaseModel, Field, model_validator
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.face_index import FaceIndex
-from tfface.files import parse_json, replacing, write_json
+from tfface.files import is_temporary, parse_json, replacing, write_json
 from tfface.folder_lock import locked
-from tfface.json_file import Count, ListOf, Text, checked_as
+from tfface.json_file import Count, ListOf, Text, check_version, checked_as
 from tfface.names import cell_text, safe_cell
 
 MANIFEST = "gallery.json"
@@ -38,8 +38,10 @@ KINDS = ("flat", "hnsw")
 _VERSION = 1
 _COLUMNS = ("name", "image", "sha256")
 _BUILDING = ".tfface-building"
-# Names of temporary files of `replacing`.
-_TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.faiss|\.csv|\.json)")
+_REPAIR = (
+    ", so the gallery can't be used: restore the folder from a copy, or delete it and build the "
+    "gallery again"
+)
 # A reader that finds files missing tries again, because a writer may have replaced them.
 _READS = 5
 
@@ -136,6 +138,8 @@ def new_gallery(folder: Path) -> Iterator[None]:
     existed = folder.exists()
     with locked(folder):
         if (folder / MANIFEST).exists():
+            # A damaged one can't be added to, and its error says what to do.
+            _read_files(folder, _read_manifest(folder))
             raise InputError(
                 f"{folder}: contains a gallery already: add to it, or build another one elsewhere"
             )
@@ -199,25 +203,26 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
 
 def _check_empty(folder: Path) -> None:
     """Raises InputError: a folder contains other files than those of a killed build."""
-    names = {path.name for path in folder.iterdir()}
-    others = {name for name in names if not _TEMPORARY.fullmatch(name)}
+    names = {path.name for path in folder.iterdir() if not is_temporary(path)}
+    others = set(names)
     if _BUILDING in names:
         others -= {_BUILDING, *_file_names(1)}
-    for name in sorted(others):
-        number = re.fullmatch(r"index-(\d{6,})\.faiss", name)
-        if number and f"faces-{number[1]}.csv" in others:
-            raise InputError(
-                f"{folder}: contains a gallery that has lost its {MANIFEST}: restore the file from "
-                "a copy, or build another gallery elsewhere"
-            )
+    if _holds_generation(others):
+        raise InputError(f"{folder / MANIFEST}: is missing{_REPAIR}")
     if others:
         raise InputError(f"{folder}: contains other files; give a new folder")
+
+
+def _holds_generation(names: set[str]) -> bool:
+    """Whether there are both files of a generation."""
+    numbers = (re.fullmatch(r"index-(\d{6,})\.faiss", name) for name in names)
+    return any(number and f"faces-{number[1]}.csv" in names for number in numbers)
 
 
 def _delete(folder: Path, names: list[str]) -> None:
     """Deletes files of a generation, and temporary files of killed writers."""
     for path in list(folder.iterdir()):
-        if path.name in names or _TEMPORARY.fullmatch(path.name):
+        if path.name in names or is_temporary(path):
             path.unlink(missing_ok=True)
 
 
@@ -237,6 +242,9 @@ def _read_manifest(folder: Path) -> _Manifest:
     try:
         manifest = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
+        names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        if _BUILDING not in names and _holds_generation(names):
+            raise InputError(f"{path}: is missing{_REPAIR}") from None
         raise InputError(
             f"{folder}: no gallery: expected a folder that tfface gallery build wrote"
         ) from None
@@ -244,11 +252,9 @@ def _read_manifest(folder: Path) -> _Manifest:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:
         raise _damaged(path) from error
-    if isinstance(manifest, dict) and manifest.get("format") != _VERSION:
-        raise InputError(
-            f"{path}: is of format {manifest.get('format')}, and this version of tfface reads "
-            f"{_VERSION}"
-        )
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise _damaged(path)
+    check_version(path, manifest, "format", _VERSION)
     try:
         return checked_as(_Manifest, manifest)
     except ValueError as error:
@@ -261,6 +267,8 @@ def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
         path = folder / file.file
         try:
             same = path.stat().st_size == file.bytes and hash_files(path) == file.sha256
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: is missing{_REPAIR}") from error
         except OSError as error:
             raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
         # FAISS does not check its files, so it must not read a damaged one.
@@ -282,10 +290,7 @@ def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(
-        f"{path}: is damaged, and the gallery can't be used: restore the folder from a copy, or "
-        "build it again"
-    )
+    return InputError(f"{path}: is damaged{_REPAIR}")
 
 
 def _write_faces(path: Path, faces: list[Face]) -> None:

@@ -19,9 +19,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from tfface.errors import InputError, shown
+from tfface.errors import InputError
 from tfface.files import is_file_name, parse_json, replacing
-from tfface.json_file import Count, ListOf, Text, checked_as
+from tfface.json_file import Count, ListOf, Text, check_version, checked_as
 from tfface.names import cell_text, safe_row
 from tfface.text_file import check_columns
 
@@ -51,7 +51,10 @@ def _file_name(name: str) -> str:
 
 def _utf8(name: str) -> str:
     # Records' keys are UTF-8.
-    name.encode()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError("no text in UTF-8") from None
     return name
 
 
@@ -204,18 +207,16 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
             f"{folder}: not a converted dataset (it has no {DATASET_FILE}); "
             "tfface convert makes one"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise InputError(f"{path}: can't be read: {error}") from error
-    if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
-        version = content.get("format_version") if isinstance(content, dict) else None
-        raise InputError(
-            f"{path}: format_version is {shown(repr(version))}, and {FORMAT_VERSION} is known"
-        )
+    check_version(path, content, "format_version", FORMAT_VERSION)
     identities, images_per_identity = _read_identities(folder / IDENTITIES_FILE)
     try:
         said = checked_as(_Content, content)
     except ValueError as error:
-        raise InputError(f"{path}: a field is missing or wrong: {error}") from error
+        raise InputError(f"{path}: {error}") from error
     counts = (said.num_images, said.num_identities)
     dataset = DatasetFolder(
         identities=identities,
