@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.text_file import START_BYTES, check_encoding
+from tfface.text_file import START_BYTES, check_text
 
 _BLOCK_BYTES = 1 << 19
 # What has ten digits and more may not fit into 32 bits.
@@ -31,7 +31,7 @@ def read_number_lines(path: Path, num_columns: int, expected: str) -> list[np.nd
     blocks, num_lines = [], 0
     try:
         with path.open("rb") as file:
-            check_encoding(path, file.peek(START_BYTES)[:START_BYTES])
+            check_text(path, file.peek(START_BYTES)[:START_BYTES])
             while data := file.read(_BLOCK_BYTES):
                 data += file.readline()
                 if not data.endswith(b"\n"):

@@ -17,7 +17,7 @@ from tfface.evaluation.embedders.options import PixelInput
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.heads.head_file import HEAD_FILE, load_head
 from tfface.names import cell_text
-from tfface.text_file import check_columns, open_text
+from tfface.text_file import check_columns, csv_lines, open_text
 
 ScoreType = Literal["auto", "probabilities", "logits"]
 
@@ -35,6 +35,7 @@ class Classifier:
         flip: average the probabilities of an image and of its mirror image.
 
     Attributes:
+        embedder: as given.
         name: for tables and messages.
         image_size: (height, width) of the input images.
         batch_size: the preferred number of images for each call; `scores` accepts any number.
@@ -52,7 +53,7 @@ class Classifier:
         self.image_size = embedder.image_size
         self.batch_size = embedder.batch_size
         self.classes = list(classes)
-        self._embedder = embedder
+        self.embedder = embedder
         self._to_probabilities = to_probabilities
         self._flip = flip
 
@@ -71,7 +72,7 @@ class Classifier:
         return scores
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
-        return self._to_probabilities(self._embedder.embed(images))
+        return self._to_probabilities(self.embedder.embed(images))
 
 
 def load_classifier(
@@ -285,7 +286,8 @@ def check_distinct(names: Sequence[str], what: str) -> None:
 
 def _read_csv(path: Path, text: str) -> list[str]:
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        delimiter, lines = csv_lines(io.StringIO(text, newline=""))
+        reader = csv.DictReader(lines, delimiter=delimiter)
         check_columns(path, reader.fieldnames or [], ["label", "name"])
         rows = list(reader)
         labels = [int(row["label"]) for row in rows]

@@ -10,7 +10,7 @@ import numpy as np
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.evaluation.classifier import check_distinct
-from tfface.text_file import check_columns, open_text
+from tfface.text_file import check_columns, csv_lines, open_text
 
 _PATH_COLUMNS = ("path", "filename")
 _LABEL_COLUMN = "label"
@@ -84,7 +84,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yields (line number, file name, label)."""
     try:
         with open_text(path) as file:
-            rows = csv.DictReader(file, skipinitialspace=True, strict=True)
+            delimiter, lines = csv_lines(file)
+            rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
             columns = rows.fieldnames or []
             path_columns = [column for column in _PATH_COLUMNS if column in columns]
             if not path_columns or _LABEL_COLUMN not in columns:

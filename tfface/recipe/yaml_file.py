@@ -10,7 +10,7 @@ import yaml
 from tfface.errors import InputError, shown
 from tfface.recipe.errors import dotted_path
 from tfface.recipe.renamed import Renames
-from tfface.text_file import START_BYTES, check_encoding
+from tfface.text_file import START_BYTES, check_text
 
 # The longest here have 4 KB. Python's parser of YAML takes a minute for a megabyte of short values.
 MAX_RECIPE_BYTES = 1 << 17
@@ -58,7 +58,7 @@ def read_yaml(path: Path) -> dict:
         if path.stat().st_size > MAX_RECIPE_BYTES:
             raise InputError(f"{path}: larger than {MAX_RECIPE_BYTES:,} bytes; not a recipe")
         data = path.read_bytes()
-        check_encoding(path, data[:START_BYTES])
+        check_text(path, data[:START_BYTES])
         text = data.decode("utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such recipe file") from None

@@ -215,7 +215,7 @@ def test_whole_paths_below_the_folder_are_fine(folder, monkeypatch):
         ([], r"line 1: none of its columns \(\) is known as 'first': call one first, file_x"),
         ([HEADER], "lists no pairs"),
         (["first,second"], "'is_genuine': call one is_genuine, .* or match"),
-        (["first;second;same", "a;b;1"], "separated by commas"),
+        (["first|second|same", "a|b|1"], "is known as 'first'"),
         (["a,b,c"], r"none of its columns \(a, b, c\) is known as 'first'"),
         (["first,second,same,label"], "line 1: same and label both mean 'is_genuine'"),
         ([HEADER, "ann/1.jpg,ann/2.jpg"], "line 2: 2 values, but the first line names 3"),
@@ -238,7 +238,7 @@ def test_no_file(folder):
     with pytest.raises(InputError, match=r"gone\.csv: can't be read: No such file"):
         load_pair_set(folder / "gone.csv")
     (folder / "folder.csv").mkdir()
-    with pytest.raises(InputError, match=r"folder\.csv: can't be read: Is a directory"):
+    with pytest.raises(InputError, match=r"folder\.csv: not a verification set; one is"):
         load_pair_set(folder / "folder.csv")
 
 

@@ -113,7 +113,7 @@ def test_stopped_and_started_again_gives_the_same_bytes(faces, tmp_path, monkeyp
     assert len(list((tmp_path / "out").glob("data-*"))) == finished
     assert not (tmp_path / "out/dataset.json").exists()
     # As a killed process leaves it.
-    (tmp_path / "out/.data-00003-of-00004.tfrecord-abc.partial.tfrecord").write_bytes(b"half")
+    (tmp_path / "out/.tfface-0a_b1c2d.partial.tfrecord").write_bytes(b"half")
     written = []
     monkeypatch.setattr(
         ShardWriter,
@@ -178,9 +178,9 @@ def test_outputs_of_other_plans_are_refused(faces, tmp_path):
     before = content(tmp_path / "out")
     for options, differing in (
         ({"seed": 1}, "seed 0, not 1"),
-        ({"num_shards": 2}, "shards None, not 2"),
+        ({"num_shards": 2}, "shards none, not 2"),
         ({"min_images": 2}, "min_images 1, not 2"),
-        ({"size": (8, 8)}, r"size None, not \[8, 8\]"),
+        ({"size": (8, 8)}, r"size none, not \[8, 8\]"),
         ({"on_bad_image": "skip"}, "on_bad_image error, not skip"),
     ):
         with pytest.raises(InputError, match=rf"made with other options \({differing}\):"):
@@ -454,5 +454,8 @@ def test_sources_that_can_not_be(tmp_path):
     with pytest.raises(InputError, match="gone: no such file or folder"):
         convert([str(tmp_path / "gone")], tmp_path / "out")
     (tmp_path / "faces.zip").write_bytes(b"")
-    with pytest.raises(InputError, match=r"faces\.zip: its format is not recognized: give it"):
+    with pytest.raises(InputError, match=r"faces\.zip: its format is not recognized: name it, as"):
+        convert([str(tmp_path / "faces.zip")], tmp_path / "out")
+    (tmp_path / "faces.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=r"faces\.zip: is a zip archive: unpack it"):
         convert([str(tmp_path / "faces.zip")], tmp_path / "out")

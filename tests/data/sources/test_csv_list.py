@@ -53,6 +53,30 @@ def test_spellings(table, newline, encoding):
     assert source.identities == [("Zoë, née Ann", "mine")]
 
 
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", ","), ("t.tsv", ";")]
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_tables_of_spreadsheets(table, name, delimiter, newline):
+    rows = [("identity", "path"), ("Ann, née Zoë", "faces/ann/0.jpg"), ("Bob", "faces/bob/0.jpg")]
+    quote = '"' if delimiter == "," else ""
+    lines = [delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    source = CsvSource(table(newline.join([*lines, ""]), name))
+    assert [identity.name for identity in source.identities] == ["Ann, née Zoë", "Bob"]
+    assert [source.filename(i) for i in range(2)] == ["faces/ann/0.jpg", "faces/bob/0.jpg"]
+
+
+def test_lines_of_old_macs_are_counted(table):
+    path = table("path,identity\rfaces/ann/0.jpg,ann\rfaces/gone.jpg,bob\r")
+    with pytest.raises(InputError, match=r"line 3: faces/gone\.jpg: can't be read"):
+        CsvSource(path)
+
+
+def test_a_header_with_both_delimiters_is_as_the_name_says(table):
+    with pytest.raises(InputError, match="has no column 'path'; its columns are: path;identity, x"):
+        CsvSource(table("path;identity,x\nfaces/ann/0.jpg;ann,1\n"))
+
+
 def test_other_columns_and_another_folder(table, tmp_path):
     path = table("file,who,path\nbob/0.jpg,7,x\n")
     options = {"path_column": "file", "identity_column": "who"}

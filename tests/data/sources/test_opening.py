@@ -4,6 +4,7 @@ import pytest
 
 from tests.data.small_faces import write_folder
 from tests.data.sources.tiny_people import prepare_people
+from tfface.data.pairs import find_format
 from tfface.data.sources import SOURCES
 from tfface.data.sources.opening import formats, open_source
 from tfface.errors import InputError
@@ -27,6 +28,29 @@ def test_paths_and_names(faces, tmp_path):
     strange = write_folder(tmp_path / "a=b", {"ann": 1})
     assert open_source(str(strange)).source.name == "a=b"
     assert open_source(f"c={strange}").source.name == "c"
+
+
+@pytest.mark.parametrize(
+    "name", ["contact_sheet.png", "report.csv", "dataset.json", ".rec", "a.rec", "a.tfrecord"]
+)
+def test_people_called_like_files(tmp_path, name):
+    faces = write_folder(tmp_path / "faces", {name.lstrip("."): 1, "bob": 2})
+    opened = open_source(str(faces))
+    assert opened.format == "folder"
+    assert opened.source.num_identities == 2
+
+
+@pytest.mark.parametrize("name", [".csv", ".txt", ".bin"])
+def test_folders_called_like_pairs(tmp_path, name):
+    faces = write_folder(tmp_path / f"faces{name}", {"ann": 2, "bob": 2})
+    assert find_format(faces)[0] is None
+
+
+def test_a_folder_of_a_person_called_like_a_report(tmp_path):
+    """A folder one level too high is known by files of tools, not by folders of that name."""
+    write_folder(tmp_path / "faces" / "ann" / "dataset.json", {"2019": 1})
+    write_folder(tmp_path / "faces" / "bob", {"2020": 1, "2021": 1})
+    assert open_source(str(tmp_path / "faces")).source.num_identities == 2
 
 
 def test_options(faces):
@@ -54,7 +78,13 @@ def test_sets_of_tensorflow_datasets(tmp_path):
         ("x=gone", "folder", "^gone: no such file or folder$"),
         ("faces", "zip", "format 'zip' is not known: auto, folder, "),
         ("faces/ann/0.jpg", "auto", r"0\.jpg: a single image, not a set of images: give"),
-        ("text", "auto", "text: its format is not recognized: give it with --format"),
+        (
+            "text",
+            "auto",
+            r"text: its format is not recognized: name it, as in \{source: FORMAT, path",
+        ),
+        ("list.csv.gz", "auto", "list.csv.gz: is a gzip file: unpack it with gunzip"),
+        ("list.xlsx", "auto", "list.xlsx: is a spreadsheet or another office document: save its"),
         ("", "auto", r"^an empty path: name a file or folder \('\.' is"),
         ("x={source: folder, path: ''}", "auto", "path: an empty path: name a file or folder"),
         ("{source: folder}", "auto", "path: missing; it must be given"),
@@ -63,6 +93,8 @@ def test_sets_of_tensorflow_datasets(tmp_path):
 )
 def test_what_can_not_be_opened(faces, monkeypatch, argument, format, message):
     (faces.parent / "text").write_text("text")
+    (faces.parent / "list.csv.gz").write_bytes(b"\x1f\x8b\x08\0")
+    (faces.parent / "list.xlsx").write_bytes(b"PK\x03\x04" + bytes(26) + b"docProps/app.xml")
     monkeypatch.chdir(faces.parent)
     with pytest.raises(InputError, match=message):
         open_source(argument, format)

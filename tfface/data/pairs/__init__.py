@@ -25,6 +25,7 @@ from tfface.data.pairs import (
 from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_possible_pairs
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
+from tfface.file_kind import other_kind_of
 from tfface.paths import expanded
 
 __all__ = [
@@ -72,6 +73,8 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
     name, source = split_name(os.fspath(argument))
     module, _ = find_format(argument)
     if module is None:
+        if kind := other_kind_of(Path(source)):
+            raise InputError(f"{source}: is {kind}")
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         problem = "not a verification set" if Path(source).exists() else "no such verification set"
         raise InputError(f"{source}: {problem}; one is {known}")

@@ -25,7 +25,7 @@ from tfface.data.pairs.pair_sampling import (
 from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.names import cell_text, same_name, spelled_on_disk
-from tfface.text_file import open_text
+from tfface.text_file import csv_lines, open_text
 
 DESCRIPTION = "a CSV of pairs (with a folder of images)"
 
@@ -44,7 +44,7 @@ _LABELS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no
 
 
 def matches(source: str) -> bool:
-    return Path(source).suffix.lower() == ".csv"
+    return Path(source).suffix.lower() == ".csv" and not Path(source).is_dir()
 
 
 def holds_pairs(path: Path) -> bool:
@@ -136,7 +136,7 @@ def _read_pairs(path: Path) -> list[_Pair]:
             raise InputError(
                 f"{path}, line {line}: none of its columns ({', '.join(header)[:200]}) is known as "
                 f"'{column}': call one {', '.join(_COLUMNS[column][:-1])} or "
-                f"{_COLUMNS[column][-1]} (columns are separated by commas)"
+                f"{_COLUMNS[column][-1]}"
             )
     has_identities = [column in columns for column in _IDENTITIES]
     if any(has_identities) and not all(has_identities):
@@ -175,7 +175,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         # Paths that are not UTF-8 are kept as the file system has them.
         with open_text(path) as file:
-            lines = csv.reader(file, strict=True, skipinitialspace=True)
+            delimiter, text = csv_lines(file)
+            lines = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
             for row in lines:
                 if any(map(str.strip, row)):
                     yield lines.line_num, row

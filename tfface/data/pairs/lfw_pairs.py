@@ -17,7 +17,7 @@ from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
 from tfface.errors import InputError
 from tfface.images.listing import EXTENSIONS
 from tfface.names import same_name, spelled_on_disk
-from tfface.text_file import START_BYTES, check_encoding
+from tfface.text_file import START_BYTES, check_text
 
 DESCRIPTION = "a list like LFW's pairs.txt (with a folder of images)"
 
@@ -26,7 +26,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", *sorted(EXTENSIONS))
 
 
 def matches(source: str) -> bool:
-    return Path(source).suffix.lower() == ".txt"
+    return Path(source).suffix.lower() == ".txt" and not Path(source).is_dir()
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
@@ -52,7 +52,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     path = Path(source)
     try:
         data = path.read_bytes()
-        check_encoding(path, data[:START_BYTES])
+        check_text(path, data[:START_BYTES])
         lines = data.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read: {getattr(error, 'strerror', error)}") from error

@@ -22,7 +22,7 @@ from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.names import cell_text, safe_row, same_name
-from tfface.text_file import check_columns, open_text
+from tfface.text_file import check_columns, csv_lines, open_text
 
 _MOST_NAMED = 5
 
@@ -47,7 +47,8 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
         plain = Identity(*map(_plain, identity))
         labels.setdefault(plain.name, []).append(label)
         labels.setdefault(plain, []).append(label)
-    header = text.partition("\n")[0].strip().split(",")
+    first = next(iter(text.splitlines()), "").strip()
+    header = first.split(",")
     if path.suffix.lower() == ".csv" or ("name" in header and len(header) > 1):
         keys, unknown = _read_csv(path, text, labels)
     else:
@@ -80,7 +81,8 @@ def write_exclusion_list(path: Path, reasons: Mapping[Identity, str]) -> None:
 
 def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identity], list[str]]:
     """Returns what is listed as keys of `known`, and what is not among them."""
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    delimiter, lines = csv_lines(io.StringIO(text, newline=""))
+    reader = csv.DictReader(lines, delimiter=delimiter)
     try:
         columns, rows = reader.fieldnames or [], list(reader)
     except csv.Error as error:

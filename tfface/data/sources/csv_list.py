@@ -1,10 +1,12 @@
 """Images that a CSV file lists."""
 
 import csv
+import itertools
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from tfface.data.sources.image_files import ImageFiles, SafeRoot
 from tfface.errors import InputError
 from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress
-from tfface.text_file import START_BYTES, check_columns, check_encoding
+from tfface.text_file import START_BYTES, check_columns, check_text, delimiter_of
 
 EXTENSIONS = {".csv": ",", ".tsv": "\t"}
 _MAX_ERRORS = 20
@@ -29,7 +31,8 @@ class CsvSource(ImageFiles):
     are ignored.
 
     Args:
-        path: the file. Fields are separated by commas, in a `.tsv` file by tabs.
+        path: the file. Fields are separated by commas, in a `.tsv` file by tabs; or by semicolons,
+            tabs or commas, if the first line has these and not the usual ones.
         image_root: folder of the images, which no path may leave; by default the folder of the
             file.
         path_column: name of the column with the paths of the images.
@@ -153,11 +156,16 @@ def _column_indices(path: Path, header: list[str], wanted: dict[str, str]) -> li
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, fields) of rows that are not blank."""
-    delimiter = EXTENSIONS.get(path.suffix.lower(), ",")
+    usual = EXTENSIONS.get(path.suffix.lower(), ",")
     try:
         with path.open("rb") as file:
+            lines = _lines(path, file)
+            first = next(lines, "")
             rows = csv.reader(
-                _lines(path, file), delimiter=delimiter, skipinitialspace=True, strict=True
+                itertools.chain([first], lines),
+                delimiter=delimiter_of(first, usual),
+                skipinitialspace=True,
+                strict=True,
             )
             try:
                 for row in rows:
@@ -169,10 +177,12 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _lines(path: Path, file) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
+def _lines(path: Path, file: IO[bytes]) -> Iterator[str]:
+    # Lines of files from old Macs end in a return alone.
+    lines = (line for part in file for line in part.splitlines(keepends=True))
+    for number, line in enumerate(lines, start=1):
         if number == 1:
-            check_encoding(path, line[:START_BYTES])
+            check_text(path, line[:START_BYTES])
         if b"\0" in line:
             raise InputError(f"{path}: line {number}: holds a zero byte: it is no text in UTF-8")
         try:

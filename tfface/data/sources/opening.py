@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
+from tfface.file_kind import other_kind_of
 from tfface.images.listing import looks_like_image
 from tfface.paths import expanded
 from tfface.recipe import load_source
@@ -33,7 +34,7 @@ class OpenedSource(NamedTuple):
 
 
 def formats() -> tuple[str, ...]:
-    """Returns the values of `--format` besides "auto": sources that one path or name opens."""
+    """Returns the names of sources that one path or name opens."""
     return tuple(
         name
         for name, source in sources.SOURCES.items()
@@ -120,8 +121,11 @@ def detect_format(path: Path) -> str:
             f"{path}: a single image, not a set of images: give the folder that holds one folder "
             "for each person"
         )
+    if kind := other_kind_of(path):
+        raise InputError(f"{path}: is {kind}")
     raise InputError(
-        f"{path}: its format is not recognized: give it with --format ({', '.join(formats())})"
+        f"{path}: its format is not recognized: name it, as in {{source: FORMAT, path: {path}}} "
+        f"(FORMAT is {', '.join(formats())})"
     )
 
 
