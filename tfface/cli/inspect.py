@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     output = options.output or named.with_name(f"{named.name}-inspection")
     mark = json_mark("{", ' "dataset": ', ' "problems": [')
     check_replaceable(output / REPORT_FILE, mark, overwrite=options.overwrite)
-    is_ours = not output.exists() or (output / REPORT_FILE).exists() or not any(output.iterdir())
+    is_ours = not output.exists() or (output / REPORT_FILE).is_file() or not any(output.iterdir())
     if not is_ours and not options.overwrite:
         raise InputError(
             f"{output}: is not empty, and was not written by this tool: choose another folder, or "

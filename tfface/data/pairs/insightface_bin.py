@@ -22,7 +22,7 @@ DESCRIPTION = "an InsightFace .bin file"
 
 
 def matches(source: str) -> bool:
-    return source.lower().endswith((".bin", ".bin.gz"))
+    return source.lower().endswith((".bin", ".bin.gz")) and not Path(source).is_dir()
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:

@@ -111,7 +111,7 @@ def _num_loose(images: Iterable[bytes]) -> int:
 
 
 def _is_written_by_us(folder: bytes) -> bool:
-    return any(os.path.exists(os.path.join(folder, file)) for file in _OUR_FILES)
+    return any(os.path.isfile(os.path.join(folder, file)) for file in _OUR_FILES)
 
 
 def _is_no_person(name: str) -> bool:

@@ -330,7 +330,9 @@ def _find_rec(path: Path) -> Path:
 
 
 def _rec_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".rec")
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() == ".rec" and not path.is_dir()
+    )
 
 
 def _chunks(path: Path) -> list[Path]:

@@ -262,7 +262,9 @@ def open_files(path: Path) -> RecordFiles:
 def record_files_in(folder: Path) -> list[Path]:
     """Returns the record files of a folder, sorted by name."""
     return sorted(
-        path for path in folder.iterdir() if is_record_file(path) and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if is_record_file(path) and not path.name.startswith(".") and not path.is_dir()
     )
 
 
@@ -292,7 +294,7 @@ def open_tfrecord(
         InputError: as the sources; or `image_root` is given, but the records contain images.
     """
     path = Path(path)
-    if (path / DATASET_FILE).exists():
+    if (path / DATASET_FILE).is_file():
         source = DatasetSource(path, name=name)
     else:
         files = open_files(path)
@@ -309,5 +311,5 @@ def open_tfrecord(
 def holds_tfrecords(path: Path) -> bool:
     """Whether `path` is in the format of `open_tfrecord`."""
     if path.is_dir():
-        return (path / DATASET_FILE).exists() or bool(record_files_in(path))
+        return (path / DATASET_FILE).is_file() or bool(record_files_in(path))
     return is_record_file(path)
