@@ -4,7 +4,15 @@ import pytest
 
 from tests.data.small_faces import write_folder
 from tests.training.recipes import load_tiny
-from tfface.cli import classification, gallery, identification, pairs, verification
+from tfface.cli import (
+    benchmark,
+    classification,
+    gallery,
+    identification,
+    pairs,
+    sweep,
+    verification,
+)
 from tfface.errors import InputError
 from tfface.training.run import train
 
@@ -38,6 +46,24 @@ def test_nothing_is_written_into_a_source(faces, main, arguments):
     before = sorted(faces.rglob("*"))
     with pytest.raises(InputError, match=_LIES_IN):
         main([argument.replace("FACES", str(faces)) for argument in arguments])
+    assert sorted(faces.rglob("*")) == before
+
+
+@pytest.mark.parametrize("tool", ["sweep", "epoch", "pipeline", "step"])
+def test_nothing_about_a_recipe_is_written_into_its_source(faces, tmp_path, tool):
+    before = sorted(faces.rglob("*"))
+    load_tiny(tmp_path)
+    given = [str(tmp_path / "tiny.yaml"), "--set", "data.train={source: folder, path: faces}"]
+    data_dir = [] if tool == "step" else ["--data-dir", str(tmp_path)]
+    if tool == "step":
+        given[-1] = f"data.train={{source: folder, path: {faces}}}"
+    if tool == "sweep":
+        main, arguments = sweep.main, [*given, *data_dir, "--output", str(faces / "out")]
+    else:
+        main = benchmark.main
+        arguments = [tool, *given, *data_dir, "--plots", str(faces / "out")]
+    with pytest.raises(InputError, match=_LIES_IN):
+        main(arguments)
     assert sorted(faces.rglob("*")) == before
 
 

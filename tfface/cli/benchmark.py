@@ -21,6 +21,7 @@ All rounds are interleaved (A B C A B C), so that other load affects all alike.
 
 import argparse
 import sys
+from pathlib import Path
 
 from tfface.cli import benchmark_outputs, command, outputs, recipe_options
 
@@ -37,7 +38,7 @@ def _epoch(options: argparse.Namespace) -> None:
     from tfface.reporting.results import text_table
 
     outputs.check_results(options)
-    benchmark_outputs.check(options, "epoch")
+    benchmark_outputs.check(options, "epoch", sources=_sources(options))
     cases = plan_epochs(
         options.recipe, options.set, batch_sizes=options.batch_sizes, stage=options.stage
     )
@@ -63,7 +64,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     from tfface.training.registries import REGISTRIES
 
     outputs.check_results(options)
-    benchmark_outputs.check(options, "pipeline")
+    benchmark_outputs.check(options, "pipeline", sources=_sources(options))
     measurement = measure_input(
         load(options.recipe, REGISTRIES, options.set),
         options.data_dir,
@@ -85,7 +86,7 @@ def _step(options: argparse.Namespace) -> None:
     from tfface.training.sweep import parse_axis
 
     outputs.check_results(options)
-    benchmark_outputs.check(options, "step")
+    benchmark_outputs.check(options, "step", sources=_sources(options))
     cases = plan_steps(
         options.recipe,
         options.set,
@@ -106,6 +107,17 @@ def _step(options: argparse.Namespace) -> None:
     print(text_table(table, without=("baseline",)))
     benchmark_outputs.write(options, to_json(measurements), "step", plot_throughput)
     outputs.append_results(options, table)
+
+
+def _sources(options: argparse.Namespace) -> list[Path]:
+    """Returns the files and folders that the recipe's images are read from."""
+    from tfface.recipe import load
+    from tfface.training.datasets import source_folders
+    from tfface.training.registries import REGISTRIES
+
+    # Steps read no images, and so have no --data-dir.
+    data_dir = getattr(options, "data_dir", command.DATA_DIR)
+    return source_folders(load(options.recipe, REGISTRIES, options.set), data_dir)
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """The output options of benchmarks: rows as JSON, and a plot of them."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tfface.cli import command, outputs
@@ -22,7 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def check(
-    options: argparse.Namespace, picture: str, json_lines: Sequence[str] = JSON_LINES
+    options: argparse.Namespace,
+    picture: str,
+    json_lines: Sequence[str] = JSON_LINES,
+    sources: Iterable[Path] = (),
 ) -> None:
     """Checks before a long measurement whether all outputs can be written.
 
@@ -30,17 +33,19 @@ def check(
         options: The parsed options.
         picture: Name of the plot in --plots, without `.png`.
         json_lines: First lines of the file of --json, as `json_mark` takes them.
+        sources: Files and folders of images, in which no plots may be drawn.
 
     Raises:
         InputError: An output can't be written.
     """
-    from tfface.files import check_distinct, check_replaceable, json_mark
+    from tfface.files import check_distinct, check_output, check_replaceable, json_mark
 
     check_distinct(
         {"--json": options.json, "--results": getattr(options, "results", None)},
         {"--plots": options.plots},
     )
     if options.plots:
+        check_output(sources, options.plots)
         outputs.check_pictures(options, picture)
     if options.json:
         check_replaceable(options.json, json_mark(*json_lines), overwrite=options.overwrite)

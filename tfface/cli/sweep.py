@@ -26,11 +26,18 @@ _TRAIN = (sys.executable, "-m", "tfface", "train")
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.files import check_distinct, check_replaceable, json_mark, write_json
+    from tfface.files import (
+        check_distinct,
+        check_output,
+        check_replaceable,
+        json_mark,
+        write_json,
+    )
     from tfface.recipe import dump
     from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK
     from tfface.reporting.html import Plot, report_mark, write_comparison_report
+    from tfface.training.datasets import source_folders
     from tfface.training.run_folder import environment
     from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
 
@@ -43,6 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
         overrides=options.set,
         metric=options.metric,
     )
+    for run in sweep.runs:
+        check_output(source_folders(run.recipe, options.data_dir), output)
     json_file = options.json or output / "comparison.json"
     page_file, picture = output / "report.html", output / "comparison.png"
     check_distinct(
