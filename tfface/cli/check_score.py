@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         source = open_source(options.data).source
         labels = match_classes(source, classifier.classes)
         is_correct = predict(classifier, source, labels).is_correct
-        for line in model_options.classification_warnings(options, source):
+        for line in model_options.classification_warnings(options, classifier, source):
             warn(line)
     found = score(labels, is_correct)
     say(

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = model_options.load_classifier(options)
     source = open_source(options.data).source
     people, remark = _people(options, source)
-    warnings = model_options.classification_warnings(options, source)
+    warnings = model_options.classification_warnings(options, classifier, source)
     for warning in warnings:
         warn(warning)
 

@@ -41,7 +41,7 @@ def _build(options: argparse.Namespace) -> None:
     else:
         check_output([path for one in given for path in source_paths(one)], options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
-    _warn_of_unaligned(faces, options, each=options.name is not None)
+    _warn(faces, embedder, options, each=options.name is not None)
     _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)
 
 
@@ -52,7 +52,7 @@ def _add(options: argparse.Namespace) -> None:
 
     check_gallery(options.gallery)
     faces, embedder = _open_faces(options), model_options.load(options)
-    _warn_of_unaligned(faces, options, each=options.name is not None)
+    _warn(faces, embedder, options, each=options.name is not None)
     _say_added(add_to_gallery(embedder, faces, options.gallery), options)
 
 
@@ -87,7 +87,7 @@ def _query(options: argparse.Namespace) -> None:
     gallery = read_gallery(options.gallery)
     embedder = model_options.load(options)
     galleries.check_model(embedder, gallery, options.gallery)
-    _warn_of_unaligned(faces, options, each=True)
+    _warn(faces, embedder, options, each=True)
     vectors = embed_faces(embedder, faces)
     answers = galleries.query_results(
         list(faces.image_names),
@@ -125,9 +125,12 @@ def _open_faces(options: argparse.Namespace):
     return labeled_faces(open_source(source).source)
 
 
-def _warn_of_unaligned(faces, options: argparse.Namespace, *, each: bool) -> None:
-    given = (faces.images, faces.image_names, faces.name)
-    for warning in model_options.alignment_warnings(options, [given], each=each):
+def _warn(faces, embedder, options: argparse.Namespace, *, each: bool) -> None:
+    """Warns of what may be wrong with the model or the faces."""
+    images, names = faces.images, faces.image_names
+    found = model_options.model_warnings(options, embedder, images, names)
+    found += model_options.alignment_warnings(options, [(images, names, faces.name)], each=each)
+    for warning in found:
         warn(warning)
 
 

@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     gallery, queries = _open_sets(options)
     check_sets(gallery, queries)
     embedder = model_options.load(options)
-    warnings = _warnings(options, [gallery] if options.query is None else [gallery, queries])
+    warnings = model_options.model_warnings(options, embedder, gallery.images, gallery.image_names)
+    warnings += _warnings(options, [gallery] if options.query is None else [gallery, queries])
     for warning in warnings:
         warn(warning)
 

@@ -76,6 +76,22 @@ def alignment_warnings(
     return found
 
 
+def model_warnings(options: argparse.Namespace, embedder, images, names) -> list[str]:
+    """Returns lines on a model whose output is constant, or depends on more than the image.
+
+    Args:
+        embedder: the model.
+        images, names: encoded images to try it with, and their names.
+    Raises InputError: its output is NaN or infinite for all of a sample, or it can't be run.
+    """
+    from tfface.evaluation import model_check
+
+    # Tools that classify always check.
+    if not getattr(options, "check", True) or options.model == "pixels":
+        return []
+    return model_check.model_warnings(embedder, images, names)
+
+
 def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
     """As `add`, of a MODEL that classifies.
 
@@ -205,15 +221,20 @@ def load_classifier(options: argparse.Namespace):
         )
 
 
-def classification_warnings(options: argparse.Namespace, source) -> list[str]:
-    """As `training_images_warnings`, of all images of a source; says where it isn't known, too."""
-    from tfface.data.sources.image_source import SourceImages
+def classification_warnings(options: argparse.Namespace, classifier, source) -> list[str]:
+    """As `model_warnings` and `training_images_warnings`, of all images of a source.
 
+    Says where it isn't known what the model was trained on, too.
+    """
+    from tfface.data.sources.image_source import SourceFilenames, SourceImages
+
+    everything = range(source.num_images)
+    images, names = SourceImages(source, everything), SourceFilenames(source, everything)
+    found = model_warnings(options, classifier.embedder, images, names)
     try:
-        images = SourceImages(source, range(source.num_images))
-        return training_images_warnings(options, [(images, source.name)])
+        return [*found, *training_images_warnings(options, [(images, source.name)])]
     except InputError as error:
-        return [_not_known(options, source.name, error)]
+        return [*found, _not_known(options, source.name, error)]
 
 
 def warnings_if_known(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:

@@ -124,8 +124,14 @@ def _warnings(
 
     if options.model == "pixels":
         return []
+    if pair_sets:
+        images, names = pair_sets[0].images, pair_sets[0].image_names
+    else:
+        images, names = template_sets[0].images(), template_sets[0].image_names
+    found = model_options.model_warnings(options, embedder, images, names)
     # Templates have no pairs of images that other pixels could be tried with.
-    found = [preprocessing_warning(embedder, pair_sets[0])] if pair_sets else []
+    if pair_sets:
+        found.append(preprocessing_warning(embedder, pair_sets[0]))
     to_align = [
         (pair_set.images, pair_set.image_names, pair_set.name)
         for argument, pair_set in zip(options.pairs, pair_sets, strict=True)
