@@ -20,9 +20,9 @@ def encoded(seed: int, size: int = 16, format: str = "JPEG", mode: str = "RGB") 
     return file.getvalue()
 
 
-def write_folder(root: Path, counts: dict[str, int], size: int = 16) -> Path:
-    """Writes `counts[name]` images in the folder `name` for each name."""
-    seed = 0
+def write_folder(root: Path, counts: dict[str, int], size: int = 16, *, first: int = 0) -> Path:
+    """Writes `counts[name]` images in the folder `name` for each name; `first` is their seed."""
+    seed = first
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
         for number in range(count):

@@ -1,16 +1,19 @@
 """Which images a run trains on and is judged by, and under which labels."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.data.small_faces import write_folder
+from tests.data.small_faces import encoded, write_folder
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.errors import InputError
 from tfface.training.datasets import load_data
 from tfface.training.registries import REGISTRIES
+from tfface.training.training_identities import shared_images_warnings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -168,3 +171,55 @@ class TestWhereToGetTheData:
     def test_data_that_are_there_are_wrong(self, tmp_path):
         write_folder(tmp_path / "celebrity_faces", {"ann": 1, "bob": 1})
         assert "Kaggle" not in self.mistake(tmp_path)
+
+
+class TestHeldOutImagesThatAreTrainedOn:
+    """Copies of training images, or links to them, are said."""
+
+    def warnings(self, faces, validation="none", *overrides):
+        return shared_images_warnings(load(faces, validation, *overrides))
+
+    @pytest.mark.parametrize("add", [shutil.copy, os.link, os.symlink])
+    def test_among_images_to_validate(self, faces, add):
+        write_folder(faces / "held", dict.fromkeys(COUNTS, 2), size=32, first=100)
+        add(faces / "faces/ann/0.jpg", faces / "held/ann/copy.jpg")
+        [line] = self.warnings(faces, "{source: folder, path: held}")
+        assert line.startswith(
+            "data.validation: 1 of its 11 images are training images, too (copies or links): "
+        )
+
+    def test_among_images_to_test(self, faces):
+        shutil.copytree(faces / "faces", faces / "test")
+        classify = "evaluation.classification={source: folder, path: test}"
+        [line] = self.warnings(faces, "none", classify)
+        assert line.startswith("evaluation.classification: 30 of its 30 images are training images")
+
+    def test_among_pairs(self, faces):
+        (faces / "p.csv").write_text("first,second,same\n" + "ann/0.jpg,ann/1.jpg,1\n" * 10)
+        (faces / "p_images").symlink_to(faces / "faces")
+        with (faces / "p.csv").open("a") as file:
+            file.write("ann/0.jpg,bob/1.jpg,0\n" * 10)
+        [line] = self.warnings(faces, "none", "evaluation.verification=[p.csv]")
+        assert line.startswith("evaluation.verification: p: 3 of its 3 images are training images")
+
+    @pytest.mark.parametrize("by", ["image", "identity"])
+    def test_copies_on_both_sides_of_a_split(self, faces, by):
+        assert self.warnings(faces, f"{{fraction: 0.5, by: {by}}}") == []
+        for name in COUNTS:
+            for image in (faces / "faces" / name).iterdir():
+                image.write_bytes(encoded(0, 32))
+        [line] = self.warnings(faces, f"{{fraction: 0.5, by: {by}}}")
+        assert line.startswith("data.validation: ")
+
+    def test_others_are_not(self, faces):
+        write_folder(faces / "held", dict.fromkeys(COUNTS, 2), size=32, first=100)
+        pairs = "evaluation.verification=[synthetic]"
+        assert self.warnings(faces, "{source: folder, path: held}", pairs) == []
+        assert self.warnings(faces, "none") == []
+
+    def test_many_images_are_sampled(self, faces, monkeypatch):
+        monkeypatch.setattr("tfface.training.training_identities._MOST_IMAGES", 20)
+        shutil.copytree(faces / "faces", faces / "test")
+        classify = "evaluation.classification={source: folder, path: test}"
+        [line] = self.warnings(faces, "none", classify)
+        assert line.startswith("evaluation.classification: at least 20 of its 30 images are")

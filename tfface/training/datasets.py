@@ -1,16 +1,18 @@
 """The data of a run: sources, the split into training and validation, and their pipelines."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pairs import (
+    FORMATS,
     PairSet,
     check_names,
     deduplicate_images,
+    find_format,
     load_pair_set,
     make_pairs,
     num_possible_pairs,
@@ -22,7 +24,7 @@ from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
-from tfface.data.sources.image_source import ImageSource, Subset
+from tfface.data.sources.image_source import ImageSource, SourceImages, Subset
 from tfface.data.sources.opening import paths_in
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
@@ -51,6 +53,9 @@ class RunData:
             is an error at once.
         description: one line about all of them.
         test_images: images of the training identities to classify after training, or None.
+        training_images: the encoded training images, read on access.
+        held_out: the encoded images that the run is validated and tested with, by their key in the
+            recipe; without synthetic faces.
         sources: `describe_source` of each source, by its key in the recipe.
         notes: messages of the sources for the user.
     """
@@ -62,6 +67,8 @@ class RunData:
     test_sets: list[PairSet]
     description: str
     test_images: ImageSource | None = None
+    training_images: Sequence[bytes] = ()
+    held_out: dict[str, Sequence[bytes]] = dataclasses.field(default_factory=dict)
     sources: dict[str, dict] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
 
@@ -107,6 +114,11 @@ def load_data(
     if test_images is not None:
         data.test_images = _of_identities(test_images, source, excluded, data.identities)
         data.description += f", {data.test_images.num_images:,} images to test"
+        images = SourceImages(data.test_images, np.arange(data.test_images.num_images))
+        data.held_out["evaluation.classification"] = images
+    for argument, pair_set in zip(recipe.evaluation.verification, test_sets, strict=True):
+        if find_format(argument)[0] is not FORMATS["synthetic"]:
+            data.held_out[f"evaluation.verification: {pair_set.name}"] = pair_set.images
     return data
 
 
@@ -231,8 +243,20 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
     elif pairs is None and len(held_out):
         order = EpochOrder(len(held_out), data.batch_size, **in_order)
         validation = image_pipeline(source, held_out, order, labels=new_labels[labels], **common)
-    identities = [source.identities[label].name for label in kept]
-    return RunData(identities, train, validation, pairs, test_sets, description)
+    if validation_source is not None:
+        held_out_images = SourceImages(validation_source, validation_indices)
+    else:
+        held_out_images = SourceImages(source, held_out)
+    return RunData(
+        [source.identities[label].name for label in kept],
+        train,
+        validation,
+        pairs,
+        test_sets,
+        description,
+        training_images=SourceImages(source, train_indices),
+        held_out={"data.validation": held_out_images} if len(held_out_images) else {},
+    )
 
 
 def _image_cache(recipe: Recipe) -> str:

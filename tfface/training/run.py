@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 from tfface.files import check_output, replacing
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe
@@ -23,6 +23,7 @@ from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import read_run_metrics
 from tfface.training.trainer import Trainer
+from tfface.training.training_identities import shared_images_warnings
 from tfface.training.warm_start import read_warm_start
 
 
@@ -113,6 +114,9 @@ def _train(
     say(f"data: {data.description}")
     for note in data.notes:
         say(f"  {note}")
+    if multiprocess.is_main_process() and not run.has_begun():
+        for warning in shared_images_warnings(data):
+            warn(warning)
     if multiprocess.is_main_process():
         run.check_data(data.sources)
         run.write_identities(data.identities)

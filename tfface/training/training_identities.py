@@ -10,13 +10,14 @@ from tfface import recipe as recipes
 from tfface import seeding
 from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.data.sources.opening import paths_in
+from tfface.data.sources.synthetic import SyntheticSource
 from tfface.errors import InputError
 from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
-from tfface.training.datasets import open_training_images
+from tfface.training.datasets import RunData, open_training_images
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 
@@ -64,12 +65,55 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     Raises:
         InputError: as `read_training_identities`, or an image can't be read.
     """
-    source, indices = _training_images(run_dir, data_dir)
-    drawn = indices[seeding.permutation(seeding.fold(0), len(indices))[:_MOST_IMAGES]]
+    digests, is_all = _digests(SourceImages(*_training_images(run_dir, data_dir)))
+    return TrainingImages(run_dir, digests, is_all)
+
+
+def shared_images_warnings(data: RunData) -> list[str]:
+    """Returns warnings of held-out images that a run will be trained on: copies or links.
+
+    As `read_training_images`, of samples of many.
+
+    Raises:
+        InputError: an image can't be read.
+    """
+    held_out = {key: images for key, images in data.held_out.items() if not _is_synthetic(images)}
+    if not held_out or _is_synthetic(data.training_images):
+        return []
+    digests, is_all = _digests(data.training_images)
+    found = []
+    for key, images in held_out.items():
+        chosen = _sample(len(images))
+        num_same = sum(content_digest(images[index]) in digests for index in chosen)
+        if num_same:
+            least = "" if is_all and len(chosen) == len(images) else "at least "
+            found.append(
+                f"{key}: {least}{num_same:,} of its {len(images):,} images are training images, "
+                "too (copies or links): its results say how well the run knows these by heart, not "
+                "how good it is on others"
+            )
+    return found
+
+
+def _digests(images: Sequence[bytes]) -> tuple[frozenset[bytes], bool]:
+    """Returns hashes of images, or of a random sample of many; and whether they are of all."""
+    chosen = _sample(len(images))
+    looked_at = progress(chosen, description="training images", unit="images")
+    digests = frozenset(content_digest(images[index]) for index in looked_at)
+    return digests, len(chosen) == len(images)
+
+
+def _sample(num_images: int) -> list[int]:
+    chosen = seeding.permutation(seeding.fold(0), num_images)[:_MOST_IMAGES]
     # In the order of the files, in which they are read fastest.
-    looked_at = progress(sorted(drawn.tolist()), description="training images", unit="images")
-    digests = frozenset(content_digest(source.read(index).encoded) for index in looked_at)
-    return TrainingImages(run_dir, digests, len(drawn) == len(indices))
+    return sorted(chosen.tolist())
+
+
+def _is_synthetic(images: Sequence[bytes]) -> bool:
+    """Whether some images would have to be rendered, and so are no copies."""
+    return isinstance(images, SourceImages) and any(
+        isinstance(origin, SyntheticSource) for origin, _ in images.origins()
+    )
 
 
 def read_training_identities(run_dir: Path, data_dir: Path, attribute: str) -> SeenIdentities:

@@ -228,6 +228,10 @@ class SourceImages(Sequence):
     def __getitem__(self, index: int) -> bytes:
         return self._source.read(int(self._indices[index])).encoded
 
+    def origins(self) -> list[tuple[ImageSource, np.ndarray]]:
+        """Returns the underlying sources, as `ImageSource.origins` does."""
+        return self._source.origins(np.asarray(self._indices))
+
 
 class SourceFilenames(SourceImages):
     """File names of images of a source, read on access."""
