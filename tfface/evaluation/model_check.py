@@ -76,12 +76,11 @@ def _sample(model: Embedder, images: Sequence[bytes], names: Sequence[str]) -> n
         _SAMPLE,
         keep_aspect=model.keeps_aspect,
     )
-    noise = np.random.default_rng(0).integers(
-        0, 256, (_SAMPLE - len(chosen), *model.image_size, 3), np.uint8
-    )
-    sample = np.concatenate([*batches, noise])
-    firsts = np.unique(sample.reshape(len(sample), -1), axis=0, return_index=True)[1]
-    return sample[np.sort(firsts)]
+    found = np.concatenate(list(batches))
+    firsts = np.sort(np.unique(found.reshape(len(found), -1), axis=0, return_index=True)[1])
+    shape = (_SAMPLE - len(firsts), *model.image_size, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return np.concatenate([found[firsts], noise])
 
 
 def _change(output: np.ndarray, others: np.ndarray) -> float:
