@@ -17,11 +17,10 @@ from tfface.synthetic import (
     render_faces,
 )
 from tfface.synthetic.__main__ import main
-from tfface.synthetic.camera import TEMPLATE, Camera
-from tfface.synthetic.nuisance import Pose, sample_nuisance
-from tfface.synthetic.people import sample_traits
+from tfface.synthetic.drawing import TEMPLATE, Camera, Pose
+from tfface.synthetic.nuisance import sample_nuisance
+from tfface.synthetic.people import HAIR_STYLES, Traits, sample_traits
 from tfface.synthetic.portrait import groomed, landmarks
-from tfface.synthetic.traits import HAIR_STYLES, Traits
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

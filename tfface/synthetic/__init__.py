@@ -2,15 +2,13 @@
 
 A face is a function of (seed, identity, image, size) alone. Where to change what:
 
-    traits.py    what makes up a person: every trait, and the hair styles
-    people.py    who is who: the range of every trait, and the colors
+    people.py    who is who: every trait of a person, its range, and the hair styles
     nuisance.py  what differs between pictures: pose, light, expression, grooming, occlusion, blur
-    head.py eyes.py nose.py mouth.py hair.py   how the parts of a face are drawn
-    scene.py     background, glasses, hats, scarves, hands
+    head.py hair.py   how the parts of a head are drawn
     lighting.py  relief and light, then lens, noise and compression
-    portrait.py  the order of painting
-    camera.py canvas.py curves.py colors.py   the tools of drawing
-    pool.py worker.py   many faces in several processes
+    portrait.py  the order of painting; background, glasses, hats, scarves, hands
+    drawing.py   the tools: colors, curves, camera, canvas
+    pool.py      many faces in several processes
 
 `python -m tfface.synthetic docs/synthetic_faces.png` makes the contact sheet of the docs.
 """

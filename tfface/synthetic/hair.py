@@ -2,14 +2,20 @@
 
 import numpy as np
 
-from tfface.synthetic.camera import at_depth, on_face
-from tfface.synthetic.canvas import Canvas
-from tfface.synthetic.colors import mixed
-from tfface.synthetic.curves import closed_curve, mirrored, open_curve, paired, shifted
-from tfface.synthetic.head import face_outline
-from tfface.synthetic.mouth import JAW_DROP
+from tfface.synthetic.drawing import (
+    Canvas,
+    at_depth,
+    closed_curve,
+    mirrored,
+    mixed,
+    on_face,
+    open_curve,
+    paired,
+    shifted,
+)
+from tfface.synthetic.head import JAW_DROP, face_outline
 from tfface.synthetic.nuisance import Expression
-from tfface.synthetic.traits import HAIR_STYLES, Traits
+from tfface.synthetic.people import HAIR_STYLES, Traits
 
 _SKULL_TOP = -60.0
 _NUM_STRANDS = 13

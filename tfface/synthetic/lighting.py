@@ -5,9 +5,9 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tfface.synthetic.camera import CROP, Camera, on_face
+from tfface.synthetic.drawing import CROP, Camera, on_face
 from tfface.synthetic.nuisance import Expression, Nuisance, Sensor
-from tfface.synthetic.traits import Traits
+from tfface.synthetic.people import Traits
 
 # What a full blush takes from red, green and blue.
 _BLUSH = (0.1, 0.6, 0.55)

@@ -7,19 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfface.synthetic.colors import Color, mixed
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Angles in radians; shifts in crop units (1/112 of the side)."""
-
-    yaw: float
-    pitch: float
-    roll: float
-    scale: float
-    shift_x: float
-    shift_y: float
+from tfface.synthetic.drawing import Color, Pose, mixed
 
 
 @dataclass(frozen=True)
