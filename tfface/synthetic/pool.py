@@ -1,9 +1,9 @@
 """Renders many faces in several processes.
 
-Each worker is a plain `python -m tfface.synthetic.worker`, fed through a pipe. Multiprocessing
-would not do: a fork can hang once TensorFlow has started threads, and spawn runs the caller's main
-module again, so scripts without a main guard, scripts read from stdin and notebooks would break.
-Workers import NumPy and Pillow only.
+Each worker is a plain Python that runs `work`, fed through a pipe. Multiprocessing would not do: a
+fork can hang once TensorFlow has started threads, and spawn runs the caller's main module again, so
+scripts without a main guard, scripts read from stdin and notebooks would break. Workers import
+NumPy and Pillow only.
 """
 
 import json
@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface.synthetic.portrait import render
+
 _PACKAGES = Path(__file__).resolve().parents[2]
 # -P: a file of the current folder never passes for a module.
-_COMMAND = (sys.executable, "-P", "-m", "tfface.synthetic.worker")
+_COMMAND = (sys.executable, "-P", "-c", "from tfface.synthetic.pool import work; work()")
 
 
 def render_in_processes(
@@ -93,3 +95,11 @@ def _collect(
     except OSError as error:
         said = process.stderr.read().decode(errors="replace").strip()
         failures.append(f"{error}: {said}")
+
+
+def work() -> None:
+    """Is one worker: reads its task from stdin, and writes raw pictures to stdout."""
+    task = json.load(sys.stdin)
+    for identity, image in task["faces"]:
+        picture = render(identity, image, task["size"], task["seed"])
+        sys.stdout.buffer.write(picture.tobytes())
