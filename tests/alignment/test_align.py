@@ -366,13 +366,13 @@ def test_large_photos_wait_for_each_other(tmp_path, monkeypatch, limit):
 def test_the_contact_sheet_of_many_photos_is_a_sample(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "tfface.alignment.sheet.draw_contact_sheet",
+        "tfface.alignment.report.draw_contact_sheet",
         lambda path, pictures, captions, **settings: drawn.update(
             pictures=pictures, captions=captions, **settings
         ),
     )
-    monkeypatch.setattr("tfface.alignment.sheet._MOST_FACES", 3)
-    monkeypatch.setattr("tfface.alignment.sheet._MOST_WITHOUT", 2)
+    monkeypatch.setattr("tfface.alignment.report._MOST_FACES", 3)
+    monkeypatch.setattr("tfface.alignment.report._MOST_WITHOUT", 2)
     source = write_photos(tmp_path / "in", [f"{n}.jpg" for n in range(5)])
     for name in "abcd":
         (source / f"{name}.jpg").write_bytes(b"")

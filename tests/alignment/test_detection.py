@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.alignment.detection import MtcnnDetector, _Levels, _not_inside_others
-from tfface.alignment.faces import by_importance
-from tfface.alignment.networks import Network
-from tfface.alignment.search import find_faces
+from tfface.alignment.detection import MtcnnDetector, Network, _Levels, _not_inside_others
+from tfface.alignment.faces import by_importance, find_faces
 from tfface.alignment.template import similarity_transform, template_points
 
 

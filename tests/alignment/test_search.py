@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.alignment.dots import DotDetector, ScriptedDetector, draw_photo, face_at
-from tfface.alignment.search import find_faces
+from tfface.alignment.faces import find_faces
 
 
 def search(detector, photo, min_confidence=0.9, longest_side=1024):

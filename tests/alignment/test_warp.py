@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.alignment.dots import draw_photo, find_dots
-from tfface.alignment.template import template_points
-from tfface.alignment.warp import align_face, warp
+from tfface.alignment.template import align_face, template_points, warp
 
 
 def smooth(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from tfface.alignment.faces import Face, is_cut_off
+from tfface.alignment.faces import Detector, Face, find_faces, is_cut_off
 from tfface.alignment.photos import (
     check_regular,
     count_pixels,
@@ -27,10 +27,15 @@ from tfface.alignment.photos import (
     list_photos,
     read_photo,
 )
-from tfface.alignment.report import REPORT_MARK, Row, face_row, photo_row, write_report
-from tfface.alignment.search import Detector, find_faces
-from tfface.alignment.sheet import draw_sheet
-from tfface.alignment.warp import align_face
+from tfface.alignment.report import (
+    REPORT_MARK,
+    Row,
+    draw_sheet,
+    face_row,
+    photo_row,
+    write_report,
+)
+from tfface.alignment.template import align_face
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
 from tfface.files import check_output, creating

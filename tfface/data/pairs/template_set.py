@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfface.alignment.warp import align_face
+from tfface.alignment.template import align_face
 from tfface.data.int_table import line_number, read_number_lines
 from tfface.data.pairs.pair_set import FileImages
 from tfface.errors import InputError
