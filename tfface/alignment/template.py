@@ -2,7 +2,8 @@
 
 Points are (x, y) in pixels; (0, 0) is the center of the top left pixel. The order is always: eye,
 eye, nose, corner of the mouth, corner of the mouth, and of both kinds the one further left in the
-picture first (the person's right)."""
+picture first (the person's right).
+"""
 
 import numpy as np
 from PIL import Image
