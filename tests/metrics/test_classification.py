@@ -15,13 +15,13 @@ from sklearn.calibration import calibration_curve
 from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.classification import (
+    Predictions,
     calibration,
     classification,
     expected_calibration_error,
     summary_metrics,
     wilson_interval,
 )
-from tfface.metrics.predictions import Predictions
 
 
 @st.composite

@@ -10,8 +10,7 @@ from tests.metrics.test_verification import random_set
 from tests.property_tests import examples
 from tfface.errors import InputError
 from tfface.metrics.roc import eer, roc
-from tfface.metrics.subgroups import subgroup_metrics
-from tfface.metrics.verification import verification
+from tfface.metrics.verification import subgroup_metrics, verification
 
 
 @examples(60)

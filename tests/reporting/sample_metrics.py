@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from tfface.metrics.classification import Predictions, summary_metrics
 from tfface.metrics.classification import classification as compute_classification
-from tfface.metrics.classification import summary_metrics
-from tfface.metrics.predictions import Predictions
 from tfface.metrics.seed_statistics import paired_difference, seed_statistics
 
 

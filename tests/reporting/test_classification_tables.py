@@ -3,8 +3,8 @@
 import numpy as np
 
 from tests.reporting.sample_metrics import classification
+from tfface.metrics.classification import Predictions
 from tfface.metrics.classification import classification as compute_classification
-from tfface.metrics.predictions import Predictions
 from tfface.reporting.classification_tables import (
     class_table,
     confusion_table,

@@ -14,12 +14,12 @@ from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
     ClassificationResult,
     ClassMetrics,
+    Predictions,
     SummaryMetrics,
     class_metrics,
     classification,
     summary_metrics,
 )
-from tfface.metrics.predictions import Predictions
 from tfface.progress import progress
 
 # The name of an empty attribute value.
