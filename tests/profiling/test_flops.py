@@ -6,7 +6,7 @@ from keras import layers
 
 from tfface.backbones import BACKBONES
 from tfface.heads import ArcFace
-from tfface.profiling.flops import matmul_flops_per_second, step_flops
+from tfface.profiling.step import matmul_flops_per_second, step_flops
 from tfface.training.recognizer import Recognizer
 
 

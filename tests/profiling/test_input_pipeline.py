@@ -18,7 +18,7 @@ from tfface.data.records.conversion import convert
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.tfrecord import DatasetSource
 from tfface.errors import InputError
-from tfface.profiling import baseline_pipeline, input_pipeline
+from tfface.profiling import baselines, input_pipeline
 from tfface.profiling.input_pipeline import (
     LIMIT,
     TF_IMAGE,
@@ -75,7 +75,7 @@ def test_stages_and_baselines_are_measured(data, recipe):
     assert measured.num_images == 16
     found = {row["name"]: row for row in to_json(measured)}
     assert list(found)[: len(measured.stages) + 2] == [*measured.stages, LIMIT, TF_IMAGE]
-    assert (TORCH in found) == baseline_pipeline.is_torch_installed()
+    assert (TORCH in found) == baselines.is_torch_installed()
     for row in found.values():
         rates = row["images_per_second"]
         assert 0 < rates["min"] <= rates["median"] <= rates["max"]
@@ -137,7 +137,7 @@ def test_decoding_alone_decodes_every_image(tmp_path):
 @pytest.mark.parametrize("kind", ["folder", "dataset"])
 def test_baseline_batches_hold_the_images_with_their_labels(data, kind):
     source = FolderSource(data / "faces") if kind == "folder" else DatasetSource(data / "dataset")
-    batches = list(baseline_pipeline.baseline_batches(source, (32, 32), 4, {}))
+    batches = list(baselines.baseline_batches(source, (32, 32), 4, {}))
     assert [images.shape for images, _ in batches] == [(4, 32, 32, 3)] * 5
     known = {
         tf.io.decode_jpeg(source.read(index).encoded, channels=3).numpy().tobytes(): label
@@ -148,13 +148,13 @@ def test_baseline_batches_hold_the_images_with_their_labels(data, kind):
             pixels = np.round(255 * image).astype(np.uint8)
             if pixels.tobytes() in known:
                 assert known[pixels.tobytes()] == label
-    changed, _ = next(iter(baseline_pipeline.baseline_batches(source, (32, 32), 4, STAGES)))
+    changed, _ = next(iter(baselines.baseline_batches(source, (32, 32), 4, STAGES)))
     assert changed.shape == (4, 32, 32, 3)
 
 
 def test_pillow_images_are_cropped_and_jittered(data):
     source = DatasetSource(data / "dataset")
-    images = baseline_pipeline.PillowImages(source, (32, 32), STAGES)
+    images = baselines.PillowImages(source, (32, 32), STAGES)
     assert len(images) == 23
     image, label = images[4]
     assert image.shape == (32, 32, 3)
@@ -164,12 +164,9 @@ def test_pillow_images_are_cropped_and_jittered(data):
 
 
 def test_unknown_options_are_unsupported():
-    assert baseline_pipeline.unsupported_augmentation(STAGES) is None
-    assert (
-        baseline_pipeline.unsupported_augmentation({"color_jitter": {"hue": 0.1}})
-        == "color_jitter: hue"
-    )
-    assert baseline_pipeline.unsupported_augmentation({"mixup": {}}) == "mixup"
+    assert baselines.unsupported_augmentation(STAGES) is None
+    assert baselines.unsupported_augmentation({"color_jitter": {"hue": 0.1}}) == "color_jitter: hue"
+    assert baselines.unsupported_augmentation({"mixup": {}}) == "mixup"
 
 
 def test_the_tool_writes_rows_and_a_plot(data, recipe, tmp_path, capsys):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.training.recipes import TINY
 from tfface.errors import InputError
 from tfface.heads import ArcFace
-from tfface.profiling import baseline_step
+from tfface.profiling import baselines
 from tfface.profiling.step import _build, measure_steps, plan_steps, rows, to_json
 from tfface.reporting.results import text_table
 from tfface.training.sweep import parse_axis
@@ -135,7 +135,7 @@ def test_the_baseline_head_has_the_same_loss():
     head = ArcFace(0.5, 16.0, num_identities=7)
     head.build((None, 8))
     expected, _ = head.loss_and_accuracy(embeddings, identity_counts)
-    logits = baseline_step._logits(
+    logits = baselines._logits(
         tf.nn.l2_normalize(embeddings, axis=1),
         tf.transpose(head.class_centers.value),
         tf.constant(identity_counts),

@@ -19,7 +19,7 @@ from tfface.data.records import example
 from tfface.data.records.reader import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
 from tfface.images.decoding import decode_prepared
-from tfface.profiling import baseline_pipeline
+from tfface.profiling import baselines
 from tfface.profiling.interleaved_timing import (
     CountedTime,
     Timing,
@@ -129,14 +129,12 @@ def measure_input(
     stages = list(functions)
     functions[LIMIT] = lambda: _decode_only(source, batch_size, num_batches)
     augmentations = {part.name: part.options for part in recipe.data.augment}
-    unsupported = baseline_pipeline.unsupported_augmentation(augmentations)
+    unsupported = baselines.unsupported_augmentation(augmentations)
     if unsupported is None:
         baseline = (source, recipe.data.image_size, batch_size, augmentations)
-        functions[TF_IMAGE] = lambda: baseline_pipeline.baseline_batches(*baseline).take(
-            num_batches
-        )
-        if baseline_pipeline.is_torch_installed():
-            loader = baseline_pipeline.torch_batches(*baseline)
+        functions[TF_IMAGE] = lambda: baselines.baseline_batches(*baseline).take(num_batches)
+        if baselines.is_torch_installed():
+            loader = baselines.torch_batches(*baseline)
             functions[TORCH] = lambda: itertools.islice(loader, num_batches)
     num_warm_up = min(_WARM_UP, num_batches // 4)
     counted = (num_batches - num_warm_up) * batch_size
