@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.identity_list import write_exclusion_list
-from tfface.data.records.inspection_plots import BLANK, choose_images
+from tfface.data.records.inspection_report import BLANK, choose_images
 from tfface.data.records.manifest import Identity
 from tfface.files import replacing
 from tfface.gallery.duplicate_identities import DuplicateSearch

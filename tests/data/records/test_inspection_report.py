@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from tests.data.broken_datasets import COUNTS, make_dataset, shard
-from tfface.data.records import inspection_plots
+from tfface.data.records import inspection_report
 from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.inspection import inspect_dataset
-from tfface.data.records.inspection_plots import choose_images, draw_inspection
-from tfface.data.records.inspection_report import write_inspection
+from tfface.data.records.inspection_report import choose_images, draw_inspection, write_inspection
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def sheets(monkeypatch):
     def draw(path, pictures, captions, *, title, columns, cell):
         drawn.append((pictures, captions, title, columns))
 
-    monkeypatch.setattr(inspection_plots, "draw_contact_sheet", draw)
+    monkeypatch.setattr(inspection_report, "draw_contact_sheet", draw)
     return drawn
 
 
