@@ -4,8 +4,7 @@ from tfface.backbones import BACKBONES
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.sources import SOURCES
 from tfface.heads import HEADS
-from tfface.training.optimizers import OPTIMIZERS
-from tfface.training.schedules import SCHEDULES
+from tfface.training.optimizers import OPTIMIZERS, SCHEDULES
 
 REGISTRIES = {
     "sources": SOURCES,

@@ -9,9 +9,8 @@ from tfface.kernels.rows import use_sparse_updates
 from tfface.recipe.schema import StageConfig
 from tfface.registry import build_from_config
 from tfface.training.callbacks.ema import enable_ema, reset_ema
-from tfface.training.optimizers import OPTIMIZERS
+from tfface.training.optimizers import OPTIMIZERS, SCHEDULES, WarmUp
 from tfface.training.recognizer import Recognizer
-from tfface.training.schedules import SCHEDULES, WarmUp
 
 
 def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) -> None:
