@@ -22,12 +22,11 @@ from tfface.training.callbacks import (
     Preemption,
 )
 from tfface.training.callbacks.early_stopping import restores_best_weights
-from tfface.training.callbacks.fit_events import FitEvents, restore_metrics
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.checkpointing import CheckpointManager, load_checkpoint, metric_values
 from tfface.training.datasets import RunData
-from tfface.training.distribution import SingleDevice
+from tfface.training.distribution import SingleDevice, put
 from tfface.training.feature_cache import FeatureCache
 from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
@@ -282,3 +281,41 @@ class Trainer:
             with self._handler.deferred():
                 callbacks.on_test_end(metrics)
         return metrics
+
+
+class FitEvents(keras.callbacks.Callback):
+    """Passes the events of the `fit` of one epoch on to callbacks that live as long as a stage.
+
+    Args:
+        callbacks: get positions in the epoch, also where it is resumed in the middle.
+        progress: counts the steps.
+        positions: of the batches that `fit` gets.
+    """
+
+    def __init__(
+        self, callbacks: keras.callbacks.CallbackList, progress: Progress, positions: list[int]
+    ):
+        super().__init__()
+        self._callbacks = callbacks
+        self._progress = progress
+        self._positions = positions
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # `fit` has just reset them.
+        if self._progress.metrics:
+            restore_metrics(self.model, self._progress)
+        self._callbacks.on_epoch_begin(self._progress.total_epochs)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._callbacks.on_train_batch_begin(self._positions[batch], logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        position = self._positions[batch]
+        self._progress.finish_step(position)
+        self._callbacks.on_train_batch_end(position, logs)
+
+
+def restore_metrics(model: keras.Model, progress: Progress) -> None:
+    """Assigns the metrics' variables after the last step, which `progress` holds."""
+    for variable, value in zip(model.metrics_variables, progress.metrics, strict=True):
+        put(variable, value)
