@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.evaluation.real_faces import lfw
 from tfface.errors import InputError
-from tfface.evaluation.alignment_check import alignment_warning
+from tfface.evaluation.sanity_checks import alignment_warning
 from tfface.synthetic import render_faces
 
 

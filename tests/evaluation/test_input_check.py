@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from tests.evaluation.real_faces import lfw
 from tfface.data.pairs import PairSet
-from tfface.evaluation import input_check
+from tfface.evaluation import sanity_checks
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder, EmbeddingStore
 from tfface.evaluation.embedders.external import ExternalEmbedder, ImageInput
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
-from tfface.evaluation.input_check import preprocessing_warning
+from tfface.evaluation.sanity_checks import preprocessing_warning
 
 SIZE = 8
 RIGHT = PixelInput()
@@ -127,7 +127,7 @@ def test_embeddings_without_direction_are_left_to_the_figures():
 @pytest.mark.parametrize("given", ["rgb", "bgr"])
 def test_a_published_model(test_data, monkeypatch, given):
     # Of the kinds that are tried, only the one with the other order.
-    monkeypatch.setattr(input_check, "_RANGES", ())
+    monkeypatch.setattr(sanity_checks, "_RANGES", ())
     embedder = load_embedder(
         test_data / "data" / "mobilefacenet_192.tflite", pixels=PixelInput(given)
     )

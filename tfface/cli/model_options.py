@@ -65,7 +65,7 @@ def alignment_warnings(
         sets: as `alignment_warning` takes them: images, their names, and what to call them.
         each: judge each image by itself, as `alignment_warning` does.
     """
-    from tfface.evaluation.alignment_check import alignment_warning
+    from tfface.evaluation.sanity_checks import alignment_warning
     from tfface.training.training_identities import was_trained_on_unaligned
 
     if not options.check or options.model == "pixels":

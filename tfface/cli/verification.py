@@ -120,7 +120,7 @@ def _warnings(
 ) -> list[str]:
     """Returns what may be wrong with how the model is used, in lines."""
     from tfface.data.pairs import FORMATS, find_format
-    from tfface.evaluation.input_check import preprocessing_warning
+    from tfface.evaluation.sanity_checks import preprocessing_warning
 
     if options.model == "pixels":
         return []

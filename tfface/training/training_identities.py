@@ -12,9 +12,9 @@ from tfface.data.sources.image_source import ImageSource, SourceFilenames, Sourc
 from tfface.data.sources.opening import paths_in
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.errors import InputError
-from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
+from tfface.evaluation.sanity_checks import alignment_warning
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import RunData, open_training_images
