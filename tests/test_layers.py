@@ -26,7 +26,6 @@ LEVELS = {
     "json_file": 2,
     "kernels": 1,
     "names": 1,
-    "paths": 1,
     "safe_pickle": 1,
     "progress": 1,
     "text_file": 1,

@@ -1,4 +1,4 @@
-"""Writing files so that an interrupted command never leaves half of one."""
+"""Files and paths: writing so that an interrupted command never leaves half of a file."""
 
 import filecmp
 import itertools
@@ -335,3 +335,18 @@ DAMAGED_ARCHIVE = (
     lzma.LZMAError,
     tokenize.TokenError,
 )
+
+
+EMPTY_PATH = "an empty path: name a file or folder ('.' is the one that paths start at)"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Returns a path with the home folder in place of a leading ~.
+
+    Shells do that, but neither in a recipe nor in `--option=~/x`.
+
+    Raises InputError: it is empty, as a variable of a shell is that isn't set.
+    """
+    if not os.fspath(path):
+        raise InputError(EMPTY_PATH)
+    return Path(os.path.expanduser(path))

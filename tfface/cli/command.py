@@ -36,7 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 def path(text: str) -> Path:
     """An option's path."""
-    from tfface.paths import expanded
+    from tfface.files import expanded
 
     return expanded(text)
 

@@ -26,7 +26,7 @@ from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
 from tfface.file_kind import other_kind_of
-from tfface.paths import expanded
+from tfface.files import expanded
 
 __all__ = [
     "FORMATS",

@@ -11,8 +11,8 @@ from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
+from tfface.files import expanded
 from tfface.images.listing import looks_like_image
-from tfface.paths import expanded
 from tfface.recipe import load_source
 from tfface.recipe.schema import SourceConfig
 from tfface.recipe.yaml_file import parse_value
