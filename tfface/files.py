@@ -26,6 +26,19 @@ _TEMPORARY = re.compile(r"\.tfface-[a-z0-9_]{8}\.partial(\.\w{1,16})?", re.ASCII
 
 
 @contextmanager
+def os_errors(path: str | bytes | os.PathLike, action: str = "read") -> Iterator[None]:
+    """Turns an error of the system in the block into one line about a file.
+
+    Raises InputError: "PATH: can't be read: No such file or directory".
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{os.fsdecode(path)}: can't be {action}: {reason}") from error
+
+
+@contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without error.
 
@@ -245,11 +258,8 @@ def check_own(path: Path, mark: re.Pattern[bytes]) -> None:
 def _lacks_mark(path: Path, mark: re.Pattern[bytes]) -> bool:
     if not path.is_file():
         return False
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(1 << 16)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), path.open("rb") as file:
+        beginning = file.read(1 << 16)
     return bool(beginning) and not mark.search(beginning)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.files import os_errors
 from tfface.text_file import START_BYTES, check_text
 
 _BLOCK_BYTES = 1 << 19
@@ -29,17 +30,14 @@ def read_number_lines(path: Path, num_columns: int, expected: str) -> list[np.nd
         number).
     """
     blocks, num_lines = [], 0
-    try:
-        with path.open("rb") as file:
-            check_text(path, file.peek(START_BYTES)[:START_BYTES])
-            while data := file.read(_BLOCK_BYTES):
-                data += file.readline()
-                if not data.endswith(b"\n"):
-                    data += b"\n"
-                blocks.append(_parse(path, data, num_columns, expected, num_lines))
-                num_lines += data.count(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), path.open("rb") as file:
+        check_text(path, file.peek(START_BYTES)[:START_BYTES])
+        while data := file.read(_BLOCK_BYTES):
+            data += file.readline()
+            if not data.endswith(b"\n"):
+                data += b"\n"
+            blocks.append(_parse(path, data, num_columns, expected, num_lines))
+            num_lines += data.count(b"\n")
     if not blocks:
         return [np.empty(0, np.int32) for _ in range(num_columns)]
     return [np.concatenate(column) for column in zip(*blocks, strict=True)]

@@ -15,6 +15,7 @@ from tfface.evaluation.embedders.embedder import Embedder, load_embedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
+from tfface.files import os_errors
 from tfface.heads.head_file import HEAD_FILE, load_head
 from tfface.names import cell_text
 from tfface.text_file import check_columns, csv_lines, open_text
@@ -247,11 +248,8 @@ def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
     Raises:
         InputError: the file can't be read, names fewer than two classes, or names one twice.
     """
-    try:
-        with open_text(path) as file:
-            text = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), open_text(path) as file:
+        text = file.read()
     if path.suffix.lower() == ".csv":
         names = _read_csv(path, text)
     else:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfface.errors import InputError
+from tfface.files import os_errors
 from tfface.images.header import START_BYTES, image_kind
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
@@ -39,17 +40,12 @@ def visible_entries(folder: bytes) -> list[os.DirEntry]:
 
     Raises InputError: it can't be listed.
     """
-    try:
-        with os.scandir(folder) as entries:
-            return [
-                entry
-                for entry in entries
-                if not entry.name.startswith(b".") and entry.name.lower() not in _OF_SYSTEMS
-            ]
-    except OSError as error:
-        raise InputError(
-            f"{os.fsdecode(folder)}: can't be listed: {error.strerror or error}"
-        ) from error
+    with os_errors(folder, "listed"), os.scandir(folder) as entries:
+        return [
+            entry
+            for entry in entries
+            if not entry.name.startswith(b".") and entry.name.lower() not in _OF_SYSTEMS
+        ]
 
 
 def files_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[os.DirEntry]:
@@ -112,10 +108,5 @@ def kind_of_file(path: bytes | Path) -> str | None:
 
     Raises InputError: it can't be read.
     """
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return image_kind(file.read(START_BYTES))
-    except OSError as error:
-        raise InputError(
-            f"{os.fsdecode(path)}: can't be read: {error.strerror or error}"
-        ) from error
+    with os_errors(path), open(path, "rb", buffering=0) as file:
+        return image_kind(file.read(START_BYTES))

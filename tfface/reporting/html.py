@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import os_errors, replacing
 from tfface.reporting import (
     classification_tables,
     comparison,
@@ -262,10 +262,8 @@ def _data_uri(image: Path | np.ndarray) -> str:
         data, mime = encoded.getvalue(), "image/jpeg"
     else:
         path = Path(image)
-        try:
+        with os_errors(path):
             data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
         if path.suffix.lower() not in _MIME:
             raise InputError(f"{path}: an image of a report must be one of {', '.join(_MIME)}")
         mime = _MIME[path.suffix.lower()]

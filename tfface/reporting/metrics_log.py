@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import parse_json, replacing
+from tfface.files import os_errors, parse_json, replacing
 
 
 class NoLog:
@@ -63,11 +63,9 @@ class MetricsLog:
         path = Path(path)
         if path.exists():
             _truncate(path, math.inf if resume_at_step is None else resume_at_step)
-        try:
+        with os_errors(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
         self._events = _tensorboard_events(
             tensorboard_dir or path.parent / "tensorboard", resume_at_step
         )
@@ -120,10 +118,8 @@ def read_metrics(path: Path) -> list[dict]:
     Raises:
         InputError: no such file, or another line is not a record.
     """
-    try:
+    with os_errors(path):
         text = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     records = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
@@ -175,11 +171,9 @@ class TensorBoardEvents:
         # Runs that write to the same folder within a second need different names.
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
         name += f".{time.monotonic_ns()}"
-        try:
+        with os_errors(folder, "written"):
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter((folder / name).open("wb"))
-        except OSError as error:
-            raise InputError(f"{folder}: can't be written: {error.strerror or error}") from error
         self._add(file_version="brain.Event:2")
         if purge_from_step is not None:
             # TensorBoard then ignores this step and later ones of older files.

@@ -23,7 +23,7 @@ from numcodecs import blosc
 
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
-from tfface.files import parse_json
+from tfface.files import os_errors, parse_json
 from tfface.progress import progress
 
 DESCRIPTION = "a bcolz folder with its _list.npy"
@@ -113,10 +113,8 @@ def _find_arrays(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         return []
-    try:
+    with os_errors(path, "listed"):
         return sorted(folder for folder in path.iterdir() if (folder / _SIZES).is_file())
-    except OSError as error:
-        raise InputError(f"{path}: can't be listed: {error.strerror or error}") from error
 
 
 class _Images(Sequence):
@@ -289,11 +287,8 @@ def _read_json(path: Path) -> dict:
 
 
 def _read(path: Path, most_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(most_bytes + 1)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), path.open("rb") as file:
+        data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
         raise InputError(f"{path}: has more than the {most_bytes:,} bytes that it could need")
     return data

@@ -16,6 +16,7 @@ from tfface import safe_pickle
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError, shown
 from tfface.file_kind import START_BYTES, other_kind
+from tfface.files import os_errors
 from tfface.safe_pickle import PickleError
 
 DESCRIPTION = "an InsightFace .bin file"
@@ -43,10 +44,8 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         InputError: the file isn't such a set, is cut short, or would run code.
     """
     path = Path(source)
-    try:
+    with os_errors(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     if kind := other_kind(data[:START_BYTES]):
         raise InputError(f"{path}: not a verification set, but {kind}")
     try:

@@ -23,6 +23,7 @@ from tfface.alignment.template import align_face
 from tfface.data.int_table import line_number, read_number_lines
 from tfface.data.pairs.pair_set import FileImages
 from tfface.errors import InputError
+from tfface.files import os_errors
 from tfface.images.decoding import decode_picture, undecodable_reason
 from tfface.metrics.roc import check_labels
 from tfface.text_file import open_text
@@ -184,14 +185,10 @@ def _find_entries(folder: Path) -> Path:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, fields) of each line that is not empty."""
-    try:
-        # Names that are not UTF-8 are kept as the file system spells them.
-        with open_text(path) as file:
-            for number, line in enumerate(file, start=1):
-                if fields := line.split():
-                    yield number, fields
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if fields := line.split():
+                yield number, fields
 
 
 def _bad_line(path: Path, number: int, expected: str, fields: list[str]) -> InputError:

@@ -14,7 +14,7 @@ import numpy as np
 from tfface.data.pairs.pair_sampling import fold_indices
 from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
 from tfface.errors import InputError
-from tfface.files import check_replaceable, replacing
+from tfface.files import check_replaceable, os_errors, replacing
 from tfface.images.header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 from tfface.names import safe_row
 from tfface.progress import progress
@@ -90,7 +90,7 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
     check_csv_output(path, overwrite=overwrite)
     # As `tempfile` names what is made below.
     killed = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}\.partial")
-    try:
+    with os_errors(folder, "written"):
         for leftover in folder.parent.iterdir():
             if killed.fullmatch(leftover.name) and leftover.is_dir():
                 shutil.rmtree(leftover)
@@ -116,8 +116,6 @@ def write_csv(pair_set: PairSet, path: Path, *, overwrite: bool = False) -> None
             written.rename(folder)
         finally:
             shutil.rmtree(partial)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be written: {error.strerror or error}") from error
 
 
 def check_csv_output(path: Path, *, overwrite: bool = False) -> None:

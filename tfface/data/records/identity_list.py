@@ -20,7 +20,7 @@ import numpy as np
 
 from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
-from tfface.files import replacing
+from tfface.files import os_errors, replacing
 from tfface.names import cell_text, safe_row, same_name
 from tfface.text_file import check_columns, csv_lines, open_text
 
@@ -37,11 +37,8 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
     Raises InputError: the file can't be read, has no column `name` though its name ends in .csv,
         is a text file without names, or lists somebody who is not in `identities`.
     """
-    try:
-        with open_text(path) as file:
-            text = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), open_text(path) as file:
+        text = file.read()
     labels: dict[str | Identity, list[int]] = {}
     for label, identity in enumerate(identities):
         plain = Identity(*map(_plain, identity))

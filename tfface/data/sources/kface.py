@@ -16,6 +16,7 @@ from tfface.data.records.manifest import Identity
 from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
+from tfface.files import os_errors
 from tfface.images.decoding import decode_picture, undecodable_reason
 from tfface.images.listing import EXTENSIONS, visible_entries
 from tfface.progress import progress
@@ -274,11 +275,8 @@ def _numbers(image: _Image) -> tuple:
 def _read_box(path: bytes) -> tuple[int, int, int, int]:
     """Returns x, y, width and height of the face's box."""
     shown = os.fsdecode(path)
-    try:
-        with open(path, "rb") as file:
-            lines = file.read(_LONGEST_TEXT).splitlines()
-    except OSError as error:
-        raise InputError(f"{shown}: can't be read: {error.strerror or error}") from error
+    with os_errors(shown), open(path, "rb") as file:
+        lines = file.read(_LONGEST_TEXT).splitlines()
     numbers = [_integers(line) for line in lines[: _NUM_POINTS + 1]]
     lengths = [len(found) for found in numbers]
     if lengths != [2] * _NUM_POINTS + [4] or min(numbers[-1][2:]) <= 0:

@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.files import os_errors
 from tfface.progress import progress
 
 MAGIC = 0xCED7230A
@@ -67,11 +68,9 @@ class RecordIOFile:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
+        with os_errors(path):
             self._file = path.open("rb", buffering=0)
             self.num_bytes = os.fstat(self._file.fileno()).st_size
-        except OSError as error:
-            raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
 
     def find_records(self) -> np.ndarray:
         """Finds the offsets of all records by scanning the file: int64 [records].
@@ -287,16 +286,13 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
             keys are all 0, as some tools write it).
     """
     blocks, rest, line = [], b"", 1
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_INDEX_BLOCK_BYTES):
-                lines, newline, rest = (rest + block).rpartition(b"\n")
-                blocks.append(_parse_index_lines(path, lines + newline, line))
-                line += len(blocks[-1])
-                if len(rest) > _LONGEST_INDEX_LINE:
-                    break
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    with os_errors(path), path.open("rb") as file:
+        while block := file.read(_INDEX_BLOCK_BYTES):
+            lines, newline, rest = (rest + block).rpartition(b"\n")
+            blocks.append(_parse_index_lines(path, lines + newline, line))
+            line += len(blocks[-1])
+            if len(rest) > _LONGEST_INDEX_LINE:
+                break
     if rest.strip():
         blocks.append(_parse_index_lines(path, rest + b"\n", line))
     if not sum(map(len, blocks)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import check_writable
+from tfface.files import check_writable, os_errors
 
 if TYPE_CHECKING:
     from tfface.evaluation.embedders.embedder import Embedder
@@ -196,15 +196,11 @@ class EmbeddingStore:
         number = 1
         while (damaged := self._path.with_name(f"{_NAME}.damaged-{number}")).exists():
             number += 1
-        try:
+        with os_errors(self._path, "renamed"):
             self._path.rename(damaged)
             # What a killed process left beside it would be taken for a part of the new one.
             for suffix in ("-journal", "-wal", "-shm"):
                 self._path.with_name(_NAME + suffix).unlink(missing_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self._path}: can't be renamed: {error.strerror or error}"
-            ) from error
         self._say(
             f"{self._path}: was damaged, and is renamed to {damaged.name}; its embeddings are "
             "recomputed"
