@@ -1,5 +1,6 @@
 """Files and paths: writing so that an interrupted command never leaves half of a file."""
 
+import csv
 import filecmp
 import itertools
 import json
@@ -106,6 +107,22 @@ def write_json(path: str | os.PathLike, content: object) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         # What can't be encoded becomes \udcff, which is how JSON itself would say it.
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def write_csv(
+    path: str | os.PathLike, header: Iterable[object], rows: Iterable[Iterable[object]]
+) -> None:
+    """Writes a table; names of files that are no text keep their bytes.
+
+    Raises InputError: the file can't be written.
+    """
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def parse_json(text: str | bytes) -> Any:

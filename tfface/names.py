@@ -71,6 +71,12 @@ def spelled_on_disk(path: str) -> str:
     return next((form for form in forms if os.path.lexists(form)), path)
 
 
+def natural_key(text: str) -> list[tuple[int, int | str]]:
+    """Returns a key by which C2 is sorted before C10."""
+    parts = re.split(r"([0-9]+)", text)
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+
+
 def safe_cell(text: str) -> str:
     """Returns text for a cell of a CSV: a quote in front keeps a spreadsheet from running it."""
     return "'" + text if _FORMULA.match(text) else text

@@ -1,6 +1,5 @@
 """Evaluates a classifier on labeled images."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from tfface.metrics.classification import (
     classification,
     summary_metrics,
 )
+from tfface.names import natural_key
 from tfface.progress import progress
 
 # The name of an empty attribute value.
@@ -198,7 +198,7 @@ def evaluate_classification(
 
     groups = {}
     if group_values is not None:
-        for value in sorted(set(group_values), key=_natural_key):
+        for value in sorted(set(group_values), key=natural_key):
             rows = group_values == value
             groups[printable(value) or NOT_GIVEN] = _subset_metrics(
                 predictions, num_classes, shown, rows
@@ -335,11 +335,6 @@ def _summary_only(part: SubsetMetrics | None) -> dict | None:
 def _most_wrong(predictions: Predictions) -> np.ndarray:
     wrong = np.flatnonzero(~predictions.is_correct)
     return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:_MAX_WRONG]
-
-
-def _natural_key(text: str) -> list:
-    """A sort key by which L2 comes before L10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
 
 
 def _listed(names: Sequence[str]) -> str:

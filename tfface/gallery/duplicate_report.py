@@ -6,7 +6,7 @@ same_people.png        pairs of duplicate identities (if any)
 same_people_SET.png    identities next to the matching image of a verification set (if any)
 """
 
-import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from tfface.data.records.identity_list import write_exclusion_list
 from tfface.data.records.inspection_report import BLANK, choose_images
 from tfface.data.records.manifest import Identity
-from tfface.files import replacing
+from tfface.files import write_csv
 from tfface.gallery.duplicate_identities import DuplicateSearch
 from tfface.images.decoding import decode_picture
 from tfface.names import safe_row
@@ -50,7 +50,7 @@ def write_duplicates(search: DuplicateSearch, folder: Path, *, seed: int = 0) ->
         InputError: a file can't be written.
     """
     paths = [folder / "same_people.csv", folder / "exclude.csv"]
-    _write_rows(paths[0], search)
+    write_csv(paths[0], _COLUMNS, map(safe_row, _table_rows(search)))
     write_exclusion_list(paths[1], _reasons(search))
     sheets = {"same_people.png": _Sheet(search, seed).add_pairs()}
     for name in search.overlaps:
@@ -64,22 +64,14 @@ def write_duplicates(search: DuplicateSearch, folder: Path, *, seed: int = 0) ->
     return paths
 
 
-def _write_rows(path: Path, search: DuplicateSearch) -> None:
+def _table_rows(search: DuplicateSearch) -> Iterator[list[str]]:
     identities, pairs = search.inspection.dataset.identities, search.pairs
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for name, found in search.overlaps.items():
-            images = search.pair_sets[name].image_names
-            for label, image, similarity in _rows(found.labels, found.images, found.similarity):
-                row = [*identities[label], "", "", name, images[image], f"{similarity:.4f}"]
-                writer.writerow(safe_row(row))
-        for first, second, similarity in _rows(pairs.first, pairs.second, pairs.similarity):
-            row = [*identities[first], *identities[second], "", "", f"{similarity:.4f}"]
-            writer.writerow(safe_row(row))
+    for name, found in search.overlaps.items():
+        images = search.pair_sets[name].image_names
+        for label, image, similarity in _rows(found.labels, found.images, found.similarity):
+            yield [*identities[label], "", "", name, images[image], f"{similarity:.4f}"]
+    for first, second, similarity in _rows(pairs.first, pairs.second, pairs.similarity):
+        yield [*identities[first], *identities[second], "", "", f"{similarity:.4f}"]
 
 
 def _rows(*columns: np.ndarray) -> zip:

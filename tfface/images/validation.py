@@ -20,6 +20,7 @@ from tfface.images.decoding import (
 from tfface.progress import progress
 
 _BATCH = 64
+_MOST_NAMED = 20
 
 
 def check_images(encoded: Sequence[bytes]) -> tuple[np.ndarray, dict[int, str]]:
@@ -102,6 +103,14 @@ def find_undecodable_images(images: Sequence[bytes], names: Sequence[str]) -> li
         if reason:
             found.append((names[index], reason))
     return found
+
+
+def lines_of_undecodable(found: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns lines for an error message about (name, reason) of images; of many, the first 20."""
+    lines = [f"{name}: {reason}" for name, reason in found[:_MOST_NAMED]]
+    if len(found) > _MOST_NAMED:
+        lines.append(f"and {len(found) - _MOST_NAMED} more images")
+    return lines
 
 
 def _failed(

@@ -1,7 +1,6 @@
 """Makes verification sets of labeled images, or converts them to another format."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,10 @@ from tfface.data.sources.image_source import SourceImages
 from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError
 from tfface.files import check_output, check_replaceable
-from tfface.images.validation import find_undecodable_images
+from tfface.images.validation import find_undecodable_images, lines_of_undecodable
+from tfface.names import natural_key
 
 MAX_PAIRS = 6000
-_MAX_NAMED = 20
 _MAX_VALUES = 30
 
 
@@ -262,7 +261,7 @@ def _matching_images(source, conditions: Sequence[str]) -> np.ndarray | None:
     matches = np.ones(source.num_images, bool)
     for name, values in wanted.items():
         found = source.attribute(name)
-        known = sorted(set(found) - {""}, key=_natural_key)
+        known = sorted(set(found) - {""}, key=natural_key)
         for value in values:
             if value not in known:
                 raise InputError(
@@ -276,17 +275,8 @@ def _matching_images(source, conditions: Sequence[str]) -> np.ndarray | None:
     return matches
 
 
-def _natural_key(text: str) -> list[tuple[int, int | str]]:
-    """A sort key by which C2 comes before C10."""
-    parts = re.split(r"([0-9]+)", text)
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
-
-
 def _check_images(pair_set: PairSet) -> None:
     """Raises InputError: images can't be decoded; the message names up to 20."""
     found = find_undecodable_images(pair_set.images, pair_set.image_names)
     if found:
-        lines = [f"{name}: {reason}" for name, reason in found[:_MAX_NAMED]]
-        if len(found) > _MAX_NAMED:
-            lines.append(f"and {len(found) - _MAX_NAMED} more images")
-        raise InputError("\n".join(lines))
+        raise InputError("\n".join(lines_of_undecodable(found)))

@@ -6,7 +6,6 @@ each finished shard, a hidden `.json` of what it is. So one that was stopped can
 
 import concurrent.futures
 import contextlib
-import csv
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -29,9 +28,9 @@ from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import check_output, printable, remove_partial, replacing
+from tfface.files import check_output, printable, remove_partial, replacing, write_csv
 from tfface.folder_lock import locked
-from tfface.images.validation import check_images
+from tfface.images.validation import check_images, lines_of_undecodable
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row
 from tfface.progress import image_workers
@@ -42,7 +41,6 @@ _PLAN_FILE = ".plan.json"
 _CHECKED_FILE = ".checked-{}.json"
 # Images whose check is noted together.
 _CHECK_BLOCK = 16_384
-_MOST_NAMED = 20
 
 
 class Conversion(NamedTuple):
@@ -237,15 +235,12 @@ def _leave_out_bad_images(pool: Pool, output: Path, num_workers: int) -> None:
     with image_workers(num_workers, len(chosen), "checking") as (submit, _):
         futures = [submit(check, number) for number in range(len(blocks))]
         found = [bad for future in futures for bad in future.result()]
-    with (
-        replacing(output / REJECTED_FILE) as path,
-        path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["source", "filename", "reason"])
-        for image, reason in found:
-            source, index = pool.locate(image)
-            writer.writerow(safe_row([source.name, source.filename(index), reason]))
+    located = ((*pool.locate(image), reason) for image, reason in found)
+    write_csv(
+        output / REJECTED_FILE,
+        ["source", "filename", "reason"],
+        (safe_row([source.name, source.filename(i), reason]) for source, i, reason in located),
+    )
     bad = np.array([image for image, _ in found], np.int64)
     pool.drop_images(bad, f"can't be decoded, see {REJECTED_FILE}")
 
@@ -275,9 +270,7 @@ def _write_shards(
                 undecodable += error.found
     if undecodable:
         undecodable.sort()
-        lines = [f"{name}: {reason}" for name, reason in undecodable[:_MOST_NAMED]]
-        if len(undecodable) > _MOST_NAMED:
-            lines.append(f"and {len(undecodable) - _MOST_NAMED} more images")
+        lines = lines_of_undecodable(undecodable)
         # Each way to go on gives another dataset, of other shards.
         writer.remove_all()
         (output / _PLAN_FILE).unlink()

@@ -1,6 +1,5 @@
 """Images that are in a dataset more than once, byte for byte."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.inspection import Inspection
-from tfface.files import replacing
+from tfface.files import write_csv
 from tfface.names import safe_row
 
 PAIR_COLUMNS = (
@@ -80,12 +79,9 @@ def write_duplicates(path: Path, inspection: Inspection, duplicates: Duplicates)
 
     Raises InputError: the file can't be written.
     """
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["kind", *PAIR_COLUMNS])
-        for kind, pairs in (("across", duplicates.across), ("within", duplicates.within)):
-            rows = describe_pairs(inspection, pairs)
-            writer.writerows(safe_row((kind, *row)) for row in rows)
+    rows = (
+        safe_row((kind, *row))
+        for kind, pairs in (("across", duplicates.across), ("within", duplicates.within))
+        for row in describe_pairs(inspection, pairs)
+    )
+    write_csv(path, ["kind", *PAIR_COLUMNS], rows)

@@ -20,7 +20,7 @@ import numpy as np
 
 from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
-from tfface.files import os_errors, replacing
+from tfface.files import os_errors, write_csv
 from tfface.names import cell_text, safe_row, same_name
 from tfface.text_file import check_columns, csv_lines, open_text
 
@@ -67,13 +67,8 @@ def write_exclusion_list(path: Path, reasons: Mapping[Identity, str]) -> None:
 
     Raises InputError: the file can't be written.
     """
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "source", "reason"])
-        writer.writerows(safe_row([*identity, reason]) for identity, reason in reasons.items())
+    rows = (safe_row([*identity, reason]) for identity, reason in reasons.items())
+    write_csv(path, ["name", "source", "reason"], rows)
 
 
 def _read_csv(path: Path, text: str, known: Mapping) -> tuple[list[str | Identity], list[str]]:

@@ -20,7 +20,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, ConfigDict, Field
 
 from tfface.errors import InputError
-from tfface.files import is_file_name, parse_json, replacing
+from tfface.files import is_file_name, parse_json, replacing, write_csv
 from tfface.json_file import Count, ListOf, Text, check_version, checked_as
 from tfface.names import cell_text, safe_row
 from tfface.text_file import check_columns
@@ -155,16 +155,15 @@ class _Content:
 
 def write(folder: Path, dataset: DatasetFolder) -> None:
     """Writes both files, dataset.json last."""
-    with (
-        replacing(folder / IDENTITIES_FILE) as path,
-        path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["label", "name", "source", "num_images"])
-        for label, (identity, num_images) in enumerate(
-            zip(dataset.identities, dataset.images_per_identity, strict=True)
-        ):
-            writer.writerow(safe_row([label, identity.name, identity.source, num_images]))
+    counted = zip(dataset.identities, dataset.images_per_identity, strict=True)
+    write_csv(
+        folder / IDENTITIES_FILE,
+        ["label", "name", "source", "num_images"],
+        (
+            safe_row([label, *identity, num_images])
+            for label, (identity, num_images) in enumerate(counted)
+        ),
+    )
     content = {
         "format_version": FORMAT_VERSION,
         "num_images": dataset.num_images,
