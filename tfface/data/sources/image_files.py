@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.records.duplicates import find_duplicates
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
@@ -152,16 +153,8 @@ def _linked(files: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarr
         groups: int [images].
     """
     # On some network drives, all inodes are 0.
-    images = np.flatnonzero(files[:, 1] > 0)
-    images = images[np.lexsort((images, groups[images], files[images, 1], files[images, 0]))]
-    same_file = np.zeros(len(images), bool)
-    same_file[1:] = (files[images[1:]] == files[images[:-1]]).all(axis=1)
-    other_group = same_file.copy()
-    other_group[1:] &= groups[images[1:]] != groups[images[:-1]]
-    first_of_file = np.maximum.accumulate(np.where(same_file, 0, np.arange(len(images))))
-    first, other = images[first_of_file[other_group]], images[other_group]
-    order = np.lexsort((other, first))
-    return first[order], other[order]
+    first, other = find_duplicates(np.where(files[:, 1] > 0, groups, -1), files).across.T
+    return first, other
 
 
 def _count(files: np.ndarray) -> str:
