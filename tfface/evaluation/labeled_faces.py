@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tfface import seeding
+from tfface.data.records.reader import LazySequence
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.files import printable
@@ -40,7 +41,7 @@ class LabeledFaces:
             self,
             labels=self.labels[indices],
             images=LazyImages(self.images.read, self.images.indices[indices]),
-            image_names=_LazySequence(self.image_names.read, self.image_names.indices[indices]),
+            image_names=LazySequence(self.image_names.read, self.image_names.indices[indices]),
         )
 
     def identities(self) -> np.ndarray:
@@ -48,21 +49,7 @@ class LabeledFaces:
         return np.unique(self.labels)
 
 
-class _LazySequence(Sequence):
-    """The values of a function at some indices, computed on access."""
-
-    def __init__(self, read: Callable[[int], object], indices: np.ndarray):
-        self.read = read
-        self.indices = indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        return self.read(int(self.indices[index]))
-
-
-class LazyImages(_LazySequence):
+class LazyImages(LazySequence):
     """Encoded images that are read on access; the digest of each is remembered.
 
     Args:
@@ -125,7 +112,7 @@ def labeled_faces(source: ImageSource) -> LabeledFaces:
         names=names,
         labels=labels[np.asarray(source.labels, np.int64)],
         images=LazyImages(lambda index: source.read(index).encoded, indices),
-        image_names=_LazySequence(lambda index: printable(source.filename(index)), indices),
+        image_names=LazySequence(lambda index: printable(source.filename(index)), indices),
     )
 
 
@@ -150,7 +137,7 @@ def faces_of_person(name: str, images: Sequence[bytes], image_names: Sequence[st
         names=[name],
         labels=np.zeros(len(images), np.int64),
         images=LazyImages(images.__getitem__, indices),
-        image_names=_LazySequence(lambda index: printable(image_names[index]), indices),
+        image_names=LazySequence(lambda index: printable(image_names[index]), indices),
     )
 
 

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -103,11 +104,11 @@ class RecordFiles:
 
     def images(self, indices: np.ndarray) -> Sequence[bytes]:
         """Returns the image files of some records, each read when it is asked for."""
-        return _Lazy(indices, lambda index: self.read(index)[0].encoded)
+        return LazySequence(lambda index: self.read(index)[0].encoded, indices)
 
     def filenames(self, indices: np.ndarray) -> Sequence[str]:
         """Returns the file names of some records, each read when it is asked for."""
-        return _Lazy(indices, lambda index: self.read(index)[0].filename)
+        return LazySequence(lambda index: self.read(index)[0].filename, indices)
 
     def labels(self, deserialize: Callable = example.deserialize) -> np.ndarray:
         """Reads all records once; returns int64 [records].
@@ -174,18 +175,28 @@ class RecordFiles:
         return self._offsets[number]
 
 
-class _Lazy(Sequence):
-    """What `read` makes of each index, made anew whenever it is asked for."""
+class LazySequence(Sequence):
+    """What a function returns for each of some indices, computed on every access.
 
-    def __init__(self, indices: np.ndarray, read: Callable[[int], bytes | str]):
-        self._indices = indices
-        self._read = read
+    Example:
+        >>> squares = LazySequence(lambda index: index**2, np.array([2, 5]))
+        >>> len(squares), squares[1]
+        (2, 25)
+
+    Args:
+        read: the function of an index.
+        indices: int [n].
+    """
+
+    def __init__(self, read: Callable[[int], Any], indices: Sequence[int] | np.ndarray):
+        self.read = read
+        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
-    def __getitem__(self, place: int) -> bytes | str:
-        return self._read(int(self._indices[place]))
+    def __getitem__(self, position: int) -> Any:
+        return self.read(int(self.indices[position]))
 
 
 def _parse_file(file: Path, parse: Callable) -> Iterator[np.ndarray]:

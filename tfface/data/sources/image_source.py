@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfface import seeding
 from tfface.data.records.example import Record, attribute_value
 from tfface.data.records.manifest import Identity
+from tfface.data.records.reader import LazySequence
 from tfface.errors import InputError
 
 # Images that are read, or renumbered, together.
@@ -210,7 +211,7 @@ class Subset(ImageSource):
         return reindexed(dataset, lambda indices: tf.gather(table, indices))
 
 
-class SourceImages(Sequence):
+class SourceImages(LazySequence):
     """Encoded images of a source, read on access.
 
     Args:
@@ -218,23 +219,16 @@ class SourceImages(Sequence):
         indices: int [n], of images of the source.
     """
 
-    def __init__(self, source: ImageSource, indices: np.ndarray):
-        self._source = source
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> bytes:
-        return self._source.read(int(self._indices[index])).encoded
+    def __init__(self, source: ImageSource, indices: Sequence[int] | np.ndarray):
+        super().__init__(lambda index: source.read(index).encoded, indices)
 
     def origins(self) -> list[tuple[ImageSource, np.ndarray]]:
         """Returns the underlying sources, as `ImageSource.origins` does."""
         return self._source.origins(np.asarray(self._indices))
 
 
-class SourceFilenames(SourceImages):
-    """File names of images of a source, read on access."""
+class SourceFilenames(LazySequence):
+    """File names of images of a source, read on access; as `SourceImages`."""
 
-    def __getitem__(self, index: int) -> str:
-        return self._source.filename(int(self._indices[index]))
+    def __init__(self, source: ImageSource, indices: Sequence[int] | np.ndarray):
+        super().__init__(source.filename, indices)
