@@ -67,16 +67,15 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
         >>> opened.format, opened.source.name, opened.source.num_images
         ('synthetic', 'demo', 40)
     """
-    name, rest = _split(argument)
-    if rest.startswith("{"):
-        part = load_source(parse_value(rest), sources.SOURCES, rest)
+    name, rest, part = _read_argument(argument)
+    if part is not None:
         source = build_from_config(sources.SOURCES[part.name], part.options, Path(), name=name)
         return OpenedSource(part.name, source, paths_in(part.options))
     known = formats()
     if format != "auto" and format not in known:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(known)}")
     path = expanded(rest)
-    takes_path = format == "auto" or _takes_path(sources.SOURCES[format])
+    takes_path = format == "auto" or _first_option(sources.SOURCES[format]).annotation is Path
     if takes_path and not path.exists():
         raise InputError(f"{rest}: no such file or folder")
     if format == "auto":
@@ -94,9 +93,9 @@ def source_paths(argument: str) -> list[Path]:
     Raises:
         InputError: its format or an option is unknown.
     """
-    _, rest = _split(argument)
-    if rest.startswith("{"):
-        return paths_in(load_source(parse_value(rest), sources.SOURCES, rest).options)
+    _, rest, part = _read_argument(argument)
+    if part is not None:
+        return paths_in(part.options)
     path = expanded(rest)
     return [path] if path.exists() else []
 
@@ -176,13 +175,13 @@ def _first_option(source: Callable) -> inspect.Parameter:
     return next(iter(inspect.signature(source, eval_str=True).parameters.values()))
 
 
-def _takes_path(source: Callable) -> bool:
-    return _first_option(source).annotation is Path
+def _read_argument(argument: str) -> tuple[str | None, str, SourceConfig | None]:
+    """Splits `NAME=REST`; returns None for a missing name, and the source if REST is in braces.
 
-
-def _split(argument: str) -> tuple[str | None, str]:
-    """Splits `NAME=PATH`; returns None for a missing name. A path may contain the sign itself."""
+    A path may contain the sign itself.
+    """
     given = re.fullmatch(r"([^=/{]+)=(.+)", argument, re.DOTALL)
-    if given and not Path(argument).exists():
-        return given[1], given[2]
-    return None, argument
+    name, rest = (given[1], given[2]) if given and not Path(argument).exists() else (None, argument)
+    if rest.startswith("{"):
+        return name, rest, load_source(parse_value(rest), sources.SOURCES, rest)
+    return name, rest, None
