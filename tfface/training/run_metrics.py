@@ -10,6 +10,7 @@ from tfface.errors import InputError
 from tfface.files import parse_json
 from tfface.recipe import Recipe
 from tfface.recipe.schema import EarlyStoppingConfig
+from tfface.recipe.validation import measured_metrics
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training.run_folder import RunFolder
 
@@ -50,12 +51,8 @@ def metric_names(recipe: Recipe) -> list[str]:
 
 def validation_metrics(recipe: Recipe) -> list[str]:
     """Returns the names of the validation metrics, the most important one first."""
-    validation = recipe.data.validation
-    if validation is None:
-        return []
-    if validation.source is None and validation.by == "identity":
-        return ["val_verification_accuracy", "val_verification_auc"]
-    return ["val_accuracy", "val_loss"]
+    # An accuracy comes before the AUC or loss.
+    return sorted(name for name in measured_metrics(recipe) if name.startswith("val_"))
 
 
 def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:

@@ -38,11 +38,7 @@ def make_pairs(
         [True, True, False, False]
     """
     labels = np.asarray(labels)
-    if num_pairs < 1 or num_pairs % (2 * num_folds):
-        raise InputError(
-            f"{num_pairs} pairs: expected a multiple of {2 * num_folds}, so that each of "
-            f"{num_folds} folds holds as many genuine as impostor pairs"
-        )
+    _check_multiple(num_pairs, num_folds)
     half = num_pairs // 2
     possible = num_possible_pairs(labels)
     for kind, number in zip(("genuine", "impostor"), possible, strict=True):
@@ -59,6 +55,14 @@ def make_pairs(
     first, second = folds.reshape(num_pairs, 2).T
     is_genuine = labels[first] == labels[second]
     return first, second, is_genuine
+
+
+def _check_multiple(num_pairs: int, num_folds: int) -> None:
+    if num_pairs < 1 or num_pairs % (2 * num_folds):
+        raise InputError(
+            f"{num_pairs} pairs: expected a multiple of {2 * num_folds}, so that each of "
+            f"{num_folds} folds holds as many genuine as impostor pairs"
+        )
 
 
 def num_possible_pairs(labels: np.ndarray) -> tuple[int, int]:
@@ -218,11 +222,7 @@ class DisjointFolds:
                 message suggests another number.
         """
         num_folds = len(self._folds)
-        if num_pairs < 1 or num_pairs % (2 * num_folds):
-            raise InputError(
-                f"{num_pairs} pairs: expected a multiple of {2 * num_folds}, so that each of "
-                f"{num_folds} folds holds as many genuine as impostor pairs"
-            )
+        _check_multiple(num_pairs, num_folds)
         if num_pairs > self.max_pairs:
             raise InputError(self._shortage(num_pairs))
         per_label = num_pairs // (2 * num_folds)
