@@ -26,3 +26,13 @@ def words(key: int, count: int) -> np.ndarray:
 def permutation(key: int, count: int) -> np.ndarray:
     """Returns the numbers 0..count-1 in a random order, int64 [count]."""
     return np.argsort(words(key, count), kind="stable")
+
+
+def sample(count: int, most: int) -> np.ndarray:
+    """Returns at most `most` of the numbers 0..count-1 in ascending order, the same every time.
+
+    Example:
+        >>> sample(3, 5).tolist(), len(sample(1000, 5))
+        ([0, 1, 2], 5)
+    """
+    return np.sort(permutation(fold(0), count)[:most])

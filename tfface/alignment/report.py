@@ -111,7 +111,10 @@ def draw_sheet(path: Path, root: Path, output: Path, rows: Iterable[Row]) -> Non
         else:
             without.setdefault(row["photo"], row["reason"])
     failures = [(photo, reason) for photo, reason in without.items() if photo not in with_face]
-    shown_faces, shown_failures = _sample(faces, _MOST_FACES), _sample(failures, _MOST_WITHOUT)
+    shown_faces, shown_failures = (
+        [items[number] for number in seeding.sample(len(items), most)]
+        for items, most in ((faces, _MOST_FACES), (failures, _MOST_WITHOUT))
+    )
     pictures = [_face(output / face) for face in shown_faces]
     pictures += [_framed(root / photo) for photo, _ in shown_failures]
     captions = [*shown_faces, *(f"{photo}\n{reason}" for photo, reason in shown_failures)]
@@ -121,12 +124,6 @@ def draw_sheet(path: Path, root: Path, output: Path, rows: Iterable[Row]) -> Non
     if len(shown_faces) < len(faces) or len(shown_failures) < len(failures):
         title += " (a random sample, seed 0)"
     draw_contact_sheet(path, pictures, captions, title=title, cell=_CELL)
-
-
-def _sample(items: list, most: int) -> list:
-    """At most `most` of the items, in their order."""
-    chosen = np.sort(seeding.permutation(seeding.fold(0), len(items))[:most])
-    return [items[number] for number in chosen]
 
 
 def _count(shown: list, all_of_them: list) -> str:

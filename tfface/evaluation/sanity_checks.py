@@ -212,7 +212,7 @@ def alignment_warning(
     Raises:
         InputError: an image of the sample can't be decoded.
     """
-    chosen = np.arange(len(encoded)) if each else _sample(len(encoded))
+    chosen = np.arange(len(encoded)) if each else seeding.sample(len(encoded), _MAX_IMAGES)
     offsets = _offsets(encoded, names, chosen)
     large_enough = ~np.isnan(offsets)
     chosen, offsets = chosen[large_enough], offsets[large_enough]
@@ -250,10 +250,6 @@ def _line_of_single_images(
         f"{which}: its eyes, nose and mouth lie {offsets[0]:.0f} pixels (of {_HEIGHT}) from where "
         f"aligned faces have them; 3 is usual; {_ADVICE}"
     )
-
-
-def _sample(num_images: int) -> np.ndarray:
-    return np.sort(seeding.permutation(seeding.fold(0), num_images)[:_MAX_IMAGES])
 
 
 def _offsets(encoded: Sequence[bytes], names: Sequence[str], chosen: np.ndarray) -> np.ndarray:

@@ -104,7 +104,9 @@ class _Checkpoint:
         self.path = path
         self.used: set[str] = set()
         self._keys: dict[str, str] = {}
-        self._arrays = {key: array for key, array in arrays.items() if _last(key) != _COUNTER}
+        self._arrays = {
+            key: array for key, array in arrays.items() if key.rpartition(".")[2] != _COUNTER
+        }
         self._index("")
 
     def strip_prefix(self, wanted: set[str]) -> None:
@@ -353,37 +355,24 @@ def _batch_norm(layer: layers.BatchNormalization) -> list[tuple]:
     ]
 
 
-def _layer_norm(layer: layers.LayerNormalization) -> list[tuple]:
-    return [_vector("weight", layer.gamma), _vector("bias", layer.beta)]
-
-
-def _prelu(layer: layers.PReLU) -> list[tuple]:
-    return [_vector("weight", layer.alpha)]
-
-
-def _embedding(layer: layers.Embedding) -> list[tuple]:
-    """A parameter of a module itself, such as position embeddings of a vision transformer."""
-    return [_vector("", layer.embeddings)]
-
-
 _WEIGHTS: dict[type, Callable[[keras.Layer], list[tuple]]] = {
     layers.Conv2D: _convolution,
     layers.EinsumDense: _grouped,
     layers.DepthwiseConv2D: _depthwise,
     layers.Dense: _dense,
     layers.BatchNormalization: _batch_norm,
-    layers.LayerNormalization: _layer_norm,
-    layers.PReLU: _prelu,
-    layers.Embedding: _embedding,
+    layers.LayerNormalization: lambda layer: [
+        _vector("weight", layer.gamma),
+        _vector("bias", layer.beta),
+    ],
+    layers.PReLU: lambda layer: [_vector("weight", layer.alpha)],
+    # A parameter of a module itself, such as position embeddings of a vision transformer.
+    layers.Embedding: lambda layer: [_vector("", layer.embeddings)],
 }
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
-
-
-def _last(key: str) -> str:
-    return key.rpartition(".")[2]
 
 
 def _python_name(key: str) -> str:

@@ -330,7 +330,10 @@ def _draw_sheet(output: Path, source: ImageSource, entries: list[dict]) -> None:
     """Draws images before and after; then, framed in red, unchanged ones."""
     kept = [index for index, entry in enumerate(entries) if entry["reason"]]
     removed = [index for index, entry in enumerate(entries) if not entry["reason"]]
-    shown, shown_kept = _sample(removed, _MOST_SHOWN), _sample(kept, _MOST_KEPT_SHOWN)
+    shown, shown_kept = (
+        [indices[number] for number in seeding.sample(len(indices), most)]
+        for indices, most in ((removed, _MOST_SHOWN), (kept, _MOST_KEPT_SHOWN))
+    )
     pictures, captions = [], []
     for index in shown:
         pair = [_original(source, index), _written(output, entries[index])]
@@ -358,9 +361,3 @@ def _original(source: ImageSource, index: int) -> np.ndarray:
 
 def _written(output: Path, entry: dict) -> np.ndarray:
     return decode_whole((output / entry["image"]).read_bytes(), entry["image"])
-
-
-def _sample(items: list, most: int) -> list:
-    """Returns a sample of at most `most` items, in their order."""
-    chosen = np.sort(seeding.permutation(seeding.fold(0), len(items))[:most])
-    return [items[number] for number in chosen]

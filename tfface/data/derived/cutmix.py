@@ -264,7 +264,7 @@ def _draw_sheet(
     output: Path, source: ImageSource, exchanges: list[_Exchange], options: CutMixOptions
 ) -> None:
     """Draws originals and new images of a fixed sample of exchanges."""
-    chosen = np.sort(seeding.permutation(seeding.fold(0), len(exchanges))[:_MOST_SHOWN])
+    chosen = seeding.sample(len(exchanges), _MOST_SHOWN)
     pictures, captions = [], []
     for number in chosen:
         task = exchanges[number]

@@ -222,14 +222,10 @@ def _scalar(kind: object, data: object) -> bool | int:
     return bool(value) if array.type == "b1" else value
 
 
-def _from_buffer(data: object, kind: object, shape: object, order: object) -> Array:
-    return _array(data, kind, shape)
-
-
 _NAMES = {
     "numpy.ndarray": None,
     "numpy.dtype": _make_type,
     "numpy.core.multiarray._reconstruct": lambda *arguments: Array(),
     "numpy.core.multiarray.scalar": _scalar,
-    "numpy.core.numeric._frombuffer": _from_buffer,
+    "numpy.core.numeric._frombuffer": lambda data, kind, shape, order: _array(data, kind, shape),
 }

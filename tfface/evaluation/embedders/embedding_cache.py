@@ -70,7 +70,10 @@ class CachedEmbedder:
         Raises:
             InputError: what is new can't be written.
         """
-        hashes = [hashlib.blake2b(image, digest_size=KEY_BYTES).digest() for image in _rows(images)]
+        hashes = [
+            hashlib.blake2b(image, digest_size=KEY_BYTES).digest()
+            for image in np.ascontiguousarray(images)
+        ]
         keys, places, inverse = np.unique(
             np.array(hashes, f"S{KEY_BYTES}"), return_index=True, return_inverse=True
         )
@@ -215,7 +218,8 @@ class EmbeddingStore:
                 row = database.execute(
                     "SELECT checksum, embedding FROM embeddings WHERE key = ?", (key,)
                 ).fetchone()
-                if row is not None and not _is_sound(key, *row):
+                # In a damaged file, any column may be of any type.
+                if row and not (isinstance(row[1], bytes) and row[0] == _checksum(key, row[1])):
                     damaged.append((key,))
                     row = None
                 found.append(row and row[1])
@@ -257,19 +261,10 @@ class _DamagedError(Exception):
     """The file is not what was written."""
 
 
-def _rows(images: np.ndarray) -> list[np.ndarray]:
-    return list(np.ascontiguousarray(images))
-
-
 def _bytes(keys: np.ndarray) -> list[bytes]:
     """NumPy's own bytes of a key lack the zeros at its end."""
     whole = keys.tobytes()
     return [whole[start : start + KEY_BYTES] for start in range(0, len(whole), KEY_BYTES)]
-
-
-def _is_sound(key: bytes, checksum: object, embedding: object) -> bool:
-    # In a damaged file, any column may be of any type.
-    return isinstance(embedding, bytes) and checksum == _checksum(key, embedding)
 
 
 def _checksum(key: bytes, embedding: bytes) -> int:
