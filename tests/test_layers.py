@@ -29,7 +29,6 @@ LEVELS = {
     "safe_pickle": 1,
     "progress": 1,
     "text_file": 1,
-    "weight_limit": 1,
     "npz_file": 2,
     "registry": 2,
     "resumable_output": 2,

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from tfface.backbones.weights.keras_file import weights_limited
 from tfface.files import parse_json, replacing
 from tfface.heads import HEADS
 from tfface.heads.head import Head
 from tfface.npz_file import reading_npz
 from tfface.recipe.renamed import rename_options
 from tfface.registry import build_from_config, options_schema
-from tfface.weight_limit import weights_limited
 
 # What a run folder calls it.
 HEAD_FILE = "head.npz"

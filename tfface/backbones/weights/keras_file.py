@@ -8,9 +8,10 @@ that need more memory than their file or images justify.
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 import keras
@@ -19,7 +20,6 @@ from tfface.backbones.activation_size import peak_activation_size, values_per_im
 from tfface.errors import InputError, shown
 from tfface.files import DAMAGED_ARCHIVE, check_stored, parse_json, suffix_in_lower_case
 from tfface.kernels.keras_internals import flatten_layers
-from tfface.weight_limit import weights_limited
 
 # Far more than any network has, and few enough to be checked quickly.
 _MAX_OBJECTS = 200_000
@@ -310,3 +310,53 @@ def _check_sizes(path: Path, model: keras.Model) -> None:
             f"{path}: refused: its layers need {activations:,} values in memory for each image; at "
             f"most {_MAX_ACTIVATIONS:,} are plausible"
         )
+
+
+# 64 MiB of float32: what any process can spare. A network of this size needs no file to vouch
+# for it.
+_SPARE_WEIGHTS = 1 << 24
+
+
+@contextmanager
+def weights_limited(num_values: int, where: object) -> Iterator[None]:
+    """Lets layers that are built in the block have so many weights together, and no more.
+
+    Keras makes each weight as soon as a layer is built, so a description of a few bytes could ask
+    for terabytes. Weights that are in the file are on the disk already; others aren't needed.
+
+    Args:
+        num_values: numbers that the file holds; 16 million are allowed at any rate.
+        where: the file, for the message.
+    Raises InputError: a layer wants more; nothing has been allocated for it.
+    """
+    left = max(num_values, _SPARE_WEIGHTS)
+    add_weight = keras.Layer.add_weight
+
+    def add_within_limit(
+        layer: keras.Layer, shape: object = None, *arguments: Any, **options: Any
+    ) -> Any:
+        nonlocal left
+        size = prod(_sizes(shape))
+        left -= size
+        if left < 0:
+            raise InputError(
+                f"{where}: refused: its layer {layer.name} wants a weight of {size:,} numbers, and "
+                f"the file holds {num_values:,} in all"
+            )
+        return add_weight(layer, shape, *arguments, **options)
+
+    keras.Layer.add_weight = add_within_limit
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = add_weight
+
+
+def _sizes(shape: object) -> tuple[int, ...]:
+    """The axes of a weight's shape, as `add_weight` takes it; what is none counts for nothing, as
+    Keras refuses it."""
+    if isinstance(shape, int):
+        return (shape,)
+    if not isinstance(shape, list | tuple):
+        return ()
+    return tuple(size if isinstance(size, int) else 0 for size in shape)
