@@ -60,6 +60,13 @@ class Intervals:
             intervals by pair are too narrow.
         accuracy: of the share of correct predictions, with the folds' thresholds held fixed.
         tar_at_far: one interval for each requested FAR.
+
+    Example:
+        >>> is_genuine = np.arange(200) % 2 == 0
+        >>> similarity = np.random.default_rng(0).normal(size=200) + 3 * is_genuine
+        >>> intervals = bootstrap_intervals(similarity, is_genuine, is_genuine, [0.1])
+        >>> intervals.by, intervals.accuracy[0] < intervals.accuracy[1]
+        ('pair', True)
     """
 
     by: str
@@ -132,6 +139,12 @@ class SortedPairs:
         num_genuine: int64 [num_pairs + 1], genuine pairs before each row, and the total.
         starts: int64 [segments + 1], first row of each segment, and the end.
         has_genuine, has_impostor: bool [segments].
+
+    Example:
+        >>> is_genuine = np.array([True, False, True])
+        >>> pairs = SortedPairs(np.array([0.2, 0.5, 0.9]), is_genuine, is_genuine)
+        >>> pairs.rows.tolist(), pairs.starts.tolist()
+        ([2, 1, 0], [0, 1, 2, 3])
     """
 
     def __init__(self, similarity: np.ndarray, is_genuine: np.ndarray, is_correct: np.ndarray):

@@ -153,6 +153,12 @@ class SummaryMetrics:
             precision, and is excluded from that mean only.
         ece: expected calibration error, see `expected_calibration_error`.
         log_loss: mean negative logarithm of the probability of the true class.
+
+    Example:
+        >>> predictions = Predictions.from_probabilities([[0.7, 0.3], [0.6, 0.4]], [0, 1])
+        >>> summary = summary_metrics(predictions, num_classes=2)
+        >>> summary.accuracy, summary.macro_recall, summary.to_dict()["num_images"]
+        (0.5, 0.5, 2)
     """
 
     num_images: int
@@ -182,6 +188,12 @@ class ClassMetrics:
         precision: float64 [num_classes], share of `num_predicted` that is correct.
         recall: float64 [num_classes], share of `support` that is predicted as the class.
         f1: float64 [num_classes], 2 correct / (support + num_predicted).
+
+    Example:
+        >>> predictions = Predictions.from_probabilities([[0.7, 0.3], [0.6, 0.4]], [0, 1])
+        >>> metrics = class_metrics(predictions, num_classes=2)
+        >>> metrics.precision.tolist(), metrics.recall.tolist()
+        ([0.5, nan], [1.0, 0.0])
     """
 
     support: np.ndarray
@@ -197,6 +209,12 @@ class Confusion:
 
     Attributes:
         label, predicted, num_images: int64 [entries].
+
+    Example:
+        >>> predictions = Predictions.from_probabilities([[0.7, 0.3], [0.6, 0.4]], [0, 1])
+        >>> found = confusion(predictions, num_classes=2)
+        >>> found.label.tolist(), found.predicted.tolist(), found.num_images.tolist()
+        ([0, 1], [0, 0], [1, 1])
     """
 
     label: np.ndarray
@@ -213,6 +231,11 @@ class CalibrationBin:
         num_images: predictions in the bin.
         confidence: their mean confidence; None if the bin is empty.
         accuracy: the share of them that is correct; None if the bin is empty.
+
+    Example:
+        >>> bins = calibration(np.array([0.9, 0.9]), np.array([True, False]))
+        >>> [(one.confidence, one.accuracy) for one in bins if one.num_images]
+        [(0.9, 0.5)]
     """
 
     low: float
@@ -229,6 +252,12 @@ class ClassificationResult:
     Attributes:
         classes: names; the index is the label.
         predictions: what the metrics are computed from.
+
+    Example:
+        >>> predictions = Predictions.from_probabilities([[0.7, 0.3], [0.6, 0.4]], [0, 1])
+        >>> result = classification(predictions, ["cat", "dog"])
+        >>> result.to_dict()["per_class"]["dog"]["recall"]
+        0.0
     """
 
     classes: list[str]

@@ -48,6 +48,14 @@ class TpirAtFpir:
         threshold: a query is accepted if its cosine is >= this.
         sufficient: whether there are enough non-mated queries for `fpir` to allow a single false
             positive. If not, `tpir` is measured at FPIR 0 and says little about `fpir`.
+
+    Example:
+        >>> similarity, is_mated = np.array([0.9, 0.8, 0.3]), np.array([True, True, False])
+        >>> result = identification(
+        ...     np.array([1, 1, 0]), similarity, is_mated, num_identities=2, ranks=1
+        ... )
+        >>> result.tpir_at_fpir[0].tpir, result.tpir_at_fpir[0].sufficient
+        (1.0, False)
     """
 
     fpir: float
@@ -91,6 +99,14 @@ class IdentificationResult:
         top_similarity: float [num_queries], of the most similar image.
         is_mated: bool [num_queries].
         fpir, tpir: float64, the open-set curve, both ascending; empty without non-mated queries.
+
+    Example:
+        >>> similarity, is_mated = np.array([0.9, 0.8]), np.array([True, True])
+        >>> result = identification(
+        ...     np.array([1, 2]), similarity, is_mated, num_identities=2, ranks=2
+        ... )
+        >>> result.cmc, result.at_rank(1)
+        ([0.5, 1.0], 0.5)
     """
 
     num_identities: int

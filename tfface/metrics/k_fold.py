@@ -20,6 +20,10 @@ class Accuracy:
         folds: the accuracy of each fold, in order.
         interval: 95 % interval [low, high] of the share of correct predictions, with the folds'
             thresholds held fixed; None if it was not computed.
+
+    Example:
+        >>> fold_accuracy(np.array([True, True, False, True]), num_folds=2)
+        Accuracy(mean=0.75, std=0.25, folds=[1.0, 0.5], interval=None)
     """
 
     mean: float

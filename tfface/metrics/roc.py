@@ -29,6 +29,11 @@ class Roc:
         true_accepts: int64 [n], genuine pairs with similarity >= threshold.
         num_impostor: impostor pairs.
         num_genuine: genuine pairs.
+
+    Example:
+        >>> curve = roc(np.array([0.9, 0.7, 0.8, 0.1]), np.array([True, True, False, False]))
+        >>> curve.far.tolist(), curve.tar.tolist()
+        ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
 
     threshold: np.ndarray
@@ -58,6 +63,12 @@ class TarAtFar:
         sufficient: whether there are enough impostor pairs for `far` to allow a single false
             accept. If not, `tar` is measured at FAR 0 and says little about `far`.
         interval: 95 % interval [low, high] of `tar`; None if not computed or not sufficient.
+
+    Example:
+        >>> curve = roc(np.array([0.9, 0.7, 0.8, 0.1]), np.array([True, True, False, False]))
+        >>> point = tar_at_far(curve, 0.5)
+        >>> point.tar, point.threshold_cosine, point.sufficient
+        (1.0, 0.7, True)
     """
 
     far: float

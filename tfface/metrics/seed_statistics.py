@@ -14,6 +14,10 @@ class SeedStatistics:
         mean: over the runs.
         std: standard deviation of a sample (divided by n - 1); None for a single run.
         lowest, highest: over the runs.
+
+    Example:
+        >>> seed_statistics([0.5, 0.75]).to_dict()["mean"]
+        0.625
     """
 
     mean: float
@@ -33,6 +37,10 @@ class PairedDifference:
         mean: of the differences.
         standard_error: of the mean, std / sqrt(n); None for a single seed.
         num_seeds: seeds that both variants have.
+
+    Example:
+        >>> paired_difference({1: 0.5, 2: 0.75}, {1: 0.25, 2: 0.5}).to_dict()
+        {'mean': 0.25, 'standard_error': 0.0, 'num_seeds': 2}
     """
 
     mean: float

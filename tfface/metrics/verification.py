@@ -22,6 +22,11 @@ class Threshold:
 
     It is the mean of the folds' thresholds, so `Accuracy.mean` estimates its accuracy on new pairs.
     No accuracy is reported at the threshold itself, because it was chosen on all pairs.
+
+    Example:
+        >>> threshold = Threshold(cosine=0.5, squared_l2=1.0)
+        >>> 1 - threshold.squared_l2 / 2
+        0.5
     """
 
     cosine: float
@@ -41,6 +46,11 @@ class SubgroupMetrics:
         accuracy: share of correct predictions at the thresholds of the set's folds.
         far, tar: at the set's threshold; None without impostor or genuine pairs, respectively.
         eer, auc: None if all pairs are of one kind.
+
+    Example:
+        >>> similarity, is_genuine = np.array([0.9, 0.1]), np.array([True, False])
+        >>> subgroup_metrics(similarity, is_genuine, is_genuine, 0.5, ["a", "a"])["a"].auc
+        1.0
     """
 
     num_pairs: int
@@ -68,6 +78,13 @@ class VerificationResult:
             without intervals.
         eer_interval, auc_interval: [low, high].
         groups: subgroup of pairs -> its metrics; None if the pairs have no subgroups.
+
+    Example:
+        >>> similarity = np.array([0.9, 0.7, 0.8, 0.1])
+        >>> is_genuine = np.array([True, True, False, False])
+        >>> result = metrics_from_scores(similarity, is_genuine, embedding_norm=1.0)
+        >>> result.auc, result.eer, result.to_dict()["num_pairs"]
+        (0.75, 0.5, 4)
     """
 
     num_pairs: int
