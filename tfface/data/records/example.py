@@ -43,6 +43,12 @@ class Record:
         filename: its path inside its source, or what the source calls it.
         attributes: further features of the image, by key; those of text by the key that
             `attribute_features` gives them.
+
+    Example:
+        >>> record = Record(b"encoded image", "ann/1.jpg", attribute_features({"pose": "left"}))
+        >>> record, label = deserialize(serialize(record, label=7))
+        >>> record.filename, label, attribute_value(record, "pose")
+        ('ann/1.jpg', 7, 'left')
     """
 
     encoded: bytes

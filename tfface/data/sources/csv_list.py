@@ -43,6 +43,17 @@ class CsvSource(ImageFiles):
         InputError: the file can't be read, a column is missing or nameless, or of lines: the number
             of fields is wrong, the path or identity is empty, the image isn't there, lies outside
             of `image_root` or was listed before. The first 20 such lines are named.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (32, 32)).save(Path(folder, "1.png"))
+        ...     lines = ["path,identity,pose", "1.png,ann,left"]
+        ...     _ = Path(folder, "faces.csv").write_text(os.linesep.join(lines))
+        ...     source = CsvSource(Path(folder, "faces.csv"))
+        >>> source.identities[0].name, source.attribute("pose").tolist()
+        ('ann', ['left'])
     """
 
     def __init__(

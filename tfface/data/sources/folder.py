@@ -171,6 +171,17 @@ class FolderSource(ImageFiles):
 
     Raises:
         InputError: as said above; `path` is no folder, or can't be read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("ann", "bob"):
+        ...         Path(folder, name).mkdir()
+        ...         Image.new("RGB", (32, 32)).save(Path(folder, name, "1.png"))
+        ...     source = FolderSource(Path(folder))
+        >>> [identity.name for identity in source.identities], source.filename(1)
+        (['ann', 'bob'], 'bob/1.png')
     """
 
     def __init__(self, path: Path, *, name: str | None = None):

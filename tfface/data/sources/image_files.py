@@ -33,6 +33,13 @@ class SafeRoot:
 
     Raises:
         InputError: the folder does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "1.jpg").write_bytes(b"")
+        ...     SafeRoot(Path(folder)).find(b"1.jpg")
+        b'1.jpg'
     """
 
     def __init__(self, root: Path):

@@ -160,6 +160,13 @@ class Subset(ImageSource):
         identities: int [m], sorted labels of the identities of the subset, at least those of the
             images; position = new label.
         left_out: (reason, identities, images) for the rest.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> subset = Subset(source, np.array([0, 5]), np.array([0, 1]))
+        >>> subset.num_images, subset.labels.tolist(), subset.filename(1)
+        (2, [0, 1], '000001/0002.jpg')
     """
 
     def __init__(
@@ -217,6 +224,13 @@ class SourceImages(LazySequence):
     Args:
         source: the source.
         indices: int [n], of images of the source.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> images = SourceImages(source, [4])
+        >>> len(images), images[0][6:10]
+        (1, b'JFIF')
     """
 
     def __init__(self, source: ImageSource, indices: Sequence[int] | np.ndarray):
@@ -228,7 +242,14 @@ class SourceImages(LazySequence):
 
 
 class SourceFilenames(LazySequence):
-    """File names of images of a source, read on access; as `SourceImages`."""
+    """File names of images of a source, read on access; as `SourceImages`.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> list(SourceFilenames(source, [0, 4]))
+        ['000000/0000.jpg', '000001/0001.jpg']
+    """
 
     def __init__(self, source: ImageSource, indices: Sequence[int] | np.ndarray):
         super().__init__(source.filename, indices)

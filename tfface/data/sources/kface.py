@@ -65,6 +65,17 @@ class KFaceSource(ImageFiles):
 
     Raises:
         InputError: no such folder; a file doesn't fit; a subject has no images; no box.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     image = Path(folder, "19062421", "S001", "L1", "E01", "C1.png")
+        ...     image.parent.mkdir(parents=True)
+        ...     Image.new("RGB", (32, 32)).save(image)
+        ...     source = KFaceSource(Path(folder))
+        >>> source.identities[0].name, source.attribute("pose").tolist()
+        ('19062421', ['C1'])
     """
 
     def __init__(

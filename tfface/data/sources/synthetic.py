@@ -32,6 +32,11 @@ class SyntheticSource(ImageSource):
 
     Raises:
         InputError: there would be more than 100,000,000 images.
+
+    Example:
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> source.num_images, source.labels.tolist(), source.filename(4)
+        (6, [0, 0, 0, 1, 1, 1], '000001/0001.jpg')
     """
 
     def __init__(

@@ -38,6 +38,16 @@ class DatasetSource(ImageSource):
 
     Raises:
         InputError: the folder is not a complete dataset, or a file is missing or has another size.
+
+    Example:
+        >>> import tempfile
+        >>> from tfface.data.records.conversion import convert
+        >>> faces = "{source: synthetic, num_identities: 2, images_per_identity: 3, size: 32}"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = convert([faces], Path(folder, "faces"))
+        ...     source = DatasetSource(Path(folder, "faces"))
+        ...     source.num_images, source.num_identities, source.image_size
+        (6, 2, (32, 32))
     """
 
     is_stream = True
@@ -171,6 +181,16 @@ class BareTFRecordSource(ImageSource):
 
     Raises:
         InputError: there are no such files, one is damaged, or they have no or other records.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "faces.tfrecord")
+        ...     with tf.io.TFRecordWriter(str(path)) as writer:
+        ...         writer.write(example.serialize(Record(b"encoded image", "1.jpg"), label=7))
+        ...     source = BareTFRecordSource(path)
+        ...     source.identities[0].name, source.read(0).filename
+        ('7', '1.jpg')
     """
 
     def __init__(self, path: Path, *, name: str | None = None, files: RecordFiles | None = None):

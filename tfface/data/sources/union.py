@@ -47,6 +47,13 @@ class UnionSource(ImageSource):
     Raises:
         InputError: a member can't be opened, or has two identities of one name; two members hold
             the same images.
+
+    Example:
+        >>> faces = {"source": "synthetic", "images_per_identity": 3, "size": 32}
+        >>> of = [{**faces, "num_identities": 2}, {**faces, "num_identities": 4, "seed": 1}]
+        >>> source = UnionSource(of)
+        >>> source.num_images, source.num_identities, source.attribute_names
+        (18, 4, ('source',))
     """
 
     def __init__(
