@@ -19,6 +19,11 @@ class InputError(ValueError):
     The message is all that a tool prints (no traceback, exit code 2), so it names what is wrong and
     what would be right. Several mistakes of one file are several lines, one each. Whatever file or
     library it quotes, no character is in it that a terminal obeys: `?` stands for each.
+
+    Example:
+        >>> raise InputError("faces.csv: no such file")
+        Traceback (most recent call last):
+        tfface.errors.InputError: faces.csv: no such file
     """
 
     def __init__(self, message: object = ""):

@@ -17,6 +17,11 @@ class Face:
             width or height. It may reach beyond them.
         landmarks: float64 [5, 2], (x, y) in pixels as in `template`.
         confidence: 0..1.
+
+    Example:
+        >>> face = Face(np.array([10.0, 20.0, 60.0, 90.0]), np.zeros((5, 2)), confidence=0.99)
+        >>> float(face.size)
+        50.0
     """
 
     box: np.ndarray

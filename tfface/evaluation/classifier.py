@@ -41,6 +41,14 @@ class Classifier:
         image_size: (height, width) of the input images.
         batch_size: the preferred number of images for each call; `scores` accepts any number.
         classes: as given.
+
+    Example:
+        >>> embedder = load_embedder("pixels")
+        >>> def always_ann(embeddings):
+        ...     return np.tile(np.float32([0.9, 0.1]), (len(embeddings), 1))
+        >>> classifier = Classifier(embedder, always_ann, ["ann", "bob"])
+        >>> classifier.scores(np.zeros((1, 32, 32, 3), np.uint8)).round(1).tolist()
+        [[0.8999999761581421, 0.10000000149011612]]
     """
 
     def __init__(

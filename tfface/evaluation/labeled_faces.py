@@ -24,6 +24,13 @@ class LabeledFaces:
         labels: int64 [num_images], index in `names`.
         images: encoded images, a lazy sequence.
         image_names: the images' names, printable.
+
+    Example:
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> faces = labeled_faces(SyntheticSource(num_identities=2, images_per_identity=3, size=32))
+        >>> part = faces.take(np.array([0, 5]))
+        >>> len(part), part.labels.tolist(), part.identities().tolist()
+        (2, [0, 1], [0, 1])
     """
 
     name: str
@@ -55,6 +62,11 @@ class LazyImages(LazySequence):
     Args:
         read: returns the image at an index.
         indices: int64 [num_images].
+
+    Example:
+        >>> images = LazyImages([b"first", b"second"].__getitem__, np.array([1]))
+        >>> len(images), images[0], len(images.digest(0))
+        (1, b'second', 32)
     """
 
     def __init__(self, read: Callable[[int], bytes], indices: np.ndarray):

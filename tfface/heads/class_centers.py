@@ -31,6 +31,12 @@ class SampledClasses:
     Attributes:
         classes: int32 [num_sampled], sorted ascending.
         centers: float32 [num_sampled * centers_per_class, embedding_size], class by class.
+
+    Example:
+        >>> import numpy as np
+        >>> sampled = SampledClasses(np.array([2, 5, 9], "int32"), np.ones((3, 8), "float32"))
+        >>> [int(position) for position in sampled.to_local_index(np.array([9, 2], "int32"))]
+        [2, 0]
     """
 
     classes: Tensor
@@ -264,6 +270,12 @@ class PaddedInitializer(initializers.Initializer):
     Args:
         initializer: keras.initializers.Initializer.
         num_rows: int > 0.
+
+    Example:
+        >>> import numpy as np
+        >>> initializer = PaddedInitializer(initializers.Ones(), num_rows=2)
+        >>> np.asarray(initializer((3, 2))).tolist()
+        [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     """
 
     def __init__(self, initializer: initializers.Initializer, num_rows: int):

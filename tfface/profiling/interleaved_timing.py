@@ -14,6 +14,10 @@ class Timing:
         seconds: Seconds in each round.
         relative_time: Time divided by that of the first function in the same round; the median
             over the rounds.
+
+    Example:
+        >>> Timing(seconds=(2.0, 4.0, 3.0), relative_time=1.0).median
+        3.0
     """
 
     seconds: tuple[float, ...]
@@ -30,6 +34,11 @@ class CountedTime:
 
     Attributes:
         seconds: The time that counts.
+
+    Example:
+        >>> timings = time_interleaved({"half": lambda: CountedTime(0.5)}, num_rounds=2)
+        >>> timings["half"].seconds
+        (0.5, 0.5)
     """
 
     seconds: float

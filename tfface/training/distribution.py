@@ -39,6 +39,11 @@ class SingleDevice:
         num_devices: devices that share a batch.
         center_shards: number of parts of the class centers.
         part: the rows of each batch that this process loads; None if no batch is shared.
+
+    Example:
+        >>> device = SingleDevice()
+        >>> device.num_devices, device.images_per_batch_norm(batch_size=128)
+        (1, 128)
     """
 
     description = ""
@@ -73,6 +78,13 @@ class LocalReplica:
 
     Attributes:
         model: keras.Model.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> replica = SingleDevice().local_replica(model)
+        >>> with replica.synced():
+        ...     replica.model.output_shape
+        (None, 3)
     """
 
     def __init__(self, model: keras.Model):

@@ -19,6 +19,13 @@ class NonFiniteCounter(keras.metrics.Metric):
         steps: seen so far.
         first: the first such step, from 1; 0 for none.
         cause: of that: LOSS, GRADIENT_BEFORE or GRADIENT.
+
+    Example:
+        >>> counter = NonFiniteCounter()
+        >>> for loss in (1.5, float("nan"), 0.5):
+        ...     counter.update_state(ops.convert_to_tensor(loss), ops.ones(3))
+        >>> int(counter.result()), counter.pop_first()
+        (1, (2, 0))
     """
 
     def __init__(self, name: str = "nonfinite"):

@@ -233,7 +233,12 @@ SCHEDULES = {
 
 
 class Constant(schedules.LearningRateSchedule):
-    """The same at every step."""
+    """The same at every step.
+
+    Example:
+        >>> float(Constant(0.5)(1000))
+        0.5
+    """
 
     def __init__(self, learning_rate: float):
         self.learning_rate = learning_rate
@@ -246,7 +251,13 @@ class Constant(schedules.LearningRateSchedule):
 
 
 class WarmUp(schedules.LearningRateSchedule):
-    """Rises linearly over `num_steps` steps to what `schedule` gives, then follows it."""
+    """Rises linearly over `num_steps` steps to what `schedule` gives, then follows it.
+
+    Example:
+        >>> warm_up = WarmUp(Constant(0.5), num_steps=4)
+        >>> [float(warm_up(step)) for step in (0, 1, 3, 10)]
+        [0.125, 0.25, 0.5, 0.5]
+    """
 
     def __init__(self, schedule: schedules.LearningRateSchedule, num_steps: int):
         self.schedule = schedule

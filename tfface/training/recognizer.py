@@ -35,6 +35,18 @@ class Recognizer(keras.Model):
         augmentation: for batches ((images, seeds), labels), the function
             (images, labels, seeds) -> (images, labels) that augments within a training step; on
             TensorFlow.
+
+    Example:
+        >>> import numpy as np
+        >>> from tfface.heads import SoftmaxHead
+        >>> images = keras.Input((8, 8, 3))
+        >>> embedder = keras.Model(images, layers.Dense(4)(layers.Flatten()(images)))
+        >>> recognizer = Recognizer(embedder, SoftmaxHead(num_identities=3))
+        >>> recognizer.compile("sgd")
+        >>> batch, labels = np.ones((6, 8, 8, 3), "float32"), np.arange(6, dtype="int32") % 3
+        >>> history = recognizer.fit(batch, labels, epochs=2, verbose=0).history
+        >>> sorted(history)
+        ['accuracy', 'loss', 'nonfinite', 'step_loss']
     """
 
     augmentation = None
@@ -125,6 +137,11 @@ class MeanLoss(keras.losses.Loss):
     """The (weighted) mean of losses, as the losses of Keras compute it.
 
     Under tf.distribute it is the device's part of the mean, which Keras sums.
+
+    Example:
+        >>> losses = ops.convert_to_tensor([1.0, 3.0])
+        >>> float(MeanLoss()(losses, losses))
+        2.0
     """
 
     def call(self, y_true, y_pred):
@@ -132,7 +149,15 @@ class MeanLoss(keras.losses.Loss):
 
 
 class LastValue(keras.metrics.Metric):
-    """The value of the last update."""
+    """The value of the last update.
+
+    Example:
+        >>> metric = LastValue("loss")
+        >>> for loss in (3.0, 2.0):
+        ...     metric.update_state(loss)
+        >>> float(metric.result())
+        2.0
+    """
 
     def __init__(self, name):
         super().__init__(name=name, dtype="float32")

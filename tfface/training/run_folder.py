@@ -43,7 +43,13 @@ PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras
 
 
 class RunFolder:
-    """The paths of one run; creating the object touches no file."""
+    """The paths of one run; creating the object touches no file.
+
+    Example:
+        >>> run = RunFolder(Path("runs/quickstart"))
+        >>> str(run.model), str(run.metrics)
+        ('runs/quickstart/model.keras', 'runs/quickstart/metrics.jsonl')
+    """
 
     def __init__(self, path: Path):
         self.path = path

@@ -169,6 +169,11 @@ class BackgroundOptions:
 
     Raises:
         InputError: a value is out of its range.
+
+    Example:
+        >>> BackgroundOptions(fill="blue")
+        Traceback (most recent call last):
+        tfface.errors.InputError: fill 'blue': must be one of black, white, grey, mean
     """
 
     method: Literal["grabcut", "rembg"] = "grabcut"

@@ -46,6 +46,11 @@ class CutMixOptions:
 
     Raises:
         InputError: a value is out of its range.
+
+    Example:
+        >>> CutMixOptions(per_class=10, area=(0.2, 1.5))
+        Traceback (most recent call last):
+        tfface.errors.InputError: area 0.2 1.5: must ascend, above 0 and below 1
     """
 
     per_class: int

@@ -60,6 +60,11 @@ class PairOptions:
         first, second: conditions "NAME=VALUE[,VALUE]" on the first and the second image of each
             pair; the attribute must have one of the values, and all conditions must hold.
         group_by: an attribute; a pair's group is its two values, joined by "-" if they differ.
+
+    Example:
+        >>> options = PairOptions(num_pairs=600, first=["pose=C7"], group_by="pose")
+        >>> options.num_folds, options.seed
+        (10, 0)
     """
 
     num_pairs: int | None = None

@@ -14,6 +14,13 @@ class FileImages(Sequence):
 
     Args:
         files: paths of the images.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "1.jpg").write_bytes(b"encoded image")
+        ...     FileImages([Path(folder, "1.jpg")])[0]
+        b'encoded image'
     """
 
     def __init__(self, files: Sequence[Path]):

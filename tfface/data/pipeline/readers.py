@@ -55,6 +55,16 @@ class IndexedReader(Reader):
     Args:
         source, indices: As in `Reader`.
         image_size: (height, width) of the images.
+
+    Example:
+        >>> from tfface.data.pipeline.epoch_order import EpochOrder
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> reader = IndexedReader(source, np.arange(6), (32, 32))
+        >>> order = EpochOrder(6, batch_size=3, seed=1)
+        >>> indices, encoded = next(iter(reader.batches(order, epoch=0)))
+        >>> reader.load(encoded).shape
+        TensorShape([3, 32, 32, 3])
     """
 
     def __init__(self, source: ImageSource, indices: np.ndarray, image_size: tuple[int, int]):
@@ -108,6 +118,15 @@ class ArrayReader(Reader):
         source, indices: As in `Reader`.
         make_array: Returns the array [num_images, ...], a row for each of `indices`; called once,
             when the first batch is asked for.
+
+    Example:
+        >>> from tfface.data.pipeline.epoch_order import EpochOrder
+        >>> from tfface.data.sources.synthetic import SyntheticSource
+        >>> source = SyntheticSource(num_identities=2, images_per_identity=3, size=32)
+        >>> reader = ArrayReader(source, np.arange(6), lambda: np.zeros((6, 5), np.float32))
+        >>> indices, rows = next(iter(reader.batches(EpochOrder(6, batch_size=3), epoch=0)))
+        >>> reader.load(rows).shape
+        TensorShape([3, 5])
     """
 
     def __init__(

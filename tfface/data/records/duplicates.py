@@ -27,6 +27,12 @@ class Duplicates:
     Attributes:
         within: both images are of one identity.
         across: of two.
+
+    Example:
+        >>> digests = np.array([[1, 1], [2, 2], [1, 1]], np.uint64)
+        >>> found = find_duplicates(np.array([0, 0, 1]), digests)
+        >>> found.within.tolist(), found.across.tolist()
+        ([], [[0, 2]])
     """
 
     within: np.ndarray

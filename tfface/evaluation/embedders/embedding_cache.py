@@ -44,6 +44,16 @@ class CachedEmbedder:
 
     Raises:
         InputError: the folder can't be made, read or written.
+
+    Example:
+        >>> import tempfile
+        >>> from tfface.evaluation.embedders.embedder import load_embedder
+        >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     embedder = CachedEmbedder(load_embedder("pixels"), Path(folder), print)
+        ...     first, again = embedder.embed(images), embedder.embed(images)
+        >>> bool((first == again).all())
+        True
     """
 
     def __init__(self, embedder: "Embedder", folder: Path, say: Callable[[str], None]):

@@ -23,6 +23,10 @@ class ImageInput:
         height, width: None for any.
         channels_first: the layout is [batch, 3, height, width], not [batch, height, width, 3].
         is_uint8: the input type is uint8, not float32.
+
+    Example:
+        >>> read_image_input(Path("model.onnx"), [None, 3, 112, 112])
+        ImageInput(batch=None, height=112, width=112, channels_first=True, is_uint8=False)
     """
 
     batch: int | None
@@ -62,7 +66,13 @@ def read_image_input(
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a model. `shape` has None for a dimension of any size, or is None if unknown."""
+    """An output of a model. `shape` has None for a dimension of any size, or is None if unknown.
+
+    Example:
+        >>> output = Output("features", [None, 512])
+        >>> str(output), output.may_be_embedding
+        ('features [?, 512]', True)
+    """
 
     name: str
     shape: Sequence[int | None] | None
@@ -140,6 +150,15 @@ class ExternalEmbedder:
     Raises:
         InputError: the image size is unknown or differs from the model's, or the range of pixels
             does not fit a uint8 input.
+
+    Example:
+        >>> image_input = read_image_input(Path("mean.onnx"), [None, 8, 8, 3])
+        >>> def mean_color(images):
+        ...     return images.mean(axis=(1, 2))
+        >>> path, options = Path("mean.onnx"), EmbedderOptions()
+        >>> embedder = ExternalEmbedder(mean_color, path, image_input, options)
+        >>> embedder.name, embedder.embed(np.zeros((2, 8, 8, 3), np.uint8)).shape
+        ('mean', (2, 3))
     """
 
     keeps_aspect = True

@@ -101,6 +101,11 @@ class EmbedderOptions:
         image_size: (height, width) for an external model that accepts any size.
         output: the name of the embedding among the outputs of an `.onnx` or `.tflite` model; None
             if there is no doubt.
+
+    Example:
+        >>> options = EmbedderOptions(pixels=PixelInput("bgr"))
+        >>> options.batch_size, options.flip, options.pixels.order
+        (64, True, 'bgr')
     """
 
     batch_size: int = 64

@@ -12,6 +12,11 @@ class RawPixelEmbedder:
 
     Args:
         flip: sum the embeddings of the image and of its mirror image.
+
+    Example:
+        >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+        >>> RawPixelEmbedder().embed(images).shape
+        (2, 1024)
     """
 
     name = "pixels"

@@ -40,6 +40,12 @@ class PreemptionHandler:
 
     Attributes:
         requested: the signal's name, or "" as long as none came.
+
+    Example:
+        >>> with PreemptionHandler() as handler, handler.deferred():
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     handler.requested
+        'SIGTERM'
     """
 
     def __init__(self):
