@@ -19,10 +19,9 @@ from tfface.profiling.subprocess_runs import peak_memory_bytes, reset_peak_memor
 from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.datasets import load_data
-from tfface.training.feature_cache import FeatureCache
 from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import REGISTRIES
-from tfface.training.stage_task import image_task
+from tfface.training.stage_task import FeatureCache, image_task
 
 UNCHANGED = "as the recipe says"
 WITHOUT_AUGMENTATION = "without augmentation"

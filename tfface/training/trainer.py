@@ -27,11 +27,10 @@ from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInte
 from tfface.training.checkpointing import CheckpointManager, load_checkpoint, metric_values
 from tfface.training.datasets import RunData
 from tfface.training.distribution import SingleDevice, put
-from tfface.training.feature_cache import FeatureCache
 from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
-from tfface.training.stage_task import StageTask, image_task
+from tfface.training.stage_task import FeatureCache, StageTask, image_task
 
 
 class Trainer:
