@@ -19,17 +19,31 @@ def fold(*values: int) -> int:
 
 
 def words(key: int, count: int) -> np.ndarray:
-    """Returns `count` random uint64 words; a longer run begins with the words of a shorter one."""
+    """Returns `count` random uint64 words; a longer run begins with the words of a shorter one.
+
+    Args:
+        key: int in [0, 2**64).
+        count: number of words.
+    """
     return np.random.Philox(key=key).random_raw(count)
 
 
 def permutation(key: int, count: int) -> np.ndarray:
-    """Returns the numbers 0..count-1 in a random order, int64 [count]."""
+    """Returns the numbers 0..count-1 in a random order, int64 [count].
+
+    Args:
+        key: int in [0, 2**64).
+        count: number of numbers.
+    """
     return np.argsort(words(key, count), kind="stable")
 
 
 def sample(count: int, most: int) -> np.ndarray:
     """Returns at most `most` of the numbers 0..count-1 in ascending order, the same every time.
+
+    Args:
+        count: number to choose from.
+        most: number to choose, if there are so many.
 
     Example:
         >>> sample(3, 5).tolist(), len(sample(1000, 5))

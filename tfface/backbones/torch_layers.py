@@ -47,6 +47,16 @@ def conv(
     """Convolution of [batch, rows, columns, channels] with `padding` zeros on each side.
 
     Keras' "same" differs: with a stride it pads more at the end than at the beginning.
+
+    Args:
+        features: [batch, rows, columns, channels].
+        filters: number of output channels.
+        kernel_size: rows and columns of the kernel; one number for a square.
+        name: of the layer.
+        strides: of both axes.
+        padding: rows and columns of zeros on each side; one number for both.
+        use_bias: whether the layer has a bias.
+        initializer: makes the initializer of the kernel.
     """
     sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
     paddings = (padding,) * 2 if isinstance(padding, int) else padding
@@ -83,6 +93,15 @@ def grouped_conv(
     TensorFlow has no gradient for it, and XLA takes 20 to 30 times as long. This needs
     kernel_size^2 copies of the features. The layer `name` has the kernel [kernel_size^2, groups,
     channels of a group, filters of a group].
+
+    Args:
+        features: [batch, rows, columns, channels].
+        filters: number of output channels, a multiple of `groups`.
+        kernel_size: rows and columns of the kernel.
+        name: of the layer.
+        groups: divides the channels.
+        strides: of both axes.
+        padding: rows and columns of zeros on each side.
     """
     if padding:
         features = layers.ZeroPadding2D(padding, name=f"{name}_padding")(features)
@@ -111,10 +130,21 @@ def grouped_conv(
 
 
 def batch_norm(features, name: str, epsilon: float = 1e-5):
-    """Batch norm. PyTorch's momentum of 0.1 is 0.9 in Keras."""
+    """Batch norm. PyTorch's momentum of 0.1 is 0.9 in Keras.
+
+    Args:
+        features: [batch, rows, columns, channels].
+        name: of the layer.
+        epsilon: added to the variance.
+    """
     return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(features)
 
 
 def prelu(features, name: str):
-    """PReLU with a slope for each channel, initially 0.25."""
+    """PReLU with a slope for each channel, initially 0.25.
+
+    Args:
+        features: [batch, rows, columns, channels].
+        name: of the layer.
+    """
     return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)(features)

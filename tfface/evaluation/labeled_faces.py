@@ -43,7 +43,11 @@ class LabeledFaces:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "LabeledFaces":
-        """Returns the images at `indices`, with the same labels and names."""
+        """Returns the images at `indices`, with the same labels and names.
+
+        Args:
+            indices: int or bool [num_images].
+        """
         return replace(
             self,
             labels=self.labels[indices],
@@ -79,7 +83,11 @@ class LazyImages(LazySequence):
         return encoded
 
     def digest(self, index: int) -> bytes:
-        """Returns the `content_digest` of an image; reads it only if that hasn't happened yet."""
+        """Returns the `content_digest` of an image; reads it only if that hasn't happened yet.
+
+        Args:
+            index: position of the image.
+        """
         if self._digests[index] is None:
             self[index]
         return self._digests[index]
@@ -255,6 +263,10 @@ def true_labels(gallery: LabeledFaces, queries: LabeledFaces, unknown: int) -> n
 
 
 def count_shared_images(gallery: LabeledFaces, queries: LabeledFaces) -> int:
-    """Returns the number of queries that are byte-identical to an image of the gallery."""
+    """Returns the number of queries that are byte-identical to an image of the gallery.
+
+    Args:
+        gallery, queries: the sets.
+    """
     known = set(gallery.images.digests())
     return sum(digest in known for digest in queries.images.digests())

@@ -43,13 +43,21 @@ class SampledClasses:
     centers: Tensor
 
     def to_local_index(self, labels: Tensor) -> Tensor:
-        """Returns the position of each label among the sampled classes: int32 [batch]."""
+        """Returns the position of each label among the sampled classes: int32 [batch].
+
+        Args:
+            labels: int [batch], all among the sampled classes.
+        """
         return ops.searchsorted(self.classes, ops.cast(labels, "int32"))
 
     def to_all_classes(self, logits: Tensor, num_classes: int) -> Tensor:
         """Puts logits [batch, num_sampled] at their classes: [batch, num_classes].
 
         All others are PADDING_LOGIT, so a softmax over all classes is one over the sampled.
+
+        Args:
+            logits: float32 [batch, num_sampled].
+            num_classes: number of all classes.
         """
         labels = ops.arange(num_classes, dtype="int32")
         positions = ops.minimum(self.to_local_index(labels), logits.shape[-1] - 1)

@@ -122,6 +122,11 @@ def softmax_loss(
 
 
 def top1_correct(scores: Tensor, labels: Tensor) -> Tensor:
-    """Returns 1.0 where the label has the highest score, else 0.0: float32 [batch]."""
+    """Returns 1.0 where the label has the highest score, else 0.0: float32 [batch].
+
+    Args:
+        scores: float [batch, num_logits].
+        labels: int [batch].
+    """
     best = ops.argmax(scores, axis=-1)
     return ops.cast(ops.equal(ops.cast(best, labels.dtype), labels), "float32")

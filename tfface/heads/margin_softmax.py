@@ -275,7 +275,11 @@ class _Scores(NamedTuple):
 
 
 def l2_norms(embeddings: Tensor) -> Tensor:
-    """Returns the norms of float32 [batch, size] as [batch, 1], with a gradient also at 0."""
+    """Returns the norms of float32 [batch, size] as [batch, 1], with a gradient also at 0.
+
+    Args:
+        embeddings: float32 [batch, size].
+    """
     return ops.sqrt(ops.maximum(ops.sum(ops.square(embeddings), axis=-1, keepdims=True), 1e-24))
 
 

@@ -127,7 +127,11 @@ def decode_all(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def decode_unresized(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one image as `decode` does, but keeps its size: uint8 [its height, its width, 3]."""
+    """Decodes one image as `decode` does, but keeps its size: uint8 [its height, its width, 3].
+
+    Args:
+        encoded: string [], the bytes of an image file.
+    """
     return decode_prepared(prepare(tf.expand_dims(encoded, 0))[0])
 
 
@@ -136,6 +140,9 @@ def prepare(encoded: tf.Tensor) -> tf.Tensor:
 
     JPEG and PNG images that it decodes as Pillow does stay as they are; any other becomes a BMP of
     what Pillow reads, and what can't be read becomes empty.
+
+    Args:
+        encoded: string [batch], the bytes of image files.
     """
     usual = _is_usual(encoded)
 
@@ -147,7 +154,11 @@ def prepare(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def prepare_one(encoded: bytes) -> bytes:
-    """As `prepare`, for an image that Python holds."""
+    """As `prepare`, for an image that Python holds.
+
+    Args:
+        encoded: the bytes of an image file.
+    """
     try:
         return _prepared(encoded)
     except InputError:
@@ -155,7 +166,11 @@ def prepare_one(encoded: bytes) -> bytes:
 
 
 def decode_prepared(ready: tf.Tensor) -> tf.Tensor:
-    """Decodes one image that `prepare` made ready: uint8 [its height, its width, 3]."""
+    """Decodes one image that `prepare` made ready: uint8 [its height, its width, 3].
+
+    Args:
+        ready: string [], as `prepare` returns it.
+    """
     return tf.cond(_is_bmp(ready), lambda: _decode_bmp(ready), lambda: _decode_jpeg(ready))
 
 
@@ -209,7 +224,11 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_picture(encoded: bytes) -> np.ndarray:
-    """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB."""
+    """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB.
+
+    Args:
+        encoded: the bytes of an image file.
+    """
     return decode_prepared(tf.constant(prepare_one(encoded))).numpy()
 
 
@@ -308,6 +327,10 @@ def decode_batches(
 def decode_whole(encoded: bytes, name: str) -> np.ndarray:
     """Decodes one image in its own size: uint8 [height, width, 3], RGB.
 
+    Args:
+        encoded: the bytes of an image file.
+        name: of the image, for messages.
+
     Raises InputError: it can't be decoded, or has more than `MOST_PIXELS`; `name` is what the
         message calls it.
     """
@@ -317,7 +340,11 @@ def decode_whole(encoded: bytes, name: str) -> np.ndarray:
 
 
 def undecodable_reason(encoded: bytes) -> str | None:
-    """Returns why these bytes are no image to use, in a few words; None when they are one."""
+    """Returns why these bytes are no image to use, in a few words; None when they are one.
+
+    Args:
+        encoded: the bytes of a file.
+    """
     try:
         ready = _prepared(encoded)
     except InputError as error:
@@ -330,5 +357,9 @@ def undecodable_reason(encoded: bytes) -> str | None:
 
 
 def content_digest(encoded: bytes) -> bytes:
-    """Returns the SHA-256 by which images are known as the same: byte for byte, not by pixels."""
+    """Returns the SHA-256 by which images are known as the same: byte for byte, not by pixels.
+
+    Args:
+        encoded: the bytes of an image file.
+    """
     return hashlib.sha256(encoded).digest()

@@ -75,6 +75,9 @@ START_BYTES = 64
 def image_kind(start: bytes) -> str | None:
     """Returns what kind of image the first `START_BYTES` bytes of a file begin; None if no image.
 
+    Args:
+        start: the first bytes of a file.
+
     Returns: one of `READ_KINDS`, or HEIC, JPEG XL, Photoshop or raw, which are images as well.
     """
     for beginning, kind in _BEGINNINGS:
@@ -113,6 +116,9 @@ def read_header(encoded: bytes) -> Header | None:
 
     About a hundredth of the time of decoding. That the header is sound does not mean that the
     pixels behind it are.
+
+    Args:
+        encoded: the bytes of an image file.
     """
     try:
         header = _read(encoded)
@@ -124,7 +130,12 @@ def read_header(encoded: bytes) -> Header | None:
 
 
 def too_many_scans(encoded: bytes, num_pixels: int) -> int:
-    """Returns how many scans a JPEG has if it takes too long to decode for that, else 0."""
+    """Returns how many scans a JPEG has if it takes too long to decode for that, else 0.
+
+    Args:
+        encoded: the bytes of an image file.
+        num_pixels: height times width.
+    """
     most = _MOST_SCANNED // max(num_pixels, _LEAST_SCANNED)
     # Small files are not even looked through.
     if len(encoded) <= most * _LEAST_SCAN_BYTES or not encoded.startswith(b"\xff\xd8"):

@@ -38,6 +38,9 @@ _OF_SYSTEMS = frozenset(
 def visible_entries(folder: bytes) -> list[os.DirEntry]:
     """Lists what is in a folder, in any order, but for what is hidden or a system's own.
 
+    Args:
+        folder: its path, as bytes.
+
     Raises InputError: it can't be listed.
     """
     with os_errors(folder, "listed"), os.scandir(folder) as entries:
@@ -105,6 +108,9 @@ def looks_like_image(path: Path) -> bool:
 
 def kind_of_file(path: bytes | Path) -> str | None:
     """Returns what kind of image a file is, by its content; None if it is none.
+
+    Args:
+        path: of the file.
 
     Raises InputError: it can't be read.
     """

@@ -53,6 +53,9 @@ def read_chunks(encoded: bytes) -> list[Chunk] | None:
     known; if the first is no header, if pixels are missing or lie apart, if there is no palette
     where there should be, or no end (within 262,144 chunks). Other chunks with wrong checksums are
     as if they weren't there.
+
+    Args:
+        encoded: the bytes of a PNG file.
     """
     chunks = list(itertools.islice(_chunks(encoded), _MOST_CHUNKS))
     kinds = [chunk.kind for chunk in chunks]
@@ -77,7 +80,12 @@ def _is_known(encoded: bytes) -> bool:
 
 
 def changes_pixels(encoded: bytes, chunk: Chunk) -> bool:
-    """Whether a chunk makes a picture more than its pixels: transparent, turned, animated."""
+    """Whether a chunk makes a picture more than its pixels: transparent, turned, animated.
+
+    Args:
+        encoded: the bytes of a PNG file.
+        chunk: one of its chunks.
+    """
     return chunk.kind in _EXTRAS or (
         chunk.kind in _TEXTS and encoded.startswith(_METADATA, chunk.start)
     )
@@ -87,6 +95,10 @@ def without_others(encoded: bytes, chunks: Sequence[Chunk]) -> bytes:
     """Returns a PNG of those chunks only that change what is seen.
 
     Pillow refuses images for what is wrong in the others, which most viewers pass over.
+
+    Args:
+        encoded: the bytes of a PNG file.
+        chunks: as `read_chunks` returns them.
     """
     kept = (c for c in chunks if c.kind in _CRITICAL or changes_pixels(encoded, c))
     # With the length and the kind before the content, and the checksum behind it.
@@ -97,6 +109,9 @@ def has_all_pixels(encoded: bytes) -> bool:
     """Whether the compressed data of a PNG hold as many bytes as its header says there are pixels.
 
     The file is one of `read_chunks`. Takes about half of the time of decoding, and little memory.
+
+    Args:
+        encoded: the bytes of a PNG file.
     """
     width, height, depth, color, _, _, interlaced = _HEADER.unpack_from(encoded, 16)
     bits = depth * _CHANNELS[color]

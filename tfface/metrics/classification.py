@@ -71,7 +71,11 @@ class Predictions:
 
     @classmethod
     def concatenate(cls, batches: Sequence["Predictions"]) -> "Predictions":
-        """Joins the predictions of at least one batch."""
+        """Joins the predictions of at least one batch.
+
+        Args:
+            batches: one or more.
+        """
         return cls(
             *(
                 np.concatenate([getattr(one, field.name) for one in batches])
@@ -386,7 +390,12 @@ def score(labels: np.ndarray, is_correct: np.ndarray) -> Score:
 
 
 def class_metrics(predictions: Predictions, num_classes: int) -> ClassMetrics:
-    """Computes precision, recall and F1 of each class."""
+    """Computes precision, recall and F1 of each class.
+
+    Args:
+        predictions: of any number of images.
+        num_classes: classes of the classifier.
+    """
     support = np.bincount(predictions.label, minlength=num_classes)
     num_predicted = np.bincount(predictions.predicted, minlength=num_classes)
     correct = np.bincount(predictions.label[predictions.is_correct], minlength=num_classes)
@@ -408,7 +417,12 @@ def _metrics_of_occurring_classes(predictions: Predictions) -> ClassMetrics:
 
 
 def confusion(predictions: Predictions, num_classes: int) -> Confusion:
-    """Counts the images of each class that are predicted as each class."""
+    """Counts the images of each class that are predicted as each class.
+
+    Args:
+        predictions: of any number of images.
+        num_classes: classes of the classifier.
+    """
     # Sparse: a full matrix of 85,742 classes would take 59 GB.
     cells, num_images = np.unique(
         predictions.label * num_classes + predictions.predicted, return_counts=True

@@ -122,7 +122,11 @@ class IdentificationResult:
     tpir: np.ndarray = field(repr=False)
 
     def at_rank(self, rank: int) -> float:
-        """Returns CMC(rank); beyond the last known rank, that of the last known rank."""
+        """Returns CMC(rank); beyond the last known rank, that of the last known rank.
+
+        Args:
+            rank: > 0.
+        """
         return self.cmc[min(rank, len(self.cmc)) - 1]
 
     def to_dict(self) -> dict:

@@ -70,7 +70,13 @@ def k_fold_accuracy(
 def k_fold_thresholds(
     distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
 ) -> np.ndarray:
-    """Returns the threshold of each fold, as in `k_fold_accuracy`: float64 [num_folds]."""
+    """Returns the threshold of each fold, as in `k_fold_accuracy`: float64 [num_folds].
+
+    Args:
+        distance: float [num_pairs], squared L2 distance of normalized embeddings.
+        is_genuine: bool [num_pairs].
+        num_folds: >= 2.
+    """
     check_scores("distance", distance, is_genuine)
     if not 2 <= num_folds <= len(distance):
         raise InputError(
@@ -92,7 +98,12 @@ def k_fold_thresholds(
 
 
 def predict(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Predicts which pairs are genuine, each fold by its threshold: bool [num_pairs]."""
+    """Predicts which pairs are genuine, each fold by its threshold: bool [num_pairs].
+
+    Args:
+        distance: float [num_pairs], squared L2 distance.
+        thresholds: float [num_folds].
+    """
     folds = np.array_split(distance, len(thresholds))
     return np.concatenate(
         [fold < threshold for fold, threshold in zip(folds, thresholds, strict=True)]

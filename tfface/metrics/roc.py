@@ -160,7 +160,11 @@ def check_scores(name: str, scores: np.ndarray, is_genuine: np.ndarray) -> None:
 
 
 def check_labels(is_genuine: np.ndarray) -> None:
-    """Raises InputError unless there are both genuine and impostor pairs."""
+    """Raises InputError unless there are both genuine and impostor pairs.
+
+    Args:
+        is_genuine: bool [num_pairs].
+    """
     num_genuine = int(np.count_nonzero(is_genuine))
     num_impostor = len(is_genuine) - num_genuine
     if not num_genuine or not num_impostor:
@@ -204,6 +208,9 @@ def eer(curve: Roc) -> float:
     """Returns the equal error rate (EER): where FAR equals the false reject rate FRR = 1 - TAR.
 
     Both rates are interpolated linearly between neighboring points of the curve.
+
+    Args:
+        curve: as `roc` returns it.
     """
 
     # FAR - FRR times both counts, as an integer: it increases strictly from a negative number
@@ -227,6 +234,9 @@ def auc(curve: Roc) -> float:
     """Returns the area under the curve, which is the Mann-Whitney statistic:
 
     P(similarity of a genuine pair > similarity of an impostor pair) + P(they are equal) / 2
+
+    Args:
+        curve: as `roc` returns it.
     """
     doubled = 0
     # Part by part, to limit memory; each part begins with the last point of the one before.

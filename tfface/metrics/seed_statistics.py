@@ -54,6 +54,9 @@ class PairedDifference:
 def seed_statistics(values: Sequence[float]) -> SeedStatistics:
     """Computes the statistics of at least one value.
 
+    Args:
+        values: the metric of each run.
+
     Example:
         >>> seed_statistics([0.5, 0.75])
         SeedStatistics(mean=0.625, std=0.1767766952966369, lowest=0.5, highest=0.75)

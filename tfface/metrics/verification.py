@@ -358,7 +358,14 @@ def l2_normalize(
 def check_pairs(
     first: np.ndarray, second: np.ndarray, is_genuine: np.ndarray, num_images: int, num_folds: int
 ) -> None:
-    """Raises InputError unless pairs are of both kinds, fill the folds and have valid indices."""
+    """Raises InputError unless pairs are of both kinds, fill the folds and have valid indices.
+
+    Args:
+        first, second: int [num_pairs], rows of the embeddings.
+        is_genuine: bool [num_pairs].
+        num_images: number of embeddings.
+        num_folds: folds of the accuracy.
+    """
     if not (first.ndim == 1 and first.shape == second.shape == is_genuine.shape):
         raise InputError(
             f"`first` has shape {first.shape}, `second` {second.shape} and `is_genuine` "

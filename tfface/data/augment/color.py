@@ -143,24 +143,44 @@ class RandomGrayscale:
 
 
 def adjust_brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Multiplies by the factor: black at 0."""
+    """Multiplies by the factor: black at 0.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+        factor: float32 [], >= 0; 1 changes nothing.
+    """
     return _clipped(image * factor)
 
 
 def adjust_color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales the distance from the luma: gray at 0."""
+    """Scales the distance from the luma: gray at 0.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+        factor: float32 [], >= 0; 1 changes nothing.
+    """
     luma = _luma(image)
     return _clipped(luma + factor * (image - luma))
 
 
 def adjust_contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales the distance from the mean of the image's luma, to which a factor of 0 reduces it."""
+    """Scales the distance from the mean of the image's luma, to which a factor of 0 reduces it.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+        factor: float32 [], >= 0; 1 changes nothing.
+    """
     mean = tf.reduce_mean(_luma(image))
     return _clipped(mean + factor * (image - mean))
 
 
 def adjust_sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Scales the distance from the smoothed image; the outermost pixels stay."""
+    """Scales the distance from the smoothed image; the outermost pixels stay.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+        factor: float32 [], >= 0; 1 changes nothing.
+    """
     height, width, channels = image.shape
     middle = image[1:-1, 1:-1]
     around = sum(
@@ -174,7 +194,11 @@ def adjust_sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def stretch_contrast(image: tf.Tensor) -> tf.Tensor:
-    """Brings the darkest value of each channel to 0 and the brightest to 255."""
+    """Brings the darkest value of each channel to 0 and the brightest to 255.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+    """
     low, high = (
         reduce(image, axis=(0, 1), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max)
     )
@@ -183,7 +207,11 @@ def stretch_contrast(image: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(image: tf.Tensor) -> tf.Tensor:
-    """Makes all values of a channel about equally frequent; values are rounded before."""
+    """Makes all values of a channel about equally frequent; values are rounded before.
+
+    Args:
+        image: float32 [height, width, 3] in 0..255.
+    """
     values = tf.cast(tf.round(image), tf.int32)
     channels = tf.range(3) * 256
     counts = tf.math.unsorted_segment_sum(

@@ -122,7 +122,12 @@ def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
 
 
 def uniform_between(low: float, high: float, draws: tf.Tensor) -> tf.Tensor:
-    """Scales draws from [0, 1) to [low, high)."""
+    """Scales draws from [0, 1) to [low, high).
+
+    Args:
+        low, high: the range.
+        draws: float32 in [0, 1), of any shape.
+    """
     return low + (high - low) * draws
 
 
@@ -130,12 +135,20 @@ def next_seed(seed: tf.Tensor) -> tf.Tensor:
     """Derives an independent seed.
 
     Applied twice it returns the seed that it was given: for a third seed, add 1 to the second.
+
+    Args:
+        seed: int32 [2].
     """
     return tf.bitwise.bitwise_xor(seed, tf.constant([0x3C6EF372, 0x5A827999]))
 
 
 def seeds_of_images(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws a seed for each image of a batch: int32 [count, 2]."""
+    """Draws a seed for each image of a batch: int32 [count, 2].
+
+    Args:
+        count: number of images.
+        seed: int32 [2], of the batch.
+    """
     return _words([count, 2], seed, tf.int32)
 
 
@@ -157,7 +170,12 @@ def words_of_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def noise_values(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws images float32 of `shape`, each value uniform among 0, 1, ..., 255."""
+    """Draws images float32 of `shape`, each value uniform among 0, 1, ..., 255.
+
+    Args:
+        shape: int32 [4], of the images.
+        seed: int32 [2].
+    """
     words = tf.bitwise.right_shift(words_of_values(shape, seed), 24)
     return tf.reshape(tf.cast(words, tf.float32), shape)
 

@@ -159,12 +159,23 @@ def embed_batches(
 def embed_images(
     embedder: Embedder, encoded: Sequence[bytes], names: Sequence[str], *, what: str
 ) -> np.ndarray:
-    """As `embed_batches`, but returns all embeddings at once: float32 [n, embedding_size]."""
+    """As `embed_batches`, but returns all embeddings at once: float32 [n, embedding_size].
+
+    Args:
+        embedder: the model.
+        encoded: encoded images; it may be a lazy sequence.
+        names: the images' names for error messages.
+        what: what is embedded, for the progress bar.
+    """
     return np.concatenate(list(embed_batches(embedder, encoded, names, what=what)))
 
 
 def images_per_second(embedder: Embedder) -> float:
-    """Times the embedder on one batch, after a first batch that compiles it."""
+    """Times the embedder on one batch, after a first batch that compiles it.
+
+    Args:
+        embedder: the model.
+    """
     images = np.zeros((embedder.batch_size, *embedder.image_size, 3), np.uint8)
     embedder.embed(images)
     started = time.perf_counter()

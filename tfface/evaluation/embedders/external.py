@@ -195,7 +195,12 @@ class ExternalEmbedder:
         return fingerprint(content, self.pixels, self.image_size, self._options.flip)
 
     def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ExternalEmbedder":
-        """Returns an embedder of the same model with another pixel format."""
+        """Returns an embedder of the same model with another pixel format.
+
+        Args:
+            pixels: the other format.
+            flip: whether the mirror image's embedding is added.
+        """
         options = replace(self._options, pixels=pixels, flip=flip)
         return ExternalEmbedder(
             self._run, self._path, self._input, options, self._output, self._weight_files

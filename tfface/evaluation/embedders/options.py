@@ -117,6 +117,9 @@ class EmbedderOptions:
     def check_native(self, model: str) -> None:
         """Checks that options of external models are not set for a native one.
 
+        Args:
+            model: the MODEL argument, for the message.
+
         Raises:
             InputError: pixel format, image size or output is set.
         """
@@ -129,6 +132,9 @@ class EmbedderOptions:
 
     def check_single_output(self, model: str) -> None:
         """Checks that no output is chosen for a format with a single one.
+
+        Args:
+            model: the MODEL argument, for the message.
 
         Raises:
             InputError: an output is set.
@@ -146,7 +152,11 @@ def fingerprint(*parts: object) -> str:
 
 
 def hash_files(path: Path) -> str:
-    """Returns the SHA-256 of a file, or of a folder's file names and contents."""
+    """Returns the SHA-256 of a file, or of a folder's file names and contents.
+
+    Args:
+        path: a file or folder.
+    """
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -161,7 +171,11 @@ def hash_files(path: Path) -> str:
 
 
 def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
-    """Returns the SHA-256 of the arrays' values, in order."""
+    """Returns the SHA-256 of the arrays' values, in order.
+
+    Args:
+        arrays: of any shapes.
+    """
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
