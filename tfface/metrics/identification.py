@@ -77,6 +77,15 @@ class IdentificationThreshold:
     Attributes:
         fpir: upper bound of the false positive identification rate.
         tpir: true positive identification rate.
+
+    Example:
+        >>> queries = np.arange(20)
+        >>> is_mated = queries < 10
+        >>> result = identification(
+        ...     is_mated.astype(int), 1 - queries / 20, is_mated, num_identities=10, ranks=1
+        ... )
+        >>> result.threshold.fpir, result.threshold.tpir, round(result.threshold.cosine, 2)
+        (0.1, 1.0, 0.5)
     """
 
     cosine: float

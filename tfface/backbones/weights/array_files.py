@@ -19,6 +19,14 @@ class StoredArray:
     Attributes:
         shape: of the array.
         load: reads the array as float32; raises InputError if the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "weights.npz"), kernel=np.ones((2, 3)))
+        ...     array = read_npz(Path(folder, "weights.npz"))["kernel"]
+        ...     array.shape, array.load().dtype
+        ((2, 3), dtype('float32'))
     """
 
     shape: tuple[int, ...]

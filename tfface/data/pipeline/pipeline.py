@@ -44,6 +44,12 @@ class Batch(NamedTuple):
             the model holds its own normalization. `SeededImages` before augmentation elsewhere.
         labels: int32 [batch]; after an augmentation that mixes identities, the dict that
             `tfface.data.augment` describes.
+
+    Example:
+        >>> batch = Batch(tf.zeros([4, 32, 32, 3], tf.uint8), tf.constant([0, 0, 1, 2]))
+        >>> images, labels = batch
+        >>> images.shape, labels.shape
+        (TensorShape([4, 32, 32, 3]), TensorShape([4]))
     """
 
     images: tf.Tensor | SeededImages

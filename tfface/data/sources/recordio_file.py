@@ -64,6 +64,17 @@ class RecordIOFile:
 
     Raises:
         InputError: it can't be opened.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     record = HEADER.pack(0, 7.0, 1, 0) + b"encoded image..."
+        ...     part = _PART.pack(MAGIC, len(record)) + record
+        ...     _ = Path(folder, "train.rec").write_bytes(part)
+        ...     file = RecordIOFile(Path(folder, "train.rec"))
+        ...     offsets = file.find_records()
+        ...     offsets.tolist(), float(file.headers(offsets)["label"][0])
+        ([0], 7.0)
     """
 
     def __init__(self, path: Path):

@@ -180,6 +180,17 @@ class TfdsImageFolder(FolderSource):
 
     Raises:
         InputError: as `FolderSource` does; the slice is none, or empty.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("ann", "bob"):
+        ...         Path(folder, "train", name).mkdir(parents=True)
+        ...         Image.new("RGB", (32, 32)).save(Path(folder, "train", name, "1.png"))
+        ...     source = TfdsImageFolder(Path(folder), "train", name="faces")
+        >>> source.num_images, source.identities[1]
+        (2, Identity(name='bob', source='faces'))
     """
 
     def __init__(self, root: Path, split: str, *, name: str | None = None):

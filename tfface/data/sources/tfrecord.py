@@ -225,6 +225,20 @@ class TFRecordPathsSource(ImageFiles):
     Raises:
         InputError: as `BareTFRecordSource`; or an image does not exist, or is outside of
             `image_root`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "1.jpg").write_bytes(b"encoded image")
+        ...     record = tf.train.Example()
+        ...     record.features.feature[example.PATH].bytes_list.value.append(b"1.jpg")
+        ...     record.features.feature[example.LABEL].int64_list.value.append(7)
+        ...     path = Path(folder, "faces.tfrecord")
+        ...     with tf.io.TFRecordWriter(str(path)) as writer:
+        ...         writer.write(record.SerializeToString())
+        ...     source = TFRecordPathsSource(path)
+        ...     source.identities[0].name, source.read(0).encoded
+        ('7', b'encoded image')
     """
 
     def __init__(
