@@ -11,7 +11,7 @@ from tests.reporting.page_parser import read_page
 from tests.reporting.plot_files import is_plot
 from tfface.evaluation.verification import evaluate_verification
 from tfface.evaluation.verification_plots import plot_roc, plot_similarities, plot_verification
-from tfface.reporting.html import write_verification_report
+from tfface.reporting.html import write_report
 
 
 @pytest.fixture
@@ -49,10 +49,11 @@ def test_plots(evaluated):
 def write(evaluated, path, names=("one", "two"), warnings=()):
     results, plots = evaluated
     metrics = {name: results[name].to_dict() for name in names}
-    write_verification_report(
+    write_report(
         path,
-        metrics,
-        model="a <model>",
+        "verification",
+        title="a <model>: verification",
+        sets=metrics,
         plots=[one for one in plots if one.section in (None, *names)],
         environment={"python": "3.11"},
         warnings=warnings,

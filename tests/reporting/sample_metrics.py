@@ -1,10 +1,13 @@
 """Metrics as `eval_verification --json` and the other tools write them."""
 
+from pathlib import Path
+
 import numpy as np
 
 from tfface.metrics.classification import Predictions, summary_metrics
 from tfface.metrics.classification import classification as compute_classification
 from tfface.metrics.seed_statistics import paired_difference, seed_statistics
+from tfface.reporting.html import write_report
 
 
 def verification(tar_at_finest=0.5):
@@ -180,3 +183,9 @@ def comparison(
         "seeds": list(range(num_seeds)),
         "variants": variants,
     }
+
+
+def write_run(path: Path, **content) -> None:
+    """Writes the report of a run that has nothing but `content`."""
+    nothing = {"title": "title", "sets": {}, "classification": None, "epochs": [], "recipe": ""}
+    write_report(path, "run", **{**nothing, **content})

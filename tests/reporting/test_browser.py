@@ -3,7 +3,7 @@
 import pytest
 
 from tests.reporting.browser import check_readable
-from tfface.reporting.html import write_run_report
+from tests.reporting.sample_metrics import write_run
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tfface.reporting.html import write_run_report
 )
 def test_problems_of_a_page(tmp_path, part, message):
     page = tmp_path / "page.html"
-    write_run_report(page, title="title", environment={"python": "3.11"})
+    write_run(page, environment={"python": "3.11"})
     page.write_text(page.read_text().replace("</body>", f"{part}</body>"))
     with pytest.raises(AssertionError, match=message):
         check_readable(page, tmp_path / "browser")
@@ -25,6 +25,6 @@ def test_problems_of_a_page(tmp_path, part, message):
 
 def test_a_wide_table_does_not_widen_the_page(tmp_path):
     columns = {f"column {number}": f"{number}" for number in range(30)}
-    write_run_report(tmp_path / "page.html", title="title", epochs=[columns])
+    write_run(tmp_path / "page.html", epochs=[columns])
     [table] = check_readable(tmp_path / "page.html", tmp_path / "browser").tables
     assert table == [list(columns), list(columns.values())]

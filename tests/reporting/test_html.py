@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 
@@ -11,15 +12,7 @@ from tests.reporting.browser import check_readable
 from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
 from tfface.files import check_replaceable
-from tfface.reporting.html import (
-    Plot,
-    report_mark,
-    write_classification_report,
-    write_comparison_report,
-    write_identification_report,
-    write_run_report,
-    write_verification_report,
-)
+from tfface.reporting.html import Plot, report_mark, write_report
 from tfface.reporting.plots import plot_training_curves
 
 HOSTILE = "</title></style><script>document.title='run'</script><img src=x onerror=alert(1)>\"'&"
@@ -47,10 +40,11 @@ def test_verification(tmp_path, plots):
     page = tmp_path / "report.html"
     sets = {"lfw": sample_metrics.verification(), "b<x>": sample_metrics.verification()}
     of_set = [plot._replace(section="b<x>", caption="Of the set.") for plot in plots[:1]]
-    write_verification_report(
+    write_report(
         page,
-        sets,
-        model="a <model>",
+        "verification",
+        title="a <model>: verification",
+        sets=sets,
         plots=[*plots[:1], *of_set],
         environment={"python": "3.11", "packages": {"keras": "3.15"}},
         warnings=["the faces are not aligned"],
@@ -87,7 +81,7 @@ def test_verification(tmp_path, plots):
 def test_verification_of_one_set_starts_with_its_key_metrics(tmp_path):
     page = tmp_path / "report.html"
     sets = {"lfw": sample_metrics.verification()}
-    write_verification_report(page, sets, model="m", plots=[], environment={})
+    write_report(page, "verification", title="m", sets=sets, warnings=[])
     text = read_page(page)
     assert text.index("accept if cosine >=") < text.index("Metrics")
 
@@ -95,8 +89,14 @@ def test_verification_of_one_set_starts_with_its_key_metrics(tmp_path):
 def test_identification(tmp_path, plots):
     page = tmp_path / "report.html"
     metrics = sample_metrics.identification(num_same_images=3)
-    write_identification_report(
-        page, metrics, model="faces & <names>", plots=plots, environment={"python": "3.11"}
+    write_report(
+        page,
+        "identification",
+        title="Identification: faces & <names> on staff",
+        metrics=metrics,
+        warnings=[],
+        plots=plots,
+        environment={"python": "3.11"},
     )
     text = read_page(page)
     for words in (
@@ -122,7 +122,7 @@ def test_identification(tmp_path, plots):
 def test_identification_without_non_mated_queries(tmp_path):
     page = tmp_path / "report.html"
     metrics = sample_metrics.identification(tpir_at_fpir=[], threshold=None, num_non_mated=0)
-    write_identification_report(page, metrics, model="m", plots=[], environment={})
+    write_report(page, "identification", title="m", metrics=metrics, warnings=[])
     text = read_page(page)
     assert "FPIR" not in text
     assert "There are no non-mated queries" in text
@@ -132,9 +132,10 @@ def test_identification_without_non_mated_queries(tmp_path):
 def test_classification(tmp_path, plots):
     page = tmp_path / "report.html"
     metrics = sample_metrics.classification(num_groups=2, with_people=True)
-    write_classification_report(
+    write_report(
         page,
-        metrics,
+        "classification",
+        metrics=metrics,
         title="net <1> on faces",
         plots=plots,
         remarks=["12 identities were seen in training."],
@@ -166,7 +167,7 @@ def test_classification(tmp_path, plots):
 def test_classification_without_errors(tmp_path):
     metrics = sample_metrics.classification()
     metrics["confusion"] = {name: {name: 1} for name in metrics["confusion"]}
-    write_classification_report(tmp_path / "r.html", metrics, title="t")
+    write_report(tmp_path / "r.html", "classification", title="t", metrics=metrics, remarks=[])
     text = read_page(tmp_path / "r.html")
     assert "confusions" not in text
     assert "Errors" not in text
@@ -175,9 +176,11 @@ def test_classification_without_errors(tmp_path):
 
 def test_comparison(tmp_path, plots):
     page = tmp_path / "report.html"
-    write_comparison_report(
+    write_report(
         page,
-        sample_metrics.comparison(failed=["adam"]),
+        "comparison",
+        title="made: comparison",
+        metrics=sample_metrics.comparison(failed=["adam"]),
         plots=plots[:1],
         recipe="model: <m>",
         environment={"keras": "3.15"},
@@ -202,10 +205,10 @@ def test_comparison(tmp_path, plots):
 
 def test_run(tmp_path, plots):
     page = tmp_path / "report.html"
-    write_run_report(
+    sample_metrics.write_run(
         page,
         title="faces & <names>",
-        verification={"lfw": sample_metrics.verification()},
+        sets={"lfw": sample_metrics.verification()},
         classification=sample_metrics.classification(),
         plots=plots,
         epochs=EPOCHS,
@@ -231,7 +234,7 @@ def test_run(tmp_path, plots):
 
 
 def test_parts_that_are_not_given_are_omitted(tmp_path):
-    write_run_report(tmp_path / "report.html", title="bare")
+    sample_metrics.write_run(tmp_path / "report.html", title="bare")
     assert "<h2>" not in (tmp_path / "report.html").read_text()
 
 
@@ -246,10 +249,10 @@ def write_hostile(path: Path, plots: list[Plot]) -> None:
         for label, row in metrics["confusion"].items()
     }
     images, captions = sheet.thumbnails
-    write_run_report(
+    sample_metrics.write_run(
         path,
         title=HOSTILE,
-        verification={HOSTILE: sample_metrics.verification()},
+        sets={HOSTILE: sample_metrics.verification()},
         classification=metrics,
         plots=[
             curves._replace(caption=HOSTILE),
@@ -285,27 +288,32 @@ def test_hostile_names_in_other_reports(tmp_path, report):
     page = tmp_path / "report.html"
     if report == "identification":
         metrics = sample_metrics.identification(gallery=HOSTILE)
-        write_identification_report(
-            page, metrics, model=HOSTILE, plots=[], environment={}, warnings=[HOSTILE]
-        )
+        write_report(page, "identification", title=HOSTILE, metrics=metrics, warnings=[HOSTILE])
     else:
         metrics = sample_metrics.comparison((HOSTILE, "b"), failed=["b"])
-        write_comparison_report(page, metrics | {"title": HOSTILE, "places": [HOSTILE]})
+        metrics["places"] = [HOSTILE]
+        write_report(page, "comparison", title=HOSTILE, metrics=metrics, recipe="")
     assert "<script" not in page.read_text(encoding="utf-8")
     assert read_page(page).count("<script>document.title='run'</script>") >= 3
 
 
+def test_missing_content_is_an_error(tmp_path):
+    with pytest.raises(jinja2.UndefinedError, match="'warnings' is undefined"):
+        write_report(tmp_path / "r.html", "verification", title="t", sets={})
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_names_that_are_not_utf_8(tmp_path):
-    write_run_report(tmp_path / "r.html", title="b\udcff.jpg")
+    sample_metrics.write_run(tmp_path / "r.html", title="b\udcff.jpg")
     assert "b?.jpg" in read_page(tmp_path / "r.html")
 
 
 def test_bad_images(tmp_path):
     with pytest.raises(InputError, match=r"none\.png: can't be read"):
-        write_run_report(tmp_path / "r.html", title="t", plots=[Plot(tmp_path / "none.png", "")])
+        sample_metrics.write_run(tmp_path / "r.html", plots=[Plot(tmp_path / "none.png", "")])
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(InputError, match="an image of a report must be one of"):
-        write_run_report(tmp_path / "r.html", title="t", plots=[Plot(tmp_path / "text.txt", "")])
+        sample_metrics.write_run(tmp_path / "r.html", plots=[Plot(tmp_path / "text.txt", "")])
     assert not (tmp_path / "r.html").exists()
 
 
@@ -313,7 +321,9 @@ def test_a_report_is_replaced_by_one_of_its_kind_alone(tmp_path):
     """A run's own report is no place for that of an evaluation."""
     run = tmp_path / "run.html"
     # Names are escaped, and so are no marks.
-    write_run_report(run, title='<meta name="generator" content="tfface verification report">')
+    sample_metrics.write_run(
+        run, title='<meta name="generator" content="tfface verification report">'
+    )
     check_replaceable(run, report_mark("run"), overwrite=False)
     old = Path(__file__).parents[1] / "compatibility/0.1.0/finished_run/report.html"
     (tmp_path / "other.html").write_text("<html></html>")
@@ -324,7 +334,8 @@ def test_a_report_is_replaced_by_one_of_its_kind_alone(tmp_path):
                 check_replaceable(path, report_mark(kind), overwrite=False)
         assert path.read_bytes() == before
     page = tmp_path / "page.html"
-    write_classification_report(page, sample_metrics.classification(), title="t")
+    metrics = sample_metrics.classification()
+    write_report(page, "classification", title="t", metrics=metrics, remarks=[])
     check_replaceable(page, report_mark("classification"), overwrite=False)
     with pytest.raises(InputError, match="is there already"):
         check_replaceable(page, report_mark("identification"), overwrite=False)

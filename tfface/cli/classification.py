@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.evaluation.classification import evaluate_classification
     from tfface.evaluation.classification_plots import plot_classification
     from tfface.reporting import classification_tables
-    from tfface.reporting.html import write_classification_report
+    from tfface.reporting.html import write_report
 
     outputs.check(options, source_paths(options.data))
     classifier = model_options.load_classifier(options)
@@ -44,9 +44,10 @@ def main(arguments: list[str] | None = None) -> None:
         options,
         figures,
         draw=lambda folder: plot_classification(result, source, folder),
-        report=lambda path, **parts: write_classification_report(
+        report=lambda path, **parts: write_report(
             path,
-            figures,
+            "classification",
+            metrics=figures,
             title=f"{classifier.name} on {source.name}",
             remarks=[*warnings, *([remark] if remark else [])],
             **parts,

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.evaluation.identification import check_sets, evaluate_identification
     from tfface.evaluation.identification_plots import plot_identification
     from tfface.reporting import identification_tables
-    from tfface.reporting.html import write_identification_report
+    from tfface.reporting.html import write_report
 
     given = (options.gallery, options.query)
     outputs.check(options, [path for one in given if one for path in source_paths(one)])
@@ -58,8 +58,13 @@ def main(arguments: list[str] | None = None) -> None:
         options,
         figures,
         draw=lambda folder: plot_identification(found, folder),
-        report=lambda path, **parts: write_identification_report(
-            path, figures, model=label, warnings=warnings, **parts
+        report=lambda path, **parts: write_report(
+            path,
+            "identification",
+            title=f"Identification: {label} on {figures['gallery']}",
+            metrics=figures,
+            warnings=warnings,
+            **parts,
         ),
         rows=[identification_tables.result_row(label, figures)],
     )

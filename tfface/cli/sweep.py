@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.recipe import dump
     from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK
-    from tfface.reporting.html import Plot, report_mark, write_comparison_report
+    from tfface.reporting.html import Plot, report_mark, write_report
     from tfface.training.datasets import source_folders
     from tfface.training.run_folder import environment
     from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
@@ -76,9 +76,11 @@ def main(arguments: list[str] | None = None) -> None:
     say(comparison_tables.to_text(figures))
     write_json(json_file, figures)
     comparison_tables.plot_comparison(picture, figures)
-    write_comparison_report(
+    write_report(
         page_file,
-        figures,
+        "comparison",
+        title=f"{figures['title']}: comparison",
+        metrics=figures,
         plots=[Plot(picture, "The metric of every run, and the training curves.")],
         recipe=dump(sweep.recipe),
         environment=environment(),

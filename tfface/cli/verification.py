@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     from tfface.evaluation.verification_plots import plot_verification
     from tfface.reporting import verification_tables
-    from tfface.reporting.html import write_verification_report
+    from tfface.reporting.html import write_report
 
     read = [find_format(given)[1] for given in options.pairs]
     read += [split_name(given)[1] for given in options.templates]
@@ -63,8 +63,13 @@ def main(arguments: list[str] | None = None) -> None:
         options,
         {"sets": figures},
         draw=lambda folder: plot_verification(results, pair_sets, folder),
-        report=lambda path, **parts: write_verification_report(
-            path, figures, model=embedder.name, warnings=warnings, **parts
+        report=lambda path, **parts: write_report(
+            path,
+            "verification",
+            title=f"{embedder.name}: verification",
+            sets=figures,
+            warnings=warnings,
+            **parts,
         ),
         rows=[
             verification_tables.result_row(options.label or options.model, name, of_set)

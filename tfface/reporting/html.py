@@ -64,178 +64,39 @@ class Plot(NamedTuple):
     section: str | None = None
 
 
-def write_verification_report(
+def write_report(
     path: Path,
-    sets: Mapping[str, Mapping],
-    *,
-    model: str,
-    plots: Sequence[Plot],
-    environment: Mapping[str, object],
-    warnings: Sequence[str] = (),
-) -> None:
-    """Writes the report of a model on all pair sets.
-
-    Args:
-        path: the HTML file.
-        sets: pair set -> metrics (`VerificationResult.to_dict()`).
-        model: name of the model.
-        plots: are embedded; those with a section are shown with their set.
-        environment: versions and hardware; any JSON values.
-        warnings: shown at the top.
-
-    Raises:
-        InputError: an image can't be read, or the report can't be written.
-    """
-    _write(
-        path,
-        "verification.html",
-        title=f"{model}: verification",
-        sets=sets,
-        plots=plots,
-        environment=environment,
-        warnings=warnings,
-    )
-
-
-def write_identification_report(
-    path: Path,
-    metrics: Mapping,
-    *,
-    model: str,
-    plots: Sequence[Plot],
-    environment: Mapping[str, object],
-    warnings: Sequence[str] = (),
-) -> None:
-    """Writes the report of an identification.
-
-    Args:
-        path: the HTML file.
-        metrics: as `tfface evaluate identification --json` writes them.
-        model: name of the model.
-        plots: are embedded.
-        environment: versions and hardware; any JSON values.
-        warnings: shown at the top.
-
-    Raises:
-        InputError: an image can't be read, or the report can't be written.
-    """
-    _write(
-        path,
-        "identification.html",
-        title=f"Identification: {model} on {metrics['gallery']}",
-        metrics=metrics,
-        plots=plots,
-        environment=environment,
-        warnings=warnings,
-    )
-
-
-def write_classification_report(
-    path: Path,
-    metrics: Mapping,
+    kind: str,
     *,
     title: str,
     plots: Sequence[Plot] = (),
-    remarks: Sequence[str] = (),
     environment: Mapping[str, object] | None = None,
+    **content: object,
 ) -> None:
-    """Writes the report of a classification.
+    """Writes a report by the template of its kind.
 
     Args:
         path: the HTML file.
-        metrics: as `tfface evaluate classification --json` writes them.
-        title: names of model and data.
-        plots: are embedded.
-        remarks: sentences about the evaluation.
+        kind: with what its content has to be. The metrics are those that the command's `--json`
+            writes; `warnings` and `remarks` are sentences, `recipe` is YAML.
+
+            - `verification`: `sets` (name -> metrics) and `warnings`
+            - `identification`: `metrics` and `warnings`
+            - `classification`: `metrics` and `remarks`
+            - `comparison`: `metrics` and `recipe` (of the first variant)
+            - `run`: `sets`, `classification` (metrics), `epochs` (records) and `recipe`; those
+              that are empty are omitted
+        title: of the page.
+        plots: are embedded in this order; those with a section are shown with their set.
         environment: versions and hardware; any JSON values.
 
     Raises:
         InputError: an image can't be read, or the report can't be written.
+        jinja2.UndefinedError: content is missing.
     """
-    _write(
-        path,
-        "classification.html",
-        title=title,
-        metrics=metrics,
-        plots=plots,
-        remarks=remarks,
-        environment=environment,
+    page = _TEMPLATES.get_template(f"{kind}.html").render(
+        content, kind=kind, title=title, plots=plots, environment=environment
     )
-
-
-def write_comparison_report(
-    path: Path,
-    metrics: Mapping,
-    *,
-    plots: Sequence[Plot] = (),
-    recipe: str = "",
-    environment: Mapping[str, object] | None = None,
-) -> None:
-    """Writes the report of a comparison of variants.
-
-    Args:
-        path: the HTML file.
-        metrics: as `compare --json` writes them.
-        plots: are embedded.
-        recipe: of the first variant, YAML.
-        environment: versions and hardware; any JSON values.
-
-    Raises:
-        InputError: an image can't be read, or the report can't be written.
-    """
-    _write(
-        path,
-        "comparison.html",
-        title=f"{metrics['title']}: comparison",
-        metrics=metrics,
-        plots=plots,
-        recipe=recipe,
-        environment=environment,
-    )
-
-
-def write_run_report(
-    path: Path,
-    *,
-    title: str,
-    classification: Mapping | None = None,
-    verification: Mapping[str, Mapping] | None = None,
-    plots: Sequence[Plot] = (),
-    epochs: Sequence[Mapping[str, object]] = (),
-    recipe: str = "",
-    environment: Mapping[str, object] | None = None,
-) -> None:
-    """Writes the report of a training run; parts that are not given are omitted.
-
-    Args:
-        path: the HTML file.
-        title: name of the run.
-        classification: as `tfface evaluate classification --json` writes it.
-        verification: pair set -> metrics (`VerificationResult.to_dict()`).
-        plots: are embedded in this order.
-        epochs: records of epochs, for a table.
-        recipe: the resolved recipe, YAML.
-        environment: versions and hardware; any JSON values.
-
-    Raises:
-        InputError: an image can't be read, or the report can't be written.
-    """
-    _write(
-        path,
-        "run.html",
-        title=title,
-        classification=classification,
-        sets=verification,
-        plots=plots,
-        epochs=_epoch_table(epochs) if epochs else None,
-        recipe=recipe,
-        environment=environment,
-    )
-
-
-def _write(path: Path, template: str, **values: object) -> None:
-    kind = template.removesuffix(".html")
-    page = _TEMPLATES.get_template(template).render(values, kind=kind)
     with replacing(path) as temporary:
         # File names may contain bytes that are not UTF-8.
         temporary.write_text(page, encoding="utf-8", errors="replace")
@@ -289,4 +150,4 @@ _TEMPLATES.globals |= {
     "max_classes": _MAX_CLASSES,
     "max_confusions": _MAX_CONFUSIONS,
 }
-_TEMPLATES.filters |= {"data_uri": _data_uri, "as_text": _as_text}
+_TEMPLATES.filters |= {"data_uri": _data_uri, "as_text": _as_text, "epoch_table": _epoch_table}

@@ -16,7 +16,7 @@ from tfface.heads.head_file import load_head
 from tfface.metrics.verification import VerificationResult
 from tfface.recipe import Recipe, dump
 from tfface.reporting import classification_tables, verification_tables
-from tfface.reporting.html import Plot, write_run_report
+from tfface.reporting.html import Plot, write_report
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.reporting.plots import plot_training_curves
 from tfface.training.datasets import RunData
@@ -46,11 +46,12 @@ def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunF
         plots += plot_classification(classification, data.test_images, run.plots)
     if verification:
         plots += plot_verification(verification, data.test_sets, run.plots)
-    write_run_report(
+    write_report(
         run.report,
+        "run",
         title=run.path.name,
         classification=classification and classification.to_json(),
-        verification={name: result.to_dict() for name, result in verification.items()},
+        sets={name: result.to_dict() for name, result in verification.items()},
         plots=plots,
         epochs=epochs,
         recipe=dump(recipe),
