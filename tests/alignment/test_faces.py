@@ -1,10 +1,11 @@
-"""Which face of several is the most important."""
+"""Faces are found whatever the photo's size and however it lies; the most important of several."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.alignment.dots import face_at
-from tfface.alignment.faces import by_importance, importance, is_cut_off
+from tests.alignment.dots import DotDetector, ScriptedDetector, draw_photo, face_at
+from tfface.alignment.faces import by_importance, find_faces, importance, is_cut_off
 
 SIZE = (400, 300)
 
@@ -49,3 +50,79 @@ def test_cut_off(left, top, cut_off):
 def test_one_landmark_beyond_the_edge_is_no_harm():
     face = face_at(-40, 100, 112)  # the eye at x = -1.7, the mouth at 1.5
     assert not is_cut_off(face, SIZE)
+
+
+def search(detector, photo, min_confidence=0.9, longest_side=1024):
+    return find_faces(detector, photo, min_confidence=min_confidence, longest_side=longest_side)
+
+
+@pytest.mark.parametrize("longest_side", [300, 997, 5000])
+def test_landmarks_are_those_of_the_whole_photo(longest_side):
+    photo, landmarks = draw_photo((1600, 1200), (700, 600), 5, radius=30)
+    [face], turned = search(DotDetector(), photo, longest_side=longest_side)
+    assert turned == 0
+    np.testing.assert_allclose(face.landmarks, landmarks, atol=1.5)
+    assert (face.box[:2] < landmarks.min(axis=0)).all()
+    assert (face.box[2:] > landmarks.max(axis=0)).all()
+
+
+@pytest.mark.parametrize("longest_side", [200, 1024])
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_turned_photos(turn, longest_side):
+    photo, landmarks = draw_photo((400, 300), (120, 170))
+    # Turned clockwise, so that it stands upright when turned the other way.
+    lying = photo.rotate(-turn, expand=True)
+    [face], turned = search(DotDetector(), lying, longest_side=longest_side)
+    assert turned == turn
+    found = np.array([lying.getpixel(tuple(point)) for point in face.landmarks.round().astype(int)])
+    expected = [photo.getpixel(tuple(point)) for point in landmarks.round().astype(int)]
+    assert (found == expected).all()
+    assert (face.box[:2] < face.landmarks.min(axis=0)).all()
+    assert (face.box[2:] > face.landmarks.max(axis=0)).all()
+
+
+def test_small_photos_are_not_enlarged():
+    detector = ScriptedDetector([[face_at(0, 0, 20)]])
+    search(detector, Image.new("RGB", (50, 40)))
+    assert [picture.size for picture in detector.pictures] == [(50, 40)]
+
+
+def test_long_thin_photos():
+    detector = ScriptedDetector([[]])
+    assert search(detector, Image.new("RGB", (5000, 1))) == ([], 0)
+    assert detector.pictures[0].size == (1024, 1)
+
+
+def test_a_sure_face_is_looked_for_once_only():
+    detector = ScriptedDetector([[face_at(40, 40, 100, 0.996)]])
+    search(detector, Image.new("RGB", (200, 200)))
+    assert len(detector.pictures) == 1
+
+
+@pytest.mark.parametrize(
+    ("upright", "by_turn", "turned"),
+    [
+        (0.95, [0.99, 0.999, 0.992], 180),
+        (0.95, [0.98, 0.985, 0.989], 0),  # no turn is sure
+        (0.994, [0.991, 0.991, 0.993], 0),  # none is surer
+        (0.97, [0, 0.991, 0], 0),  # not surer enough
+        (0, [0, 0, 0.999], 270),
+        (0.8, [0, 0, 0], 0),
+    ],
+)
+def test_when_a_photo_is_taken_to_be_turned(upright, by_turn, turned):
+    confidences = [upright, *by_turn]
+    answers = [[face_at(40, 40, 100, c)] if c else [] for c in confidences]
+    detector = ScriptedDetector(answers)
+    faces, found = search(detector, Image.new("RGB", (200, 200)))
+    assert len(detector.pictures) == 4
+    assert found == turned
+    assert [face.confidence for face in faces] == [confidences[turned // 90]]
+
+
+def test_the_most_important_face_decides_whether_it_is_sure():
+    small_and_sure, large = face_at(0, 0, 30, 0.999), face_at(50, 50, 100, 0.95)
+    detector = ScriptedDetector([[small_and_sure, large], []])
+    faces, _ = search(detector, Image.new("RGB", (200, 200)))
+    assert len(detector.pictures) == 4
+    assert [face.confidence for face in faces] == [0.95, 0.999]
