@@ -1,7 +1,10 @@
 """What a wheel asks for and holds."""
 
 import tomllib
+import zipfile
 from pathlib import Path
+
+from hatchling.builders.wheel import WheelBuilder
 
 from tfface.cli.command import _EXTRAS
 
@@ -27,3 +30,19 @@ def test_all_is_every_extra_but_a_second_backend():
 
 def test_a_missing_package_names_an_extra_that_there_is():
     assert set(_EXTRAS.values()) == set(EXTRAS) - {"all"}
+
+
+def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
+    """Without the templates it writes no reports, without the recipes it has none."""
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+        [entry_points] = [name for name in names if name.endswith("/entry_points.txt")]
+        assert "tfface = tfface.cli.main:main" in file.read(entry_points).decode()
+    templates = [path.name for path in (ROOT / "tfface/reporting/templates").iterdir()]
+    recipes = [path.name for path in (ROOT / "recipes").glob("*.yaml")]
+    assert len(templates) >= 8
+    assert {f"tfface/reporting/templates/{name}" for name in templates} <= names
+    assert {f"tfface/recipes/{name}" for name in recipes} <= names
+    assert "tfface/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "tools/"))]

@@ -1,6 +1,5 @@
 """HTML reports: their content, escaping of untrusted text, and the layout on desktop and phone."""
 
-import tomllib
 from pathlib import Path
 
 import jinja2
@@ -339,19 +338,3 @@ def test_a_report_is_replaced_by_one_of_its_kind_alone(tmp_path):
     check_replaceable(page, report_mark("classification"), overwrite=False)
     with pytest.raises(InputError, match="is there already"):
         check_replaceable(page, report_mark("identification"), overwrite=False)
-
-
-def test_templates_are_in_the_wheel():
-    """As package data of pyproject.toml: without them, an installed package writes no reports."""
-    root = Path(__file__).resolve().parents[2]
-    with (root / "pyproject.toml").open("rb") as file:
-        package_data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
-    installed = {
-        path
-        for package, patterns in package_data.items()
-        for pattern in patterns
-        for path in (root / package.replace(".", "/")).glob(pattern)
-    }
-    templates = set((root / "tfface" / "reporting" / "templates").iterdir())
-    assert len(templates) >= 8
-    assert templates <= installed

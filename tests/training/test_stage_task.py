@@ -33,7 +33,13 @@ def learn(folder, *overrides, num_epochs=2, first_epoch=0, count=list):
     figures = []
     for epoch in range(first_epoch, first_epoch + num_epochs):
         history = task.model.fit(task.train.epoch(epoch), verbose=0, shuffle=False).history
-        figures.append([history["loss"][0], history["accuracy"][0], *task.validate().values()])
+        figures.append(
+            [
+                history["loss"][0],
+                history["accuracy"][0],
+                *(task.validate().values() if task.validate else ()),
+            ]
+        )
         count()
     variables = [*recognizer.variables, *recognizer.optimizer.variables]
     metrics = {id(v) for v in recognizer.metrics_variables}

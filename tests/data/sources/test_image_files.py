@@ -115,7 +115,7 @@ def test_copies_are_found_where_a_conversion_reads_them(people, tmp_path):
     assert of_others.startswith(
         "warning: 1 image is also there as that of somebody else, byte for byte: for example "
     )
-    for name in ("people/bob/copy.jpg of bob", "people/ann/0.jpg of ann", "inspect_dataset"):
+    for name in ("people/bob/copy.jpg of bob", "people/ann/0.jpg of ann", "tfface inspect"):
         assert name in of_others
     assert of_same.startswith("warning: 1 image is also there as that of the same person, byte")
     for name in ("people/ann/copy.jpg of ann", "people/ann/1.jpg of ann"):

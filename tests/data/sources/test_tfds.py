@@ -235,7 +235,7 @@ class TestImageFolder:
 
 def test_is_quiet_and_imported_only_when_used(prepared):
     code = (
-        "from tfface.cli import command; "
+        "import sys; from tfface.cli import command; "
         "command.import_tensorflow_quietly(); from tfface.data.sources import SOURCES; "
         "assert 'tensorflow_datasets' not in sys.modules; "
         "from tfface.errors import InputError\n"
