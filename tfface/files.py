@@ -317,7 +317,7 @@ def _target(path: Path) -> Path:
 
 def _make_temporary(path: Path) -> Path:
     """Makes an empty file beside `path`, and the folders above it if need be."""
-    try:
+    with os_errors(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=_TEMPORARY_PREFIX,
@@ -327,8 +327,6 @@ def _make_temporary(path: Path) -> Path:
         os.close(handle)
         os.chmod(name, 0o666 & ~_UMASK)
         return Path(name)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
 def _short_suffix(path: Path) -> str:

@@ -18,6 +18,7 @@ from tfface.data.records import example
 from tfface.data.records.example import Record, masked_crc
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
+from tfface.files import os_errors
 from tfface.progress import progress
 
 # Bytes; small reads are what makes bare records slow.
@@ -210,10 +211,8 @@ def _plain(error: tf.errors.OpError) -> str:
 
 
 def _size(file: Path) -> int:
-    try:
+    with os_errors(file):
         return file.stat().st_size
-    except OSError as error:
-        raise InputError(f"{file}: can't be read: {error.strerror or error}") from error
 
 
 def _packing(file: Path) -> str | None:
