@@ -64,7 +64,12 @@ def silence() -> Iterator[None]:
 
 
 class Lines:
-    """What `progress` returns where there is no terminal: of tqdm, the methods that are used."""
+    """What `progress` returns where there is no terminal: of tqdm, the methods that are used.
+
+    Example:
+        >>> list(Lines([1, 2], total=2, description="reading", unit="images"))
+        [1, 2]
+    """
 
     def __init__(self, iterable: Iterable | None, total: int | None, description: str, unit: str):
         self._iterable = () if iterable is None else iterable

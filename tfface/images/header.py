@@ -103,6 +103,13 @@ class Header(NamedTuple):
         format: JPEG, PNG, BMP or GIF.
         height, width: as stored, which is not as seen where a picture is stored turned.
         suits_tensorflow: that TensorFlow's decoder gives the pixels that Pillow gives.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> Image.new("RGB", (4, 3)).save(file := io.BytesIO(), "BMP")
+        >>> read_header(file.getvalue())[:3]
+        ('BMP', 3, 4)
     """
 
     format: str

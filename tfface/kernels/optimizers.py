@@ -47,7 +47,14 @@ class _DecayInUpdate:
 
 
 class SGD(_DecayInUpdate, keras.optimizers.SGD):
-    """keras.optimizers.SGD by fused operations of TensorFlow."""
+    """keras.optimizers.SGD by fused operations of TensorFlow.
+
+    Example:
+        >>> weight = keras.Variable([1.0])
+        >>> SGD(0.5).apply([keras.ops.ones(1)], [weight])
+        >>> weight.numpy().tolist()
+        [0.5]
+    """
 
     def _update(self, gradient, variable, learning_rate):
         import tensorflow as tf
@@ -99,4 +106,11 @@ class Adam(_FusedAdam, keras.optimizers.Adam):
 
 
 class AdamW(_FusedAdam, keras.optimizers.AdamW):
-    """keras.optimizers.AdamW by a fused operation of TensorFlow."""
+    """keras.optimizers.AdamW by a fused operation of TensorFlow.
+
+    Example:
+        >>> weight = keras.Variable([1.0])
+        >>> AdamW(0.5, weight_decay=0.0).apply([keras.ops.ones(1)], [weight])
+        >>> weight.numpy().round(3).tolist()
+        [0.5]
+    """

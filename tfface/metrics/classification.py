@@ -366,6 +366,10 @@ class Score:
         accuracy: share of the images that is correct.
         balanced: mean over the classes that occur of the accuracy on each.
         majority_share: as in `SummaryMetrics`.
+
+    Example:
+        >>> score(np.array([0, 0, 0, 1]), np.array([True, True, True, False]))
+        Score(accuracy=0.75, balanced=0.5, majority_share=0.75)
     """
 
     accuracy: float

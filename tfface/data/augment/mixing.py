@@ -133,6 +133,11 @@ class BetaShares:
 
     Args:
         alpha: Above 0; 1 is uniform, less prefers shares near 0 and 1.
+
+    Example:
+        >>> shares = BetaShares(1.0).draw(tf.constant(1000), tf.constant([1, 2])).numpy()
+        >>> shares.shape, bool(0 <= shares.min() < 0.1 and 0.9 < shares.max() <= 1)
+        ((1000,), True)
     """
 
     def __init__(self, alpha: float):
@@ -157,6 +162,12 @@ class Patches:
 
     Args:
         alpha, probability: Those of CutMix.
+
+    Example:
+        >>> patches = Patches(alpha=1.0, probability=1.0)
+        >>> mask = patches.mask(tf.constant([4, 8, 8, 3]), tf.constant([1, 2]))
+        >>> mask.shape, mask.dtype
+        (TensorShape([4, 8, 8, 1]), tf.bool)
     """
 
     def __init__(self, alpha: float, probability: float):

@@ -177,7 +177,13 @@ class GridMask:
 
 
 class Rectangles(NamedTuple):
-    """One rectangle for each image of a batch; int32 [batch] each, in pixels."""
+    """One rectangle for each image of a batch; int32 [batch] each, in pixels.
+
+    Example:
+        >>> one = Rectangles(*(tf.constant([value]) for value in (1, 0, 1, 2)))
+        >>> one.mask(2, 3)[0, :, :, 0].numpy().astype(int).tolist()
+        [[0, 0, 0], [1, 1, 0]]
+    """
 
     top: tf.Tensor
     left: tf.Tensor

@@ -38,6 +38,16 @@ class AlignedFaces(Sequence):
         files: the images.
         landmarks: float [files, 5, 2], (x, y) in pixels.
         height, width: of an aligned face.
+
+    Example:
+        >>> import tempfile
+        >>> from tfface.alignment.template import template_points
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (112, 112)).save(file := Path(folder, "1.png"))
+        ...     faces = AlignedFaces([file], np.array([template_points(112, 112)]), 112, 112)
+        ...     encoded = faces[0]
+        >>> len(faces), encoded[:2]
+        (1, b'BM')
     """
 
     def __init__(self, files: Sequence[Path], landmarks: np.ndarray, height: int, width: int):

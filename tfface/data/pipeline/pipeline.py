@@ -57,7 +57,14 @@ class Batch(NamedTuple):
 
 
 class WeightedBatch(NamedTuple):
-    """A batch with weights float32 [batch], which are 0 for images that only fill it."""
+    """A batch with weights float32 [batch], which are 0 for images that only fill it.
+
+    Example:
+        >>> images, labels = tf.zeros([2, 4, 4, 3]), tf.constant([7, 7])
+        >>> batch = WeightedBatch(images, labels, weights=tf.constant([2.0, 0.0]))
+        >>> float(tf.reduce_mean(batch.weights))
+        1.0
+    """
 
     images: tf.Tensor
     labels: tf.Tensor

@@ -36,6 +36,10 @@ class Identity(NamedTuple):
     Attributes:
         name: unique within `source`.
         source: the dataset that the person came from.
+
+    Example:
+        >>> Identity("ann", source="people").name
+        'ann'
     """
 
     name: str

@@ -41,7 +41,12 @@ class WrittenShard:
 
 
 class UndecodableImages(Exception):
-    """Holds (file name, reason) of each in `found`."""
+    """Holds (file name, reason) of each in `found`.
+
+    Example:
+        >>> UndecodableImages([("ann/1.jpg", "is empty")]).found
+        [('ann/1.jpg', 'is empty')]
+    """
 
     def __init__(self, found: list[tuple[str, str]]):
         super().__init__(found)
