@@ -87,7 +87,12 @@ class Margin(abc.ABC):
         return cosines
 
     def extra_loss(self, norms: Tensor, factor: Tensor) -> Tensor | None:
-        """Returns a loss [batch] to add to the cross-entropy, or None."""
+        """Returns a loss [batch] to add to the cross-entropy, or None.
+
+        Args:
+            norms: [batch, 1], of the embeddings.
+            factor: as the other methods have it.
+        """
         return None
 
     def update_statistics(self, stats: Stats, cosines: Tensor, norms: Tensor) -> dict[str, Tensor]:

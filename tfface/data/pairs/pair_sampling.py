@@ -66,7 +66,11 @@ def _check_multiple(num_pairs: int, num_folds: int) -> None:
 
 
 def num_possible_pairs(labels: np.ndarray) -> tuple[int, int]:
-    """Returns the numbers of possible genuine and impostor pairs."""
+    """Returns the numbers of possible genuine and impostor pairs.
+
+    Args:
+        labels: int [num_images], the identity of each.
+    """
     sizes = np.unique(labels, return_counts=True)[1].astype(object)  # integers of any size
     genuine = int(sum(sizes * (sizes - 1) // 2))
     return genuine, len(labels) * (len(labels) - 1) // 2 - genuine
@@ -119,7 +123,13 @@ def _impostor_pairs(labels: np.ndarray, num_pairs: int, seed: int) -> np.ndarray
 
 
 def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
-    """Distributes `total` as evenly as the limits `possible` allow; remainders are random."""
+    """Distributes `total` as evenly as the limits `possible` allow; remainders are random.
+
+    Args:
+        possible: int [n], the most of each.
+        total: their sum, or more: then each has its most.
+        key: of the random numbers.
+    """
     low, high = 0, int(possible.max())
     while low < high:
         level = (low + high + 1) // 2
@@ -133,7 +143,13 @@ def even_quotas(possible: np.ndarray, total: int, key: int) -> np.ndarray:
 
 
 def sample_distinct(key: int, population: int, count: int) -> np.ndarray:
-    """Samples `count` distinct numbers below `population`, in random order."""
+    """Samples `count` distinct numbers below `population`, in random order.
+
+    Args:
+        key: of the random numbers.
+        population: how many numbers there are.
+        count: how many to draw, at most `population`.
+    """
     if population <= 4 * count:
         return seeding.permutation(key, population)[:count]
     num_words = 2 * count
@@ -449,19 +465,34 @@ def interleave_by_label(is_genuine: np.ndarray) -> np.ndarray:
 
 
 def folds_have_both_labels(is_genuine: np.ndarray, num_folds: int) -> bool:
-    """Whether each fold has genuine and impostor pairs if the pairs are split in order."""
+    """Whether each fold has genuine and impostor pairs if the pairs are split in order.
+
+    Args:
+        is_genuine: bool [num_pairs], in order.
+        num_folds: >= 1.
+    """
     return all(
         0 < np.count_nonzero(fold) < len(fold) for fold in split_folds(is_genuine, num_folds)
     )
 
 
 def split_folds(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
-    """Splits an array over pairs into folds, in order; the first ones may have one pair more."""
+    """Splits an array over pairs into folds, in order; the first ones may have one pair more.
+
+    Args:
+        pairs: [num_pairs, ...].
+        num_folds: >= 1.
+    """
     return np.array_split(pairs, num_folds)
 
 
 def fold_indices(num_pairs: int, num_folds: int) -> np.ndarray:
-    """Returns the fold of each pair if pairs are split in order: int64 [num_pairs], from 0."""
+    """Returns the fold of each pair if pairs are split in order: int64 [num_pairs], from 0.
+
+    Args:
+        num_pairs: >= 0.
+        num_folds: >= 1.
+    """
     sizes = [len(fold) for fold in split_folds(np.arange(num_pairs), num_folds)]
     return np.repeat(np.arange(num_folds), sizes)
 

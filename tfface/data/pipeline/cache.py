@@ -130,12 +130,21 @@ class EpochCache:
         self._labels: list = []
 
     def add(self, features: np.ndarray, labels) -> None:
-        """Appends a batch; labels are an array [batch_size] or a dict of such arrays."""
+        """Appends a batch; labels are an array [batch_size] or a dict of such arrays.
+
+        Args:
+            features: Of the images, [batch_size, ...].
+            labels: Of the images.
+        """
         self._features[len(self._labels)] = features
         self._labels.append(labels)
 
     def epoch(self, first_step: int = 0) -> tf.data.Dataset:
-        """Returns the batches from step `first_step` on: (features, labels)."""
+        """Returns the batches from step `first_step` on: (features, labels).
+
+        Args:
+            first_step: The batches before it are left out.
+        """
         return self._batches.skip(first_step) if first_step else self._batches
 
     @cached_property

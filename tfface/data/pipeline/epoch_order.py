@@ -28,6 +28,9 @@ class BatchShard(NamedTuple):
     def rows(self, batch_size: int) -> slice:
         """Returns the rows of this shard in a batch.
 
+        Args:
+            batch_size: Images of the whole batch, of all shards.
+
         Raises:
             InputError: The batch can't be divided equally.
         """
@@ -72,11 +75,19 @@ class Order:
         self.num_rows = self.rows.stop - self.rows.start
 
     def key(self, epoch: int) -> int:
-        """Returns the key of the random numbers that order an epoch."""
+        """Returns the key of the random numbers that order an epoch.
+
+        Args:
+            epoch: From 0 on.
+        """
         return seeding.fold(self.seed, epoch, seeding.ORDER)
 
     def positions(self, epoch: int) -> np.ndarray:
-        """Returns the order of an epoch: int64 [n], positions in the list of images."""
+        """Returns the order of an epoch: int64 [n], positions in the list of images.
+
+        Args:
+            epoch: From 0 on.
+        """
         raise NotImplementedError
 
     @property
@@ -85,7 +96,12 @@ class Order:
         return -self.num_images % self.batch_size if self.last_batch == "fill" else 0
 
     def shard_positions(self, epoch: int, first_step: int = 0) -> np.ndarray:
-        """Returns the shard's part of the order, from batch `first_step` on: int64 [n]."""
+        """Returns the shard's part of the order, from batch `first_step` on: int64 [n].
+
+        Args:
+            epoch: From 0 on.
+            first_step: The batches before it are left out.
+        """
         positions = self.positions(epoch)[first_step * self.batch_size :]
         if self.num_filling:
             positions = np.resize(positions, len(positions) + self.num_filling)

@@ -138,6 +138,10 @@ class Pipeline:
         An image that can't be read or decoded ends the iteration with an error of TensorFlow (with
         a cache: this call, with InputError); `naming_bad_images` then names the image.
 
+        Args:
+            epoch: From 0 on.
+            first_step: The batches before it are left out, as when an epoch goes on.
+
         Returns:
             tf.data.Dataset of Batch, or WeightedBatch if the order fills the last batch.
         """
@@ -180,12 +184,20 @@ class Pipeline:
         return Batch(images, labels)
 
     def file_names(self, epoch: int, step: int) -> list[str]:
-        """Returns the names of the images in the whole batch `step` of an epoch."""
+        """Returns the names of the images in the whole batch `step` of an epoch.
+
+        Args:
+            epoch: From 0 on.
+            step: Of the epoch, from 0 on.
+        """
         indices = self.reader.batch_indices(self.order, epoch, step)
         return [self.reader.source.filename(index) for index in indices]
 
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields every image once, not augmented, in any order.
+
+        Args:
+            batch_size: Images at a time.
 
         Yields:
             int [n] positions in the reader's indices, and the images [n, ...].

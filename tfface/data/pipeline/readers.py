@@ -31,20 +31,39 @@ class Reader(ABC):
     def batches(self, order: Order, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """Returns the shard's part of each batch, from batch `first_step` on.
 
+        Args:
+            order: Which images a batch has, and which of them are the shard's.
+            epoch: From 0 on.
+            first_step: The batches before it are left out.
+
         Returns:
             tf.data.Dataset of (indices int64 [rows], data [rows] for `load`).
         """
 
     @abstractmethod
     def load(self, data: tf.Tensor) -> tf.Tensor:
-        """Returns the images of a batch: [rows, height, width, 3], or rows of the array."""
+        """Returns the images of a batch: [rows, height, width, 3], or rows of the array.
+
+        Args:
+            data: What `batches` gives of a batch.
+        """
 
     @abstractmethod
     def each_image(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields every image once, in any order: (positions int [n], images [n, ...])."""
+        """Yields every image once, in any order: (positions int [n], images [n, ...]).
+
+        Args:
+            batch_size: Images at a time.
+        """
 
     def batch_indices(self, order: Order, epoch: int, step: int) -> np.ndarray:
-        """Returns the indices of the images of a whole batch: int64 [n]."""
+        """Returns the indices of the images of a whole batch: int64 [n].
+
+        Args:
+            order: As for `batches`.
+            epoch: From 0 on.
+            step: Of the epoch, from 0 on.
+        """
         start = step * order.batch_size
         return self.indices[order.positions(epoch)[start : start + order.batch_size]]
 

@@ -86,6 +86,11 @@ def most_of_each(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Returns at most `count` images of each identity, drawn by the seed: int64, ascending.
 
     A larger `count` takes what a smaller one takes and more.
+
+    Args:
+        labels: int [num_images], the identity of each.
+        count: >= 1.
+        seed: which images they are.
     """
     _, groups, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return np.flatnonzero(_ranks(groups, counts, seed) < count)

@@ -16,6 +16,9 @@ def decoder(image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function of string [batch] -> uint8 [batch, height, width, 3].
 
     Make one for all epochs: TensorFlow traces every new function.
+
+    Args:
+        image_size: (height, width) of the images that come out.
     """
     return tf.function(lambda encoded: decode_all(encoded, *image_size), autograph=False)
 
@@ -97,7 +100,12 @@ class BatchAugmentation:
         return images, labels
 
     def seeds(self, epoch: int, num_steps: int) -> np.ndarray:
-        """Returns the seeds of an epoch: int32 [steps, stages, 2], each a function of its step."""
+        """Returns the seeds of an epoch: int32 [steps, stages, 2], each a function of its step.
+
+        Args:
+            epoch: from 0 on.
+            num_steps: batches of the epoch.
+        """
         keys = [
             seeding.words(seeding.fold(self._seed, epoch, seeding.AUGMENT, stage), num_steps)
             for stage in range(len(self.stages))

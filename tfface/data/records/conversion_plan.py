@@ -84,26 +84,44 @@ class Pool:
         return np.bincount(self.labels[self.is_chosen], minlength=len(self.identities))
 
     def keep_identities(self, wanted: np.ndarray, why_not: str) -> None:
-        """Leaves out all images of the identities that are not `wanted` (bool [identities])."""
+        """Leaves out all images of the identities that are not `wanted` (bool [identities]).
+
+        Args:
+            wanted: whom to keep.
+            why_not: the reason that is noted for the others.
+        """
         counts = self.images_per_identity
         dropped = (counts > 0) & ~wanted
         self.is_chosen &= wanted[self.labels]
         self.left_out.append((why_not, int(dropped.sum()), int(counts[dropped].sum())))
 
     def drop_images(self, images: np.ndarray, why: str) -> None:
-        """Leaves out single images, and with them the identities that have no other."""
+        """Leaves out single images, and with them the identities that have no other.
+
+        Args:
+            images: int [n], their numbers in the pool.
+            why: the reason that is noted.
+        """
         before = self.images_per_identity
         self.is_chosen[images] = False
         gone = (before > 0) & (self.images_per_identity == 0)
         self.left_out.append((why, int(gone.sum()), len(images)))
 
     def locate(self, image: int) -> tuple[ImageSource, int]:
-        """Returns the source of an image, and the image's number there."""
+        """Returns the source of an image, and the image's number there.
+
+        Args:
+            image: its number in the pool.
+        """
         number = int(np.searchsorted(self.starts, image, side="right")) - 1
         return self.sources[number], image - int(self.starts[number])
 
     def read(self, image: int) -> Record:
-        """Reads an image; with several sources, their name comes before the file's."""
+        """Reads an image; with several sources, their name comes before the file's.
+
+        Args:
+            image: its number in the pool.
+        """
         source, index = self.locate(image)
         record = source.read(index)
         if len(self.sources) > 1:
@@ -114,6 +132,9 @@ class Pool:
         """Reads images in order; yields (image, record) of some at a time.
 
         A chunk has 128 images, or fewer when they are large: memory stays within some MiB.
+
+        Args:
+            images: int [n], their numbers in the pool.
         """
         chunk, num_bytes = [], 0
         for image in images.tolist():
@@ -171,12 +192,21 @@ class Plan:
         return summaries
 
     def shard(self, number: int) -> np.ndarray:
-        """The images of one shard, in order."""
+        """The images of one shard, in order.
+
+        Args:
+            number: of the shard, from 0 on.
+        """
         return np.array_split(self.order, self.num_shards)[number]
 
 
 def choose_identities(pool: Pool, identities_file: Path | None, exclude_file: Path | None) -> None:
     """Leaves out of `pool` who is not listed in the one file, or is listed in the other.
+
+    Args:
+        pool: all images there are.
+        identities_file: whom to take, as `read_identity_list` reads it; None for everybody.
+        exclude_file: whom not to take; None for nobody.
 
     Raises InputError: a file can't be read, or lists somebody who is not there.
     """
@@ -190,6 +220,12 @@ def choose_identities(pool: Pool, identities_file: Path | None, exclude_file: Pa
 
 def make_plan(pool: Pool, *, num_shards: int | None, seed: int, min_images: int) -> Plan:
     """Leaves out identities with few images, shuffles all that is chosen, deals it to shards.
+
+    Args:
+        pool: the images to choose from.
+        num_shards: record files to write; None for as many as suit the number of images.
+        seed: of the order.
+        min_images: identities with fewer are left out.
 
     Raises InputError: nothing is left, or less than there are to be shards.
     """

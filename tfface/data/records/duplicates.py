@@ -70,7 +70,12 @@ def find_duplicates(labels: np.ndarray, digests: np.ndarray) -> Duplicates:
 
 
 def describe_pairs(inspection: Inspection, pairs: np.ndarray) -> Iterator[tuple[str, ...]]:
-    """Yields what each pair is, in words: the values of `PAIR_COLUMNS`."""
+    """Yields what each pair is, in words: the values of `PAIR_COLUMNS`.
+
+    Args:
+        inspection: of the dataset.
+        pairs: int [num_pairs, 2], indices of images.
+    """
     identities = inspection.dataset.identities
     for first, second in pairs.tolist():
         sides = []
@@ -82,6 +87,11 @@ def describe_pairs(inspection: Inspection, pairs: np.ndarray) -> Iterator[tuple[
 
 def write_duplicates(path: Path, inspection: Inspection, duplicates: Duplicates) -> None:
     """Writes all pairs as a CSV file; those across identities come first.
+
+    Args:
+        path: the file to write.
+        inspection: of the dataset.
+        duplicates: its pairs.
 
     Raises InputError: the file can't be written.
     """

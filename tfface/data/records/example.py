@@ -67,7 +67,12 @@ def attribute_features(values: Mapping[str, str]) -> dict[str, tf.train.Feature]
 
 
 def attribute_value(record: Record, name: str) -> str:
-    """Returns the text of an attribute, "" where the record has none of that name."""
+    """Returns the text of an attribute, "" where the record has none of that name.
+
+    Args:
+        record: of an image.
+        name: of the attribute.
+    """
     feature = record.attributes.get(ATTRIBUTE + name)
     if feature is None or not feature.bytes_list.value:
         return ""
@@ -81,7 +86,12 @@ def attribute_values(record: Record) -> dict[str, str]:
 
 
 def serialize(record: Record, label: int) -> bytes:
-    """Returns the Example's bytes; the same record and label always give the same bytes."""
+    """Returns the Example's bytes; the same record and label always give the same bytes.
+
+    Args:
+        record: an image and what is known of it.
+        label: of its identity, >= 0.
+    """
     example = tf.train.Example()
     features = example.features.feature
     for key, feature in record.attributes.items():
@@ -166,6 +176,11 @@ def parse_paths(serialized: tf.Tensor) -> tf.Tensor:
 
 
 def parse_attribute(serialized: tf.Tensor, name: str) -> tf.Tensor:
-    """Parses a batch of records: string [batch] -> an attribute, string [batch], else "" each."""
+    """Parses a batch of records: string [batch] -> an attribute, string [batch], else "" each.
+
+    Args:
+        serialized: the records.
+        name: of the attribute.
+    """
     key = ATTRIBUTE + name
     return tf.io.parse_example(serialized, {key: tf.io.FixedLenFeature([], tf.string, "")})[key]

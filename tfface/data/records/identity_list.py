@@ -65,6 +65,10 @@ def read_identity_list(path: Path, identities: Sequence[Identity]) -> np.ndarray
 def write_exclusion_list(path: Path, reasons: Mapping[Identity, str]) -> None:
     """Writes identities as a CSV file with the columns name, source and reason.
 
+    Args:
+        path: the file to write.
+        reasons: why each identity is left out.
+
     Raises InputError: the file can't be written.
     """
     rows = (safe_row([*identity, reason]) for identity, reason in reasons.items())

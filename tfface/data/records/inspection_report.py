@@ -33,7 +33,12 @@ _MOST_EXAMPLES = 20
 
 
 def report(inspection: Inspection, duplicates: Duplicates) -> dict:
-    """Returns all that was found, as JSON can hold it."""
+    """Returns all that was found, as JSON can hold it.
+
+    Args:
+        inspection: of the dataset.
+        duplicates: its pairs of equal or similar images.
+    """
     labels = inspection.labels
     examples = describe_pairs(inspection, duplicates.across[:_MOST_EXAMPLES])
     return {
@@ -139,7 +144,14 @@ def draw_inspection(
 
 
 def choose_images(labels: np.ndarray, label: int, number: int, seed: int) -> np.ndarray:
-    """Draws up to `number` images of an identity; returns their indices, rising."""
+    """Draws up to `number` images of an identity; returns their indices, rising.
+
+    Args:
+        labels: int [num_images], the identity of each.
+        label: of the identity.
+        number: images at most.
+        seed: which they are.
+    """
     images = np.flatnonzero(labels == label)
     order = seeding.permutation(seeding.fold(seed, label), len(images))
     return np.sort(images[order[:number]])
