@@ -235,10 +235,11 @@ class SourceImages(LazySequence):
 
     def __init__(self, source: ImageSource, indices: Sequence[int] | np.ndarray):
         super().__init__(lambda index: source.read(index).encoded, indices)
+        self._source = source
 
     def origins(self) -> list[tuple[ImageSource, np.ndarray]]:
         """Returns the underlying sources, as `ImageSource.origins` does."""
-        return self._source.origins(np.asarray(self._indices))
+        return self._source.origins(np.asarray(self.indices))
 
 
 class SourceFilenames(LazySequence):
