@@ -146,7 +146,7 @@ def test_images_in_both_sets_are_told(folder, capsys):
         ),
         (
             ["pixels", "--gallery", "STAFF/person00", "--gallery-shots", "1"],
-            "images lie directly in it",
+            "contains images directly",
         ),
     ],
 )

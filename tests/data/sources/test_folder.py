@@ -95,7 +95,9 @@ def test_images_without_an_identity(tmp_path):
     write_folder(tmp_path, {"ann": 1})
     (tmp_path / "b.jpg").write_bytes(b"")
     (tmp_path / "a.PNG").write_bytes(b"")
-    with pytest.raises(InputError, match=r"lie directly in it \(for example a\.PNG; 2 in all\)"):
+    with pytest.raises(
+        InputError, match=r"contains images directly \(for example a\.PNG; 2 in all\)"
+    ):
         FolderSource(tmp_path)
 
 
@@ -222,7 +224,7 @@ def test_names_that_differ_in_case_alone(tmp_path, capsys):
 )
 def test_one_level_too_high(tmp_path, folders, meant):
     write_folder(tmp_path, folders)
-    message = f"it seems to lie one level too high. Give .*{re.escape(str(tmp_path / meant))}$"
+    message = f"is probably one level too high: give .*{re.escape(str(tmp_path / meant))}$"
     with pytest.raises(InputError, match=message):
         FolderSource(tmp_path)
     for stray in (tmp_path / meant).glob("*.jpg"):
@@ -243,7 +245,9 @@ def test_a_folder_that_a_tool_wrote_is_no_person(tmp_path, file):
     (tmp_path / "aligned people/contact_sheet.png").write_bytes(encoded(0, format="PNG"))
     assert FolderSource(tmp_path).num_identities == 2
     (tmp_path / "aligned people" / file).write_bytes(b"")
-    with pytest.raises(InputError, match=r"is a folder of people, not a person: .*aligned people$"):
+    with pytest.raises(
+        InputError, match=r"contains folders of people, not images of one person: .*aligned people$"
+    ):
         FolderSource(tmp_path)
 
 

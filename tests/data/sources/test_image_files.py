@@ -101,7 +101,7 @@ def test_record_files_are_known_behind_links(tmp_path):
     os.link(tmp_path / "a.rec", tmp_path / "b.rec")
     os.link(tmp_path / "a.idx", tmp_path / "b.idx")
     of = [{"source": "recordio", "path": str(tmp_path / name)} for name in ("a.rec", "b.rec")]
-    with pytest.raises(InputError, match="have images in common"):
+    with pytest.raises(InputError, match="share images: give each image in one source only"):
         UnionSource(of)
     with pytest.raises(InputError, match=r"a\.rec: is or lies in another source, .*b\.rec"):
         Pool([f"a={tmp_path / 'a.rec'}", f"b={tmp_path / 'b.rec'}"])

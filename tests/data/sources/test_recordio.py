@@ -74,17 +74,20 @@ class TestInsightFace:
     @pytest.mark.parametrize(
         ("change", "why"),
         [
-            ({0: payload([6, 10])}, "record 0 says .* first record of an identity is 6, so that "),
+            ({0: payload([6, 10])}, "record 0 says .* identities begin at record 6, which makes "),
             ({3: None}, r"that there are 6 images, but there are 5: the file or its index is not"),
             ({8: payload([3, 5])}, r"record 8 says .* 3 to 4 are images of one .* labels differ"),
             ({8: payload([3, 40])}, "record 8 says .* 3 to before 40, but there are no such"),
-            ({8: payload([4, 3])}, "record 8 says .* 4 to before 3, but there are no such images"),
-            ({8: payload([2.5, 3])}, "record 8 says .* there are no such images"),
-            ({8: payload([float("nan"), 3])}, "record 8 says .* there are no such images"),
-            ({8: None}, "identities' records claim 5 images, but there are 6"),
-            ({8: payload([3, 3])}, "identities' records claim 5 images, but there are 6"),
+            (
+                {8: payload([4, 3])},
+                "record 8 says .* 4 up to, but not including, 3, but these do not exist",
+            ),
+            ({8: payload([2.5, 3])}, "record 8 says .* these do not exist"),
+            ({8: payload([float("nan"), 3])}, "record 8 says .* these do not exist"),
+            ({8: None}, "records of identities count 5 images, but the file has 6"),
+            ({8: payload([3, 3])}, "records of identities count 5 images, but the file has 6"),
             ({4: payload(2)}, "record 4 holds no image"),
-            ({12: payload(2, b"x")}, "record 7 is an identity's, but record 12 behind it an image"),
+            ({12: payload(2, b"x")}, "record 7 describes an identity, but the later record 12 is"),
         ],
     )
     def test_contradictions(self, tmp_path, change, why):
@@ -93,7 +96,7 @@ class TestInsightFace:
 
     def test_more_labels_than_the_property_says(self, tmp_path):
         with pytest.raises(
-            InputError, match=r"property: says 2 identities, 0 to 1, but .* label 2"
+            InputError, match=r"property: declares 2 identities, 0 to 1, but .* label 2"
         ):
             RecordIOSource(insightface(tmp_path, property="2,112,112"))
 
@@ -215,14 +218,14 @@ class TestIm2Rec:
         source = RecordIOSource(rec, label=entry)
         assert [int(source.identities[label].name) for label in source.labels] == labels
         with pytest.raises(
-            InputError, match=r"record 0 has 3 labels, so there is none of number 3"
+            InputError, match=r"record 0 has 3 labels, but the option 'label' asks for number 3"
         ):
             RecordIOSource(rec, label=3)
 
     def test_a_single_label_is_no_list(self, tmp_path):
         rec = write(tmp_path / "a.rec", {8: payload(1, b"x")})
         with pytest.raises(
-            InputError, match=r"record 8 has 1 labels, so there is none of number 1"
+            InputError, match=r"record 8 has 1 labels, but the option 'label' asks for number 1"
         ):
             RecordIOSource(rec, label=1)
 

@@ -182,8 +182,8 @@ class TestNotes:
         # Beside others that have some.
         notes = UnionSource([*OF, more], paths_start=folder).notes
         assert [note for note in notes if note.startswith("warning")] == [
-            "warning: no identity of 'more' (Bob, Cleo) is in another source of the union, which "
-            "joins by name: see whether names or folders differ by mistake"
+            "warning: no identity of 'more' (Bob, Cleo) is in another source of the union. A union "
+            "joins identities by name: check whether names or folders differ by mistake"
         ]
 
     def test_names_that_differ_in_case_alone(self, folder, tmp_path, capsys):
@@ -328,8 +328,11 @@ def test_training_on_parts_of_a_union(tmp_path, capsys):
         ({"path": "a"}, r"of\.1: .*needs 'source: NAME' and its options$"),
         ({"source": "folder", "path": "gone"}, "gone: no such folder$"),
         (OF[0], r"^source union: of\.0 \(originals\) and of\.1 \(originals\) have images in comm"),
-        ({"source": "folder", "path": "originals/../originals"}, "have images in common"),
-        ({"source": "csv", "path": "list.csv"}, "have images in common: give each image once$"),
+        ({"source": "folder", "path": "originals/../originals"}, "share images"),
+        (
+            {"source": "csv", "path": "list.csv"},
+            "share images: give each image in one source only$",
+        ),
     ],
 )
 def test_what_can_not_be_joined(folder, second, message):
@@ -346,14 +349,14 @@ def test_one_member_is_no_union(folder):
 def test_a_record_file_twice(folder, tmp_path):
     file = next((folder / "originals_records").glob("*.tfrecord"))
     for other in ({"source": "tfrecord", "path": str(file)}, STREAMS[0]):
-        with pytest.raises(InputError, match="have images in common: give each image once"):
+        with pytest.raises(InputError, match="share images: give each image in one source only"):
             UnionSource([STREAMS[0], other], paths_start=folder)
     rec = write(tmp_path / "train.rec", insightface_records([[encoded(1)], [encoded(2)]]))
     of = [
         {"source": "recordio", "path": str(path)} | options
         for path, options in ((rec, {}), (rec.parent, {"on_empty_identity": "skip"}))
     ]
-    with pytest.raises(InputError, match="have images in common: give each image once"):
+    with pytest.raises(InputError, match="share images: give each image in one source only"):
         UnionSource(of)
 
 

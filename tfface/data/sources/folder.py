@@ -67,8 +67,8 @@ def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> N
     if ours:
         name = os.fsdecode(os.path.basename(ours[0]))
         raise InputError(
-            f"{path}: {name} in it is a folder of people, not a person: it holds what a tool of "
-            f"this package writes beside people's folders. Give {path / name}"
+            f"{path}: its folder {name} contains folders of people, not images of one person: a "
+            f"tool of tfface wrote into it. Give {path / name}"
         )
     if len(images) == 1 and above:
         folder, below = _down_to_people(path / names[0], images[above[0]])
@@ -77,8 +77,8 @@ def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> N
         is_doubled = any(outer == inner for outer, inner in itertools.pairwise(chain))
         if is_doubled or len(_folders(below)) > 1:
             raise InputError(
-                f"{path}: holds one folder, {names[0]}, with folders in it, so all images would "
-                f"be of one person: it seems to lie one level too high. Give {folder}"
+                f"{path}: contains one folder, {names[0]}, with folders in it, so all images would "
+                f"belong to one person. The path is probably one level too high: give {folder}"
             )
     if not all(map(_is_no_person, names)):
         return
@@ -86,9 +86,9 @@ def check_folder_level(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> N
     if holding:
         more = ", ..." if len(names) > _MOST_NAMED else ""
         raise InputError(
-            f"{path}: its folders ({', '.join(names[:_MOST_NAMED])}{more}) hold folders and are "
-            "called like parts of a dataset, not like people: it seems to lie one level too high. "
-            f"Give one of them, such as {_likely(path, holding)}"
+            f"{path}: its folders ({', '.join(names[:_MOST_NAMED])}{more}) contain folders and "
+            "are named like parts of a dataset, not like people. The path is probably one level "
+            f"too high: give one of them, such as {_likely(path, holding)}"
         )
 
 
@@ -227,8 +227,8 @@ def _identity_folders(path: Path) -> list[bytes]:
             images.append(os.fsdecode(entry.name))
     if images:
         raise InputError(
-            f"{path}: images lie directly in it (for example {min(images)}; {len(images)} in all), "
-            "so it is not known whose they are: give each identity a folder of its own"
+            f"{path}: contains images directly (for example {min(images)}; {len(images)} in all), "
+            "so their identities are unknown: give each identity a folder of its own"
         )
     if not folders:
         raise InputError(f"{path}: has no sub-folders; one folder per identity is expected")

@@ -117,8 +117,8 @@ class RecordIOSource(ImageSource):
         short = (flags <= entry) & ~((flags == 0) & (entry == 0))
         for place in np.flatnonzero(short)[:1]:
             raise InputError(
-                f"{path}: record {self._keys[place]} has {max(flags[place], 1)} labels, so there "
-                f"is none of number {entry}: see the option 'label'"
+                f"{path}: record {self._keys[place]} has {max(flags[place], 1)} labels, but the "
+                f"option 'label' asks for number {entry}, counted from 0"
             )
         labels = headers["label"].copy()
         in_list = flags > 0
@@ -138,14 +138,14 @@ class RecordIOSource(ImageSource):
         path = self._file.path
         if len(identity_keys) and identity_keys[0] < self._keys[-1]:
             raise InputError(
-                f"{path}: record {identity_keys[0]} is an identity's, but record {self._keys[-1]} "
-                "behind it an image"
+                f"{path}: record {identity_keys[0]} describes an identity, but the later record "
+                f"{self._keys[-1]} is an image"
             )
         if not first >= _EXACT and first != self.num_images + 1:
             raise InputError(
-                f"{path}: record 0 says that the first record of an identity is {first:.0f}, so "
-                f"that there are {first - 1:.0f} images, but there are {self.num_images}: the file "
-                "or its index is not complete"
+                f"{path}: record 0 says that identities begin at record {first:.0f}, which makes "
+                f"{first - 1:.0f} images, but the file has {self.num_images}: the file or its "
+                "index is incomplete"
             )
 
     def _check_ranges(
@@ -171,9 +171,9 @@ class RecordIOSource(ImageSource):
         right = sensible & (stop - start == end - first)
         for place in np.flatnonzero(checked & ~right)[:1]:
             raise InputError(
-                f"{path}: record {identity_keys[place]} says that an identity's images are those "
-                f"from {ranges[place, 0]:.0f} to before {ranges[place, 1]:.0f}, but there are no "
-                "such images"
+                f"{path}: record {identity_keys[place]} says that an identity has the images from "
+                f"{ranges[place, 0]:.0f} up to, but not including, {ranges[place, 1]:.0f}, but "
+                "these do not exist"
             )
         # Number of label changes up to each image.
         changes = np.cumsum(np.diff(self.labels, prepend=self.labels[0]) != 0)
@@ -187,8 +187,8 @@ class RecordIOSource(ImageSource):
             )
         if checked.all() and (end - first).sum() != self.num_images:
             raise InputError(
-                f"{path}: the identities' records claim {(end - first).sum()} images, but there "
-                f"are {self.num_images}"
+                f"{path}: the records of identities count {(end - first).sum()} images, but the "
+                f"file has {self.num_images}"
             )
         none = np.flatnonzero(ranges[:, 0] == ranges[:, 1])
         has_images = np.isin(none, found)
@@ -212,7 +212,7 @@ class RecordIOSource(ImageSource):
         if declared is not None:
             if found[-1] >= declared:
                 raise InputError(
-                    f"{path}: says {declared} identities, 0 to {declared - 1}, but images of "
+                    f"{path}: declares {declared} identities, 0 to {declared - 1}, but images in "
                     f"{self._file.path.name} have the label {found[-1]}"
                 )
             count = declared - len(found) + np.count_nonzero(empty >= declared)
@@ -224,8 +224,8 @@ class RecordIOSource(ImageSource):
             raise InputError(
                 f"{self._file.path}: "
                 + (f"identity {listed} has" if count == 1 else f"identities {listed} have")
-                + f" no images ({count} of {len(found) + count}): to leave such identities out, "
-                "set on_empty_identity: skip"
+                + f" no images ({count} of {len(found) + count}): set on_empty_identity: skip to "
+                "exclude such identities"
             )
         if count:
             self.left_out = [("declared without images", int(count), 0)]

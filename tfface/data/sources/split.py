@@ -65,9 +65,9 @@ def open_split(
     names, shares = _parts(fractions, shots)
     if subset not in names:
         raise InputError(
-            f"source split: subset '{subset}' is not made by "
-            f"{'fractions' if shots is None else 'shots with fractions'} of "
-            f"{', '.join(f'{share:g}' for share in shares)}: there are {', '.join(names)}"
+            f"source split: {'' if shots is None else 'shots and '}fractions "
+            f"{', '.join(f'{share:g}' for share in shares)} make no subset '{subset}': choose "
+            f"{' or '.join(names)}"
         )
     source = _open(path, of, name, paths_start)
     kept = _identities(source, num_identities, min_images, seed)
@@ -79,7 +79,7 @@ def open_split(
     if not len(images):
         raise InputError(
             f"{source.name}: subset '{subset}' of the split is empty: {len(wanted):,} images of "
-            f"{len(kept):,} identities are too few for it (everybody keeps one in train)"
+            f"{len(kept):,} identities are too few (each identity keeps one image in train)"
         )
     num_gone = source.num_identities - len(np.unique(source.labels[images]))
     why = f"not in subset {subset} of the split"
@@ -102,12 +102,12 @@ def _parts(fractions: list[float] | None, shots: int | None) -> tuple[tuple[str,
         return PARTS, fractions
     if shots is None:
         raise InputError(
-            "source split: one fraction makes no parts: give those of train and test, or of train, "
-            "validation and test"
+            "source split: got one fraction: give two (train, test) or three (train, validation, "
+            "test)"
         )
     raise InputError(
-        f"source split: with shots, fractions are of what is left: those of validation and "
-        f"test, or [1] for all to test; got {shown}"
+        "source split: with shots, fractions divide the remaining images: give those of "
+        f"validation and test, or [1] to test with all of them; got {shown}"
     )
 
 
@@ -116,8 +116,8 @@ def _open(
 ) -> ImageSource:
     if (path is None) == (of is None):
         raise InputError(
-            "source split: needs either 'path: PATH' or 'of: {source: NAME, ...}', the source "
-            "that is split"
+            "source split: give the source to split, either as 'path: PATH' or as "
+            "'of: {source: NAME, ...}'"
         )
     if of is not None:
         return open_nested(read_nested(of, "source split: of"), paths_start, name)
@@ -134,16 +134,16 @@ def _identities(
     kept = np.flatnonzero(counts >= (min_images or 1))
     if not len(kept):
         raise InputError(
-            f"{source.name}: no identity has min_images = {min_images} images; the most are "
-            f"{counts.max()}"
+            f"{source.name}: no identity has the {min_images} images that min_images requires; "
+            f"the largest has {counts.max()}"
         )
     if num_identities is None:
         return kept
     if len(kept) < num_identities:
         having = f" with {min_images} images or more" if min_images else ""
         raise InputError(
-            f"{source.name}: num_identities is {num_identities:,}, and there are {len(kept):,} "
-            f"identities{having}"
+            f"{source.name}: num_identities is {num_identities:,}, but there are only "
+            f"{len(kept):,} identities{having}"
         )
     drawn = seeding.permutation(seeding.fold(seed, 0, 0), len(kept))[:num_identities]
     return np.sort(kept[drawn])

@@ -134,7 +134,8 @@ class UnionSource(ImageSource):
         if strangers:
             lines.append(
                 f"warning: no identity of {' or of '.join(strangers)} is in another source of the "
-                "union, which joins by name: see whether names or folders differ by mistake"
+                "union. A union joins identities by name: check whether names or folders differ by "
+                "mistake"
             )
         lines += links_between_sources(self._members, self._names)
         lines += [
@@ -264,8 +265,8 @@ def _check_names_differ(number: int, member: ImageSource) -> None:
     if most > 1:
         raise InputError(
             f"source union: of.{number}: {member.name} has {most} identities called "
-            f"'{printable(name)}', and a union joins by name: convert it again with one identity "
-            "for each name"
+            f"'{printable(name)}'. A union joins identities by name: convert the source again with "
+            "one identity for each name"
         )
 
 
@@ -276,7 +277,7 @@ def _check_apart(members: Sequence[ImageSource]) -> None:
         if any(_share_images(this, that) for this, that in itertools.product(these, those)):
             raise InputError(
                 f"source union: of.{one} ({members[one].name}) and of.{other} "
-                f"({members[other].name}) have images in common: give each image once"
+                f"({members[other].name}) share images: give each image in one source only"
             )
 
 
