@@ -81,7 +81,7 @@ def test_all_outputs(experiment, tmp_path, capsys):
     where = f"data.train of {experiment / 'run'}"
     assert f"2 people were seen in training, by the attribute 'subfolder' in {where}." in said
     assert said.splitlines()[-4:] == [
-        f"figures: {tmp_path / 'out' / 'f.json'}",
+        f"metrics: {tmp_path / 'out' / 'f.json'}",
         f"plots: {tmp_path / 'plots'}",
         f"report: {tmp_path / 'report.html'}",
         f"results: {tmp_path / 'results.csv'}",

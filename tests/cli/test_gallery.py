@@ -61,7 +61,7 @@ def test_query(folder, tmp_path, capsys):
     ]
     assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "unknown"]
     assert len(rows) == 6
-    assert lines[-1] == f"answers: {tmp_path / 'a' / 'q.json'}"
+    assert lines[-1] == f"results: {tmp_path / 'a' / 'q.json'}"
     written = json.loads((tmp_path / "a" / "q.json").read_text())
     assert written["threshold"] == 0.9
     assert [query["name"] for query in written["queries"]] == ["person01", "person04", None]

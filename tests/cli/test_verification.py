@@ -121,7 +121,7 @@ def test_figures_of_two_sets(lfw, tmp_path, capsys):
     assert lines[3].startswith("* too few impostor pairs")
     assert lines[4] == "95% CI of the accuracy: bootstrap over identities"
     assert lines[5].startswith("pairs: same identity if cosine >= ")
-    assert lines[-2:] == [f"figures: {figures}", f"plots: {plots}"]
+    assert lines[-2:] == [f"metrics: {figures}", f"plots: {plots}"]
 
 
 def test_report_needs_no_folder_of_plots(lfw, tmp_path, capsys):

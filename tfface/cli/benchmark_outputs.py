@@ -72,7 +72,7 @@ def write(
 
     if options.json:
         write_json(options.json, rows)
-        print(f"figures: {options.json}")
+        print(f"metrics: {options.json}")
     if options.plots:
         path = options.plots / f"{picture}.png"
         draw(path, rows)

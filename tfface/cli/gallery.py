@@ -97,7 +97,7 @@ def _query(options: argparse.Namespace) -> None:
     say(query_text(answers, options.threshold))
     if options.json:
         write_json(options.json, {"threshold": options.threshold, "queries": answers})
-        say(f"answers: {options.json}")
+        say(f"results: {options.json}")
 
 
 def _open_faces(options: argparse.Namespace):

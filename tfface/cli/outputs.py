@@ -131,7 +131,7 @@ def write(
 
     if options.json:
         write_json(options.json, figures)
-        say(f"figures: {options.json}")
+        say(f"metrics: {options.json}")
     if options.plots or options.report:
         with command.folder_or_temporary(options.plots) as folder:
             plots = draw(folder)

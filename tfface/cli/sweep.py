@@ -87,8 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     rows = comparison_tables.result_rows(options.label or sweep.title, figures)
     outputs.append_results(options, rows)
-    say(f"figures: {json_file}")
-    say(f"picture: {picture}")
+    say(f"metrics: {json_file}")
+    say(f"plots: {picture}")
     say(f"report: {page_file}")
     if sweep.failed:
         raise InputError(
