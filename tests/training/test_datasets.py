@@ -213,9 +213,17 @@ class TestHeldOutImagesThatAreTrainedOn:
 
     def test_others_are_not(self, faces):
         write_folder(faces / "held", dict.fromkeys(COUNTS, 2), size=32, first=100)
-        pairs = "evaluation.verification=[synthetic]"
-        assert self.warnings(faces, "{source: folder, path: held}", pairs) == []
+        assert self.warnings(faces, "{source: folder, path: held}") == []
         assert self.warnings(faces, "none") == []
+
+    def test_synthetic_faces_are_not_rendered_for_it(self, faces, monkeypatch):
+        monkeypatch.setattr(
+            "tfface.training.training_identities.content_digest",
+            lambda image: pytest.fail("an image was read"),
+        )
+        synthetic = "{source: synthetic, num_identities: 5, images_per_identity: 4, size: 32}"
+        train = f"data.train={synthetic}"
+        assert self.warnings(faces, "{fraction: 0.5, by: image}", train) == []
 
     def test_many_images_are_sampled(self, faces, monkeypatch):
         monkeypatch.setattr("tfface.training.training_identities._MOST_IMAGES", 20)

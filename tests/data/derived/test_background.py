@@ -205,3 +205,18 @@ def test_real_faces_keep_eyes_nose_and_mouth(test_data, tmp_path):
         assert 0.5 < found.mean() < 0.97
         for x, y in ((38, 52), (74, 52), (56, 72), (42, 92), (71, 92)):
             assert found[y - 5 : y + 6, x - 5 : x + 6].all()
+
+
+@pytest.mark.parametrize("name", ["report.csv", "contact_sheet.png"])
+def test_files_of_the_user_are_not_replaced_by_reports(faces, tmp_path, name):
+    removed(faces, tmp_path / "out")
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
+        removed(faces, tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == "mine"
+
+
+def test_a_person_called_like_the_report(faces, tmp_path):
+    next(path for path in faces.iterdir() if path.is_dir()).rename(faces / "report.csv")
+    with pytest.raises(InputError, match=r"images called report\.csv, or in a folder of that name"):
+        removed(faces, tmp_path / "out")

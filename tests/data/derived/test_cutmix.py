@@ -202,3 +202,39 @@ def test_damaged_images_are_named(tmp_path):
     (root / "ann" / "1.jpg").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"ann/1\.jpg: not an image that can be read"):
         made(root, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [".mine.partial", "p0/.a.partial.png", "p0/mine.partial"])
+def test_files_of_the_user_stay(faces, tmp_path, name):
+    made(faces, tmp_path / "out")
+    (tmp_path / "out" / name).write_text("mine")
+    (tmp_path / "out" / "p0" / "cutmix_00001.png").unlink()
+    made(faces, tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == "mine"
+    assert (tmp_path / "out" / "p0" / "cutmix_00001.png").exists()
+
+
+def test_an_emptied_folder_is_filled_again(faces, tmp_path):
+    made(faces, tmp_path / "out")
+    before = files(tmp_path / "out")
+    for name in before:
+        (tmp_path / "out" / name).unlink()
+    made(faces, tmp_path / "out")
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", ["p0/cutmix_00002.png", "p1/0.png", "contact_sheet.png"])
+def test_no_file_of_the_user_is_replaced(faces, tmp_path, name):
+    made(faces, tmp_path / "out")
+    log = tmp_path / "out" / ".made.jsonl"
+    log.write_bytes(log.read_bytes().partition(b"\n")[0] + b"\n")
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(InputError, match=rf"{name}: is there already, and is not what this tool"):
+        made(faces, tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == "mine"
+
+
+def test_a_person_called_like_the_contact_sheet(faces, tmp_path):
+    (faces / "p1").rename(faces / "contact_sheet.png")
+    with pytest.raises(InputError, match=r"images called contact_sheet\.png, or in a folder of"):
+        made(faces, tmp_path / "out")
