@@ -60,6 +60,13 @@ def test_no_text(tmp_path, name, content, kind):
         READERS[name](tmp_path / name)
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_first_line_of_excel(tmp_path, mark):
+    (tmp_path / "a.csv").write_bytes(mark + b"sep=;\r\npath;identity\r\n")
+    with pytest.raises(InputError, match=r"a\.csv: its first line, sep=, is for Excel alone: rem"):
+        CsvSource(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize(
     ("header", "usual", "delimiter"),
     [

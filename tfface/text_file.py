@@ -54,6 +54,8 @@ def check_text(path: Path, start: bytes) -> None:
             f"{path}: is text in UTF-16, and UTF-8 is read here: save it as UTF-8 (in Excel as "
             '"CSV UTF-8"), or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW'
         )
+    if re.match(rb"(\xef\xbb\xbf)?sep=.\r?\n", start, re.IGNORECASE):
+        raise InputError(f"{path}: its first line, sep=, is for Excel alone: remove this line")
     if kind := other_kind(start):
         raise InputError(f"{path}: not a text file, but {kind}")
 
