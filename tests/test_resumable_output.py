@@ -1,6 +1,7 @@
 """Folders that are made item by item, and resumed."""
 
 import json
+import os
 import re
 
 import pytest
@@ -43,8 +44,8 @@ def test_nothing_is_written_before_the_start(tmp_path):
 
 
 def test_the_log_has_the_name_and_the_key_that_are_given(tmp_path):
-    for fields in ((), ("size",)):
-        output = ResumableOutput(tmp_path, {}, log=".photos.jsonl", key="photo", fields=fields)
+    for _ in range(2):
+        output = ResumableOutput(tmp_path, {}, log=".photos.jsonl", key="photo")
         output.start()
         output.append("a", {"size": 3})
         assert output.done == {"a": {"size": 3}}
@@ -75,7 +76,8 @@ def test_nothing_counts_after_a_damaged_line(tmp_path, line):
     lines[2] = line
     log.write_bytes(b"\n".join(lines))
     options = {"made by": "test", "seed": 1}
-    assert list(ResumableOutput(tmp_path, options, fields=["rows"]).done) == ["a"]
+    output = ResumableOutput(tmp_path, options, is_entry=lambda entry: "rows" in entry)
+    assert list(output.done) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,20 @@ def test_what_was_removed_since_is_made_again(tmp_path):
         first.append(name, {"image": f"{name}.jpg"})
     (tmp_path / "a.jpg").unlink()
     assert list(started(tmp_path).done) == ["b"]
+
+
+@pytest.mark.parametrize("entry", [{"name": 7}, {"name": "b", "image": 7}, {"image": "b.jpg"}, {}])
+def test_entries_that_are_none(tmp_path, entry):
+    started(tmp_path).append("a", {"share": 1})
+    with (tmp_path / LOG).open("a") as log:
+        log.write(json.dumps(entry) + "\n")
+    assert list(started(tmp_path).done) == ["a"]
+
+
+def test_a_log_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / LOG)
+    with pytest.raises(InputError, match=r"made\.jsonl: can't be read: is no regular file"):
+        started(tmp_path)
 
 
 def test_leftovers_are_removed(tmp_path):
@@ -121,6 +137,10 @@ def test_reports_replace_their_own_kind_alone(tmp_path):
     (tmp_path / "report.csv").write_text("image,reason\n")
     output.check_reports(marks, ["ann/1"])
     (tmp_path / "report.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"report\.csv: is there already, and is not what this"):
+        output.check_reports(marks, ["ann/1"])
+    (tmp_path / "report.csv").unlink()
+    (tmp_path / "report.csv").mkdir()
     with pytest.raises(InputError, match=r"report\.csv: is there already, and is not what this"):
         output.check_reports(marks, ["ann/1"])
     with pytest.raises(InputError, match=r"images called report\.csv, or in a folder of that name"):

@@ -1,6 +1,7 @@
 """Files and paths: writing so that an interrupted command never leaves half of a file."""
 
 import csv
+import errno
 import filecmp
 import itertools
 import json
@@ -134,6 +135,21 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    # Python's own words are about a setting of Python.
+    except ValueError:
+        raise ValueError("a number of too many digits") from None
+
+
+def read_regular(path: Path) -> bytes:
+    """Returns the bytes of a file.
+
+    Raises OSError: it can't be read, or is a pipe or a device, which reading may never end of.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return path.read_bytes()
 
 
 def is_file_name(name: str) -> bool:
@@ -264,8 +280,9 @@ def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overw
 
 def check_own(path: Path, mark: re.Pattern[bytes]) -> None:
     """As `check_replaceable`, for a file whose name the user can't choose."""
-    check_writable(path)
-    if _lacks_mark(path, mark):
+    if not path.is_dir():
+        check_writable(path)
+    if path.is_dir() or _lacks_mark(path, mark):
         raise InputError(
             f"{path}: is there already, and is not what this tool writes: move it elsewhere, or "
             "choose another output folder"

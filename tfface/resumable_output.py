@@ -3,12 +3,12 @@
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import check_own, is_temporary, parse_json, replacing
+from tfface.files import check_own, is_temporary, parse_json, read_regular, replacing
 
 _VERSION = 1
 # Options that hold what a source's files are; nobody can read their values.
@@ -38,7 +38,7 @@ class ResumableOutput:
         options: all that decides the output, as JSON can hold it, by the names that users know.
         log: the name of the log.
         key: of an item's name in its line.
-        fields: of an entry, without which its line counts as damaged.
+        is_entry: whether an entry is one; else its line counts as damaged.
     Attributes:
         done: name -> entry, in the order in which items were done. An item whose file `image` was
             removed since is not in it.
@@ -52,7 +52,7 @@ class ResumableOutput:
         *,
         log: str = ".made.jsonl",
         key: str = "name",
-        fields: Collection[str] = (),
+        is_entry: Callable[[dict[str, Any]], bool] = lambda entry: True,
     ):
         self._path = output / log
         self._options = json.loads(json.dumps(options))
@@ -70,10 +70,11 @@ class ResumableOutput:
             )
         check_options(output, found, self._options)
         for entry in entries[1:]:
-            if entry is None or not {key, *fields} <= entry.keys():
+            name = entry.pop(key, None) if entry else None
+            if not isinstance(name, str) or not is_entry(entry):
                 break
-            name = entry.pop(key)
-            if (output / entry.get("image", "")).exists():
+            image = entry.get("image", "")
+            if isinstance(image, str) and (output / image).exists():
                 self.done[name] = entry
 
     def check_reports(
@@ -135,7 +136,7 @@ def read_log(path: Path) -> bytes | None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file; the output is a folder")
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         if output.exists() and any(output.iterdir()):
             raise InputError(

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -242,6 +243,16 @@ def test_faces_that_were_removed_by_hand_stay_removed(tmp_path):
     write_photos(source, ["b.jpg"])
     run(source, tmp_path / "out")
     assert faces(tmp_path / "out") == ["b.jpg"]
+
+
+@pytest.mark.parametrize("rows", [7, [], [3], [{}], [{"reason": "", "output": 5}]])
+def test_a_damaged_line_of_the_log_is_made_again(tmp_path, rows):
+    source = write_photos(tmp_path / "in", ["a.jpg"])
+    run(source, tmp_path / "out")
+    log = tmp_path / "out" / ".alignment.jsonl"
+    options, line = log.read_text().splitlines()
+    log.write_text(options + "\n" + json.dumps(json.loads(line) | {"rows": rows}) + "\n")
+    assert run(source, tmp_path / "out").num_faces == 1
 
 
 def test_an_emptied_folder_is_filled_again(tmp_path):

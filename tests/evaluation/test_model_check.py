@@ -115,6 +115,18 @@ def test_models_of_other_formats(batch, flip):
     assert [expected in line for line in lines] == [True]
 
 
+def test_infinity_for_some_images():
+    weights = np.random.default_rng(7).normal(size=(SIZE, SIZE, 3, 16))
+    takes = ImageInput(None, SIZE, SIZE, channels_first=False, is_uint8=False)
+
+    def first_is_infinite(images):
+        where = (np.arange(len(images)) == 0) & (len(images) > 1)
+        return np.where(where[:, None], np.inf, np.tensordot(images, weights, 3))
+
+    options = EmbedderOptions(flip=False)
+    assert found(ExternalEmbedder(first_is_infinite, Path("net.onnx"), takes, options)) == []
+
+
 def test_a_cache_is_not_asked(tmp_path):
     model = embedder(BatchStatistics())
     cached = CachedEmbedder(model, tmp_path, print)

@@ -415,6 +415,13 @@ def test_list_images(tmp_path):
             list_images([tmp_path / path])
 
 
+def test_a_manifest_that_is_a_pipe(folder):
+    (folder / "gallery.json").unlink()
+    os.mkfifo(folder / "gallery.json")
+    with pytest.raises(InputError, match=r"gallery\.json: can't be read: is no regular file"):
+        read_gallery(folder)
+
+
 def test_a_manifest_that_is_nested_deep(folder):
     (folder / "gallery.json").write_text("[" * 300_000)
     with pytest.raises(InputError, match=r"gallery\.json: is damaged, so the gallery can't be"):

@@ -85,6 +85,14 @@ def test_a_short_strip_is_damage(monkeypatch, compression):
     assert undecodable_reason(data).startswith("the image data are damaged")
 
 
+def test_damage_is_not_told_in_words_of_python(monkeypatch):
+    def of_text(data: bytearray, place: int) -> None:
+        struct.pack_into("<H", data, place + 2, 2)
+
+    data = edited(tiff(monkeypatch, None), OFFSETS, of_text)
+    assert undecodable_reason(data) == "the image data are damaged or truncated"
+
+
 def test_tiles_and_planes():
     tags = {256: 100, 257: 50, 322: 32, 323: 32, 324: (8,) * 8, 325: (9,) * 8}
     assert has_all_pixels(b"", tags)

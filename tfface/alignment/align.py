@@ -157,13 +157,11 @@ def plan_alignment(source: Path, output: Path, options: Options) -> Alignment:
     root, photos = _photos_of(source)
     check_output([source], output, "faces would be taken for photos")
     _check_names(photos, options)
-    log = ResumableOutput(
-        output, options.to_json(), log=_LOG, key="photo", fields=("bytes", "changed", "rows")
-    )
+    log = ResumableOutput(output, options.to_json(), log=_LOG, key="photo", is_entry=_is_entry)
     was_forgotten = _forget_emptied(output, log) or _forget_changed(
         root, photos, source, output, log
     )
-    is_finished = not was_forgotten and len(log.done) == len(photos) and (output / REPORT).exists()
+    is_finished = not was_forgotten and len(log.done) == len(photos) and (output / REPORT).is_file()
     if not is_finished:
         log.check_reports(
             {REPORT: REPORT_MARK, CONTACT_SHEET_FILE: PICTURE_MARK},
@@ -358,6 +356,20 @@ def _check_names(photos: list[str], options: Options) -> None:
         if len(clashes) > _MOST_CLASHES_NAMED:
             lines.append(f"and {len(clashes) - _MOST_CLASHES_NAMED} more such names")
         raise InputError("\n".join(lines))
+
+
+def _is_entry(entry: dict[str, Any]) -> bool:
+    """Whether an entry of the log is what `_align_photo` returns."""
+    rows = entry.get("rows")
+    return (
+        {"bytes", "changed"} <= entry.keys()
+        and isinstance(rows, list)
+        and bool(rows)
+        and all(
+            isinstance(row, dict) and "reason" in row and isinstance(row.get("output", ""), str)
+            for row in rows
+        )
+    )
 
 
 def _forget_emptied(output: Path, log: ResumableOutput) -> bool:

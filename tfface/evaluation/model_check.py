@@ -43,18 +43,17 @@ def model_warnings(embedder: Embedder, images: Sequence[bytes], names: Sequence[
             " its weights are damaged, its training diverged, or --input-range doesn't suit it"
         )
     found = []
-    finite = together[is_finite]
+    finite, probe = together[is_finite], sample[is_finite][:1]
     if _change(finite[0], finite) <= _ROUNDING:
         found.append(
             f"{model.name}: its output is the same for {len(finite)} different images: its "
             "similarities say nothing. Its weights were not loaded or trained, its training "
             "collapsed, or --input-range doesn't suit it"
         )
-    alone = model.embed(sample[:1])[0].astype(np.float64)
-    change = _change(together[0], alone)
+    change = _change(finite[0], model.embed(probe)[0].astype(np.float64))
     if change > _MOST_CHANGE:
-        again = model.embed(sample)[0].astype(np.float64)
-        if _change(together[0], again) > _MOST_CHANGE:
+        again = model.embed(sample)[is_finite][0].astype(np.float64)
+        if _change(finite[0], again) > _MOST_CHANGE:
             cause = "changes from call to call", "dropout or another random layer"
         else:
             cause = "depends on the other images of its batch", "batch norm"
@@ -85,7 +84,7 @@ def _sample(model: Embedder, images: Sequence[bytes], names: Sequence[str]) -> n
 
 def _change(output: np.ndarray, others: np.ndarray) -> float:
     """Returns the greatest distance of `others` from an output, as a fraction of its norm."""
-    distance = np.linalg.norm(others - output, axis=-1).max()
+    distance = np.linalg.norm(np.nan_to_num(others) - output, axis=-1).max()
     norm = np.linalg.norm(output)
     # Of zeros, anything else differs.
     return float(distance / norm) if norm else float(np.sign(distance))

@@ -28,7 +28,7 @@ from pydantic import BaseModel, Field, model_validator
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.face_index import FaceIndex
-from tfface.files import is_temporary, parse_json, replacing, write_json
+from tfface.files import is_temporary, parse_json, read_regular, replacing, write_json
 from tfface.folder_lock import locked
 from tfface.json_file import Count, ListOf, Text, check_version, checked_as
 from tfface.names import cell_text, safe_cell
@@ -240,7 +240,7 @@ def _described(path: Path) -> dict:
 def _read_manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     try:
-        manifest = parse_json(path.read_text(encoding="utf-8"))
+        manifest = parse_json(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
         if _BUILDING not in names and _holds_generation(names):

@@ -104,8 +104,8 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
         raise InputError(why_no_image(encoded)) from None
     except Image.DecompressionBombError:
         raise InputError(f"claims to have more than {MOST_PIXELS:,} pixels") from None
-    # It has no words that would help.
-    except AssertionError:
+    # They have no words that would help.
+    except (AssertionError, TypeError, LookupError, AttributeError):
         raise InputError(why_no_image(encoded)) from None
     # Damaged files make decoders raise anything.
     except Exception as error:

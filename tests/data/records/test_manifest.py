@@ -66,6 +66,11 @@ def test_the_published_layout(dataset, tmp_path):
     assert rows[0] == {"label": "0", "name": "Zoë, the 1st", "source": "a", "num_images": "2"}
 
 
+def make_pipe(folder):
+    (folder / "dataset.json").unlink()
+    os.mkfifo(folder / "dataset.json")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -75,7 +80,11 @@ def test_the_published_layout(dataset, tmp_path):
         (lambda d: edit(d, format_version=2), "format_version is 2, and this version of tfface"),
         (lambda d: edit(d, sources=None), "sources: must be a list, got null"),
         (lambda d: (d / "dataset.json").write_text("[" * 99_999), r"dataset\.json: can't be read"),
-        (lambda d: (d / "dataset.json").write_text("9" * 9999), r"dataset\.json: can't be read"),
+        (
+            lambda d: (d / "dataset.json").write_text("9" * 9999),
+            "read: a number of too many digits",
+        ),
+        (make_pipe, r"dataset\.json: can't be read: is no regular file"),
         *(
             (lambda d, change=change: edit(d, **change), r"dataset\.json: " + why)
             for change, why in [

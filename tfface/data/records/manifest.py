@@ -20,7 +20,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, ConfigDict, Field
 
 from tfface.errors import InputError
-from tfface.files import is_file_name, parse_json, replacing, write_csv
+from tfface.files import is_file_name, parse_json, read_regular, replacing, write_csv
 from tfface.json_file import Count, ListOf, Text, check_version, checked_as
 from tfface.names import cell_text, safe_row
 from tfface.text_file import check_columns
@@ -204,7 +204,7 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
     """
     path = folder / DATASET_FILE
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{folder}: not a converted dataset (it has no {DATASET_FILE}); "
