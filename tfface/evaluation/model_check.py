@@ -58,9 +58,9 @@ def model_warnings(embedder: Embedder, images: Sequence[bytes], names: Sequence[
         else:
             cause = "depends on the other images of its batch", "batch norm"
         found.append(
-            f"{model.name}: its output for an image {cause[0]} (by {change:.0%} in a sample), so "
-            f"results are not to be relied on: {cause[1]} seems to be in training mode. Export the "
-            "model in inference mode"
+            f"{model.name}: its output for an image {cause[0]}; it changed by {change:.0%} in a "
+            f"sample, so results are not to be relied on: {cause[1]} seems to be in training mode. "
+            "Export the model in inference mode"
         )
     return found
 

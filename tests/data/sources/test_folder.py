@@ -234,7 +234,7 @@ def test_one_level_too_high(tmp_path, folders, meant):
 
 def test_a_doubled_folder_by_its_own_name(tmp_path):
     write_folder(tmp_path / "lfw", {"lfw/ann": 1})
-    with pytest.raises(InputError, match=rf"Give {re.escape(str(tmp_path / 'lfw/lfw'))}$"):
+    with pytest.raises(InputError, match=rf"give {re.escape(str(tmp_path / 'lfw/lfw'))}$"):
         FolderSource(tmp_path / "lfw")
     assert FolderSource(tmp_path / "lfw/lfw").num_identities == 1
 

@@ -105,8 +105,14 @@ def test_a_part_of_a_part(faces):
     [
         ({"fractions": [0.7, 0.2]}, r"the fractions 0\.7, 0\.2 sum to 0\.9; they must sum to 1"),
         ({"fractions": [1.0]}, "got one fraction: give two"),
-        ({"fractions": [0.8, 0.2], "subset": "validation"}, "there are train, test"),
-        ({"shots": 2, "subset": "validation"}, "shots with fractions of 1: there are"),
+        (
+            {"fractions": [0.8, 0.2], "subset": "validation"},
+            "fractions 0.8, 0.2 make no subset 'validation': choose train or",
+        ),
+        (
+            {"shots": 2, "subset": "validation"},
+            "shots and fractions 1 make no subset 'validation': choose train",
+        ),
         ({"shots": 2, "fractions": [0.7, 0.2, 0.1]}, "fractions divide the remaining images"),
         ({"num_identities": 6}, "num_identities is 6, but there are only 5 identities$"),
         (

@@ -250,7 +250,9 @@ def test_a_union_of_parts(folder):
     ]
     of = [{**part, "path": str(folder / "originals")} for part in parts]
     assert counts(UnionSource(of)) == ORIGINALS
-    with pytest.raises(InputError, match=r"of\.0 \(originals\) and of\.1 \(originals\) have image"):
+    with pytest.raises(
+        InputError, match=r"of\.0 \(originals\) and of\.1 \(originals\) share images"
+    ):
         UnionSource([of[0], of[0] | {"subset": "train"}])
     streams = [part | {"path": str(folder / "originals_records")} for part in of]
     assert counts(UnionSource(streams)) == ORIGINALS
@@ -327,7 +329,7 @@ def test_training_on_parts_of_a_union(tmp_path, capsys):
         ({"source": "folder", "pth": "a"}, r"of\.1: pth: unknown key; did you mean 'path'\?"),
         ({"path": "a"}, r"of\.1: .*needs 'source: NAME' and its options$"),
         ({"source": "folder", "path": "gone"}, "gone: no such folder$"),
-        (OF[0], r"^source union: of\.0 \(originals\) and of\.1 \(originals\) have images in comm"),
+        (OF[0], r"^source union: of\.0 \(originals\) and of\.1 \(originals\) share images: give"),
         ({"source": "folder", "path": "originals/../originals"}, "share images"),
         (
             {"source": "csv", "path": "list.csv"},
@@ -363,7 +365,7 @@ def test_a_record_file_twice(folder, tmp_path):
 def test_a_member_with_two_people_of_one_name(folder, tmp_path):
     convert([f"a={folder}/originals", f"b={folder}/cutmix"], tmp_path / "merged")
     merged = {"source": "tfrecord", "path": str(tmp_path / "merged")}
-    with pytest.raises(InputError, match=r"of\.1: merged has 2 identities called 'bob', and a uni"):
+    with pytest.raises(InputError, match=r"of\.1: merged has 2 identities called 'bob'\. A union"):
         UnionSource([OF[0], merged], paths_start=folder)
 
 
