@@ -61,7 +61,7 @@ def people(tmp_path_factory):
 
 
 def test_without_groups(classifier, source):
-    figures = evaluate_classification(classifier, source).to_json()
+    figures = evaluate_classification(classifier, source).to_dict()
     assert figures["num_images"] == 9
     assert figures["accuracy"] == 6 / 9
     assert figures["top5"] is None
@@ -88,7 +88,7 @@ def test_groups_and_people(classifier, source, people):
     classified = evaluate_classification(
         classifier, source, group_by="light", people=_renamed(people)
     )
-    figures = classified.to_json()
+    figures = classified.to_dict()
     seen, unseen, unknown = (figures[key] for key in ("seen", "unseen", "unknown"))
     # `ann` was seen as blue only; as red she is seen as well.
     assert (seen["accuracy"], seen["num_images"], seen["num_people"]) == (1, 5, 3)
@@ -121,9 +121,9 @@ def _renamed(people):
 
 
 def test_a_group_is_what_it_would_be_alone(classifier, source):
-    group = evaluate_classification(classifier, source, group_by="light").to_json()["groups"]["L2"]
+    group = evaluate_classification(classifier, source, group_by="light").to_dict()["groups"]["L2"]
     rows = np.flatnonzero(source.attribute("light") == "L2")
-    alone = evaluate_classification(classifier, _Some(source, rows)).to_json()
+    alone = evaluate_classification(classifier, _Some(source, rows)).to_dict()
     # Another place in a batch may change the last digits.
     for key in ("ece", "log_loss"):
         assert group.pop(key) == pytest.approx(alone[key], rel=1e-5)
@@ -231,8 +231,8 @@ def test_names_that_are_not_unicode(tmp_path):
     write_image(tmp_path / "data" / name / "0.png", "blue", 0)
     source = FolderSource(tmp_path / "data")
     classified = evaluate_classification(classifier, source)
-    write_json(tmp_path / "f.json", classified.to_json())
-    assert list(classified.to_json()["per_class"]) == ["a", "caf\\udce9"]
+    write_json(tmp_path / "f.json", classified.to_dict())
+    assert list(classified.to_dict()["per_class"]) == ["a", "caf\\udce9"]
     plot_classification(classified, source, tmp_path)
 
 

@@ -64,16 +64,16 @@ def test_l2_tells_the_same(sets, found):
     by_distance = evaluate_identification(RawPixelEmbedder(), *sets, metric="l2")
     assert by_distance.result.cmc == found.result.cmc
     np.testing.assert_allclose(by_distance.top_similarity, found.top_similarity, atol=2e-6)
-    assert by_distance.to_json()["metric"] == "l2"
+    assert by_distance.to_dict()["metric"] == "l2"
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])
 def test_other_indexes_tell_their_recall(sets, found, kind):
-    index = evaluate_identification(RawPixelEmbedder(), *sets, kind=kind).to_json()["index"]
+    index = evaluate_identification(RawPixelEmbedder(), *sets, kind=kind).to_dict()["index"]
     assert index["kind"] == kind
     assert index["num_embeddings"] == 24
     assert index["recall_at_1"] == index["recall_at_10"] == 1
-    assert found.to_json()["index"]["recall_at_1"] == 1
+    assert found.to_dict()["index"]["recall_at_1"] == 1
 
 
 def test_one_template_is_the_mean(sets):
@@ -88,11 +88,11 @@ def test_one_template_is_the_mean(sets):
     best = (embed_faces(RawPixelEmbedder(), queries) @ means.T).max(axis=1)
     np.testing.assert_allclose(found.result.top_similarity, best, atol=1e-6)
     assert found.result.num_identities == 12
-    assert found.to_json()["one_template"] is True
+    assert found.to_dict()["one_template"] is True
 
 
 def test_json(found):
-    figures = found.to_json()
+    figures = found.to_dict()
     assert json.loads(json.dumps(figures)) == figures
     assert figures["num_gallery"] == 24
     assert figures["num_queries"] == 76

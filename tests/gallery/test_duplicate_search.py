@@ -103,7 +103,7 @@ def test_somebody_of_a_verification_set(inspection):
     assert {int(image) // 2 for image in found.overlaps["lfw"].images} == {0}
     assert len(found.overlaps["other"].labels) == 0
     assert names(inspection, found.excluded) == ["a4", "a7", "b3", "b7"]
-    assert found.to_json() == {
+    assert found.to_dict() == {
         "in_verification_sets": {"lfw": 2, "other": 0},
         "pairs": 3,
         "excluded_identities": 4,

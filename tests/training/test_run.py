@@ -334,7 +334,7 @@ class TestClassification:
         figures = json.loads((run / "classification.json").read_text(encoding="utf-8"))
         assert figures["num_images"] == 12
         source = open_source(f"{{{self.SPLIT}, subset: test}}").source
-        by_the_tool = evaluate_classification(load_classifier(run), source).to_json()
+        by_the_tool = evaluate_classification(load_classifier(run), source).to_dict()
         assert by_the_tool["confusion"] == figures["confusion"]
         assert by_the_tool["log_loss"] == pytest.approx(figures["log_loss"], rel=1e-5)
         page = read_page(run / "report.html")

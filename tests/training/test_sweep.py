@@ -201,7 +201,7 @@ def run(recipe, sizes="6,7", num_seeds=2):
 
 
 def test_every_variant_with_every_seed(recipe, capsys):
-    found = run(recipe).to_json()
+    found = run(recipe).to_dict()
     assert (found["metric"], found["curve"]) == ("val_accuracy", "val_accuracy")
     assert found["seeds"] == [5, 6]
     assert [variant["name"] for variant in found["variants"]] == ["6", "7"]
@@ -229,7 +229,7 @@ def test_finished_runs_are_kept(recipe):
     files = [recipe.parent / f"out/runs/batch_size-{size}--seed-5/metrics.jsonl" for size in (6, 7)]
     (files[1].parent / "report.html").unlink()
     before = [file.stat().st_mtime_ns for file in files]
-    found = run(recipe, "6,7,8").to_json()
+    found = run(recipe, "6,7,8").to_dict()
     after = [file.stat().st_mtime_ns for file in files]
     assert before[0] == after[0]
     assert before[1] != after[1]
@@ -247,7 +247,7 @@ def test_finished_runs_are_kept(recipe):
 )
 def test_a_run_that_fails_ends_its_variant_alone(recipe, size, reason):
     sweep = run(recipe, f"{size},7")
-    first, second = sweep.to_json()["variants"]
+    first, second = sweep.to_dict()["variants"]
     assert [run.seed for run in sweep.failed] == [5, 6]
     with pytest.raises(ValueError, match=reason):
         raise ValueError(first["runs"][0]["failure"])
@@ -270,7 +270,7 @@ def test_runs_that_are_finished_count_where_another_seed_fails_now(recipe):
         (later.folder / name).touch()
     sweep = run(recipe, "3", num_seeds=2)
     assert [run.seed for run in sweep.failed] == [5]
-    assert sweep.to_json()["variants"][0]["runs"][1]["figure"] == 0.5
+    assert sweep.to_dict()["variants"][0]["runs"][1]["figure"] == 0.5
 
 
 def test_mistakes_of_all_variants_at_once(recipe):

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         warn(warning)
 
     result = evaluate_classification(classifier, source, group_by=options.group_by, people=people)
-    figures = result.to_json()
+    figures = result.to_dict()
     say(classification_tables.to_text(figures))
     if remark:
         say(remark)

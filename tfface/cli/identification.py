@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         one_template=options.mean_template,
     )
     label = options.label or options.model
-    figures = {"model": label, **found.to_json()}
+    figures = {"model": label, **found.to_dict()}
     say(identification_tables.to_text(figures))
     outputs.write(
         options,

@@ -96,7 +96,7 @@ def _people_finder(options: argparse.Namespace):
         paths = write_duplicates(search, output, seed=options.seed)
         say(search.as_text())
         say("\n".join(f"  {path}" for path in paths))
-        return search.to_json()
+        return search.to_dict()
 
     return find
 

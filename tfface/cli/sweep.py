@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     with command.interruptible("the same command keeps the finished runs and goes on"):
         run_sweep(sweep, output, train)
 
-    figures = sweep.to_json()
+    figures = sweep.to_dict()
     say(comparison_tables.to_text(figures))
     write_json(json_file, figures)
     comparison_tables.plot_comparison(picture, figures)

@@ -89,7 +89,7 @@ class SubsetMetrics:
     unseen: "SubsetMetrics | None" = None
     unknown: "SubsetMetrics | None" = None
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         """Returns the metrics in the format of `tfface evaluate classification --json`."""
         parts = {"seen": self.seen, "unseen": self.unseen, "unknown": self.unknown}
         return {
@@ -125,10 +125,10 @@ class Classification:
     most_wrong: np.ndarray = field(repr=False)
     filenames: list[str] = field(repr=False)
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         """Returns the metrics in the format of `tfface evaluate classification --json`."""
         predictions, classes, people = self.result.predictions, self.result.classes, self.people
-        metrics = self.overall.to_json() | self.result.to_dict()
+        metrics = self.overall.to_dict() | self.result.to_dict()
         if self.class_metrics is not None:
             for label, name in enumerate(classes):
                 seen, unseen = (_recall(part, label) for part in self.class_metrics)
@@ -136,7 +136,7 @@ class Classification:
         return {
             **metrics,
             "group_by": self.group_by,
-            "groups": {value: part.to_json() for value, part in self.groups.items()},
+            "groups": {value: part.to_dict() for value, part in self.groups.items()},
             "people": people
             and {
                 "attribute": people.attribute,

@@ -50,7 +50,7 @@ def plot_classification(
     Raises:
         InputError: a plot can't be written.
     """
-    result, metrics = classification.result, classification.to_json()
+    result, metrics = classification.result, classification.to_dict()
     plots = []
     if classification.groups or classification.people:
         path = folder / "groups.png"
@@ -75,7 +75,7 @@ def _draw_errors(path: Path, classification: Classification, source: ImageSource
     captions = [
         f"true: {one['label']}\npredicted: {one['predicted']} ({one['confidence']:.1%})\n"
         f"{os.path.basename(one['image'])}"
-        for one in classification.to_json()["most_wrong"]
+        for one in classification.to_dict()["most_wrong"]
     ]
     num_errors = int(np.count_nonzero(~classification.result.predictions.is_correct))
     title = f"The {num_errors:,} errors"

@@ -62,7 +62,7 @@ class Identification:
     gallery_embeddings: np.ndarray = field(repr=False)
     query_embeddings: np.ndarray = field(repr=False)
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         """Returns the metrics in the format of `tfface evaluate identification --json`."""
         return {
             "gallery": self.gallery.name,

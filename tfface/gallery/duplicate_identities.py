@@ -126,7 +126,7 @@ class DuplicateSearch:
         )
         return "\n".join(lines)
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         """Returns the counts as `tfface inspect` writes them."""
         return {
             "in_verification_sets": {n: len(found.labels) for n, found in self.overlaps.items()},

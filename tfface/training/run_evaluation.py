@@ -50,7 +50,7 @@ def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunF
         run.report,
         "run",
         title=run.path.name,
-        classification=classification and classification.to_json(),
+        classification=classification and classification.to_dict(),
         sets={name: result.to_dict() for name, result in verification.items()},
         plots=plots,
         epochs=epochs,
@@ -74,8 +74,8 @@ def _classify(
         identities,
     )
     classification = evaluate_classification(classifier, test_images)
-    write_json(run.classification, classification.to_json())
-    say(classification_tables.to_text(classification.to_json()))
+    write_json(run.classification, classification.to_dict())
+    say(classification_tables.to_text(classification.to_dict()))
     return classification
 
 

@@ -276,7 +276,7 @@ class Sweep:
     def failed(self) -> list[TrialRun]:
         return [run for run in self.runs if run.failure]
 
-    def to_json(self) -> dict:
+    def to_dict(self) -> dict:
         """Returns what `compare --json` writes."""
         keys = list(self.trials[0].values)
         reference = self._metrics_by_seed(self.trials[0])
