@@ -1,7 +1,8 @@
 """Evaluates a classifier on labeled images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from tfface.metrics.classification import (
 )
 from tfface.names import natural_key
 from tfface.progress import progress
+from tfface.reporting import classification_tables
+from tfface.reporting.html import notebook_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The name of an empty attribute value.
 NOT_GIVEN = "(not given)"
@@ -99,7 +105,7 @@ class SubsetMetrics:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classification:
     """The result of `evaluate_classification`, with the data for plots.
 
@@ -121,9 +127,9 @@ class Classification:
     group_by: str | None
     groups: dict[str, SubsetMetrics]
     people: SeenIdentities | None
-    class_metrics: tuple[ClassMetrics, ClassMetrics] | None = field(repr=False)
-    most_wrong: np.ndarray = field(repr=False)
-    filenames: list[str] = field(repr=False)
+    class_metrics: tuple[ClassMetrics, ClassMetrics] | None
+    most_wrong: np.ndarray
+    filenames: list[str]
 
     def to_dict(self) -> dict:
         """Returns the metrics in the format of `tfface evaluate classification --json`."""
@@ -153,6 +159,25 @@ class Classification:
                 for image, name in zip(self.most_wrong.tolist(), self.filenames, strict=True)
             ],
         }
+
+    def plot(self) -> "Figure":
+        """Returns a matplotlib figure: the confusion matrix."""
+        # That module draws what this one defines.
+        from tfface.evaluation.classification_plots import confusion_figure
+
+        predictions = self.result.predictions
+        return confusion_figure(predictions.label, predictions.predicted, self.result.classes)
+
+    def __repr__(self) -> str:
+        return classification_tables.to_text(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        metrics = self.to_dict()
+        tables = [
+            classification_tables.summary_table(metrics),
+            classification_tables.class_table(metrics),
+        ]
+        return notebook_html(tables, classification_tables.sentences(metrics))
 
 
 def evaluate_classification(

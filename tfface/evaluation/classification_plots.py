@@ -19,6 +19,7 @@ from tfface.reporting.plots import (
     GRAY,
     SKY,
     VERMILION,
+    NotebookFigure,
     percent_tick,
     save_figure,
     shorten,
@@ -89,13 +90,22 @@ def _draw_errors(path: Path, classification: Classification, source: ImageSource
 def plot_confusion_matrix(
     path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 ) -> None:
-    """Plots how many images of each class are predicted as each class.
+    """Plots a confusion matrix, see `confusion_figure`.
+
+    Args:
+        path: the PNG.
+        labels, predicted, classes: as for `confusion_figure`.
+    """
+    save_figure(confusion_figure(labels, predicted, classes), path)
+
+
+def confusion_figure(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Returns a figure of how many images of each class are predicted as each class.
 
     A cell shows the number of images, its color their share of the row. Of more than 24 classes,
     those with the most frequent confusions are shown, and the others together.
 
     Args:
-        path: the PNG.
         labels, predicted: int [num_images], at least one, each an index of `classes`.
         classes: names.
     """
@@ -111,7 +121,7 @@ def plot_confusion_matrix(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     inches = 1.6 + 0.36 * max(5, len(names)) + 0.07 * max(map(len, names))
-    figure = Figure(figsize=(inches + 0.8, inches), layout="constrained")
+    figure = NotebookFigure(figsize=(inches + 0.8, inches), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(counts).tolist():
@@ -137,7 +147,7 @@ def plot_confusion_matrix(
     bar = figure.colorbar(image, ax=axes, shrink=0.7, format=FuncFormatter(percent_tick))
     bar.set_label("share of the row")
     bar.outline.set_visible(False)
-    save_figure(figure, path)
+    return figure
 
 
 def plot_reliability_diagram(path: Path, bins: Sequence[Mapping], *, ece: float) -> None:

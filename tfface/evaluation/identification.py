@@ -1,6 +1,7 @@
 """Evaluates an embedder on open-set and closed-set identification."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,11 @@ from tfface.metrics.identification import (
     recall_at_k,
 )
 from tfface.progress import progress
+from tfface.reporting import identification_tables
+from tfface.reporting.html import notebook_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Length of the CMC curve; more ranks need longer candidate lists.
 _RANKS = 50
@@ -30,7 +36,7 @@ _BLOCK = 1 << 22
 _NEAREST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Identification:
     """The result of `evaluate_identification`, with the data for plots.
 
@@ -56,11 +62,11 @@ class Identification:
     recall: tuple[float, float]
     one_template: bool
     num_same_images: int
-    true_labels: np.ndarray = field(repr=False)
-    top: np.ndarray = field(repr=False)
-    top_similarity: np.ndarray = field(repr=False)
-    gallery_embeddings: np.ndarray = field(repr=False)
-    query_embeddings: np.ndarray = field(repr=False)
+    true_labels: np.ndarray
+    top: np.ndarray
+    top_similarity: np.ndarray
+    gallery_embeddings: np.ndarray
+    query_embeddings: np.ndarray
 
     def to_dict(self) -> dict:
         """Returns the metrics in the format of `tfface evaluate identification --json`."""
@@ -81,6 +87,21 @@ class Identification:
                 "recall_at_10": self.recall[1],
             },
         }
+
+    def plot(self) -> "Figure":
+        """Returns a matplotlib figure: CMC, similarities and, with non-mated queries, TPIR."""
+        # That module draws what this one defines.
+        from tfface.evaluation.identification_plots import identification_figure
+
+        return identification_figure(self)
+
+    def __repr__(self) -> str:
+        return identification_tables.to_text(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        metrics = self.to_dict()
+        tables = [identification_tables.summary_table(metrics)]
+        return notebook_html(tables, identification_tables.sentences(metrics))
 
 
 def check_sets(gallery: LabeledFaces, queries: LabeledFaces) -> None:

@@ -9,8 +9,10 @@ non_mated.png           the non-mated queries with the highest similarities (if 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -26,6 +28,9 @@ from tfface.reporting.plots import (
     LINES,
     VERMILION,
     Histogram,
+    NotebookFigure,
+    draw_log_curves,
+    draw_similarity_histograms,
     percent_tick,
     plot_log_curves,
     plot_similarity_histograms,
@@ -36,6 +41,33 @@ from tfface.reporting.plots import (
 # Of a contact sheet.
 _MAX_ERRORS = 24
 _WIDTH = 720
+_SHARE = "share of mated / non-mated queries"
+
+
+def identification_figure(found: Identification) -> Figure:
+    """Returns a figure of the CMC, the similarities and, with non-mated queries, the open set."""
+    result, name = found.result, found.gallery.name
+    is_first = result.rank == 1
+    num_panels = 3 if result.num_non_mated else 2
+    figure = NotebookFigure(figsize=(6.4 * num_panels, 4.6), layout="constrained")
+    panels = figure.subplots(1, num_panels)
+    _draw_cmc(panels[0], {name: result.cmc})
+    draw_similarity_histograms(
+        panels[1],
+        _histograms(
+            result.top_similarity[is_first],
+            result.top_similarity[result.is_mated & ~is_first],
+            result.top_similarity[~result.is_mated],
+        ),
+        threshold=result.threshold.cosine if result.threshold else None,
+        title="similarity to the most similar identity",
+        y_label=_SHARE,
+    )
+    panels[1].legend(frameon=False)
+    if result.num_non_mated:
+        curves = {name: (result.fpir, result.tpir)}
+        draw_log_curves(panels[2], **_open_set(curves, result.num_non_mated))
+    return figure
 
 
 def plot_identification(found: Identification, folder: Path) -> list[Plot]:
@@ -105,7 +137,11 @@ def plot_cmc(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
         curves: gallery -> CMC(1), CMC(2), ..; at least one value.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = figure.add_subplot()
+    _draw_cmc(figure.add_subplot(), curves)
+    save_figure(figure, path)
+
+
+def _draw_cmc(axes: Axes, curves: Mapping[str, Sequence[float]]) -> None:
     lowest, last = 1.0, 1
     for number, (name, cmc) in enumerate(curves.items()):
         color, style = LINES[number % len(LINES)]
@@ -127,7 +163,6 @@ def plot_cmc(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     style_axes(axes, "Cumulative match characteristic (CMC)", "rank", "identification rate")
     axes.legend(frameon=False, loc="lower right")
-    save_figure(figure, path)
 
 
 def plot_open_set(
@@ -140,14 +175,21 @@ def plot_open_set(
         curves: gallery -> (FPIR, TPIR), both ascending from 0.
         num_non_mated: non-mated queries, at least one.
     """
-    plot_log_curves(
-        path,
-        {f"{name} ({num_non_mated:,} non-mated queries)": curve for name, curve in curves.items()},
-        title="Open set",
-        x_label="accepted non-mated queries (FPIR)",
-        y_label="mated queries with the correct identity (TPIR)",
-        left=min(0.5, 0.8 / num_non_mated),
-    )
+    plot_log_curves(path, **_open_set(curves, num_non_mated))
+
+
+def _open_set(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], num_non_mated: int
+) -> dict[str, Any]:
+    return {
+        "curves": {
+            f"{name} ({num_non_mated:,} non-mated queries)": curve for name, curve in curves.items()
+        },
+        "title": "Open set",
+        "x_label": "accepted non-mated queries (FPIR)",
+        "y_label": "mated queries with the correct identity (TPIR)",
+        "left": min(0.5, 0.8 / num_non_mated),
+    }
 
 
 def plot_top_similarities(
@@ -168,21 +210,25 @@ def plot_top_similarities(
         threshold: a query is accepted if its cosine is >= this; None without a recommendation.
         title: the name of the gallery.
     """
-    num_mated = len(correct) + len(wrong)
     plot_similarity_histograms(
         path,
-        [
-            Histogram(values, total, f"{kind} ({len(values):,})", color, hatch)
-            for values, total, kind, color, hatch in (
-                (non_mated, len(non_mated), "non-mated", VERMILION, "////"),
-                (correct, num_mated, "mated, correct identity first", BLUE, None),
-                (wrong, num_mated, "mated, wrong identity first", GRAY, "...."),
-            )
-        ],
+        _histograms(correct, wrong, non_mated),
         threshold=threshold,
         title=f"{title}: similarity to the most similar identity",
-        y_label="share of mated / non-mated queries",
+        y_label=_SHARE,
     )
+
+
+def _histograms(correct: np.ndarray, wrong: np.ndarray, non_mated: np.ndarray) -> list[Histogram]:
+    num_mated = len(correct) + len(wrong)
+    return [
+        Histogram(values, total, f"{kind} ({len(values):,})", color, hatch)
+        for values, total, kind, color, hatch in (
+            (non_mated, len(non_mated), "non-mated", VERMILION, "////"),
+            (correct, num_mated, "mated, correct identity first", BLUE, None),
+            (wrong, num_mated, "mated, wrong identity first", GRAY, "...."),
+        )
+    ]
 
 
 def _draw_errors(

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +14,46 @@ from tfface.evaluation.embedders.embedder import Embedder, embed_batches, embed_
 from tfface.images.decoding import decode_batches
 from tfface.metrics.templates import TemplatePool, template_verification
 from tfface.metrics.verification import VerificationResult, check_pairs, verification
+from tfface.reporting import verification_tables
+from tfface.reporting.html import notebook_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The image size of most published sets; images of this size are not resized when they are checked.
 _USUAL_SIZE = (112, 112)
 _CHECK_BATCH = 256
 
 
-def evaluate_verification(embedder: Embedder, pair_set: PairSet) -> VerificationResult:
+@dataclass(frozen=True, repr=False)
+class Verification(VerificationResult):
+    """The metrics of a model on a set of pairs, as a table and as a plot.
+
+    Attributes:
+        name: of the set.
+    """
+
+    name: str = ""
+
+    def plot(self) -> "Figure":
+        """Returns a matplotlib figure: the ROC curve, and the similarities of the pairs."""
+        # Only here, because Matplotlib takes long to import.
+        from tfface.evaluation.verification_plots import verification_figure
+
+        return verification_figure(self, self.name)
+
+    def __repr__(self) -> str:
+        return verification_tables.to_text({self.name: self.to_dict()})
+
+    def _repr_html_(self) -> str:
+        metrics = self.to_dict()
+        return notebook_html(
+            [verification_tables.summary_table({self.name: metrics})],
+            [verification_tables.threshold_sentence(self.name, metrics)],
+        )
+
+
+def evaluate_verification(embedder: Embedder, pair_set: PairSet) -> Verification:
     """Embeds each distinct image of a pair set once and returns verification metrics.
 
     Images of another size are resized to the embedder's.
@@ -47,7 +82,7 @@ def evaluate_verification(embedder: Embedder, pair_set: PairSet) -> Verification
     return evaluate_pair_embeddings(embeddings, pair_set)
 
 
-def evaluate_pair_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> VerificationResult:
+def evaluate_pair_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> Verification:
     """Returns verification metrics of embeddings that have been computed already.
 
     Args:
@@ -61,7 +96,7 @@ def evaluate_pair_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> Verif
         InputError: an embedding is all zeros or not finite.
     """
     with _error_context(pair_set.name):
-        return verification(
+        result = verification(
             embeddings,
             pair_set.first,
             pair_set.second,
@@ -71,11 +106,12 @@ def evaluate_pair_embeddings(embeddings: np.ndarray, pair_set: PairSet) -> Verif
             identities=pair_set.identities,
             groups=pair_set.groups,
         )
+    return Verification(**vars(result), name=pair_set.name)
 
 
 def evaluate_templates(
     embedder: Embedder, template_set: TemplateSet, *, use_scores: bool = True
-) -> VerificationResult:
+) -> Verification:
     """Embeds each image once, pools embeddings to templates, and returns verification metrics.
 
     If the set has landmarks, faces are aligned to the embedder's size; otherwise images of another
@@ -108,13 +144,14 @@ def evaluate_templates(
         ):
             pool.add(embeddings)
         templates = pool.templates()
-    return template_verification(
+    result = template_verification(
         templates,
         template_set.first,
         template_set.second,
         template_set.is_genuine,
         embedding_norm=pool.embedding_norm,
     )
+    return Verification(**vars(result), name=template_set.name)
 
 
 def check_pair_set(pair_set: PairSet) -> None:

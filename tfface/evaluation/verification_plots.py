@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from tfface.data.pairs import PairSet
 from tfface.images.decoding import decode_picture
@@ -14,10 +16,18 @@ from tfface.reporting.plots import (
     BLUE,
     VERMILION,
     Histogram,
+    NotebookFigure,
+    draw_log_curves,
+    draw_similarity_histograms,
     plot_log_curves,
     plot_similarity_histograms,
 )
 
+_ROC: dict[str, Any] = {
+    "title": "ROC",
+    "x_label": "false accept rate (FAR)",
+    "y_label": "true accept rate (TAR)",
+}
 # Pairs of each kind that are shown.
 _NUM_HARDEST = 12
 # (Height, width) in pixels.
@@ -47,6 +57,27 @@ def plot_verification(
     return plots
 
 
+def verification_figure(result: VerificationResult, name: str) -> Figure:
+    """Returns a figure of the ROC curve and the similarities of one set.
+
+    Args:
+        result: the metrics.
+        name: of the set.
+    """
+    figure = NotebookFigure(figsize=(12.8, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_log_curves(left, {name: (result.roc.far, result.roc.tar)}, **_ROC)
+    draw_similarity_histograms(
+        right,
+        _histograms(result.similarity[result.is_genuine], result.similarity[~result.is_genuine]),
+        threshold=result.threshold.cosine if result.threshold else None,
+        title="similarity of the pairs",
+        y_label="share of pairs",
+    )
+    right.legend(frameon=False)
+    return figure
+
+
 def plot_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Plots TAR over FAR, FAR on a log axis.
 
@@ -54,13 +85,7 @@ def plot_roc(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
         path: the PNG.
         curves: set -> (FAR, TAR), both ascending from 0 to 1.
     """
-    plot_log_curves(
-        path,
-        curves,
-        title="ROC",
-        x_label="false accept rate (FAR)",
-        y_label="true accept rate (TAR)",
-    )
+    plot_log_curves(path, curves, **_ROC)
 
 
 def plot_similarities(
@@ -76,17 +101,21 @@ def plot_similarities(
     """
     plot_similarity_histograms(
         path,
-        [
-            Histogram(values, len(values), f"{kind} ({len(values):,} pairs)", color, hatch)
-            for values, kind, color, hatch in (
-                (impostor, "impostor", VERMILION, "////"),
-                (genuine, "genuine", BLUE, None),
-            )
-        ],
+        _histograms(genuine, impostor),
         threshold=threshold,
         title=f"{title}: similarity of the pairs",
         y_label="share of pairs",
     )
+
+
+def _histograms(genuine: np.ndarray, impostor: np.ndarray) -> list[Histogram]:
+    return [
+        Histogram(values, len(values), f"{kind} ({len(values):,} pairs)", color, hatch)
+        for values, kind, color, hatch in (
+            (impostor, "impostor", VERMILION, "////"),
+            (genuine, "genuine", BLUE, None),
+        )
+    ]
 
 
 def _plot_similarities(pair_set: PairSet, result: VerificationResult, folder: Path) -> Plot:

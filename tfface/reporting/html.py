@@ -102,6 +102,12 @@ def write_report(
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
+def notebook_html(tables: Sequence[Table], sentences: Sequence[str] = ()) -> str:
+    """Returns tables and sentences as HTML without a page, for the `_repr_html_` of results."""
+    template = _TEMPLATES.get_template("notebook.html")
+    return template.render(tables=tables, sentences=sentences)
+
+
 def _epoch_table(epochs: Sequence[Mapping[str, object]]) -> Table:
     # In order of first appearance: later stages may have more metrics.
     keys = list(dict.fromkeys(key for record in epochs for key in record))

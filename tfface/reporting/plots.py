@@ -1,5 +1,6 @@
 """Plots (PNG, without a display): the common style, training runs and benchmarks."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +65,15 @@ def shorten(name: str, max_length: int) -> str:
     return f"{name[:half]}\u2026{name[-(max_length - half - 1) :]}"
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, also where nobody has imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=100)
+        return file.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a PNG file atomically."""
     with replacing(path) as temporary:
@@ -83,11 +93,30 @@ def plot_log_curves(
 
     Args:
         path: the PNG.
-        curves: name -> (x, y), both ascending from 0; points with x = 0 are not shown.
-        left: left limit of the axis; by default that of the curves.
+        curves, title, x_label, y_label, left: as for `draw_log_curves`.
     """
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.add_subplot()
+    draw_log_curves(axes, curves, title=title, x_label=x_label, y_label=y_label, left=left)
+    save_figure(figure, path)
+
+
+def draw_log_curves(
+    axes: Axes,
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    left: float | None = None,
+) -> None:
+    """Draws step curves of rates over a rate on a log axis.
+
+    Args:
+        axes: to draw on.
+        curves: name -> (x, y), both ascending from 0; points with x = 0 are not shown.
+        left: left limit of the axis; by default that of the curves.
+    """
     lowest, highest = 1.0, 0.0
     for number, (name, (x, y)) in enumerate(curves.items()):
         color, style = LINES[number % len(LINES)]
@@ -112,7 +141,6 @@ def plot_log_curves(
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     style_axes(axes, title, x_label, y_label)
     axes.legend(frameon=False, loc="lower right")
-    save_figure(figure, path)
 
 
 def thin_curve(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,11 +179,30 @@ def plot_similarity_histograms(
 
     Args:
         path: the PNG.
-        histograms: together with at least one value; empty ones are not shown.
-        threshold: None for none.
+        histograms, threshold, title, y_label: as for `draw_similarity_histograms`.
     """
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
+    draw_similarity_histograms(axes, histograms, threshold=threshold, title=title, y_label=y_label)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    save_figure(figure, path)
+
+
+def draw_similarity_histograms(
+    axes: Axes,
+    histograms: Sequence[Histogram],
+    *,
+    threshold: float | None,
+    title: str,
+    y_label: str,
+) -> None:
+    """Draws distributions of cosine similarities, and a threshold; without a legend.
+
+    Args:
+        axes: to draw on.
+        histograms: together with at least one value; empty ones are not shown.
+        threshold: None for none.
+    """
     marks = [] if threshold is None else [threshold]
     everything = np.concatenate([*(one.values for one in histograms), marks])
     low, high = everything.min(), everything.max()
@@ -178,8 +225,6 @@ def plot_similarity_histograms(
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1.2, label=label)
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     style_axes(axes, title, "cosine similarity", y_label)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2)
-    save_figure(figure, path)
 
 
 def plot_training_curves(
