@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from tfface.alignment.faces import Detector, Face, find_faces, is_cut_off
+from tfface.alignment.faces import Detector, find_faces, why_unusable
 from tfface.alignment.photos import (
     check_regular,
     count_pixels,
@@ -265,7 +265,7 @@ def _align_faces(
         best = max(faces, key=lambda face: face.confidence)
         reason = f"confidence below {options.min_confidence:g}"
         return [face_row(photo, best, number=None, num_faces=0, turned=turned, reason=reason)]
-    reasons = [_why_not(face, picture, options) for face in sure]
+    reasons = [why_unusable(face, picture.size, options.min_size) for face in sure]
     # Faces of use come first, so that their numbers have no gaps.
     order = sorted(range(len(sure)), key=lambda number: reasons[number] != "")
     rows = []
@@ -280,15 +280,6 @@ def _align_faces(
         told = {"turned": turned, "output": output, "reason": reason}
         rows.append(face_row(photo, face, number=number, num_faces=len(sure), **told))
     return rows
-
-
-def _why_not(face: Face, picture: Image.Image, options: Options) -> str:
-    """Why a face is of no use; empty when it is."""
-    if face.size < options.min_size:
-        return f"face smaller than {options.min_size} pixels"
-    if is_cut_off(face, picture.size):
-        return "face cut off by the photo's edge"
-    return ""
 
 
 def _write(aligned: Image.Image, path: Path, options: Options) -> None:

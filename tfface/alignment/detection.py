@@ -13,6 +13,7 @@ Networks", 2016, arXiv:1604.02878.
 
 import importlib.util
 import io
+from functools import cache
 from pathlib import Path
 
 import joblib
@@ -95,7 +96,7 @@ _WINDOW, _MARGIN = 12, 6
 # Each level of the pyramid is so much smaller than the one before. Small levels cost little, and
 # finer steps between them give more candidates for large faces: O-Net can choose the best.
 _SHRINK, _FINER_SHRINK, _FINER_BELOW = 0.709, 0.842, 150
-# SafeRoot these probabilities a network's candidates are dropped. Those of O-Net that are left may
+# Below these probabilities a network's candidates are dropped. Those of O-Net that are left may
 # still be no faces: the caller decides.
 _LEAST = {"pnet": 0.6, "rnet": 0.7, "onet": 0.5}
 # Patches that go through a network together.
@@ -179,6 +180,12 @@ class MtcnnDetector:
         windows = tf.concat([corners, corners + _WINDOW], axis=1)
         kept = tf.image.non_max_suppression(windows, scores, tf.size(scores), 0.5)
         return tf.gather(windows, kept), tf.gather(offsets, kept), tf.gather(scores, kept)
+
+
+@cache
+def shared_detector() -> MtcnnDetector:
+    """Returns the detector of this process; building its graphs takes longer than a photo."""
+    return MtcnnDetector()
 
 
 class _Levels:

@@ -41,6 +41,21 @@ def is_cut_off(face: Face, photo_size: tuple[int, int]) -> bool:
     return int(beyond.any(axis=1).sum()) > 1
 
 
+def why_unusable(face: Face, photo_size: tuple[int, int], min_size: float) -> str:
+    """Returns why a face is not aligned; "" if it is.
+
+    Args:
+        face: of the photo.
+        photo_size: its (width, height) in pixels.
+        min_size: of the face's box, its shorter side in pixels.
+    """
+    if face.size < min_size:
+        return f"face smaller than {min_size} pixels"
+    if is_cut_off(face, photo_size):
+        return "face cut off by the photo's edge"
+    return ""
+
+
 def importance(face: Face, photo_size: tuple[int, int]) -> float:
     """How much a photo is about a face: its area, times its closeness to the center.
 

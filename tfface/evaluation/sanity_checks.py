@@ -6,13 +6,12 @@ Both are common reasons for a low accuracy.
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image
 
 from tfface import seeding
-from tfface.alignment.detection import MtcnnDetector
+from tfface.alignment.detection import shared_detector
 from tfface.alignment.faces import by_importance
 from tfface.alignment.template import template_points
 from tfface.data.pairs import PairSet
@@ -263,16 +262,10 @@ def _offsets(encoded: Sequence[bytes], names: Sequence[str], chosen: np.ndarray)
     )
 
 
-@cache
-def _detector() -> MtcnnDetector:
-    # Building its graphs takes longer than a sample.
-    return MtcnnDetector()
-
-
 def _offset(image: Image.Image) -> float:
     width = max(1, round(image.width * _HEIGHT / image.height))
     image = image.resize((width, _HEIGHT), Image.Resampling.BICUBIC, reducing_gap=3)
-    faces = [face for face in _detector().detect(image) if face.confidence >= _MIN_CONFIDENCE]
+    faces = [face for face in shared_detector().detect(image) if face.confidence >= _MIN_CONFIDENCE]
     if not faces:
         return np.inf
     landmarks = by_importance(faces, image.size)[0].landmarks

@@ -223,6 +223,19 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
+def resize(images: np.ndarray, height: int, width: int, *, keep_aspect: bool = False) -> np.ndarray:
+    """Resizes decoded images as `decode` does: uint8 [n, height, width, 3].
+
+    Args:
+        images: uint8 [n, their height, their width, 3], RGB; at least one.
+        height, width, keep_aspect: as for `decode`.
+    """
+    if images.shape[1:3] == (height, width):
+        return images
+    resized = (_brought_to(tf.constant(image), height, width, keep_aspect) for image in images)
+    return np.stack([image.numpy() for image in resized])
+
+
 def decode_picture(encoded: bytes) -> np.ndarray:
     """Decodes an image to be looked at, as it is: uint8 [its height, its width, 3], RGB.
 

@@ -1,0 +1,170 @@
+"""From one photo in memory to its aligned faces."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfface.alignment.faces import Detector, Face, find_faces, why_unusable
+from tfface.alignment.photos import check_regular, read_photo
+from tfface.alignment.template import align_face
+from tfface.errors import InputError
+from tfface.images.pillow_decoder import read_image
+from tfface.paths import expanded
+
+# A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
+Photo = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
+
+
+@dataclass(frozen=True, repr=False)
+class AlignedFace:
+    """A face that was found in a photo and aligned.
+
+    Attributes:
+        image: the aligned face, uint8 [height, width, 3], RGB.
+        box: left, top, right, bottom in pixels of the photo, float64 [4]; it may reach beyond the
+            photo's edges.
+        landmarks: float64 [5, 2], (x, y) in pixels of the photo: the eyes, the nose and the corners
+            of the mouth, of eyes and corners the left one in the picture first.
+        confidence: of the detector, 0..1.
+    """
+
+    image: np.ndarray
+    box: np.ndarray
+    landmarks: np.ndarray
+    confidence: float
+
+    def __repr__(self) -> str:
+        left, top, right, bottom = (round(float(edge)) for edge in self.box)
+        height, width, _ = self.image.shape
+        return (
+            f"AlignedFace({width}x{height} pixels, box=({left}, {top}, {right}, {bottom}), "
+            f"confidence={self.confidence:.3f})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        return self.encode()
+
+    def encode(self) -> bytes:
+        """Returns the aligned face as a PNG."""
+        return _png(Image.fromarray(self.image))
+
+
+def open_photo(photo: Photo) -> Image.Image:
+    """Reads a photo, turned upright as its Exif tag says.
+
+    Args:
+        photo: see `Photo`.
+
+    Returns:
+        The photo in RGB.
+
+    Raises:
+        InputError: it can't be read, or an array is not uint8 [height, width, 3].
+    """
+    if isinstance(photo, Image.Image):
+        return photo.convert("RGB")
+    if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            raise InputError(
+                f"a photo in memory must be uint8 [height, width, 3], RGB in 0..255; got "
+                f"{photo.dtype} {list(photo.shape)}"
+            )
+        return Image.fromarray(photo)
+    if isinstance(photo, bytes):
+        try:
+            return read_image(photo)
+        except InputError as error:
+            raise InputError(f"the photo: {error}") from error
+    path = _photo_path(photo)
+    try:
+        return read_photo(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def encode_photo(photo: Photo) -> bytes:
+    """Returns a photo as the bytes of an image file; one that is a file stays as it is.
+
+    Raises:
+        InputError: as `open_photo`.
+    """
+    if isinstance(photo, bytes):
+        return photo
+    if isinstance(photo, np.ndarray | Image.Image):
+        return _png(open_photo(photo))
+    path = _photo_path(photo)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _photo_path(photo: str | os.PathLike[str]) -> Path:
+    if not isinstance(photo, str | os.PathLike):
+        raise InputError(
+            "a photo must be a path, the bytes of an image file, an array of pixels or an image "
+            f"of Pillow; got {type(photo).__name__}"
+        )
+    path = expanded(photo)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give one photo")
+    check_regular(path)
+    return path
+
+
+def photo_name(photo: Photo) -> str:
+    """Returns what messages call a photo: its path, or "the photo" in memory."""
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "the photo"
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    # Small faces: the least effort makes them hardly larger.
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def align_photo(
+    detector: Detector,
+    photo: Image.Image,
+    *,
+    image_size: tuple[int, int] = (112, 112),
+    min_confidence: float = 0.9,
+    min_size: int = 32,
+    detection_size: int = 1024,
+) -> list[AlignedFace]:
+    """Finds the faces of a photo and aligns all that can be used.
+
+    Args:
+        detector: finds faces.
+        photo: RGB, any size.
+        image_size: (height, width) of an aligned face in pixels.
+        min_confidence: faces of a lower confidence are omitted.
+        min_size: faces whose box has a shorter side are omitted; so are those that the photo's edge
+            cuts off.
+        detection_size: photos with a longer side are shrunk to it for the search.
+
+    Returns:
+        The faces, the most important one first: large, and near the photo's center.
+    """
+    faces, _ = find_faces(
+        detector, photo, min_confidence=min_confidence, longest_side=detection_size
+    )
+
+    def is_usable(face: Face) -> bool:
+        return face.confidence >= min_confidence and not why_unusable(face, photo.size, min_size)
+
+    return [
+        AlignedFace(
+            image=np.asarray(align_face(photo, face.landmarks, *image_size)),
+            box=face.box,
+            landmarks=face.landmarks,
+            confidence=face.confidence,
+        )
+        for face in faces
+        if is_usable(face)
+    ]
