@@ -392,3 +392,12 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
         raise InputError(EMPTY_PATH)
     return Path(os.path.expanduser(path))
+
+
+def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
+    """Returns where the relative paths of recipes start.
+
+    Args:
+        given: by the caller; None for $TFFACE_DATA or, where that is not set, the folder `data`.
+    """
+    return expanded(given if given is not None else os.environ.get("TFFACE_DATA") or "data")

@@ -12,8 +12,8 @@ from tfface.alignment.faces import Detector, Face, find_faces, why_unusable
 from tfface.alignment.photos import check_regular, read_photo
 from tfface.alignment.template import align_face
 from tfface.errors import InputError
+from tfface.files import expanded
 from tfface.images.pillow_decoder import read_image
-from tfface.paths import expanded
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
 Photo = str | os.PathLike[str] | bytes | np.ndarray | Image.Image

@@ -1,12 +1,14 @@
 """Recipes: one YAML file describes one training run, read strictly, all errors reported at once.
 
-`load` reads it, applies `--set` overrides and checks everything, also the options of the components
-it names; `dump` writes the resolved recipe, which `load` reads back to the same recipe.
+`load` reads a file, applies `--set` overrides and checks everything, also the options of the
+components it names; `parse` does so with a mapping. `dump` writes the resolved recipe, which `load`
+reads back to the same recipe.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
@@ -15,12 +17,15 @@ from tfface.errors import InputError
 from tfface.recipe.errors import format_validation_errors
 from tfface.recipe.library import find_recipe
 from tfface.recipe.renamed import Renames
-from tfface.recipe.schema import Recipe, SourceConfig
+from tfface.recipe.schema import Config, Recipe, SourceConfig
 from tfface.recipe.validation import cross_field_errors
 from tfface.recipe.yaml_file import apply_override, check_tree, read_yaml
 from tfface.registry import Registry
 
+__all__ = ["Recipe", "dump", "find_recipe", "load", "load_source", "parse", "parse_section"]
+
 _MAX_ERRORS = 50
+_Section = TypeVar("_Section", bound=Config)
 
 
 def load(
@@ -42,25 +47,57 @@ def load(
             the nearest known key.
     """
     path = find_recipe(path)
-    renames = Renames(str(path))
-    given = renames.apply(read_yaml(path))
+    return parse(read_yaml(path), registries, overrides, where=str(path))
+
+
+def parse(
+    given: Mapping[str, Any],
+    registries: Mapping[str, Registry],
+    overrides: Sequence[str] = (),
+    *,
+    where: str = "recipe",
+) -> Recipe:
+    """Validates a recipe that is a mapping in memory.
+
+    Args:
+        given: as YAML has it; tuples and paths are accepted for lists and texts. It stays as it is.
+        registries, overrides: as for `load`.
+        where: what errors begin with.
+
+    Returns:
+        The recipe with all defaults.
+
+    Raises:
+        InputError: one line for each mistake.
+    """
+    renames = Renames(where)
+    tree = renames.apply(_as_yaml(given))
     for override in overrides:
-        apply_override(given, override, renames)
-    check_tree(given, str(path))
+        apply_override(tree, override, renames)
+    check_tree(tree, where)
     renames.warn()
     try:
-        recipe = Recipe.model_validate(given, context=registries)
+        recipe = Recipe.model_validate(tree, context=registries)
     except pydantic.ValidationError as error:
-        raise _input_error(path, [*format_validation_errors(error, Recipe)]) from error
+        raise _input_error(where, [*format_validation_errors(error, Recipe)]) from error
     if errors := [*cross_field_errors(recipe)]:
-        raise _input_error(path, errors)
+        raise _input_error(where, errors)
     return recipe
 
 
-def _input_error(path: str | Path, errors: Sequence[str]) -> InputError:
-    lines = [f"{path}: {line}" for line in errors[:_MAX_ERRORS]]
+def _as_yaml(value: Any) -> Any:
+    """Returns a value of Python with the types that YAML has."""
+    if isinstance(value, Mapping):
+        return {key: _as_yaml(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_yaml(inner) for inner in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _input_error(where: str, errors: Sequence[str]) -> InputError:
+    lines = [f"{where}: {line}" for line in errors[:_MAX_ERRORS]]
     if len(errors) > _MAX_ERRORS:
-        lines.append(f"{path}: and {len(errors) - _MAX_ERRORS:,} more mistakes")
+        lines.append(f"{where}: and {len(errors) - _MAX_ERRORS:,} more mistakes")
     return InputError("\n".join(lines))
 
 
@@ -79,12 +116,28 @@ def load_source(given: Any, sources: Registry, where: str) -> SourceConfig:
     renames = Renames(where)
     given = renames.apply(given, ("SOURCE",))
     renames.warn()
+    return parse_section(SourceConfig, given, {"sources": sources}, where)
+
+
+def parse_section(
+    schema: type[_Section], given: Any, registries: Mapping[str, Registry], where: str
+) -> _Section:
+    """Validates one section or component, as a recipe may give it.
+
+    Args:
+        schema: of `tfface.recipe.schema`.
+        given: as YAML has it; tuples and paths are accepted for lists and texts.
+        registries: as for `load`; those that the section names.
+        where: what errors begin with.
+
+    Raises:
+        InputError: one line for each mistake.
+    """
     try:
-        return SourceConfig.model_validate(given, context={"sources": sources})
+        return schema.model_validate(_as_yaml(given), context=registries)
     except pydantic.ValidationError as error:
         lines = [
-            line.removeprefix("the recipe: ")
-            for line in format_validation_errors(error, SourceConfig)
+            line.removeprefix("the recipe: ") for line in format_validation_errors(error, schema)
         ]
         raise InputError("\n".join(f"{where}: {line}" for line in lines)) from error
 
