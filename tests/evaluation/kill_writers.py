@@ -17,7 +17,7 @@ from tfface.evaluation.face_index import FaceIndex
 from tfface.gallery.storage import (
     MANIFEST,
     Face,
-    Gallery,
+    GalleryContent,
     changing_gallery,
     new_gallery,
     read_gallery,
@@ -27,10 +27,10 @@ from tfface.gallery.storage import (
 WRITERS = ("gallery/storage.py", "files.py", "face_index.py")
 
 
-def made(count: int) -> Gallery:
+def made(count: int) -> GalleryContent:
     vectors = np.eye(8, dtype=np.float32)[:count]
     faces = [Face(f"person {number}", f"{number}.jpg", "0" * 64) for number in range(count)]
-    return Gallery("model", "fingerprint", FaceIndex.from_embeddings(vectors), faces)
+    return GalleryContent("model", "fingerprint", FaceIndex.from_embeddings(vectors), faces)
 
 
 def build(folder: Path) -> None:
@@ -42,7 +42,8 @@ def add(folder: Path) -> None:
     with changing_gallery(folder) as gallery:
         larger = made(5)
         write_gallery(
-            folder, Gallery("model", "fingerprint", larger.index, larger.faces, gallery.generation)
+            folder,
+            GalleryContent("model", "fingerprint", larger.index, larger.faces, gallery.generation),
         )
 
 

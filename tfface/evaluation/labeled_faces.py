@@ -51,7 +51,7 @@ class LabeledFaces:
         return replace(
             self,
             labels=self.labels[indices],
-            images=LazyImages(self.images.read, self.images.indices[indices]),
+            images=self.images.take(indices),
             image_names=LazySequence(self.image_names.read, self.image_names.indices[indices]),
         )
 
@@ -66,6 +66,7 @@ class LazyImages(LazySequence):
     Args:
         read: returns the image at an index.
         indices: int64 [num_images].
+        digests: of the images, if they are known, or of the photos that the images were cut from.
 
     Example:
         >>> images = LazyImages([b"first", b"second"].__getitem__, np.array([1]))
@@ -73,14 +74,25 @@ class LazyImages(LazySequence):
         (1, b'second', 32)
     """
 
-    def __init__(self, read: Callable[[int], bytes], indices: np.ndarray):
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        indices: np.ndarray,
+        digests: Sequence[bytes | None] | None = None,
+    ):
         super().__init__(read, indices)
-        self._digests: list[bytes | None] = [None] * len(indices)
+        self._digests = [None] * len(indices) if digests is None else list(digests)
 
     def __getitem__(self, index: int) -> bytes:
         encoded = super().__getitem__(index)
-        self._digests[index] = content_digest(encoded)
+        if self._digests[index] is None:
+            self._digests[index] = content_digest(encoded)
         return encoded
+
+    def take(self, indices: np.ndarray) -> "LazyImages":
+        """Returns the images at `indices`."""
+        digests = [self._digests[index] for index in indices.tolist()]
+        return LazyImages(self.read, self.indices[indices], digests)
 
     def digest(self, index: int) -> bytes:
         """Returns the `content_digest` of an image; reads it only if that hasn't happened yet.
@@ -156,6 +168,36 @@ def faces_of_person(name: str, images: Sequence[bytes], image_names: Sequence[st
         name=name,
         names=[name],
         labels=np.zeros(len(images), np.int64),
+        images=LazyImages(images.__getitem__, indices),
+        image_names=LazySequence(lambda index: printable(image_names[index]), indices),
+    )
+
+
+def faces_of_people(
+    people: Sequence[str], images: Sequence[bytes], image_names: Sequence[str], *, name: str
+) -> LabeledFaces:
+    """Returns images of several people.
+
+    Args:
+        people: the person in each image.
+        images: encoded images; it may be a lazy sequence.
+        image_names: the images' names.
+        name: of the set.
+
+    Returns:
+        The labeled images.
+
+    Raises:
+        InputError: a person's name is empty or contains control characters.
+    """
+    cleaned = [_name(person) for person in people]
+    different = list(dict.fromkeys(cleaned))
+    label_of = {person: label for label, person in enumerate(different)}
+    indices = np.arange(len(images))
+    return LabeledFaces(
+        name=name,
+        names=different,
+        labels=np.array([label_of[person] for person in cleaned], np.int64),
         images=LazyImages(images.__getitem__, indices),
         image_names=LazySequence(lambda index: printable(image_names[index]), indices),
     )

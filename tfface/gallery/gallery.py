@@ -17,7 +17,13 @@ from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_person
-from tfface.gallery.storage import Face, Gallery, changing_gallery, new_gallery, write_gallery
+from tfface.gallery.storage import (
+    Face,
+    GalleryContent,
+    changing_gallery,
+    new_gallery,
+    write_gallery,
+)
 from tfface.images.listing import kind_of_file
 from tfface.images.pillow_decoder import FORMATS, is_read
 from tfface.metrics.identification import UNKNOWN, num_candidates
@@ -37,6 +43,8 @@ class GalleryChange:
         case_variants: (new name, other name) for new names that differ from another one only by
             upper and lower case.
         num_images, num_names: after the change.
+        skipped: (photo, reason) for photos without a face to align.
+        several_faces: photos with several faces, of which the most important one was added.
     """
 
     num_changed: int
@@ -45,6 +53,8 @@ class GalleryChange:
     case_variants: list[tuple[str, str]]
     num_images: int
     num_names: int
+    skipped: Sequence[tuple[str, str]] = ()
+    several_faces: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,12 @@ class Candidate:
 
 
 def build_gallery(
-    embedder: Embedder, faces: LabeledFaces, folder: Path, *, kind: str = "flat"
+    embedder: Embedder,
+    faces: LabeledFaces,
+    folder: Path,
+    *,
+    kind: str = "flat",
+    threshold: float | None = None,
 ) -> GalleryChange:
     """Builds a gallery on disk.
 
@@ -66,6 +81,7 @@ def build_gallery(
         faces: the people to enroll.
         folder: a new or empty folder.
         kind: of the index: flat, or hnsw for hundreds of thousands of images.
+        threshold: kept with the gallery: the smallest cosine of a known face.
 
     Returns:
         The number of images and names, and skipped images.
@@ -94,11 +110,12 @@ def build_gallery(
     with new_gallery(folder):
         faces, skipped = _without_known(faces, {})
         embeddings = embed_faces(embedder, faces)
-        gallery = Gallery(
+        gallery = GalleryContent(
             model=embedder.name,
             fingerprint=embedder.fingerprint,
             index=FaceIndex.from_embeddings(embeddings, kind),
             faces=_rows(faces),
+            threshold=threshold,
         )
         write_gallery(folder, gallery)
         return _change(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))
@@ -171,7 +188,7 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> GalleryChange:
         return _change(smaller, int(np.count_nonzero(~kept)), 0, [], case_variants=[])
 
 
-def check_model(embedder: Embedder, gallery: Gallery, folder: Path) -> None:
+def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> None:
     """Checks that a model built the gallery, with the same options.
 
     Args:
@@ -198,7 +215,7 @@ def check_model(embedder: Embedder, gallery: Gallery, folder: Path) -> None:
 
 
 def find_names(
-    gallery: Gallery, embeddings: np.ndarray, *, count: int = 1
+    gallery: GalleryContent, embeddings: np.ndarray, *, count: int = 1
 ) -> list[list[Candidate]]:
     """Returns the most similar people of a gallery for each query.
 
@@ -323,7 +340,7 @@ def _rows(faces: LabeledFaces) -> list[Face]:
     return [Face(*row) for row in zip(names, faces.image_names, digests, strict=True)]
 
 
-def _case_variants(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
+def _case_variants(gallery: GalleryContent, num_before: int) -> list[tuple[str, str]]:
     """Returns new names that differ from another one only by case, and the other one.
 
     Args:
@@ -335,7 +352,7 @@ def _case_variants(gallery: Gallery, num_before: int) -> list[tuple[str, str]]:
 
 
 def _change(
-    gallery: Gallery,
+    gallery: GalleryContent,
     num_changed: int,
     num_known: int,
     conflicts: list[tuple[str, str, str, str]],

@@ -55,7 +55,7 @@ class Face(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Gallery:
+class GalleryContent:
     """The content of a gallery.
 
     Attributes:
@@ -63,6 +63,7 @@ class Gallery:
         index: of unit embeddings.
         faces: person and image of each embedding.
         generation: the number of times it was written.
+        threshold: the smallest cosine of a known face; None if none was chosen.
     """
 
     model: str
@@ -70,6 +71,7 @@ class Gallery:
     index: FaceIndex
     faces: list[Face]
     generation: int = 0
+    threshold: float | None = None
 
 
 class _File(BaseModel):
@@ -87,6 +89,7 @@ class _Manifest(BaseModel):
     embedding_size: Count
     index: Literal[KINDS]
     num_images: Count
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     files: ListOf[_File]
 
     @model_validator(mode="after")
@@ -106,7 +109,16 @@ def check_gallery(folder: Path) -> None:
     _read_manifest(folder)
 
 
-def read_gallery(folder: Path) -> Gallery:
+def read_generation(folder: Path) -> int:
+    """Returns how often a gallery was written, without reading it.
+
+    Raises:
+        InputError: there is no gallery, or its gallery.json is damaged.
+    """
+    return _read_manifest(folder).generation
+
+
+def read_gallery(folder: Path) -> GalleryContent:
     """Reads a gallery.
 
     Args:
@@ -158,7 +170,7 @@ def new_gallery(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def changing_gallery(folder: Path) -> Iterator[Gallery]:
+def changing_gallery(folder: Path) -> Iterator[GalleryContent]:
     """Locks and yields a gallery.
 
     Raises:
@@ -176,7 +188,7 @@ def changing_gallery(folder: Path) -> Iterator[Gallery]:
         yield gallery
 
 
-def write_gallery(folder: Path, gallery: Gallery) -> None:
+def write_gallery(folder: Path, gallery: GalleryContent) -> None:
     """Writes the next generation of a gallery, within `new_gallery` or `changing_gallery`.
 
     Raises:
@@ -195,6 +207,7 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
         "index": gallery.index.kind,
         "num_images": len(gallery.faces),
         "num_names": len({face.name for face in gallery.faces}),
+        **({} if gallery.threshold is None else {"threshold": gallery.threshold}),
         "files": [_described(path) for path in (index, faces)],
     }
     write_json(folder / MANIFEST, manifest)
@@ -261,7 +274,7 @@ def _read_manifest(folder: Path) -> _Manifest:
         raise _damaged(path) from error
 
 
-def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
+def _read_files(folder: Path, manifest: _Manifest) -> GalleryContent:
     index_path, faces_path = (folder / file.file for file in manifest.files)
     for file in manifest.files:
         path = folder / file.file
@@ -280,12 +293,13 @@ def _read_files(folder: Path, manifest: _Manifest) -> Gallery:
         raise _damaged(folder / MANIFEST)
     if index.embedding_size != manifest.embedding_size:
         raise _damaged(folder / MANIFEST)
-    return Gallery(
+    return GalleryContent(
         model=manifest.model,
         fingerprint=manifest.fingerprint,
         index=index,
         faces=faces,
         generation=manifest.generation,
+        threshold=manifest.threshold,
     )
 
 

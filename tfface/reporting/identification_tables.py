@@ -136,6 +136,11 @@ def result_row(model: str, metrics: Mapping) -> dict[str, object]:
 
 
 def gallery_text(names: Sequence[str], model: str) -> str:
+    """Returns `gallery_table` as text."""
+    return gallery_table(names, model).to_text()
+
+
+def gallery_table(names: Sequence[str], model: str) -> Table:
     """Returns how many images of which identities a gallery has.
 
     Args:
@@ -145,7 +150,7 @@ def gallery_text(names: Sequence[str], model: str) -> str:
     counts = Counter(names)
     rows = [[name, f"{counts[name]:,}"] for name in sorted(counts)]
     note = f"{len(names):,} images of {len(counts):,} identities, embedded by {model}"
-    return Table(["name", "images"], rows, [note]).to_text()
+    return Table(["name", "images"], rows, [note])
 
 
 def query_text(results: Sequence[Mapping], threshold: float | None) -> str:
