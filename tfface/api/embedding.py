@@ -1,0 +1,381 @@
+"""Embedders for users: models of every format, which embed images and know their threshold."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import keras
+import numpy as np
+
+from tfface import recipe as recipes
+from tfface.alignment.photo_faces import AlignedFace, encode_photo, photo_name
+from tfface.errors import InputError, warn
+from tfface.evaluation.alignment_check import alignment_warning
+from tfface.evaluation.embedders import embedder as embedders
+from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
+from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
+from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
+from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
+from tfface.files import parse_json
+from tfface.images.decoding import resize
+from tfface.paths import data_dir as resolve_data_dir
+from tfface.paths import expanded
+from tfface.training.recognizer import Recognizer, build_starting_embedder
+from tfface.training.registries import REGISTRIES
+from tfface.training.run_folder import RunFolder
+from tfface.training.training_identities import (
+    TrainingImages,
+    is_data_gone,
+    read_training_images,
+    was_trained_on_unaligned,
+)
+
+# Decoded images, aligned faces, or files of aligned faces.
+Images = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str] | AlignedFace]
+
+
+class Threshold(NamedTuple):
+    """The smallest cosine of two faces of one person.
+
+    Attributes:
+        cosine: None if no threshold is known.
+        source: where it comes from; if none is known, what to do about it.
+    """
+
+    cosine: float | None
+    source: str
+
+
+class Embedder:
+    """A model that turns aligned faces into embeddings; `load_embedder` returns one.
+
+    Args:
+        embedder: what embeds: one of `tfface.evaluation.embedders`.
+        path: of the model; None for a model in memory.
+        data_dir: where the relative paths of its recipe start.
+        uses_flip: the embeddings of an image and of its mirror image are summed.
+
+    Attributes:
+        name: for tables and messages.
+        image_size: (height, width) of the input images.
+        batch_size: images for each forward pass.
+        embedder: as given.
+        path: as given.
+
+    Example:
+        >>> import numpy as np
+        >>> import tfface
+        >>> model = tfface.load_embedder("pixels")
+        >>> model
+        Embedder('pixels', 32x32 pixels)
+        >>> model.embed(np.zeros((2, 32, 32, 3), np.uint8)).shape
+        (2, 1024)
+    """
+
+    def __init__(
+        self,
+        embedder: embedders.Embedder,
+        *,
+        path: Path | None = None,
+        data_dir: Path | None = None,
+        uses_flip: bool = True,
+    ):
+        self.name = embedder.name
+        self.image_size = embedder.image_size
+        self.batch_size = embedder.batch_size
+        self.embedder = embedder
+        self.path = path
+        self.data_dir = data_dir if data_dir is not None else resolve_data_dir()
+        self._uses_flip = uses_flip
+        self._run_dir = path.parent if path is not None and path.name == MODEL_FILE else path
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        return f"Embedder('{self.name}', {width}x{height} pixels)"
+
+    def embed(self, images: Images, *, check: bool = True) -> np.ndarray:
+        """Embeds aligned faces.
+
+        Images of another size are resized. The embeddings are not normalized: their cosine is the
+        inner product after each is divided by its norm.
+
+        Args:
+            images: uint8 [n, height, width, 3], RGB in 0..255; or the paths of image files (one
+                path counts as a list of one); or the faces that `align` returns. Other photos than
+                aligned faces have to be aligned first.
+            check: look for faces in a sample of the files, and warn if they are not aligned.
+
+        Returns:
+            float32 [n, embedding_size].
+
+        Raises:
+            InputError: there are no images, an array is of another type or shape, or a file can't
+                be read.
+
+        Example:
+            >>> import numpy as np
+            >>> import tfface
+            >>> faces = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
+            >>> embeddings = tfface.load_embedder("pixels").embed(faces)
+            >>> embeddings.shape, embeddings.dtype
+            ((2, 1024), dtype('float32'))
+        """
+        if isinstance(images, str | os.PathLike):
+            images = [images]
+        if not len(images):
+            raise InputError("no images to embed")
+        if isinstance(images, np.ndarray):
+            return self._embed_pixels(images)
+        kinds = {isinstance(image, AlignedFace) for image in images}
+        if kinds == {True}:
+            return self._embed_pixels(np.stack([face.image for face in images]))
+        if not all(isinstance(image, str | os.PathLike) for image in images):
+            raise InputError(
+                "images must be an array uint8 [n, height, width, 3], paths, or faces of "
+                f"tfface.align; got a list of {type(images[0]).__name__}"
+            )
+        encoded = [encode_photo(path) for path in images]
+        names = [photo_name(path) for path in images]
+        if check:
+            self.warn_of_unaligned(encoded, names, "a list of images")
+        return self._embed_encoded(encoded, names)
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs whenever the embeddings differ."""
+        return self.embedder.fingerprint
+
+    @property
+    def keeps_aspect(self) -> bool:
+        """Whether images of another shape are cropped or padded, not stretched."""
+        return self.embedder.keeps_aspect
+
+    @cached_property
+    def thresholds(self) -> dict[str, float]:
+        """The cosine thresholds that the run's own evaluation found, by verification set.
+
+        They are empty for a model that is no run folder, for a run whose recipe has no
+        `evaluation.verification`, and with `flip=False`, for which they were not measured.
+        """
+        return {name: found["threshold"]["cosine"] for name, found in self._evaluated().items()}
+
+    def threshold(self, given: float | None = None) -> Threshold:
+        """Returns the threshold to use, and where it comes from.
+
+        Args:
+            given: by the caller, -1 to 1; None for that of the first verification set of the run.
+
+        Returns:
+            The threshold; its cosine is None if nobody has measured one.
+
+        Raises:
+            InputError: the given threshold is no cosine.
+
+        Example:
+            >>> import tfface
+            >>> tfface.load_embedder("pixels").threshold(0.5)
+            Threshold(cosine=0.5, source='given by the caller')
+            >>> tfface.load_embedder("pixels").threshold().cosine is None
+            True
+        """
+        if given is not None:
+            return Threshold(check_cosine(given), "given by the caller")
+        for name, found in self._evaluated().items():
+            accuracy = f"accuracy {100 * found['accuracy']['mean']:.1f}%"
+            where = f"{found['num_pairs']:,} pairs of '{name}', {accuracy}"
+            return Threshold(self.thresholds[name], f"the run's evaluation on {where}")
+        return Threshold(
+            None,
+            f"none is known for {self.name}: give threshold=T, for example "
+            "evaluate_verification(model, PAIRS).threshold.cosine",
+        )
+
+    def warn_of_unaligned(self, encoded: Sequence[bytes], names: Sequence[str], what: str) -> None:
+        """Warns if faces look unaligned, unless the model was trained on such images.
+
+        Args:
+            encoded: encoded images.
+            names: the images' names.
+            what: the name of the set for the message.
+        """
+        if isinstance(self.embedder, RawPixelEmbedder):
+            return
+        warning = alignment_warning(encoded, names, what)
+        if warning is not None and not self._was_trained_on_unaligned:
+            warn(warning)
+
+    def warn_of_training_images(self, encoded: Sequence[bytes], what: str) -> None:
+        """Warns if the model is a run that was trained on some of the images, byte for byte.
+
+        Args:
+            encoded: encoded images of an evaluation.
+            what: the name of the set for the message.
+        """
+        if self._run_dir is None or not RunFolder(self._run_dir).recipe.is_file():
+            return
+        try:
+            warning = self._training_images.warning(encoded, what)
+        except InputError as error:
+            if is_data_gone(self._run_dir, self.data_dir):
+                return
+            why = "; ".join(str(error).split("\n"))
+            warning = f"{what}: it isn't known whether {self.name} was trained on it: {why}"
+        if warning is not None:
+            warn(warning)
+
+    @cached_property
+    def _training_images(self) -> TrainingImages:
+        return read_training_images(self._run_dir, self.data_dir)
+
+    @cached_property
+    def _was_trained_on_unaligned(self) -> bool:
+        return self._run_dir is not None and was_trained_on_unaligned(self._run_dir, self.data_dir)
+
+    def _evaluated(self) -> dict[str, dict[str, Any]]:
+        """Returns what the run has measured on the verification sets that have a threshold."""
+        if self._run_dir is None or not self._uses_flip:
+            return {}
+        run = RunFolder(self._run_dir)
+        if not (run.recipe.is_file() and run.verification.is_file()):
+            return {}
+        try:
+            sets = parse_json(run.verification.read_text(encoding="utf-8"))["sets"]
+            return {
+                name: found
+                for name, found in sets.items()
+                if found["threshold"] and found["accuracy"]
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{run.verification}: can't be read as the metrics of a run: {error}"
+            ) from error
+
+    def _embed_pixels(self, images: np.ndarray) -> np.ndarray:
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+            raise InputError(
+                "images must be uint8 [n, height, width, 3], RGB in 0..255; got "
+                f"{images.dtype} {list(images.shape)}"
+            )
+        resized = resize(images, *self.image_size, keep_aspect=self.keeps_aspect)
+        return self.embedder.embed(resized)
+
+    def _embed_encoded(self, encoded: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
+        return embedders.embed_images(self.embedder, encoded, names, what="images")
+
+
+def load_embedder(
+    model: str | os.PathLike[str],
+    *,
+    batch_size: int = 64,
+    flip: bool = True,
+    color_order: Literal["rgb", "bgr"] | None = None,
+    input_range: str | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    output: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+) -> Embedder:
+    """Loads a model of any supported format.
+
+    Args:
+        model: a run folder; a `.keras`, `.onnx` or `.tflite` file; a SavedModel folder; a recipe
+            (the network it starts from, with the weights that it names); or the word `pixels`, a
+            baseline that compares raw pixels.
+        batch_size: images for each forward pass.
+        flip: sum the embeddings of an image and of its mirror image.
+        color_order, input_range: of the pixels that a SavedModel, `.onnx` or `.tflite` model takes,
+            which its file does not record: `rgb` or `bgr`; the values of 0 and 255, as in "-1..1",
+            or a formula. By default RGB and "(x-127.5)/128".
+        image_size: for such a model that accepts any size: height and width, or one number.
+        output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
+        cache: a folder that keeps embeddings by model and image.
+        data_dir: where the recipe's relative paths start; by default $TFFACE_DATA or `data`.
+        overrides: `key=value` for a recipe, as in `train`.
+
+    Returns:
+        The embedder.
+
+    Raises:
+        InputError: the file does not exist, can't be loaded, is in no supported format, or an
+            option does not apply to it.
+
+    Example:
+        >>> import tfface
+        >>> model = tfface.load_embedder("pixels", flip=False)
+        >>> model.image_size
+        (32, 32)
+    """
+    location = resolve_data_dir(data_dir)
+    size = square(image_size)
+    pixels = None
+    if color_order is not None or input_range is not None:
+        given: dict[str, Any] = {} if color_order is None else {"order": color_order}
+        if input_range is not None:
+            given["scale"], given["shift"] = parse_range(input_range)
+        pixels = PixelInput(**given)
+    path = expanded(model)
+    loaded: embedders.Embedder
+    if path.suffix.lower() in (".yaml", ".yml"):
+        EmbedderOptions(pixels=pixels, image_size=size, output=output).check_native(str(model))
+        recipe = recipes.load(path, REGISTRIES, overrides)
+        network = build_starting_embedder(recipe, location)
+        loaded = KerasEmbedder(network, path.stem, batch_size, flip)
+    else:
+        if overrides:
+            raise InputError(f"overrides change a recipe, and {model} is not one")
+        loaded = embedders.load_embedder(
+            str(path),
+            batch_size=batch_size,
+            flip=flip,
+            pixels=pixels,
+            image_size=size,
+            output=output,
+        )
+    if cache is not None:
+        loaded = CachedEmbedder(loaded, expanded(cache), say=warn)
+    return Embedder(loaded, path=path, data_dir=location, uses_flip=flip)
+
+
+# What functions take as a model.
+Model = Embedder | keras.Model | str | os.PathLike[str]
+
+
+def as_embedder(model: Model) -> Embedder:
+    """Returns a model as an embedder.
+
+    Args:
+        model: an embedder; a path as `load_embedder` takes it; a Keras model from images to
+            embeddings, or a `Recognizer`.
+
+    Raises:
+        InputError: it is none of these, or can't be loaded.
+    """
+    if isinstance(model, Embedder):
+        return model
+    if isinstance(model, Recognizer):
+        model = model.embedder
+    if isinstance(model, keras.Model):
+        return Embedder(KerasEmbedder(model, model.name))
+    if isinstance(model, str | os.PathLike):
+        return load_embedder(model)
+    if hasattr(model, "embed") and hasattr(model, "image_size"):
+        return Embedder(model)
+    raise InputError(
+        "a model must be what load_embedder returns, a Keras model or the path of one; got "
+        f"{type(model).__name__}"
+    )
+
+
+def square(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Returns (height, width) where one number may stand for both."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def check_cosine(threshold: float) -> float:
+    """Returns a threshold. Raises InputError: it is no cosine."""
+    if not -1 <= threshold <= 1:
+        raise InputError(f"threshold {threshold}: must be a cosine from -1 to 1")
+    return float(threshold)

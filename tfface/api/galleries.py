@@ -1,0 +1,402 @@
+"""Galleries of people for users: build one from photos, and ask it who a photo shows."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tfface.alignment.photo_faces import AlignedFace, Photo, encode_photo, photo_name
+from tfface.api.embedding import Embedder, Model, Threshold, as_embedder, check_cosine
+from tfface.api.faces import faces_for
+from tfface.data.sources.opening import open_source, source_paths
+from tfface.errors import InputError, warn
+from tfface.evaluation.embedders.embedder import unit_embeddings
+from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
+from tfface.files import check_output
+from tfface.gallery import gallery as galleries
+from tfface.gallery.gallery import Candidate, GalleryChange
+from tfface.gallery.photos import align_people
+from tfface.gallery.storage import GalleryContent, read_gallery, read_generation
+from tfface.images.listing import looks_like_image
+from tfface.paths import expanded
+from tfface.reporting.format import MISSING, Table
+from tfface.reporting.html import notebook_html
+from tfface.reporting.identification_tables import gallery_table
+
+# Photos of people: a folder with one folder for each person (or any other source of images), or
+# the photos of each name.
+People = str | os.PathLike[str] | Mapping[str, Photo | Sequence[Photo]]
+
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True, repr=False)
+class IdentifiedFace:
+    """A face of a photo, and who it may be.
+
+    Attributes:
+        face: as `align` returns it.
+        candidates: the most similar people, in descending order of the cosine.
+        threshold: a candidate is known if the cosine is >= this; None if it is not known.
+        threshold_source: where the threshold comes from; if none is known, what to do about it.
+    """
+
+    face: AlignedFace
+    candidates: list[Candidate]
+    threshold: float | None
+    threshold_source: str
+
+    @property
+    def cosine(self) -> float:
+        """Of the most similar person."""
+        return self.candidates[0].cosine
+
+    @property
+    def is_known(self) -> bool | None:
+        """Whether the most similar person is similar enough; None without a threshold."""
+        return None if self.threshold is None else self.cosine >= self.threshold
+
+    @property
+    def name(self) -> str | None:
+        """The person; None for a stranger, and without a threshold."""
+        return self.candidates[0].name if self.is_known else None
+
+    def to_dict(self) -> dict:
+        """Returns the answer as JSON can hold it; a box is left, top, right, bottom in pixels."""
+        return {
+            "name": self.name,
+            "is_known": self.is_known,
+            "threshold": self.threshold,
+            "threshold_source": self.threshold_source,
+            "box": self.face.box.tolist(),
+            "confidence": self.face.confidence,
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
+
+    def __repr__(self) -> str:
+        nearest = f"most similar: {self.candidates[0].name}, cosine {self.cosine:.3f}"
+        if self.is_known is None:
+            return f"not decided ({nearest}; threshold: {self.threshold_source})"
+        sign = ">=" if self.is_known else "<"
+        who = self.name if self.is_known else "unknown"
+        return f"{who} ({nearest} {sign} {self.threshold:.3f})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [self.name or MISSING, candidate.name, f"{candidate.cosine:.3f}"]
+            for candidate in self.candidates
+        ]
+        table = Table(["person", "most similar", "cosine"], rows)
+        return notebook_html([table], [f"threshold: {self.threshold_source}"])
+
+
+class Gallery:
+    """A folder of named embeddings: build it from photos, and ask it who a photo shows.
+
+    Faces are found and aligned as by `align`, unless `aligned` says that they are aligned already.
+    Changes are written to disk at once; one that is interrupted leaves the gallery as it was, or as
+    it is after. Several processes may use one gallery.
+
+    Use `build` for a new gallery and `load` for one on disk.
+
+    Args:
+        path: folder of the gallery.
+        model: the model that built it; without it, nobody can be added or identified.
+
+    Attributes:
+        path: as given.
+        model: Embedder, or None.
+        last_change: what the last `build`, `add` or `remove` of this object changed.
+
+    Raises:
+        InputError: there is no gallery, it is damaged, or another model built it.
+
+    Example:
+        >>> import numpy as np
+        >>> import tfface
+        >>> faces = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3)).astype(np.uint8)
+        >>> people = {"Anna": faces[0], "Ben": [faces[1]]}
+        >>> gallery = tfface.Gallery.build("pixels", people, aligned=True, threshold=0.5)
+        >>> gallery.names
+        ['Anna', 'Ben']
+        >>> gallery.identify(faces[1], aligned=True)
+        [Ben (most similar: Ben, cosine 1.000 >= 0.500)]
+        >>> gallery.identify(faces[2], aligned=True)[0].name is None
+        True
+        >>> gallery.add(faces[2], name="Cleo", aligned=True).num_images
+        3
+        >>> gallery.remove("Anna").num_names
+        2
+    """
+
+    def __init__(self, path: str | os.PathLike[str], model: Model | None = None):
+        self.path = expanded(path)
+        self.model: Embedder | None = None if model is None else as_embedder(model)
+        self.last_change: GalleryChange | None = None
+        self._content = read_gallery(self.path)
+        # Of a gallery that nobody wants to keep.
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if self.model is not None:
+            galleries.check_model(self.model.embedder, self._content, self.path)
+
+    @classmethod
+    def build(
+        cls,
+        model: Model,
+        people: People,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        aligned: bool = False,
+        threshold: float | None = None,
+        index: Literal["flat", "hnsw"] = "flat",
+    ) -> "Gallery":
+        """Builds a gallery.
+
+        Args:
+            model: what `load_embedder` returns, or its argument.
+            people: a folder with one folder for each person, with photos at any depth; any other
+                source of labeled images (as in `open_source`); or a dict from name to photos. Of a
+                photo with several faces, the most important one is enrolled. Photos without a face
+                are skipped, with a warning.
+            path: a new or empty folder; None for a gallery that is deleted with this object.
+            aligned: the photos are aligned faces already.
+            threshold: kept with the gallery: the smallest cosine of a known face, for example as
+                `evaluate_identification` recommends it.
+            index: `flat` compares with every image; `hnsw` is for hundreds of thousands of images.
+
+        Returns:
+            The gallery.
+
+        Raises:
+            InputError: no photo has a face, a source can't be opened, `path` isn't empty, or with
+                `aligned`, an image can't be read.
+        """
+        embedder = as_embedder(model)
+        if threshold is not None:
+            check_cosine(threshold)
+        if isinstance(people, str | os.PathLike) and path is not None:
+            check_output(source_paths(os.fspath(people)), expanded(path))
+        photos = _photos_of(people)
+        temporary = None
+        if path is None:
+            temporary = tempfile.TemporaryDirectory(prefix="tfface-gallery-")
+            path = Path(temporary.name, "gallery")
+        faces, outcome = _enroll(embedder, photos, aligned=aligned)
+        change = galleries.build_gallery(
+            embedder.embedder, faces, expanded(path), kind=index, threshold=threshold
+        )
+        gallery = cls(path, embedder)
+        gallery._temporary = temporary
+        gallery.last_change = replace(change, **outcome)
+        return gallery
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: Model | None = None) -> "Gallery":
+        """Opens a gallery on disk.
+
+        Args:
+            path: its folder.
+            model: the model that built it, loaded with the same options; it may be omitted to list
+                or remove people.
+
+        Returns:
+            The gallery.
+
+        Raises:
+            InputError: there is no gallery, it is damaged, or another model built it.
+        """
+        return cls(path, model)
+
+    @property
+    def names(self) -> list[str]:
+        """The people, sorted."""
+        return sorted(self.num_images)
+
+    @property
+    def num_images(self) -> dict[str, int]:
+        """The number of images of each person."""
+        return dict(Counter(face.name for face in self._read().faces))
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold that is kept with the gallery."""
+        return self._read().threshold
+
+    def __len__(self) -> int:
+        return len(self._read().faces)
+
+    def __repr__(self) -> str:
+        content = self._read()
+        return (
+            f"Gallery({len(content.faces):,} images of {len(self.num_images):,} people, embedded "
+            f"by {content.model})"
+        )
+
+    def _repr_html_(self) -> str:
+        content = self._read()
+        return notebook_html([gallery_table([face.name for face in content.faces], content.model)])
+
+    def add(
+        self,
+        photos: People | Photo | Sequence[Photo],
+        *,
+        name: str | None = None,
+        aligned: bool = False,
+    ) -> GalleryChange:
+        """Adds people, or photos of people whom it contains; photos that it contains are skipped.
+
+        Args:
+            photos: as for `build`; with `name` a photo, photos, or folders of photos.
+            name: all photos show this person.
+            aligned: the photos are aligned faces already.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            InputError: no photo has a face, one can't be read, or the gallery was loaded without
+                its model.
+        """
+        embedder = self._embedder()
+        faces, outcome = _enroll(
+            embedder, _photos_of(photos if name is None else {name: photos}), aligned=aligned
+        )
+        change = galleries.add_to_gallery(embedder.embedder, faces, self.path)
+        self.last_change = replace(change, **outcome)
+        return self.last_change
+
+    def remove(self, *names: str) -> GalleryChange:
+        """Removes all images of people.
+
+        Args:
+            names: of the people.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            InputError: it has nobody of this name.
+        """
+        self.last_change = galleries.remove_from_gallery(names, self.path)
+        return self.last_change
+
+    def identify(
+        self,
+        photo: Photo,
+        *,
+        threshold: float | None = None,
+        top: int = 3,
+        aligned: bool = False,
+    ) -> list[IdentifiedFace]:
+        """Says who a photo shows.
+
+        Args:
+            photo: as `align` takes it.
+            threshold: the smallest cosine of a known face. By default that of the gallery, else
+                that of the run's own evaluation (`Embedder.threshold`), which is for pairs: among
+                many people, strangers are similar to one of them more often. Without any, nobody is
+                named, and the candidates are all that is said.
+            top: number of candidates for each face.
+            aligned: the photo is one aligned face already.
+
+        Returns:
+            An answer for each face, the most important face first; an empty list for a photo
+            without a face.
+
+        Raises:
+            InputError: the photo can't be read, the gallery is empty, or it was loaded without its
+                model.
+        """
+        embedder = self._embedder()
+        chosen = self._choose_threshold(embedder, threshold)
+        faces = faces_for(embedder, photo, aligned=aligned)
+        if not faces:
+            return []
+        units = unit_embeddings(embedder.embed(faces), [photo_name(photo)] * len(faces))
+        found = galleries.find_names(self._read(), units.astype(np.float32), count=top)
+        return [
+            IdentifiedFace(face, candidates, chosen.cosine, chosen.source)
+            for face, candidates in zip(faces, found, strict=True)
+        ]
+
+    def _choose_threshold(self, embedder: Embedder, given: float | None) -> Threshold:
+        kept = self.threshold
+        if given is None and kept is not None:
+            return Threshold(kept, "kept with the gallery")
+        return embedder.threshold(given)
+
+    def _embedder(self) -> Embedder:
+        if self.model is None:
+            raise InputError(
+                f"{self.path}: was loaded without its model: "
+                f"Gallery.load(PATH, model) with '{self._content.model}'"
+            )
+        return self.model
+
+    def _read(self) -> GalleryContent:
+        """Returns the content, read again if a process has changed it."""
+        if read_generation(self.path) != self._content.generation:
+            self._content = read_gallery(self.path)
+        return self._content
+
+
+def _photos_of(people: People) -> LabeledFaces:
+    """Returns the photos of people, labeled by their names."""
+    if isinstance(people, Mapping):
+        names, photos = [], []
+        for name, given in people.items():
+            for photo in _listed(given):
+                names.append(name)
+                photos.append(photo)
+        if not photos:
+            raise InputError("no photos of people were given")
+        shown = [
+            os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"{name}, photo {number}"
+            for number, (name, photo) in enumerate(zip(names, photos, strict=True), 1)
+        ]
+        return faces_of_people(names, [encode_photo(p) for p in photos], shown, name="the gallery")
+    if not isinstance(people, str | os.PathLike):
+        raise InputError("photos in memory need the name of the person: name=NAME, or a dict")
+    if looks_like_image(expanded(people)):
+        raise InputError(f"{people}: one photo needs the name of the person: name=NAME")
+    return labeled_faces(open_source(os.fspath(people)).source)
+
+
+def _listed(photos: Photo | Sequence[Photo]) -> list[Photo]:
+    """Returns the photos of one person; folders become the photos in them."""
+    is_several = isinstance(photos, list | tuple) or (
+        isinstance(photos, np.ndarray) and photos.ndim == 4
+    )
+    listed: list[Photo] = []
+    for photo in photos if is_several else [photos]:
+        if isinstance(photo, str | os.PathLike):
+            listed += galleries.list_images([expanded(photo)])
+        else:
+            listed.append(photo)
+    return listed
+
+
+def _enroll(
+    embedder: Embedder, photos: LabeledFaces, *, aligned: bool
+) -> tuple[LabeledFaces, dict[str, list]]:
+    """Returns the faces to enroll, and the fields of `GalleryChange` about the other photos."""
+    if aligned:
+        embedder.warn_of_unaligned(photos.images, photos.image_names, photos.name)
+        return photos, {}
+    faces, skipped, several = align_people(photos, embedder.image_size)
+    if not len(faces):
+        photo, reason = skipped[0]
+        raise InputError(
+            f"no face in {len(photos):,} photos (for example {photo}: {reason}); if they are "
+            "aligned faces already, say aligned=True"
+        )
+    if skipped:
+        named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MAX_NAMED])
+        more = f"; and {len(skipped) - _MAX_NAMED:,} more" if len(skipped) > _MAX_NAMED else ""
+        warn(f"skipped {len(skipped):,} of {len(photos):,} photos: {named}{more}")
+    return faces, {"skipped": skipped, "several_faces": several}
