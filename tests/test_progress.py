@@ -1,5 +1,8 @@
 """Progress without a terminal: nothing for a minute, then one line a minute."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from tfface import progress as module
@@ -96,3 +99,13 @@ def test_tests_do_not_inherit_the_silence_of_others(a_minute_ago, capsys):
     for _ in progress(range(3), description="checking", unit="images"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("ignore::tqdm.TqdmWarning")
+@pytest.mark.parametrize(("config", "is_bar"), [({"IPKernelApp": {}}, True), ({}, False)])
+def test_a_notebook_has_a_bar(monkeypatch, config, is_bar):
+    shell = SimpleNamespace(config=config)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    bar = progress(range(3), description="embedding", unit="images")
+    assert isinstance(bar, Lines) is not is_bar
+    assert list(bar) == [0, 1, 2]

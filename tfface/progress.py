@@ -1,4 +1,6 @@
-"""How far a tool is: a bar on a terminal, elsewhere a line when nothing was said for a minute.
+"""How far the work is: a bar on a terminal and in a notebook.
+
+Elsewhere it is a line when nothing was said for a minute.
 
 `image_workers` are threads that move one bar together.
 """
@@ -34,9 +36,9 @@ def progress(
     """
     if total is None and iterable is not None:
         total = operator.length_hint(iterable) or None
-    if _is_silent or not sys.stderr.isatty():
+    if _is_silent or not (sys.stderr.isatty() or _is_notebook()):
         return Lines(iterable, total, description, unit)
-    return tqdm(
+    return _bar()(
         iterable,
         total=total,
         desc=description,
@@ -44,6 +46,22 @@ def progress(
         unit_scale=True,
         dynamic_ncols=True,
     )
+
+
+def _is_notebook() -> bool:
+    """Whether Jupyter runs this process and shows widgets; only it has loaded IPython's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _bar() -> type[tqdm]:
+    if not _is_notebook():
+        return tqdm
+    # It is a widget, or text where widgets are not installed.
+    from tqdm.auto import tqdm as notebook_bar
+
+    return notebook_bar
 
 
 def said() -> None:
