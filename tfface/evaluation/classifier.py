@@ -112,6 +112,11 @@ def load_classifier(
     Raises:
         InputError: as `load_embedder`; or the run folder has no classifier, the class names are
             missing, or they are given for a run folder, which has its own.
+
+    Example:
+        >>> load_classifier("pixels")
+        Traceback (most recent call last):
+        tfface.errors.InputError: pixels: raw pixels can't classify; give a trained model
     """
     embedder = load_embedder(
         model,

@@ -22,15 +22,30 @@ from tfface.training.nonfinite import NonFiniteCounter
 from tfface.training.warm_start import read_warm_start
 
 
+@keras.saving.register_keras_serializable("tfface")
 class Recognizer(keras.Model):
     """Embedder and head, trained together with `fit` on any Keras backend.
 
-    Calling it returns embeddings; the head computes the loss of these. It works on any backend, so
-    the same recipe trains on TensorFlow and on JAX.
+    Calling it returns embeddings; the head computes the loss of these, so `compile` takes an
+    optimizer and no loss. It works on any backend, so the same recipe trains on TensorFlow and on
+    JAX. `fit` takes images in 0..255 and int labels.
+
+    Example:
+        >>> import tfface
+        >>> embedder = tfface.build_embedder("plain_cnn", image_size=32, embedding_size=16)
+        >>> head = tfface.heads.ArcFace(num_identities=3)
+        >>> recognizer = tfface.Recognizer(embedder, head)
+        >>> recognizer.compile("adam")
+        >>> faces = {"source": "synthetic", "num_identities": 3, "images_per_identity": 4}
+        >>> dataset = tfface.image_dataset(faces, image_size=32, batch_size=4)
+        >>> history = recognizer.fit(dataset, verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'loss', 'nonfinite', 'step_loss']
 
     Args:
         embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
         head: Head.
+
     Attributes:
         augmentation: for batches ((images, seeds), labels), the function
             (images, labels, seeds) -> (images, labels) that augments within a training step; on
@@ -131,6 +146,15 @@ class Recognizer(keras.Model):
     @property
     def backbone(self) -> keras.Model:
         return self.embedder.get_layer("backbone")
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {"embedder": serialize(self.embedder), "head": serialize(self.head)}
+
+    @classmethod
+    def from_config(cls, config):
+        load = keras.saving.deserialize_keras_object
+        return cls(embedder=load(config["embedder"]), head=load(config["head"]))
 
 
 class MeanLoss(keras.losses.Loss):
