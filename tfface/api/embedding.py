@@ -35,6 +35,9 @@ from tfface.training.training_identities import (
 # Decoded images, aligned faces, or files of aligned faces.
 Images = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str] | AlignedFace]
 
+# So many images, as one or two photos have faces, don't wait for a whole batch.
+_FEW = 4
+
 
 class Threshold(NamedTuple):
     """The smallest cosine of two faces of one person.
@@ -259,10 +262,17 @@ class Embedder:
                 f"{images.dtype} {list(images.shape)}"
             )
         resized = resize(images, *self.image_size, keep_aspect=self.keeps_aspect)
-        return self.embedder.embed(resized)
+        return (self.embedder if len(images) > _FEW else self._for_few).embed(resized)
+
+    @cached_property
+    def _for_few(self) -> embedders.Embedder:
+        if isinstance(self.embedder, KerasEmbedder):
+            return self.embedder.with_batch_size(min(_FEW, self.batch_size))
+        return self.embedder
 
     def _embed_encoded(self, encoded: Sequence[bytes], names: Sequence[str]) -> np.ndarray:
-        return embedders.embed_images(self.embedder, encoded, names, what="images")
+        embedder = self.embedder if len(encoded) > _FEW else self._for_few
+        return embedders.embed_images(embedder, encoded, names, what="images")
 
 
 def load_embedder(

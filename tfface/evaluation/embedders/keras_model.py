@@ -81,6 +81,14 @@ class KerasEmbedder:
             content = (model.to_json(), hash_arrays(model.get_weights()))
         return fingerprint(content, self.image_size, self._embedding.flip)
 
+    def with_batch_size(self, batch_size: int) -> "KerasEmbedder":
+        """Returns an embedder of the same model with another batch size.
+
+        A single image takes as long as a whole batch, because every batch is padded to it.
+        """
+        model, flip = self._embedding.model, self._embedding.flip
+        return KerasEmbedder(model, self.name, batch_size, flip, self._path)
+
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeds images.
 
