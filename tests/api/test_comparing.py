@@ -1,0 +1,81 @@
+"""`compare`: one answer about two photos, and never a threshold that nobody measured."""
+
+import numpy as np
+import pytest
+
+import tfface
+from tests.api.dot_photos import group_photo, landscape, photo_of
+
+pytestmark = pytest.mark.usefixtures("dot_detector")
+
+
+def test_the_same_person_and_another():
+    same = tfface.compare(photo_of("Anna"), photo_of("Anna", 2), model="pixels", threshold=0.9)
+    other = tfface.compare(photo_of("Anna"), photo_of("Cleo"), model="pixels", threshold=0.9)
+    assert same.is_same is True
+    assert other.is_same is False
+    assert same.cosine > 0.9 > other.cosine
+    assert same.threshold_source == "given by the caller"
+    assert repr(same).startswith(f"same person: cosine {same.cosine:.3f} >= 0.900\n")
+    assert repr(other).startswith("different people: cosine ")
+    # As the model takes them.
+    assert same.first.image.shape == same.second.image.shape == (32, 32, 3)
+
+
+def test_without_a_threshold_nothing_is_decided():
+    answer = tfface.compare(photo_of("Anna"), photo_of("Anna", 2), model="pixels")
+    assert answer.is_same is None
+    assert answer.threshold is None
+    assert "none is known for pixels: give threshold=T" in answer.threshold_source
+    assert "evaluate_verification" in repr(answer)
+    assert answer.to_dict()["is_same"] is None
+    assert "not decided" in answer._repr_html_()
+
+
+@pytest.mark.parametrize("threshold", [1.01, -2, float("nan")])
+def test_a_threshold_that_is_no_cosine(threshold):
+    with pytest.raises(tfface.InputError, match="must be a cosine from -1 to 1"):
+        tfface.compare(photo_of("Anna"), photo_of("Ben"), model="pixels", threshold=threshold)
+
+
+def test_all_faces_are_compared():
+    answer = tfface.compare(
+        group_photo("Cleo", "Anna"), photo_of("Anna", 1), model="pixels", threshold=0.9
+    )
+    assert answer.cosines.shape == (2, 1)
+    assert answer.is_same
+    assert answer.cosine == answer.cosines.max()
+    # The face on the right.
+    assert answer.first.box[0] > 400
+
+
+def test_a_photo_without_a_face(tmp_path):
+    landscape().save(tmp_path / "hills.png")
+    with pytest.raises(tfface.InputError, match=r"hills\.png: no face found; .*aligned=True"):
+        tfface.compare(photo_of("Anna"), tmp_path / "hills.png", model="pixels")
+
+
+def test_aligned_faces_are_taken_as_they_are():
+    [anna] = tfface.align(photo_of("Anna"))
+    [again] = tfface.align(photo_of("Anna", 1))
+    answer = tfface.compare(anna.image, again.image, model="pixels", threshold=0.9, aligned=True)
+    assert answer.is_same
+    assert answer.first.box.tolist() == [0, 0, 112, 112]
+
+
+def test_as_a_dict_and_as_a_figure():
+    answer = tfface.compare(photo_of("Anna"), photo_of("Ben"), model="pixels", threshold=0.5)
+    found = answer.to_dict()
+    assert found["cosine"] == answer.cosine
+    assert np.shape(found["cosines"]) == (1, 1)
+    assert [len(face["box"]) for face in found["faces"]] == [4, 4]
+    figure = answer.plot()
+    assert len(figure.axes) == 2
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_model_that_is_none():
+    with pytest.raises(tfface.InputError, match="a model must be what load_embedder returns"):
+        tfface.compare(photo_of("Anna"), photo_of("Ben"), model=3)
+    with pytest.raises(tfface.InputError, match="gone: no such model"):
+        tfface.compare(photo_of("Anna"), photo_of("Ben"), model="gone")

@@ -1,0 +1,89 @@
+"""`load_embedder` and `embed`: images of every kind, and what is none."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfface
+from tests.api.dot_photos import photo_of
+
+SHAPE = (32, 32, 3)
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 255, (3, *SHAPE)).astype(np.uint8)
+
+
+@pytest.fixture
+def model():
+    return tfface.load_embedder("pixels")
+
+
+def test_arrays_files_and_faces_are_one(model, images, tmp_path):
+    from PIL import Image
+
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    expected = model.embed(images)
+    np.testing.assert_array_equal(model.embed(paths), expected)
+    np.testing.assert_array_equal(model.embed([str(path) for path in paths]), expected)
+    np.testing.assert_array_equal(model.embed(paths[1]), expected[1:2])
+
+
+@pytest.mark.usefixtures("dot_detector")
+def test_faces_of_a_photo(model):
+    faces = tfface.align(photo_of("Anna"), image_size=model.image_size)
+    np.testing.assert_array_equal(model.embed(faces), model.embed(faces[0].image[None]))
+
+
+def test_images_of_another_size_are_resized(model, tmp_path):
+    from PIL import Image
+
+    large = np.random.default_rng(0).integers(0, 255, (2, 80, 80, 3)).astype(np.uint8)
+    Image.fromarray(large[0]).save(tmp_path / "large.png")
+    np.testing.assert_array_equal(model.embed(tmp_path / "large.png"), model.embed(large)[:1])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((2, *SHAPE)), r"got float64 \[2, 32, 32, 3\]"),
+        (np.zeros(SHAPE, np.uint8), r"uint8 \[n, height, width, 3\].*got uint8 \[32, 32, 3\]"),
+        (np.zeros((0, *SHAPE), np.uint8), "no images to embed"),
+        ([], "no images to embed"),
+        ([3], "got a list of int"),
+        ("gone.png", r"gone\.png: can't be read: No such file"),
+    ],
+)
+def test_what_are_no_images(model, given, message):
+    with pytest.raises(tfface.InputError, match=message):
+        model.embed(given)
+
+
+def test_options_of_a_model_that_has_none():
+    with pytest.raises(tfface.InputError, match="omit --color-order"):
+        tfface.load_embedder("pixels", color_order="bgr")
+    with pytest.raises(tfface.InputError, match="overrides change a recipe, and pixels is not one"):
+        tfface.load_embedder("pixels", overrides=["data.image_size=32"])
+
+
+def test_a_recipe_is_its_starting_network():
+    model = tfface.load_embedder(
+        tfface.recipe.find("quickstart"), overrides=["model.embedding_size=4"]
+    )
+    assert model.name == "quickstart"
+    assert model.embed(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 4)
+
+
+def test_a_cache(images, tmp_path):
+    model = tfface.load_embedder("pixels", cache=tmp_path / "cache")
+    np.testing.assert_array_equal(model.embed(images), model.embed(images))
+    assert list((tmp_path / "cache").rglob("embeddings.sqlite"))
+
+
+def test_a_keras_model_is_a_model(images):
+    network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()], name="flat")
+    answer = tfface.compare(images[0], images[0], model=network, threshold=0.5, aligned=True)
+    assert (answer.model, answer.is_same) == ("flat", True)

@@ -1,0 +1,75 @@
+"""`align`: faces of photos of every kind."""
+
+import io
+
+import numpy as np
+import pytest
+
+import tfface
+from tests.alignment.dots import find_dots
+from tests.api.dot_photos import group_photo, landscape, photo_of
+from tfface.alignment.template import template_points
+
+pytestmark = pytest.mark.usefixtures("dot_detector")
+
+
+def test_a_face_is_brought_to_the_template():
+    [face] = tfface.align(photo_of("Anna"))
+    assert (face.image.shape, face.image.dtype) == ((112, 112, 3), np.uint8)
+    np.testing.assert_allclose(find_dots(face.image), template_points(112, 112), atol=0.7)
+    left, top, right, bottom = face.box
+    assert left < face.landmarks[:, 0].min() < face.landmarks[:, 0].max() < right
+    assert top < face.landmarks[:, 1].min() < face.landmarks[:, 1].max() < bottom
+    assert face.confidence == 1
+    assert repr(face).startswith("AlignedFace(112x112 pixels, box=(")
+    assert face._repr_png_().startswith(b"\x89PNG")
+
+
+def test_size_of_faces():
+    [face] = tfface.align(photo_of("Anna"), image_size=(112, 96))
+    assert face.image.shape == (112, 96, 3)
+
+
+def test_a_photo_of_any_kind(tmp_path):
+    photo = photo_of("Ben")
+    photo.save(tmp_path / "ben.png")
+    encoded = io.BytesIO()
+    photo.save(encoded, "PNG")
+    kinds = [str(tmp_path / "ben.png"), tmp_path / "ben.png", encoded.getvalue(), photo]
+    kinds.append(np.asarray(photo))
+    images = [tfface.align(kind)[0].image for kind in kinds]
+    for image in images[1:]:
+        np.testing.assert_array_equal(image, images[0])
+
+
+def test_all_faces_of_a_photo():
+    faces = tfface.align(group_photo("Anna", "Ben", "Cleo"))
+    # The one in the middle is nearest to the center.
+    assert len(faces) == 3
+    assert 400 < faces[0].box[0] < 800
+
+
+def test_a_photo_without_a_face():
+    assert tfface.align(landscape()) == []
+
+
+def test_small_faces_are_omitted():
+    assert tfface.align(photo_of("Anna"), min_size=300) == []
+
+
+def test_what_is_no_photo(tmp_path):
+    (tmp_path / "notes.txt").write_text("no photo")
+    with pytest.raises(tfface.InputError, match=r"notes\.txt: not an image"):
+        tfface.align(tmp_path / "notes.txt")
+    with pytest.raises(tfface.InputError, match=r"gone\.jpg: No such file"):
+        tfface.align(tmp_path / "gone.jpg")
+    with pytest.raises(tfface.InputError, match="is a folder; give one photo"):
+        tfface.align(tmp_path)
+    with pytest.raises(tfface.InputError, match="the photo: not an image"):
+        tfface.align(b"no photo")
+    with pytest.raises(tfface.InputError, match=r"uint8 \[height, width, 3\].*float64 \[4, 4\]"):
+        tfface.align(np.zeros((4, 4)))
+    with pytest.raises(tfface.InputError, match="an image of Pillow; got NoneType"):
+        tfface.align(None)
+    with pytest.raises(tfface.InputError, match=r"min confidence 2: must be from 0\.5 to 1"):
+        tfface.align(landscape(), min_confidence=2)

@@ -1,0 +1,160 @@
+"""`Gallery`: people enrolled from raw photos, and photos of them and of strangers."""
+
+import numpy as np
+import pytest
+
+import tfface
+from tests.api.dot_photos import group_photo, landscape, photo_of, write_photos
+from tfface.gallery.storage import read_gallery
+
+pytestmark = pytest.mark.usefixtures("dot_detector")
+
+
+@pytest.fixture
+def staff(tmp_path):
+    return write_photos(tmp_path / "staff", {"Anna": range(2), "Ben": range(2)})
+
+
+@pytest.fixture
+def gallery(staff, tmp_path):
+    return tfface.Gallery.build("pixels", staff, path=tmp_path / "gallery", threshold=0.95)
+
+
+def test_build_and_identify(gallery):
+    assert gallery.num_images == {"Anna": 2, "Ben": 2}
+    assert (gallery.names, len(gallery)) == (["Anna", "Ben"], 4)
+    assert repr(gallery) == "Gallery(4 images of 2 people, embedded by pixels)"
+    assert "4 images of 2 identities" in gallery._repr_html_()
+    [anna] = gallery.identify(photo_of("Anna", 3))
+    assert (anna.name, anna.is_known) == ("Anna", True)
+    assert anna.threshold_source == "kept with the gallery"
+    assert [candidate.name for candidate in anna.candidates] == ["Anna", "Ben"]
+    [stranger] = gallery.identify(photo_of("Cleo"))
+    assert (stranger.name, stranger.is_known) == (None, False)
+    assert repr(stranger).startswith("unknown (most similar: Ben, cosine ")
+    assert "Ben" in stranger._repr_html_()
+
+
+def test_every_face_of_a_photo_has_an_answer(gallery):
+    answers = gallery.identify(group_photo("Ben", "Cleo", "Anna"))
+    by_place = sorted(answers, key=lambda answer: answer.face.box[0])
+    assert [answer.name for answer in by_place] == ["Ben", None, "Anna"]
+    assert by_place[1].to_dict()["candidates"][0]["name"] == "Ben"
+
+
+def test_a_photo_without_a_face(gallery):
+    assert gallery.identify(landscape()) == []
+
+
+def test_thresholds(staff, gallery):
+    [anna] = gallery.identify(photo_of("Anna", 3), threshold=1)
+    assert (anna.name, anna.threshold_source) == (None, "given by the caller")
+    without = tfface.Gallery.build("pixels", staff)
+    [anna] = without.identify(photo_of("Anna", 3))
+    assert (anna.name, anna.is_known) == (None, None)
+    assert anna.candidates[0].name == "Anna"
+    assert "give threshold=T" in repr(anna)
+    with pytest.raises(tfface.InputError, match="must be a cosine"):
+        tfface.Gallery.build("pixels", staff, threshold=7)
+
+
+def test_photos_without_a_face_are_skipped_with_a_warning(staff, capsys):
+    landscape().save(staff / "Anna" / "hills.png")
+    (staff / "Ben" / "damaged.png").write_bytes((staff / "Ben" / "0.png").read_bytes()[:300])
+    group_photo("Anna", "Cleo").save(staff / "Anna" / "both.png")
+    gallery = tfface.Gallery.build("pixels", staff)
+    assert gallery.num_images == {"Anna": 3, "Ben": 2}
+    skipped = dict(gallery.last_change.skipped)
+    assert skipped["Anna/hills.png"] == "no face found"
+    assert skipped["Ben/damaged.png"].startswith("can't be read: the image data are damaged")
+    assert gallery.last_change.several_faces == ["Anna/both.png"]
+    assert "warning: skipped 2 of 7 photos: Anna/hills.png: no face found" in (
+        capsys.readouterr().err
+    )
+
+
+def test_no_photo_has_a_face(tmp_path):
+    (tmp_path / "people" / "Anna").mkdir(parents=True)
+    landscape().save(tmp_path / "people" / "Anna" / "hills.png")
+    with pytest.raises(tfface.InputError, match=r"no face in 1 photos .*aligned=True"):
+        tfface.Gallery.build("pixels", tmp_path / "people", path=tmp_path / "gallery")
+    assert not (tmp_path / "gallery").exists()
+
+
+def test_add_and_remove(gallery, staff, tmp_path):
+    photo_of("Cleo", 0).save(tmp_path / "cleo.png")
+    assert gallery.add(tmp_path / "cleo.png", name="Cleo").num_changed == 1
+    assert gallery.identify(photo_of("Cleo", 2))[0].name == "Cleo"
+    # The same photos, though what is stored are the faces cut out of them.
+    assert gallery.add(tmp_path / "cleo.png", name="Cleo").num_known == 1
+    assert gallery.add(staff).num_known == 4
+    again = gallery.add([photo_of("Cleo", 1), photo_of("Cleo", 2)], name="Cleo")
+    assert (again.num_changed, again.num_images) == (2, 7)
+    assert gallery.remove("Cleo", "Anna").num_names == 1
+    assert gallery.names == ["Ben"]
+    with pytest.raises(tfface.InputError, match="nobody is called 'Bem'; did you mean 'Ben'"):
+        gallery.remove("Bem")
+    # All of it is on disk, with the threshold.
+    assert read_gallery(gallery.path).threshold == 0.95
+
+
+def test_a_dict_of_photos(tmp_path):
+    photo_of("Ben").save(tmp_path / "ben.png")
+    gallery = tfface.Gallery.build(
+        "pixels", {"Anna": [photo_of("Anna"), photo_of("Anna", 1)], "Ben": tmp_path / "ben.png"}
+    )
+    assert gallery.num_images == {"Anna": 2, "Ben": 1}
+    with pytest.raises(tfface.InputError, match="no photos of people"):
+        tfface.Gallery.build("pixels", {})
+
+
+def test_photos_need_a_name(gallery, tmp_path):
+    photo_of("Ben").save(tmp_path / "ben.png")
+    with pytest.raises(tfface.InputError, match=r"ben\.png: one photo needs the name"):
+        gallery.add(tmp_path / "ben.png")
+    with pytest.raises(tfface.InputError, match="photos in memory need the name"):
+        gallery.add(photo_of("Ben"))
+
+
+def test_load(gallery):
+    by_name = tfface.Gallery.load(gallery.path)
+    assert by_name.names == ["Anna", "Ben"]
+    with pytest.raises(tfface.InputError, match="was loaded without its model"):
+        by_name.identify(photo_of("Anna"))
+    loaded = tfface.Gallery.load(gallery.path, "pixels")
+    assert loaded.identify(photo_of("Anna", 3))[0].name == "Anna"
+    with pytest.raises(tfface.InputError, match="was built by another 'pixels'"):
+        tfface.Gallery.load(gallery.path, tfface.load_embedder("pixels", flip=False))
+    with pytest.raises(tfface.InputError, match="no gallery"):
+        tfface.Gallery.load(gallery.path.parent)
+
+
+def test_changes_of_other_processes_are_seen(gallery):
+    other = tfface.Gallery.load(gallery.path, "pixels")
+    other.remove("Anna")
+    assert gallery.names == ["Ben"]
+    assert gallery.identify(photo_of("Anna"))[0].candidates[0].name == "Ben"
+
+
+def test_a_gallery_without_a_path_goes_with_its_object(staff):
+    gallery = tfface.Gallery.build("pixels", staff)
+    path = gallery.path
+    assert path.is_dir()
+    del gallery
+    assert not path.exists()
+
+
+def test_a_gallery_in_the_folder_of_the_photos(staff):
+    with pytest.raises(tfface.InputError, match="choose an output folder elsewhere"):
+        tfface.Gallery.build("pixels", staff, path=staff / "gallery")
+
+
+def test_aligned_faces_and_the_tool_give_one_gallery(gallery, tmp_path):
+    """What the library enrolls by itself is what it enrolls of faces that were aligned before."""
+    [face] = tfface.align(photo_of("Cleo"), image_size=32)
+    by_hand = tfface.Gallery.build("pixels", {"Cleo": face.image}, aligned=True)
+    by_itself = tfface.Gallery.build("pixels", {"Cleo": photo_of("Cleo")})
+    np.testing.assert_array_equal(
+        read_gallery(by_hand.path).index.embeddings(),
+        read_gallery(by_itself.path).index.embeddings(),
+    )
