@@ -71,7 +71,7 @@ def test_options_of_a_model_that_has_none():
 
 def test_a_recipe_is_its_starting_network():
     model = tfface.load_embedder(
-        tfface.recipe.find("quickstart"), overrides=["model.embedding_size=4"]
+        tfface.recipe.find_recipe("quickstart"), overrides=["model.embedding_size=4"]
     )
     assert model.name == "quickstart"
     assert model.embed(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 4)

@@ -148,7 +148,7 @@ def test_a_finished_run_is_left_as_it_is(run, folder, capsys):
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("quickstrat", "no such file, and unknown recipe; did you mean 'quickstart'"),
+        ("quickstrat", "no such file, and no recipe of this name; did you mean 'quickstart'"),
         ("gone/recipe.yaml", r"gone/recipe\.yaml: no such recipe file"),
         ({"data": 3}, r"recipe: data: 3 is not allowed"),
         (tiny(modle={}), "recipe: modle: unknown key; did you mean 'model'"),

@@ -72,8 +72,8 @@ def train(
         >>> import tfface
         >>> tfface.train("quickstrat")
         Traceback (most recent call last):
-        tfface.errors.InputError: quickstrat: no such file, and unknown recipe; did you mean
-        'quickstart'? ...
+        tfface.errors.InputError: quickstrat: no such file, and no recipe of this name; did you mean
+        'quickstart'?
     """
     resolved, name = _resolve(recipe, overrides)
     location = resolve_data_dir(data_dir)
@@ -141,5 +141,5 @@ def _resolve(
         recipe = recipe.model_dump(mode="json")
     if isinstance(recipe, Mapping):
         return recipes.parse(recipe, REGISTRIES, overrides), "recipe"
-    path = recipes.find(recipe)
+    path = recipes.find_recipe(recipe)
     return recipes.load(path, REGISTRIES, overrides), path.stem
