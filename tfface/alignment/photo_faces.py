@@ -4,6 +4,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,7 @@ from tfface.files import expanded
 from tfface.images.pillow_decoder import read_image
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
-Photo = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
+Photo: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
 
 
 @dataclass(frozen=True, repr=False)

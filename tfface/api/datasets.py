@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from tfface.recipe.schema import AugmentationConfig
 from tfface.registry import build_from_config
 
 # A path, a text of the command line, the mapping of a recipe, or an opened source.
-Source = str | os.PathLike[str] | Mapping[str, Any] | ImageSource
+Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | ImageSource
 
 
 def open_source(source: Source, *, data_dir: str | os.PathLike[str] = ".") -> ImageSource:
@@ -157,4 +157,4 @@ def _pipeline(
 def _augmentation(given: str | Mapping[str, Any], image_size: tuple[int, int]) -> Any:
     registries = {"augmentations": AUGMENTATIONS}
     part = parse_section(AugmentationConfig, given, registries, "augment")
-    return build_from_config(AUGMENTATIONS[part.name], part.options, None, image_size=image_size)
+    return build_from_config(AUGMENTATIONS[part.name], part.options, Path(), image_size=image_size)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
+from tfface.evaluation.model_check import model_warnings
 from tfface.files import parse_json
 from tfface.images.decoding import resize
 from tfface.paths import data_dir as resolve_data_dir
@@ -33,7 +34,9 @@ from tfface.training.training_identities import (
 )
 
 # Decoded images, aligned faces, or files of aligned faces.
-Images = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str] | AlignedFace]
+Images: TypeAlias = (
+    np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str] | AlignedFace]
+)
 
 # So many images, as one or two photos have faces, don't wait for a whole batch.
 _FEW = 4
@@ -92,6 +95,7 @@ class Embedder:
         self.path = path
         self.data_dir = data_dir if data_dir is not None else resolve_data_dir()
         self._uses_flip = uses_flip
+        self._trained_on: TrainingImages | None = None
         self._run_dir = path.parent if path is not None and path.name == MODEL_FILE else path
 
     def __repr__(self) -> str:
@@ -131,16 +135,17 @@ class Embedder:
             raise InputError("no images to embed")
         if isinstance(images, np.ndarray):
             return self._embed_pixels(images)
-        kinds = {isinstance(image, AlignedFace) for image in images}
-        if kinds == {True}:
-            return self._embed_pixels(np.stack([face.image for face in images]))
-        if not all(isinstance(image, str | os.PathLike) for image in images):
+        faces = [image.image for image in images if isinstance(image, AlignedFace)]
+        if len(faces) == len(images):
+            return self._embed_pixels(np.stack(faces))
+        paths = [image for image in images if isinstance(image, str | os.PathLike)]
+        if len(paths) != len(images):
             raise InputError(
                 "images must be an array uint8 [n, height, width, 3], paths, or faces of "
                 f"tfface.align; got a list of {type(images[0]).__name__}"
             )
-        encoded = [encode_photo(path) for path in images]
-        names = [photo_name(path) for path in images]
+        encoded = [encode_photo(path) for path in paths]
+        names = [photo_name(path) for path in paths]
         if check:
             self.warn_of_unaligned(encoded, names, "a list of images")
         return self._embed_encoded(encoded, names)
@@ -209,6 +214,17 @@ class Embedder:
         if warning is not None and not self._was_trained_on_unaligned:
             warn(warning)
 
+    def warn_of_model(self, encoded: Sequence[bytes], names: Sequence[str]) -> None:
+        """Warns if the model's output is constant, or depends on more than the image.
+
+        Args:
+            encoded: encoded images to try it with.
+            names: the images' names.
+        """
+        if not isinstance(self.embedder, RawPixelEmbedder):
+            for warning in model_warnings(self.embedder, encoded, names):
+                warn(warning)
+
     def warn_of_training_images(self, encoded: Sequence[bytes], what: str) -> None:
         """Warns if the model is a run that was trained on some of the images, byte for byte.
 
@@ -219,7 +235,7 @@ class Embedder:
         if self._run_dir is None or not RunFolder(self._run_dir).recipe.is_file():
             return
         try:
-            warning = self._training_images.warning(encoded, what)
+            warning = self._training_images(self._run_dir).warning(encoded, what)
         except InputError as error:
             if is_data_gone(self._run_dir, self.data_dir):
                 return
@@ -228,9 +244,10 @@ class Embedder:
         if warning is not None:
             warn(warning)
 
-    @cached_property
-    def _training_images(self) -> TrainingImages:
-        return read_training_images(self._run_dir, self.data_dir)
+    def _training_images(self, run_dir: Path) -> TrainingImages:
+        if self._trained_on is None:
+            self._trained_on = read_training_images(run_dir, self.data_dir)
+        return self._trained_on
 
     @cached_property
     def _was_trained_on_unaligned(self) -> bool:
@@ -350,7 +367,7 @@ def load_embedder(
 
 
 # What functions take as a model.
-Model = Embedder | keras.Model | str | os.PathLike[str]
+Model: TypeAlias = Embedder | keras.Model | str | os.PathLike[str]
 
 
 def as_embedder(model: Model) -> Embedder:

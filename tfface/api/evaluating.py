@@ -78,6 +78,7 @@ def evaluate_verification(
         root = None if image_root is None else expanded(image_root)
         pairs = load_pair_set(pairs, images_dir=root)
     if check and not isinstance(embedder.embedder, RawPixelEmbedder):
+        embedder.warn_of_model(pairs.images, pairs.image_names)
         if warning := preprocessing_warning(embedder.embedder, pairs):
             warn(warning)
         if not is_synthetic:
@@ -136,25 +137,26 @@ def evaluate_identification(
         3
         >>> figure = result.plot()
     """
-    if (queries is None) == (gallery_shots is None):
-        raise InputError(
-            "give either queries, the faces to identify, or gallery_shots, so many images of each "
-            "person of the gallery to stay there"
-        )
     if not 0 <= open_set_fraction < 1:
         raise InputError(f"open_set_fraction {open_set_fraction}: must be from 0 to below 1")
     known = _labeled(gallery)
-    if queries is None:
+    if queries is None and gallery_shots is not None:
         known, unknown = split_gallery_and_queries(known, gallery_shots, seed, open_set_fraction)
-    else:
+    elif queries is not None and gallery_shots is None:
         unknown = _labeled(queries)
         if open_set_fraction:
             with_queries = np.setdiff1d(true_labels(known, unknown, UNKNOWN), [UNKNOWN])
             stay = hold_out_identities(known, open_set_fraction, seed, with_queries)
             known = known.take(np.flatnonzero(stay))
+    else:
+        raise InputError(
+            "give either queries, the faces to identify, or gallery_shots, so many images of each "
+            "person of the gallery to stay there"
+        )
     identification.check_sets(known, unknown)
     embedder = as_embedder(model)
     if check:
+        embedder.warn_of_model(known.images, known.image_names)
         for faces in (known, unknown):
             embedder.warn_of_unaligned(faces.images, faces.image_names, faces.name)
             embedder.warn_of_training_images(faces.images, faces.name)

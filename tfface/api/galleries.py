@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, label
 from tfface.files import check_output
 from tfface.gallery import gallery as galleries
 from tfface.gallery.gallery import Candidate, GalleryChange
-from tfface.gallery.photos import align_people
+from tfface.gallery.photos import EnrolledFaces, align_people
 from tfface.gallery.storage import GalleryContent, read_gallery, read_generation
 from tfface.images.listing import looks_like_image
 from tfface.paths import expanded
@@ -30,7 +30,7 @@ from tfface.reporting.identification_tables import gallery_table
 
 # Photos of people: a folder with one folder for each person (or any other source of images), or
 # the photos of each name.
-People = str | os.PathLike[str] | Mapping[str, Photo | Sequence[Photo]]
+People: TypeAlias = str | os.PathLike[str] | Mapping[str, Photo | Sequence[Photo]]
 
 _MAX_NAMED = 3
 
@@ -186,13 +186,13 @@ class Gallery:
         if path is None:
             temporary = tempfile.TemporaryDirectory(prefix="tfface-gallery-")
             path = Path(temporary.name, "gallery")
-        faces, outcome = _enroll(embedder, photos, aligned=aligned)
+        enrolled = _enroll(embedder, photos, aligned=aligned)
         change = galleries.build_gallery(
-            embedder.embedder, faces, expanded(path), kind=index, threshold=threshold
+            embedder.embedder, enrolled.faces, expanded(path), kind=index, threshold=threshold
         )
         gallery = cls(path, embedder)
         gallery._temporary = temporary
-        gallery.last_change = replace(change, **outcome)
+        gallery.last_change = _with_skipped(change, enrolled)
         return gallery
 
     @classmethod
@@ -263,11 +263,10 @@ class Gallery:
                 its model.
         """
         embedder = self._embedder()
-        faces, outcome = _enroll(
-            embedder, _photos_of(photos if name is None else {name: photos}), aligned=aligned
-        )
-        change = galleries.add_to_gallery(embedder.embedder, faces, self.path)
-        self.last_change = replace(change, **outcome)
+        people: Any = photos if name is None else {name: photos}
+        enrolled = _enroll(embedder, _photos_of(people), aligned=aligned)
+        change = galleries.add_to_gallery(embedder.embedder, enrolled.faces, self.path)
+        self.last_change = _with_skipped(change, enrolled)
         return self.last_change
 
     def remove(self, *names: str) -> GalleryChange:
@@ -367,7 +366,7 @@ def _photos_of(people: People) -> LabeledFaces:
     return labeled_faces(open_source(os.fspath(people)).source)
 
 
-def _listed(photos: Photo | Sequence[Photo]) -> list[Photo]:
+def _listed(photos: Any) -> list[Photo]:
     """Returns the photos of one person; folders become the photos in them."""
     is_several = isinstance(photos, list | tuple) or (
         isinstance(photos, np.ndarray) and photos.ndim == 4
@@ -381,14 +380,14 @@ def _listed(photos: Photo | Sequence[Photo]) -> list[Photo]:
     return listed
 
 
-def _enroll(
-    embedder: Embedder, photos: LabeledFaces, *, aligned: bool
-) -> tuple[LabeledFaces, dict[str, list]]:
-    """Returns the faces to enroll, and the fields of `GalleryChange` about the other photos."""
+def _enroll(embedder: Embedder, photos: LabeledFaces, *, aligned: bool) -> EnrolledFaces:
+    """Returns the faces to enroll; warns of photos without one."""
     if aligned:
+        embedder.warn_of_model(photos.images, photos.image_names)
         embedder.warn_of_unaligned(photos.images, photos.image_names, photos.name)
-        return photos, {}
-    faces, skipped, several = align_people(photos, embedder.image_size)
+        return EnrolledFaces(photos, [], [])
+    enrolled = align_people(photos, embedder.image_size)
+    faces, skipped = enrolled.faces, enrolled.skipped
     if not len(faces):
         photo, reason = skipped[0]
         raise InputError(
@@ -399,4 +398,9 @@ def _enroll(
         named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MAX_NAMED])
         more = f"; and {len(skipped) - _MAX_NAMED:,} more" if len(skipped) > _MAX_NAMED else ""
         warn(f"skipped {len(skipped):,} of {len(photos):,} photos: {named}{more}")
-    return faces, {"skipped": skipped, "several_faces": several}
+    embedder.warn_of_model(faces.images, faces.image_names)
+    return enrolled
+
+
+def _with_skipped(change: GalleryChange, enrolled: EnrolledFaces) -> GalleryChange:
+    return replace(change, skipped=enrolled.skipped, several_faces=enrolled.several)

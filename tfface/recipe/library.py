@@ -1,6 +1,7 @@
 """The recipes that come with tfface, found by name."""
 
 import difflib
+import os
 from pathlib import Path
 
 from tfface.errors import InputError
@@ -19,7 +20,7 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in library_folder().glob("*.yaml"))
 
 
-def find_recipe(recipe: str | Path) -> Path:
+def find_recipe(recipe: str | os.PathLike[str]) -> Path:
     """Finds a recipe's file.
 
     Args:

@@ -4,9 +4,10 @@ from tfface.backbones import BACKBONES
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.sources import SOURCES
 from tfface.heads import HEADS
+from tfface.registry import Registry
 from tfface.training.optimizers import OPTIMIZERS, SCHEDULES
 
-REGISTRIES = {
+REGISTRIES: dict[str, Registry] = {
     "sources": SOURCES,
     "augmentations": AUGMENTATIONS,
     "backbones": BACKBONES,

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.recordio import holds_recordio, open_recordio
 from tfface.data.sources.split import open_split
@@ -32,7 +33,7 @@ from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 from tfface.data.sources.union import UnionSource
 
-SOURCES = {
+SOURCES: dict[str, Callable[..., ImageSource]] = {
     "folder": FolderSource,
     "tfrecord": open_tfrecord,
     "recordio": open_recordio,
