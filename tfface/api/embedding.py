@@ -12,17 +12,16 @@ import numpy as np
 from tfface import recipe as recipes
 from tfface.alignment.photo_faces import AlignedFace, encode_photo, photo_name
 from tfface.errors import InputError, warn
-from tfface.evaluation.alignment_check import alignment_warning
 from tfface.evaluation.embedders import embedder as embedders
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.evaluation.model_check import model_warnings
-from tfface.files import parse_json
+from tfface.evaluation.sanity_checks import alignment_warning
+from tfface.files import data_dir as resolve_data_dir
+from tfface.files import expanded, parse_json
 from tfface.images.decoding import resize
-from tfface.paths import data_dir as resolve_data_dir
-from tfface.paths import expanded
 from tfface.training.recognizer import Recognizer, build_starting_embedder
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder

@@ -15,7 +15,6 @@ from tfface.evaluation.classification import Classification, SeenIdentities, see
 from tfface.evaluation.classifier import Classifier, load_classifier
 from tfface.evaluation.embedders.embedder import RawPixelEmbedder
 from tfface.evaluation.identification import Identification
-from tfface.evaluation.input_check import preprocessing_warning
 from tfface.evaluation.labeled_faces import (
     LabeledFaces,
     hold_out_identities,
@@ -23,10 +22,11 @@ from tfface.evaluation.labeled_faces import (
     split_gallery_and_queries,
     true_labels,
 )
+from tfface.evaluation.sanity_checks import preprocessing_warning
 from tfface.evaluation.verification import Verification
+from tfface.files import data_dir as resolve_data_dir
+from tfface.files import expanded
 from tfface.metrics.identification import UNKNOWN
-from tfface.paths import data_dir as resolve_data_dir
-from tfface.paths import expanded
 from tfface.training.run_folder import RunFolder
 from tfface.training.training_identities import read_training_identities
 

@@ -17,13 +17,12 @@ from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError, warn
 from tfface.evaluation.embedders.embedder import unit_embeddings
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
-from tfface.files import check_output
+from tfface.files import check_output, expanded
 from tfface.gallery import gallery as galleries
 from tfface.gallery.gallery import Candidate, GalleryChange
 from tfface.gallery.photos import EnrolledFaces, align_people
 from tfface.gallery.storage import GalleryContent, read_gallery, read_generation
 from tfface.images.listing import looks_like_image
-from tfface.paths import expanded
 from tfface.reporting.format import MISSING, Table
 from tfface.reporting.html import notebook_html
 from tfface.reporting.identification_tables import gallery_table
