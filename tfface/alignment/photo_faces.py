@@ -9,11 +9,12 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from tfface.alignment.faces import Detector, Face, find_faces, why_unusable
+from tfface.alignment.faces import Detector, Face, by_importance, find_faces, why_unusable
 from tfface.alignment.photos import check_regular, read_photo
-from tfface.alignment.template import align_face
+from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
 from tfface.errors import InputError
 from tfface.files import expanded
+from tfface.images.decoding import resize
 from tfface.images.pillow_decoder import read_image
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
@@ -140,6 +141,8 @@ def align_photo(
 ) -> list[AlignedFace]:
     """Finds the faces of a photo and aligns all that can be used.
 
+    A picture that is an aligned face already is only resized.
+
     Args:
         detector: finds faces.
         photo: RGB, any size.
@@ -156,6 +159,12 @@ def align_photo(
         detector, photo, min_confidence=min_confidence, longest_side=detection_size
     )
 
+    confident = [face for face in faces if face.confidence >= min_confidence]
+    if confident:
+        main = by_importance(confident, photo.size)[0]
+        if template_offset(main.landmarks, photo.size) <= MAX_ALIGNED_OFFSET:
+            return [_as_it_is(photo, main, image_size)]
+
     def is_usable(face: Face) -> bool:
         return face.confidence >= min_confidence and not why_unusable(face, photo.size, min_size)
 
@@ -169,3 +178,13 @@ def align_photo(
         for face in faces
         if is_usable(face)
     ]
+
+
+def _as_it_is(photo: Image.Image, face: Face, image_size: tuple[int, int]) -> AlignedFace:
+    """Returns the face of a picture that is aligned already."""
+    return AlignedFace(
+        image=resize(np.asarray(photo)[None], *image_size)[0],
+        box=face.box,
+        landmarks=face.landmarks,
+        confidence=face.confidence,
+    )

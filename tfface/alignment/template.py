@@ -32,6 +32,23 @@ def template_points(height: int, width: int) -> np.ndarray:
     return points
 
 
+# Mean distances of landmarks from the template in single pictures, in pixels of 112: aligned faces
+# up to 7.0 (200 of LFW), photos 11.1 to 51.2 (60, the median 32).
+MAX_ALIGNED_OFFSET = 9.0
+
+
+def template_offset(landmarks: np.ndarray, picture_size: tuple[int, int]) -> float:
+    """Returns the mean distance of landmarks from the template, in pixels of a height of 112.
+
+    Args:
+        landmarks: float [5, 2], in pixels of the picture.
+        picture_size: its (width, height).
+    """
+    width, height = picture_size
+    offsets = np.linalg.norm(landmarks - template_points(height, width), axis=1)
+    return float(offsets.mean() * 112 / height)
+
+
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Returns the rotation, scale and shift that brings `source` nearest to `target`.
 

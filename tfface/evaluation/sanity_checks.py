@@ -13,7 +13,7 @@ from PIL import Image
 from tfface import seeding
 from tfface.alignment.detection import shared_detector
 from tfface.alignment.faces import by_importance
-from tfface.alignment.template import template_points
+from tfface.alignment.template import MAX_ALIGNED_OFFSET, template_offset
 from tfface.data.pairs import PairSet
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
@@ -178,9 +178,6 @@ _MIN_CONFIDENCE = 0.9
 # faces about the template), shifted by 8 pixels 8.1, scaled by 1.3 8.6, rotated by about 10 degrees
 # 7.3, tight unaligned crops 7.8 and 8.7, photos 31.
 _MAX_OFFSET = 5.5
-# Offsets of single images: aligned faces up to 7.0 (200 of LFW), photos 11.1 to 51.2 (60, the
-# median 32).
-_MAX_SINGLE_OFFSET = 9.0
 
 _ADVICE = "align it with tfface align, unless the model was trained on such images"
 
@@ -216,7 +213,7 @@ def alignment_warning(
     large_enough = ~np.isnan(offsets)
     chosen, offsets = chosen[large_enough], offsets[large_enough]
     if each or len(offsets) < _MIN_IMAGES:
-        wrong = np.flatnonzero(offsets > _MAX_SINGLE_OFFSET)
+        wrong = np.flatnonzero(offsets > MAX_ALIGNED_OFFSET)
         if len(wrong):
             return _line_of_single_images(names, chosen[wrong], offsets[wrong], len(offsets))
     if len(offsets) < _MIN_IMAGES:
@@ -268,6 +265,4 @@ def _offset(image: Image.Image) -> float:
     faces = [face for face in shared_detector().detect(image) if face.confidence >= _MIN_CONFIDENCE]
     if not faces:
         return np.inf
-    landmarks = by_importance(faces, image.size)[0].landmarks
-    template = template_points(_HEIGHT, width)
-    return float(np.linalg.norm(landmarks - template, axis=1).mean())
+    return template_offset(by_importance(faces, image.size)[0].landmarks, image.size)
