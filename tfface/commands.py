@@ -31,6 +31,9 @@ COMMANDS = tuple(
     for row in (
         ("train", "train", "train", "train a model from a recipe"),
         ("sweep", "sweep", "compare", "train variants of a recipe over several seeds, and compare"),
+        ("verify", "verify", None, "compare two photos: the same person or not"),
+        ("identify", "identify", None, "say who photos show, from a gallery"),
+        ("classify", "classify", None, "ask a trained classifier about photos"),
         ("recipes", "recipes", None, "list the recipes that come with tfface"),
         ("convert", "convert", "convert_tfrecord", "write face images as a dataset of TFRecords"),
         ("inspect", "inspect", "inspect_dataset", "check a dataset, find duplicate identities"),

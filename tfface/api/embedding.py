@@ -61,6 +61,8 @@ class Embedder:
         path: of the model; None for a model in memory.
         data_dir: where the relative paths of its recipe start.
         uses_flip: the embeddings of an image and of its mirror image are summed.
+        load_options: the arguments of `load_embedder` that load the same model, for a gallery to
+            keep; None where there are none.
 
     Attributes:
         name: for tables and messages.
@@ -68,6 +70,7 @@ class Embedder:
         batch_size: images for each forward pass.
         embedder: as given.
         path: as given.
+        load_options: as given.
 
     Example:
         >>> import numpy as np
@@ -86,12 +89,14 @@ class Embedder:
         path: Path | None = None,
         data_dir: Path | None = None,
         uses_flip: bool = True,
+        load_options: dict[str, Any] | None = None,
     ):
         self.name = embedder.name
         self.image_size = embedder.image_size
         self.batch_size = embedder.batch_size
         self.embedder = embedder
         self.path = path
+        self.load_options = load_options
         self.data_dir = data_dir if data_dir is not None else resolve_data_dir()
         self._uses_flip = uses_flip
         self._trained_on: TrainingImages | None = None
@@ -362,7 +367,20 @@ def load_embedder(
         )
     if cache is not None:
         loaded = CachedEmbedder(loaded, expanded(cache), say=warn)
-    return Embedder(loaded, path=path, data_dir=location, uses_flip=flip)
+    # The network that a recipe starts from is no file.
+    options = (
+        None
+        if path.suffix.lower() in (".yaml", ".yml")
+        else {
+            "model": str(model) if str(model) == "pixels" else str(path.resolve()),
+            "flip": flip,
+            "color_order": color_order,
+            "input_range": input_range,
+            "image_size": size,
+            "output": output,
+        }
+    )
+    return Embedder(loaded, path=path, data_dir=location, uses_flip=flip, load_options=options)
 
 
 # What functions take as a model.

@@ -106,5 +106,6 @@ def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFa
 def no_face_error(photo: Photo) -> InputError:
     """Returns the error of a photo in which a face has to be."""
     return InputError(
-        f"{photo_name(photo)}: no face found; if it is an aligned face already, say aligned=True"
+        f"{photo_name(photo)}: no face found; if it is an aligned face already, say so: --aligned, "
+        "or aligned=True in Python"
     )

@@ -11,7 +11,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tfface.alignment.photo_faces import AlignedFace, Photo, encode_photo, photo_name
-from tfface.api.embedding import Embedder, Model, Threshold, as_embedder, check_cosine
+from tfface.api.embedding import (
+    Embedder,
+    Model,
+    Threshold,
+    as_embedder,
+    check_cosine,
+    load_embedder,
+)
 from tfface.api.faces import faces_for
 from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError, warn
@@ -21,7 +28,7 @@ from tfface.files import check_output, expanded
 from tfface.gallery import gallery as galleries
 from tfface.gallery.gallery import Candidate, GalleryChange
 from tfface.gallery.photos import EnrolledFaces, align_people
-from tfface.gallery.storage import GalleryContent, read_gallery, read_generation
+from tfface.gallery.storage import GalleryContent, LoadOptions, read_gallery, read_generation
 from tfface.images.listing import looks_like_image
 from tfface.reporting.format import MISSING, Table
 from tfface.reporting.html import notebook_html
@@ -105,7 +112,7 @@ class Gallery:
 
     Args:
         path: folder of the gallery.
-        model: the model that built it; without it, nobody can be added or identified.
+        model: the model that built it; by default it is loaded from where it was then.
 
     Attributes:
         path: as given.
@@ -187,7 +194,12 @@ class Gallery:
             path = Path(temporary.name, "gallery")
         enrolled = _enroll(embedder, photos, aligned=aligned)
         change = galleries.build_gallery(
-            embedder.embedder, enrolled.faces, expanded(path), kind=index, threshold=threshold
+            embedder.embedder,
+            enrolled.faces,
+            expanded(path),
+            kind=index,
+            threshold=threshold,
+            load_options=LoadOptions(**embedder.load_options) if embedder.load_options else None,
         )
         gallery = cls(path, embedder)
         gallery._temporary = temporary
@@ -200,8 +212,8 @@ class Gallery:
 
         Args:
             path: its folder.
-            model: the model that built it, loaded with the same options; it may be omitted to list
-                or remove people.
+            model: the model that built it, loaded with the same options; by default it is loaded
+                from where it was then, once it is needed.
 
         Returns:
             The gallery.
@@ -258,8 +270,8 @@ class Gallery:
             What has changed.
 
         Raises:
-            InputError: no photo has a face, one can't be read, or the gallery was loaded without
-                its model.
+            InputError: no photo has a face, one can't be read, or the model that built the
+                gallery can't be loaded.
         """
         embedder = self._embedder()
         people: Any = photos if name is None else {name: photos}
@@ -307,8 +319,8 @@ class Gallery:
             without a face.
 
         Raises:
-            InputError: the photo can't be read, the gallery is empty, or it was loaded without its
-                model.
+            InputError: the photo can't be read, the gallery is empty, or the model that built it
+                can't be loaded.
         """
         embedder = self._embedder()
         chosen = self._choose_threshold(embedder, threshold)
@@ -330,11 +342,26 @@ class Gallery:
 
     def _embedder(self) -> Embedder:
         if self.model is None:
-            raise InputError(
-                f"{self.path}: was loaded without its model: "
-                f"Gallery.load(PATH, model) with '{self._content.model}'"
-            )
+            self.model = self._load_model()
         return self.model
+
+    def _load_model(self) -> Embedder:
+        """Loads the model from where it was when the gallery was built."""
+        options = self._content.load_options
+        if options is None:
+            raise InputError(f"{self.path}: name the model that built it: '{self._content.model}'")
+        path = Path(options.model)
+        if options.model != "pixels" and not path.exists():
+            raise InputError(f"{self.path}: its model is no longer at {path}: name it")
+        # A SavedModel runs whatever is in it, and a gallery may come from anybody.
+        if (path / "saved_model.pb").exists():
+            raise InputError(
+                f"{self.path}: was built by the SavedModel {path}, which is loaded only when you "
+                "name it"
+            )
+        model = load_embedder(**options.model_dump())
+        galleries.check_model(model.embedder, self._content, self.path)
+        return model
 
     def _read(self) -> GalleryContent:
         """Returns the content, read again if a process has changed it."""
@@ -391,7 +418,7 @@ def _enroll(embedder: Embedder, photos: LabeledFaces, *, aligned: bool) -> Enrol
         photo, reason = skipped[0]
         raise InputError(
             f"no face in {len(photos):,} photos (for example {photo}: {reason}); if they are "
-            "aligned faces already, say aligned=True"
+            "aligned faces already, say so: --aligned, or aligned=True in Python"
         )
     if skipped:
         named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MAX_NAMED])

@@ -1,26 +1,22 @@
-"""Keep a gallery of named faces on disk, and ask it whose face a picture shows.
+"""Keep a gallery of named faces on disk, and ask it who a photo shows.
 
 Example:
     tfface gallery build runs/my_run data/staff --gallery galleries/staff
-    tfface gallery query runs/my_run door.jpg --gallery galleries/staff --threshold 0.45
     tfface gallery add runs/my_run new/anna.jpg --name Anna --gallery galleries/staff
     tfface gallery remove Anna --gallery galleries/staff
+    tfface identify door.jpg --gallery galleries/staff
 
 The folder holds a FAISS index, the names, and which model embedded the faces; it refuses any other.
-A command that is killed leaves it as it was before, or as it is after. Models want aligned faces,
-as tfface align makes them; what looks unaligned is warned of.
+A command that is killed leaves it as it was before, or as it is after. The faces of photos are
+found and aligned; of a photo with several faces the largest near the center is enrolled. Photos that
+are aligned faces already are used as they are.
 """
 
 import argparse
+from pathlib import Path
 
-from tfface.cli import command, model_options, outputs
+from tfface.cli import command, identify, model_options, photo_options
 from tfface.errors import InputError, say, warn
-
-# How the files of `query --json` begin.
-_JSON_LINES = (
-    *("{", '  "threshold": ', '  "queries": ['),
-    *("    {", '      "image": ', '      "name": ', '      "candidates": '),
-)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,29 +27,32 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.data.sources.opening import source_paths
+    import tfface
     from tfface.files import check_output
-    from tfface.gallery.gallery import build_gallery
 
-    given = options.source
-    if options.name is not None:
-        check_output(map(command.path, given), options.gallery)
-    else:
-        check_output([path for one in given for path in source_paths(one)], options.gallery)
-    faces, embedder = _open_faces(options), model_options.load(options)
-    _warn(faces, embedder, options, each=options.name is not None)
-    _say_added(build_gallery(embedder, faces, options.gallery, kind=options.index), options)
+    people = _people(options)
+    if isinstance(people, dict):
+        check_output(map(command.path, options.source), options.gallery)
+    gallery = tfface.Gallery.build(
+        model_options.load_public(options),
+        people,
+        path=options.gallery,
+        aligned=options.aligned,
+        threshold=options.threshold,
+        index=options.index,
+    )
+    _say_added(gallery.last_change, options)
 
 
 def _add(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    from tfface.gallery.gallery import add_to_gallery
+    import tfface
     from tfface.gallery.storage import check_gallery
 
     check_gallery(options.gallery)
-    faces, embedder = _open_faces(options), model_options.load(options)
-    _warn(faces, embedder, options, each=options.name is not None)
-    _say_added(add_to_gallery(embedder, faces, options.gallery), options)
+    people = _people(options)
+    gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
+    _say_added(gallery.add(people, aligned=options.aligned), options)
 
 
 def _remove(options: argparse.Namespace) -> None:
@@ -73,37 +72,8 @@ def _list(options: argparse.Namespace) -> None:
     say(gallery_text([face.name for face in gallery.faces], gallery.model))
 
 
-def _query(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    from tfface.evaluation.identification import embed_faces
-    from tfface.files import check_replaceable, json_mark, write_json
-    from tfface.gallery import gallery as galleries
-    from tfface.gallery.storage import read_gallery
-    from tfface.reporting.identification_tables import query_text
-
-    if options.json:
-        check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
-    faces = galleries.faces_of_files(galleries.list_images(options.images), "queries")
-    gallery = read_gallery(options.gallery)
-    embedder = model_options.load(options)
-    galleries.check_model(embedder, gallery, options.gallery)
-    _warn(faces, embedder, options, each=True)
-    vectors = embed_faces(embedder, faces)
-    answers = galleries.query_results(
-        list(faces.image_names),
-        galleries.find_names(gallery, vectors, count=options.top),
-        options.threshold,
-    )
-    say(query_text(answers, options.threshold))
-    if options.json:
-        write_json(options.json, {"threshold": options.threshold, "queries": answers})
-        say(f"results: {options.json}")
-
-
-def _open_faces(options: argparse.Namespace):
-    from tfface.data.sources.opening import open_source
-    from tfface.evaluation.labeled_faces import labeled_faces
-    from tfface.gallery.gallery import faces_of_files, list_images
+def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
+    """Returns the people as `tfface.Gallery` takes them: a source, or images of one person."""
     from tfface.images.listing import looks_like_image
     from tfface.names import clean_name
 
@@ -112,9 +82,7 @@ def _open_faces(options: argparse.Namespace):
             clean_name(options.name)
         except InputError as error:
             raise InputError(f"--name: {error}") from error
-        return faces_of_files(
-            list_images([command.path(source) for source in options.source]), options.name
-        )
+        return {options.name: [command.path(source) for source in options.source]}
     if len(options.source) > 1:
         raise InputError(
             "several SOURCEs: give one, or images of one person and who it is with --name"
@@ -122,20 +90,17 @@ def _open_faces(options: argparse.Namespace):
     source = options.source[0]
     if looks_like_image(command.path(source)):
         raise InputError(f"{source}: an image: say with --name whose face it is")
-    return labeled_faces(open_source(source).source)
-
-
-def _warn(faces, embedder, options: argparse.Namespace, *, each: bool) -> None:
-    """Warns of what may be wrong with the model or the faces."""
-    images, names = faces.images, faces.image_names
-    found = model_options.model_warnings(options, embedder, images, names)
-    found += model_options.alignment_warnings(options, [(images, names, faces.name)], each=each)
-    for warning in found:
-        warn(warning)
+    return source
 
 
 def _say_added(change, options: argparse.Namespace) -> None:
     say(f"added {_images(change.num_changed)}")
+    if change.several_faces:
+        number = len(change.several_faces)
+        say(
+            f"{number} photo{'s have' if number > 1 else ' has'} several faces; the largest near "
+            f"the center was added: {', '.join(change.several_faces[:3])}"
+        )
     if change.num_known:
         say(f"left out {_images(change.num_known)}, in the gallery already")
     if change.conflicts:
@@ -169,16 +134,17 @@ def _parser() -> argparse.ArgumentParser:
         ("build", _build, "make a gallery of faces"),
         ("add", _add, "add faces to a gallery"),
         ("remove", _remove, "remove people from a gallery"),
-        ("query", _query, "tell whose faces pictures show"),
+        ("query", identify.run, "tell whose faces photos show, as tfface identify does"),
         ("list", _list, "tell who is in a gallery"),
     ):
         of_command = commands.add_parser(name, help=says, description=f"{says.capitalize()}.")
         of_command.set_defaults(run=run)
         if name in ("build", "add", "query"):
             model_options.add(of_command)
-            model_options.add_check(of_command)
+            _add_old_check(of_command)
         if name in ("build", "add"):
             _add_sources(of_command)
+            photo_options.add_aligned(of_command)
         of_command.add_argument(
             "--gallery",
             # Other tools call what they write so.
@@ -190,6 +156,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "build":
             of_command.add_argument(
+                "--threshold",
+                type=photo_options.cosine,
+                metavar="T",
+                help="kept in the gallery: name nobody whose cosine is less; 'tfface evaluate "
+                "identification' advises one",
+            )
+            of_command.add_argument(
                 "--index",
                 choices=["flat", "hnsw"],
                 default="flat",
@@ -199,7 +172,14 @@ def _parser() -> argparse.ArgumentParser:
         if name == "remove":
             of_command.add_argument("names", nargs="+", metavar="NAME", help="who is removed")
         if name == "query":
-            _add_query(of_command)
+            of_command.add_argument(
+                "images",
+                nargs="+",
+                type=command.path,
+                metavar="PHOTO",
+                help="photos, or folders of photos",
+            )
+            identify.add_options(of_command)
     return parser
 
 
@@ -216,35 +196,12 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_query(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "images", nargs="+", type=command.path, metavar="IMAGE", help="images, or folders of images"
-    )
-    parser.add_argument(
-        "--top",
-        type=command.positive,
-        default=1,
-        metavar="K",
-        help="show the K people who are most alike (default 1)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=_cosine,
-        metavar="T",
-        help="name nobody whose cosine is less; 'tfface evaluate identification' advises one "
-        "(default: name whoever is most alike)",
-    )
-    parser.add_argument(
-        "--json", type=command.path, metavar="FILE", help="write the answers to this file"
-    )
-    outputs.add_overwrite(parser, "--json")
+def _add_old_check(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of earlier versions, which did not look for faces."""
+    parser.add_argument("--no-check", action=_Aligned, nargs=0, help=argparse.SUPPRESS)
 
 
-def _cosine(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 2.0
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a cosine from -1 to 1, got '{text}'")
-    return value
+class _Aligned(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        warn("--no-check is now --aligned; the old name works in this release")
+        namespace.aligned = True

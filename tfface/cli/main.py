@@ -12,9 +12,10 @@ from tfface.errors import InputError, say
 _GROUPS = {
     "train": ("train", "sweep", "recipes"),
     "data": ("convert", "inspect", "align", "pairs", "cutmix", "remove-background"),
-    "use and evaluate": (
-        *("gallery", "evaluate verification", "evaluate identification"),
-        *("evaluate classification", "check-score"),
+    "use": ("verify", "gallery", "identify", "classify"),
+    "evaluate": (
+        *("evaluate verification", "evaluate identification", "evaluate classification"),
+        "check-score",
     ),
     "measure": ("benchmark",),
 }

@@ -9,10 +9,18 @@ from tfface.cli import command
 from tfface.errors import InputError, warn
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments."""
+def add(
+    parser: argparse.ArgumentParser, *, option: str | None = None, required: bool = True
+) -> None:
+    """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments.
+
+    Args:
+        option: its name, where MODEL is no argument of its own.
+        required: whether the option has to be given.
+    """
     parser.add_argument(
-        "model",
+        option or "model",
+        **({"dest": "model", "required": required} if option else {}),
         type=command.path_text,
         metavar="MODEL",
         help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
@@ -92,14 +100,18 @@ def model_warnings(options: argparse.Namespace, embedder, images, names) -> list
     return model_check.model_warnings(embedder, images, names)
 
 
-def add_classifier(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+def add_classifier(
+    parser: argparse.ArgumentParser, *, option: str | None = None, more: str = ""
+) -> None:
     """As `add`, of a MODEL that classifies.
 
     Args:
+        option: as for `add`.
         more: what else the argument may be.
     """
     parser.add_argument(
-        "model",
+        option or "model",
+        **({"dest": "model", "required": True} if option else {}),
         type=command.path_text,
         metavar="MODEL",
         help="a run folder; or with --classes any other model that gives a score for each class"
@@ -199,6 +211,27 @@ def load(options: argparse.Namespace):
     from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 
     return CachedEmbedder(embedder, options.cache, say=warn)
+
+
+def load_public(options: argparse.Namespace):
+    """Returns the `tfface.Embedder` that the options mean; None where no MODEL is given."""
+    import tfface
+
+    if options.model is None:
+        return None
+    with command.without_notes():
+        return tfface.load_embedder(
+            options.model,
+            batch_size=options.batch_size,
+            flip=options.flip,
+            color_order=options.color_order,
+            input_range=options.input_range,
+            image_size=options.image_size,
+            output=options.model_output,
+            cache=options.cache,
+            data_dir=options.data_dir,
+            overrides=options.set,
+        )
 
 
 def load_classifier(options: argparse.Namespace):

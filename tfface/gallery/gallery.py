@@ -20,6 +20,7 @@ from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_person
 from tfface.gallery.storage import (
     Face,
     GalleryContent,
+    LoadOptions,
     changing_gallery,
     new_gallery,
     write_gallery,
@@ -73,6 +74,7 @@ def build_gallery(
     *,
     kind: str = "flat",
     threshold: float | None = None,
+    load_options: LoadOptions | None = None,
 ) -> GalleryChange:
     """Builds a gallery on disk.
 
@@ -82,6 +84,7 @@ def build_gallery(
         folder: a new or empty folder.
         kind: of the index: flat, or hnsw for hundreds of thousands of images.
         threshold: kept with the gallery: the smallest cosine of a known face.
+        load_options: kept with the gallery: how the model was loaded.
 
     Returns:
         The number of images and names, and skipped images.
@@ -116,6 +119,7 @@ def build_gallery(
             index=FaceIndex.from_embeddings(embeddings, kind),
             faces=_rows(faces),
             threshold=threshold,
+            load_options=load_options,
         )
         write_gallery(folder, gallery)
         return _change(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))

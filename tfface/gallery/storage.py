@@ -54,6 +54,17 @@ class Face(NamedTuple):
     sha256: str
 
 
+class LoadOptions(BaseModel, extra="forbid", frozen=True):
+    """The arguments of `tfface.load_embedder` that a gallery keeps."""
+
+    model: Text
+    flip: bool = True
+    color_order: Literal["rgb", "bgr"] | None = None
+    input_range: str | None = None
+    image_size: tuple[int, int] | None = None
+    output: str | None = None
+
+
 @dataclass(frozen=True)
 class GalleryContent:
     """The content of a gallery.
@@ -64,6 +75,7 @@ class GalleryContent:
         faces: person and image of each embedding.
         generation: the number of times it was written.
         threshold: the smallest cosine of a known face; None if none was chosen.
+        load_options: how the model was loaded; None if it was made in memory.
     """
 
     model: str
@@ -72,6 +84,7 @@ class GalleryContent:
     faces: list[Face]
     generation: int = 0
     threshold: float | None = None
+    load_options: LoadOptions | None = None
 
 
 class _File(BaseModel):
@@ -90,6 +103,7 @@ class _Manifest(BaseModel):
     index: Literal[KINDS]
     num_images: Count
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    load_options: LoadOptions | None = None
     files: ListOf[_File]
 
     @model_validator(mode="after")
@@ -208,6 +222,7 @@ def write_gallery(folder: Path, gallery: GalleryContent) -> None:
         "num_images": len(gallery.faces),
         "num_names": len({face.name for face in gallery.faces}),
         **({} if gallery.threshold is None else {"threshold": gallery.threshold}),
+        **_described_options(gallery.load_options),
         "files": [_described(path) for path in (index, faces)],
     }
     write_json(folder / MANIFEST, manifest)
@@ -244,6 +259,10 @@ def _file_names(generation: int) -> list[str]:
     if generation < 1:
         return []
     return [f"index-{generation:06}.faiss", f"faces-{generation:06}.csv"]
+
+
+def _described_options(options: LoadOptions | None) -> dict:
+    return {} if options is None else {"load_options": options.model_dump(exclude_defaults=True)}
 
 
 def _described(path: Path) -> dict:
@@ -300,6 +319,7 @@ def _read_files(folder: Path, manifest: _Manifest) -> GalleryContent:
         faces=faces,
         generation=manifest.generation,
         threshold=manifest.threshold,
+        load_options=manifest.load_options,
     )
 
 

@@ -1,0 +1,88 @@
+"""Ask a trained classifier about photos: which of its classes is it?
+
+Example:
+    tfface classify beach.jpg --model runs/scenes_mobilenet_v2
+    tfface classify photos/ --model runs/celebrity_simple_cnn --top 3
+
+The whole photo is what the classifier sees; --align finds the faces first, for a classifier that
+was trained on aligned faces. A classifier always answers with one of its classes, also for a
+stranger: who has to be turned away is a question for a gallery, 'tfface identify'.
+"""
+
+import argparse
+
+from tfface.cli import command, model_options, outputs
+from tfface.errors import InputError, say
+
+# How the files of --json begin.
+_JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes": [')
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    command.import_tensorflow_quietly()
+    import numpy as np
+
+    import tfface
+    from tfface.files import check_replaceable, json_mark, write_json
+    from tfface.gallery.gallery import list_images
+    from tfface.images.decoding import decode_whole, resize
+    from tfface.progress import progress
+    from tfface.reporting.format import Table, percent
+
+    if options.json:
+        check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
+    photos = list_images(options.images)
+    classifier = model_options.load_classifier(options)
+    size = classifier.image_size
+    answers = []
+    for photo in progress(photos, description="classifying", unit="photos"):
+        if options.align:
+            images = [face.image for face in tfface.align(photo, image_size=size)]
+        else:
+            pixels = decode_whole(photo.read_bytes(), str(photo))
+            keeps = classifier.embedder.keeps_aspect
+            images = list(resize(pixels[None], *size, keep_aspect=keeps))
+        for scores in classifier.scores(np.stack(images)) if images else ():
+            order = np.argsort(-scores, kind="stable")[: options.top]
+            classes = [
+                {"class": classifier.classes[number], "probability": float(scores[number])}
+                for number in order
+            ]
+            answers.append({"image": str(photo), "classes": classes})
+        if not images:
+            say(f"{photo}: no face found")
+    if not answers:
+        raise InputError("no face was found in any photo; without --align the whole photo is used")
+    rows = []
+    for answer in answers:
+        for number, one in enumerate(answer["classes"]):
+            name = "" if number else answer["image"]
+            rows.append([name, one["class"], percent(one["probability"])])
+    say(Table(["image", "class", "probability"], rows).to_text())
+    if options.json:
+        write_json(options.json, {"photos": answers})
+        say(f"results: {options.json}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = command.Parser(description=__doc__)
+    parser.add_argument(
+        "images", nargs="+", type=command.path, metavar="PHOTO", help="photos, or folders of photos"
+    )
+    parser.add_argument(
+        "--align", action="store_true", help="find and align the faces, and classify each"
+    )
+    parser.add_argument(
+        "--top",
+        type=command.positive,
+        default=1,
+        metavar="K",
+        help="show the K most probable classes (default 1)",
+    )
+    parser.add_argument(
+        "--json", type=command.path, metavar="FILE", help="write the answers to this file"
+    )
+    outputs.add_overwrite(parser, "--json")
+    model_options.add_classifier(parser, option="--model")
+    return model_options.parse(parser, arguments)
