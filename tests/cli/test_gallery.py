@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def folder(tmp_path, capsys):
     write_people(tmp_path / "staff", {n: range(3) for n in range(6)})
     built = tmp_path / "galleries" / "staff"
-    gallery.main(["build", "pixels", str(tmp_path / "staff"), "--gallery", str(built)])
-    assert capsys.readouterr().out.splitlines() == [
+    assert said(capsys, "build", "pixels", tmp_path / "staff", "--gallery", built) == [
         "added 18 images",
         "in the gallery: 18 images of 6 people",
         str(built),
@@ -31,7 +30,11 @@ def folder(tmp_path, capsys):
 
 
 def said(capsys, *arguments) -> list[str]:
-    gallery.main([str(argument) for argument in arguments])
+    """What a command prints; the tiny pictures of most tests are aligned faces by decree."""
+    words = [str(argument) for argument in arguments]
+    if words[0] in ("build", "add", "query") and "--find" not in words:
+        words.append("--aligned")
+    gallery.main([word for word in words if word != "--find"])
     return capsys.readouterr().out.splitlines()
 
 
@@ -55,13 +58,13 @@ def test_query(folder, tmp_path, capsys):
         capsys, *arguments, "--threshold", 0.9, "--top", 2, "--json", tmp_path / "a" / "q.json"
     )
     assert lines[0].split() == ["image", "identity", "most", "similar", "cosine"]
-    rows = [line.split() for line in lines[1:-1]]
+    rows = [line.split() for line in lines[1:-2]]
     assert [row[0] for row in rows if len(row) == 4] == [
         *(str(pictures / "1.png"), str(pictures / "4.png"), str(tmp_path / "stranger.png")),
     ]
     assert [row[1] for row in rows if len(row) == 4] == ["person01", "person04", "unknown"]
     assert len(rows) == 6
-    assert lines[-1] == f"results: {tmp_path / 'a' / 'q.json'}"
+    assert lines[-2:] == ["threshold: given by the caller", f"results: {tmp_path / 'a' / 'q.json'}"]
     written = json.loads((tmp_path / "a" / "q.json").read_text())
     assert written["threshold"] == 0.9
     assert [query["name"] for query in written["queries"]] == ["person01", "person04", None]
@@ -77,8 +80,9 @@ def test_query(folder, tmp_path, capsys):
     assert "SELECT" not in (tmp_path / "mine.json").read_text()
 
     lines = said(capsys, *arguments)
-    assert lines[-1].startswith("Without --threshold, unknown faces")
-    assert len(lines) == 5
+    assert lines[-2].startswith("Without --threshold, unknown faces")
+    assert lines[-1].startswith("threshold: none is known for pixels")
+    assert len(lines) == 6
 
 
 def test_add_and_remove_one_person(folder, tmp_path, capsys):
@@ -145,28 +149,47 @@ def drawn(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["query", "add"])
-def test_photos_that_are_not_aligned_are_warned_of(drawn, capsys, command):
+def test_faces_of_photos_are_found_and_aligned(drawn, capsys):
+    model, built = drawn / "m.keras", drawn / "g"
+    aligned = said(capsys, "build", model, drawn / "aligned", "--gallery", built, "--find")
+    assert aligned[0] == "added 3 images"
+    photo = drawn / "photos" / "1.png"
+    lines = said(capsys, "query", model, photo, "--gallery", built, "--find")
+    assert lines[1].split()[:2] == [str(photo), "person1"]
+    added = said(capsys, "add", model, photo, "--name", "Ann", "--gallery", built, "--find")
+    assert added[0] == "added 1 image"
+    Image.new("RGB", (300, 200), "grey").save(drawn / "photos" / "empty.png")
+    lines = said(capsys, "query", model, drawn / "photos", "--gallery", built, "--find")
+    assert f"{drawn / 'photos' / 'empty.png'}: no face found" in lines
+    assert [line.split()[1] for line in lines[1:4]] == ["person0", "Ann", "person2"]
+
+
+def test_photos_that_are_said_to_be_aligned_are_warned_of(drawn, capsys):
     model, built = drawn / "m.keras", drawn / "g"
     said(capsys, "build", model, drawn / "aligned", "--gallery", built)
-    name = ["--name", "Ann"] if command == "add" else []
-    arguments = [command, model, drawn / "photos" / "1.png", *name, "--gallery", built]
-    gallery.main([*map(str, arguments), "--no-check"])
-    assert capsys.readouterr().err == ""
-    arguments[2] = drawn / "photos" / "2.png"
-    gallery.main([*map(str, arguments)])
-    assert capsys.readouterr().err.startswith(
-        f"warning: {drawn / 'photos' / '2.png'} looks unaligned: "
-    )
-    arguments[2] = drawn / "aligned" / "person0"
-    gallery.main([*map(str, arguments)])
-    assert capsys.readouterr().err == ""
+    photo = drawn / "photos" / "2.png"
+    gallery.main(["query", str(model), str(photo), "--gallery", str(built), "--aligned"])
+    assert capsys.readouterr().err.startswith(f"warning: {photo} looks unaligned: ")
+
+
+def test_the_old_option_for_aligned_faces(folder, tmp_path, capsys):
+    arguments = ["query", "pixels", str(tmp_path / "staff"), "--gallery", str(folder)]
+    gallery.main([*arguments, "--no-check"])
+    assert "warning: --no-check is now --aligned" in capsys.readouterr().err
+
+
+def test_a_gallery_keeps_its_threshold(folder, tmp_path, capsys):
+    built = tmp_path / "strict"
+    staff = tmp_path / "staff"
+    said(capsys, "build", "pixels", staff, "--gallery", built, "--threshold", "0.9")
+    lines = said(capsys, "query", "pixels", staff, "--gallery", built)
+    assert lines[-1] == "threshold: kept with the gallery"
 
 
 def test_names_that_differ_by_case_alone_are_warned_of(folder, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(face(60, 0))
     add = ["add", "pixels", str(tmp_path / "a.png"), "--name", "PERSON01", "--gallery", str(folder)]
-    gallery.main(add)
+    gallery.main([*add, "--aligned"])
     assert capsys.readouterr().err == (
         f"warning: {folder}: 'PERSON01' and 'person01' are two people there, and differ by upper "
         "and lower case alone\n"
@@ -213,7 +236,7 @@ def test_bad_arguments(folder, tmp_path, monkeypatch, arguments, message):
     places = {"STAFF": str(tmp_path / "staff"), "G": str(folder), "PHOTO": str(tmp_path / "photo")}
     (tmp_path / "photo").write_bytes(face(1, 1))
     with pytest.raises(InputError, match=message) as caught:
-        gallery.main([places.get(argument, argument) for argument in arguments])
+        said(None, *[places.get(argument, argument) for argument in arguments])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     import numpy as np
 
     import tfface
-    from tfface.files import check_replaceable, json_mark, write_json
+    from tfface.files import check_replaceable, json_mark, printable, write_json
     from tfface.gallery.gallery import list_images
     from tfface.images.decoding import decode_whole, resize
     from tfface.progress import progress
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
                 {"class": classifier.classes[number], "probability": float(scores[number])}
                 for number in order
             ]
-            answers.append({"image": str(photo), "classes": classes})
+            answers.append({"image": printable(str(photo)), "classes": classes})
         if not images:
             say(f"{photo}: no face found")
     if not answers:

@@ -8,8 +8,8 @@ Example:
 
 The folder holds a FAISS index, the names, and which model embedded the faces; it refuses any other.
 A command that is killed leaves it as it was before, or as it is after. The faces of photos are
-found and aligned; of a photo with several faces the largest near the center is enrolled. Photos that
-are aligned faces already are used as they are.
+found and aligned; of a photo with several faces the largest near the center is enrolled. Photos
+that are aligned faces already are used as they are.
 """
 
 import argparse

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
     command.import_tensorflow_quietly()
     import tfface
-    from tfface.files import check_replaceable, json_mark, write_json
+    from tfface.files import check_replaceable, json_mark, printable, write_json
     from tfface.gallery.gallery import list_images
     from tfface.reporting.identification_tables import query_text
 
@@ -67,7 +67,9 @@ def run(options: argparse.Namespace) -> None:
     answers, without_face = _answers(gallery, photos, options)
     threshold = _threshold(answers)
     results = [_result(photo, face) for photo, faces in answers for face in faces]
-    results += [{"image": str(photo), "name": None, "candidates": []} for photo in without_face]
+    results += [
+        {"image": printable(str(photo)), "name": None, "candidates": []} for photo in without_face
+    ]
     say(query_text(results, threshold))
     for photo in without_face:
         say(f"{photo}: no face found")
@@ -105,9 +107,11 @@ def _threshold(answers) -> float | None:
 
 def _result(photo: Path, face) -> dict:
     """The answer about one face; without a threshold it is the most similar person's."""
+    from tfface.files import printable
+
     found = face.to_dict()
     return {
-        "image": str(photo),
+        "image": printable(str(photo)),
         "name": found["candidates"][0]["name"] if face.threshold is None else found["name"],
         "candidates": found["candidates"],
         "box": found["box"],

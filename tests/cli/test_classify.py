@@ -1,0 +1,49 @@
+"""tfface classify: the classes of photos, by a trained run."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.training.recipes import load_tiny
+from tfface.cli import classification, classify
+from tfface.errors import InputError
+from tfface.synthetic import render_faces
+from tfface.training.run import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a softmax classifier, and a folder of photos of its classes."""
+    folder = tmp_path_factory.mktemp("classify")
+    recipe = load_tiny(folder, "model.head=softmax")
+    run = train(recipe, folder / "run", folder).path
+    names = [line.split(",")[1] for line in (run / "identities.csv").read_text().splitlines()[1:]]
+    for label, picture in enumerate(render_faces(range(2), [7, 7], 32)):
+        person = folder / "photos" / names[label]
+        person.mkdir(parents=True)
+        Image.fromarray(picture).save(person / "0.png")
+    return run, folder / "photos"
+
+
+def test_as_the_evaluation_classifies(trained, capsys, tmp_path):
+    run, photos = trained
+    classify.main(
+        [str(photos), "--model", str(run), "--top", "2", "--json", str(tmp_path / "a.json")]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["image", "class", "probability"]
+    assert lines[-1] == f"results: {tmp_path / 'a.json'}"
+    answers = json.loads((tmp_path / "a.json").read_text())["photos"]
+    assert [len(answer["classes"]) for answer in answers] == [2, 2]
+    classification.main([str(run), "--data", str(photos), "--json", str(tmp_path / "e.json")])
+    is_right = [
+        answer["classes"][0]["class"] == answer["image"].split("/")[-2] for answer in answers
+    ]
+    assert json.loads((tmp_path / "e.json").read_text())["accuracy"] == sum(is_right) / 2
+
+
+def test_a_photo_without_a_face(trained, tmp_path):
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
+    with pytest.raises(InputError, match="no face was found in any photo; without --align"):
+        classify.main([str(tmp_path / "empty.png"), "--model", str(trained[0]), "--align"])

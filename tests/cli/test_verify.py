@@ -1,0 +1,43 @@
+"""tfface verify: two photos, one answer."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.cli.test_gallery import drawn  # noqa: F401
+from tfface.cli import verify
+from tfface.errors import InputError
+
+
+@pytest.fixture
+def arguments(drawn):  # noqa: F811
+    photos = drawn / "photos"
+    return [str(photos / "0.png"), str(photos / "1.png"), "--model", str(drawn / "m.keras")]
+
+
+def test_an_answer(arguments, capsys):
+    arguments[1] = arguments[0]
+    verify.main([*arguments, "--threshold", "0.9"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["same person: cosine 1.000 >= 0.900", "threshold: given by the caller"]
+    assert lines[2].startswith(f"{arguments[0]}: the face at ")
+
+
+def test_without_a_threshold_nothing_is_decided(arguments, capsys, tmp_path):
+    verify.main([*arguments, "--json", str(tmp_path / "a.json")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("not decided: cosine ")
+    assert lines[1].startswith("threshold: none is known for m: ")
+    answer = json.loads((tmp_path / "a.json").read_text())
+    assert answer["is_same"] is None
+    (tmp_path / "mine.json").write_text("{}")
+    with pytest.raises(InputError, match=r"mine\.json: is there already"):
+        verify.main([*arguments, "--json", str(tmp_path / "mine.json")])
+
+
+def test_a_photo_without_a_face(arguments, tmp_path):
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
+    arguments[1] = str(tmp_path / "empty.png")
+    with pytest.raises(InputError, match=r"empty\.png: no face found; if it is an aligned face"):
+        verify.main(arguments)
