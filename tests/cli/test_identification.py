@@ -70,7 +70,7 @@ def test_all_outputs(folder, tmp_path, capsys):
     assert lines[1].split()[:5] == ["staff", "100", "20", "60", "15"]
     assert lines[2].startswith("* too few non-mated queries")
     assert lines[3].startswith("Accept the most similar identity if cosine >= 0.")
-    assert [line.split(": ")[0] for line in lines[4:]] == ["figures", "plots", "report", "results"]
+    assert [line.split(": ")[0] for line in lines[4:]] == ["metrics", "plots", "report", "results"]
     # Its own it replaces.
     identification.main(["pixels", *sets, *arguments])
 
