@@ -151,7 +151,7 @@ def test_a_finished_run_is_left_as_it_is(run, folder, capsys):
         ("quickstrat", "no such file, and no recipe of this name; did you mean 'quickstart'"),
         ("gone/recipe.yaml", r"gone/recipe\.yaml: no such recipe file"),
         ({"data": 3}, r"recipe: data: 3 is not allowed"),
-        (tiny(modle={}), "recipe: modle: unknown key; did you mean 'model'"),
+        (tiny(mode={}), "recipe: mode: unknown key; did you mean 'model'"),
     ],
 )
 def test_recipes_that_are_none(recipe, message, tmp_path):
