@@ -70,8 +70,10 @@ class ResumableOutput:
             )
         check_options(output, found, self._options)
         for entry in entries[1:]:
-            name = entry.pop(key, None) if entry else None
-            if not entry or not isinstance(name, str) or not is_entry(entry):
+            if entry is None:
+                break
+            name = entry.pop(key, None)
+            if not isinstance(name, str) or not is_entry(entry):
                 break
             image = entry.get("image", "")
             if isinstance(image, str) and (output / image).exists():
