@@ -22,7 +22,7 @@ COMMANDS = {
     "eval_classification": [],
     "eval_identification": [],
     "eval_verification": [],
-    "gallery": ["build", "add", "remove", "query", "list"],
+    "gallery": ["build", "add", "calibrate", "remove", "query", "list"],
     "inspect_dataset": [],
     "make_cutmix": [],
     "make_pairs": [],

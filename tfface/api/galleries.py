@@ -23,6 +23,7 @@ from tfface.api.faces import faces_for
 from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError, warn
 from tfface.evaluation.embedders.embedder import unit_embeddings
+from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
 from tfface.files import check_output, expanded
 from tfface.gallery import gallery as galleries
@@ -116,7 +117,7 @@ class Gallery:
 
     Attributes:
         path: as given.
-        model: Embedder, or None.
+        model: the embedder; loaded when it is first needed.
         last_change: what the last `build`, `add` or `remove` of this object changed.
 
     Raises:
@@ -142,13 +143,13 @@ class Gallery:
 
     def __init__(self, path: str | os.PathLike[str], model: Model | None = None):
         self.path = expanded(path)
-        self.model: Embedder | None = None if model is None else as_embedder(model)
+        self._model: Embedder | None = None if model is None else as_embedder(model)
         self.last_change: GalleryChange | None = None
         self._content = read_gallery(self.path)
         # Of a gallery that nobody wants to keep.
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        if self.model is not None:
-            galleries.check_model(self.model.embedder, self._content, self.path)
+        if self._model is not None:
+            galleries.check_model(self._model.embedder, self._content, self.path)
 
     @classmethod
     def build(
@@ -224,6 +225,17 @@ class Gallery:
         return cls(path, model)
 
     @property
+    def model(self) -> Embedder:
+        """The model that built the gallery.
+
+        Raises:
+            InputError: it was not given, and can't be loaded from where it was.
+        """
+        if self._model is None:
+            self._model = self._load_model()
+        return self._model
+
+    @property
     def names(self) -> list[str]:
         """The people, sorted."""
         return sorted(self.num_images)
@@ -273,7 +285,7 @@ class Gallery:
             InputError: no photo has a face, one can't be read, or the model that built the
                 gallery can't be loaded.
         """
-        embedder = self._embedder()
+        embedder = self.model
         people: Any = photos if name is None else {name: photos}
         enrolled = _enroll(embedder, _photos_of(people), aligned=aligned)
         change = galleries.add_to_gallery(embedder.embedder, enrolled.faces, self.path)
@@ -294,6 +306,60 @@ class Gallery:
         """
         self.last_change = galleries.remove_from_gallery(names, self.path)
         return self.last_change
+
+    def calibrate(
+        self,
+        strangers: Photo | Sequence[Photo],
+        *,
+        fpir: float = 0.01,
+        aligned: bool = False,
+    ) -> float:
+        """Chooses the threshold by photos of strangers, and keeps it with the gallery.
+
+        The threshold is the smallest at which at most `fpir` of the strangers would get a name.
+        The more people a gallery has, the more often a stranger is similar to one of them: choose
+        it again after adding people.
+
+        Args:
+            strangers: photos of people who are not in the gallery, or folders of such photos, at
+                least 1 / fpir; best one photo of each.
+            fpir: false positive identification rate, the share of strangers who may get a name.
+            aligned: the photos are aligned faces already.
+
+        Returns:
+            The threshold.
+
+        Raises:
+            InputError: there are too few strangers, one of the photos is in the gallery, none has
+                a face, or the model that built the gallery can't be loaded.
+
+        Example:
+            >>> import numpy as np
+            >>> import tfface
+            >>> faces = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3)).astype(np.uint8)
+            >>> gallery = tfface.Gallery.build("pixels", {"Anna": faces[0]}, aligned=True)
+            >>> threshold = gallery.calibrate(list(faces[1:]), fpir=0.1, aligned=True)
+            >>> gallery.threshold == threshold
+            True
+        """
+        if not 0 < fpir < 1:
+            raise InputError(f"fpir {fpir}: must be between 0 and 1, as 0.01")
+        embedder = self.model
+        faces = _enroll(embedder, _photos_of({"a stranger": strangers}), aligned=aligned).faces
+        content = self._read()
+        known = {face.sha256: face for face in content.faces}
+        for name, digest in zip(faces.image_names, faces.images.digests(), strict=True):
+            if digest.hex() in known:
+                person = known[digest.hex()].name
+                raise InputError(f"{name}: is no stranger: the gallery has this photo of {person}")
+        found = galleries.find_names(content, embed_faces(embedder.embedder, faces))
+        cosines = np.array([candidates[0].cosine for candidates in found])
+        threshold = galleries.threshold_for_strangers(cosines, fpir)
+        named = np.count_nonzero(cosines >= threshold)
+        galleries.set_threshold(
+            self.path, threshold, f"names {named:,} of {len(cosines):,} strangers"
+        )
+        return threshold
 
     def identify(
         self,
@@ -322,7 +388,7 @@ class Gallery:
             InputError: the photo can't be read, the gallery is empty, or the model that built it
                 can't be loaded.
         """
-        embedder = self._embedder()
+        embedder = self.model
         chosen = self._choose_threshold(embedder, threshold)
         faces = faces_for(embedder, photo, aligned=aligned)
         if not faces:
@@ -335,15 +401,13 @@ class Gallery:
         ]
 
     def _choose_threshold(self, embedder: Embedder, given: float | None) -> Threshold:
-        kept = self.threshold
-        if given is None and kept is not None:
-            return Threshold(kept, "kept with the gallery")
+        content = self._read()
+        if given is None and content.threshold is not None:
+            source = content.threshold_source
+            return Threshold(
+                content.threshold, f"kept with the gallery{f': {source}' if source else ''}"
+            )
         return embedder.threshold(given)
-
-    def _embedder(self) -> Embedder:
-        if self.model is None:
-            self.model = self._load_model()
-        return self.model
 
     def _load_model(self) -> Embedder:
         """Loads the model from where it was when the gallery was built."""

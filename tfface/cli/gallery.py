@@ -2,6 +2,7 @@
 
 Example:
     tfface gallery build runs/my_run data/staff --gallery galleries/staff
+    tfface gallery calibrate photos/strangers --gallery galleries/staff
     tfface gallery add runs/my_run new/anna.jpg --name Anna --gallery galleries/staff
     tfface gallery remove Anna --gallery galleries/staff
     tfface identify door.jpg --gallery galleries/staff
@@ -53,6 +54,18 @@ def _add(options: argparse.Namespace) -> None:
     people = _people(options)
     gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
     _say_added(gallery.add(people, aligned=options.aligned), options)
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    command.import_tensorflow_quietly()
+    import tfface
+
+    with command.without_notes():
+        gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
+        _ = gallery.model
+    threshold = gallery.calibrate(options.strangers, fpir=options.fpir, aligned=options.aligned)
+    say(f"threshold {threshold:.4f}: names nobody whose cosine is less")
+    say(options.gallery)
 
 
 def _remove(options: argparse.Namespace) -> None:
@@ -133,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, says in (
         ("build", _build, "make a gallery of faces"),
         ("add", _add, "add faces to a gallery"),
+        ("calibrate", _calibrate, "choose the threshold of a gallery by photos of strangers"),
         ("remove", _remove, "remove people from a gallery"),
         ("query", identify.run, "tell whose faces photos show, as tfface identify does"),
         ("list", _list, "tell who is in a gallery"),
@@ -142,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("build", "add", "query"):
             model_options.add(of_command)
             _add_old_check(of_command)
+        if name == "calibrate":
+            _add_strangers(of_command)
         if name in ("build", "add"):
             _add_sources(of_command)
             photo_options.add_aligned(of_command)
@@ -181,6 +197,35 @@ def _parser() -> argparse.ArgumentParser:
             )
             identify.add_options(of_command)
     return parser
+
+
+def _add_strangers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "strangers",
+        nargs="+",
+        type=command.path,
+        metavar="PHOTO",
+        help="photos of people who are not in the gallery, or folders of such photos",
+    )
+    parser.add_argument(
+        "--fpir",
+        type=_rate,
+        default=0.01,
+        metavar="RATE",
+        help="the share of strangers who may get a name (default 0.01); 0.01 needs 100 photos",
+    )
+    photo_options.add_aligned(parser)
+    model_options.add(parser, option="--model", required=False)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, as 0.01; got '{text}'")
+    return value
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:

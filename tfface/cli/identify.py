@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
     photos = list_images(options.images)
     with command.without_notes():
         gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
+        # It knows where its model is.
+        _ = gallery.model
     answers, without_face = _answers(gallery, photos, options)
     threshold = _threshold(answers)
     results = [_result(photo, face) for photo, faces in answers for face in faces]

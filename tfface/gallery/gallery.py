@@ -1,6 +1,7 @@
 """Galleries of named faces on disk: build, add, remove, identify."""
 
 import difflib
+import math
 import os
 import unicodedata
 from collections import Counter
@@ -190,6 +191,49 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> GalleryChange:
         )
         write_gallery(folder, smaller)
         return _change(smaller, int(np.count_nonzero(~kept)), 0, [], case_variants=[])
+
+
+def set_threshold(folder: Path, threshold: float, source: str) -> None:
+    """Keeps a threshold with a gallery.
+
+    Args:
+        folder: of the gallery.
+        threshold: the smallest cosine of a known face.
+        source: where it comes from, for messages.
+
+    Raises:
+        InputError: there is no gallery, or it is damaged or being written.
+    """
+    with changing_gallery(folder) as gallery:
+        write_gallery(folder, replace(gallery, threshold=threshold, threshold_source=source))
+
+
+def threshold_for_strangers(cosines: np.ndarray, fpir: float) -> float:
+    """Returns the smallest threshold at which at most a share of strangers is named.
+
+    Args:
+        cosines: of each stranger with the most similar person of the gallery, float [n].
+        fpir: false positive identification rate, the share; in (0, 1).
+
+    Returns:
+        The threshold, rounded up to four digits; at most 1.
+
+    Raises:
+        InputError: fewer strangers than 1 / fpir, which can't measure it.
+
+    Example:
+        >>> threshold_for_strangers(np.linspace(0, 0.5, 200), 0.01)
+        0.495
+    """
+    if len(cosines) * fpir < 1:
+        raise InputError(
+            f"{len(cosines):,} strangers are too few for a false positive rate of {fpir:g}: give "
+            f"at least {math.ceil(1 / fpir):,}, or a higher rate"
+        )
+    number = int(len(cosines) * fpir)
+    # The most similar stranger who may not be named.
+    refused = np.sort(cosines)[::-1][number]
+    return min(1.0, round((math.floor(refused * 10_000) + 1) / 10_000, 4))
 
 
 def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> None:

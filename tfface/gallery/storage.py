@@ -75,6 +75,7 @@ class GalleryContent:
         faces: person and image of each embedding.
         generation: the number of times it was written.
         threshold: the smallest cosine of a known face; None if none was chosen.
+        threshold_source: where the threshold comes from, as a text; None if that is not known.
         load_options: how the model was loaded; None if it was made in memory.
     """
 
@@ -84,6 +85,7 @@ class GalleryContent:
     faces: list[Face]
     generation: int = 0
     threshold: float | None = None
+    threshold_source: str | None = None
     load_options: LoadOptions | None = None
 
 
@@ -103,6 +105,7 @@ class _Manifest(BaseModel):
     index: Literal[KINDS]
     num_images: Count
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    threshold_source: Text | None = None
     load_options: LoadOptions | None = None
     files: ListOf[_File]
 
@@ -222,6 +225,11 @@ def write_gallery(folder: Path, gallery: GalleryContent) -> None:
         "num_images": len(gallery.faces),
         "num_names": len({face.name for face in gallery.faces}),
         **({} if gallery.threshold is None else {"threshold": gallery.threshold}),
+        **(
+            {"threshold_source": gallery.threshold_source}
+            if gallery.threshold_source is not None
+            else {}
+        ),
         **_described_options(gallery.load_options),
         "files": [_described(path) for path in (index, faces)],
     }
@@ -319,6 +327,7 @@ def _read_files(folder: Path, manifest: _Manifest) -> GalleryContent:
         faces=faces,
         generation=manifest.generation,
         threshold=manifest.threshold,
+        threshold_source=manifest.threshold_source,
         load_options=manifest.load_options,
     )
 
