@@ -158,3 +158,28 @@ def test_aligned_faces_and_the_tool_give_one_gallery(gallery, tmp_path):
         read_gallery(by_hand.path).index.embeddings(),
         read_gallery(by_itself.path).index.embeddings(),
     )
+
+
+class TestCalibrate:
+    def test_a_threshold_by_strangers(self, gallery):
+        strangers = [photo_of("Cleo", number) for number in range(10)]
+        cosines = [gallery.identify(photo)[0].cosine for photo in strangers]
+        threshold = gallery.calibrate(strangers, fpir=0.2)
+        assert sum(cosine >= threshold for cosine in cosines) <= 2
+        assert max(cosine for cosine in cosines if cosine < threshold) >= threshold - 1e-4
+        # It is kept on disk, with where it comes from.
+        found = tfface.Gallery.load(gallery.path).identify(photo_of("Anna", 3))[0]
+        assert found.threshold == threshold
+        assert found.threshold_source.startswith("kept with the gallery: names ")
+        assert found.threshold_source.endswith("of 10 strangers")
+
+    def test_what_can_not_be_measured(self, gallery):
+        with pytest.raises(tfface.InputError, match="3 strangers are too few for a false positive"):
+            gallery.calibrate([photo_of("Cleo", number) for number in range(3)])
+        with pytest.raises(tfface.InputError, match="fpir 1: must be between 0 and 1"):
+            gallery.calibrate([photo_of("Cleo")], fpir=1)
+        assert gallery.threshold == 0.95
+
+    def test_people_of_the_gallery_are_no_strangers(self, gallery, staff):
+        with pytest.raises(tfface.InputError, match="is no stranger: the gallery has this photo"):
+            gallery.calibrate(staff, fpir=0.5)

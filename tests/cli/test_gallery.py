@@ -245,3 +245,22 @@ def test_bad_threshold(capsys):
     with pytest.raises(SystemExit, match="2"):
         gallery.main(["query", "pixels", "x.jpg", "--gallery", "g", "--threshold", "1.5"])
     assert "must be a cosine from -1 to 1" in capsys.readouterr().err
+
+
+def test_calibrate(folder, tmp_path, capsys):
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for number in range(50, 60):
+        (strangers / f"{number}.png").write_bytes(face(number, 0))
+    calibrate = ["calibrate", strangers, "--gallery", folder, "--aligned"]
+    lines = said(capsys, *calibrate, "--fpir", "0.1")
+    assert lines[0].startswith("threshold 0.")
+    assert lines[1] == str(folder)
+    lines = said(capsys, "query", "pixels", strangers, "--gallery", folder)
+    assert lines[-1] == "threshold: kept with the gallery: names 1 of 10 strangers"
+    assert [line.split()[1] for line in lines[1:11]].count("unknown") == 9
+    with pytest.raises(InputError, match="10 strangers are too few"):
+        said(capsys, *calibrate)
+    with pytest.raises(SystemExit, match="2"):
+        said(capsys, *calibrate, "--fpir", "1")
+    assert "must be between 0 and 1" in capsys.readouterr().err
