@@ -12,12 +12,12 @@ from tests.training.recipes import load_tiny
 from tfface.backbones import BACKBONES
 from tfface.backbones.normalization import fold_published
 from tfface.backbones.weights import loading
+from tfface.training.checkpoint_file import write_arrays
 from tfface.training.checkpointing import (
     load_checkpoint,
     load_weights,
     state_arrays,
     weight_arrays,
-    write_with_checksum,
 )
 from tfface.training.distribution import _LocalCopy
 from tfface.training.progress import Progress
@@ -155,12 +155,13 @@ def test_a_resumed_run(tmp_path, old_run):
     for recognizer in (stopped, resumed):
         recognizer.compile(optimizer="sgd")
         recognizer.optimizer.build(recognizer.trainable_variables)
-    write_with_checksum(tmp_path / "checkpoint.npz", state_arrays(stopped, Progress()))
-    load_checkpoint(tmp_path / "checkpoint.npz", resumed)
+    checkpoint, weights = tmp_path / "checkpoint.safetensors", tmp_path / "weights.safetensors"
+    write_arrays(checkpoint, state_arrays(stopped), Progress().to_json())
+    load_checkpoint(checkpoint, resumed)
     np.testing.assert_array_equal(normalized(resumed.backbone), normalized(stopped.backbone))
-    write_with_checksum(tmp_path / "weights.npz", weight_arrays(stopped))
+    write_arrays(weights, weight_arrays(stopped))
     kept = build_recognizer(load_tiny(tmp_path, BACKBONE).model, SIZE, 2, tmp_path)
-    load_weights(tmp_path / "weights.npz", kept)
+    load_weights(weights, kept)
     np.testing.assert_array_equal(normalized(kept.backbone), normalized(stopped.backbone))
 
 

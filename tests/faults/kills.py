@@ -26,6 +26,7 @@ import numpy as np
 from tfface.reporting.metrics_log import read_metrics
 from tfface.reporting.provenance import provenance
 from tfface.reporting.results import append_rows
+from tfface.training.checkpoint_file import read_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.001
@@ -216,11 +217,12 @@ def _run_summary(run: Path) -> dict[str, object]:
     """The last checkpoint, the head and the model by their numbers, and the log without times."""
     import keras
 
-    newest = max((run / "checkpoints").glob("checkpoint-*.npz"))
-    found: dict[str, object] = {}
-    for file in (newest, run / "head.npz"):
-        with np.load(file) as arrays:
-            found |= {f"{file.name[:4]} {key}": _digest(arrays[key]) for key in arrays}
+    newest = max((run / "checkpoints").glob("checkpoint-*.safetensors"))
+    arrays, progress = read_arrays(newest)
+    found: dict[str, object] = {key: _digest(array) for key, array in arrays.items()}
+    found["progress"] = progress
+    with np.load(run / "head.npz") as file:
+        found |= {f"head {key}": _digest(file[key]) for key in file}
     model = keras.saving.load_model(run / "model.keras", compile=False)
     found |= {f"model {n}": _digest(array) for n, array in enumerate(model.get_weights())}
     times = ("epoch_seconds", "images_per_second")

@@ -15,9 +15,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from tests.fuzz.mutations import VALUES, damage, damage_h5, damage_tree, damage_zip
 from tests.fuzz.samples import small_network
+from tests.training.old_checkpoints import refit_old_checksum
 from tfface import recipe
 from tfface.backbones.weights.array_files import read_npz, read_safetensors
 from tfface.backbones.weights.loading import load_weights
@@ -25,7 +28,7 @@ from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
 from tfface.training import checkpointing
-from tfface.training.checkpointing import update_checksum
+from tfface.training.checkpoint_file import METADATA_KEY, checksum
 from tfface.training.registries import REGISTRIES
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -248,13 +251,26 @@ def _read_weights(path: Path, number: int) -> object:
     return load_weights(_network(), path)
 
 
+def _refit_checksum(path: Path) -> None:
+    if path.suffix == ".npz":
+        refit_old_checksum(path)
+        return
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = file.get_tensors()
+    # What can't be opened has no checksum to be refitted.
+    except SafetensorError:
+        return
+    described = {"text": "", "sha256": checksum(arrays, "")}
+    save_file(arrays, path, {METADATA_KEY: json.dumps(described)})
+
+
 def _read_arrays(path: Path, number: int) -> object:
     if path.stem == "head":
         return load_head(path)
     if path.stem == "checkpoint":
         # Who alters one to harm makes the checksum fit.
-        if path.stat().st_size > 64:
-            update_checksum(path)
+        _refit_checksum(path)
         return checkpointing.load_weights(path, _network())
     readers = {".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_torch_file}
     found = readers[path.suffix](path)
@@ -282,7 +298,10 @@ KINDS = {
     "keras": Kind(("plain.keras", "code.keras"), _change_keras, _embed),
     "weights_h5": Kind(("plain.weights.h5",), _change_h5, _read_weights),
     "arrays": Kind(
-        ("head.npz", "checkpoint.npz", "arrays.npz", "code.npz", "plain.safetensors"),
+        (
+            *("head.npz", "checkpoint.safetensors", "checkpoint.npz"),
+            *("arrays.npz", "code.npz", "plain.safetensors"),
+        ),
         _change_archive,
         _read_arrays,
     ),

@@ -14,9 +14,11 @@ import tensorflow as tf
 from tests.backbones.weights.pth_files import plain, tensor, write
 from tests.backbones.weights.test_array_files import safetensors
 from tests.evaluation.embedders.test_external import write_onnx, write_tflite
+from tests.training.old_checkpoints import write_old_arrays
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
-from tfface.training.checkpointing import weight_arrays, write_with_checksum
+from tfface.training.checkpoint_file import write_arrays
+from tfface.training.checkpointing import weight_arrays
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"
@@ -55,7 +57,10 @@ def write_samples(folder: Path) -> None:
     network.save(folder / "plain.keras")
     network.save_weights(folder / "plain.weights.h5")
     network_with_code().save(folder / "code.keras")
-    write_with_checksum(folder / "checkpoint.npz", weight_arrays(network))
+    arrays = weight_arrays(network)
+    write_arrays(folder / "checkpoint.safetensors", arrays)
+    by_position = {f"{i:05d}": array for i, array in enumerate(arrays.values())}
+    write_old_arrays(folder / "checkpoint.npz", by_position)
     head = HEADS["arcface"](num_identities=5)
     head.build((None, 8))
     options = {"margin": 0.5, "scale": 64.0}

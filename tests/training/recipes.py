@@ -47,4 +47,4 @@ def load_tiny(folder: Path, *overrides: str) -> recipe.Recipe:
 
 def newest_checkpoint(run: Path) -> Path:
     """Returns the file that a resumed run would go on from."""
-    return max((run / "checkpoints").glob("checkpoint-*.npz"))
+    return max((run / "checkpoints").glob("checkpoint-*.safetensors"))

@@ -24,6 +24,7 @@ from tfface.errors import InputError
 from tfface.heads.head_file import load_head
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import multiprocess
+from tfface.training.checkpoint_file import read_arrays
 from tfface.training.checkpointing import read_progress
 from tfface.training.distribution import SingleDevice, distribute, put
 
@@ -150,6 +151,8 @@ def figures(run: Path, *names: str) -> list[list[float]]:
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".safetensors":
+        return read_arrays(path)[0]
     with np.load(path) as file:
         return {key: file[key] for key in file.files if file[key].dtype.kind != "U"}
 
@@ -180,7 +183,7 @@ class TestAsOnOneDevice:
         )
 
     @pytest.mark.parametrize(
-        "pattern", ["checkpoints/checkpoint-*.npz", "checkpoints/kept-*.npz", "head.npz"]
+        "pattern", ["checkpoints/checkpoint-*", "checkpoints/kept-*", "head.npz"]
     )
     def test_files(self, where, name, pattern, four_devices, request):
         run = request.getfixturevalue(where) / name
@@ -347,7 +350,7 @@ class TestLostProcess:
             if "all 1/5" in line:
                 break
         # It is written beside the training.
-        while not [*(run / "checkpoints").glob("checkpoint-*.npz")]:
+        while not [*(run / "checkpoints").glob("checkpoint-*.safetensors")]:
             assert parent.poll() is None
             time.sleep(0.05)
         os.kill(child_of(parent.pid, "--process-id\x001"), signal.SIGKILL)

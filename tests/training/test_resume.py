@@ -82,7 +82,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     assert "ended_by" not in first
     assert second["ended_by"] == "end_on_gap"
     assert [record["stage"] for record in records(run)][:3] == ["head", "head", "all"]
-    best = "checkpoints/kept-0-1.npz"
+    best = "checkpoints/kept-0-1.safetensors"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
 
@@ -136,5 +136,7 @@ def test_a_checkpoint_of_a_stage_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(CheckpointManager, "save", of_a_later_stage)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "run", tmp_path)
-    with pytest.raises(InputError, match=r"kept-0\.npz: is of stage 8, and the recipe has 2"):
+    with pytest.raises(
+        InputError, match=r"kept-0\.safetensors: is of stage 8, and the recipe has 2"
+    ):
         train(recipe, tmp_path / "run", tmp_path, resume=True)

@@ -49,8 +49,8 @@ class TestRunFolder:
             "curves.png",
             "report.html",
             "data.json",
-            "checkpoints/checkpoint-000004-stage-1-step-6-kept-1.npz",
-            "checkpoints/checkpoint-000005-stage-1-step-9-kept-2.npz",
+            "checkpoints/checkpoint-000004-stage-1-step-6-kept-1.safetensors",
+            "checkpoints/checkpoint-000005-stage-1-step-9-kept-2.safetensors",
             "head.npz",
             "model.keras",
         }
@@ -130,14 +130,14 @@ class TestRunningAgain:
         recipe = load_tiny(tmp_path, *ONE_STAGE, stopping, "training.checkpoints.keep=1")
         run = train(recipe, tmp_path / "run", tmp_path).path
         (run / "report.html").unlink()
-        (kept,) = (run / "checkpoints").glob("kept-*.npz")
+        (kept,) = (run / "checkpoints").glob("kept-*.safetensors")
         content = kept.read_bytes()
         for damage in ("gone", "cut"):
             kept.unlink()
             if damage == "cut":
                 kept.write_bytes(content[: len(content) // 2])
             with pytest.raises(
-                InputError, match=r"kept-0-\d\.npz: not a readable .*it is the last one"
+                InputError, match=r"kept-0-\d\.safetensors: not a readable .*it is the last one"
             ):
                 train(recipe, run, tmp_path, resume=True)
             kept.write_bytes(content)

@@ -1,58 +1,61 @@
 """Checkpoints: the state of a run, and its files in the run folder.
 
-    checkpoints/checkpoint-000007-stage-0-step-120-kept-3.npz    the seventh, after 120 steps
-    checkpoints/kept-0-3.npz                 weights of epoch 3, with which stage 0 would then end
+    checkpoints/checkpoint-000007-stage-0-step-120-kept-3.safetensors   the seventh, after 120 steps
+    checkpoints/kept-0-3.safetensors   weights of epoch 3, with which stage 0 would then end
 
-A file is one that `numpy.load` reads. It has its name only when it is complete. Its zip comment,
-the last bytes of the file, is the SHA-256 of all bytes before it in hexadecimal: any byte that is
-changed, missing or added is detected. (The checksums of a zip don't cover its own headers.)
+`checkpoint_file.py` has the format, `variable_keys.py` the keys of the arrays. Files are the same
+with any number of devices: every process gathers the whole of an array that is sharded over
+devices, one part after the other, and the main process writes it.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import sys
 import threading
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import keras
 import numpy as np
 
 from tfface.backbones.normalization import use_weights
-from tfface.errors import InputError
-from tfface.files import remove_partial, replacing
-from tfface.npz_file import reading_npz
+from tfface.errors import InputError, shown
+from tfface.files import remove_partial
 from tfface.training import multiprocess
+from tfface.training.checkpoint_file import (
+    OLD_SUFFIX,
+    SUFFIX,
+    read_arrays,
+    read_text,
+    write_arrays,
+)
 from tfface.training.distribution import fetch, put
 from tfface.training.progress import Progress, parse_progress
-
-_DAMAGED = "not a readable checkpoint"
+from tfface.training.variable_keys import MODEL, OPTIMIZER, model_keys, optimizer_keys
 
 
 def state_arrays(
-    model: keras.Model, progress: Progress, reused: Mapping[str, np.ndarray] | None = None
+    model: keras.Model, reused: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """Returns a copy of the state of model, optimizer and progress; all processes must call it.
+    """Returns a copy of the state of a model and its optimizer; all processes must call it.
 
     Args:
         model: compiled.
-        progress: where the run stands.
         reused: the arrays of an earlier call, to be overwritten: new memory takes ten times as
             long to fill.
+
+    Returns:
+        Key -> array, by the keys of `variable_keys.py`.
     """
-    arrays = {"progress": np.array(progress.to_json())}
-    for key, variable in _variables(model).items():
+    arrays = {}
+    for key, variable in _state_variables(model).items():
         value = _value(model, variable)
         array = (reused or {}).get(key)
         if array is None or array.shape != value.shape or array.dtype != value.dtype:
-            array = np.empty_like(value)
+            array = np.empty(value.shape, value.dtype)
         np.copyto(array, value)
         arrays[key] = array
     return arrays
@@ -65,26 +68,16 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress:
         Where the run stood.
 
     Raises:
-        InputError: the file is damaged, or belongs to another model.
+        InputError: the file is damaged, or belongs to another model; the message says which
+            variables differ.
     """
-    with open_verified(path, _DAMAGED) as file:
-        progress = _progress(file)
-        arrays = {key: file[key] for key in file if key != "progress"}
-    variables = _variables(model)
-    wanted = {key: (_shape(model, v), v.dtype) for key, v in variables.items()}
-    if wanted != {key: (a.shape, a.dtype.name) for key, a in arrays.items()}:
-        raise InputError(
-            f"{path}: the checkpoint of another model, or of another stage's optimizer"
-        )
-    for key, variable in variables.items():
-        put(variable, arrays[key])
-    use_weights(model)
-    return progress
+    other = "the checkpoint of another model, or of another stage's optimizer"
+    return _parsed(path, _restore(path, model, _state_variables(model), other))
 
 
 def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns a copy of the weights alone; all processes must call it."""
-    return {f"{i:05d}": value for i, value in enumerate(variable_values(model, model.weights))}
+    """Returns a copy of the weights alone, by key; all processes must call it."""
+    return {key: np.array(_value(model, v)) for key, v in _weight_variables(model).items()}
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
@@ -93,14 +86,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
     Raises:
         InputError: the file is missing or damaged, or belongs to another model.
     """
-    with open_verified(path, _DAMAGED) as file:
-        arrays = [file[key] for key in file]
-    wanted = [(_shape(model, v), v.dtype) for v in model.weights]
-    if wanted != [(array.shape, array.dtype.name) for array in arrays]:
-        raise InputError(f"{path}: the weights of another model")
-    for variable, array in zip(model.weights, arrays, strict=True):
-        put(variable, array)
-    use_weights(model)
+    _restore(path, model, _weight_variables(model), "the weights of another model")
 
 
 def read_progress(path: Path) -> Progress:
@@ -109,18 +95,77 @@ def read_progress(path: Path) -> Progress:
     Raises:
         InputError: the file is missing or damaged.
     """
-    with open_verified(path, _DAMAGED) as file:
-        return _progress(file)
+    return _parsed(path, read_text(path))
 
 
-def check_weights(path: Path) -> None:
-    """Raises InputError: the file that `load_weights` would read is missing or damaged."""
-    with open_verified(path, _DAMAGED):
-        pass
+def _parsed(path: Path, text: str) -> Progress:
+    try:
+        return parse_progress(text)
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a readable checkpoint: {reason}") from error
 
 
-def _progress(file: Mapping[str, np.ndarray]) -> Progress:
-    return parse_progress(str(file["progress"]))
+def _restore(
+    path: Path, model: keras.Model, variables: Mapping[str, keras.Variable], other: str
+) -> str:
+    """Assigns the arrays of a file to variables; returns the file's text.
+
+    Args:
+        path: the file.
+        model: to which the variables belong, or its optimizer.
+        variables: by key.
+        other: what the file is when its arrays aren't those of the variables.
+    """
+    arrays, text = read_arrays(path)
+    if path.suffix == OLD_SUFFIX:
+        arrays = _by_key(arrays, variables)
+    if differences := _differences(model, variables, arrays):
+        raise InputError(f"{path}: {other}: {differences}")
+    for key, variable in variables.items():
+        put(variable, arrays[key])
+    use_weights(model)
+    return text
+
+
+def _differences(
+    model: keras.Model,
+    variables: Mapping[str, keras.Variable],
+    arrays: Mapping[str, np.ndarray],
+) -> str:
+    """Says how arrays differ from those that variables need; "" if they don't."""
+    changed = []
+    for key, variable in variables.items():
+        wanted = f"{variable.dtype} {list(_shape(model, variable))}"
+        if key in arrays and (found := f"{arrays[key].dtype} {list(arrays[key].shape)}") != wanted:
+            changed.append(f"{key} is {found} in the file and {wanted} in the model")
+    kinds = (
+        ("not in the file: ", [key for key in variables if key not in arrays]),
+        ("not in the model: ", [shown(key) for key in arrays if key not in variables]),
+        ("", changed),
+    )
+    return "; ".join(f"{kind}{_first(texts)}" for kind, texts in kinds if texts)
+
+
+def _first(texts: list[str], number: int = 3) -> str:
+    more = f" and {len(texts) - number:,} more" if len(texts) > number else ""
+    return ", ".join(texts[:number]) + more
+
+
+def _by_key(
+    arrays: Mapping[str, np.ndarray], variables: Mapping[str, keras.Variable]
+) -> dict[str, np.ndarray]:
+    """Gives arrays of version 0.1, `model/00000` or `00000`, the keys of the variables."""
+    keyed = {}
+    for prefix in (MODEL, OPTIMIZER):
+        keys = [key for key in variables if key.startswith(prefix)]
+        # Files of weights alone have no prefix.
+        names = [name for name in arrays if name.startswith(prefix)] or (
+            [name for name in arrays if "/" not in name] if prefix == MODEL else []
+        )
+        keyed |= {name: arrays[name] for name in names[len(keys) :]}
+        keyed |= {key: arrays[name] for key, name in zip(keys, names, strict=False)}
+    return keyed
 
 
 def variable_values(model: keras.Model, variables: Iterable[keras.Variable]) -> list[np.ndarray]:
@@ -151,18 +196,19 @@ def _shape(model: keras.Model, variable: keras.Variable) -> tuple[int, ...]:
     return shape
 
 
-def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Returns every variable that training changes, random seeds included, by a stable name."""
-    metrics = {id(variable) for variable in model.metrics_variables}
-    state = [variable for variable in model.variables if id(variable) not in metrics]
-    # By position: paths contain counters that differ from process to process.
-    named = {f"model/{i:05d}": variable for i, variable in enumerate(state)}
-    named |= {f"optimizer/{i:05d}": v for i, v in enumerate(model.optimizer.variables)}
-    return named
+def _state_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns every variable that training changes, random states included, by key."""
+    return model_keys(model) | optimizer_keys(model)
 
 
-_NAME = re.compile(r"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+)\.npz")
-_KEPT_NAME = re.compile(r"kept-(\d+)-(\d+)\.npz")
+def _weight_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    weights = {id(variable) for variable in model.weights}
+    return {key: v for key, v in model_keys(model).items() if id(v) in weights}
+
+
+_SUFFIXES = rf"(?:{re.escape(SUFFIX)}|{re.escape(OLD_SUFFIX)})"
+_NAME = re.compile(rf"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+){_SUFFIXES}")
+_KEPT_NAME = re.compile(rf"kept-(\d+)-(\d+){_SUFFIXES}")
 # The lowest priority: the writer gets the time that steps leave.
 _NICENESS = 19
 
@@ -220,13 +266,13 @@ class CheckpointManager:
         self._number += 1
         name = (
             f"checkpoint-{self._number:06d}-stage-{progress.stage}-step-{progress.total_steps}"
-            f"-kept-{progress.kept_epoch}.npz"
+            f"-kept-{progress.kept_epoch}{SUFFIX}"
         )
         # What the writer had is written by now.
         self.wait()
-        self._copy = state_arrays(model, progress, self._copy)
-        arrays = self._copy
-        self._start(lambda: self._write(self._folder / name, arrays))
+        self._copy = state_arrays(model, self._copy)
+        arrays, text = self._copy, progress.to_json()
+        self._start(lambda: self._write(self._folder / name, arrays, text))
 
     def save_best_weights(self, model: keras.Model, progress: Progress) -> None:
         """Writes the weights that the stage would end with; call `save` after it.
@@ -235,8 +281,8 @@ class CheckpointManager:
             InputError: the file before couldn't be written.
         """
         self.wait()
-        path, arrays = self._kept(progress), weight_arrays(model)
-        self._start(lambda: write_with_checksum(path, arrays))
+        path, arrays = self._kept(progress, SUFFIX), weight_arrays(model)
+        self._start(lambda: write_arrays(path, arrays))
 
     def wait(self) -> None:
         """Returns when all files are on the disk.
@@ -268,7 +314,7 @@ class CheckpointManager:
             try:
                 progress = read_progress(path)
                 if self._has_best_weights(progress.stage):
-                    check_weights(self._kept(progress))
+                    read_text(self._found_kept(progress))
             except InputError as error:
                 damaged.append((path, error))
                 continue
@@ -301,15 +347,20 @@ class CheckpointManager:
         """
         self.wait()
         try:
-            load_weights(self._kept(progress), model)
+            load_weights(self._found_kept(progress), model)
         except InputError as error:
             raise InputError(
                 f"{error}; these are the weights that the stage ends with, and the run can't go "
                 "on without them: choose another --run-dir or delete this one"
             ) from error
 
-    def _kept(self, progress: Progress) -> Path:
-        return self._folder / f"kept-{progress.stage}-{progress.kept_epoch}.npz"
+    def _kept(self, progress: Progress, suffix: str) -> Path:
+        return self._folder / f"kept-{progress.stage}-{progress.kept_epoch}{suffix}"
+
+    def _found_kept(self, progress: Progress) -> Path:
+        """Returns the path of the weights that a stage ends with, in the format that is there."""
+        new, old = self._kept(progress, SUFFIX), self._kept(progress, OLD_SUFFIX)
+        return old if old.exists() and not new.exists() else new
 
     def _files(self) -> list[Path]:
         """The checkpoints, newest last."""
@@ -323,10 +374,10 @@ class CheckpointManager:
         if multiprocess.is_main_process():
             self._pending = self._writer.submit(write)
 
-    def _write(self, path: Path, arrays: dict) -> None:
+    def _write(self, path: Path, arrays: Mapping[str, np.ndarray], progress: str) -> None:
         # Left by a run that was killed while writing.
         remove_partial(self._folder)
-        write_with_checksum(path, arrays)
+        write_arrays(path, arrays, progress)
         files = self._files()
         for old in files[: -self._keep]:
             old.unlink()
@@ -347,115 +398,3 @@ def _lower_priority() -> None:
 
 def _number(path: Path) -> int:
     return int(_NAME.fullmatch(path.name)[1])
-
-
-_CHECKSUM_BYTES = 64
-_BLOCK = 1 << 22
-_PART = 1 << 20
-
-
-def write_with_checksum(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an `.npz` file with a checksum, complete or not at all.
-
-    Raises:
-        InputError: the disk is full, or the folder can't be written.
-    """
-    with replacing(path) as temporary, temporary.open("r+b") as file:
-        hashed = _Hashed(file)
-        with zipfile.ZipFile(hashed, "w") as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    _write_array(entry, array)
-            archive.comment = b"0" * _CHECKSUM_BYTES
-        _write_checksum(file, hashed.digest())
-
-
-def update_checksum(path: Path) -> None:
-    """Recomputes the checksum of a file that was changed; for tests."""
-    with path.open("r+b") as file:
-        _write_checksum(file, _digest(file, path.stat().st_size - _CHECKSUM_BYTES))
-
-
-def _write_array(file: BinaryIO, array: np.ndarray) -> None:
-    """Writes as `numpy.lib.format.write_array` does, without its copy of each part."""
-    array = np.ascontiguousarray(array).reshape(array.shape)
-    header = np.lib.format.header_data_from_array_1_0(array)
-    np.lib.format.write_array_header_1_0(file, header)
-    data = array.reshape(-1).view(np.uint8).data
-    # Parts that stay in the processor's cache while they are hashed and written.
-    for start in range(0, len(data), _PART):
-        file.write(data[start : start + _PART])
-
-
-class _Hashed:
-    """A file that is hashed while it is written, but for its last `_CHECKSUM_BYTES` bytes.
-
-    Hashing it afterwards would take as long as writing it.
-    """
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._hash = hashlib.sha256()
-        # Not hashed yet: it may be the end.
-        self._tail = b""
-
-    def write(self, data: bytes | memoryview) -> int:
-        number = self._file.write(data)
-        if len(data) < _CHECKSUM_BYTES:
-            data = self._tail + bytes(data)
-        else:
-            self._hash.update(self._tail)
-        self._hash.update(memoryview(data)[:-_CHECKSUM_BYTES])
-        self._tail = bytes(data[-_CHECKSUM_BYTES:])
-        return number
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def digest(self) -> bytes:
-        return self._hash.hexdigest().encode()
-
-
-def _write_checksum(file: BinaryIO, digest: bytes) -> None:
-    file.seek(-_CHECKSUM_BYTES, 2)
-    file.write(digest)
-    file.flush()
-    # Otherwise a power cut may leave the name without the bytes.
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def open_verified(path: Path, otherwise: str) -> Iterator[Mapping[str, np.ndarray]]:
-    """Opens a file of `write_with_checksum` as `reading_npz` does, once its checksum is verified.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            size = file.seek(0, 2) - _CHECKSUM_BYTES
-            is_whole = size > 0 and _checksum(file) == _digest(file, size)
-    except OSError as error:
-        raise InputError(f"{path}: {otherwise}: {error.strerror or error}") from error
-    if not is_whole:
-        raise InputError(f"{path}: {otherwise}: its bytes are not those of its checksum")
-    with reading_npz(path, otherwise) as arrays:
-        yield arrays
-
-
-def _checksum(file: BinaryIO) -> bytes:
-    file.seek(-_CHECKSUM_BYTES, 2)
-    return file.read(_CHECKSUM_BYTES)
-
-
-def _digest(file: BinaryIO, size: int) -> bytes:
-    """Returns the SHA-256 of the first `size` bytes in hexadecimal."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while size > 0:
-        block = file.read(min(size, _BLOCK))
-        if not block:
-            break
-        digest.update(block)
-        size -= len(block)
-    return digest.hexdigest().encode()
