@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tfface.parent_process import named_in
+from tfface.parent_process import training_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 # Says that it is there, and ends only when it is asked to.
@@ -20,8 +20,8 @@ while True:
 """
 PARENT = """
 import os, subprocess, sys, time
-from tfface.parent_process import named_in
-subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=named_in(os.environ))
+from tfface.parent_process import training_environment
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=training_environment(os.environ))
 time.sleep(600)
 """
 
@@ -49,7 +49,13 @@ def test_only_a_child_that_is_told_so():
 def test_children_of_the_child_have_another_parent():
     code = "import os; end_with_parent(); print('TFFACE_PARENT_PROCESS' in os.environ)"
     code = f"from tfface.parent_process import end_with_parent; {code}"
-    assert run_child(code, **named_in({})) == "False\n"
+    assert run_child(code, **training_environment({})) == "False\n"
+
+
+def test_memory_in_huge_pages_unless_the_user_says_otherwise():
+    name = "GLIBC_TUNABLES"
+    assert training_environment({})[name] == "glibc.malloc.hugetlb=1"
+    assert training_environment({name: "glibc.malloc.check=1"})[name] == "glibc.malloc.check=1"
 
 
 def run_child(code: str, **environment: str) -> str:

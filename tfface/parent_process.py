@@ -1,6 +1,6 @@
-"""Processes that end with the one that started them, also where that one is killed.
+"""Processes that train for the one that started them, and end with it, also where it is killed.
 
-The parent gives `named_in` the environment of the child, and the child calls `end_with_parent`,
+The parent starts the child with `training_environment`, and the child calls `end_with_parent`,
 which all tools do.
 """
 
@@ -18,10 +18,20 @@ _POLL_SECONDS = 1.0
 _FOLDER = str(Path(__file__).resolve().parents[1])
 
 
-def named_in(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment of a child that is to end with this process, and finds tfface."""
+# Steps allocate and free arrays of hundreds of megabytes, and glibc reads this only when a process
+# starts; see "Memory in huge pages" in docs/SPEED.md.
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
+def training_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment of a child that trains, ends with this process, and finds tfface.
+
+    Args:
+        environment: what it has besides; its GLIBC_TUNABLES stay as they are.
+    """
     paths = [_FOLDER, *filter(None, [environment.get("PYTHONPATH")])]
     return {
+        **_HUGE_PAGES,
         **environment,
         _VARIABLE: str(os.getpid()),
         # Of a checkout that is not installed.

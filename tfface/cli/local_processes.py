@@ -66,13 +66,13 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
     Raises InputError: one was lost. SystemExit: process 0 has failed and has said why, or they were
         asked to end and have ended.
     """
-    from tfface.parent_process import named_in
+    from tfface.parent_process import training_environment
     from tfface.signals import ENDING, is_ignored
 
     _, rest = _only_option().parse_known_args(arguments)
     # Of the same kind as on a cluster: an accelerator can't be shared by processes.
     of_children = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
-    environment = named_in(of_children)
+    environment = training_environment(of_children)
     for number in ENDING:
         # Ctrl-C is KeyboardInterrupt already.
         if number != signal.SIGINT and not is_ignored(number):

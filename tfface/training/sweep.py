@@ -19,7 +19,7 @@ from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.folder_lock import locked
 from tfface.metrics.seed_statistics import paired_difference, seed_statistics
-from tfface.parent_process import named_in
+from tfface.parent_process import training_environment
 from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
 from tfface.recipe.yaml_file import parse_value
@@ -466,7 +466,7 @@ def _run(run: TrialRun, train: Sequence[str], bar: tqdm | Lines) -> str:
             text=True,
             errors="replace",
             # So that its last line is the last that it said.
-            env=named_in({**os.environ, "PYTHONUNBUFFERED": "1"}),
+            env=training_environment({**os.environ, "PYTHONUNBUFFERED": "1"}),
         ) as process,
     ):
         try:
