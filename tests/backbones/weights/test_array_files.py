@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tfface.backbones.weights.array_files import read_npz, read_onnx, read_safetensors
 from tfface.errors import InputError
@@ -73,14 +74,11 @@ def test_safetensors(tmp_path):
 
 
 def test_safetensors_as_its_package_writes_them(tmp_path):
-    package = pytest.importorskip(
-        "safetensors.numpy", reason="safetensors itself writes the file here: install it"
-    )
     types = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
     values = np.random.default_rng(0).normal(size=(2, 3))
     arrays = {name: values.astype(name) for name in types}
     arrays |= {"one": np.array(3, "float32"), "nothing": np.zeros((0, 3), "float32")}
-    package.save_file(arrays, tmp_path / "net.safetensors", metadata={"format": "np"})
+    save_file(arrays, tmp_path / "net.safetensors", metadata={"format": "np"})
     found = read_safetensors(tmp_path / "net.safetensors")
     assert set(found) == set(arrays)
     for name, array in arrays.items():
@@ -91,27 +89,27 @@ def test_safetensors_as_its_package_writes_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "a header of 0 bytes"),
-        (b"\xff" * 8 + b"{}", "a header of 18446744073709551615 bytes"),
-        (safetensors([1]), "has no attribute"),
-        (safetensors({"a": {"dtype": "F32"}}), "data_offsets"),
+        (b"", "header too small"),
+        (b"\xff" * 8 + b"{}", "header too large"),
+        (safetensors([1]), "invalid type: sequence"),
+        (safetensors({"a": {"dtype": "F32"}}), "missing field `shape`"),
         (
             safetensors({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"1234"),
-            "does not fit bytes 0 to 8",
+            "file not fully covered",
         ),
         (
             safetensors({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}, b"1234"),
-            r"a \[9\] does not fit",
+            "invalid shape, data type, or offset",
         ),
         (
             safetensors({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}}, b"1234"),
-            "invalid shape",
+            "invalid value: integer `-1`",
         ),
         (
-            safetensors({"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 4]}}, b"1234"),
-            "a is of type C64",
+            safetensors({"a": {"dtype": "U16", "shape": [2], "data_offsets": [0, 4]}}, b"1234"),
+            "a is of type U16",
         ),
-        (b"\x03\0\0\0\0\0\0\0abc", "Expecting value"),
+        (b"\x03\0\0\0\0\0\0\0abc", "expected value"),
     ],
 )
 def test_damaged_safetensors(tmp_path, content, message):
