@@ -1,9 +1,30 @@
-"""Private names of Keras that are used do what they are used for."""
+"""Private names of Keras that are used do what they are used for, and are used in one file."""
+
+import ast
+from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
-from tfface.kernels.keras_internals import ema_variables, flatten_layers, sync_variables
+from tfface.kernels.keras_internals import (
+    DecayInUpdate,
+    adam_moments,
+    calls,
+    consumers,
+    ema_variables,
+    flatten_layers,
+    graph_nodes,
+    instead_of_download,
+    sgd_momentum,
+    sync_variables,
+    with_seed_generator,
+)
+
+PACKAGE = Path(__file__).resolve().parents[2] / "tfface"
+FILES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "kernels" / "keras_internals.py"})
+# Of the standard library.
+OF_PYTHON = {"_exit", "_replace"}
 
 
 def make() -> keras.Model:
@@ -43,3 +64,81 @@ def test_variables_within_fit():
 
     model.fit(np.ones((4, 2)), np.full((4, 1), 9.0), batch_size=2, verbose=0, callbacks=[Look()])
     assert changed == [True, True]
+
+
+def test_the_graph_of_a_model():
+    model = make()
+    nodes = graph_nodes(model)
+    assert [node.operation.name for node in nodes][1:] == ["inner", "top"]
+    assert nodes[1].output_tensors[0] is nodes[2].input_tensors[0]
+    assert [operation.name for operation in consumers(model.get_layer("inner"))] == ["top"]
+    assert [call.output_tensors[0].shape for call in calls(model.get_layer("top"))] == [(None, 1)]
+    assert graph_nodes(keras.layers.Dense(1)) == []
+
+
+def test_slots_of_an_optimizer():
+    variables = [keras.Variable([1.0]), keras.Variable([1.0, 2.0])]
+    sgd, adam = keras.optimizers.SGD(momentum=0.5), keras.optimizers.Adam()
+    for optimizer in (sgd, adam):
+        optimizer.build(variables)
+        optimizer.apply([keras.ops.ones((1,)), keras.ops.ones((2,))], variables)
+    np.testing.assert_allclose(np.array(sgd_momentum(sgd, variables[1])), [-0.01, -0.01])
+    first, second = adam_moments(adam, variables[1])
+    np.testing.assert_allclose(np.array(first), [0.1, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(np.array(second), [1e-3, 1e-3], rtol=1e-5)
+
+
+def test_decay_is_left_to_the_update():
+    class Decaying(DecayInUpdate, keras.optimizers.SGD):
+        pass
+
+    variable, kept = keras.Variable([1.0]), keras.Variable([1.0])
+    optimizer = Decaying(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=[kept])
+    optimizer.build([variable, kept])
+    assert (optimizer.decays(variable), optimizer.decays(kept)) == (True, False)
+    optimizer.apply([keras.ops.zeros((1,))] * 2, [variable, kept])
+    assert float(variable[0]) == 1.0
+
+
+def test_a_file_in_place_of_a_download(tmp_path):
+    """Where `keras.applications` asks for it."""
+    make_network = keras.applications.MobileNetV2
+    options = {"include_top": False, "input_shape": (32, 32, 3), "alpha": 0.35}
+    network = make_network(weights=None, **options)
+    network.save_weights(tmp_path / "a.weights.h5")
+    with instead_of_download(tmp_path / "a.weights.h5"):
+        loaded = make_network(weights="imagenet", **options)
+    for one, other in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_layer_that_draws_by_given_seeds():
+    seeds = keras.random.SeedGenerator(7)
+    layer = with_seed_generator(keras.layers.RandomBrightness, seeds)(0.5)
+    before = np.array(seeds.state)
+    layer(np.ones((1, 4, 4, 3), "float32"), training=True)
+    assert not np.array_equal(np.array(seeds.state), before)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_other_file_uses_private_names(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [*ast.walk(tree)]
+    # Its own: methods, functions and what is assigned to `self`.
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)} | {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    used = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+    }
+    inherited = {"_read_file"} if path.match("data/sources/*.py") else set()
+    assert used <= own | OF_PYTHON | inherited
+    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert not [module for module in imported if module and module.startswith("keras.src")]

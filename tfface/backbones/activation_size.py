@@ -4,6 +4,8 @@ from math import prod
 
 import keras
 
+from tfface.kernels.keras_internals import graph_nodes
+
 
 def peak_activation_size(model: keras.Model, known: dict[int, int] | None = None) -> int:
     """Returns the peak number of activation values for one image.
@@ -21,9 +23,7 @@ def peak_activation_size(model: keras.Model, known: dict[int, int] | None = None
     known = {} if known is None else known
     if id(model) in known:
         return known[id(model)]
-    # Only models with a graph of layers have nodes.
-    by_depth = getattr(model, "_nodes_by_depth", {})
-    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    nodes = graph_nodes(model)
     last_use = {
         id(tensor): step for step, node in enumerate(nodes) for tensor in node.input_tensors
     }

@@ -1,13 +1,11 @@
 """The networks of keras.applications as backbones."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import keras
-from keras.src.utils import file_utils
 from pydantic import Field
 
 from tfface.backbones.backbone import Backbone
@@ -15,6 +13,7 @@ from tfface.backbones.weights.keras_file import check_published_h5
 from tfface.backbones.weights.published import DOWNLOAD_FAILED, not_downloaded
 from tfface.errors import InputError
 from tfface.files import suffix_in_lower_case
+from tfface.kernels.keras_internals import instead_of_download
 
 Alpha = Annotated[float, Field(gt=0, le=2, description="Factor on the channels of each layer.")]
 
@@ -52,30 +51,11 @@ def with_alpha(net: Callable[..., keras.Model], pixels: str) -> Callable[..., Ba
     return build
 
 
-@contextmanager
-def _instead_of_download(path: Path) -> Iterator[None]:
-    """Replaces Keras' download by a file within the block.
-
-    Keras builds some networks in another way for their published weights (EfficientNet rescales the
-    pixels once more), so these must be loaded by Keras itself, and there is no public API to do so
-    from a file (tried with Keras 3.15).
-    """
-    get_file = file_utils.get_file
-    file_utils.get_file = lambda *_, **__: str(path)
-    try:
-        yield
-    finally:
-        file_utils.get_file = get_file
-
-
 def _build(net, image_size, weights, **options) -> keras.Model:
     if isinstance(weights, Path):
         check_published_h5(weights)
         try:
-            with (
-                suffix_in_lower_case(weights) as known,
-                _instead_of_download(known),
-            ):
+            with suffix_in_lower_case(weights) as known, instead_of_download(known):
                 return _build(net, image_size, "imagenet", **options)
         # Keras' legacy reader raises errors of many types.
         except Exception as error:

@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers, ops
 
 from tfface.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
-from tfface.kernels.keras_internals import flatten_layers
+from tfface.kernels.keras_internals import consumers, flatten_layers
 
 
 def use_weights(model: keras.Layer) -> None:
@@ -40,9 +40,10 @@ def fold_rescaling(model: keras.Layer) -> list[layers.Rescaling]:
     """
     folded = []
     for normalization in _normalizations(model):
-        if len(normalization._outbound_nodes) != 1:
+        following = consumers(normalization)
+        if len(following) != 1:
             continue
-        layer = normalization._outbound_nodes[0].operation
+        (layer,) = following
         scale = _plain_scale(layer, normalization.adapt_variance.shape)
         if scale is not None:
             variance = ops.convert_to_numpy(normalization.adapt_variance)

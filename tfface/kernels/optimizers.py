@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from tfface.kernels.keras_internals import DecayInUpdate, adam_moments, sgd_momentum
+
 
 def sgd(*arguments: Any, **options: Any) -> keras.optimizers.Optimizer:
     """keras.optimizers.SGD; its arguments."""
@@ -32,21 +34,18 @@ def _fused(fused: type, plain: type) -> type[keras.optimizers.Optimizer]:
     return fused if keras.backend.backend() == "tensorflow" else plain
 
 
-class _DecayInUpdate:
-    def _apply_weight_decay(self, variables):
-        """Does nothing: `update_step` applies it."""
-
+class _FusedUpdate(DecayInUpdate):
     def update_step(self, gradient, variable, learning_rate):
         import tensorflow as tf
 
-        if self.weight_decay is not None and self._use_weight_decay(variable):
+        if self.decays(variable):
             rate, decay = (tf.cast(x, variable.dtype) for x in (learning_rate, self.weight_decay))
             with tf.control_dependencies([gradient]):
                 variable.assign(variable * (1 - rate * decay))
         self._update(gradient, variable, learning_rate)
 
 
-class SGD(_DecayInUpdate, keras.optimizers.SGD):
+class SGD(_FusedUpdate, keras.optimizers.SGD):
     """keras.optimizers.SGD by fused operations of TensorFlow.
 
     Example:
@@ -69,7 +68,7 @@ class SGD(_DecayInUpdate, keras.optimizers.SGD):
             return
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
-            accum=self.momentums[self._get_variable_index(variable)].value.handle,
+            accum=sgd_momentum(self, variable).value.handle,
             lr=rate,
             grad=gradient,
             momentum=tf.cast(self.momentum, variable.dtype),
@@ -77,20 +76,20 @@ class SGD(_DecayInUpdate, keras.optimizers.SGD):
         )
 
 
-class _FusedAdam(_DecayInUpdate):
+class _FusedAdam(_FusedUpdate):
     def _update(self, gradient, variable, learning_rate):
         import tensorflow as tf
 
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             keras.optimizers.Adam.update_step(self, gradient, variable, learning_rate)
             return
-        index = self._get_variable_index(variable)
+        first, second = adam_moments(self, variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         beta_1, beta_2 = (tf.cast(beta, variable.dtype) for beta in (self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=first.value.handle,
+            v=second.value.handle,
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(learning_rate, variable.dtype),

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from tfface.kernels.device import is_tf_cpu
+from tfface.kernels.keras_internals import adam_moments, sgd_momentum
 from tfface.typing import Tensor
 
 # Rows that are changed together stay in the processor's cache meanwhile, which is several times as
@@ -153,11 +154,10 @@ def _in_blocks(change: Callable, rows: Tensor, values: Tensor) -> None:
 
 
 def _formula_and_state(optimizer, variable: keras.Variable):
-    index = optimizer._get_variable_index(variable)
     if isinstance(optimizer, keras.optimizers.SGD):
-        return _sgd, [optimizer.momentums[index]] if optimizer.momentum else []
+        return _sgd, [sgd_momentum(optimizer, variable)] if optimizer.momentum else []
     if isinstance(optimizer, keras.optimizers.Adam) and not optimizer.amsgrad:
-        return _adam, [optimizer._momentums[index], optimizer._velocities[index]]
+        return _adam, adam_moments(optimizer, variable)
     return None, []
 
 

@@ -19,7 +19,7 @@ import keras
 from tfface.backbones.activation_size import peak_activation_size, values_per_image
 from tfface.errors import InputError, shown
 from tfface.files import DAMAGED_ARCHIVE, check_stored, parse_json, suffix_in_lower_case
-from tfface.kernels.keras_internals import flatten_layers
+from tfface.kernels.keras_internals import calls, flatten_layers
 
 # Far more than any network has, and few enough to be checked quickly.
 _MAX_OBJECTS = 200_000
@@ -296,7 +296,7 @@ def _check_sizes(path: Path, model: keras.Model) -> None:
         largest += prod(sizes)
     most = min(max(_ALWAYS_ALLOWED, largest * _MAX_GROWTH), _MAX_VALUES)
     for layer in (*layers, *getattr(model, "operations", ())):
-        for node in layer._inbound_nodes:
+        for node in calls(layer):
             for tensor in node.output_tensors:
                 size = values_per_image(tensor)
                 if size > most:

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from tfface.data.augment.random import seeds_of_images
 from tfface.errors import InputError
+from tfface.kernels.keras_internals import with_seed_generator
 
 _MIXING = {"CutMix", "FourierMix", "Mosaic", "MixUp"}
 # They take other layers, which a recipe can't write, or bounding boxes.
@@ -160,7 +161,7 @@ def _build(layer: str, what: str, options: dict[str, Any], seeds: _Seeds) -> Cal
                 built = kind(**options)
                 _replace_generators(built, seeds)
                 return built
-            kind = type(kind.__name__, (kind,), {"_get_seed_generator": lambda *_: seeds})
+            kind = with_seed_generator(kind, seeds)
             return functools.partial(kind(**options), training=True)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what}: {_reason(error)}") from error
