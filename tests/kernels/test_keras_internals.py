@@ -1,11 +1,12 @@
 """Private names of Keras that are used do what they are used for, and are used in one file."""
 
 import ast
+import itertools
+import re
 from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 
 from tfface.kernels.keras_internals import (
     DecayInUpdate,
@@ -121,24 +122,21 @@ def test_a_layer_that_draws_by_given_seeds():
     assert not np.array_equal(np.array(seeds.state), before)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_other_file_uses_private_names(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = [*ast.walk(tree)]
-    # Its own: methods, functions and what is assigned to `self`.
-    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)} | {
-        node.attr
-        for node in nodes
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-    }
-    used = {
-        node.attr
-        for node in nodes
-        if isinstance(node, ast.Attribute)
-        and node.attr.startswith("_")
-        and not node.attr.startswith("__")
-    }
-    inherited = {"_read_file"} if path.match("data/sources/*.py") else set()
-    assert used <= own | OF_PYTHON | inherited
-    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert not [module for module in imported if module and module.startswith("keras.src")]
+def test_no_other_file_uses_private_names():
+    nodes = {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in FILES}
+    # Methods, functions and what is assigned to `self`.
+    own = set()
+    for node in itertools.chain.from_iterable(nodes.values()):
+        if isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+    found = []
+    for path, of_file in nodes.items():
+        for node in of_file:
+            if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+                if node.attr not in own | OF_PYTHON:
+                    found.append((path.name, node.attr))
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith("keras.src"):
+                found.append((path.name, node.module))
+    assert not found
