@@ -18,8 +18,7 @@ _POLL_SECONDS = 1.0
 _FOLDER = str(Path(__file__).resolve().parents[1])
 
 
-# Steps allocate and free arrays of hundreds of megabytes, and glibc reads this only when a process
-# starts; see "Memory in huge pages" in docs/SPEED.md.
+# glibc reads it only when a process starts; see "Memory in huge pages" in docs/SPEED.md.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
