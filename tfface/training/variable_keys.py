@@ -35,7 +35,7 @@ def model_keys(model: keras.Model) -> dict[str, keras.Variable]:
         True
         >>> layers = [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dense(3)]
         >>> list(model_keys(keras.Sequential(layers)))[::2]
-        ['model/dense/kernel', 'model/dense_1/kernel']
+        ['model/sequential/dense/kernel', 'model/sequential/dense_1/kernel']
     """
     metrics = {id(variable) for variable in model.metrics_variables}
     variables = [variable for variable in model.variables if id(variable) not in metrics]
