@@ -25,7 +25,7 @@ from tfface.kernels.keras_internals import (
 PACKAGE = Path(__file__).resolve().parents[2] / "tfface"
 FILES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "kernels" / "keras_internals.py"})
 # Of the standard library.
-OF_PYTHON = {"_exit", "_replace"}
+OF_PYTHON = {"_exit", "_option_string_actions", "_replace"}
 
 
 def make() -> keras.Model:
@@ -105,7 +105,7 @@ def test_decay_is_left_to_the_update():
 def test_a_file_in_place_of_a_download(tmp_path):
     """Where `keras.applications` asks for it."""
     make_network = keras.applications.MobileNetV2
-    options = {"include_top": False, "input_shape": (32, 32, 3), "alpha": 0.35}
+    options = {"include_top": False, "input_shape": (96, 96, 3), "alpha": 0.35}
     network = make_network(weights=None, **options)
     network.save_weights(tmp_path / "a.weights.h5")
     with instead_of_download(tmp_path / "a.weights.h5"):

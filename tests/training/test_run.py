@@ -277,7 +277,7 @@ class TestValidation:
             assert len(list(csv.DictReader(file))) == 4
         record = epoch_records(read_metrics(run / "metrics.jsonl"))[0]
         assert 0 <= record["val_verification_auc"] <= 1
-        assert list((run / "checkpoints").glob("kept-0-*.npz"))
+        assert list((run / "checkpoints").glob("kept-0-*.safetensors"))
 
     def test_with_a_source_of_its_own(self, tmp_path):
         source = "{source: synthetic, num_identities: 6, images_per_identity: 2, size: 32, seed: 0}"
