@@ -26,7 +26,7 @@ PAGES = [
     *sorted((ROOT / "tests").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
-RECIPES = (ROOT / "docs" / "RECIPES.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "docs" / "guides" / "recipes.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_is_current():
@@ -65,7 +65,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
 
 
-SECURITY = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs" / "guides" / "security.md").read_text(encoding="utf-8")
 TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", SECURITY)))
 
 
@@ -165,7 +165,7 @@ def test_the_quickstart_has_one_figure():
     assert f"\n| quickstart | {figure}% |" in readme
 
 
-TROUBLES = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
+TROUBLES = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = [
     line
     for block in re.findall(r"```text\n(.*?)```", TROUBLES, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The layers of docs/ARCHITECTURE.md: imports only go down, siblings never import each other."""
+"""The layers of docs/architecture.md: imports only go down, siblings never import each other."""
 
 import ast
 import subprocess

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting.results import fill_tables
 
     root = Path(__file__).resolve().parent.parent
-    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+    for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
         before = page.read_text(encoding="utf-8")
         text = fill_tables(before, root)
         if text == before:

@@ -1,4 +1,4 @@
-"""Estimated steps on many devices, compared with results by hand and with docs/SCALING.md."""
+"""Estimated steps on many devices, compared with results by hand and with the docs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from scaling import (
 
 from tfface.reporting.results import read_rows
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "SCALING.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "distributed.md"
 # Round numbers: a step of one device takes 3 * 4 * 10 / 100 = 1.2 s in the backbone.
 RATES = Rates(
     flops_per_second=100.0,

@@ -30,7 +30,7 @@ from tfface.reporting.verification_tables import result_row
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted((ROOT / "results").glob("*.csv"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_rows_are_appended_in_order_with_provenance(tmp_path):

@@ -6,7 +6,7 @@ Example:
         --set training.stages.0.epochs=2 --set data.batch_size=64
     tfface train --help-recipe model.head.arcface
 
-Several devices, processes and machines: docs/SCALING.md.
+Several devices, processes and machines: docs/guides/distributed.md.
 """
 
 import argparse

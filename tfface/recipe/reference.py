@@ -42,8 +42,8 @@ _HEAD = """\
 <!-- Made by `python tools/update_reference.py` from the descriptions in the code; do not edit. -->
 
 All keys of a recipe, and all options of the components that it may name.
-[RECIPES.md](../RECIPES.md) explains how to use them. `N` is a position in a list, counted from 0.
-Where null is allowed, the word `none` means the same.
+[Write a recipe](../guides/recipes.md) explains how to use them. `N` is a position in a list,
+counted from 0. Where null is allowed, the word `none` means the same.
 
 In a terminal, after `source .venv/bin/activate`: `tfface train --help-recipe`, or with a
 key, `tfface train --help-recipe model.head.arcface`.
