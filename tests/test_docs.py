@@ -35,6 +35,12 @@ def test_the_reference_is_current():
     assert written == reference.page(REGISTRIES)
 
 
+def test_the_command_reference_is_current():
+    """`python tools/update_reference.py` writes it anew."""
+    written = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert written == importlib.import_module("update_reference").commands_page()
+
+
 def test_every_input_normalization_is_described():
     described = re.findall(r"^\| `(\w+)` \| (?:RGB|BGR)", RECIPES, re.MULTILINE)
     assert set(described) == set(INPUT_NORMALIZATIONS)

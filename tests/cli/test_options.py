@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -149,10 +150,12 @@ class TestDescriptionOfRecipes:
         assert path.read_text() == "{}"
 
 
-def test_the_reference_is_written_where_it_is_read(tmp_path, monkeypatch, capsys):
+def test_the_references_are_written_where_they_are_read(tmp_path, monkeypatch, capsys):
     tool = importlib.import_module("update_reference")
-    assert tool.PAGE.is_relative_to(TOOLS.parent / "docs")
-    monkeypatch.setattr(tool, "PAGE", tmp_path / "reference" / "recipe.md")
+    assert tool.FOLDER.relative_to(TOOLS.parent) == Path("docs/reference")
+    monkeypatch.setattr(tool, "FOLDER", tmp_path / "reference")
     tool.main([])
-    assert capsys.readouterr().out.strip() == str(tmp_path / "reference" / "recipe.md")
-    assert (tmp_path / "reference" / "recipe.md").read_text().startswith("# Recipe reference\n")
+    pages = {name: tmp_path / "reference" / f"{name}.md" for name in ("recipe", "commands")}
+    assert capsys.readouterr().out.split() == [str(page) for page in pages.values()]
+    for name, page in pages.items():
+        assert page.read_text().startswith(f"# {name.capitalize().removesuffix('s')} reference\n")
