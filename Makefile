@@ -3,7 +3,8 @@
 # make test         the default tier of the tests: what every commit has to pass
 # make test-all     all tests: also large networks, several devices, kills, all fuzz cases
 # make coverage     the default tier, with the lines that it runs
-# make reference    docs/reference/recipe.md, made from the schema of recipes
+# make reference    docs/reference/recipe.md and commands.md, made from the descriptions in the code
+# make docs         the documentation site, in site/
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,7 +19,7 @@ ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/
 TEXTS = $(wildcard *.md *.toml *.txt *.yml Makefile .pre-commit-config.yaml) \
 	$(shell find .github benchmarks docs recipes results tests/*.md -name '*.md' -o -name '*.y*ml' -o -name '*.csv' -o -name '*.txt')
 
-.PHONY: quickstart check test test-all coverage reference clean
+.PHONY: quickstart check test test-all coverage reference docs clean
 
 quickstart: runs/quickstart/report.html
 	@echo "trained and evaluated; the report: $< (delete runs/quickstart to do it again)"
@@ -67,6 +68,15 @@ coverage: .venv/installed-dev
 
 reference: .venv/installed-dev
 	$(BIN)/python tools/update_reference.py
+
+# Python files are read, not imported, so this needs nothing of requirements.txt.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+.venv/installed-docs: requirements-docs.txt | .venv/bin/python
+	@echo "installing requirements-docs.txt into .venv"
+	@$(PIP) install -r requirements-docs.txt
+	@touch $@
 
 clean:
 	rm -rf .venv

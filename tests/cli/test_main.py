@@ -46,7 +46,7 @@ def test_help_of_every_command(monkeypatch, capsys, command):
 
 def test_every_tool_is_a_command_of_the_table():
     files = {path.stem for path in (ROOT / "tools").glob("*.py")}
-    of_developers = {"checkout", "update_readme", "update_reference"}
+    of_developers = {"checkout", "docs_site", "update_readme", "update_reference"}
     assert {command.tool for command in COMMANDS if command.tool} == files - of_developers
     for command in COMMANDS:
         module = importlib.import_module(f"tfface.cli.{command.module}")
