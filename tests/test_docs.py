@@ -26,7 +26,7 @@ PAGES = [
     *sorted((ROOT / "tests").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
-RECIPES = (ROOT / "docs" / "guides" / "recipes.md").read_text(encoding="utf-8")
+GUIDES = ROOT / "docs" / "guides"
 
 
 def test_the_reference_is_current():
@@ -42,12 +42,14 @@ def test_the_command_reference_is_current():
 
 
 def test_every_input_normalization_is_described():
-    described = re.findall(r"^\| `(\w+)` \| (?:RGB|BGR)", RECIPES, re.MULTILINE)
+    page = (GUIDES / "recipe-model.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `(\w+)` \| (?:RGB|BGR)", page, re.MULTILINE)
     assert set(described) == set(INPUT_NORMALIZATIONS)
 
 
 def test_complete_recipes_load(tmp_path):
-    blocks = re.findall(r"<!-- a complete recipe -->\n```yaml\n(.*?)```", RECIPES, flags=re.DOTALL)
+    page = (GUIDES / "recipes.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- a complete recipe -->\n```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == 2
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.yaml"
@@ -71,7 +73,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
 
 
-SECURITY = (ROOT / "docs" / "guides" / "security.md").read_text(encoding="utf-8")
+SECURITY = (GUIDES / "security.md").read_text(encoding="utf-8")
 TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", SECURITY)))
 
 
@@ -171,7 +173,7 @@ def test_the_quickstart_has_one_figure():
     assert f"\n| quickstart | {figure}% |" in readme
 
 
-TROUBLES = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
+TROUBLES = (GUIDES / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = [
     line
     for block in re.findall(r"```text\n(.*?)```", TROUBLES, flags=re.DOTALL)

@@ -293,7 +293,7 @@ def _from_options(
     scale: Scale = 64.0,
     num_centers: Annotated[int, Field(ge=1, le=1000)] = 1,
     label_smoothing: LabelSmoothing = 0.0,
-    # Chosen by measurement: docs/guides/recipes.md, "If the loss does not fall".
+    # Chosen by measurement: docs/guides/recipe-model.md, "If the loss does not fall".
     margin_warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
     sample_rate: SampleRate = 1.0,
     *,
