@@ -157,7 +157,7 @@ def test_pages_with_commands_say_how_to_activate_the_environment():
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert (
-            not re.search("python (tools|benchmarks)/|tfface train", text)
+            not re.search(r"python (tools|benchmarks)/|tfface train\b", text)
             or "source .venv/bin/activate" in text
         ), page
 
