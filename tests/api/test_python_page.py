@@ -1,4 +1,4 @@
-"""docs/PYTHON.md: its code runs from top to bottom as it is written there."""
+"""docs/guides/python.md: its code runs from top to bottom as it is written there."""
 
 import re
 
@@ -12,7 +12,7 @@ from tests.api.test_training import tiny, write_pairs
 from tests.conftest import ROOT
 from tests.evaluation.people import face
 
-PAGE = (ROOT / "docs" / "PYTHON.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -49,7 +49,7 @@ def files(tmp_path, monkeypatch):
 def test_the_page_runs(files):
     names = {}
     for block in BLOCKS:
-        exec(compile(block, "docs/PYTHON.md", "exec"), names)
+        exec(compile(block, "docs/guides/python.md", "exec"), names)
     assert names["answer"].is_same is not None
     assert "pairs of 'lfw'" in names["answer"].threshold_source
     assert names["embeddings"].shape == (2, 8)
