@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import tfface
 from tfface import recipe as recipes
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.commands import COMMANDS as TFFACE_COMMANDS
@@ -39,6 +40,13 @@ def test_the_command_reference_is_current():
     """`python tools/update_reference.py` writes it anew."""
     written = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     assert written == importlib.import_module("update_reference").commands_page()
+
+
+def test_the_python_reference_has_every_public_name():
+    page = (ROOT / "docs" / "reference" / "python" / "index.md").read_text(encoding="utf-8")
+    for name, module in tfface._PUBLIC.items():
+        entry = f"[{name}]({name}.md)" if module is None else f"[`{name}`][{module}."
+        assert entry in page, name
 
 
 def test_every_input_normalization_is_described():
