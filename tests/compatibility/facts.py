@@ -96,7 +96,7 @@ def _answers(folder: Path, scratch: Path) -> object:
     json_file = scratch / "answers.json"
     model, gallery = folder / "finished_run", folder / "gallery"
     options = ("--gallery", gallery, "--top", 3, "--json", json_file)
-    said("gallery", "query", model, folder / "queries", *options)
+    said("gallery", "query", model, folder / "queries", *options, "--aligned")
     return [
         {
             "image": Path(answer["image"]).relative_to(folder).as_posix(),

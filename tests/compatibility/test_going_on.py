@@ -138,7 +138,10 @@ def test_a_gallery_is_changed(old):
     del before["person03"]
     assert names_in(gallery) == {**before, "Ann": 1}
     json_file = old / "answer.json"
-    said("gallery", "query", model, picture, "--gallery", gallery, "--json", json_file)
+    said(
+        *("gallery", "query", model, picture, "--aligned"),
+        *("--gallery", gallery, "--json", json_file),
+    )
     [answer] = json.loads(json_file.read_text())["queries"]
     assert answer["name"] == "Ann"
     assert answer["candidates"][0]["cosine"] == pytest.approx(1, abs=1e-5)
