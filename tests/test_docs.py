@@ -49,6 +49,13 @@ def test_the_python_reference_has_every_public_name():
         assert entry in page, name
 
 
+def test_the_list_of_recipes_has_them_all():
+    page = (GUIDES / "recipe-list.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == recipe_names()
+
+
 def test_every_input_normalization_is_described():
     page = (GUIDES / "recipe-model.md").read_text(encoding="utf-8")
     described = re.findall(r"^\| `(\w+)` \| (?:RGB|BGR)", page, re.MULTILINE)
