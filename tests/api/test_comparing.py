@@ -26,7 +26,7 @@ def test_without_a_threshold_nothing_is_decided():
     answer = tfface.compare(photo_of("Anna"), photo_of("Anna", 2), model="pixels")
     assert answer.is_same is None
     assert answer.threshold is None
-    assert "none is known for pixels: give threshold=T" in answer.threshold_source
+    assert "none is known for pixels: measure one on pairs" in answer.threshold_source
     assert "evaluate_verification" in repr(answer)
     assert answer.to_dict()["is_same"] is None
     assert "not decided" in answer._repr_html_()

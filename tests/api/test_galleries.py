@@ -53,7 +53,7 @@ def test_thresholds(staff, gallery):
     [anna] = without.identify(photo_of("Anna", 3))
     assert (anna.name, anna.is_known) == (None, None)
     assert anna.candidates[0].name == "Anna"
-    assert "give threshold=T" in repr(anna)
+    assert "measure one on pairs" in repr(anna)
     with pytest.raises(tfface.InputError, match="must be a cosine"):
         tfface.Gallery.build("pixels", staff, threshold=7)
 

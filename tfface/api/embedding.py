@@ -200,8 +200,8 @@ class Embedder:
             return Threshold(self.thresholds[name], f"the run's evaluation on {where}")
         return Threshold(
             None,
-            f"none is known for {self.name}: give threshold=T, for example "
-            "evaluate_verification(model, PAIRS).threshold.cosine",
+            f"none is known for {self.name}: measure one on pairs (tfface evaluate verification, "
+            "or tfface.evaluate_verification in Python) and give it",
         )
 
     def warn_of_unaligned(self, encoded: Sequence[bytes], names: Sequence[str], what: str) -> None:

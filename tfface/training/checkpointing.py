@@ -351,7 +351,7 @@ class CheckpointManager:
         except InputError as error:
             raise InputError(
                 f"{error}; these are the weights that the stage ends with, and the run can't go "
-                "on without them: choose another --run-dir or delete this one"
+                "on without them: choose another run folder (--run-dir) or delete this one"
             ) from error
 
     def _kept(self, progress: Progress, suffix: str) -> Path:

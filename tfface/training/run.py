@@ -77,7 +77,7 @@ def train(
     distribution = distribute(recipe.training, recipe.model.head)
     if run.is_finished(recipe):
         say(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
-        say("another --run-dir. Its report:")
+        say("another run folder (--run-dir). Its report:")
         say(run.report)
     else:
         if not run.has_begun():

@@ -94,11 +94,13 @@ class RunFolder:
         Raises InputError: it can't be written, or holds a run that this one would overwrite.
         """
         if reason := self.resume_error(recipe):
-            raise InputError(f"{self.path}: {reason}; choose another --run-dir or delete it")
+            raise InputError(
+                f"{self.path}: {reason}; choose another run folder (--run-dir) or delete it"
+            )
         if self.has_begun() and not resume:
             raise InputError(
                 f"{self.path}: holds an unfinished run; resume it with --resume, or choose "
-                "another --run-dir"
+                "another run folder (--run-dir)"
             )
         remove_partial(self.path)
         if self.has_begun():

@@ -120,7 +120,7 @@ class Trainer:
         if progress.stage >= num_stages:
             raise InputError(
                 f"{path}: is of stage {progress.stage + 1}, and the recipe has {num_stages}; "
-                "choose another --run-dir or delete this one"
+                "choose another run folder (--run-dir) or delete this one"
             )
         return path, progress
 
