@@ -65,7 +65,9 @@ def test_what_are_no_images(model, given, message):
 def test_options_of_a_model_that_has_none():
     with pytest.raises(tfface.InputError, match="omit --color-order"):
         tfface.load_embedder("pixels", color_order="bgr")
-    with pytest.raises(tfface.InputError, match="overrides change a recipe, and pixels is not one"):
+    with pytest.raises(
+        tfface.InputError, match="--set and overrides change a recipe, and pixels is not one"
+    ):
         tfface.load_embedder("pixels", overrides=["data.image_size=32"])
 
 

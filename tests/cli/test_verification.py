@@ -15,6 +15,7 @@ from PIL import Image
 from tests.cli.running import run_tool
 from tests.data.pairs.made_folder import write_folder
 from tests.reporting.page_parser import read_page
+from tests.training.recipes import TINY
 from tfface.cli import verification
 from tfface.errors import InputError
 
@@ -299,3 +300,14 @@ def test_cache(large, tmp_path, capsys):
     assert mended.err.startswith(f"warning: {file}: 2 embeddings were damaged, and are removed")
     with pytest.raises(InputError, match=r"model\.keras.*can't be written: Not a directory"):
         verification.main([*large, "--cache", large[0]])
+
+
+def test_a_recipe_is_the_network_that_it_starts_from(lfw, tmp_path, capsys):
+    recipe, pairs = tmp_path / "tiny.yaml", ["--pairs", f"lfw={lfw / 'pairs.txt'}", "--no-check"]
+    recipe.write_text(TINY, encoding="utf-8")
+    verification.main([str(recipe), *pairs, "--set", "model.embedding_size=4"])
+    assert capsys.readouterr().out.splitlines()[1].startswith("lfw")
+    with pytest.raises(InputError, match="--color-order"):
+        verification.main([str(recipe), *pairs, "--color-order", "bgr"])
+    with pytest.raises(InputError, match="--set and overrides change a recipe"):
+        verification.main(["pixels", *pairs, "--set", "model.embedding_size=4"])

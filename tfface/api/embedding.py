@@ -356,7 +356,7 @@ def load_embedder(
         loaded = KerasEmbedder(network, path.stem, batch_size, flip)
     else:
         if overrides:
-            raise InputError(f"overrides change a recipe, and {model} is not one")
+            raise InputError(f"--set and overrides change a recipe, and {model} is not one")
         loaded = embedders.load_embedder(
             str(path),
             batch_size=batch_size,

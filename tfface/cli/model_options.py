@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tfface.cli import command
-from tfface.errors import InputError, warn
+from tfface.errors import InputError
 
 
 def add(
@@ -203,14 +203,7 @@ def load(options: argparse.Namespace):
 
     Raises InputError: as `load_embedder`; or the recipe can't be used.
     """
-    with command.without_notes():
-        is_recipe = options.model.lower().endswith((".yaml", ".yml"))
-        embedder = _build(options) if is_recipe else _load_file(options)
-    if options.cache is None:
-        return embedder
-    from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
-
-    return CachedEmbedder(embedder, options.cache, say=warn)
+    return load_public(options).embedder
 
 
 def load_public(options: argparse.Namespace):
@@ -310,37 +303,6 @@ def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple])
     trained_on = read_training_images(run_dir, options.data_dir)
     found = (trained_on.warning(images, what) for images, what in sets)
     return [line for line in found if line]
-
-
-def _load_file(options: argparse.Namespace):
-    from tfface.evaluation.embedders.embedder import load_embedder
-
-    if options.set:
-        raise InputError("--set changes a recipe, and MODEL is not one")
-    return load_embedder(
-        options.model,
-        batch_size=options.batch_size,
-        flip=options.flip,
-        pixels=_pixels(options),
-        image_size=options.image_size,
-        output=options.model_output,
-    )
-
-
-def _build(options: argparse.Namespace):
-    """The embedder of a recipe, as it is before training."""
-    from tfface import recipe
-    from tfface.evaluation.embedders.keras_model import KerasEmbedder
-    from tfface.evaluation.embedders.options import EmbedderOptions
-    from tfface.training.recognizer import build_starting_embedder
-    from tfface.training.registries import REGISTRIES
-
-    EmbedderOptions(
-        pixels=_pixels(options), image_size=options.image_size, output=options.model_output
-    ).check_own(options.model)
-    loaded = recipe.load(options.model, REGISTRIES, options.set)
-    model = build_starting_embedder(loaded, options.data_dir)
-    return KerasEmbedder(model, Path(options.model).stem, options.batch_size, options.flip)
 
 
 def _pixels(options: argparse.Namespace):
