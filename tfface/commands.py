@@ -1,8 +1,8 @@
 """The commands of `tfface`, and how the user of this process writes them.
 
 `pip install` gives the command `tfface`; a checkout that is not installed has a file in `tools/`
-for each command. Texts say `tfface align`; who started `tools/train.py` reads
-`python tools/align_faces.py` there.
+for most commands. Messages name `tfface X`; in a process that a file in `tools/` has started,
+`as_typed` replaces this name by that of the file.
 """
 
 import dataclasses
@@ -18,23 +18,23 @@ class Command:
         module: the file in `tfface/cli`.
         tool: the file in `tools`; None where there is none.
         summary: what it does, for the list of commands.
+        group: the heading of the list under which it stands.
     """
 
     name: str
     module: str
     tool: str | None
     summary: str
+    group: str
 
 
-COMMANDS = tuple(
-    Command(*row)
-    for row in (
+_GROUPS: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
+    "train": (
         ("train", "train", "train", "train a model from a recipe"),
         ("sweep", "sweep", "compare", "train variants of a recipe over several seeds, and compare"),
-        ("verify", "verify", None, "compare two photos: the same person or not"),
-        ("identify", "identify", None, "say who photos show, from a gallery"),
-        ("classify", "classify", None, "ask a trained classifier about photos"),
         ("recipes", "recipes", None, "list the recipes that come with tfface"),
+    ),
+    "data": (
         ("convert", "convert", "convert_tfrecord", "write face images as a dataset of TFRecords"),
         ("inspect", "inspect", "inspect_dataset", "check a dataset, find duplicate identities"),
         ("align", "align", "align_faces", "find the faces in photos, and align them"),
@@ -46,28 +46,42 @@ COMMANDS = tuple(
             "make_remove_background",
             "remove the background of images",
         ),
+    ),
+    "use": (
+        ("verify", "verify", None, "compare two photos: the same person or not"),
+        ("gallery", "gallery", "gallery", "keep named faces: build, add, calibrate, remove, list"),
+        ("identify", "identify", None, "say who photos show, from a gallery"),
+        ("classify", "classify", None, "ask a trained classifier about photos"),
+    ),
+    "evaluate": (
         (
             "evaluate verification",
-            "verification",
+            "evaluate_verification",
             "eval_verification",
             "same person or not: LFW, AgeDB-30, CFP-FP, templates",
         ),
         (
             "evaluate identification",
-            "identification",
+            "evaluate_identification",
             "eval_identification",
             "who is it: rank-1, open-set identification",
         ),
         (
             "evaluate classification",
-            "classification",
+            "evaluate_classification",
             "eval_classification",
             "which class: accuracy, confusion, calibration",
         ),
         ("check-score", "check_score", "check_score", "print the accuracy of a classifier"),
-        ("gallery", "gallery", "gallery", "keep named faces, and ask who a photo shows"),
+    ),
+    "measure": (
         ("benchmark", "benchmark", "benchmark", "measure the input pipeline, an epoch or a step"),
-    )
+    ),
+}
+COMMANDS = tuple(
+    Command(name, module, tool, summary, group)
+    for group, rows in _GROUPS.items()
+    for name, module, tool, summary in rows
 )
 
 _TOOLS = {command.name: command.tool for command in COMMANDS if command.tool}

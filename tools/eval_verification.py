@@ -1,7 +1,7 @@
 """`tfface evaluate verification`, in a checkout that is not installed."""
 
 import checkout
-from tfface.cli.verification import main
+from tfface.cli.evaluate_verification import main
 
 if __name__ == "__main__":
     checkout.run(main)

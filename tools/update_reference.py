@@ -73,10 +73,9 @@ def _parser(typed: str, module: str) -> argparse.ArgumentParser:
         raise _ParserMade(parser)
 
     # Usage lines begin with what the user typed.
-    with (
-        mock.patch.object(command.Parser, "parse_args", stop),
-        mock.patch.object(sys, "argv", [typed]),
-    ):
+    stopping = mock.patch.object(command.Parser, "parse_args", stop)
+    typing = mock.patch.object(sys, "argv", [typed])
+    with stopping, typing:
         try:
             importlib.import_module(f"tfface.cli.{module}").main([])
         except _ParserMade as made:

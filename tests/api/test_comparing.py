@@ -51,7 +51,7 @@ def test_all_faces_are_compared():
 
 def test_a_photo_without_a_face(tmp_path):
     landscape().save(tmp_path / "hills.png")
-    with pytest.raises(tfface.InputError, match=r"hills\.png: no face found; .*aligned=True"):
+    with pytest.raises(tfface.InputError, match=r"hills\.png: no usable face found .*aligned=True"):
         tfface.compare(photo_of("Anna"), tmp_path / "hills.png", model="pixels")
 
 

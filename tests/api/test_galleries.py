@@ -5,6 +5,7 @@ import pytest
 
 import tfface
 from tests.api.dot_photos import group_photo, landscape, photo_of, write_photos
+from tfface.alignment.photo_faces import NO_FACE
 from tfface.gallery.storage import read_gallery
 
 pytestmark = pytest.mark.usefixtures("dot_detector")
@@ -65,10 +66,10 @@ def test_photos_without_a_face_are_skipped_with_a_warning(staff, capsys):
     gallery = tfface.Gallery.build("pixels", staff)
     assert gallery.num_images == {"Anna": 3, "Ben": 2}
     skipped = dict(gallery.last_change.skipped)
-    assert skipped["Anna/hills.png"] == "no face found"
+    assert skipped["Anna/hills.png"] == NO_FACE
     assert skipped["Ben/damaged.png"].startswith("can't be read: the image data are damaged")
     assert gallery.last_change.several_faces == ["Anna/both.png"]
-    assert "warning: skipped 2 of 7 photos: Anna/hills.png: no face found" in (
+    assert "warning: skipped 2 of 7 photos: Anna/hills.png: no usable face found" in (
         capsys.readouterr().err
     )
 
@@ -76,7 +77,7 @@ def test_photos_without_a_face_are_skipped_with_a_warning(staff, capsys):
 def test_no_photo_has_a_face(tmp_path):
     (tmp_path / "people" / "Anna").mkdir(parents=True)
     landscape().save(tmp_path / "people" / "Anna" / "hills.png")
-    with pytest.raises(tfface.InputError, match=r"no face in 1 photos .*aligned=True"):
+    with pytest.raises(tfface.InputError, match=r"no usable face in 1 photos .*aligned=True"):
         tfface.Gallery.build("pixels", tmp_path / "people", path=tmp_path / "gallery")
     assert not (tmp_path / "gallery").exists()
 

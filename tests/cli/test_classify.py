@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from tests.training.recipes import load_tiny
-from tfface.cli import classification, classify
+from tfface.cli import classify
+from tfface.cli import evaluate_classification as classification
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.run import train
@@ -45,5 +46,5 @@ def test_as_the_evaluation_classifies(trained, capsys, tmp_path):
 
 def test_a_photo_without_a_face(trained, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
-    with pytest.raises(InputError, match="no face was found in any photo; without --align"):
+    with pytest.raises(InputError, match="no usable face was found in any photo; without --align"):
         classify.main([str(tmp_path / "empty.png"), "--model", str(trained[0]), "--align"])

@@ -43,9 +43,9 @@ def test_every_face_of_a_photo_is_named(staff, capsys):
 
 def test_a_photo_without_a_face(staff, capsys):
     Image.new("RGB", (300, 200), "grey").save(staff / "empty.png")
-    with pytest.raises(InputError, match="no face was found in any photo; if they are aligned"):
+    with pytest.raises(InputError, match="no usable face was found in any photo; if the faces"):
         identify.main([str(staff / "empty.png"), "--gallery", str(staff / "g")])
-    assert "empty.png: no face found" in capsys.readouterr().out
+    assert "empty.png: no usable face found" in capsys.readouterr().out
 
 
 def test_a_model_that_has_moved(staff):

@@ -4,15 +4,10 @@ import pytest
 
 from tests.data.small_faces import write_folder
 from tests.training.recipes import load_tiny
-from tfface.cli import (
-    benchmark,
-    classification,
-    gallery,
-    identification,
-    pairs,
-    sweep,
-    verification,
-)
+from tfface.cli import benchmark, gallery, pairs, sweep
+from tfface.cli import evaluate_classification as classification
+from tfface.cli import evaluate_identification as identification
+from tfface.cli import evaluate_verification as verification
 from tfface.errors import InputError
 from tfface.training.run import train
 

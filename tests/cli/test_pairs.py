@@ -9,7 +9,8 @@ import pytest
 
 from tests.cli.running import run_tool
 from tests.data.small_faces import write_folder
-from tfface.cli import pairs, verification
+from tfface.cli import evaluate_verification as verification
+from tfface.cli import pairs
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_pairs.py"

@@ -39,5 +39,5 @@ def test_without_a_threshold_nothing_is_decided(arguments, capsys, tmp_path):
 def test_a_photo_without_a_face(arguments, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
     arguments[1] = str(tmp_path / "empty.png")
-    with pytest.raises(InputError, match=r"empty\.png: no face found; if it is an aligned face"):
+    with pytest.raises(InputError, match=r"empty\.png: no usable face found .*; if it is"):
         verify.main(arguments)

@@ -20,6 +20,9 @@ from tfface.images.pillow_decoder import read_image
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
 Photo: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
 
+# Why `align_photo` returns no face; `tfface align` says which of these it is.
+NO_FACE = "no usable face found (none, or too small, unclear or cut off by the edge)"
+
 
 @dataclass(frozen=True, repr=False)
 class AlignedFace:

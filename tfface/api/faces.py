@@ -5,6 +5,7 @@ import numpy as np
 from tfface.alignment.align import Options
 from tfface.alignment.detection import shared_detector
 from tfface.alignment.photo_faces import (
+    NO_FACE,
     AlignedFace,
     Photo,
     align_photo,
@@ -106,6 +107,6 @@ def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFa
 def no_face_error(photo: Photo) -> InputError:
     """Returns the error of a photo in which a face has to be."""
     return InputError(
-        f"{photo_name(photo)}: no face found; if it is an aligned face already, say so: --aligned, "
+        f"{photo_name(photo)}: {NO_FACE}; if it is an aligned face already, say so: --aligned, "
         "or aligned=True in Python"
     )

@@ -481,8 +481,8 @@ def _enroll(embedder: Embedder, photos: LabeledFaces, *, aligned: bool) -> Enrol
     if not len(faces):
         photo, reason = skipped[0]
         raise InputError(
-            f"no face in {len(photos):,} photos (for example {photo}: {reason}); if they are "
-            "aligned faces already, say so: --aligned, or aligned=True in Python"
+            f"no usable face in {len(photos):,} photos (for example {photo}: {reason}); if they "
+            "are aligned faces already, say so: --aligned, or aligned=True in Python"
         )
     if skipped:
         named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MAX_NAMED])

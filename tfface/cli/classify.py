@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     import numpy as np
 
     import tfface
+    from tfface.alignment.photo_faces import NO_FACE
     from tfface.files import check_replaceable, json_mark, printable, write_json
     from tfface.gallery.gallery import list_images
     from tfface.images.decoding import decode_whole, resize
@@ -51,9 +52,11 @@ def main(arguments: list[str] | None = None) -> None:
             ]
             answers.append({"image": printable(str(photo)), "classes": classes})
         if not images:
-            say(f"{photo}: no face found")
+            say(f"{photo}: {NO_FACE}")
     if not answers:
-        raise InputError("no face was found in any photo; without --align the whole photo is used")
+        raise InputError(
+            "no usable face was found in any photo; without --align the whole photo is used"
+        )
     rows = []
     for answer in answers:
         for number, one in enumerate(answer["classes"]):

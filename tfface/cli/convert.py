@@ -9,7 +9,7 @@ _DESCRIPTION = """\
 Writes face images as a dataset folder: dataset.json, identities.csv and TFRecord files with the
 images' bytes unchanged, shuffled together. Every image is decoded once; one that can't be is named.
 
-A SOURCE is PATH or NAME=PATH. tfface sees what a path holds; --input-format says it:
+A SOURCE is PATH or NAME=PATH. What a path holds is detected, or given by --input-format:
   folder    one folder per identity, with JPEG, PNG or BMP images at any depth below it
   recordio  InsightFace's train.rec, train.idx and property, or a .rec of im2rec
   csv       a list of images with the columns path and identity; further ones become attributes

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
     command.import_tensorflow_quietly()
     import tfface
+    from tfface.alignment.photo_faces import NO_FACE
     from tfface.files import check_replaceable, json_mark, printable, write_json
     from tfface.gallery.gallery import list_images
     from tfface.reporting.identification_tables import query_text
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
     ]
     say(query_text(results, threshold))
     for photo in without_face:
-        say(f"{photo}: no face found")
+        say(f"{photo}: {NO_FACE}")
     sources = dict.fromkeys(face.threshold_source for _, faces in answers for face in faces)
     for source in sources:
         say(f"threshold: {source}")
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
         say(f"results: {options.json}")
     if not answers:
         raise InputError(
-            "no face was found in any photo; if they are aligned faces already, say --aligned"
+            "no usable face was found in any photo; if the faces are aligned already, say --aligned"
         )
 
 

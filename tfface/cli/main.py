@@ -2,23 +2,13 @@
 
 import difflib
 import importlib
+import itertools
 import sys
 
 import tfface
 from tfface.cli import command
 from tfface.commands import COMMANDS, Command
 from tfface.errors import InputError, say
-
-_GROUPS = {
-    "train": ("train", "sweep", "recipes"),
-    "data": ("convert", "inspect", "align", "pairs", "cutmix", "remove-background"),
-    "use": ("verify", "gallery", "identify", "classify"),
-    "evaluate": (
-        *("evaluate verification", "evaluate identification", "evaluate classification"),
-        "check-score",
-    ),
-    "measure": ("benchmark",),
-}
 
 
 def main() -> None:
@@ -56,16 +46,15 @@ def _find(words: list[str]) -> Command:
 
 
 def _overview() -> str:
-    by_name = {known.name: known for known in COMMANDS}
-    width = max(map(len, by_name))
+    width = max(len(known.name) for known in COMMANDS)
     lines = [
         "usage: tfface COMMAND ...",
         "",
         "Train, evaluate and use face-recognition models.",
     ]
-    for group, names in _GROUPS.items():
+    for group, commands in itertools.groupby(COMMANDS, lambda known: known.group):
         lines += ["", f"{group}:"]
-        lines += [f"  {name:{width}}  {by_name[name].summary}" for name in names]
+        lines += [f"  {known.name:{width}}  {known.summary}" for known in commands]
     lines += [
         "",
         "example:",

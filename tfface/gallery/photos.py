@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfface.alignment.detection import shared_detector
-from tfface.alignment.photo_faces import align_photo, open_photo
+from tfface.alignment.photo_faces import NO_FACE, align_photo, open_photo
 from tfface.errors import InputError
 from tfface.evaluation.labeled_faces import LabeledFaces, LazyImages
 from tfface.progress import progress
@@ -60,7 +60,7 @@ def align_people(photos: LabeledFaces, image_size: tuple[int, int]) -> EnrolledF
             if isinstance(found, str):
                 skipped.append((name, f"can't be read: {found}"))
             elif not found:
-                skipped.append((name, "no face found"))
+                skipped.append((name, NO_FACE))
             else:
                 encoded.append(found[0].encode())
                 kept.append(index)

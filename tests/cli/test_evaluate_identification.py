@@ -13,7 +13,7 @@ from tests.cli.running import run_tool
 from tests.evaluation.people import write_people
 from tests.reporting.browser import check_readable
 from tests.reporting.page_parser import read_page
-from tfface.cli import identification
+from tfface.cli import evaluate_identification as identification
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_identification.py"

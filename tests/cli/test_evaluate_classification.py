@@ -11,7 +11,7 @@ from tests.evaluation.color_run import write_image, write_run
 from tests.reporting.page_parser import read_page
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
-from tfface.cli import classification
+from tfface.cli import evaluate_classification as classification
 from tfface.errors import InputError
 from tfface.reporting.results import read_rows
 

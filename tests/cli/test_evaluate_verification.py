@@ -16,7 +16,7 @@ from tests.cli.running import run_tool
 from tests.data.pairs.made_folder import write_folder
 from tests.reporting.page_parser import read_page
 from tests.training.recipes import TINY
-from tfface.cli import verification
+from tfface.cli import evaluate_verification as verification
 from tfface.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_verification.py"
