@@ -17,7 +17,11 @@ PUBLIC = sorted(tfface._PUBLIC)
 def imports_for_type_checkers() -> dict[str, str]:
     """Name -> module, of the imports under `if TYPE_CHECKING`."""
     tree = ast.parse((ROOT / "tfface" / "__init__.py").read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    (block,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    )
     return {
         alias.asname: node.module
         for node in block.body

@@ -6,10 +6,13 @@
     model = tfface.load_embedder(run.path)
     tfface.compare("a.jpg", "b.jpg", model=model)
 
-Names are imported when they are first used: `import tfface` alone does not load TensorFlow.
+Names are imported when they are first used: `import tfface` alone does not load TensorFlow. Where
+Keras is imported already, `import tfface` registers heads and `Recognizer` with it, so that
+`keras.saving.load_model` reads them.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tfface import onednn
@@ -73,6 +76,9 @@ _PUBLIC = {
 
 # Before anything imports TensorFlow.
 onednn.turn_on()
+
+if "keras" in sys.modules:
+    importlib.import_module("tfface.training.recognizer")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,9 @@
 """`train`: recipes of every kind, the model that comes out, and the threshold it knows."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -14,6 +17,8 @@ from tests.training.recipes import TINY
 from tfface.data.pairs.pair_file import PairOptions, make_pair_set
 from tfface.data.pairs.writing import write_bin
 from tfface.data.sources.synthetic import SyntheticSource
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tiny(**changes) -> dict:
@@ -189,6 +194,19 @@ def test_a_recognizer_is_saved_and_loaded(tmp_path):
     )
     assert loaded.head.margin == recognizer.head.margin
     assert np.isfinite(loaded.fit(dataset, verbose=0).history["loss"]).all()
+    # A new program: nothing of tfface but its name is imported.
+    program = (
+        "import keras, tfface; print(type(keras.saving.load_model('recognizer.keras')).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Recognizer\n"
 
 
 def test_an_embedder_with_unknown_options():

@@ -65,8 +65,8 @@ def test_every_tool_is_a_command_of_the_table():
         ),
         (
             ["evaluate", "verify"],
-            "tfface evaluate: unknown 'verify'; give one of verification, identification, "
-            "classification",
+            "tfface evaluate: unknown 'verify' (did you mean 'verification'?); give one of "
+            "verification, identification, classification",
         ),
         (
             ["train", "quickstrat"],

@@ -350,7 +350,7 @@ class TestLostProcess:
             if "all 1/5" in line:
                 break
         # It is written beside the training.
-        while not [*(run / "checkpoints").glob("checkpoint-*.safetensors")]:
+        while not [*(run / "checkpoints").glob("checkpoint-*-step-[1-9]*.safetensors")]:
             assert parent.poll() is None
             time.sleep(0.05)
         os.kill(child_of(parent.pid, "--process-id\x001"), signal.SIGKILL)

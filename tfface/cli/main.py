@@ -37,7 +37,11 @@ def _find(words: list[str]) -> Command:
             return known
     of_two = [name.split()[1] for name in by_name if name.startswith(f"{words[0]} ")]
     if of_two:
-        unknown = f"unknown '{words[1]}'; " if words[1:] and not words[1].startswith("-") else ""
+        unknown = ""
+        if words[1:] and not words[1].startswith("-"):
+            near = difflib.get_close_matches(words[1], of_two, 1, 0.5)
+            meant = f" (did you mean '{near[0]}'?)" if near else ""
+            unknown = f"unknown '{words[1]}'{meant}; "
         raise InputError(f"tfface {words[0]}: {unknown}give one of {', '.join(of_two)}")
     firsts = list(dict.fromkeys(name.split()[0] for name in by_name))
     near = difflib.get_close_matches(words[0], firsts, 1, 0.5)

@@ -272,7 +272,7 @@ def test_sub_folders_of_people_stay_what_they_are(tmp_path, folders):
 
 
 def test_no_identities(tmp_path):
-    with pytest.raises(InputError, match="has no sub-folders; one folder per identity"):
+    with pytest.raises(InputError, match="is empty; one folder per identity"):
         FolderSource(tmp_path)
     with pytest.raises(InputError, match="nowhere: no such folder"):
         FolderSource(tmp_path / "nowhere")

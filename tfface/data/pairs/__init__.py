@@ -77,7 +77,12 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
             raise InputError(f"{source}: is {kind}")
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         problem = "not a verification set" if Path(source).exists() else "no such verification set"
-        raise InputError(f"{source}: {problem}; one is {known}")
+        advice = (
+            "; 'tfface pairs' makes one from a folder of identities"
+            if Path(source).is_dir()
+            else ""
+        )
+        raise InputError(f"{source}: {problem}; one is {known}{advice}")
     pair_set = module.load(source, name, images_dir)
     _warn_about_repeats(pair_set, source)
     return pair_set

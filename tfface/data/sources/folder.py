@@ -231,7 +231,8 @@ def _identity_folders(path: Path) -> list[bytes]:
             "so their identities are unknown: give each identity a folder of its own"
         )
     if not folders:
-        raise InputError(f"{path}: has no sub-folders; one folder per identity is expected")
+        what = "has no sub-folders" if os.listdir(path) else "is empty"
+        raise InputError(f"{path}: {what}; one folder per identity is expected")
     return sorted(folders)
 
 

@@ -121,6 +121,10 @@ def load_embedder(
     known = "; ".join(EMBEDDERS)
     if not Path(model).exists():
         raise InputError(f"{model}: no such model; a model is {known}")
+    if (Path(model) / "checkpoints").is_dir() and (Path(model) / "recipe.yaml").is_file():
+        raise InputError(
+            f"{model}: holds an unfinished run: finish it by its command with --resume"
+        )
     raise InputError(f"{model}: not a model that can be evaluated; a model is {known}")
 
 
