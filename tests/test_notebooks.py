@@ -74,6 +74,7 @@ def test_train_on_photos(test_data, monkeypatch, tmp_path):
 _OPEN_SET = "[len(people), gallery.names, gallery.threshold, point['tpir'], point['measured_fpir']]"
 
 
+@pytest.mark.slow
 def test_identify_synthetic_faces():
     num_people, names, threshold, tpir, fpir = run("open_set_identification", _OPEN_SET)
     assert num_people == 20
