@@ -387,11 +387,28 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
     Shells do that, but neither in a recipe nor in `--option=~/x`.
 
-    Raises InputError: it is empty, as a variable of a shell is that isn't set.
+    Raises InputError: it is empty, as a variable of a shell is that isn't set; or it is no text.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a path must be text or a pathlib.Path, got {type(path).__name__}")
     if not os.fspath(path):
         raise InputError(EMPTY_PATH)
     return Path(os.path.expanduser(path))
+
+
+def check_possible(path: Path) -> None:
+    """Checks that a path can be looked up, whether or not something is there.
+
+    Raises InputError: it is too long, a loop of links, or holds what no file's name can hold.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise InputError(f"{shown(os.fspath(path))}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"{shown(os.fspath(path))}: no file can have this name") from error
 
 
 def data_dir(given: str | os.PathLike[str] | None = None) -> Path:

@@ -4,10 +4,12 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tfface
 from tests.alignment.dots import find_dots
 from tests.api.dot_photos import group_photo, landscape, photo_of
+from tfface.alignment.photo_faces import open_photo
 from tfface.alignment.template import template_points
 
 pytestmark = pytest.mark.usefixtures("dot_detector")
@@ -73,3 +75,61 @@ def test_what_is_no_photo(tmp_path):
         tfface.align(None)
     with pytest.raises(tfface.InputError, match=r"min confidence 2: must be from 0\.5 to 1"):
         tfface.align(landscape(), min_confidence=2)
+
+
+def test_images_of_pillow_are_read_as_their_files_are(tmp_path):
+    photo = photo_of("Anna")
+    kinds = {"turned.jpg": photo, "deep.png": _with_16_bits(photo), "clear.png": _cut_out(photo)}
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, image in kinds.items():
+        image.save(tmp_path / name, **({"exif": exif} if name == "turned.jpg" else {}))
+        of_file = open_photo(tmp_path / name)
+        with Image.open(tmp_path / name) as opened:
+            mode = opened.mode
+            np.testing.assert_array_equal(open_photo(opened), of_file)
+            assert opened.mode == mode
+    assert open_photo(tmp_path / "turned.jpg").size == photo.size[::-1]
+
+
+def _with_16_bits(photo):
+    return Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 256)
+
+
+def _cut_out(photo):
+    clear = photo.convert("RGBA")
+    clear.putalpha(Image.new("L", photo.size, 100))
+    return clear
+
+
+def test_images_of_pillow_that_are_no_photos(tmp_path):
+    photo_of("Anna").save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:400])
+    with pytest.raises(tfface.InputError, match=r"the photo: an image of 0 x 3 pixels"):
+        tfface.align(Image.new("RGB", (0, 3)))
+    with pytest.raises(tfface.InputError, match="floating-point numbers"):
+        tfface.align(Image.new("F", (9, 9)))
+    with pytest.raises(tfface.InputError, match="the photo: its pixels have 32 bits"):
+        tfface.align(Image.new("I", (9, 9), 200))
+    with (
+        Image.open(tmp_path / "cut.png") as cut,
+        pytest.raises(tfface.InputError, match="the photo: the image can't be loaded: "),
+    ):
+        tfface.align(cut)
+    with pytest.raises(tfface.InputError, match="the photo: the image can't be loaded: "):
+        tfface.align(cut)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("a\0b.jpg", r"a\?b\.jpg: no file can have this name"),
+        ("a\ud800.jpg", r"a\?\.jpg: no file can have this name"),
+        ("x" * 5000, "xxx: File name too long"),
+    ],
+)
+def test_names_that_no_file_can_have(path, message):
+    with pytest.raises(tfface.InputError, match=message):
+        tfface.align(path)
+    with pytest.raises(tfface.InputError, match=message):
+        tfface.Gallery.build("pixels", {"Anna": path})

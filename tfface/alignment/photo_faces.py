@@ -13,9 +13,9 @@ from tfface.alignment.faces import Detector, Face, by_importance, find_faces, wh
 from tfface.alignment.photos import check_regular, read_photo
 from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
 from tfface.errors import InputError
-from tfface.files import expanded
+from tfface.files import check_possible, expanded
 from tfface.images.decoding import resize
-from tfface.images.pillow_decoder import read_image
+from tfface.images.pillow_decoder import read_image, read_opened
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
 Photo: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
@@ -71,7 +71,10 @@ def open_photo(photo: Photo) -> Image.Image:
         InputError: it can't be read, or an array is not uint8 [height, width, 3].
     """
     if isinstance(photo, Image.Image):
-        return photo.convert("RGB")
+        try:
+            return read_opened(photo)
+        except InputError as error:
+            raise InputError(f"the photo: {error}") from error
     if isinstance(photo, np.ndarray):
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(
@@ -115,6 +118,7 @@ def _photo_path(photo: str | os.PathLike[str]) -> Path:
             f"of Pillow; got {type(photo).__name__}"
         )
     path = expanded(photo)
+    check_possible(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give one photo")
     check_regular(path)

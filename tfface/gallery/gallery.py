@@ -18,6 +18,7 @@ from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_person
+from tfface.files import check_possible
 from tfface.gallery.storage import (
     Face,
     GalleryContent,
@@ -332,6 +333,7 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     """
     files = []
     for path in paths:
+        check_possible(path)
         if path.is_dir():
             below = sorted(images_below(os.fsencode(path)))
             if not below:

@@ -113,6 +113,38 @@ def read_image(encoded: bytes, most_pixels: int = MOST_PIXELS) -> Image.Image:
         raise InputError(f"the image data are damaged: {reason.splitlines()[0]}") from error
 
 
+def read_opened(image: Image.Image) -> Image.Image:
+    """Reads an image that Pillow has opened or made, as `read_image` reads files.
+
+    Args:
+        image: of any mode; it stays as it is.
+    Returns: RGB, loaded.
+    Raises InputError: it has no pixels, can't be loaded, or isn't of 8 or 16 bits.
+    """
+    if not image.width or not image.height:
+        raise InputError(f"an image of {image.width} x {image.height} pixels")
+    try:
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        upright = _opened_as_rgb(image)
+    except InputError:
+        raise
+    # Damaged files make decoders raise anything.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(f"the image can't be loaded: {reason.splitlines()[0]}") from error
+    return upright if turn is None else upright.transpose(turn)
+
+
+def _opened_as_rgb(image: Image.Image) -> Image.Image:
+    # In memory, nothing says what is white among 32 bits.
+    if image.mode == "I" and image.format is None:
+        raise InputError(_32_BITS)
+    # Only the file's bytes say how deep a PNG is. A copy has no format, and may be changed.
+    is_png = image.format == "PNG"
+    return _as_rgb(image.copy() if is_png or image.mode == "RGB" else image, b"")
+
+
 def check_effort(encoded: bytes, height: int, width: int, most_pixels: int) -> None:
     """Raises InputError: decoding an image would take absurdly much memory or time."""
     if height * width > most_pixels:
