@@ -1,7 +1,9 @@
 """Who was in the images that a run was trained on."""
 
 import argparse
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,11 @@ from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.datasets import load_data, open_training_images
 from tfface.training.registries import REGISTRIES
-from tfface.training.training_identities import read_training_identities, was_trained_on_unaligned
+from tfface.training.training_identities import (
+    read_training_identities,
+    unaligned_warning,
+    was_trained_on_unaligned,
+)
 
 PEOPLE = {"glasses": ["ann", "bob", "cleo"], "none": ["bob", "dora"]}
 
@@ -166,3 +172,28 @@ def test_a_run_whose_files_are_damaged_is_told_from_one_without_its_data(tmp_pat
             (run / name).write_text(content)
     (tmp_path / "faces").rename(tmp_path / "gone")
     assert told() == []
+
+
+def as_png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_training_on_unaligned_photos_is_warned_of():
+    """Of a network for faces; the images of a classifier may be anything."""
+    aligned = [Image.fromarray(face) for face in render_faces(range(8), [0] * 8, 112)]
+    photos = []
+    for face in aligned:
+        photo = Image.new("RGB", (400, 300), "grey")
+        photo.paste(face, (30, 90))
+        photos.append(photo)
+    of_photos = SimpleNamespace(training_images=[as_png(photo) for photo in photos])
+    of_faces = SimpleNamespace(training_images=[as_png(face) for face in aligned])
+    of_rooms = SimpleNamespace(training_images=[as_png(Image.new("RGB", (200, 200)))] * 8)
+    found = unaligned_warning("arcface", of_photos)
+    assert found.startswith("the training set looks unaligned: eyes, nose and mouth of ")
+    assert found.endswith("; align the photos with tfface align before training")
+    assert unaligned_warning("softmax", of_photos) is None
+    assert unaligned_warning("arcface", of_faces) is None
+    assert unaligned_warning("arcface", of_rooms) is None

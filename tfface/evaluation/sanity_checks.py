@@ -179,11 +179,16 @@ _MIN_CONFIDENCE = 0.9
 # 7.3, tight unaligned crops 7.8 and 8.7, photos 31.
 _MAX_OFFSET = 5.5
 
-_ADVICE = "align it with tfface align, unless the model was trained on such images"
+ALIGN_ADVICE = "align it with tfface align, unless the model was trained on such images"
 
 
 def alignment_warning(
-    encoded: Sequence[bytes], names: Sequence[str], what: str, *, each: bool = False
+    encoded: Sequence[bytes],
+    names: Sequence[str],
+    what: str,
+    *,
+    each: bool = False,
+    min_height: int = _MIN_HEIGHT,
 ) -> str | None:
     """Checks whether faces are aligned.
 
@@ -201,6 +206,7 @@ def alignment_warning(
         names: the images' names.
         what: the name of the set for the message.
         each: check every image by itself.
+        min_height: images with a shorter side, in pixels, are not checked.
 
     Returns:
         A warning for the user, or None.
@@ -209,7 +215,7 @@ def alignment_warning(
         InputError: an image of the sample can't be decoded.
     """
     chosen = np.arange(len(encoded)) if each else seeding.sample(len(encoded), _MAX_IMAGES)
-    offsets = _offsets(encoded, names, chosen)
+    offsets = _offsets(encoded, names, chosen, min_height)
     large_enough = ~np.isnan(offsets)
     chosen, offsets = chosen[large_enough], offsets[large_enough]
     if each or len(offsets) < _MIN_IMAGES:
@@ -228,7 +234,7 @@ def alignment_warning(
         )
     else:
         return None
-    return f"{what} looks unaligned: {seen}; {_ADVICE}"
+    return f"{what} looks unaligned: {seen}; {ALIGN_ADVICE}"
 
 
 def _line_of_single_images(
@@ -241,20 +247,22 @@ def _line_of_single_images(
         verb = "looks" if len(wrong) == 1 else "look"
         which = f"{len(wrong)} of {num_images} images {verb} unaligned, for example {first}"
     if np.isinf(offsets[0]):
-        return f"{which}: no face was found in it; {_ADVICE}"
+        return f"{which}: no face was found in it; {ALIGN_ADVICE}"
     return (
         f"{which}: its eyes, nose and mouth lie {offsets[0]:.0f} pixels (of {_HEIGHT}) from where "
-        f"aligned faces have them; 3 is usual; {_ADVICE}"
+        f"aligned faces have them; 3 is usual; {ALIGN_ADVICE}"
     )
 
 
-def _offsets(encoded: Sequence[bytes], names: Sequence[str], chosen: np.ndarray) -> np.ndarray:
+def _offsets(
+    encoded: Sequence[bytes], names: Sequence[str], chosen: np.ndarray, min_height: int
+) -> np.ndarray:
     """Returns the offset of each chosen image in pixels; infinite if no face is found, NaN for
     images that are too small."""
     indices = progress(chosen.tolist(), description="checking alignment", unit="images")
     images = (Image.fromarray(decode_whole(encoded[i], names[i])) for i in indices)
     return np.array(
-        [_offset(image) if min(image.size) >= _MIN_HEIGHT else np.nan for image in images],
+        [_offset(image) if min(image.size) >= min_height else np.nan for image in images],
         float,
     )
 

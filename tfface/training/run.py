@@ -23,7 +23,7 @@ from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import read_run_metrics
 from tfface.training.trainer import Trainer
-from tfface.training.training_identities import shared_images_warnings
+from tfface.training.training_identities import shared_images_warnings, unaligned_warning
 from tfface.training.warm_start import read_warm_start
 
 
@@ -115,7 +115,8 @@ def _train(
     for note in data.notes:
         say(f"  {note}")
     if multiprocess.is_main_process() and not run.has_begun():
-        for warning in shared_images_warnings(data):
+        unaligned = unaligned_warning(recipe.model.head.name, data)
+        for warning in [*shared_images_warnings(data), *([unaligned] if unaligned else [])]:
             warn(warning)
     if multiprocess.is_main_process():
         run.check_data(data.sources)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tfface.data.sources.synthetic import SyntheticSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
-from tfface.evaluation.sanity_checks import alignment_warning
+from tfface.evaluation.sanity_checks import ALIGN_ADVICE, alignment_warning
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import RunData, open_training_images
@@ -23,6 +24,10 @@ from tfface.training.run_folder import RunFolder
 
 # Of a run's images, read to compare them with those of an evaluation.
 _MOST_IMAGES = 100_000
+# Heads of tasks that need not be faces.
+_CLASSIFIERS = ("softmax", "sigmoid")
+# Pixels: photos are larger, and in smaller images the detector is of little use.
+_MIN_CHECKED_HEIGHT = 64
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,30 @@ def shared_images_warnings(data: RunData) -> list[str]:
                 "how good it is on others"
             )
     return found
+
+
+def unaligned_warning(head: str, data: RunData) -> str | None:
+    """Returns a warning if a run that learns faces is to be trained on unaligned photos.
+
+    A sample is looked at. Small images and synthetic faces are not; nor are the images of a
+    classifier with the head `softmax` or `sigmoid`, which need not be faces.
+
+    Args:
+        head: name of the run's head.
+        data: of the run.
+
+    Raises:
+        InputError: an image of the sample can't be decoded.
+    """
+    images = data.training_images
+    if head in _CLASSIFIERS or _is_synthetic(images) or find_spec("mtcnn") is None:
+        return None
+    names = [f"training image {number}" for number in range(len(images))]
+    found = alignment_warning(images, names, "the training set", min_height=_MIN_CHECKED_HEIGHT)
+    # Without any face, they may be something else than faces.
+    if found is None or "no face was found" in found:
+        return None
+    return found.replace(ALIGN_ADVICE, "align the photos with tfface align before training")
 
 
 def _digests(images: Sequence[bytes]) -> tuple[frozenset[bytes], bool]:
