@@ -89,3 +89,11 @@ def test_a_keras_model_is_a_model(images):
     network = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()], name="flat")
     answer = tfface.compare(images[0], images[0], model=network, threshold=0.5, aligned=True)
     assert (answer.model, answer.is_same) == ("flat", True)
+
+
+def test_options_that_mean_nothing():
+    with pytest.raises(tfface.InputError, match="color_order must be 'rgb' or 'bgr', got 'grb'"):
+        tfface.load_embedder("pixels", color_order="grb")
+    for size in (0, -1, "x"):
+        with pytest.raises(tfface.InputError, match="batch_size must be a whole number of 1 or"):
+            tfface.load_embedder("pixels", batch_size=size)

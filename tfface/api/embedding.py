@@ -339,6 +339,10 @@ def load_embedder(
         >>> model.image_size
         (32, 32)
     """
+    if color_order not in (None, "rgb", "bgr"):
+        raise InputError(f"color_order must be 'rgb' or 'bgr', got {color_order!r}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size must be a whole number of 1 or more, got {batch_size!r}")
     location = resolve_data_dir(data_dir)
     size = square(image_size)
     pixels = None
