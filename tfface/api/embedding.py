@@ -341,7 +341,8 @@ def load_embedder(
     """
     if color_order not in (None, "rgb", "bgr"):
         raise InputError(f"color_order must be 'rgb' or 'bgr', got {color_order!r}")
-    if not isinstance(batch_size, int) or batch_size < 1:
+    number: Any = batch_size
+    if not isinstance(number, int) or number < 1:
         raise InputError(f"batch_size must be a whole number of 1 or more, got {batch_size!r}")
     location = resolve_data_dir(data_dir)
     size = square(image_size)
