@@ -1,7 +1,7 @@
 """Who was in the images that a run was trained on."""
 
 import argparse
-import io
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +14,8 @@ from tests.data.small_faces import encoded
 from tests.training.recipes import load_tiny
 from tfface import recipe as recipes
 from tfface.cli import model_options
+from tfface.data.sources.folder import FolderSource
+from tfface.data.sources.image_source import SourceImages
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.datasets import load_data, open_training_images
@@ -174,13 +176,16 @@ def test_a_run_whose_files_are_damaged_is_told_from_one_without_its_data(tmp_pat
     assert told() == []
 
 
-def as_png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+def training_on(folder: Path, images: Sequence[Image.Image]) -> SimpleNamespace:
+    """The data of a run that is trained on images, two of each person."""
+    for number, image in enumerate(images):
+        person = folder / f"p{number // 2}"
+        person.mkdir(parents=True, exist_ok=True)
+        image.save(person / f"{number}.png")
+    return SimpleNamespace(training_images=SourceImages(FolderSource(folder), range(len(images))))
 
 
-def test_training_on_unaligned_photos_is_warned_of():
+def test_training_on_unaligned_photos_is_warned_of(tmp_path):
     """Of a network for faces; the images of a classifier may be anything."""
     aligned = [Image.fromarray(face) for face in render_faces(range(8), [0] * 8, 112)]
     photos = []
@@ -188,9 +193,11 @@ def test_training_on_unaligned_photos_is_warned_of():
         photo = Image.new("RGB", (400, 300), "grey")
         photo.paste(face, (30, 90))
         photos.append(photo)
-    of_photos = SimpleNamespace(training_images=[as_png(photo) for photo in photos])
-    of_faces = SimpleNamespace(training_images=[as_png(face) for face in aligned])
-    of_rooms = SimpleNamespace(training_images=[as_png(Image.new("RGB", (200, 200)))] * 8)
+    of_photos = training_on(tmp_path / "photos", photos)
+    of_faces = training_on(tmp_path / "faces", aligned)
+    of_rooms = training_on(
+        tmp_path / "rooms", [Image.new("RGB", (200, 200), (number, 9, 9)) for number in range(8)]
+    )
     found = unaligned_warning("arcface", of_photos)
     assert found.startswith("the training set looks unaligned: eyes, nose and mouth of ")
     assert found.endswith("; align the photos with tfface align before training")

@@ -179,7 +179,7 @@ _MIN_CONFIDENCE = 0.9
 # 7.3, tight unaligned crops 7.8 and 8.7, photos 31.
 _MAX_OFFSET = 5.5
 
-ALIGN_ADVICE = "align it with tfface align, unless the model was trained on such images"
+_ADVICE = "align it with tfface align, unless the model was trained on such images"
 
 
 def alignment_warning(
@@ -189,6 +189,8 @@ def alignment_warning(
     *,
     each: bool = False,
     min_height: int = _MIN_HEIGHT,
+    are_faces: bool = True,
+    advice: str = _ADVICE,
 ) -> str | None:
     """Checks whether faces are aligned.
 
@@ -207,6 +209,8 @@ def alignment_warning(
         what: the name of the set for the message.
         each: check every image by itself.
         min_height: images with a shorter side, in pixels, are not checked.
+        are_faces: False if they may be something else; images without a face are then no reason.
+        advice: what to do, at the warning's end.
 
     Returns:
         A warning for the user, or None.
@@ -221,11 +225,16 @@ def alignment_warning(
     if each or len(offsets) < _MIN_IMAGES:
         wrong = np.flatnonzero(offsets > MAX_ALIGNED_OFFSET)
         if len(wrong):
-            return _line_of_single_images(names, chosen[wrong], offsets[wrong], len(offsets))
+            if np.isinf(offsets[wrong[0]]) and not are_faces:
+                return None
+            line = _line_of_single_images(names, chosen[wrong], offsets[wrong], len(offsets))
+            return f"{line}; {advice}"
     if len(offsets) < _MIN_IMAGES:
         return None
     found = offsets[np.isfinite(offsets)]
     if 2 * len(found) < len(offsets):
+        if not are_faces:
+            return None
         seen = f"no face was found in {len(offsets) - len(found)} of {len(offsets)} sampled images"
     elif np.median(found) > _MAX_OFFSET:
         seen = (
@@ -234,7 +243,7 @@ def alignment_warning(
         )
     else:
         return None
-    return f"{what} looks unaligned: {seen}; {ALIGN_ADVICE}"
+    return f"{what} looks unaligned: {seen}; {advice}"
 
 
 def _line_of_single_images(
@@ -247,10 +256,10 @@ def _line_of_single_images(
         verb = "looks" if len(wrong) == 1 else "look"
         which = f"{len(wrong)} of {num_images} images {verb} unaligned, for example {first}"
     if np.isinf(offsets[0]):
-        return f"{which}: no face was found in it; {ALIGN_ADVICE}"
+        return f"{which}: no face was found in it"
     return (
         f"{which}: its eyes, nose and mouth lie {offsets[0]:.0f} pixels (of {_HEIGHT}) from where "
-        f"aligned faces have them; 3 is usual; {ALIGN_ADVICE}"
+        "aligned faces have them; 3 is usual"
     )
 
 

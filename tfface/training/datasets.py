@@ -52,8 +52,8 @@ class RunData:
         test_sets: the recipe's verification sets, loaded before training so that a missing one
             is an error at once.
         description: one line about all of them.
-        test_images: images of the training identities to classify after training, or None.
         training_images: the encoded training images, read on access.
+        test_images: images of the training identities to classify after training, or None.
         held_out: the encoded images that the run is validated and tested with, by their key in the
             recipe; without synthetic faces.
         sources: `describe_source` of each source, by its key in the recipe.
@@ -66,8 +66,8 @@ class RunData:
     validation_pairs: PairSet | None
     test_sets: list[PairSet]
     description: str
+    training_images: SourceImages
     test_images: ImageSource | None = None
-    training_images: Sequence[bytes] = ()
     held_out: dict[str, Sequence[bytes]] = dataclasses.field(default_factory=dict)
     sources: dict[str, dict] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)

@@ -15,7 +15,7 @@ from tfface.data.sources.synthetic import SyntheticSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
-from tfface.evaluation.sanity_checks import ALIGN_ADVICE, alignment_warning
+from tfface.evaluation.sanity_checks import alignment_warning
 from tfface.images.decoding import content_digest
 from tfface.progress import progress
 from tfface.training.datasets import RunData, open_training_images
@@ -116,12 +116,14 @@ def unaligned_warning(head: str, data: RunData) -> str | None:
     images = data.training_images
     if head in _CLASSIFIERS or _is_synthetic(images) or find_spec("mtcnn") is None:
         return None
-    names = [f"training image {number}" for number in range(len(images))]
-    found = alignment_warning(images, names, "the training set", min_height=_MIN_CHECKED_HEIGHT)
-    # Without any face, they may be something else than faces.
-    if found is None or "no face was found" in found:
-        return None
-    return found.replace(ALIGN_ADVICE, "align the photos with tfface align before training")
+    return alignment_warning(
+        images,
+        images.filenames(),
+        "the training set",
+        min_height=_MIN_CHECKED_HEIGHT,
+        are_faces=False,
+        advice="align the photos with tfface align before training",
+    )
 
 
 def _digests(images: Sequence[bytes]) -> tuple[frozenset[bytes], bool]:

@@ -241,6 +241,10 @@ class SourceImages(LazySequence):
         """Returns the underlying sources, as `ImageSource.origins` does."""
         return self._source.origins(np.asarray(self.indices))
 
+    def filenames(self) -> "SourceFilenames":
+        """Returns the file names of the images."""
+        return SourceFilenames(self._source, self.indices)
+
 
 class SourceFilenames(LazySequence):
     """File names of images of a source, read on access; as `SourceImages`.
