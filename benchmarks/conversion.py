@@ -175,13 +175,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 1e-4 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0.0001 to 1, got '{text}'")
-    return share
+    return command.number(text, lambda value: 1e-4 <= value <= 1, "a number from 0.0001 to 1")
 
 
 if __name__ == "__main__":

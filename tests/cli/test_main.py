@@ -1,4 +1,4 @@
-"""The command `tfface`: its commands, what it says of others, and recipes by name."""
+"""The command `tfface`: its commands, unknown commands, and recipes by name."""
 
 import importlib
 import subprocess

@@ -23,7 +23,6 @@ from tfface.gallery.gallery import (
     add_to_gallery,
     build_gallery,
     check_model,
-    faces_of_files,
     find_names,
     list_images,
     remove_from_gallery,
@@ -401,7 +400,6 @@ def test_list_images(tmp_path):
     root = write_people(tmp_path / "people", {1: range(2)})
     one = root / "person01" / "0.png"
     assert list_images([root, one]) == [one, root / "person01" / "1.png", one]
-    assert faces_of_files([one], "?").image_names[0] == str(one)
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("x")
     os.mkfifo(tmp_path / "pipe.jpg")

@@ -174,7 +174,7 @@ class TestWhereToGetTheData:
 
 
 class TestHeldOutImagesThatAreTrainedOn:
-    """Copies of training images, or links to them, are said."""
+    """A warning names held-out images that are copies of training images, or links to them."""
 
     def warnings(self, faces, validation="none", *overrides):
         return shared_images_warnings(load(faces, validation, *overrides))

@@ -271,7 +271,7 @@ class Gallery:
         name: str | None = None,
         aligned: bool = False,
     ) -> GalleryChange:
-        """Adds people, or photos of people whom it contains; photos that it contains are skipped.
+        """Adds photos of new people or of known ones, and skips photos that it already contains.
 
         Args:
             photos: as for `build`; with `name` a photo, photos, or folders of photos.
@@ -376,7 +376,7 @@ class Gallery:
             threshold: the smallest cosine of a known face. By default that of the gallery, else
                 that of the run's own evaluation (`Embedder.threshold`), which is for pairs: among
                 many people, strangers are similar to one of them more often. Without any, nobody is
-                named, and the candidates are all that is said.
+                named: `candidates` still lists the most similar people.
             top: number of candidates for each face.
             aligned: the photo is one aligned face already.
 

@@ -12,7 +12,7 @@ each are right, and what always saying the most frequent class would reach. Imag
 trained on are warned of.
 
 predictions.csv has a line for each image under a line with the columns' names: `path` (or
-`filename`), below the data's folder, and `label`, the name of the class that is said.
+`filename`), below the data's folder, and `label`, the name of the predicted class.
 """
 
 import argparse

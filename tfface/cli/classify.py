@@ -11,7 +11,7 @@ stranger: who has to be turned away is a question for a gallery, 'tfface identif
 
 import argparse
 
-from tfface.cli import command, model_options, outputs
+from tfface.cli import command, model_options, photo_options
 from tfface.errors import InputError, say
 
 # How the files of --json begin.
@@ -25,14 +25,13 @@ def main(arguments: list[str] | None = None) -> None:
 
     import tfface
     from tfface.alignment.photo_faces import NO_FACE
-    from tfface.files import check_replaceable, json_mark, printable, write_json
+    from tfface.files import printable
     from tfface.gallery.gallery import list_images
     from tfface.images.decoding import decode_whole, resize
     from tfface.progress import progress
     from tfface.reporting.format import Table, percent
 
-    if options.json:
-        check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
+    photo_options.check_json(options, _JSON_LINES)
     photos = list_images(options.images)
     classifier = model_options.load_classifier(options)
     size = classifier.image_size
@@ -63,29 +62,16 @@ def main(arguments: list[str] | None = None) -> None:
             name = "" if number else answer["image"]
             rows.append([name, one["class"], percent(one["probability"])])
     say(Table(["image", "class", "probability"], rows).to_text())
-    if options.json:
-        write_json(options.json, {"photos": answers})
-        say(f"results: {options.json}")
+    photo_options.write_json(options, {"photos": answers})
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
-    parser.add_argument(
-        "images", nargs="+", type=command.path, metavar="PHOTO", help="photos, or folders of photos"
-    )
+    photo_options.add_photos(parser)
     parser.add_argument(
         "--align", action="store_true", help="find and align the faces, and classify each"
     )
-    parser.add_argument(
-        "--top",
-        type=command.positive,
-        default=1,
-        metavar="K",
-        help="show the K most probable classes (default 1)",
-    )
-    parser.add_argument(
-        "--json", type=command.path, metavar="FILE", help="write the answers to this file"
-    )
-    outputs.add_overwrite(parser, "--json")
+    photo_options.add_top(parser, "most probable classes")
+    photo_options.add_json(parser, "the answers")
     model_options.add_classifier(parser, option="--model")
     return model_options.parse(parser, arguments)

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -268,6 +269,22 @@ def image_size(text: str) -> tuple[int, int]:
             f"must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH as in 112x96; got '{text}'"
         )
     return int(numbers[0]), int(numbers[-1])
+
+
+def number(text: str, is_right: Callable[[float], bool], expected: str) -> float:
+    """An option's number of a range.
+
+    Args:
+        is_right: whether a number is in the range; False for NaN.
+        expected: the range, for the message.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not is_right(value):
+        raise argparse.ArgumentTypeError(f"must be {expected}, got '{text}'")
+    return value
 
 
 def _whole_number(text: str, lowest: int, highest: int | None = None) -> int:

@@ -181,10 +181,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got '{text}'")
-    return share
+    return command.number(text, lambda value: 0 <= value < 1, "a number from 0 to below 1")

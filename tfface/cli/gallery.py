@@ -58,11 +58,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _calibrate(options: argparse.Namespace) -> None:
     command.import_tensorflow_quietly()
-    import tfface
-
-    with command.without_notes():
-        gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
-        _ = gallery.model
+    gallery = identify.open_gallery(options)
     threshold = gallery.calibrate(options.strangers, fpir=options.fpir, aligned=options.aligned)
     say(f"threshold {threshold:.4f}: names nobody whose cosine is less")
     say(options.gallery)
@@ -188,13 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "remove":
             of_command.add_argument("names", nargs="+", metavar="NAME", help="who is removed")
         if name == "query":
-            of_command.add_argument(
-                "images",
-                nargs="+",
-                type=command.path,
-                metavar="PHOTO",
-                help="photos, or folders of photos",
-            )
+            photo_options.add_photos(of_command)
             identify.add_options(of_command)
     return parser
 
@@ -219,13 +209,7 @@ def _add_strangers(parser: argparse.ArgumentParser) -> None:
 
 
 def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, as 0.01; got '{text}'")
-    return value
+    return command.number(text, lambda value: 0 < value < 1, "between 0 and 1, as 0.01")
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:

@@ -217,10 +217,4 @@ def _sheet(text: str) -> tuple[int, int]:
 
 
 def _similarity(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got '{text}'")
-    return value
+    return command.number(text, lambda value: 0 < value <= 1, "above 0 and at most 1")

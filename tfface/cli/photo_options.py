@@ -1,10 +1,70 @@
-"""What the commands share that take photos: --aligned, --threshold, and what they say of faces."""
+"""What commands share that take photos: the photos, --aligned, --threshold, --top and --json."""
 
 import argparse
+from collections.abc import Sequence
+
+from tfface.cli import command, outputs
+from tfface.errors import say
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Adds the options to a command's parser."""
+def add_photos(parser: argparse.ArgumentParser) -> None:
+    """Adds the photos as `options.images`."""
+    parser.add_argument(
+        "images", nargs="+", type=command.path, metavar="PHOTO", help="photos, or folders of photos"
+    )
+
+
+def add_top(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds --top.
+
+    Args:
+        what: the K that are shown, for the help text.
+    """
+    parser.add_argument(
+        "--top",
+        type=command.positive,
+        default=1,
+        metavar="K",
+        help=f"show the K {what} (default 1)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds --json and --overwrite; `check_json` and `write_json` go with it.
+
+    Args:
+        what: the file's content, for the help text.
+    """
+    parser.add_argument(
+        "--json", type=command.path, metavar="FILE", help=f"write {what} to this file"
+    )
+    outputs.add_overwrite(parser, "--json")
+
+
+def check_json(options: argparse.Namespace, lines: Sequence[str]) -> None:
+    """Finds out before long work whether --json can be written.
+
+    Args:
+        lines: how the command's files begin, as `json_mark` takes it.
+    Raises InputError: it can't, or would replace a file that is not of this command.
+    """
+    from tfface.files import check_replaceable, json_mark
+
+    if options.json:
+        check_replaceable(options.json, json_mark(*lines), overwrite=options.overwrite)
+
+
+def write_json(options: argparse.Namespace, content: dict) -> None:
+    """Writes --json, where it is given, and says where."""
+    from tfface import files
+
+    if options.json:
+        files.write_json(options.json, content)
+        say(f"results: {options.json}")
+
+
+def add_faces(parser: argparse.ArgumentParser) -> None:
+    """Adds --aligned and --threshold."""
     add_aligned(parser)
     parser.add_argument(
         "--threshold",
@@ -27,13 +87,7 @@ def add_aligned(parser: argparse.ArgumentParser) -> None:
 
 def cosine(text: str) -> float:
     """An option's cosine."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 2.0
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a cosine from -1 to 1, got '{text}'")
-    return value
+    return command.number(text, lambda value: -1 <= value <= 1, "a cosine from -1 to 1")
 
 
 def place(face) -> str:

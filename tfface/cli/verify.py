@@ -11,7 +11,7 @@ decide. A threshold holds for one model: a run folder knows that of its own eval
 
 import argparse
 
-from tfface.cli import command, model_options, outputs, photo_options
+from tfface.cli import command, model_options, photo_options
 from tfface.errors import say
 
 # How the files of --json begin.
@@ -22,10 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
     import tfface
-    from tfface.files import check_replaceable, json_mark, write_json
 
-    if options.json:
-        check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
+    photo_options.check_json(options, _JSON_LINES)
     answer = tfface.compare(
         options.first,
         options.second,
@@ -42,19 +40,14 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         which = "the face" if number == 1 else f"of {number} faces the one"
         say(f"{photo}: {which} at {photo_options.place(face)}")
-    if options.json:
-        write_json(options.json, answer.to_dict())
-        say(f"results: {options.json}")
+    photo_options.write_json(options, answer.to_dict())
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
     parser.add_argument("first", type=command.path, metavar="PHOTO", help="a photo with a face")
     parser.add_argument("second", type=command.path, metavar="PHOTO", help="another")
-    photo_options.add(parser)
-    parser.add_argument(
-        "--json", type=command.path, metavar="FILE", help="write the answer to this file"
-    )
-    outputs.add_overwrite(parser, "--json")
+    photo_options.add_faces(parser)
+    photo_options.add_json(parser, "the answer")
     model_options.add(parser, option="--model")
     return model_options.parse(parser, arguments)

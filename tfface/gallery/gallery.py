@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_set import FileImages
 from tfface.data.sources.folder import images_below
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
-from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_person
+from tfface.evaluation.labeled_faces import LabeledFaces
 from tfface.files import check_possible
 from tfface.gallery.storage import (
     Face,
@@ -351,11 +350,6 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
         else:
             files.append(path)
     return files
-
-
-def faces_of_files(files: Sequence[Path], name: str) -> LabeledFaces:
-    """Returns image files as the faces of the person `name`, or as queries of that name."""
-    return faces_of_person(name, FileImages(files), [str(file) for file in files])
 
 
 def _without_known(

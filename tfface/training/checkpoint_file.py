@@ -113,7 +113,7 @@ class _Lazy(Mapping[str, np.ndarray]):
 @contextmanager
 def _open(path: Path) -> Iterator:
     try:
-        # What is wrong with a missing file is said by Python, as everywhere.
+        # Python's own error says why a file is missing.
         with path.open("rb"):
             pass
         with safe_open(path, framework="numpy") as file:

@@ -108,7 +108,7 @@ def read_safetensors(path: Path) -> dict[str, StoredArray]:
         InputError: the file is damaged, or an array extends beyond its end.
     """
     try:
-        # What is wrong with a file that can't be opened is said by Python, as everywhere.
+        # Python's own error says why a file can't be opened.
         path.open("rb").close()
         with safe_open(path, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
