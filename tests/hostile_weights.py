@@ -79,7 +79,7 @@ def _zip_with(name: str, start: bytes, num_mebibytes: int):
             path.unlink(missing_ok=True)
         entry = "net/byteorder" if path.suffix == ".pth" else "a.npy"
         with (
-            zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+            zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
             archive.open(entry, "w", force_zip64=True) as file,
         ):
             file.write(start)

@@ -1,5 +1,6 @@
 """The notebooks in examples/ run from top to bottom, on synthetic faces and on photos."""
 
+import ast
 import json
 import shutil
 import tarfile
@@ -8,6 +9,8 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+
+import tfface
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -49,6 +52,7 @@ def unpack(archive: Path, folder: Path, *, num_people: int, num_images: int) -> 
                     shutil.copyfileobj(tar.extractfile(member), file)
 
 
+@pytest.mark.slow
 def test_train_on_synthetic_photos():
     found = run("train_on_your_photos", "[result.to_dict()['accuracy'], len(classifier.classes)]")
     accuracy, num_classes = found
@@ -106,3 +110,18 @@ def test_notebooks_are_kept_without_outputs(path):
 def test_every_notebook_is_run():
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{path.stem}"' in text for path in EXAMPLES.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_name_what_the_package_has(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "tfface"
+    }
+    assert used
+    assert used <= set(dir(tfface))

@@ -89,7 +89,7 @@ def test_the_published_file(published_file, of_keras):
     check_same(network, of_keras)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize("suffix", [".weights.h5", pytest.param(".keras", marks=pytest.mark.slow)])
 def test_a_file_of_the_network_that_keras_built(tmp_path, of_keras, suffix):
     path = tmp_path / f"net{suffix}"
     of_keras.save_weights(path) if suffix == ".weights.h5" else of_keras.save(path)
@@ -98,6 +98,7 @@ def test_a_file_of_the_network_that_keras_built(tmp_path, of_keras, suffix):
     check_same(network, of_keras)
 
 
+@pytest.mark.slow
 def test_a_file_of_what_came_from_such_a_file(tmp_path, of_keras):
     of_keras.save(tmp_path / "first.keras")
     second, third = random_network(), random_network()
@@ -110,6 +111,7 @@ def test_a_file_of_what_came_from_such_a_file(tmp_path, of_keras):
     check_same(third, of_keras)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_network_that_began_at_random(tmp_path):
     network, loaded = random_network(), random_network()
     network.save_weights(tmp_path / "net.weights.h5")
@@ -141,6 +143,7 @@ def test_init_from_a_run(tmp_path, old_run):
     assert "layers of the backbone" not in report
 
 
+@pytest.mark.slow
 def test_what_is_saved_computes_as_what_was_trained(tmp_path, old_run):
     new, _ = start_from_old(tmp_path)
     new.embedder.save(tmp_path / "new.keras")
@@ -148,6 +151,7 @@ def test_what_is_saved_computes_as_what_was_trained(tmp_path, old_run):
     np.testing.assert_array_equal(normalized(saved.get_layer("backbone")), normalized(new.backbone))
 
 
+@pytest.mark.slow
 def test_a_resumed_run(tmp_path, old_run):
     """Its network is built at random and filled from the checkpoint."""
     stopped, _ = start_from_old(tmp_path)

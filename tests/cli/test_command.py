@@ -200,7 +200,7 @@ def environment_advice() -> str:
     [
         pytest.param("<&-", marks=pytest.mark.slow),
         pytest.param(">&-", marks=pytest.mark.slow),
-        "2>&-",
+        pytest.param("2>&-", marks=pytest.mark.slow),
         "<&- >&- 2>&-",
     ],
 )

@@ -87,8 +87,13 @@ def without_values(name: str):
 
 # Larger networks are in the slow tier, and so are most on JAX, which compiles for each shape.
 _LARGEST_BY_DEFAULT = 30_000_000
-# So are the deeper ones of a family whose first one, of the same blocks, is in the default tier.
-_DEEPER = {f"efficientnet_{version}{depth}" for version in ("b", "v2_b") for depth in (1, 2, 3)}
+# So are the deeper ones of a family whose first one, of the same blocks, is in the default tier,
+# and two of many layers, whose outputs the pins of the default tier hold.
+_DEEPER = {
+    *(f"efficientnet_{version}{depth}" for version in ("b", "v2_b") for depth in (1, 2, 3)),
+    "densenet121",
+    "mobilenet_v3_large",
+}
 _ON_JAX_BY_DEFAULT = ("plain_cnn", "mobilenet_v2")
 
 

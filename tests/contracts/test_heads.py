@@ -330,7 +330,19 @@ class TestMarginHeads:
             )
 
 
-@pytest.mark.parametrize("name", [in_its_tier(name) for name in NEUTRAL])
+# One of each way in which logits are computed; the other margins are in the slow tier.
+_SAMPLED_BY_DEFAULT = ("arcface", "curricularface", "subcenter_arcface", "adaface")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        in_its_tier(name)
+        if name in _SAMPLED_BY_DEFAULT
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in NEUTRAL
+    ],
+)
 class TestSampling:
     def test_a_sample_of_all_is_the_full_head_in_value_and_gradients(self, name):
         embeddings, labels = example(name)

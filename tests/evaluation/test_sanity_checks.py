@@ -128,7 +128,7 @@ def test_embeddings_without_direction_are_left_to_the_figures():
     assert preprocessing_warning(dead.with_pixels(RIGHT, flip=True), pair_set()) is None
 
 
-@pytest.mark.parametrize("given", ["rgb", "bgr"])
+@pytest.mark.parametrize("given", [pytest.param("rgb", marks=pytest.mark.slow), "bgr"])
 def test_a_published_model(test_data, monkeypatch, given):
     # Of the kinds that are tried, only the one with the other order.
     monkeypatch.setattr(sanity_checks, "_RANGES", ())
@@ -238,6 +238,7 @@ def test_a_few_images_are_looked_at_one_by_one(plain_faces):
     )
 
 
+@pytest.mark.slow
 def test_each_of_many_images_is_looked_at_where_it_stands_for_itself(plain_faces):
     faces = (plain_faces * 3)[:16]
     pictures = [*faces, *faces[:15], shifted(faces[3], x=20), *faces]

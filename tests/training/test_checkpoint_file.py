@@ -55,7 +55,7 @@ def test_the_same_arrays_make_the_same_file(path, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("read", [read_arrays, read_text])
+@pytest.mark.parametrize("read", [read_arrays, pytest.param(read_text, marks=pytest.mark.slow)])
 def test_every_byte_counts(path, read):
     content = path.read_bytes()
     for place in range(len(content)):
@@ -137,6 +137,7 @@ class TestOfVersion01:
         np.testing.assert_array_equal(found["model/00000"], ARRAYS["weights"])
         assert found.keys() == {"model/00000"}
 
+    @pytest.mark.slow
     def test_every_byte_and_length_counts(self, old_path):
         content = old_path.read_bytes()
         for place in range(len(content)):

@@ -129,6 +129,7 @@ def test_a_signal_between_steps(tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.slow
 def test_a_signal_in_validation(tmp_path):
     """The steps of the epoch are not lost, though it isn't finished."""
     recipe = load_tiny(tmp_path, *TWO_EPOCHS, "training.stages.0.ema_momentum=0.5")
@@ -219,6 +220,7 @@ class TestDamagedCheckpoints:
         assert "resuming after step 1 of epoch 2\n" in said
         assert_same_run(copy, run)
 
+    @pytest.mark.slow
     def test_all(self, tmp_path, each_checkpoint):
         recipe = load_tiny(tmp_path, *TWO_EPOCHS, OFTEN)
         train(recipe, tmp_path / "run", tmp_path)
@@ -298,6 +300,7 @@ class TestNonfinite:
         assert [r["step"] for r in records(run)] == [3, 6]
         assert all(np.isfinite(r["loss"]) for r in records(run))
 
+    @pytest.mark.slow
     def test_skipped_is_as_if_left_out(self, tmp_path, what):
         """But for the optimizer's count of steps."""
         overrides = ["model.neck.dropout=0", "training.stages.0.optimizer.momentum=0.5"]
@@ -352,6 +355,7 @@ class TestChangedOnTheWay:
         ):
             train(recipe, tmp_path / "run", tmp_path, resume=True)
 
+    @pytest.mark.slow
     def test_other_times(self, tmp_path, capsys):
         faces = tmp_path / "faces"
         _draw_faces(faces, 6, 5)
@@ -364,6 +368,7 @@ class TestChangedOnTheWay:
             "warning: data.train: has the images that the run began with" in capsys.readouterr().out
         )
 
+    @pytest.mark.slow
     def test_elsewhere(self, tmp_path, capsys):
         self.stopped(tmp_path)
         file = tmp_path / "run" / "environment.json"

@@ -433,7 +433,11 @@ def same_model(one, other) -> bool:
 
 
 @pytest.mark.parametrize(
-    "augment", ["[random_flip, mixup]", "[one_class_cutmix, {cutmix: {probability: 0.5}}]"]
+    "augment",
+    [
+        "[random_flip, mixup]",
+        pytest.param("[one_class_cutmix, {cutmix: {probability: 0.5}}]", marks=pytest.mark.slow),
+    ],
 )
 def test_trains_on_images_that_are_mixed(tmp_path, augment):
     overrides = [

@@ -60,7 +60,10 @@ def assert_same(one, other):
         # An uncached pipeline of drawn faces has the same order; nothing else is trained, so that
         # images are decoded once and dropped.
         ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden_units: [6]}"],
-        ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
+        pytest.param(
+            ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
+            marks=pytest.mark.slow,
+        ),
         # Where the cut is with these, test_the_cut_is_behind_all_that_stays_the_same tests, too.
         pytest.param(
             ["model.neck={pooling: max}", "model.embedding_size=none", "data.validation=none"],

@@ -85,7 +85,7 @@ def test_events_of_an_epoch_that_is_resumed(tmp_path):
     assert_same_run(run.path, without.path)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("frozen", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_keras_early_stopping_ends_the_stage(tmp_path, frozen):
     """Also where a stage trains the end of the network on cached features."""
     overrides = ["data.augment=[]", "training.stages.0.epochs=5", "training.stages.1.epochs=1"]

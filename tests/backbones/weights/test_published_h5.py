@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from tests.contracts.test_backbones import SMALLEST, in_its_tier
+from tests.contracts.test_backbones import SMALLEST
 from tests.training.recipes import load_tiny
 from tfface.backbones import BACKBONES
 from tfface.errors import InputError
@@ -27,7 +27,14 @@ def drawn(network):
     return [rng.uniform(0.1, 1, weight.shape).astype(np.float32) for weight in network.weights]
 
 
-@pytest.mark.parametrize("name", [in_its_tier(name) for name in OF_KERAS])
+# One of each way in which a network takes its pixels; all others are in the slow tier.
+_BY_DEFAULT = ("mobilenet_v2", "efficientnet_b0", "vgg16")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in _BY_DEFAULT else pytest.mark.slow) for n in OF_KERAS],
+)
 def test_every_network_of_keras_takes_its_file(tmp_path, name):
     size = SMALLEST.get(name, 32)
     network = BACKBONES[name](image_size=(size, size)).network

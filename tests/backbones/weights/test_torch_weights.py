@@ -103,7 +103,13 @@ def test_every_golden_network_is_here():
     assert set(CASES) == set(GOLDEN) == set(SIZES)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "inception_resnet_v1" else [])
+        for name in CASES
+    ],
+)
 def test_outputs_are_those_of_pytorch(name, tmp_path):
     """Names, shapes, conversions, padding and epsilons: any mistake gives other numbers."""
     build, neck, embedding_size = CASES[name]
