@@ -60,7 +60,7 @@ def example(name: str, batch: int = 6):
 
 
 def losses_of(head: Head, embeddings, labels, **how) -> np.ndarray:
-    return ops.convert_to_numpy(head.loss_and_accuracy(embeddings, labels, **how)[0])
+    return ops.convert_to_numpy(head.losses_and_correct(embeddings, labels, **how)[0])
 
 
 def state_of(head: Head) -> dict[str, np.ndarray]:
@@ -85,10 +85,10 @@ def test_the_tables_of_this_test_know_all_heads():
 class TestEveryHead:
     def test_shapes_and_ranges(self, name):
         embeddings, labels = example(name)
-        losses, found = make(name).loss_and_accuracy(embeddings, labels)
-        assert losses.shape == found.shape == (6,)
+        losses, correct = make(name).losses_and_correct(embeddings, labels)
+        assert losses.shape == correct.shape == (6,)
         assert np.all(ops.convert_to_numpy(losses) >= 0)
-        assert set(ops.convert_to_numpy(found)) <= {0.0, 1.0}
+        assert set(ops.convert_to_numpy(correct)) <= {0.0, 1.0}
 
     @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
     def test_is_float32_under_mixed_precision(self, name, policy):
@@ -100,8 +100,8 @@ class TestEveryHead:
         finally:
             keras.config.set_dtype_policy(before)
         half = ops.cast(embeddings, policy.removeprefix("mixed_"))
-        losses, found = head.loss_and_accuracy(half, labels, training=True)
-        results = [losses, found]
+        losses, correct = head.losses_and_correct(half, labels, training=True)
+        results = [losses, correct]
         if name not in WITHOUT_CLASSES:
             results.append(head.logits(half))
         for result in [*results, *(w for w in head.weights if w.name != "steps")]:
@@ -112,10 +112,10 @@ class TestEveryHead:
         embeddings, labels = example(name)
         head = make(name, steps_per_epoch=2)
         before = state_of(head)
-        head.loss_and_accuracy(embeddings, labels, training=training, update_state=False)
+        head.losses_and_correct(embeddings, labels, training=training, update_state=False)
         for key, value in state_of(head).items():
             np.testing.assert_array_equal(value, before[key])
-        head.loss_and_accuracy(embeddings, labels, training=training)
+        head.losses_and_correct(embeddings, labels, training=training)
         for key, value in state_of(head).items():
             assert np.array_equal(value, before[key]) != training, key
 
@@ -161,7 +161,7 @@ class TestEveryHead:
         assert np.all(found >= 0)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
         for identity in range(num_identities):
-            _, right = head.loss_and_accuracy(embeddings, np.full(6, identity, "int32"))
+            _, right = head.losses_and_correct(embeddings, np.full(6, identity, "int32"))
             np.testing.assert_array_equal(
                 found.argmax(axis=1) == identity, ops.convert_to_numpy(right) == 1
             )
@@ -169,7 +169,7 @@ class TestEveryHead:
     def test_comes_back_from_its_file(self, name, tmp_path):
         embeddings, labels = example(name)
         head = make(name, steps_per_epoch=2)
-        head.loss_and_accuracy(embeddings, labels, training=True)
+        head.losses_and_correct(embeddings, labels, training=True)
         num_identities = NUM_IDENTITIES.get(name, 5)
         path = tmp_path / "run" / "head.npz"
         save_head(
@@ -256,7 +256,7 @@ class TestMarginHeads:
             labels = np.argmax(embeddings @ centers.T, axis=1).astype("int32")
 
         def loss(x):
-            return ops.sum(head.loss_and_accuracy(x, labels)[0])
+            return ops.sum(head.losses_and_correct(x, labels)[0])
 
         def scaled_softmax(x):
             unit = x / ops.norm(x, axis=-1, keepdims=True)
@@ -278,7 +278,7 @@ class TestMarginHeads:
         labels = np.arange(5, dtype="int32")
 
         def loss(x):
-            return ops.sum(head.loss_and_accuracy(x, labels)[0])
+            return ops.sum(head.losses_and_correct(x, labels)[0])
 
         assert np.isfinite(float(loss(embeddings)))
         assert np.all(np.isfinite(gradient(loss, embeddings)))
@@ -354,7 +354,7 @@ class TestSampling:
             assert (head.sample_classes(labels) is None) == (share == 1.0)
 
             def loss(x, head=head):
-                losses, _ = head.loss_and_accuracy(x, labels, training=True, update_state=False)
+                losses, _ = head.losses_and_correct(x, labels, training=True, update_state=False)
                 return ops.sum(losses)
 
             centers = ops.convert_to_numpy(head.class_centers)
@@ -383,8 +383,8 @@ class TestSampling:
         centers = ops.convert_to_numpy(head.class_centers).reshape(5, every, SIZE)
         alone.class_centers.assign(centers[drawn].reshape(3 * every, SIZE))
         for one, other in zip(
-            head.loss_and_accuracy(embeddings, labels, training=True, sampled=sampled),
-            alone.loss_and_accuracy(
+            head.losses_and_correct(embeddings, labels, training=True, sampled=sampled),
+            alone.losses_and_correct(
                 embeddings, np.searchsorted(drawn, labels).astype("int32"), training=True
             ),
             strict=True,
@@ -433,10 +433,10 @@ def test_training_in_a_graph_is_training_eagerly(name):
     def step(head, embeddings, labels):
         with tf.GradientTape() as tape:
             tape.watch(embeddings)
-            losses, found = head.loss_and_accuracy(embeddings, labels, training=True)
+            losses, correct = head.losses_and_correct(embeddings, labels, training=True)
             loss = tf.reduce_mean(losses)
         weights = [weight.value for weight in head.trainable_weights]
-        return losses, found, *tape.gradient(loss, [embeddings, *weights])
+        return losses, correct, *tape.gradient(loss, [embeddings, *weights])
 
     results = []
     for wrap in (lambda function: function, tf.function):

@@ -77,7 +77,7 @@ def head_options(name: str) -> set[str]:
 
 def head_losses(head: keras.layers.Layer, embeddings, identities, *, training: bool):
     """Returns loss and top-1 hit of each example: two float32 [batch]."""
-    return head.loss_and_accuracy(embeddings, identities, training=training)
+    return head.losses_and_correct(embeddings, identities, training=training)
 
 
 def has_classes(head: keras.layers.Layer) -> bool:

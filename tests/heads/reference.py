@@ -61,8 +61,8 @@ def check(
     norms = np.linalg.norm(embeddings, axis=1)
     examples = list(zip(embeddings, labels, norms, strict=True))
     single = embeddings.astype("float32")
-    losses = ops.convert_to_numpy(head.loss_and_accuracy(single, labels)[0])
+    losses = ops.convert_to_numpy(head.losses_and_correct(single, labels)[0])
     np.testing.assert_allclose(losses, [example(*e) for e in examples], rtol=2e-5, atol=1e-5)
-    gradients = gradient(lambda x: ops.sum(head.loss_and_accuracy(x, labels)[0]), single)
+    gradients = gradient(lambda x: ops.sum(head.losses_and_correct(x, labels)[0]), single)
     golden = [central_differences(lambda x, e=e: example(x, *e[1:]), e[0]) for e in examples]
     np.testing.assert_allclose(gradients, golden, rtol=1e-3, atol=1e-5)

@@ -82,7 +82,7 @@ def test_ms1m_size_and_first_loss():
     head.build((None, 512))
     assert math.prod(head.class_centers.shape) == 43_899_904
     rng = np.random.default_rng(0)
-    losses, _ = head.loss_and_accuracy(
+    losses, _ = head.losses_and_correct(
         rng.normal(size=(16, 512)).astype("float32"), rng.integers(0, 85_742, 16).astype("int32")
     )
     assert float(ops.mean(losses)) == pytest.approx(46.0, abs=1.0)
@@ -188,7 +188,7 @@ def test_mixed_images_are_compared_with_the_identities_of_both():
         pair.build((None, 3))
         pair.class_centers.assign(CENTERS[[0, 3]])
         first, second = (
-            float(pair.loss_and_accuracy(SINGLE[:1], np.array([i], "int32"))[0][0]) for i in (0, 1)
+            float(pair.losses_and_correct(SINGLE[:1], np.array([i], "int32"))[0][0]) for i in (0, 1)
         )
         assert float(losses[0]) == pytest.approx(share * first + (1 - share) * second, rel=1e-5)
 
@@ -227,8 +227,8 @@ def test_padding_changes_nothing(constructor, options, training):
     embeddings[0] = -np.sum(ops.convert_to_numpy(plain.class_centers), axis=0)
     labels = np.arange(6, dtype="int32")
     for found, expected in zip(
-        padded.loss_and_accuracy(embeddings, labels, training=training),
-        plain.loss_and_accuracy(embeddings, labels, training=training),
+        padded.losses_and_correct(embeddings, labels, training=training),
+        plain.losses_and_correct(embeddings, labels, training=training),
         strict=True,
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
@@ -264,7 +264,7 @@ def test_padding_stays_zero_in_training():
             return self.inner(inputs)
 
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            return ops.mean(self.head.loss_and_accuracy(y_pred, y, training=training)[0])
+            return ops.mean(self.head.losses_and_correct(y_pred, y, training=training)[0])
 
     trained = Trained()
     trained.compile(optimizer=keras.optimizers.Adam(0.1))

@@ -25,11 +25,13 @@ def test_softmax(share, size):
     head = SoftmaxHead(label_smoothing=share, num_identities=5)
     head.build((None, 5))
     head.dense.kernel.assign(np.eye(5))
-    losses, found = head.loss_and_accuracy(logits, identities)
+    losses, correct = head.losses_and_correct(logits, identities)
     targets = (1 - share) * np.eye(5)[identities] + share / 5
     expected = -np.sum(targets * log_softmax(logits.astype(np.float64), axis=1), axis=1)
     np.testing.assert_allclose(ops.convert_to_numpy(losses), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), logits.argmax(axis=1) == identities)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(correct), logits.argmax(axis=1) == identities
+    )
     np.testing.assert_allclose(
         ops.convert_to_numpy(head.probabilities(logits)), softmax(logits, axis=1), atol=1e-6
     )
@@ -43,12 +45,12 @@ def test_sigmoid(share, size):
     head = SigmoidHead(label_smoothing=share, num_identities=2)
     head.build((None, 1))
     head.dense.kernel.assign([[1.0]])
-    losses, found = head.loss_and_accuracy(logits, identities)
+    losses, correct = head.losses_and_correct(logits, identities)
     signs = np.float64([[-1, 1]])
     targets = (1 - share) * np.eye(2)[identities] + share / 2
     expected = -np.sum(targets * log_expit(signs * logits), axis=1)
     np.testing.assert_allclose(ops.convert_to_numpy(losses), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), (logits[:, 0] > 0) == identities)
+    np.testing.assert_array_equal(ops.convert_to_numpy(correct), (logits[:, 0] > 0) == identities)
     # Small ones to their own precision, down to what float32 rounds to 0.
     np.testing.assert_allclose(
         ops.convert_to_numpy(head.probabilities(logits)),

@@ -146,7 +146,7 @@ def test_a_model_with_the_layer_has_the_loss_of_the_head(margin):
     head, reference = head_of(margin), head_of(margin)
     model, recognizer = model_of(head), recognizer_of(reference)
     recognizer.compile(optimizer=keras.optimizers.SGD(1.0))
-    losses = reference.loss_and_accuracy(SINGLE, LABELS)[0]
+    losses = reference.losses_and_correct(SINGLE, LABELS)[0]
     found = model.evaluate([SINGLE, LABELS], LABELS, batch_size=5, verbose=0)
     assert found == pytest.approx(float(keras.ops.mean(losses)), rel=1e-5)
     for _ in range(2):

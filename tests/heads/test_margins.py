@@ -53,7 +53,7 @@ class TestFormulas:
         head = MarginSoftmax(ArcFaceMargin(0.5), ClassCenters(3), scale=4.0)
         with_centers(head, np.array([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]]))
         embedding = np.array([[math.cos(math.pi / 3), math.sin(math.pi / 3)]], "float32")
-        losses, correct = head.loss_and_accuracy(embedding, np.array([0], "int32"))
+        losses, correct = head.losses_and_correct(embedding, np.array([0], "int32"))
         logits = 4.0 * np.cos([math.pi / 3 + 0.5, math.pi / 6, 2 * math.pi / 3])
         np.testing.assert_allclose(float(losses[0]), cross_entropy(logits, 0), rtol=1e-5)
         assert float(correct[0]) == 0.0
@@ -70,7 +70,7 @@ class TestFormulas:
         head = MarginSoftmax(CosFaceMargin(0.25), ClassCenters(2), scale=2.0)
         with_centers(head, np.eye(2))
         embedding = np.array([[math.cos(math.pi / 3), math.sin(math.pi / 3)]], "float32")
-        losses, correct = head.loss_and_accuracy(embedding, np.array([0], "int32"))
+        losses, correct = head.losses_and_correct(embedding, np.array([0], "int32"))
         golden = math.log(1 + math.exp(math.sqrt(3) - 0.5))
         np.testing.assert_allclose(float(losses[0]), golden, rtol=1e-6)
         assert float(correct[0]) == 0.0
@@ -117,7 +117,7 @@ class TestFormulas:
         angles = np.arccos(np.sum(unit(EMBEDDINGS) * unit(CENTERS[LABELS]), axis=1))
         assert np.all(angles + 0.5 < math.pi)
         losses = [
-            ops.convert_to_numpy(head_of(margin, 64.0).loss_and_accuracy(SINGLE, LABELS)[0])
+            ops.convert_to_numpy(head_of(margin, 64.0).losses_and_correct(SINGLE, LABELS)[0])
             for margin in (combined, alone)
         ]
         np.testing.assert_allclose(*losses, rtol=1e-4)
@@ -184,20 +184,20 @@ class TestRunningStatistics:
     def test_of_curricularface_are_used_after_their_update(self):
         head = head_of(CurricularFaceMargin())
         mean = np.mean(np.sum(unit(EMBEDDINGS) * unit(CENTERS)[LABELS], axis=1))
-        first = head.loss_and_accuracy(SINGLE, LABELS, training=True)[0]
+        first = head.losses_and_correct(SINGLE, LABELS, training=True)[0]
         assert float(head.statistics["mean_cosine"]) == pytest.approx(0.01 * mean, rel=1e-5)
         np.testing.assert_allclose(
             ops.convert_to_numpy(first),
-            ops.convert_to_numpy(head.loss_and_accuracy(SINGLE, LABELS)[0]),
+            ops.convert_to_numpy(head.losses_and_correct(SINGLE, LABELS)[0]),
             rtol=1e-5,
         )
-        head.loss_and_accuracy(SINGLE, LABELS, training=True)
+        head.losses_and_correct(SINGLE, LABELS, training=True)
         expected = 0.01 * mean * 1.99
         assert float(head.statistics["mean_cosine"]) == pytest.approx(expected, rel=1e-5)
 
     def test_of_adaface(self):
         head = head_of(AdaFaceMargin())
-        head.loss_and_accuracy(SINGLE, LABELS, training=True)
+        head.losses_and_correct(SINGLE, LABELS, training=True)
         norms = np.linalg.norm(EMBEDDINGS, axis=1)
         found = {name: float(value) for name, value in head.statistics.items()}
         assert found["mean_norm"] == pytest.approx(0.99 * 20 + 0.01 * norms.mean(), rel=1e-5)
@@ -205,7 +205,7 @@ class TestRunningStatistics:
 
     def test_a_batch_of_one_has_the_standard_deviation_0(self):
         head = head_of(AdaFaceMargin())
-        head.loss_and_accuracy(SINGLE[:1], LABELS[:1], training=True)
+        head.losses_and_correct(SINGLE[:1], LABELS[:1], training=True)
         assert float(head.statistics["norm_std"]) == pytest.approx(99.0, rel=1e-6)
 
 

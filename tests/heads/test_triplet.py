@@ -39,18 +39,18 @@ def drawn(seed: int, batch: int, num_identities: int):
 @given(st.integers(0, 999), st.sampled_from([1, 2, 9]), st.integers(1, 5))
 def test_is_what_the_definition_says(seed, batch, num_identities):
     embeddings, identities = drawn(seed, batch, num_identities)
-    losses, found = TripletHead().loss_and_accuracy(embeddings.astype("float32"), identities)
+    losses, correct = TripletHead().losses_and_correct(embeddings.astype("float32"), identities)
     expected = losses_by_looking_at_all(embeddings, identities)
     np.testing.assert_allclose(ops.convert_to_numpy(losses), expected, atol=1e-5)
     similarity = unit(embeddings) @ unit(embeddings).T - 9 * np.eye(batch)
     right = identities[np.argmax(similarity, axis=1)] == identities
-    np.testing.assert_array_equal(ops.convert_to_numpy(found), right & (batch > 1))
+    np.testing.assert_array_equal(ops.convert_to_numpy(correct), right & (batch > 1))
 
 
 def test_golden_gradient():
     embeddings, identities = drawn(seed=3, batch=8, num_identities=3)
     found = gradient(
-        lambda x: ops.sum(TripletHead().loss_and_accuracy(x, identities)[0]),
+        lambda x: ops.sum(TripletHead().losses_and_correct(x, identities)[0]),
         embeddings.astype("float32"),
     )
     golden = central_differences(
@@ -65,12 +65,12 @@ def test_by_hand():
     angles = np.radians([0, 60, 90, 110, -30])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype("float32")
     identities = np.array([7, 7, 1, 2, 3], "int32")
-    losses, found = TripletHead(margin=1.5).loss_and_accuracy(embeddings, identities)
+    losses, correct = TripletHead(margin=1.5).losses_and_correct(embeddings, identities)
     # d = 2 - 2 cos: 1 to the positive, 2 to the semi-hard one; two anchors of five.
     # From the other anchor: 1, and 2 to the only one that is farther, at 90 degrees.
     np.testing.assert_allclose(ops.convert_to_numpy(losses), [1.25, 1.25, 0, 0, 0], atol=1e-5)
     # Nearest to 0 is -30, and to 60 is 90.
-    np.testing.assert_array_equal(ops.convert_to_numpy(found)[:2], [0, 0])
+    np.testing.assert_array_equal(ops.convert_to_numpy(correct)[:2], [0, 0])
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -80,7 +80,7 @@ def test_gradients_are_finite_for_equal_and_opposite_embeddings(sign):
     identities = np.array([0, 0, 1, 1], "int32")
 
     def loss(x):
-        return ops.sum(TripletHead().loss_and_accuracy(x, identities)[0])
+        return ops.sum(TripletHead().losses_and_correct(x, identities)[0])
 
     assert np.isfinite(float(loss(embeddings)))
     assert np.all(np.isfinite(gradient(loss, embeddings)))
@@ -90,7 +90,7 @@ def test_an_embedding_may_be_compared_at_any_length():
     embeddings, identities = drawn(seed=1, batch=8, num_identities=3)
     once, tenfold = (
         ops.convert_to_numpy(
-            TripletHead().loss_and_accuracy((factor * embeddings).astype("float32"), identities)[0]
+            TripletHead().losses_and_correct((factor * embeddings).astype("float32"), identities)[0]
         )
         for factor in (1, 10)
     )

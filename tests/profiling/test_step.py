@@ -146,7 +146,7 @@ def test_the_baseline_head_has_the_same_loss():
     identity_counts = np.array([0, 3, 3, 1, 6], "int32")
     head = ArcFace(0.5, 16.0, num_identities=7)
     head.build((None, 8))
-    expected, _ = head.loss_and_accuracy(embeddings, identity_counts)
+    expected, _ = head.losses_and_correct(embeddings, identity_counts)
     logits = baselines._logits(
         tf.nn.l2_normalize(embeddings, axis=1),
         tf.transpose(head.class_centers.value),

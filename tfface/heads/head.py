@@ -21,7 +21,7 @@ LabelSmoothing = Annotated[
 class Head(keras.layers.Layer, abc.ABC):
     """Base of all heads.
 
-    Training uses `loss_and_accuracy`, classification `logits` and `probabilities`. In a model of
+    Training uses `losses_and_correct`, classification `logits` and `probabilities`. In a model of
     your own, call the head as a layer. A head computes in float32 under any precision policy.
 
     Args:
@@ -42,7 +42,7 @@ class Head(keras.layers.Layer, abc.ABC):
         """
 
     @abc.abstractmethod
-    def loss_and_accuracy(
+    def losses_and_correct(
         self,
         embeddings: Tensor,
         labels: Tensor,

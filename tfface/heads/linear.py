@@ -63,7 +63,7 @@ class SoftmaxHead(_LinearHead):
     ):
         super().__init__(num_identities, label_smoothing, num_identities, **kwargs)
 
-    def loss_and_accuracy(
+    def losses_and_correct(
         self,
         embeddings: Tensor,
         labels: Tensor,
@@ -109,7 +109,7 @@ class SigmoidHead(_LinearHead):
         # 1 - sigmoid(x) would round small ones to 0.
         return ops.concatenate([ops.sigmoid(-logits), ops.sigmoid(logits)], axis=-1)
 
-    def loss_and_accuracy(
+    def losses_and_correct(
         self,
         embeddings: Tensor,
         labels: Tensor,

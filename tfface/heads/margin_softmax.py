@@ -153,7 +153,7 @@ class MarginSoftmax(Head):
     def logits(self, embeddings: Tensor) -> Tensor:
         return self.scale * self.centers.call(embeddings)
 
-    def loss_and_accuracy(
+    def losses_and_correct(
         self,
         embeddings: Tensor,
         labels: Tensor,

@@ -47,7 +47,7 @@ class TripletHead(Head):
         >>> import numpy as np
         >>> from tfface.heads import TripletHead
         >>> embeddings = np.array([[1, 0], [1, 0], [-1, 0]], "float32")
-        >>> losses, _ = TripletHead().loss_and_accuracy(embeddings, np.array([7, 7, 8]))
+        >>> losses, _ = TripletHead().losses_and_correct(embeddings, np.array([7, 7, 8]))
         >>> [float(loss) for loss in losses]
         [0.0, 0.0, 0.0]
     """
@@ -77,13 +77,13 @@ class TripletHead(Head):
         if labels is None:
             self.check_classifies()
         labels = ops.reshape(labels, (-1,))
-        self.add_loss(ops.mean(self.loss_and_accuracy(embeddings, labels)[0]))
+        self.add_loss(ops.mean(self.losses_and_correct(embeddings, labels)[0]))
         return embeddings
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "margin": self.margin}
 
-    def loss_and_accuracy(
+    def losses_and_correct(
         self,
         embeddings: Tensor,
         labels: Tensor,

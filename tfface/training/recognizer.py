@@ -94,11 +94,11 @@ class Recognizer(keras.Model):
         return super().train_step(self.augmentation(images, labels, seeds))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        losses, found = self.losses_and_correct(y_pred, y, training)
+        losses, correct = self.losses_and_correct(y_pred, y, training)
         if training and (penalties := self.losses):
             # Added to each example, so that each device's part of the mean has its part of these.
             losses = losses + ops.sum(ops.stack(penalties))
-        self.accuracy.update_state(found, sample_weight)
+        self.accuracy.update_state(correct, sample_weight)
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
         if training:
@@ -116,24 +116,24 @@ class Recognizer(keras.Model):
             training: whether state such as running statistics is updated.
         """
         if not isinstance(labels, dict):
-            return self.head.loss_and_accuracy(embeddings, labels, training=training)
+            return self.head.losses_and_correct(embeddings, labels, training=training)
         sampled = None
         if training:
             wanted = ops.concatenate([labels["identities"], labels["others"]])
             sampled = self.head.sample_classes(wanted)
         # First, so that both see the head as it was before this step.
-        others, _ = self.head.loss_and_accuracy(
+        others, _ = self.head.losses_and_correct(
             embeddings,
             labels["others"],
             training=training,
             update_state=False,
             sampled=sampled,
         )
-        losses, found = self.head.loss_and_accuracy(
+        losses, correct = self.head.losses_and_correct(
             embeddings, labels["identities"], training=training, sampled=sampled
         )
         shares = labels["shares"]
-        return shares * losses + (1 - shares) * others, found
+        return shares * losses + (1 - shares) * others, correct
 
     def weights_are_finite(self) -> bool:
         """Returns whether all gradients so far were finite."""
