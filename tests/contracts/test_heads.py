@@ -404,7 +404,7 @@ class TestSampling:
 def test_a_sampling_head_with_subcenters_comes_back_from_a_model_file(tmp_path):
     """All but the state of its random generator, which Keras saves of no layer."""
     embeddings, labels = example("subcenter_arcface")
-    head = unbuilt("subcenter_arcface", sample_rate=0.6, num_centers=2)
+    head = unbuilt("subcenter_arcface", sample_rate=0.6, centers_per_class=2)
     model = model_with(head)
     model.train_on_batch([embeddings, labels], labels)
     model.save(tmp_path / "model.keras")

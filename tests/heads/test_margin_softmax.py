@@ -204,5 +204,5 @@ def test_options_of_a_recipe_are_those_of_the_parts():
     assert head.margin == ArcFaceMargin(0.3)
     assert (head.scale, head.label_smoothing, head.warmup_steps) == (16.0, 0.1, 6.0)
     assert (head.centers.num_classes, head.centers.sample_rate) == (9, 0.5)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'num_centers'"):
-        ArcFace(num_centers=2, num_identities=9)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'centers_per_class'"):
+        ArcFace(centers_per_class=2, num_identities=9)

@@ -116,7 +116,7 @@ class TestIdentities:
         assert float(new.head.statistics["mean_norm"]) == 20.0
 
     def test_with_several_centers_each(self, tmp_path):
-        several = "model.head={name: subcenter_arcface, num_centers: 2}"
+        several = "model.head={name: subcenter_arcface, centers_per_class: 2}"
         old = make_run(tmp_path, ["ann", "bob"], several)
         new = make(tmp_path, ["bob", "cleo", "ann"], FROM, several)
         fill(tmp_path, new, ["bob", "cleo", "ann"], FROM, several)

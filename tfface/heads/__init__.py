@@ -58,7 +58,7 @@ AdaFace = margin_head(AdaFaceMargin)
 MagFace = margin_head(MagFaceMargin)
 # An identity has several centers and the nearest counts: images with wrong labels gather around
 # centers of their own. Deng et al., ECCV 2020; section 3.3 of arXiv:1801.07698v4.
-SubcenterArcFace = margin_head(ArcFaceMargin, num_centers=3)
+SubcenterArcFace = margin_head(ArcFaceMargin, centers_per_class=3)
 
 # The heads that a recipe may name.
 HEADS: dict[str, Callable[..., Head]] = {

@@ -291,7 +291,7 @@ def _centers_first(variables: list[keras.Variable]) -> list[keras.Variable]:
 def _from_options(
     margin: Margin,
     scale: Scale = 64.0,
-    num_centers: Annotated[int, Field(ge=1, le=1000)] = 1,
+    centers_per_class: Annotated[int, Field(ge=1, le=1000)] = 1,
     label_smoothing: LabelSmoothing = 0.0,
     # Chosen by measurement: docs/guides/recipe-model.md, "If the loss does not fall".
     margin_warmup_epochs: Annotated[float, Field(ge=0)] = 5.0,
@@ -305,7 +305,7 @@ def _from_options(
     Args:
         margin: the margin.
         scale: factor on the cosines.
-        num_centers: centers of each identity; the nearest one counts.
+        centers_per_class: centers of each identity; the nearest one counts.
         label_smoothing: share of the target that is spread evenly over all identities.
         margin_warmup_epochs: epochs over which the margin rises linearly from none to full;
             fractions allowed, 0 for the full margin at once.
@@ -316,7 +316,7 @@ def _from_options(
     """
     return MarginSoftmax(
         margin,
-        ClassCenters(num_identities, num_centers, sample_rate),
+        ClassCenters(num_identities, centers_per_class, sample_rate),
         scale,
         label_smoothing,
         warmup_steps=margin_warmup_epochs * (steps_per_epoch or 0),
@@ -331,8 +331,8 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
     `steps_per_epoch`, without which there is no warm-up.
 
     Args:
-        **defaults: other defaults of these options; `num_centers`, the number of sub-centers of
-            each identity, is an option only if it is given here.
+        **defaults: other defaults of these options; `centers_per_class` (sub-centers) is an option
+            only if it is given here.
 
     Example:
         >>> from tfface.heads import ArcFaceMargin
@@ -345,8 +345,8 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
     fields = inspect.signature(margin, eval_str=True).parameters
     shared = dict(inspect.signature(_from_options).parameters)
     del shared["margin"]
-    if "num_centers" not in defaults:
-        del shared["num_centers"]
+    if "centers_per_class" not in defaults:
+        del shared["centers_per_class"]
     for name, default in defaults.items():
         shared[name] = shared[name].replace(default=default)
     signature = inspect.Signature([*fields.values(), *shared.values()])

@@ -32,6 +32,7 @@ RENAMED = {
     "training.stages.N.warmup_epochs": "lr_warmup_epochs",
     "HEAD.concentration": "h",
     "HEAD.lower_length": "lower_norm",
+    "HEAD.num_centers": "centers_per_class",
     "HEAD.regulariser": "lambda_g",
     "HEAD.sampled_centers": "sample_rate",
     "HEAD.upper_length": "upper_norm",
