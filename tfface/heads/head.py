@@ -112,13 +112,13 @@ def softmax_loss(
     if not label_smoothing:
         return losses
     positions = ops.expand_dims(ops.cast(labels, "int32"), -1)
-    targets = ops.take_along_axis(logits, positions, axis=-1)[:, 0]
+    target_logits = ops.take_along_axis(logits, positions, axis=-1)[:, 0]
     mean = ops.mean(logits, axis=-1)
     if num_classes is not None and num_classes < logits.shape[-1]:
         is_class = ops.arange(logits.shape[-1]) < num_classes
         mean = ops.sum(ops.where(is_class, logits, 0.0), axis=-1) / num_classes
     # What a smoothed target adds to the cross-entropy, without building that target.
-    return losses + label_smoothing * (targets - mean)
+    return losses + label_smoothing * (target_logits - mean)
 
 
 def top1_correct(scores: Tensor, labels: Tensor) -> Tensor:

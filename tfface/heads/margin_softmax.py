@@ -206,16 +206,16 @@ class MarginSoftmax(Head):
             labels = sampled.to_local_index(labels)
         labels = with_sharding_constraint(labels, LABELS)
         positions = ops.expand_dims(ops.cast(labels, "int32"), -1)
-        targets = ops.take_along_axis(cosines, positions, axis=-1)
+        target_cosines = ops.take_along_axis(cosines, positions, axis=-1)
         norms = l2_norms(embeddings)
         factor = self.margin_factor() if training else 1.0
         if training and update_state:
-            self._update_state(targets, norms)
-        targets = self.margin.apply(targets, norms, factor, self.statistics)
+            self._update_state(target_cosines, norms)
+        with_margin = self.margin.apply(target_cosines, norms, factor, self.statistics)
         logits = self.scale * ops.where(
             ops.equal(ops.arange(cosines.shape[-1], dtype="int32"), positions),
-            targets,
-            self.margin.adjust_negatives(cosines, targets, self.statistics),
+            with_margin,
+            self.margin.adjust_negatives(cosines, with_margin, self.statistics),
         )
         if sampled is None:
             logits = self.centers.mask_padding(logits, PADDING_LOGIT)

@@ -77,12 +77,12 @@ class Margin(abc.ABC):
         Returns: float32 [batch, 1].
         """
 
-    def adjust_negatives(self, cosines: Tensor, targets: Tensor, stats: Stats) -> Tensor:
+    def adjust_negatives(self, cosines: Tensor, with_margin: Tensor, stats: Stats) -> Tensor:
         """Returns what becomes of the cosines to the centers of other classes.
 
         Args:
             cosines: float32 [batch, num_classes].
-            targets: float32 [batch, 1], what `apply` returned.
+            with_margin: float32 [batch, 1], what `apply` returned for the own classes.
         """
         return cosines
 
@@ -243,9 +243,9 @@ class CurricularFaceMargin(Margin):
     def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
         return arcface_margin(cosines, factor * self.margin)
 
-    def adjust_negatives(self, cosines: Tensor, targets: Tensor, stats: Stats) -> Tensor:
+    def adjust_negatives(self, cosines: Tensor, with_margin: Tensor, stats: Stats) -> Tensor:
         hard = cosines * (stats["mean_cosine"] + cosines)
-        return ops.where(cosines > targets, hard, cosines)
+        return ops.where(cosines > with_margin, hard, cosines)
 
     def update_statistics(self, stats: Stats, cosines: Tensor, norms: Tensor) -> dict[str, Tensor]:
         mean = ops.mean(ops.stop_gradient(cosines))
