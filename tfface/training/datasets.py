@@ -74,7 +74,7 @@ class RunData:
 
 
 def load_data(
-    recipe: Recipe, data_dir: Path, cache_dir: Path, part: BatchShard | None = None
+    recipe: Recipe, data_dir: Path, cache_dir: Path, shard: BatchShard | None = None
 ) -> RunData:
     """Opens all data that a recipe names.
 
@@ -82,7 +82,7 @@ def load_data(
         recipe: with `data`, `evaluation`, `about` and the seed.
         data_dir: where its relative paths start.
         cache_dir: where `cache: disk` writes.
-        part: the rows of each batch that this process loads, if several devices share a batch; the
+        shard: the rows of each batch that this process loads, if several devices share a batch; the
             last batch of validation is filled up then.
 
     Raises:
@@ -100,7 +100,7 @@ def load_data(
     except InputError as error:
         raise InputError(f"{error}{_hint(recipe, data_dir)}") from error
     excluded = _excluded(recipe, source, data_dir)
-    data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part)
+    data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, shard)
     data.sources["data.train"] = describe_source(source)
     if validation_source is not None:
         data.sources["data.validation"] = describe_source(validation_source)
@@ -169,7 +169,7 @@ def _divide(
     return train_indices, held_out, np.unique(source.labels[train_indices])
 
 
-def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, part) -> RunData:
+def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, shard) -> RunData:
     data, seed = recipe.data, recipe.training.seed
     labels = source.labels
     num_wanted = np.count_nonzero(~excluded[labels])
@@ -209,7 +209,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         "cache": _image_cache(recipe),
         "cache_dir": cache_dir,
     }
-    drawn_by = {"seed": seed, "shard": part or FULL_BATCH}
+    drawn_by = {"seed": seed, "shard": shard or FULL_BATCH}
     order: EpochOrder | PKOrder
     if data.samples_per_identity is None:
         order = EpochOrder(len(train_indices), data.batch_size, **drawn_by)
@@ -223,13 +223,13 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, pa
         labels=new_labels[labels],
         augment=[
             build_from_config(
-                AUGMENTATIONS[part.name], part.options, None, image_size=data.image_size
+                AUGMENTATIONS[config.name], config.options, None, image_size=data.image_size
             )
-            for part in data.augment
+            for config in data.augment
         ],
         **common,
     )
-    last_batch = "keep" if part is None else "fill"
+    last_batch = "keep" if shard is None else "fill"
     in_order = {"shuffle": False, "last_batch": last_batch, **drawn_by}
     validation = None
     if validation_source is not None:
@@ -312,8 +312,8 @@ def _of_identities(
     return test_images
 
 
-def _source(part: SourceConfig, data_dir: Path):
-    return build_from_config(SOURCES[part.name], part.options, data_dir, paths_start=data_dir)
+def _source(config: SourceConfig, data_dir: Path):
+    return build_from_config(SOURCES[config.name], config.options, data_dir, paths_start=data_dir)
 
 
 def _notes(opened: Mapping[str, ImageSource | None]) -> list[str]:
@@ -392,24 +392,24 @@ def _hint(recipe: Recipe, data_dir: Path) -> str:
 def source_folders(recipe: Recipe, data_dir: Path) -> list[Path]:
     """Returns the files and folders that the recipe's images are read from."""
     validation, classification = recipe.data.validation, recipe.evaluation.classification
-    parts = [recipe.data.train, validation and validation.source, classification]
-    return [data_dir / path for part in parts if part is not None for path in _paths_of(part)]
+    configs = [recipe.data.train, validation and validation.source, classification]
+    return [data_dir / path for config in configs if config for path in _paths_of(config)]
 
 
 def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
     """Returns the paths of the recipe's data that don't exist."""
     validation, evaluation = recipe.data.validation, recipe.evaluation
-    parts = [recipe.data.train, validation and validation.source, evaluation.classification]
-    paths = [str(path) for part in parts if part is not None for path in _paths_of(part)]
+    configs = [recipe.data.train, validation and validation.source, evaluation.classification]
+    paths = [str(path) for config in configs if config for path in _paths_of(config)]
     paths += [given.rpartition("=")[2] for given in evaluation.verification]
     return [
         path for path in paths if path != "synthetic" and not (data_dir / expanded(path)).exists()
     ]
 
 
-def _paths_of(part: SourceConfig) -> list[Path]:
+def _paths_of(config: SourceConfig) -> list[Path]:
     try:
-        return paths_in(part.options)
+        return paths_in(config.options)
     # A nested source is invalid. Opening it raises the error that the user should see.
     except InputError:
         return []

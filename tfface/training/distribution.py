@@ -38,7 +38,7 @@ class SingleDevice:
         description: for the printed line about the model, or "".
         num_devices: devices that share a batch.
         center_shards: number of parts of the class centers.
-        part: the rows of each batch that this process loads; None if no batch is shared.
+        shard: the rows of each batch that this process loads; None if no batch is shared.
 
     Example:
         >>> device = SingleDevice()
@@ -49,7 +49,7 @@ class SingleDevice:
     description = ""
     num_devices = 1
     center_shards = 1
-    part: BatchShard | None = None
+    shard: BatchShard | None = None
 
     def scope(self) -> AbstractContextManager:
         """Returns the context in which models are built and trained."""
@@ -102,7 +102,7 @@ class MirroredDevices(SingleDevice):
     def __init__(self):
         self._strategy = mirrored_strategy()
         self.num_devices = self._strategy.num_replicas_in_sync
-        self.part = BatchShard()
+        self.shard = BatchShard()
         self.description = f", data_parallel on {_num(self.num_devices, 'device')}"
 
     def images_per_batch_norm(self, batch_size: int) -> int:
@@ -130,7 +130,7 @@ class JaxDistribution(SingleDevice):
                 f"{len(devices)} devices: each of "
                 f"{multiprocess.process_count()} processes must have as many"
             )
-        self.part = BatchShard(multiprocess.process_index(), multiprocess.process_count())
+        self.shard = BatchShard(multiprocess.process_index(), multiprocess.process_count())
         self.description = f", {section.mode} on {_num(len(devices), 'device')}"
         if multiprocess.process_count() > 1:
             self.description += f" of {multiprocess.process_count()} processes"

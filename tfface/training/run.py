@@ -109,7 +109,7 @@ def _train(
     # A checkpoint has all of it, and what it came from may be gone.
     warm_start = None if resume and run.has_begun() else read_warm_start(recipe.model, data_dir)
     with explaining_full_memory(recipe, device.DATA):
-        data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.part)
+        data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.shard)
     distribution.check_batch(data.train.batch_size)
     say(f"data: {data.description}")
     for note in data.notes:
