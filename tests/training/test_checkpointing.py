@@ -17,7 +17,7 @@ from tfface.training.checkpointing import (
     state_arrays,
     weight_arrays,
 )
-from tfface.training.progress import Progress
+from tfface.training.progress import Progress, parse_progress
 from tfface.training.recognizer import build_recognizer
 
 
@@ -152,15 +152,20 @@ def test_a_file_without_progress(tmp_path):
         read_progress(path)
 
 
+def test_the_old_name_of_the_best_epoch():
+    assert parse_progress('{"kept_epoch": 3}') == parse_progress('{"best_epoch": 3}')
+    assert parse_progress(Progress(best_epoch=3).to_json()).best_epoch == 3
+
+
 def test_old_and_new_files_in_a_folder(tmp_path):
     """What version 0.1 wrote counts until newer files take its place."""
     recognizer = make(tmp_path)
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     old = folder / "checkpoint-000007-stage-0-step-3-kept-1.npz"
-    write_old_checkpoint(old, recognizer, Progress(total_steps=3, kept_epoch=1))
+    write_old_checkpoint(old, recognizer, Progress(total_steps=3, best_epoch=1))
     manager = CheckpointManager(folder, keep=1)
-    assert manager.newest() == (old, Progress(total_steps=3, kept_epoch=1))
+    assert manager.newest() == (old, Progress(total_steps=3, best_epoch=1))
     manager.save(recognizer, Progress(total_steps=4))
     manager.wait()
     assert [path.name for path in folder.iterdir()] == [

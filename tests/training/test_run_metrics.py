@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.recipe.schema import EarlyStoppingConfig
-from tfface.training.run_metrics import kept_epoch, metric_names
+from tfface.training.run_metrics import best_epoch, metric_names
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ TWO_STAGES = records(
     ("stopping", "epoch"),
     [([None, None], 4), ([None, BY_LOSS], 3), ([BY_LOSS, BY_ACCURACY], 3)],
 )
-def test_kept_epoch(stopping, epoch):
-    assert kept_epoch(TWO_STAGES, stopping)["epoch"] == epoch
+def test_best_epoch(stopping, epoch):
+    assert best_epoch(TWO_STAGES, stopping)["epoch"] == epoch
 
 
 def test_an_epoch_that_opened_the_gap_is_not_kept():
     gap = {"ended_by": "end_on_gap"}
     ended = records(("one", 0.5, 0.5, {}), ("two", 0.4, 0.6, {}), ("two", 0.3, 0.7, gap))
-    assert kept_epoch(ended, [None, None])["epoch"] == 2
+    assert best_epoch(ended, [None, None])["epoch"] == 2
     at_once = records(("one", 0.5, 0.5, {}), ("two", 0.3, 0.7, gap))
-    assert kept_epoch(at_once, [None, None])["epoch"] == 1
-    assert kept_epoch(at_once[1:], [None]) is None
+    assert best_epoch(at_once, [None, None])["epoch"] == 1
+    assert best_epoch(at_once[1:], [None]) is None

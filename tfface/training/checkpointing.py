@@ -208,7 +208,7 @@ def _weight_variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 _SUFFIXES = rf"(?:{re.escape(SUFFIX)}|{re.escape(OLD_SUFFIX)})"
 _NAME = re.compile(rf"checkpoint-(\d+)-stage-(\d+)-step-(\d+)-kept-(\d+){_SUFFIXES}")
-_KEPT_NAME = re.compile(rf"kept-(\d+)-(\d+){_SUFFIXES}")
+_BEST_NAME = re.compile(rf"kept-(\d+)-(\d+){_SUFFIXES}")
 # The lowest priority: the writer gets the time that steps leave.
 _NICENESS = 19
 
@@ -254,7 +254,7 @@ class CheckpointManager:
         """Removes all files; for a new run."""
         if multiprocess.is_main_process() and self._folder.is_dir():
             for path in self._folder.iterdir():
-                if _NAME.fullmatch(path.name) or _KEPT_NAME.fullmatch(path.name):
+                if _NAME.fullmatch(path.name) or _BEST_NAME.fullmatch(path.name):
                     path.unlink()
 
     def save(self, model: keras.Model, progress: Progress) -> None:
@@ -266,7 +266,7 @@ class CheckpointManager:
         self._number += 1
         name = (
             f"checkpoint-{self._number:06d}-stage-{progress.stage}-step-{progress.total_steps}"
-            f"-kept-{progress.kept_epoch}{SUFFIX}"
+            f"-kept-{progress.best_epoch}{SUFFIX}"
         )
         # What the writer had is written by now.
         self.wait()
@@ -281,7 +281,7 @@ class CheckpointManager:
             InputError: the file before couldn't be written.
         """
         self.wait()
-        path, arrays = self._kept(progress, SUFFIX), weight_arrays(model)
+        path, arrays = self._best_weights_path(progress, SUFFIX), weight_arrays(model)
         self._start(lambda: write_arrays(path, arrays))
 
     def wait(self) -> None:
@@ -314,7 +314,7 @@ class CheckpointManager:
             try:
                 progress = read_progress(path)
                 if self._has_best_weights(progress.stage):
-                    read_text(self._found_kept(progress))
+                    read_text(self._find_best_weights(progress))
             except InputError as error:
                 damaged.append((path, error))
                 continue
@@ -347,19 +347,22 @@ class CheckpointManager:
         """
         self.wait()
         try:
-            load_weights(self._found_kept(progress), model)
+            load_weights(self._find_best_weights(progress), model)
         except InputError as error:
             raise InputError(
                 f"{error}; these are the weights that the stage ends with, and the run can't go "
                 "on without them: choose another run folder (--run-dir) or delete this one"
             ) from error
 
-    def _kept(self, progress: Progress, suffix: str) -> Path:
-        return self._folder / f"kept-{progress.stage}-{progress.kept_epoch}{suffix}"
+    def _best_weights_path(self, progress: Progress, suffix: str) -> Path:
+        return self._folder / f"kept-{progress.stage}-{progress.best_epoch}{suffix}"
 
-    def _found_kept(self, progress: Progress) -> Path:
+    def _find_best_weights(self, progress: Progress) -> Path:
         """Returns the path of the weights that a stage ends with, in the format that is there."""
-        new, old = self._kept(progress, SUFFIX), self._kept(progress, OLD_SUFFIX)
+        new, old = (
+            self._best_weights_path(progress, SUFFIX),
+            self._best_weights_path(progress, OLD_SUFFIX),
+        )
         return old if old.exists() and not new.exists() else new
 
     def _files(self) -> list[Path]:
@@ -382,10 +385,10 @@ class CheckpointManager:
         for old in files[: -self._keep]:
             old.unlink()
         wanted = {_NAME.fullmatch(file.name).group(2, 4) for file in files[-self._keep :]}
-        for kept in self._folder.iterdir():
-            match = _KEPT_NAME.fullmatch(kept.name)
+        for path in self._folder.iterdir():
+            match = _BEST_NAME.fullmatch(path.name)
             if match and match.groups() not in wanted:
-                kept.unlink()
+                path.unlink()
 
 
 def _lower_priority() -> None:

@@ -135,8 +135,8 @@ def open_training_images(
         InputError: the source is missing or unusable.
     """
     source = _source(recipe.data.train, data_dir)
-    train_indices, _, kept = _divide(recipe, source, _excluded(recipe, source, data_dir))
-    return source, train_indices, [source.identities[label].name for label in kept]
+    train_indices, _, identities = _divide(recipe, source, _excluded(recipe, source, data_dir))
+    return source, train_indices, [source.identities[label].name for label in identities]
 
 
 def _excluded(recipe: Recipe, source, data_dir: Path) -> np.ndarray:
@@ -174,7 +174,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
     labels = source.labels
     num_wanted = np.count_nonzero(~excluded[labels])
     num_identities = np.count_nonzero(~excluded)
-    train_indices, held_out, kept = _divide(recipe, source, excluded)
+    train_indices, held_out, identities = _divide(recipe, source, excluded)
     pairs = None
     description = f"{num_wanted:,} images of {num_identities:,} identities"
     if data.exclude is not None:
@@ -193,17 +193,17 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
     else:
         pairs = _pairs_of(source, held_out, seed)
         description += (
-            f": {len(train_indices):,} images of {len(kept):,} identities to train, "
-            f"{len(pairs.is_genuine):,} pairs of {num_identities - len(kept):,} unseen identities "
-            "to validate"
+            f": {len(train_indices):,} images of {len(identities):,} identities to train, "
+            f"{len(pairs.is_genuine):,} pairs of {num_identities - len(identities):,} unseen "
+            "identities to validate"
         )
-    if len(kept) < 2:
+    if len(identities) < 2:
         raise InputError(
             f"data.train: {description}: a model learns to tell people apart, so it needs images "
             "of two at least"
         )
     # Images of other identities get some label, too, but are in no pipeline.
-    new_labels = np.searchsorted(kept, np.arange(source.num_identities)).astype(np.int32)
+    new_labels = np.searchsorted(identities, np.arange(source.num_identities)).astype(np.int32)
     common = {
         "image_size": data.image_size,
         "cache": _image_cache(recipe),
@@ -248,7 +248,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
     else:
         held_out_images = SourceImages(source, held_out)
     return RunData(
-        [source.identities[label].name for label in kept],
+        [source.identities[label].name for label in identities],
         train,
         validation,
         pairs,

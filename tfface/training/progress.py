@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+from typing import Annotated
 
-from pydantic import ConfigDict, StrictFloat
+from pydantic import AliasChoices, ConfigDict, Field, StrictFloat
 
 from tfface.json_file import Count, ListOf, parse_as
 
@@ -25,8 +26,8 @@ class Progress:
         learning_rate: the one the epoch began with.
         best: best value of the stage's early-stopping monitor so far.
         epochs_since_best: epochs finished after the one that gave `best`.
-        kept_epoch: the epoch of this stage whose weights it would end with; 0 for the weights it
-            began with.
+        best_epoch: the epoch of this stage whose weights it would end with; 0 for those it began
+            with.
         ended_by: what ended the stage before its last epoch: a key of the recipe, `callbacks`, or
             "".
         left_out: (epoch in all stages, step), both from 0, of batches that the run skips because
@@ -54,7 +55,10 @@ class Progress:
     learning_rate: StrictFloat = 0.0
     best: StrictFloat | None = None
     epochs_since_best: Count = 0
-    kept_epoch: Count = 0
+    # Checkpoints of earlier versions have the second name.
+    best_epoch: Annotated[
+        Count, Field(validation_alias=AliasChoices("best_epoch", "kept_epoch"))
+    ] = 0
     ended_by: str = ""
     left_out: ListOf[tuple[Count, Count]] = dataclasses.field(default_factory=list)
     batch_size: Count = 0

@@ -61,8 +61,8 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     Raises InputError: a file of the run is missing or can't be read.
     """
     epochs = epoch_records(read_metrics(run.metrics))
-    kept = kept_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
-    metrics = {name: value for name, value in (kept or {}).items() if name not in _NOT_METRICS}
+    best = best_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
+    metrics = {name: value for name, value in (best or {}).items() if name not in _NOT_METRICS}
     if recipe.evaluation.classification is not None:
         found = _read(run.classification)
         metrics |= {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
@@ -78,7 +78,7 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     )
 
 
-def kept_epoch(
+def best_epoch(
     epochs: Sequence[dict], stopping: Sequence[EarlyStoppingConfig | None]
 ) -> dict | None:
     """Returns the record of the epoch whose weights a run ends with; None for no epoch's.
@@ -89,7 +89,7 @@ def kept_epoch(
     """
     stages = list(dict.fromkeys(record["stage"] for record in epochs))
     for stage, early in reversed(list(zip(stages, stopping, strict=False))):
-        # An epoch that opened the gap too far is one whose weights are not kept.
+        # An epoch that opened the gap too far is not chosen.
         those = [
             record
             for record in epochs

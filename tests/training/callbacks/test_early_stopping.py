@@ -40,7 +40,7 @@ class TestEarlyStopping:
         assert kept == [True, True, False, False]
         assert progress.ended_by == "early_stopping"
         assert progress.best == 2.0
-        assert progress.kept_epoch == 2
+        assert progress.best_epoch == 2
 
     def test_accuracy_is_better_when_higher(self, update):
         accuracies = [{"val_accuracy": value} for value in [0.5, 0.6, 0.4, 0.7]]
@@ -60,25 +60,25 @@ class TestGap:
         kept, progress = update(GAP, epochs)
         assert kept == [True, True, False]
         assert progress.ended_by == "end_on_gap"
-        assert progress.kept_epoch == 2
+        assert progress.best_epoch == 2
 
     def test_in_the_first_epoch_nothing_of_the_stage_is_kept(self, update):
         kept, progress = update(GAP, self.epochs((0.9, 0.5)))
         assert kept == [False]
-        assert progress.kept_epoch == 0
+        assert progress.best_epoch == 0
 
     def test_that_never_opens_keeps_the_last_epoch(self, update):
         kept, progress = update(GAP, self.epochs((0.5, 0.5), (0.6, 0.4)))
         assert kept == [True, True]
         assert not progress.ended_by
-        assert progress.kept_epoch == 2
+        assert progress.best_epoch == 2
 
     def test_with_early_stopping_the_best_epoch_before_it_is_kept(self, update):
         epochs = self.epochs((0.5, 0.6), (0.6, 0.5), (0.99, 0.7))
         kept, progress = update(GAP | stopping("val_accuracy"), epochs)
         assert kept == [True, False, False]
         assert progress.ended_by == "end_on_gap"
-        assert (progress.kept_epoch, progress.best) == (1, 0.6)
+        assert (progress.best_epoch, progress.best) == (1, 0.6)
 
     def test_with_early_stopping_patience_may_end_first(self, update):
         epochs = self.epochs((0.5, 0.6), (0.6, 0.5), (0.99, 0.7))

@@ -86,7 +86,7 @@ def test_the_best_epoch_is_marked(make, capsys):
     logger.on_epoch_end(0, METRICS)
     assert "(best)" not in capsys.readouterr().out
     train_epoch(logger, progress)
-    progress.kept_epoch = 2
+    progress.best_epoch = 2
     logger.on_epoch_end(1, METRICS)
     assert "s (best)\n" in capsys.readouterr().out
 

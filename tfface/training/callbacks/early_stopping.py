@@ -20,7 +20,7 @@ class EarlyStopping(keras.callbacks.Callback):
 
     Args:
         stage: the recipe's stage.
-        recognizer: whose weights are kept.
+        recognizer: whose weights are saved.
         progress: where the run stands.
         manager: the checkpoints of the run.
     """
@@ -70,14 +70,14 @@ def update_early_stopping(
     An epoch whose gap is too large ends the stage, and early stopping does not choose it.
 
     Returns:
-        Whether the epoch's weights must be kept, because the stage may end with them.
+        Whether the epoch's weights must be saved, because the stage may end with them.
     """
     if stage.overfit_stop is not None and generalization_gap(metrics) > stage.overfit_stop.max_gap:
         progress.ended_by = "end_on_gap"
         return False
     if stage.early_stopping is not None and not _is_best(progress, stage.early_stopping, metrics):
         return False
-    progress.kept_epoch = progress.epoch
+    progress.best_epoch = progress.epoch
     return restores_best_weights(stage)
 
 
@@ -97,9 +97,9 @@ def _is_best(progress: Progress, config: EarlyStoppingConfig, metrics: dict[str,
 
 
 def _describe_best(progress: Progress, stage: StageConfig) -> str:
-    if progress.kept_epoch == 0:
+    if progress.best_epoch == 0:
         return "restored the weights that the stage began with"
     metric = ""
     if stage.early_stopping is not None:
         metric = f" ({stage.early_stopping.monitor} {progress.best:.4f})"
-    return f"restored the weights of epoch {progress.kept_epoch}{metric}"
+    return f"restored the weights of epoch {progress.best_epoch}{metric}"

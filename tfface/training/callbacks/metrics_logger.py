@@ -109,7 +109,7 @@ class MetricsLogger(keras.callbacks.Callback):
     def _print_epoch(self, metrics: dict[str, float]) -> None:
         stage, progress = self._stage, self._progress
         shown = ", ".join(f"{name} {value:.4f}" for name, value in _in_order(metrics).items())
-        is_best = stage.early_stopping is not None and progress.kept_epoch == progress.epoch
+        is_best = stage.early_stopping is not None and progress.best_epoch == progress.epoch
         best = " (best)" if is_best else ""
         print(f"  {self._title}: {shown}, {self._seconds:.1f} s{best}", flush=True)
         said()
