@@ -100,8 +100,8 @@ def measure_checkpoints(
     from tfface.profiling.step import synthetic_batch
     from tfface.training import stages
     from tfface.training.checkpointing import CheckpointManager
-    from tfface.training.progress import Progress
     from tfface.training.recognizer import build_recognizer
+    from tfface.training.run_progress import RunProgress
 
     if recipe.model.backbone.weights != "none":
         raise InputError(
@@ -128,7 +128,7 @@ def measure_checkpoints(
             def save(waits=waits) -> None:
                 start = time.perf_counter()
                 sync_variables(recognizer)
-                checkpoints.save(recognizer, Progress())
+                checkpoints.save(recognizer, RunProgress())
                 waits.append(time.perf_counter() - start)
 
             with_one = _seconds(recognizer, batches, save)

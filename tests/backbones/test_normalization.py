@@ -20,8 +20,8 @@ from tfface.training.checkpointing import (
     weight_arrays,
 )
 from tfface.training.distribution import _LocalCopy
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer, build_embedder, build_recognizer
+from tfface.training.run_progress import RunProgress
 from tfface.training.warm_start import read_warm_start
 
 SIZE = (32, 32)
@@ -160,7 +160,7 @@ def test_a_resumed_run(tmp_path, old_run):
         recognizer.compile(optimizer="sgd")
         recognizer.optimizer.build(recognizer.trainable_variables)
     checkpoint, weights = tmp_path / "checkpoint.safetensors", tmp_path / "weights.safetensors"
-    write_arrays(checkpoint, state_arrays(stopped), Progress().to_json())
+    write_arrays(checkpoint, state_arrays(stopped), RunProgress().to_json())
     load_checkpoint(checkpoint, resumed)
     np.testing.assert_array_equal(normalized(resumed.backbone), normalized(stopped.backbone))
     write_arrays(weights, weight_arrays(stopped))

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tfface.training.checkpointing import state_arrays
-from tfface.training.progress import Progress
+from tfface.training.run_progress import RunProgress
 
 CHECKSUM_BYTES = 64
 
 
-def write_old_checkpoint(path: Path, model, progress: Progress) -> None:
+def write_old_checkpoint(path: Path, model, progress: RunProgress) -> None:
     """Writes the state of a compiled model by the positions of its variables."""
     positions: dict[str, int] = {}
     arrays = {"progress": np.array(progress.to_json())}

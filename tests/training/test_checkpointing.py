@@ -17,8 +17,8 @@ from tfface.training.checkpointing import (
     state_arrays,
     weight_arrays,
 )
-from tfface.training.progress import Progress, parse_progress
 from tfface.training.recognizer import build_recognizer
+from tfface.training.run_progress import RunProgress, parse_progress
 
 
 def make(tmp_path, *overrides):
@@ -49,7 +49,7 @@ def test_resuming_is_as_if_nothing_had_happened(tmp_path, suffix):
     """Also for dropout's random seeds and the optimizer's moments; from an old file as well."""
     first = make(tmp_path)
     train_a_step(first)
-    progress = Progress(
+    progress = RunProgress(
         stage=0, epoch=1, total_epochs=1, total_steps=1, best=0.5, metrics=[0.1], left_out=[(0, 2)]
     )
     path = tmp_path / f"file{suffix}"
@@ -81,9 +81,9 @@ class TestOfAnotherModel:
         """Returns why a checkpoint of the tiny recipe is refused by a model of another."""
         path = tmp_path / name
         if path.suffix == ".npz":
-            write_old_checkpoint(path, make(tmp_path), Progress())
+            write_old_checkpoint(path, make(tmp_path), RunProgress())
         else:
-            write_arrays(path, state_arrays(make(tmp_path)), Progress().to_json())
+            write_arrays(path, state_arrays(make(tmp_path)), RunProgress().to_json())
         with pytest.raises(InputError, match="the checkpoint of another model") as error:
             load_checkpoint(path, make(tmp_path, *overrides))
         return str(error.value).partition("optimizer: ")[2]
@@ -138,7 +138,7 @@ def test_weights_alone(tmp_path, suffix):
 def test_truncated_checkpoint(tmp_path, share):
     path = tmp_path / "file.safetensors"
     recognizer = make(tmp_path)
-    write_arrays(path, state_arrays(recognizer), Progress().to_json())
+    write_arrays(path, state_arrays(recognizer), RunProgress().to_json())
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="not a readable checkpoint"):
@@ -154,7 +154,7 @@ def test_a_file_without_progress(tmp_path):
 
 def test_the_old_name_of_the_best_epoch():
     assert parse_progress('{"kept_epoch": 3}') == parse_progress('{"best_epoch": 3}')
-    assert parse_progress(Progress(best_epoch=3).to_json()).best_epoch == 3
+    assert parse_progress(RunProgress(best_epoch=3).to_json()).best_epoch == 3
 
 
 def test_old_and_new_files_in_a_folder(tmp_path):
@@ -163,10 +163,10 @@ def test_old_and_new_files_in_a_folder(tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     old = folder / "checkpoint-000007-stage-0-step-3-kept-1.npz"
-    write_old_checkpoint(old, recognizer, Progress(total_steps=3, best_epoch=1))
+    write_old_checkpoint(old, recognizer, RunProgress(total_steps=3, best_epoch=1))
     manager = CheckpointManager(folder, keep=1)
-    assert manager.newest() == (old, Progress(total_steps=3, best_epoch=1))
-    manager.save(recognizer, Progress(total_steps=4))
+    assert manager.newest() == (old, RunProgress(total_steps=3, best_epoch=1))
+    manager.save(recognizer, RunProgress(total_steps=4))
     manager.wait()
     assert [path.name for path in folder.iterdir()] == [
         "checkpoint-000008-stage-0-step-4-kept-0.safetensors"

@@ -20,9 +20,9 @@ from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.checkpoint_file import read_arrays
 from tfface.training.checkpointing import CheckpointManager, read_progress
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
+from tfface.training.run_progress import RunProgress
 
 OFTEN = "training.checkpoints.every_steps=1"
 # Six steps.
@@ -411,7 +411,7 @@ def test_a_full_disk(tmp_path):
 def test_a_full_disk_before_the_first_checkpoint(tmp_path):
     checkpoints = CheckpointManager(tmp_path / "checkpoints")
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    checkpoints.save_best_weights(keras.Sequential([keras.Input((1,))]), Progress())
+    checkpoints.save_best_weights(keras.Sequential([keras.Input((1,))]), RunProgress())
     with pytest.raises(InputError, match=r"; there is no checkpoint before it: free space there"):
         checkpoints.wait()
 

@@ -8,9 +8,9 @@ from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tests.training.test_midway import assert_same_run, signal_after_step
 from tests.training.test_resume import records
 from tfface.training.callbacks.preemption import TrainingInterrupted
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
+from tfface.training.run_progress import RunProgress
 from tfface.training.stage_task import StageTask
 
 
@@ -153,7 +153,7 @@ def test_batches_at_positions(positions):
 
 class TestProgress:
     def test_counts(self):
-        progress = Progress(left_out=[(0, 2), (1, 0)])
+        progress = RunProgress(left_out=[(0, 2), (1, 0)])
         assert progress.remaining_steps(4) == [0, 1, 3]
         progress.finish_step(1)
         assert progress.remaining_steps(4) == [3]
@@ -162,12 +162,12 @@ class TestProgress:
         progress.finish_epoch()
         assert progress.remaining_steps(4) == [1, 2, 3]
         progress.start_stage(1)
-        assert progress == Progress(
+        assert progress == RunProgress(
             stage=1, total_epochs=1, total_steps=4, left_out=[(0, 2), (1, 0)]
         )
 
     def test_another_batch_size(self):
-        progress = Progress(total_epochs=2, step=3, total_steps=23, batch_size=8, metrics=[0.5])
+        progress = RunProgress(total_epochs=2, step=3, total_steps=23, batch_size=8, metrics=[0.5])
         assert not progress.change_batch_size(8, 10)
         assert progress.change_batch_size(4, 20)
         assert (progress.step, progress.total_steps, progress.metrics) == (6, 46, [])

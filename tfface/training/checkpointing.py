@@ -33,7 +33,7 @@ from tfface.training.checkpoint_file import (
     write_arrays,
 )
 from tfface.training.distribution import fetch, put
-from tfface.training.progress import Progress, parse_progress
+from tfface.training.run_progress import RunProgress, parse_progress
 from tfface.training.variable_keys import MODEL, OPTIMIZER, model_keys, optimizer_keys
 
 
@@ -61,7 +61,7 @@ def state_arrays(
     return arrays
 
 
-def load_checkpoint(path: Path, model: keras.Model) -> Progress:
+def load_checkpoint(path: Path, model: keras.Model) -> RunProgress:
     """Restores a compiled model and its optimizer from a checkpoint.
 
     Returns:
@@ -89,7 +89,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
     _restore(path, model, _weight_variables(model), "the weights of another model")
 
 
-def read_progress(path: Path) -> Progress:
+def read_progress(path: Path) -> RunProgress:
     """Returns where a run stood; `load_checkpoint` needs the optimizer of that stage.
 
     Raises:
@@ -98,7 +98,7 @@ def read_progress(path: Path) -> Progress:
     return _parsed(path, read_text(path))
 
 
-def _parsed(path: Path, text: str) -> Progress:
+def _parsed(path: Path, text: str) -> RunProgress:
     try:
         return parse_progress(text)
     except ValueError as error:
@@ -257,7 +257,7 @@ class CheckpointManager:
                 if _NAME.fullmatch(path.name) or _BEST_NAME.fullmatch(path.name):
                     path.unlink()
 
-    def save(self, model: keras.Model, progress: Progress) -> None:
+    def save(self, model: keras.Model, progress: RunProgress) -> None:
         """Writes the state of model, optimizer and progress, and removes the oldest checkpoint.
 
         Raises:
@@ -274,7 +274,7 @@ class CheckpointManager:
         arrays, text = self._copy, progress.to_json()
         self._start(lambda: self._write(self._folder / name, arrays, text))
 
-    def save_best_weights(self, model: keras.Model, progress: Progress) -> None:
+    def save_best_weights(self, model: keras.Model, progress: RunProgress) -> None:
         """Writes the weights that the stage would end with; call `save` after it.
 
         Raises:
@@ -303,7 +303,7 @@ class CheckpointManager:
                 raise InputError(f"{error}; {how}") from error
         multiprocess.barrier("checkpoints")
 
-    def newest(self) -> tuple[Path, Progress] | None:
+    def newest(self) -> tuple[Path, RunProgress] | None:
         """Finds the newest checkpoint that is intact, and removes newer ones that are not.
 
         Returns: its file, and where the run stood; None if there is none at all.
@@ -330,7 +330,7 @@ class CheckpointManager:
             )
         return None
 
-    def restore_newest(self, model: keras.Model, progress: Progress) -> None:
+    def restore_newest(self, model: keras.Model, progress: RunProgress) -> None:
         """Fills model, optimizer and progress from the newest intact checkpoint; there is one.
 
         Raises InputError: all are damaged.
@@ -339,7 +339,7 @@ class CheckpointManager:
         path, _ = self.newest()
         progress.assign(load_checkpoint(path, model))
 
-    def restore_best_weights(self, model: keras.Model, progress: Progress) -> None:
+    def restore_best_weights(self, model: keras.Model, progress: RunProgress) -> None:
         """Restores the weights that the stage ends with.
 
         Raises:
@@ -354,10 +354,10 @@ class CheckpointManager:
                 "on without them: choose another run folder (--run-dir) or delete this one"
             ) from error
 
-    def _best_weights_path(self, progress: Progress, suffix: str) -> Path:
+    def _best_weights_path(self, progress: RunProgress, suffix: str) -> Path:
         return self._folder / f"kept-{progress.stage}-{progress.best_epoch}{suffix}"
 
-    def _find_best_weights(self, progress: Progress) -> Path:
+    def _find_best_weights(self, progress: RunProgress) -> Path:
         """Returns the path of the weights that a stage ends with, in the format that is there."""
         new, old = (
             self._best_weights_path(progress, SUFFIX),

@@ -27,9 +27,9 @@ from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInte
 from tfface.training.checkpointing import CheckpointManager, load_checkpoint, metric_values
 from tfface.training.datasets import RunData
 from tfface.training.distribution import SingleDevice, put
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
+from tfface.training.run_progress import RunProgress
 from tfface.training.stage_task import FeatureCache, StageTask, image_task
 
 
@@ -66,7 +66,7 @@ class Trainer:
         self._distribution = distribution
         self._handler = handler
         self._user_callbacks = callbacks
-        self._progress = Progress(batch_size=data.train.batch_size)
+        self._progress = RunProgress(batch_size=data.train.batch_size)
         self._checkpoints = CheckpointManager(
             run.checkpoints, config.checkpoints.keep, self._has_best_weights
         )
@@ -110,7 +110,7 @@ class Trainer:
 
     # ----------------------------------------------------------------------------------- a stage
 
-    def _find_checkpoint(self, resume: bool) -> tuple[Path, Progress] | None:
+    def _find_checkpoint(self, resume: bool) -> tuple[Path, RunProgress] | None:
         """Returns the checkpoint to resume from; None for a run that begins."""
         if not (resume and self._checkpoints.exist()):
             self._checkpoints.clear()
@@ -292,7 +292,7 @@ class FitEvents(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, callbacks: keras.callbacks.CallbackList, progress: Progress, positions: list[int]
+        self, callbacks: keras.callbacks.CallbackList, progress: RunProgress, positions: list[int]
     ):
         super().__init__()
         self._callbacks = callbacks
@@ -314,7 +314,7 @@ class FitEvents(keras.callbacks.Callback):
         self._callbacks.on_train_batch_end(position, logs)
 
 
-def restore_metrics(model: keras.Model, progress: Progress) -> None:
+def restore_metrics(model: keras.Model, progress: RunProgress) -> None:
     """Assigns the metrics' variables after the last step, which `progress` holds."""
     for variable, value in zip(model.metrics_variables, progress.metrics, strict=True):
         put(variable, value)

@@ -9,7 +9,7 @@ from tfface.training.callbacks import Checkpointing, Preemption
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.checkpointing import CheckpointManager, read_progress
-from tfface.training.progress import Progress
+from tfface.training.run_progress import RunProgress
 
 
 class Guard:
@@ -32,7 +32,7 @@ def make(tmp_path, recognizer):
     """Returns (callbacks in a list, progress, guard, function that returns the saved steps)."""
 
     def make(handler=None, **config):
-        progress, guard = Progress(), Guard()
+        progress, guard = RunProgress(), Guard()
         manager = CheckpointManager(tmp_path, keep=9)
         checkpointing = Checkpointing(
             CheckpointConfig(**config), recognizer, progress, manager, guard

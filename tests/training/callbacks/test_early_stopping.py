@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.recipes import load_tiny
 from tfface.training.callbacks.early_stopping import update_early_stopping
-from tfface.training.progress import Progress
+from tfface.training.run_progress import RunProgress
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def update(tmp_path):
     def update(stage: dict, epochs: list[dict[str, float]]):
         overrides = [f"training.stages.0.{key}={value}" for key, value in stage.items()]
         [stage, _] = load_tiny(tmp_path, *overrides).training.stages
-        progress = Progress()
+        progress = RunProgress()
         kept = []
         for metrics in epochs:
             progress.epoch += 1

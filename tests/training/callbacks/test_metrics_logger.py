@@ -6,8 +6,8 @@ import pytest
 
 from tests.training.callbacks.made import STEPS, make_stage
 from tfface.training.callbacks import MetricsLogger
-from tfface.training.progress import Progress
 from tfface.training.run_folder import RunFolder
+from tfface.training.run_progress import RunProgress
 
 METRICS = {"accuracy": 0.75, "loss": 1.5, "val_accuracy": 0.25, "val_loss": 2.0}
 
@@ -15,7 +15,7 @@ METRICS = {"accuracy": 0.75, "loss": 1.5, "val_accuracy": 0.25, "val_loss": 2.0}
 @pytest.fixture
 def make(tmp_path):
     def make(*overrides, **progress):
-        progress = Progress(learning_rate=0.1, **progress)
+        progress = RunProgress(learning_rate=0.1, **progress)
         stage = make_stage(tmp_path, *overrides)
         logger = MetricsLogger(RunFolder(tmp_path / "run"), stage, progress, batch_size=8)
         logger.set_params({"steps": STEPS})
@@ -94,7 +94,7 @@ def test_the_best_epoch_is_marked(make, capsys):
 def test_steps_that_are_made_again_are_forgotten(make, tmp_path):
     logger, progress = make()
     train_epoch(logger, progress)
-    progress.assign(Progress(step=10, total_steps=10))
+    progress.assign(RunProgress(step=10, total_steps=10))
     logger.reopen()
     assert [record["step"] for record in records(tmp_path)] == [10]
     train_epoch(logger, progress)

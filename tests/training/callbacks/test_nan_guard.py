@@ -8,7 +8,7 @@ from tfface.errors import InputError
 from tfface.training.callbacks import NanGuard
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.checkpointing import CheckpointManager
-from tfface.training.progress import Progress
+from tfface.training.run_progress import RunProgress
 from tfface.training.stage_task import StageTask
 
 
@@ -28,7 +28,7 @@ def make(tmp_path, recognizer):
 
     def make(action="stop", **progress):
         recognizer.reset_metrics()
-        progress = Progress(**progress)
+        progress = RunProgress(**progress)
         manager = CheckpointManager(tmp_path / "checkpoints")
         task = StageTask(recognizer, Train(), None)
         stage = make_stage(tmp_path)

@@ -8,8 +8,8 @@ from tfface.recipe.schema import CheckpointConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.nan_guard import NanGuard
 from tfface.training.checkpointing import CheckpointManager, metric_values
-from tfface.training.progress import READ_EVERY_STEPS, Progress
 from tfface.training.recognizer import Recognizer
+from tfface.training.run_progress import READ_EVERY_STEPS, RunProgress
 
 
 class Checkpointing(keras.callbacks.Callback):
@@ -27,7 +27,7 @@ class Checkpointing(keras.callbacks.Callback):
         self,
         config: CheckpointConfig,
         recognizer: Recognizer,
-        progress: Progress,
+        progress: RunProgress,
         manager: CheckpointManager,
         nan_guard: NanGuard,
     ):

@@ -6,10 +6,10 @@ from tfface.recipe.schema import EarlyStoppingConfig, StageConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.ema import use_ema_weights
 from tfface.training.checkpointing import CheckpointManager
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
+from tfface.training.run_progress import RunProgress
 
-# What `Progress.ended_by` says where a user's callback set `model.stop_training`.
+# What `RunProgress.ended_by` says where a user's callback set `model.stop_training`.
 CALLBACKS = "callbacks"
 
 
@@ -29,7 +29,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self,
         stage: StageConfig,
         recognizer: Recognizer,
-        progress: Progress,
+        progress: RunProgress,
         manager: CheckpointManager,
     ):
         super().__init__()
@@ -63,7 +63,7 @@ def generalization_gap(metrics: dict[str, float]) -> float:
 
 
 def update_early_stopping(
-    progress: Progress, stage: StageConfig, metrics: dict[str, float]
+    progress: RunProgress, stage: StageConfig, metrics: dict[str, float]
 ) -> bool:
     """Updates `progress` with an epoch's metrics.
 
@@ -81,7 +81,7 @@ def update_early_stopping(
     return restores_best_weights(stage)
 
 
-def _is_best(progress: Progress, config: EarlyStoppingConfig, metrics: dict[str, float]) -> bool:
+def _is_best(progress: RunProgress, config: EarlyStoppingConfig, metrics: dict[str, float]) -> bool:
     value = metrics[config.monitor]
     is_best = progress.best is None or (
         value < progress.best if config.lower_is_better else value > progress.best
@@ -96,7 +96,7 @@ def _is_best(progress: Progress, config: EarlyStoppingConfig, metrics: dict[str,
     return is_best
 
 
-def _describe_best(progress: Progress, stage: StageConfig) -> str:
+def _describe_best(progress: RunProgress, stage: StageConfig) -> str:
     if progress.best_epoch == 0:
         return "restored the weights that the stage began with"
     metric = ""

@@ -12,8 +12,8 @@ from tfface.recipe.schema import StageConfig
 from tfface.reporting.metrics_log import MetricsLog, NoLog
 from tfface.training import multiprocess
 from tfface.training.callbacks.early_stopping import generalization_gap
-from tfface.training.progress import Progress
 from tfface.training.run_folder import RunFolder
+from tfface.training.run_progress import RunProgress
 
 
 class MetricsLogger(keras.callbacks.Callback):
@@ -28,7 +28,7 @@ class MetricsLogger(keras.callbacks.Callback):
         batch_size: images of a step.
     """
 
-    def __init__(self, run: RunFolder, stage: StageConfig, progress: Progress, batch_size: int):
+    def __init__(self, run: RunFolder, stage: StageConfig, progress: RunProgress, batch_size: int):
         super().__init__()
         self._run = run
         self._stage = stage

@@ -10,8 +10,8 @@ from tfface.recipe.schema import StageConfig
 from tfface.training.checkpointing import CheckpointManager
 from tfface.training.distribution import fetch
 from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS, skip_nonfinite_steps
-from tfface.training.progress import Progress
 from tfface.training.recognizer import Recognizer
+from tfface.training.run_progress import RunProgress
 from tfface.training.stage_task import StageTask
 
 # If so many batches are useless, something else is wrong with the recipe.
@@ -67,7 +67,7 @@ class NanGuard(keras.callbacks.Callback):
         recognizer: Recognizer,
         stage: StageConfig,
         task: StageTask,
-        progress: Progress,
+        progress: RunProgress,
         manager: CheckpointManager,
     ):
         super().__init__()

@@ -12,7 +12,7 @@ import keras
 from tfface.signals import ENDING, HANGUP, is_ignored
 from tfface.training import multiprocess
 from tfface.training.callbacks.checkpointing import Checkpointing
-from tfface.training.progress import READ_EVERY_STEPS, Progress
+from tfface.training.run_progress import READ_EVERY_STEPS, RunProgress
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -105,7 +105,7 @@ class Preemption(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, handler: PreemptionHandler, progress: Progress, checkpointing: Checkpointing
+        self, handler: PreemptionHandler, progress: RunProgress, checkpointing: Checkpointing
     ):
         super().__init__()
         self._handler = handler

@@ -13,7 +13,7 @@ READ_EVERY_STEPS = 10
 
 
 @dataclasses.dataclass
-class Progress:
+class RunProgress:
     """Where a run stands; a checkpoint holds it beside the variables.
 
     Attributes:
@@ -35,7 +35,7 @@ class Progress:
         batch_size: the size of the batches that steps count.
 
     Example:
-        >>> progress = Progress()
+        >>> progress = RunProgress()
         >>> progress.finish_step(0)
         >>> progress.remaining_steps(3)
         [1, 2]
@@ -66,7 +66,7 @@ class Progress:
     def start_stage(self, number: int) -> None:
         """Moves on to a stage, with nothing of it done yet."""
         self.assign(
-            Progress(
+            RunProgress(
                 stage=number,
                 total_epochs=self.total_epochs,
                 total_steps=self.total_steps,
@@ -114,7 +114,7 @@ class Progress:
         self.total_steps = self.total_epochs * steps_per_epoch + self.step
         return True
 
-    def assign(self, other: "Progress") -> None:
+    def assign(self, other: "RunProgress") -> None:
         """Takes over all values of another one."""
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(other, field.name))
@@ -123,9 +123,9 @@ class Progress:
         return json.dumps(dataclasses.asdict(self))
 
 
-def parse_progress(text: str) -> Progress:
-    """Reads what `Progress.to_json` wrote.
+def parse_progress(text: str) -> RunProgress:
+    """Reads what `RunProgress.to_json` wrote.
 
     Raises ValueError: `text` is something else.
     """
-    return parse_as(Progress, text)
+    return parse_as(RunProgress, text)
