@@ -99,7 +99,7 @@ def measure_checkpoints(
     from tfface.kernels.keras_internals import sync_variables
     from tfface.profiling.step import synthetic_batch
     from tfface.training import stages
-    from tfface.training.checkpointing import CheckpointManager
+    from tfface.training.checkpoint_manager import CheckpointManager
     from tfface.training.recognizer import build_recognizer
     from tfface.training.run_progress import RunProgress
 

@@ -13,7 +13,7 @@ from tfface.backbones import BACKBONES
 from tfface.backbones.normalization import fold_published
 from tfface.backbones.weights import loading
 from tfface.training.checkpoint_file import write_arrays
-from tfface.training.checkpointing import (
+from tfface.training.checkpoint_state import (
     load_checkpoint,
     load_weights,
     state_arrays,

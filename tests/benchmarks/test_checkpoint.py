@@ -5,7 +5,7 @@ from checkpoint import measure_checkpoints, rows
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.reporting.results import read_rows
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 
 
 @pytest.fixture

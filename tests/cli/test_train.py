@@ -13,7 +13,7 @@ from tests.cli.running import call_tool
 from tests.training.recipes import TINY, newest_checkpoint
 from tfface.cli import train as tool
 from tfface.errors import InputError
-from tfface.training.checkpointing import read_progress
+from tfface.training.checkpoint_state import read_progress
 
 ROOT = Path(__file__).resolve().parents[2]
 

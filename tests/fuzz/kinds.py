@@ -27,7 +27,7 @@ from tfface.backbones.weights.loading import load_weights
 from tfface.backbones.weights.torch_file import read_torch_file
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.heads.head_file import load_head
-from tfface.training import checkpointing
+from tfface.training import checkpoint_state
 from tfface.training.checkpoint_file import METADATA_KEY, checksum
 from tfface.training.registries import REGISTRIES
 
@@ -271,7 +271,7 @@ def _read_arrays(path: Path, number: int) -> object:
     if path.stem == "checkpoint":
         # Who alters one to harm makes the checksum fit.
         _refit_checksum(path)
-        return checkpointing.load_weights(path, _network())
+        return checkpoint_state.load_weights(path, _network())
     readers = {".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_torch_file}
     found = readers[path.suffix](path)
     return [stored.load() for stored in found.values() if np.prod(stored.shape) < 1e6]

@@ -18,7 +18,7 @@ from tests.training.old_checkpoints import write_old_arrays
 from tfface.heads import HEADS
 from tfface.heads.head_file import save_head
 from tfface.training.checkpoint_file import write_arrays
-from tfface.training.checkpointing import weight_arrays
+from tfface.training.checkpoint_state import weight_arrays
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.training.checkpointing import state_arrays
+from tfface.training.checkpoint_state import state_arrays
 from tfface.training.run_progress import RunProgress
 
 CHECKSUM_BYTES = 64

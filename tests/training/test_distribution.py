@@ -25,7 +25,7 @@ from tfface.heads.head_file import load_head
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import multiprocess
 from tfface.training.checkpoint_file import read_arrays
-from tfface.training.checkpointing import read_progress
+from tfface.training.checkpoint_state import read_progress
 from tfface.training.distribution import SingleDevice, distribute, put
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from tfface.folder_lock import locked
 from tfface.reporting.metrics_log import read_metrics
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
 from tfface.training.checkpoint_file import read_arrays
-from tfface.training.checkpointing import CheckpointManager, read_progress
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import read_progress
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 from tfface.training.run_progress import RunProgress

@@ -11,7 +11,7 @@ import pytest
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.recognizer import Recognizer
 from tfface.training.run import train
 

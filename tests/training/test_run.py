@@ -19,8 +19,9 @@ from tfface.evaluation.classifier import load_classifier
 from tfface.heads.head_file import load_head
 from tfface.progress import Lines
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training import checkpointing
-from tfface.training.checkpointing import CheckpointManager, read_progress
+from tfface.training import checkpoint_state
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
@@ -88,7 +89,7 @@ class TestRunFolder:
             recipe.model, recipe.data.image_size, 6, folder, steps_per_epoch=3
         )
         prepare(recognizer, recipe.training.stages[-1], 3)
-        checkpointing.load_checkpoint(newest_checkpoint(run), recognizer)
+        checkpoint_state.load_checkpoint(newest_checkpoint(run), recognizer)
         trained = load_head(run / "head.npz")
         assert trained.head.scale == 8
         embeddings = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")

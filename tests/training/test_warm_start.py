@@ -11,7 +11,7 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
 from tfface.training.run import train
 from tfface.training.warm_start import backbone_and_neck, matching_layers, read_warm_start

@@ -14,7 +14,7 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import HeadConfig
 from tfface.training import device, multiprocess
 from tfface.training.callbacks.preemption import PreemptionHandler
-from tfface.training.checkpointing import variable_values
+from tfface.training.checkpoint_state import variable_values
 from tfface.training.datasets import load_data, source_folders
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import SingleDevice, distribute

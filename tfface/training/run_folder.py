@@ -21,7 +21,7 @@ from tfface.names import safe_row
 from tfface.recipe import Recipe, dump, load
 from tfface.reporting.provenance import machine, version_of
 from tfface.training import multiprocess
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.registries import REGISTRIES
 
 # The part of the environment that the last bits of a result depend on.

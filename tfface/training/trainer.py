@@ -24,7 +24,8 @@ from tfface.training.callbacks import (
 from tfface.training.callbacks.early_stopping import restores_best_weights
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
-from tfface.training.checkpointing import CheckpointManager, load_checkpoint, metric_values
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import load_checkpoint, metric_values
 from tfface.training.datasets import RunData
 from tfface.training.distribution import SingleDevice, put
 from tfface.training.recognizer import Recognizer

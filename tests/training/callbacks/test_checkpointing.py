@@ -8,7 +8,8 @@ from tfface.recipe.schema import CheckpointConfig
 from tfface.training.callbacks import Checkpointing, Preemption
 from tfface.training.callbacks.nan_guard import NonFiniteStep
 from tfface.training.callbacks.preemption import PreemptionHandler, TrainingInterrupted
-from tfface.training.checkpointing import CheckpointManager, read_progress
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import read_progress
 from tfface.training.run_progress import RunProgress
 
 

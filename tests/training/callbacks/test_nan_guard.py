@@ -7,7 +7,7 @@ from tests.training.callbacks.made import STEPS, make_recognizer, make_stage
 from tfface.errors import InputError
 from tfface.training.callbacks import NanGuard
 from tfface.training.callbacks.nan_guard import NonFiniteStep
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.run_progress import RunProgress
 from tfface.training.stage_task import StageTask
 

@@ -7,7 +7,8 @@ import keras
 from tfface.recipe.schema import CheckpointConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.nan_guard import NanGuard
-from tfface.training.checkpointing import CheckpointManager, metric_values
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import metric_values
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_progress import READ_EVERY_STEPS, RunProgress
 

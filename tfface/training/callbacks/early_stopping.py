@@ -5,7 +5,7 @@ import keras
 from tfface.recipe.schema import EarlyStoppingConfig, StageConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.ema import use_ema_weights
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_progress import RunProgress
 

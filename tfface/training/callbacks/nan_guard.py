@@ -7,7 +7,7 @@ import keras
 
 from tfface.errors import InputError
 from tfface.recipe.schema import StageConfig
-from tfface.training.checkpointing import CheckpointManager
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.distribution import fetch
 from tfface.training.nonfinite import GRADIENT_BEFORE, LOSS, skip_nonfinite_steps
 from tfface.training.recognizer import Recognizer

@@ -9,8 +9,8 @@ from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.checkpoint_file import write_arrays
-from tfface.training.checkpointing import (
-    CheckpointManager,
+from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.checkpoint_state import (
     load_checkpoint,
     load_weights,
     read_progress,
