@@ -11,7 +11,7 @@ from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.training import stages
-from tfface.training.recognizer import adaptive_average_pool, build_recognizer, check_batch_norms
+from tfface.training.recognizer import build_recognizer, check_batch_norms
 from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
@@ -86,7 +86,7 @@ def test_mixed_precision_gives_float32_embeddings(tmp_path, policy):
 
 
 def test_the_saved_embedder_loads_without_tfface(tmp_path):
-    """It is made of Keras' own layers, pixel contract included, and takes uint8 or float RGB."""
+    """It is made of Keras' own layers, the normalization included, and takes uint8 or float RGB."""
     recognizer = make(tmp_path)
     recognizer.embedder.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
@@ -179,49 +179,3 @@ class TestOneImageInABatch:
         recipe = load_tiny(tmp_path, *ONE_STAGE, "data.batch_size=1")
         with pytest.raises(InputError, match="makes the same of every image"):
             train(recipe, tmp_path / "run", tmp_path)
-
-
-SIZES = pytest.mark.parametrize(
-    ("rows", "columns"), [(1, 1), (3, 3), (4, 5), (7, 7), (7, 8), (13, 14), (20, 33)]
-)
-
-
-@SIZES
-def test_windows_are_those_of_pytorch(rows, columns):
-    features = np.random.default_rng(0).normal(size=(2, rows, columns, 3)).astype("float32")
-    expected = np.empty((2, 7, 7, 3))
-    for i in range(7):
-        for j in range(7):
-            expected[:, i, j] = features[
-                :,
-                i * rows // 7 : math.ceil((i + 1) * rows / 7),
-                j * columns // 7 : math.ceil((j + 1) * columns / 7),
-            ].mean((1, 2))
-    made = keras.ops.convert_to_numpy(
-        adaptive_average_pool(keras.ops.convert_to_tensor(features), 7)
-    )
-    np.testing.assert_allclose(made, expected, atol=1e-6)
-
-
-@SIZES
-def test_averages_are_those_of_pytorch_itself(rows, columns):
-    torch = pytest.importorskip("torch", reason="PyTorch has the pooling to compare with")
-    features = np.random.default_rng(0).normal(size=(2, rows, columns, 3)).astype("float32")
-    channels_first = torch.from_numpy(features).permute(0, 3, 1, 2)
-    expected = torch.nn.AdaptiveAvgPool2d(7)(channels_first).permute(0, 2, 3, 1).numpy()
-    made = keras.ops.convert_to_numpy(
-        adaptive_average_pool(keras.ops.convert_to_tensor(features), 7)
-    )
-    np.testing.assert_allclose(made, expected, atol=1e-6)
-
-
-def test_it_saves_and_loads(tmp_path):
-    images = keras.Input((8, 3, 2))
-    model = keras.Model(images, adaptive_average_pool(images, 7))
-    assert model.output_shape == (None, 7, 7, 2)
-    model.save(tmp_path / "model.keras")
-    features = np.random.default_rng(0).normal(size=(2, 8, 3, 2)).astype("float32")
-    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(
-        keras.ops.convert_to_numpy(loaded(features)), keras.ops.convert_to_numpy(model(features))
-    )

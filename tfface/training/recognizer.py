@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from tfface.backbones import BACKBONES
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
+from tfface.backbones.neck import build_neck
 from tfface.backbones.weights.loading import is_published_h5, load_initial_weights
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError
@@ -16,7 +17,7 @@ from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.recipe import Recipe
-from tfface.recipe.schema import ModelConfig, NeckConfig, TrainingConfig
+from tfface.recipe.schema import ModelConfig, TrainingConfig
 from tfface.registry import build_from_config
 from tfface.training.nonfinite import NonFiniteCounter
 from tfface.training.warm_start import read_warm_start
@@ -300,7 +301,7 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
     features = backbone.network(
         INPUT_NORMALIZATIONS[recipe.input_normalization or backbone.input_normalization](images)
     )
-    embeddings = _neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
+    embeddings = build_neck(features, recipe.neck, recipe.embedding_size, backbone.neck_epsilon)
     embedder = keras.Model(images, embeddings, name="embedder")
     checkpoint = None
     if published is None and weights not in ("imagenet", "none"):
@@ -312,65 +313,3 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
         if loaded is not None:
             print(loaded, flush=True)
     return embedder
-
-
-def _neck(features, neck: NeckConfig, embedding_size: int | None, epsilon: float):
-    """Feature map [batch, rows, columns, channels] -> float32 embeddings [batch, size]."""
-    if neck.input_batch_norm:
-        features = _batch_norm("neck_input_batch_norm", epsilon)(features)
-    if neck.pooling == "adaptive_average_7x7":
-        features = adaptive_average_pool(features, 7)
-    if neck.pooling in ("adaptive_average_7x7", "flatten"):
-        features = layers.Flatten(name="neck_flatten")(features)
-    elif neck.pooling == "max":
-        features = layers.GlobalMaxPooling2D(name="neck_pooling")(features)
-    else:
-        features = layers.GlobalAveragePooling2D(name="neck_pooling")(features)
-    # As in VGG: no dropout before the first hidden layer.
-    if neck.dropout and not neck.hidden_units:
-        features = layers.Dropout(neck.dropout, name="neck_dropout")(features)
-    for number, size in enumerate(neck.hidden_units):
-        features = layers.Dense(size, activation="relu", name=f"neck_hidden_{number}")(features)
-        if neck.dropout:
-            features = layers.Dropout(neck.dropout, name=f"neck_hidden_dropout_{number}")(features)
-    if embedding_size is not None:
-        use_bias = not neck.batch_norm if neck.embedding_bias is None else neck.embedding_bias
-        regularizer = keras.regularizers.L2(neck.embedding_l2) if neck.embedding_l2 else None
-        features = layers.Dense(
-            embedding_size, use_bias=use_bias, kernel_regularizer=regularizer, name="embedding"
-        )(features)
-    if neck.batch_norm:
-        features = _batch_norm("neck_batch_norm", epsilon)(features)
-    return layers.Activation("linear", dtype="float32", name="embeddings")(features)
-
-
-def _batch_norm(name: str, epsilon: float) -> layers.BatchNormalization:
-    # The field's momentum (0.1 in PyTorch's terms); Keras' 0.99 lags behind for hundreds of steps.
-    return layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
-
-
-def adaptive_average_pool(features, size: int):
-    """Averages a feature map of any size to `size` x `size`, as PyTorch's AdaptiveAvgPool2d does.
-
-    Window i of a side goes from floor(i * length / size) to ceil((i + 1) * length / size). (The
-    AdaptiveAveragePooling2D of Keras 3.15 returns NaN on JAX for many sizes, 3 and 7 to 7 among
-    them.)
-
-    Args:
-        features: [batch, rows, columns, channels], rows and columns known.
-    Returns: [batch, size, size, channels].
-    """
-    _, rows, columns, _ = features.shape
-    if rows != size:
-        parts = [ops.mean(features[:, begin:end], axis=1) for begin, end in _windows(rows, size)]
-        features = ops.stack(parts, axis=1)
-    if columns != size:
-        parts = [
-            ops.mean(features[:, :, begin:end], axis=2) for begin, end in _windows(columns, size)
-        ]
-        features = ops.stack(parts, axis=2)
-    return features
-
-
-def _windows(length: int, size: int) -> list[tuple[int, int]]:
-    return [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]

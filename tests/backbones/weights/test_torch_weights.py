@@ -13,6 +13,7 @@ from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
 from tfface.backbones.iresnet import NECK, iresnet_network
 from tfface.backbones.mobilefacenet import mobilefacenet
+from tfface.backbones.neck import build_neck
 from tfface.backbones.torchvision import resnet_basic, resnet_bottleneck, vgg13_bn
 from tfface.backbones.vision_transformer import vit_small
 from tfface.backbones.weights.loading import load_initial_weights
@@ -20,7 +21,7 @@ from tfface.backbones.weights.torch_weights import mapped_weights
 from tfface.errors import InputError
 from tfface.recipe import load
 from tfface.recipe.schema import NeckConfig
-from tfface.training.recognizer import _neck, build_starting_embedder
+from tfface.training.recognizer import build_starting_embedder
 from tfface.training.registries import REGISTRIES
 
 HERE = Path(__file__).resolve().parent
@@ -72,7 +73,7 @@ def embedder_of(backbone: Backbone, neck: dict, embedding_size: int | None) -> k
     images = keras.Input(backbone.network.input_shape[1:])
     features = backbone.network(images)
     epsilon = backbone.neck_epsilon
-    return keras.Model(images, _neck(features, NeckConfig(**neck), embedding_size, epsilon))
+    return keras.Model(images, build_neck(features, NeckConfig(**neck), embedding_size, epsilon))
 
 
 def made_checkpoint(embedder: keras.Model, backbone: Backbone) -> dict[str, np.ndarray]:
