@@ -161,7 +161,7 @@ def test_saves_and_loads(built, tmp_path):
         )
 
 
-def test_pixel_contract_is_that_of_the_published_weights(built):
+def test_input_normalization_is_that_of_the_published_weights(built):
     name, backbone = built
     # DenseNet's is torchvision's.
     from_torchvision = backbone.imagenet_url is not None

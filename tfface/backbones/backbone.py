@@ -40,7 +40,7 @@ class InputNormalization:
             images = keras.ops.flip(images, axis=-1)
         # float32 with any precision policy: bfloat16 holds 0..255 exactly, but not the result.
         return keras.layers.Rescaling(
-            list(self.scale), list(self.offset), dtype="float32", name="pixel_contract"
+            list(self.scale), list(self.offset), dtype="float32", name="input_normalization"
         )(images)
 
 
