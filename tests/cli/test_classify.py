@@ -46,5 +46,7 @@ def test_as_the_evaluation_classifies(trained, capsys, tmp_path):
 
 def test_a_photo_without_a_face(trained, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
-    with pytest.raises(InputError, match="no usable face was found in any photo; without --align"):
-        classify.main([str(tmp_path / "empty.png"), "--model", str(trained[0]), "--align"])
+    with pytest.raises(
+        InputError, match="no usable face was found in any photo; without --find-faces"
+    ):
+        classify.main([str(tmp_path / "empty.png"), "--model", str(trained[0]), "--find-faces"])

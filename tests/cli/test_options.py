@@ -25,13 +25,14 @@ OLD = {
     "eval_identification": "--input --range --size --output --split --unknown --one-template "
     "--metric --effort",
     "eval_verification": "--input --range --size --output --images --no-scores",
-    "gallery add": "--input --range --size --output",
-    "gallery build": "--input --range --size",
-    "gallery query": "--input --range --size --output",
+    "gallery add": "--input --range --size --output --no-check",
+    "gallery build": "--input --range --size --no-check",
+    "gallery query": "--input --range --size --output --no-check",
     "inspect_dataset": "--against --against-threshold --images",
     "make_cutmix": "--format",
     "make_pairs": "--pairs --images --format",
     "make_remove_background": "--format",
+    "tfface.cli.classify": "--align",
     "train": "--coordinator",
 }
 # The same of benchmarks/.

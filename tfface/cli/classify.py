@@ -4,9 +4,9 @@ Example:
     tfface classify beach.jpg --model runs/scenes_mobilenet_v2
     tfface classify photos/ --model runs/celebrity_simple_cnn --top 3
 
-The whole photo is what the classifier sees; --align finds the faces first, for a classifier that
-was trained on aligned faces. A classifier always answers with one of its classes, also for a
-stranger: who has to be turned away is a question for a gallery, 'tfface identify'.
+The classifier sees the whole photo. For one that was trained on aligned faces, --find-faces finds
+and aligns the faces first. A classifier always answers with one of its classes, even for a
+stranger; to turn strangers away, use a gallery ('tfface identify').
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     size = classifier.image_size
     answers = []
     for photo in progress(photos, description="classifying", unit="photos"):
-        if options.align:
+        if options.find_faces:
             images = [face.image for face in tfface.align(photo, image_size=size)]
         else:
             pixels = decode_whole(photo.read_bytes(), str(photo))
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
             say(f"{photo}: {NO_FACE}")
     if not answers:
         raise InputError(
-            "no usable face was found in any photo; without --align the whole photo is used"
+            "no usable face was found in any photo; without --find-faces the whole photo is used"
         )
     rows = []
     for answer in answers:
@@ -69,7 +69,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
     photo_options.add_photos(parser)
     parser.add_argument(
-        "--align", action="store_true", help="find and align the faces, and classify each"
+        "--find-faces",
+        action="store_true",
+        help="find and align the faces, and classify each (default: classify the whole photo)",
     )
     photo_options.add_top(parser, "most probable classes")
     photo_options.add_json(parser, "the answers")

@@ -86,6 +86,7 @@ _COLOR = re.compile(rb"\x1b\[[0-9;]*m")
 RENAMED_OPTIONS = {
     "--against": ("--overlap-with",),
     "--against-threshold": ("--overlap-threshold",),
+    "--align": ("--find-faces",),
     "--beside": ("--compare-with",),
     "--coordinator": ("--coordinator-address",),
     "--effort": ("--search-width",),
@@ -94,6 +95,7 @@ RENAMED_OPTIONS = {
     "--images": ("--image-root", "--num-images"),
     "--input": ("--color-order",),
     "--metric": ("--distance",),
+    "--no-check": ("--aligned",),
     "--no-scores": ("--no-quality-weights",),
     "--one-template": ("--mean-template",),
     "--output": ("--model-output",),

@@ -151,7 +151,6 @@ def _parser() -> argparse.ArgumentParser:
         of_command.set_defaults(run=run)
         if name in ("build", "add", "query"):
             model_options.add(of_command)
-            _add_old_check(of_command)
         if name == "calibrate":
             _add_strangers(of_command)
         if name in ("build", "add"):
@@ -223,14 +222,3 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="all images are of this one person, whatever their folders"
     )
-
-
-def _add_old_check(parser: argparse.ArgumentParser) -> None:
-    """Adds the option of earlier versions, which did not look for faces."""
-    parser.add_argument("--no-check", action=_Aligned, nargs=0, help=argparse.SUPPRESS)
-
-
-class _Aligned(argparse.Action):
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        warn("--no-check is now --aligned; the old name works in this release")
-        namespace.aligned = True
