@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tfface.reporting.format import MISSING, Table, percent
+from tfface.reporting.result_columns import SHOWN_FPIRS
 
 _RANKS = (1, 5, 10)
 _CMC_RANKS = (1, 2, 3, 5, 10, 20, 50)
-_FPIRS = {1e-1: "1e-1", 1e-2: "1e-2", 1e-3: "1e-3"}
 _INSUFFICIENT = "* too few non-mated queries to measure this FPIR: the TPIR is at FPIR 0"
 _UNKNOWN = "unknown"
 
@@ -30,14 +30,14 @@ def summary_table(metrics: Mapping) -> Table:
         [
             *("gallery", "images", "identities", "mated queries", "non-mated"),
             *(f"rank-{rank}" for rank in _RANKS),
-            *(f"TPIR@{fpir}" for fpir in _FPIRS.values()),
+            *(f"TPIR@{fpir}" for fpir in SHOWN_FPIRS.values()),
         ],
         [
             [
                 metrics["gallery"],
                 *(f"{metrics[size]:,}" for size in sizes),
                 *(percent(metrics[f"rank{rank}"]) for rank in _RANKS),
-                *(_tpir(points.get(fpir)) for fpir in _FPIRS),
+                *(_tpir(points.get(fpir)) for fpir in SHOWN_FPIRS),
             ]
         ],
         _notes(metrics),
@@ -47,7 +47,7 @@ def summary_table(metrics: Mapping) -> Table:
 def closed_set_table(metrics: Mapping) -> Table:
     """Returns the summary without the open set, which has a table of its own in reports."""
     table = summary_table(metrics)
-    shown = table.without(*(f"TPIR@{fpir}" for fpir in _FPIRS.values()))
+    shown = table.without(*(f"TPIR@{fpir}" for fpir in SHOWN_FPIRS.values()))
     return Table(shown.header, shown.rows)
 
 
@@ -125,7 +125,7 @@ def result_row(model: str, metrics: Mapping) -> dict[str, object]:
         "num_nonmated_queries": metrics["num_non_mated"],
         **{f"rank{rank}": metrics[f"rank{rank}"] for rank in _RANKS},
     }
-    for fpir, text in _FPIRS.items():
+    for fpir, text in SHOWN_FPIRS.items():
         point = points.get(fpir, {})
         row[f"tpir_at_fpir_{text}"] = point.get("tpir")
         row[f"tpir_at_fpir_{text}_sufficient"] = point.get("sufficient")

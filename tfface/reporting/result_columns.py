@@ -5,6 +5,7 @@ _per_s. Shares are fractions. Cells contain decimal numbers, `true` or `false`, 
 cell is a missing value. `format` defines how tables show a cell.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Values of `Column.format` that are not format specifications of Python.
@@ -14,6 +15,10 @@ BOOLEAN = "boolean"
 SHORT = "short"
 # Likewise, but two decimals below 10.
 RATIO = "ratio"
+
+# Rates at which TAR and TPIR are shown, and how columns name them; JSON files may hold more.
+SHOWN_FARS = {1e-2: "1e-2", 1e-3: "1e-3", 1e-4: "1e-4"}
+SHOWN_FPIRS = {1e-1: "1e-1", 1e-2: "1e-2", 1e-3: "1e-3"}
 
 _COUNT, _SECONDS, _MS, _MIB = ",d", ",.2f", ",.0f", ",.0f"
 _PERCENT, _WHOLE_PERCENT = ".2%", ",.0%"
@@ -38,7 +43,7 @@ class Column:
 
 
 def _at_rates(
-    rate: str, at: str, limits: tuple[str, ...], description: str, too_few: str
+    rate: str, at: str, limits: Iterable[str], description: str, too_few: str
 ) -> dict[str, Column]:
     """Returns the columns of a rate at limits of another rate, and whether these are resolved."""
     found = {}
@@ -124,7 +129,7 @@ COLUMNS: dict[str, Column] = {
     **_at_rates(
         "tar",
         "far",
-        ("1e-2", "1e-3", "1e-4"),
+        SHOWN_FARS.values(),
         "true accept rate at a false accept rate of",
         "impostor pairs",
     ),
@@ -136,7 +141,7 @@ COLUMNS: dict[str, Column] = {
     **_at_rates(
         "tpir",
         "fpir",
-        ("1e-1", "1e-2", "1e-3"),
+        SHOWN_FPIRS.values(),
         "true positive identification rate at a false positive identification rate of",
         "non-mated queries",
     ),

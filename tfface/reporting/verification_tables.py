@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 
 from tfface.reporting.format import MISSING, Table, mean_and_deviation, percent, percent_interval
+from tfface.reporting.result_columns import SHOWN_FARS
 
-_FARS = {1e-2: "1e-2", 1e-3: "1e-3", 1e-4: "1e-4"}
 # Shown if a set has enough pairs; the JSON file always has them.
 _FINER_FARS = {1e-5: "1e-5", 1e-6: "1e-6"}
 _INTERVAL = "95% CI"
@@ -59,7 +59,7 @@ def _summary_cells(name: str, metrics: Mapping, sets: Mapping[str, Mapping]) -> 
     if any(_accuracy_interval(of_set) for of_set in sets.values()):
         cells[_INTERVAL] = percent_interval(_accuracy_interval(metrics))
     finer = {far: text for far, text in _FINER_FARS.items() if _is_sufficient(far, sets)}
-    for far, text in (_FARS | finer).items():
+    for far, text in (SHOWN_FARS | finer).items():
         point = points.get(far)
         cells[f"TAR@{text}"] = (
             percent(point["tar"]) + "*" * (not point["sufficient"]) if point else MISSING
@@ -189,7 +189,7 @@ def result_row(model: str, set_name: str, metrics: Mapping) -> dict[str, object]
         "accuracy_ci_low": low,
         "accuracy_ci_high": high,
     }
-    for far, text in _FARS.items():
+    for far, text in SHOWN_FARS.items():
         point = points.get(far, {})
         row[f"tar_at_far_{text}"] = point.get("tar")
         row[f"tar_at_far_{text}_sufficient"] = point.get("sufficient")
