@@ -159,7 +159,7 @@ def test_a_run_whose_files_are_damaged_is_told_from_one_without_its_data(tmp_pat
     options = argparse.Namespace(model=str(run), data_dir=tmp_path)
 
     def told():
-        return model_options.warnings_if_known(options, [([b"other"], "lfw")])
+        return model_options.training_images_warnings(options, [([b"other"], "lfw")])
 
     assert told() == []
     for name in ("identities.csv", "recipe.yaml"):

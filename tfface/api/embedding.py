@@ -27,8 +27,8 @@ from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 from tfface.training.training_identities import (
     TrainingImages,
-    is_data_gone,
     read_training_images,
+    training_images_warnings,
     was_trained_on_unaligned,
 )
 
@@ -236,21 +236,17 @@ class Embedder:
             encoded: encoded images of an evaluation.
             what: the name of the set for the message.
         """
+        # Any other model.keras may lie in a folder without a recipe.
         if self._run_dir is None or not RunFolder(self._run_dir).recipe.is_file():
             return
-        try:
-            warning = self._training_images(self._run_dir).warning(encoded, what)
-        except InputError as error:
-            if is_data_gone(self._run_dir, self.data_dir):
-                return
-            why = "; ".join(str(error).split("\n"))
-            warning = f"{what}: it isn't known whether {self.name} was trained on it: {why}"
-        if warning is not None:
+        for warning in training_images_warnings(
+            self._run_dir, self.data_dir, [(encoded, what)], read=self._read_training_images
+        ):
             warn(warning)
 
-    def _training_images(self, run_dir: Path) -> TrainingImages:
+    def _read_training_images(self, run_dir: Path, data_dir: Path) -> TrainingImages:
         if self._trained_on is None:
-            self._trained_on = read_training_images(run_dir, self.data_dir)
+            self._trained_on = read_training_images(run_dir, data_dir)
         return self._trained_on
 
     @cached_property

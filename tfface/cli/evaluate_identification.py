@@ -77,7 +77,7 @@ def _warnings(options: argparse.Namespace, sets: list) -> list[str]:
     if not options.check or options.model == "pixels":
         return found
     with_names = [(faces.images, faces.name) for faces in sets]
-    return [*found, *model_options.warnings_if_known(options, with_names)]
+    return [*found, *model_options.training_images_warnings(options, with_names)]
 
 
 def _open_sets(options: argparse.Namespace):

@@ -152,5 +152,5 @@ def _warnings(
     found += model_options.alignment_warnings(options, to_align)
     return [
         *(warning for warning in found if warning),
-        *model_options.warnings_if_known(options, sets),
+        *model_options.training_images_warnings(options, sets),
     ]

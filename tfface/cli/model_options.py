@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tfface.cli import command
-from tfface.errors import InputError
 
 
 def add(
@@ -256,53 +255,25 @@ def classification_warnings(options: argparse.Namespace, classifier, source) -> 
 
     everything = range(source.num_images)
     images, names = SourceImages(source, everything), SourceFilenames(source, everything)
-    found = model_warnings(options, classifier.embedder, images, names)
-    try:
-        return [*found, *training_images_warnings(options, [(images, source.name)])]
-    except InputError as error:
-        return [*found, _not_known(options, source.name, error)]
+    return [
+        *model_warnings(options, classifier.embedder, images, names),
+        *training_images_warnings(options, [(images, source.name)], say_if_gone=True),
+    ]
 
 
-def warnings_if_known(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
-    """As `training_images_warnings`, but nothing where the data of the run are gone.
-
-    Where the run's own files are missing or damaged, lines say that it can't be known.
-    """
-    from tfface.training.run_folder import RunFolder
-    from tfface.training.training_identities import is_data_gone
-
-    run = RunFolder(Path(options.model))
-    if run.model.is_file() and not run.recipe.is_file():
-        return [_not_known(options, what, f"{run.recipe}: is missing") for _, what in sets]
-    try:
-        return training_images_warnings(options, sets)
-    except InputError as error:
-        if is_data_gone(run.path, options.data_dir):
-            return []
-        return [_not_known(options, what, error) for _, what in sets]
-
-
-def _not_known(options: argparse.Namespace, what: str, why: object) -> str:
-    why = "; ".join(str(why).split("\n"))
-    return f"{what}: it isn't known whether {options.model} was trained on these images: {why}"
-
-
-def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
-    """Returns lines for the user where MODEL is a run that was trained on images of an evaluation.
+def training_images_warnings(
+    options: argparse.Namespace, sets: Sequence[tuple], *, say_if_gone: bool = False
+) -> list[str]:
+    """Returns lines on evaluation sets with images that MODEL was trained on.
 
     Args:
-        sets: (images, encoded; their name) of each set.
-    Raises InputError: it can't be found out, as the data of the run aren't there any more.
+        sets, say_if_gone: as the function of that name in `training_identities` takes them.
     """
-    from tfface.training.run_folder import RunFolder
-    from tfface.training.training_identities import read_training_images
+    from tfface.training import training_identities
 
-    run_dir = Path(options.model)
-    if not RunFolder(run_dir).recipe.is_file():
-        return []
-    trained_on = read_training_images(run_dir, options.data_dir)
-    found = (trained_on.warning(images, what) for images, what in sets)
-    return [line for line in found if line]
+    return training_identities.training_images_warnings(
+        Path(options.model), options.data_dir, sets, say_if_gone=say_if_gone
+    )
 
 
 def _pixels(options: argparse.Namespace):

@@ -1,6 +1,6 @@
 """The training images and identities of a finished run, read again from its data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,6 +72,46 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
     """
     digests, is_all = _digests(SourceImages(*_training_images(run_dir, data_dir)))
     return TrainingImages(run_dir, digests, is_all)
+
+
+def training_images_warnings(
+    model: Path,
+    data_dir: Path,
+    sets: Sequence[tuple[Sequence[bytes], str]],
+    *,
+    say_if_gone: bool = False,
+    read: Callable[[Path, Path], TrainingImages] = read_training_images,
+) -> list[str]:
+    """Returns warnings of evaluation sets with images that a run was trained on, byte for byte.
+
+    Where the run's files are missing or damaged, a warning says that it isn't known.
+
+    Args:
+        model: a run folder; there is no warning for any other model.
+        data_dir: where the recipe's relative paths start.
+        sets: encoded images, and the set's name in the warning.
+        say_if_gone: whether to warn as well where the run's data are gone.
+        read: how the run's images are read.
+    """
+    run = RunFolder(model)
+    if not run.recipe.is_file():
+        reason: object = f"{run.recipe}: is missing"
+        is_silent = not run.model.is_file()
+    else:
+        try:
+            training_images = read(model, data_dir)
+            found = (training_images.warning(images, name) for images, name in sets)
+            return [warning for warning in found if warning]
+        except InputError as error:
+            reason = error
+            is_silent = not say_if_gone and is_data_gone(model, data_dir)
+    if is_silent:
+        return []
+    why = "; ".join(str(reason).split("\n"))
+    return [
+        f"{name}: it isn't known whether {model} was trained on these images: {why}"
+        for _, name in sets
+    ]
 
 
 def shared_images_warnings(data: RunData) -> list[str]:
