@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import _common
 
 from tfface.cli import command, outputs, recipe_options
+from tfface.cli.benchmark import add_steps
 from tfface.errors import InputError
 from tfface.recipe import Recipe, load
 from tfface.reporting.results import text_table
@@ -195,16 +196,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="classes of the head (default 1000)",
     )
-    parser.add_argument(
-        "--steps",
-        type=command.positive,
-        default=4,
-        metavar="N",
-        help="steps in a round (default 4)",
-    )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
-    )
+    add_steps(parser)
     return parser.parse_args(arguments)
 
 

@@ -141,6 +141,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    """Adds --runs."""
+    parser.add_argument(
+        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
+    )
+
+
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """Adds --steps and --runs."""
+    parser.add_argument(
+        "--steps",
+        type=command.positive,
+        default=4,
+        metavar="N",
+        help="steps in a round (default 4)",
+    )
+    _add_runs(parser)
+
+
 def _add_epoch(parser: argparse.ArgumentParser) -> None:
     recipe_options.add_data_dir(parser)
     parser.add_argument(
@@ -177,9 +196,7 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images in a round, at most those of the source (default 20000)",
     )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
-    )
+    _add_runs(parser)
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
@@ -215,13 +232,4 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "2.15 (the package tf_keras)",
     )
     parser.add_argument("--no-trainer", action="store_true", help="do not measure steps in `fit`")
-    parser.add_argument(
-        "--steps",
-        type=command.positive,
-        default=4,
-        metavar="N",
-        help="steps in a round (default 4)",
-    )
-    parser.add_argument(
-        "--runs", type=command.positive, default=5, metavar="N", help="rounds (default 5)"
-    )
+    add_steps(parser)
