@@ -104,7 +104,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=float,
         default=0.9,
         metavar="C",
-        help="leave out faces that are less sure, 0.5 to 1 (default: 0.9)",
+        help="leave out faces with a lower detection score, 0.5 to 1 (default: 0.9)",
     )
     parser.add_argument(
         "--min-size",
@@ -118,8 +118,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.natural,
         default=1024,
         metavar="PIXELS",
-        help="shrink photos whose longer side is above this before faces are looked for; more "
-        "finds smaller faces in large photos and takes longer (default: 1024)",
+        help="shrink photos to this longer side before detecting faces; a larger size finds "
+        "smaller faces in large photos and takes longer (default: 1024)",
     )
     parser.add_argument(
         "--workers", type=command.workers, metavar="N", help="threads (default: one per CPU)"

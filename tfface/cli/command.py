@@ -17,7 +17,7 @@ from tfface.errors import InputError, harmless, shown, warn
 
 
 def open_closed_streams() -> None:
-    """Lets what the starter has closed lead nowhere.
+    """Opens standard streams that are closed, onto the null device.
 
     Else the next files that are opened would be what libraries write their notes to.
     """
@@ -159,7 +159,7 @@ def import_tensorflow_quietly() -> None:
 
 @contextmanager
 def without_notes() -> Iterator[None]:
-    """Holds back what is written to stderr in the block, and passes on what is no known note."""
+    """Filters known start-up notes out of what the block writes to stderr."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as heard:
@@ -200,7 +200,7 @@ def _pip_install(package: str) -> str:
 
 @contextmanager
 def folder_or_temporary(folder: Path | None) -> Iterator[Path]:
-    """Yields the folder, or where there's none one that is gone after the block."""
+    """Yields the folder, or a temporary one that is removed after the block."""
     if folder is not None:
         yield folder
         return
@@ -318,7 +318,7 @@ def typed_command() -> list[str]:
 
 
 def _give_up_stdout() -> None:
-    """Lets what is still to be written lead nowhere; else it would fail once more at the end."""
+    """Sends the rest of stdout to the null device; otherwise writing would fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

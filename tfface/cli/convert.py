@@ -122,7 +122,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--exclude",
         type=command.path,
         metavar="FILE",
-        help="not these people: such a file, or the exclude.csv of tfface inspect",
+        help="leave out these people: such a file, or the exclude.csv of tfface inspect",
     )
     parser.add_argument(
         "--min-images",
@@ -152,7 +152,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="changes nothing: a stopped conversion goes on by itself",
+        help="has no effect: a stopped conversion always resumes",
     )
     options = parser.parse_args(arguments)
     options.sources += options.source

@@ -73,24 +73,24 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--group-by",
         metavar="ATTR",
-        help="figures for each value of this attribute of the images as well",
+        help="also show results for each value of this image attribute",
     )
     parser.add_argument(
         "--person",
         metavar="ATTR",
-        help="the attribute that says who is shown, to part people who were in training from those "
-        "who were not; subfolder for CLASS/PERSON/IMAGE.jpg (default: person, where the images "
-        "have such an attribute)",
+        help="the attribute with the person's name, to show results apart for people who were in "
+        "training; subfolder for CLASS/PERSON/IMAGE.jpg (default: person, where the images have "
+        "such an attribute)",
     )
     parser.add_argument(
         "--seen",
         metavar="SOURCE",
-        help="the images trained on, with the same attribute (default: those of the run folder's "
-        "recipe that were not held out)",
+        help="the training images, with the same attribute (default: those of the run, without "
+        "held-out ones)",
     )
     outputs.add(
         parser,
-        pictures="confusion, reliability, groups and what was most surely wrong",
+        pictures="confusion, reliability, groups and the most confident mistakes",
         picture_names="confusion|reliability|groups|most_wrong",
         json_lines=("{", '  "num_images": ', '  "num_classes": ', '  "accuracy": '),
         report_kind="classification",

@@ -116,23 +116,23 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--gallery-shots",
         type=command.positive,
         metavar="N",
-        help="in place of --query: so many images of each person of --gallery, drawn by --seed, "
-        "are the gallery, and the others are queries",
+        help="instead of --query, split --gallery: this many images of each person, drawn with "
+        "--seed, are the gallery, and the others are queries",
     )
     parser.add_argument(
         "--open-set-fraction",
         type=_share,
         default=0.0,
         metavar="FRACTION",
-        help="keep this share of the people out of the gallery, so that their queries are those "
-        "of strangers (default 0)",
+        help="leave this share of the people out of the gallery, so that their queries are of "
+        "strangers (default 0)",
     )
     parser.add_argument(
         "--seed",
         type=command.natural,
         default=0,
         metavar="N",
-        help="seed of what is drawn (default 0)",
+        help="random seed (default 0)",
     )
     parser.add_argument(
         "--mean-template",
@@ -143,22 +143,22 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--distance",
         choices=["cosine", "l2"],
         default="cosine",
-        help="inner product, or squared L2 distance (FAISS's IndexFlatL2); embeddings have length "
-        "1, so both tell one order, and figures are in cosines (default cosine)",
+        help="inner product, or squared L2 distance (FAISS's IndexFlatL2); embeddings have norm "
+        "1, so both rank alike, and results are in cosines (default cosine)",
     )
     parser.add_argument(
         "--index",
         choices=["flat", "hnsw", "ivf"],
         default="flat",
-        help="compare with all embeddings, or search faster with FAISS's HNSW or IVF and tell how "
-        "much of what flat finds is found (default flat)",
+        help="flat compares with all embeddings; hnsw and ivf search faster, with FAISS, and the "
+        "share of flat's results that they find is shown (default flat)",
     )
     parser.add_argument(
         "--search-width",
         type=command.search_width,
         metavar="N",
-        help="candidates that hnsw keeps in mind (default 512), or cells that ivf searches "
-        "(default 256): more find more, and take longer",
+        help="size of hnsw's candidate list (default 512), or cells that ivf searches (default "
+        "256): a larger number finds more and takes longer",
     )
     outputs.add(
         parser,

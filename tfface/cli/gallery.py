@@ -170,8 +170,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--threshold",
                 type=photo_options.cosine,
                 metavar="T",
-                help="kept in the gallery: name nobody whose cosine is less; 'tfface evaluate "
-                "identification' advises one",
+                help="the gallery's threshold: a face with a lower cosine is a stranger; 'tfface "
+                "evaluate identification' recommends one",
             )
             of_command.add_argument(
                 "--index",

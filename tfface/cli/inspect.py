@@ -141,7 +141,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.natural,
         default=0,
         metavar="N",
-        help="seed of what is drawn (default: 0)",
+        help="random seed (default: 0)",
     )
     parser.add_argument(
         "--sheet",
@@ -175,15 +175,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--overlap-threshold",
         type=_similarity,
         metavar="T",
-        help="an identity is in a set from this similarity to one of its images on (default: 0.4, "
-        "or more if different people of one source are that alike)",
+        help="smallest similarity to an image of a set at which an identity counts as in the set "
+        "(default: 0.4, or more if different people of one source are that alike)",
     )
     people.add_argument(
         "--threshold",
         type=_similarity,
         metavar="T",
-        help="identities of two sources are one person from this similarity on (default: 0.3, or "
-        "more likewise)",
+        help="smallest similarity at which identities of two sources count as one person "
+        "(default: 0.3, or more likewise)",
     )
     people.add_argument(
         "--within-source",

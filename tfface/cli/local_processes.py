@@ -35,10 +35,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coordinator-address",
         metavar="HOST:PORT",
-        help="one of several processes, on one machine or several: where process 0 is reached",
+        help="address of process 0, for a run of several processes on one machine or several",
     )
     parser.add_argument(
-        "--num-processes", type=command.positive, metavar="N", help="how many there are"
+        "--num-processes", type=command.positive, metavar="N", help="number of processes"
     )
     parser.add_argument(
         "--process-id", type=command.natural, metavar="I", help="which this is, from 0"

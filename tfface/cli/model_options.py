@@ -129,8 +129,8 @@ def add_classifier(
         "--score-type",
         choices=["auto", "probabilities", "logits"],
         default="auto",
-        help="what such a model gives; of logits the softmax is taken (default auto: they are "
-        "probabilities where those of the first images are from 0 to 1 with the sum 1). A single "
+        help="what such a model returns; a softmax is applied to logits (default auto: "
+        "probabilities, if those of the first images are between 0 and 1 and sum to 1). A single "
         "score is that of the second of two classes",
     )
     group.add_argument(
@@ -152,19 +152,19 @@ def _add_input(group) -> None:
     group.add_argument(
         "--input-range",
         metavar="RANGE",
-        help="what such a model takes for the pixels 0 and 255: -1..1, 0..1, 0..255, or a formula "
-        "(default (x-127.5)/128; 0..255 where it takes whole numbers)",
+        help="the values that such a model expects for pixels 0 and 255: -1..1, 0..1, 0..255, or "
+        "a formula (default (x-127.5)/128; 0..255 if its input is of whole numbers)",
     )
     group.add_argument(
         "--image-size",
         type=command.image_size,
         metavar="HxW",
-        help="image size of such a model, where it takes any",
+        help="input size of such a model, if it accepts any",
     )
     group.add_argument(
         "--model-output",
         metavar="NAME",
-        help="which output of an .onnx or .tflite file is meant, where it has several",
+        help="the output to use, if an .onnx or .tflite file has several",
     )
     group.add_argument(
         "--batch-size",

@@ -31,7 +31,9 @@ def add(
     parser.add_argument(
         "--json", type=command.path, metavar="FILE", help="write all figures to this file"
     )
-    parser.add_argument("--plots", type=command.path, metavar="DIR", help=f"draw {pictures} here")
+    parser.add_argument(
+        "--plots", type=command.path, metavar="DIR", help=f"plot {pictures} into this folder"
+    )
     parser.add_argument(
         "--report",
         type=command.path,
@@ -45,7 +47,7 @@ def add(
 
 
 def check(options: argparse.Namespace, sources: Iterable[Path] = ()) -> None:
-    """Finds out before long work whether all of it can be written.
+    """Checks before long work that all outputs can be written.
 
     Args:
         sources: files and folders that are read, in which no pictures may be drawn.
@@ -104,7 +106,7 @@ def add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help=f"replace files at {what}, whoever wrote them; without it only this tool's own",
+        help=f"replace existing files at {what} (default: only those that this command wrote)",
     )
 
 

@@ -42,7 +42,7 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def check_json(options: argparse.Namespace, lines: Sequence[str]) -> None:
-    """Finds out before long work whether --json can be written.
+    """Checks before long work that --json can be written.
 
     Args:
         lines: how the command's files begin, as `json_mark` takes it.
@@ -70,13 +70,13 @@ def add_faces(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=cosine,
         metavar="T",
-        help="the smallest cosine of two faces of one person (default: what is known of the "
+        help="smallest cosine at which two faces are of one person (default: the threshold of the "
         "gallery or the model)",
     )
 
 
 def add_aligned(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that no faces are looked for."""
+    """Adds --aligned, which turns face detection off."""
     parser.add_argument(
         "--aligned",
         action="store_true",
