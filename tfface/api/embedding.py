@@ -254,7 +254,7 @@ class Embedder:
         return self._run_dir is not None and was_trained_on_unaligned(self._run_dir, self.data_dir)
 
     def _evaluated(self) -> dict[str, dict[str, Any]]:
-        """Returns what the run has measured on the verification sets that have a threshold."""
+        """Returns the run's results on verification sets for which it found a threshold."""
         if self._run_dir is None or not self._uses_flip:
             return {}
         run = RunFolder(self._run_dir)
@@ -415,7 +415,7 @@ def as_embedder(model: Model) -> Embedder:
 
 
 def square(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """Returns (height, width) where one number may stand for both."""
+    """Returns (height, width) of a size that may be one number for both."""
     return (size, size) if isinstance(size, int) else size
 
 

@@ -150,8 +150,8 @@ def evaluate_identification(
             known = known.take(np.flatnonzero(stay))
     else:
         raise InputError(
-            "give either queries, the faces to identify, or gallery_shots, so many images of each "
-            "person of the gallery to stay there"
+            "give either queries, the faces to identify, or gallery_shots, the number of images of "
+            "each person that stay in the gallery"
         )
     identification.check_sets(known, unknown)
     embedder = as_embedder(model)
@@ -231,16 +231,19 @@ def _seen_people(
     seen: Source | None,
     data_dir: str | os.PathLike[str] | None,
 ) -> SeenIdentities | None:
-    """Returns who was in the training images; None where nobody asks."""
+    """Returns the people in the training images; None if neither argument asks for them."""
     if person is None:
         if seen is not None:
-            raise InputError("seen: name by person the attribute that says who is shown")
+            raise InputError("seen: needs person, the name of the attribute that says who is shown")
         return None
     if seen is not None:
         source = open_source(seen)
         return seen_identities(source, person, where=source.name)
     if run_dir is None or not RunFolder(run_dir).recipe.is_file():
-        raise InputError("person: only a run folder knows its training images: give seen=SOURCE")
+        raise InputError(
+            "person: this model is not a run folder, so its training images are "
+            "unknown: give them as seen=SOURCE"
+        )
     return read_training_identities(run_dir, resolve_data_dir(data_dir), person)
 
 

@@ -105,7 +105,7 @@ def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFa
 
 
 def no_face_error(photo: Photo) -> InputError:
-    """Returns the error of a photo in which a face has to be."""
+    """Returns the error for a photo in which no face was found."""
     return InputError(
         f"{photo_name(photo)}: {NO_FACE}; if it is an aligned face already, say so: --aligned, "
         "or aligned=True in Python"

@@ -428,7 +428,7 @@ class Gallery:
         return model
 
     def _read(self) -> GalleryContent:
-        """Returns the content, read again if a process has changed it."""
+        """Returns the content, and reads it again if another process has changed it."""
         if read_generation(self.path) != self._content.generation:
             self._content = read_gallery(self.path)
         return self._content

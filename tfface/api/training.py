@@ -25,7 +25,7 @@ class RunResult(run.RunResult):
 
     Attributes:
         path: the run folder, with `report.html`, `model.keras` and all else that the run wrote.
-        metrics: name -> value, of the evaluation and of the epoch whose weights the run keeps.
+        metrics: name -> value, of the evaluation and of the best epoch.
         data_dir: where the relative paths of the recipe start.
     """
 
@@ -46,13 +46,13 @@ def train(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> RunResult:
-    """Trains what a recipe describes and evaluates it.
+    """Trains and evaluates the model that a recipe describes.
 
     Args:
         recipe: the path of a YAML file, the name of a recipe that comes with tfface, a dict with
             the same keys, or a `Recipe`.
-        run_dir: made if it isn't there; by default `runs/` and the recipe's name. A finished run of
-            the same recipe in it is not trained again.
+        run_dir: the run folder; by default `runs/` and the recipe's name. If it has a finished run
+            of the same recipe, nothing is trained.
         data_dir: where the recipe's relative paths start; by default $TFFACE_DATA or `data`.
         overrides: "key=value" each, such as "training.stages.0.epochs=2"; values are YAML.
         resume: continue from the newest checkpoint that an interrupted run left in `run_dir`.
@@ -91,7 +91,7 @@ def build_embedder(
     input_normalization: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> keras.Model:
-    """Builds a network from images to embeddings, for a `Recognizer` or a training of your own.
+    """Builds a network from images to embeddings, for a `Recognizer` or your own training loop.
 
     Args:
         backbone: the name of a network, or its options as a recipe has them, for example
