@@ -86,7 +86,7 @@ def parse(
 
 
 def _as_yaml(value: Any) -> Any:
-    """Returns a value of Python with the types that YAML has."""
+    """Converts a Python value to YAML's types: tuples to lists, paths to texts."""
     if isinstance(value, Mapping):
         return {key: _as_yaml(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
@@ -102,7 +102,7 @@ def _input_error(where: str, errors: Sequence[str]) -> InputError:
 
 
 def load_source(given: Any, sources: Registry, where: str) -> SourceConfig:
-    """Reads one source as a recipe may give it, `{source: NAME, option: value}`.
+    """Validates a source in the form of a recipe, `{source: NAME, option: value}`.
 
     Args:
         given: the YAML value.
@@ -122,7 +122,7 @@ def load_source(given: Any, sources: Registry, where: str) -> SourceConfig:
 def parse_section(
     schema: type[_Section], given: Any, registries: Mapping[str, Registry], where: str
 ) -> _Section:
-    """Validates one section or component, as a recipe may give it.
+    """Validates one section or component in the form of a recipe.
 
     Args:
         schema: of `tfface.recipe.schema`.

@@ -52,7 +52,7 @@ def format_validation_errors(
 
 
 def _known_keys(section: Any, path: Sequence) -> list[str]:
-    """Returns the keys that the section at `path` knows."""
+    """Returns the keys of the section at `path`."""
     for key in path:
         if not isinstance(key, int):
             section = next(sections_in(section.model_fields[key].annotation))
@@ -60,7 +60,7 @@ def _known_keys(section: Any, path: Sequence) -> list[str]:
 
 
 def sections_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
-    """Yields the models that a type is made of."""
+    """Yields the pydantic models in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):

@@ -190,7 +190,7 @@ def _mapping(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def _with_references(schema: Any) -> Any:
-    """Returns a schema whose marks of components are references to theirs."""
+    """Replaces the marks of components in a schema by references to their schemas."""
     if isinstance(schema, list):
         return [_with_references(one) for one in schema]
     if not isinstance(schema, dict):

@@ -56,7 +56,7 @@ _WORDS = {"true": True, "false": False}
 
 
 class Renames:
-    """Renames old keys, and collects what to tell the user.
+    """Renames old keys, and collects the warning about them.
 
     Args:
         where: the recipe or option, which the warning begins with.
@@ -118,7 +118,7 @@ class Renames:
         return new_keys, value
 
     def warn(self) -> None:
-        """Tells the user what was renamed, in one line."""
+        """Warns the user of the old names, in one line."""
         if self._found:
             listed = [f"{old} is {new}" for old, new in self._found.items()]
             if len(listed) > _MAX_LISTED:
@@ -127,7 +127,7 @@ class Renames:
 
 
 def rename_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options of a component that a file of an earlier version holds, with new names.
+    """Gives new names to the options of a component in a file of an earlier version.
 
     Args:
         kind: `head` or `source`.
