@@ -47,12 +47,23 @@ def test_all_faces_are_compared():
     assert answer.cosine == answer.cosines.max()
     # The face on the right.
     assert answer.first.box[0] > 400
+    assert [len(faces) for faces in answer.all_faces] == [2, 1]
+    row, column = np.argwhere(answer.cosines == answer.cosine)[0]
+    assert answer.all_faces[0][row] is answer.first
+    assert answer.all_faces[1][column] is answer.second
 
 
 def test_a_photo_without_a_face(tmp_path):
     landscape().save(tmp_path / "hills.png")
     with pytest.raises(tfface.InputError, match=r"hills\.png: no usable face found .*aligned=True"):
         tfface.compare(photo_of("Anna"), tmp_path / "hills.png", model="pixels")
+
+
+def test_which_of_two_photos_in_memory_is_wrong():
+    with pytest.raises(tfface.InputError, match=r"^the first photo: no usable face found"):
+        tfface.compare(landscape(), photo_of("Anna"), model="pixels")
+    with pytest.raises(tfface.InputError, match=r"^the second photo: not an image that can be"):
+        tfface.compare(photo_of("Anna"), b"no image", model="pixels")
 
 
 def test_aligned_faces_are_taken_as_they_are():

@@ -58,11 +58,12 @@ class AlignedFace:
         return _png(Image.fromarray(self.image))
 
 
-def open_photo(photo: Photo) -> Image.Image:
+def open_photo(photo: Photo, in_memory: str = "the photo") -> Image.Image:
     """Reads a photo, turned upright as its Exif tag says.
 
     Args:
         photo: see `Photo`.
+        in_memory: as for `photo_name`.
 
     Returns:
         The photo in RGB.
@@ -74,7 +75,7 @@ def open_photo(photo: Photo) -> Image.Image:
         try:
             return read_opened(photo)
         except InputError as error:
-            raise InputError(f"the photo: {error}") from error
+            raise InputError(f"{in_memory}: {error}") from error
     if isinstance(photo, np.ndarray):
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(
@@ -86,7 +87,7 @@ def open_photo(photo: Photo) -> Image.Image:
         try:
             return read_image(photo)
         except InputError as error:
-            raise InputError(f"the photo: {error}") from error
+            raise InputError(f"{in_memory}: {error}") from error
     path = _photo_path(photo)
     try:
         return read_photo(path)
@@ -125,9 +126,9 @@ def _photo_path(photo: str | os.PathLike[str]) -> Path:
     return path
 
 
-def photo_name(photo: Photo) -> str:
-    """Returns what messages call a photo: its path, or "the photo" in memory."""
-    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "the photo"
+def photo_name(photo: Photo, in_memory: str = "the photo") -> str:
+    """Returns what messages call a photo: its path, or `in_memory` where it has none."""
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else in_memory
 
 
 def _png(image: Image.Image) -> bytes:

@@ -25,8 +25,9 @@ class Comparison:
         threshold: the faces are of one person if the cosine is >= this; None if it is not known.
         threshold_source: where the threshold comes from; if none is known, what to do about it.
         first, second: the most similar face of each photo.
-        cosines: float64 [faces in the first photo, faces in the second], of all pairs of faces,
-            each photo's most important face first.
+        all_faces: of the first photo and of the second, the most important one first.
+        cosines: float64 [faces in the first photo, faces in the second], of all pairs of faces, in
+            the order of `all_faces`.
         model: name of the model.
     """
 
@@ -35,6 +36,7 @@ class Comparison:
     threshold_source: str
     first: AlignedFace
     second: AlignedFace
+    all_faces: tuple[list[AlignedFace], list[AlignedFace]]
     cosines: np.ndarray
     model: str
 
@@ -132,10 +134,10 @@ def compare(
     embedder = as_embedder(model)
     chosen = embedder.threshold(threshold)
     found = []
-    for photo in (first, second):
-        faces = faces_for(embedder, photo, aligned=aligned)
+    for photo, name in ((first, "the first photo"), (second, "the second photo")):
+        faces = faces_for(embedder, photo, aligned=aligned, in_memory=name)
         if not faces:
-            raise no_face_error(photo)
+            raise no_face_error(photo, name)
         found.append(faces)
     faces = [face for of_photo in found for face in of_photo]
     embeddings = embedder.embed(faces).astype(np.float64)
@@ -149,6 +151,7 @@ def compare(
         threshold_source=chosen.source,
         first=found[0][row],
         second=found[1][column],
+        all_faces=(found[0], found[1]),
         cosines=cosines,
         model=embedder.name,
     )

@@ -73,13 +73,16 @@ def align(
     )
 
 
-def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFace]:
+def faces_for(
+    model: Embedder, photo: Photo, *, aligned: bool, in_memory: str = "the photo"
+) -> list[AlignedFace]:
     """Returns the faces of a photo as a model takes them.
 
     Args:
         model: the embedder.
         photo: as `align` takes it.
         aligned: the photo is one aligned face already. If it doesn't look so, a warning says it.
+        in_memory: what messages call a photo that has no path.
 
     Returns:
         The faces; none for a photo without one.
@@ -88,8 +91,9 @@ def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFa
         InputError: the photo can't be read.
     """
     if not aligned:
-        return align(photo, image_size=model.image_size)
-    encoded, name = encode_photo(photo), photo_name(photo)
+        opened = open_photo(photo, in_memory)
+        return align_photo(shared_detector(), opened, image_size=model.image_size)
+    encoded, name = encode_photo(photo), photo_name(photo, in_memory)
     pixels = decode_whole(encoded, name)
     model.warn_of_unaligned([encoded], [name], name)
     height, width, _ = pixels.shape
@@ -104,9 +108,9 @@ def faces_for(model: Embedder, photo: Photo, *, aligned: bool) -> list[AlignedFa
     ]
 
 
-def no_face_error(photo: Photo) -> InputError:
+def no_face_error(photo: Photo, in_memory: str = "the photo") -> InputError:
     """Returns the error for a photo in which no face was found."""
     return InputError(
-        f"{photo_name(photo)}: {NO_FACE}; if it is an aligned face already, say so: --aligned, "
-        "or aligned=True in Python"
+        f"{photo_name(photo, in_memory)}: {NO_FACE}; if it is an aligned face already, say so: "
+        "--aligned, or aligned=True in Python"
     )
