@@ -46,8 +46,9 @@ LEVELS = {
     "training": 9,
     "api": 10,
     "profiling": 10,
-    "cli": 11,
-    "__main__": 12,
+    "demo": 11,
+    "cli": 12,
+    "__main__": 13,
     # Its imports of other rooms are for type checkers, or happen when a name is first used.
     "__init__": 11,
 }

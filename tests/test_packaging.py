@@ -33,7 +33,7 @@ def test_a_missing_package_names_an_extra_that_there_is():
 
 
 def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
-    """Without the templates it writes no reports, without the recipes it has none."""
+    """Without the templates it writes no reports and no page, without the recipes it has none."""
     [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
@@ -44,5 +44,6 @@ def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
     assert len(templates) >= 8
     assert {f"tfface/reporting/templates/{name}" for name in templates} <= names
     assert {f"tfface/recipes/{name}" for name in recipes} <= names
+    assert "tfface/demo/templates/demo.html" in names
     assert "tfface/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "tools/"))]

@@ -52,6 +52,7 @@ _GROUPS: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
         ("gallery", "gallery", "gallery", "keep named faces: build, add, calibrate, remove, list"),
         ("identify", "identify", None, "say who photos show, from a gallery"),
         ("classify", "classify", None, "ask a trained classifier about photos"),
+        ("demo", "demo", None, "try a model in a page of the browser"),
     ),
     "evaluate": (
         (

@@ -52,6 +52,14 @@ class Opened:
     console: list[str]
 
 
+def find_browser() -> str:
+    """Returns the path of Chromium, else skips the test."""
+    for name in _NAMES:
+        if found := shutil.which(name):
+            return found
+    pytest.skip("needs a browser: install Chromium (Debian's package is chromium)")
+
+
 def open_page(page: Path, folder: Path, width: int) -> Opened:
     """Opens a page in a frame of this width, and writes a screenshot to `folder`.
 
@@ -60,9 +68,7 @@ def open_page(page: Path, folder: Path, width: int) -> Opened:
         folder: for files of the browser.
         width: in pixels: DESKTOP, PHONE or another.
     """
-    browser = next((found for name in _NAMES if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip("needs a browser: install Chromium (Debian's package is chromium)")
+    browser = find_browser()
     folder.mkdir(parents=True, exist_ok=True)
     probed, frame = folder / "probed.html", folder / f"frame_{width}.html"
     text = page.read_text(encoding="utf-8")

@@ -258,6 +258,11 @@ def shards(text: str) -> int:
     return _whole_number(text, 1, 99_999)
 
 
+def port(text: str) -> int:
+    """An option's port of TCP; 0 for any that is free."""
+    return _whole_number(text, 0, 65_535)
+
+
 def quality(text: str) -> int:
     """An option's quality of JPEG."""
     return _whole_number(text, 1, 100)

@@ -9,13 +9,18 @@ from tfface.cli import command
 
 
 def add(
-    parser: argparse.ArgumentParser, *, option: str | None = None, required: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    option: str | None = None,
+    required: bool = True,
+    cache: bool = True,
 ) -> None:
     """Adds MODEL and its options to a tool's parser; `parse` then has to read the arguments.
 
     Args:
         option: its name, where MODEL is no argument of its own.
         required: whether the option has to be given.
+        cache: whether there is an option to keep embeddings.
     """
     parser.add_argument(
         option or "model",
@@ -34,12 +39,15 @@ def add(
         default=True,
         help="flip test-time augmentation: add the embedding of the mirrored image (default: on)",
     )
-    group.add_argument(
-        "--cache",
-        type=command.path,
-        metavar="DIR",
-        help="keep embeddings here, by model and image, and compute only what is new",
-    )
+    if cache:
+        group.add_argument(
+            "--cache",
+            type=command.path,
+            metavar="DIR",
+            help="keep embeddings here, by model and image, and compute only what is new",
+        )
+    else:
+        parser.set_defaults(cache=None)
     _add_data_dir(group)
     group.add_argument(
         "--set",

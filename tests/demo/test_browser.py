@@ -1,0 +1,85 @@
+"""The page in a browser, as its user sees and uses it."""
+
+import pytest
+
+import tfface
+from tests.api.dot_photos import group_photo, landscape, photo_of
+from tests.demo.devtools import browser_page
+from tests.reporting.browser import DESKTOP, PHONE
+
+# Where the boxes of a field are in its picture, in pixels of the photo.
+_BOXES = """(() => {
+  const image = document.querySelector("#%s img"), whole = image.getBoundingClientRect();
+  const scale = image.naturalWidth / whole.width;
+  return [...document.querySelectorAll("#%s .box")].map(box => {
+    const {left, top, right, bottom} = box.getBoundingClientRect();
+    return [left - whole.left, top - whole.top, right - whole.left, bottom - whole.top]
+      .map(value => value * scale);
+  });
+})()"""
+
+
+def answer(page, question: str) -> list[str]:
+    """Waits for the answer of a question, and returns its lines."""
+    where = f"document.querySelector('#{question} .answer')"
+    page.wait_for(f"!!{where}.innerText && !{where}.hasAttribute('aria-busy')")
+    return [line for line in page.value(f"{where}.innerText").split("\n") if line]
+
+
+def boxes(page, photo: str, number: int) -> list[list[float]]:
+    page.wait_for(f"document.querySelectorAll('#{photo} .box').length === {number}")
+    return page.value(_BOXES % (photo, photo))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("dot_detector")
+def test_questions_and_answers(server, answers, tmp_path):
+    photos = {
+        "anna": photo_of("Anna"),
+        "group": group_photo("Ben", "Anna", "Cleo"),
+        "hills": landscape(),
+    }
+    for name, photo in photos.items():
+        photo.save(tmp_path / f"{name}.png")
+    with browser_page(tmp_path) as page:
+        page.open(server.url, PHONE)
+        page.choose("#first input", tmp_path / "anna.png")
+        page.choose("#second input", tmp_path / "group.png")
+        verdict, cosine, threshold, which = answer(page, "compare")
+        assert (verdict, threshold) == ("same person", "threshold: given by the caller")
+        assert cosine.startswith("cosine ")
+        assert cosine.endswith(">= 0.900")
+        assert which == "Second photo: of 3 faces the most similar one decides"
+        expected = tfface.compare(photos["anna"], photos["group"], model=answers.model)
+        [drawn] = boxes(page, "first", 1)
+        assert drawn == pytest.approx(expected.first.box, abs=2)
+        assert len(boxes(page, "second", 3)) == 3
+        chosen = "document.querySelectorAll('#second .chosen').length"
+        assert page.value(chosen) == 1
+
+        page.choose("#query input", tmp_path / "group.png")
+        lines = answer(page, "identify")
+        assert sorted(lines[:-1:2]) == ["Anna", "Ben", "unknown"]
+        assert lines[-1] == "threshold: 0.950, kept with the gallery"
+        labels = "[...document.querySelectorAll('#query .box')].map(box => box.innerText).join()"
+        assert sorted(label[2:] for label in page.value(labels).split(",")) == sorted(lines[:-1:2])
+
+        for width in (DESKTOP, PHONE):
+            page.resize(width, dark=width == PHONE)
+            assert page.value("document.documentElement.scrollWidth") == width
+        # By name for those who can't see it.
+        assert page.value("document.querySelector('#first img').alt") == "First photo: anna.png"
+        for _ in range(2):
+            page.press("Tab")
+        assert page.value("document.activeElement.matches('button, input[type=file]')")
+
+        page.choose("#query input", tmp_path / "hills.png")
+        [error] = answer(page, "identify")
+        assert error.startswith("the photo: no usable face found")
+        page.choose("#first input", tmp_path / "hills.png")
+        [error] = answer(page, "compare")
+        assert error.startswith("the first photo: no usable face found")
+        assert boxes(page, "first", 0) == []
+        # Chromium notes each answer whose status is no success.
+        assert len(page.messages) == 2
+        assert all("status of 422" in message for message in page.messages)
