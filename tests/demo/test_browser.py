@@ -1,11 +1,16 @@
 """The page in a browser, as its user sees and uses it."""
 
+import base64
+import os
+
 import pytest
+from PIL import ExifTags, Image
 
 import tfface
 from tests.api.dot_photos import group_photo, landscape, photo_of
 from tests.demo.devtools import browser_page
 from tests.reporting.browser import DESKTOP, PHONE
+from tfface.demo.server import MOST_BYTES
 
 # Where the boxes of a field are in its picture, in pixels of the photo.
 _BOXES = """(() => {
@@ -16,6 +21,14 @@ _BOXES = """(() => {
     return [left - whole.left, top - whole.top, right - whole.left, bottom - whole.top]
       .map(value => value * scale);
   });
+})()"""
+
+_DROP = """(() => {
+  const bytes = Uint8Array.from(atob("%s"), letter => letter.charCodeAt(0));
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([bytes], "hills.png", {type: "image/png"}));
+  document.querySelector("#first .field").dispatchEvent(
+    new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
 })()"""
 
 
@@ -41,6 +54,12 @@ def test_questions_and_answers(server, answers, tmp_path):
     }
     for name, photo in photos.items():
         photo.save(tmp_path / f"{name}.png")
+    # As a phone stores it: on its side.
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    on_its_side = photos["anna"].transpose(Image.Transpose.ROTATE_90)
+    on_its_side.save(tmp_path / "turned.jpg", quality=95, exif=turned)
+    photos["anna"].save(tmp_path / "anna.tiff")
     with browser_page(tmp_path) as page:
         page.open(server.url, PHONE)
         page.choose("#first input", tmp_path / "anna.png")
@@ -80,6 +99,26 @@ def test_questions_and_answers(server, answers, tmp_path):
         [error] = answer(page, "compare")
         assert error.startswith("the first photo: no usable face found")
         assert boxes(page, "first", 0) == []
+
+        page.choose("#first input", tmp_path / "turned.jpg")
+        assert answer(page, "compare")[0] == "same person"
+        [drawn] = boxes(page, "first", 1)
+        assert drawn == pytest.approx(expected.first.box, abs=3)
+        # A photo that the browser can't show is compared all the same.
+        page.choose("#first input", tmp_path / "anna.tiff")
+        assert answer(page, "compare")[0] == "same person"
+        shown = page.value("document.querySelector('#first').innerText")
+        assert "anna.tiff: this browser can't show the photo" in shown
+        # What is dropped on a field.
+        page.value(_DROP % base64.b64encode((tmp_path / "hills.png").read_bytes()).decode())
+        [error] = answer(page, "compare")
+        assert error.startswith("the first photo: no usable face found")
+        # A file that is too large is not even sent.
+        (tmp_path / "large.jpg").write_bytes(b"")
+        os.truncate(tmp_path / "large.jpg", MOST_BYTES + 1)
+        page.choose("#second input", tmp_path / "large.jpg")
+        note = "document.querySelector('#second .note').innerText"
+        assert page.value(note) == "large.jpg: a photo may have 32 MiB"
         # Chromium notes each answer whose status is no success.
-        assert len(page.messages) == 2
+        assert len(page.messages) == 3
         assert all("status of 422" in message for message in page.messages)

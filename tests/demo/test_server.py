@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import sys
 import threading
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
+import tfface
 from tests.api.dot_photos import group_photo, landscape, photo_of
 from tests.demo.serving import ask_compare, encoded, get, post, send, serving
 from tfface.demo import server as demo_server
@@ -64,6 +66,14 @@ class TestAnswers:
         with serving(PhotoAnswers(server.answers.model, threshold=0.9)) as other:
             assert "Who is it?" not in get(other).body.decode()
             assert post(other, "/identify", ANNA).status == 404
+
+    def test_a_gallery_that_is_gone(self, answers, tmp_path):
+        gallery = tfface.Gallery.build("pixels", {"A": photo_of("Anna")}, path=tmp_path / "g")
+        with serving(PhotoAnswers(gallery.model, gallery=gallery)) as other:
+            shutil.rmtree(tmp_path / "g")
+            for reply in (get(other), post(other, "/identify", ANNA)):
+                assert reply.status == 422
+                assert reply.error.startswith(f"{tmp_path / 'g'}: ")
 
     def test_names_are_text(self, server, monkeypatch):
         monkeypatch.setattr(server.answers.model, "name", "<script>alert(1)</script>")
@@ -288,6 +298,17 @@ class TestHostileRequests:
         assert ask_compare(server, ANNA, ANNA_AGAIN).status == 200
         assert post(server, "/identify", ANNA).status == 200
         assert written_files == []
+
+
+def test_the_end_waits_for_the_answer_that_is_computed(answers):
+    with DemoServer(0) as server:
+        thread = threading.Thread(target=server.serve, args=(answers,))
+        thread.start()
+        with answers._one_at_a_time:
+            server.shutdown()
+            assert thread.is_alive()
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_a_port_in_use(server):

@@ -141,20 +141,20 @@ class _Handler(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
+        nonce = secrets.token_urlsafe()
         try:
             self._check_host()
             if self.path.partition("?")[0] != "/":
                 raise _Refused(HTTPStatus.NOT_FOUND, "there is only the page /")
-        except _Refused as refused:
-            self.send_error(refused.status, str(refused))
+            page = _TEMPLATES.get_template("demo.html").render(
+                nonce=nonce,
+                description=self.server.answers.description,
+                has_gallery=self.server.answers.gallery is not None,
+                most_bytes=MOST_BYTES,
+            )
+        except (_Refused, InputError) as error:
+            self._send_reason(error)
             return
-        nonce = secrets.token_urlsafe()
-        page = _TEMPLATES.get_template("demo.html").render(
-            nonce=nonce,
-            description=self.server.answers.description,
-            has_gallery=self.server.answers.gallery is not None,
-            most_bytes=MOST_BYTES,
-        )
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
             "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -170,10 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
             question = self._question()
             with self.server.uploads:
                 answer = self._answer(question.path, self._photos(question.lengths))
-        except _Refused as refused:
-            self.send_error(refused.status, str(refused))
-        except InputError as error:
-            self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        except (_Refused, InputError) as error:
+            self._send_reason(error)
         else:
             self._send_json(HTTPStatus.OK, answer)
 
@@ -224,6 +222,10 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Sends why there is no other answer, as a line of JSON; the base class calls it, too."""
         self._send_json(HTTPStatus(code), {"error": message or HTTPStatus(code).phrase})
+
+    def _send_reason(self, error: _Refused | InputError) -> None:
+        wrong_photo = HTTPStatus.UNPROCESSABLE_ENTITY
+        self.send_error(error.status if isinstance(error, _Refused) else wrong_photo, str(error))
 
     def _send_json(self, status: HTTPStatus, content: dict) -> None:
         self._send(status, f"{json.dumps(content)}\n".encode(), "application/json")
