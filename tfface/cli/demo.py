@@ -5,8 +5,8 @@ Example:
     tfface demo --model mobilefacenet.onnx --threshold 0.41
     tfface demo --gallery galleries/staff
 
-The page answers as 'tfface verify' and 'tfface identify' do. It is there for this machine only, at
-127.0.0.1, and keeps no photo. Ctrl-C ends it.
+The page answers as 'tfface verify' and 'tfface identify' do. Only this machine can open it, at
+127.0.0.1, and photos are not written to disk. Ctrl-C ends it.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--threshold",
         type=photo_options.cosine,
         metavar="T",
-        help="the smallest cosine of two faces of one person (default: what is known of the "
+        help="smallest cosine at which two faces are of one person (default: the threshold of the "
         "model); a gallery that keeps a threshold uses its own",
     )
     # Nothing of a photo is kept, and so are no embeddings.

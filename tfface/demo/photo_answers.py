@@ -23,8 +23,8 @@ class PhotoAnswers:
     Args:
         model: what compares.
         gallery: of named faces; None if nobody has a name.
-        threshold: the smallest cosine of two faces of one person; None for what is known of the
-            model. A gallery that keeps a threshold uses its own.
+        threshold: the smallest cosine at which two faces are of one person; None for the model's
+            own threshold. A gallery that keeps a threshold uses that.
         aligned: photos are aligned faces already.
 
     Raises:
@@ -57,7 +57,7 @@ class PhotoAnswers:
         self.threshold = threshold
         self.aligned = aligned
         self._one_at_a_time = threading.Lock()
-        # What is missing or can't be run shall be found out before the first question.
+        # Missing packages and models that can't be run are reported before the first question.
         self.model.embed(np.zeros((1, *self.model.image_size, 3), np.uint8))
         if not self.aligned:
             shared_detector()

@@ -62,8 +62,8 @@ class DemoServer(ThreadingHTTPServer):
         port: of TCP; 0 for one that is free.
 
     Attributes:
-        answers: what `serve` was given.
-        uploads: is held while an upload is in memory.
+        answers: the argument of `serve`.
+        uploads: bounds the number of uploads in memory; held while there is one.
 
     Raises:
         InputError: the port is in use, or may not be opened.
