@@ -29,13 +29,13 @@ import jinja2
 from tfface.demo.photo_answers import PhotoAnswers
 from tfface.errors import InputError
 
-# Bytes of a photo: twice those of the largest files that cameras write.
+# Bytes of a photo, which is held in memory; the limit of pixels is that of `pillow_decoder`.
 MOST_BYTES = 32 << 20
 
 _TOO_LARGE = f"a photo may have {MOST_BYTES >> 20} MiB"
 _ADDRESS = "127.0.0.1"
 _HOSTS = (_ADDRESS, "localhost")
-# Bytes of an upload. JavaScript of other pages can't send this type without asking first.
+# Of an upload. JavaScript of other pages can't send this type without asking first.
 _TYPE = "application/octet-stream"
 # Uploads that are in memory at a time; others wait in their sockets.
 _MOST_UPLOADS = 4
