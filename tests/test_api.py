@@ -50,8 +50,8 @@ def test_an_unknown_name():
 # InputError, Recipe and the results are no objects that users make.
 MADE_BY_USERS = sorted(
     {*PUBLIC}
-    - {"AlignedFace", "Comparison", "IdentifiedFace", "InputError", "Recipe", "RunResult"}
-    - {"backbones", "heads", "metrics"}
+    - {"AlignedFace", "Comparison", "ExportResult", "IdentifiedFace", "InputError", "Recipe"}
+    - {"RunResult", "backbones", "heads", "metrics"}
 )
 
 

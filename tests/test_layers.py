@@ -42,6 +42,7 @@ LEVELS = {
     "alignment": 5,
     "data": 6,
     "evaluation": 7,
+    "exporting": 8,
     "gallery": 8,
     "training": 9,
     "api": 10,
@@ -61,6 +62,8 @@ TENSORFLOW_ROOMS = {"alignment", "api", "autotune", "data", "images", "kernels",
 TENSORFLOW_FILES = {
     PACKAGE / "evaluation" / "embedders" / "saved_model.py",
     PACKAGE / "training" / "distribution.py",
+    # Its converter takes types and optimizations of TensorFlow.
+    PACKAGE / "exporting" / "litert_model.py",
     # Its start-up notes are held back here.
     PACKAGE / "cli" / "command.py",
 }

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tfface.api.evaluating import evaluate_classification as evaluate_classification
     from tfface.api.evaluating import evaluate_identification as evaluate_identification
     from tfface.api.evaluating import evaluate_verification as evaluate_verification
+    from tfface.api.exporting import export as export
     from tfface.api.faces import align as align
     from tfface.api.galleries import Gallery as Gallery
     from tfface.api.galleries import IdentifiedFace as IdentifiedFace
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tfface.errors import InputError as InputError
     from tfface.evaluation.classifier import Classifier as Classifier
     from tfface.evaluation.classifier import load_classifier as load_classifier
+    from tfface.exporting.exporter import ExportResult as ExportResult
     from tfface.recipe import Recipe as Recipe
     from tfface.training.recognizer import Recognizer as Recognizer
 
@@ -52,6 +54,7 @@ _PUBLIC = {
     "Classifier": "tfface.evaluation.classifier",
     "Comparison": "tfface.api.comparing",
     "Embedder": "tfface.api.embedding",
+    "ExportResult": "tfface.exporting.exporter",
     "Gallery": "tfface.api.galleries",
     "IdentifiedFace": "tfface.api.galleries",
     "InputError": "tfface.errors",
@@ -65,6 +68,7 @@ _PUBLIC = {
     "evaluate_classification": "tfface.api.evaluating",
     "evaluate_identification": "tfface.api.evaluating",
     "evaluate_verification": "tfface.api.evaluating",
+    "export": "tfface.api.exporting",
     "heads": None,
     "image_dataset": "tfface.api.datasets",
     "load_classifier": "tfface.evaluation.classifier",

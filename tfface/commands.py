@@ -53,6 +53,7 @@ _GROUPS: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
         ("identify", "identify", None, "say who photos show, from a gallery"),
         ("classify", "classify", None, "ask a trained classifier about photos"),
         ("demo", "demo", None, "try a model in a page of the browser"),
+        ("export", "export", None, "write a model as ONNX, LiteRT, SavedModel or OpenVINO"),
     ),
     "evaluate": (
         (

@@ -14,7 +14,9 @@ from tfface.alignment.photo_faces import AlignedFace, encode_photo, photo_name
 from tfface.errors import InputError, warn
 from tfface.evaluation.embedders import embedder as embedders
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
+from tfface.evaluation.embedders.external import ExternalEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
+from tfface.evaluation.embedders.metadata import MeasuredThreshold
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.evaluation.model_check import model_warnings
@@ -164,20 +166,31 @@ class Embedder:
         """Whether images of another shape are cropped or padded, not stretched."""
         return self.embedder.keeps_aspect
 
+    @property
+    def _exported_threshold(self) -> MeasuredThreshold | None:
+        embedder = self.embedder
+        inner = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
+        metadata = inner.metadata if isinstance(inner, ExternalEmbedder) else None
+        return metadata.threshold if metadata is not None and self._uses_flip else None
+
     @cached_property
     def thresholds(self) -> dict[str, float]:
         """The cosine thresholds that the run's own evaluation found, by verification set.
 
-        They are empty for a model that is no run folder, for a run whose recipe has no
-        `evaluation.verification`, and with `flip=False`, for which they were not measured.
+        A file of `tfface export` contains the threshold of one set. They are empty for other models
+        that are no run folder, for a run whose recipe has no `evaluation.verification`, and with
+        `flip=False`, for which they were not measured.
         """
-        return {name: found["threshold"]["cosine"] for name, found in self._evaluated().items()}
+        if (exported := self._exported_threshold) is not None:
+            return {exported.pair_set: exported.cosine}
+        return {name: found["threshold"]["cosine"] for name, found in self.run_metrics().items()}
 
     def threshold(self, given: float | None = None) -> Threshold:
         """Returns the threshold to use, and where it comes from.
 
         Args:
-            given: by the caller, -1 to 1; None for that of the first verification set of the run.
+            given: by the caller, -1 to 1; None for that of the first verification set of the run,
+                or of the exported file.
 
         Returns:
             The threshold; its cosine is None if nobody has measured one.
@@ -194,7 +207,11 @@ class Embedder:
         """
         if given is not None:
             return Threshold(check_cosine(given), "given by the caller")
-        for name, found in self._evaluated().items():
+        if (exported := self._exported_threshold) is not None:
+            accuracy = f"accuracy {100 * exported.accuracy:.1f}%"
+            where = f"{exported.num_pairs:,} pairs of '{exported.pair_set}', {accuracy}"
+            return Threshold(exported.cosine, f"the file's own, measured on {where}")
+        for name, found in self.run_metrics().items():
             accuracy = f"accuracy {100 * found['accuracy']['mean']:.1f}%"
             where = f"{found['num_pairs']:,} pairs of '{name}', {accuracy}"
             return Threshold(self.thresholds[name], f"the run's evaluation on {where}")
@@ -253,8 +270,12 @@ class Embedder:
     def _was_trained_on_unaligned(self) -> bool:
         return self._run_dir is not None and was_trained_on_unaligned(self._run_dir, self.data_dir)
 
-    def _evaluated(self) -> dict[str, dict[str, Any]]:
-        """Returns the run's results on verification sets for which it found a threshold."""
+    def run_metrics(self) -> dict[str, dict[str, Any]]:
+        """Returns the run's results on verification sets for which it found a threshold.
+
+        Raises:
+            InputError: the run's `verification.json` is damaged.
+        """
         if self._run_dir is None or not self._uses_flip:
             return {}
         run = RunFolder(self._run_dir)
@@ -308,14 +329,14 @@ def load_embedder(
     """Loads a model of any supported format.
 
     Args:
-        model: a run folder; a `.keras`, `.onnx` or `.tflite` file; a SavedModel folder; a recipe
-            (the network it starts from, with the weights that it names); or the word `pixels`, a
-            baseline that compares raw pixels.
+        model: a run folder; a `.keras`, `.onnx` or `.tflite` file; a SavedModel folder; an OpenVINO
+            `.xml` file; a recipe (the network it starts from, with the weights that it names); or
+            the word `pixels`, a baseline that compares raw pixels.
         batch_size: images for each forward pass.
         flip: sum the embeddings of an image and of its mirror image.
-        color_order, input_range: of the pixels that a SavedModel, `.onnx` or `.tflite` model takes,
-            which its file does not record: `rgb` or `bgr`; the values of 0 and 255, as in "-1..1",
-            or a formula. By default RGB and "(x-127.5)/128".
+        color_order, input_range: of the pixels that a SavedModel, `.onnx`, `.tflite` or `.xml`
+            model takes, which only files of `export` record: `rgb` or `bgr`; the values of 0 and
+            255, as in "-1..1", or a formula. By default RGB and "(x-127.5)/128".
         image_size: for such a model that accepts any size: height and width, or one number.
         output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
         cache: a folder that keeps embeddings by model and image.

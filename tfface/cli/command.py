@@ -74,8 +74,11 @@ _EXTRAS = {
     "lz4": "align",
     "mtcnn": "align",
     "numcodecs": "bcolz",
+    "onnx": "export",
     "onnxruntime": "onnx",
+    "openvino": "openvino",
     "tensorflow_datasets": "tfds",
+    "tf2onnx": "export",
 }
 _install_hint: str | None = None
 

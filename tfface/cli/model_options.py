@@ -27,9 +27,9 @@ def add(
         **({"dest": "model", "required": required} if option else {}),
         type=command.path_text,
         metavar="MODEL",
-        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx or "
-        ".tflite file, a recipe (the network it starts from), or the word pixels (the least of "
-        "baselines)",
+        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx, "
+        ".tflite or OpenVINO .xml file, a recipe (the network it starts from), or the word pixels "
+        "(the least of baselines)",
     )
     group = parser.add_argument_group("how the model is used")
     _add_input(group)
@@ -155,7 +155,8 @@ def _add_input(group) -> None:
     group.add_argument(
         "--color-order",
         choices=["rgb", "bgr"],
-        help="color order that a SavedModel, an .onnx or a .tflite file takes (default rgb)",
+        help="color order that a SavedModel, an .onnx, .tflite or .xml file takes (default rgb; "
+        "what 'tfface export' wrote says it itself)",
     )
     group.add_argument(
         "--input-range",

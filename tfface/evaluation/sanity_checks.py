@@ -70,7 +70,8 @@ def preprocessing_warning(embedder: Embedder, pair_set: PairSet, *, seed: int = 
         InputError: an image of the sample can't be decoded, or the model can't be run.
     """
     external = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
-    if not isinstance(external, ExternalEmbedder):
+    # A file of `tfface export` says what it takes.
+    if not isinstance(external, ExternalEmbedder) or external.metadata is not None:
         return None
     sample = _draw(embedder, pair_set, seed)
     if sample is None:

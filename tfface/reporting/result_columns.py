@@ -96,7 +96,8 @@ COLUMNS: dict[str, Column] = {
     "workload": Column("that was killed and resumed", "Workload"),
     "index": Column("kind of FAISS index", "Index"),
     "index_parameters": Column("of the index and its search", "Parameters"),
-    "precision": Column("of training", "Precision"),
+    "precision": Column("of training, or of an exported file", "Precision"),
+    "format": Column("of the model's file", "Format"),
     "xla": Column("whether the step is compiled by XLA", "XLA", BOOLEAN),
     "onednn": Column("whether TensorFlow uses oneDNN", "oneDNN", BOOLEAN),
     "distribution": Column("mode of distributed training", "Mode"),
@@ -120,7 +121,20 @@ COLUMNS: dict[str, Column] = {
     "num_threads": Column("threads of a parallel search", "Threads", _COUNT),
     "num_machines": Column("machines in training", "Machines", _COUNT),
     "devices_per_machine": Column("devices of each machine", "Devices each", _COUNT),
+    "model_mb": Column("size of the model's file", "Size (MB)", ",.1f", "MB"),
     "data_mb": Column("size of the images' files", "Size (MB)", ",.0f", "MB"),
+    # --- an exported file beside the original: tfface/exporting/parity.py ---
+    "cosine_min": Column(
+        "cosine of an image's embeddings by the file and by the original, the least",
+        "Cosine, min",
+        ".6f",
+    ),
+    "cosine_mean": Column("the same, the mean", "Cosine, mean", ".6f"),
+    "relative_error": Column(
+        "norm of their difference divided by the norm of the original's, the largest",
+        "Relative difference",
+        ".1e",
+    ),
     # --- verification and identification ---
     "accuracy_mean": Column("verification accuracy, mean over ten folds", "Accuracy", _PERCENT),
     "accuracy_std": Column("its standard deviation over the folds", "Accuracy, std", _PERCENT),
@@ -174,6 +188,12 @@ COLUMNS: dict[str, Column] = {
     "startup_s": Column("the same command when nothing is left to do", "Start-up (s)", ",.1f", "s"),
     "conversion_s": Column("conversion, start-up apart", "Conversion (s)", ",.1f", "s"),
     "time_ms": Column("the operation, the best of several runs", "Time (ms)", SHORT, "ms"),
+    "image_ms_1_thread": Column(
+        "one image at a time with one thread, the median", "Image (ms), 1 thread", ",.1f", "ms"
+    ),
+    "image_ms_2_threads": Column(
+        "one image at a time with two threads, the median", "Image (ms), 2 threads", ",.1f", "ms"
+    ),
     "build_s": Column("building the index", "Build (s)", ",.1f", "s"),
     "query_ms": Column("one query at a time", "Query (ms)", ",.2f", "ms"),
     "queries_per_s_1_thread": Column(

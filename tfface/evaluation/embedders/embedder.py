@@ -10,6 +10,7 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
+from tfface.evaluation.embedders.openvino_model import load_openvino_embedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder, load_raw_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
@@ -77,6 +78,7 @@ EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
     "a SavedModel folder": load_saved_model_embedder,
     "an .onnx file": load_onnx_embedder,
     "a .tflite file": load_tflite_embedder,
+    "an OpenVINO .xml file": load_openvino_embedder,
 }
 
 
@@ -88,18 +90,20 @@ def load_embedder(
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
+    num_threads: int | None = None,
 ) -> Embedder:
     """Loads a model of any supported format as an embedder.
 
     Args:
-        model: a run folder, a `.keras`, `.onnx` or `.tflite` file, a SavedModel folder, or the word
-            `pixels` for a baseline that compares raw pixels.
+        model: a run folder, a `.keras`, `.onnx` or `.tflite` file, a SavedModel folder, an OpenVINO
+            `.xml` file, or the word `pixels` for a baseline that compares raw pixels.
         batch_size: images for each forward pass.
         flip: flip test-time augmentation: sum the embeddings of an image and of its mirror image.
-        pixels: the pixel format of a SavedModel, `.onnx` or `.tflite` model, which the file does
-            not record; by default (x - 127.5) / 128 in RGB.
+        pixels: the pixel format of a SavedModel, `.onnx`, `.tflite` or `.xml` model, which only
+            files of `tfface export` record; by default (x - 127.5) / 128 in RGB.
         image_size: (height, width) for a model that accepts any size.
         output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
+        num_threads: of ONNX Runtime, LiteRT and OpenVINO; None for as many as there are processors.
 
     Returns:
         The embedder.
@@ -114,7 +118,7 @@ def load_embedder(
         >>> embedder.embed(images).shape
         (2, 1024)
     """
-    options = EmbedderOptions(batch_size, flip, pixels, image_size, output)
+    options = EmbedderOptions(batch_size, flip, pixels, image_size, output, num_threads)
     for load in EMBEDDERS.values():
         if (embedder := load(str(model), options)) is not None:
             return embedder

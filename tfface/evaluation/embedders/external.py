@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.evaluation.embedders.metadata import ModelMetadata
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, fingerprint, hash_files
 
 # Maximum height and width, as in recipes, and maximum batch size.
@@ -142,14 +143,16 @@ class ExternalEmbedder:
         options: options of the model.
         output: the name of the output that `run` returns; None for the only one.
         weight_files: other files that the model is loaded from.
+        metadata: what a file that `tfface export` has written says of itself.
 
     Attributes:
         pixels: the pixel format of the model's input.
         is_uint8: the input type is uint8, so the range must be 0..255.
+        metadata: as given.
 
     Raises:
-        InputError: the image size is unknown or differs from the model's, or the range of pixels
-            does not fit a uint8 input.
+        InputError: the image size is unknown or differs from the model's, the range of pixels does
+            not fit a uint8 input, or an option contradicts the metadata.
 
     Example:
         >>> image_input = read_image_input(Path("mean.onnx"), [None, 8, 8, 3])
@@ -161,8 +164,6 @@ class ExternalEmbedder:
         ('mean', (2, 3))
     """
 
-    keeps_aspect = True
-
     def __init__(
         self,
         run: Callable[[np.ndarray], np.ndarray],
@@ -171,12 +172,17 @@ class ExternalEmbedder:
         options: EmbedderOptions,
         output: str | None = None,
         weight_files: Sequence[Path] = (),
+        metadata: ModelMetadata | None = None,
     ):
         # Resolved, because the name of "models/today/." is empty.
         self.name = path.resolve().name if path.is_dir() else path.stem
         self.image_size = _image_size(path, image_input, options.image_size)
         self.batch_size = options.batch_size
-        self.pixels = _pixels(path, image_input, options.pixels)
+        # An exported model gets the same images as the model that it was exported from.
+        self.keeps_aspect = metadata is None
+        self.pixels = _pixels(path, image_input, options.pixels, metadata)
+        self.metadata = metadata
+        self._flip = _flip(path, options.flip, metadata)
         self.is_uint8 = image_input.is_uint8
         self._run = run
         self._path = path
@@ -192,7 +198,7 @@ class ExternalEmbedder:
         if self._output is not None or self._weight_files:
             weights = [(file.name, hash_files(file)) for file in self._weight_files]
             content = (content, self._output, weights)
-        return fingerprint(content, self.pixels, self.image_size, self._options.flip)
+        return fingerprint(content, self.pixels, self.image_size, self._flip)
 
     def with_pixels(self, pixels: PixelInput, *, flip: bool) -> "ExternalEmbedder":
         """Returns an embedder of the same model with another pixel format.
@@ -203,7 +209,13 @@ class ExternalEmbedder:
         """
         options = replace(self._options, pixels=pixels, flip=flip)
         return ExternalEmbedder(
-            self._run, self._path, self._input, options, self._output, self._weight_files
+            self._run,
+            self._path,
+            self._input,
+            options,
+            self._output,
+            self._weight_files,
+            self.metadata,
         )
 
     def embed(self, images: np.ndarray) -> np.ndarray:
@@ -226,7 +238,7 @@ class ExternalEmbedder:
         )
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
-        both = np.concatenate([images, images[:, :, ::-1]]) if self._options.flip else images
+        both = np.concatenate([images, images[:, :, ::-1]]) if self._flip else images
         given = self.pixels.apply(both).astype(np.uint8 if self.is_uint8 else np.float32)
         if self._input.channels_first:
             given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
@@ -236,7 +248,7 @@ class ExternalEmbedder:
             for start in range(0, len(given), step)
         ]
         found = np.concatenate(embeddings).astype(np.float32)
-        return found[: len(images)] + found[len(images) :] if self._options.flip else found
+        return found[: len(images)] + found[len(images) :] if self._flip else found
 
     def _embed_exactly(self, given: np.ndarray, step: int) -> np.ndarray:
         """Embeds at most `step` images, padded to exactly that many."""
@@ -260,7 +272,19 @@ class ExternalEmbedder:
         return found[: len(given)]
 
 
-def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> PixelInput:
+def _pixels(
+    path: Path,
+    image_input: ImageInput,
+    given: PixelInput | None,
+    metadata: ModelMetadata | None,
+) -> PixelInput:
+    if metadata is not None:
+        if given not in (None, metadata.pixels):
+            raise InputError(
+                f"{path}: the file itself says that it takes {metadata.pixels.range} in RGB: omit "
+                "--color-order and --input-range"
+            )
+        given = metadata.pixels
     if not image_input.is_uint8:
         return given or PixelInput()
     if given is not None and (given.scale, given.shift) != (1, 0):
@@ -269,6 +293,18 @@ def _pixels(path: Path, image_input: ImageInput, given: PixelInput | None) -> Pi
             "with --color-order)"
         )
     return given or PixelInput(scale=1, shift=0)
+
+
+def _flip(path: Path, asked: bool, metadata: ModelMetadata | None) -> bool:
+    """Returns whether mirror images have to be embedded outside of the file."""
+    if metadata is None or not metadata.flip:
+        return asked
+    if not asked:
+        raise InputError(
+            f"{path}: the file itself adds the embedding of the mirrored image (it was exported "
+            "with --flip): omit --no-flip"
+        )
+    return False
 
 
 def _image_size(

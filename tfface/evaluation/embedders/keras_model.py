@@ -72,6 +72,11 @@ class KerasEmbedder:
         self._path = path
 
     @property
+    def model(self) -> keras.Model:
+        """The network, without flip."""
+        return self._embedding.model
+
+    @property
     def fingerprint(self) -> str:
         model = self._embedding.model
         # A model in memory may be in training, so its weights are hashed each time.

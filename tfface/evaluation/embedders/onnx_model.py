@@ -15,6 +15,7 @@ from tfface.evaluation.embedders.external import (
     choose_output,
     read_image_input,
 )
+from tfface.evaluation.embedders.metadata import KEY, parse_metadata
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
@@ -41,7 +42,10 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder
     # Its log repeats what its exceptions say.
     onnxruntime.set_default_logger_severity(4)
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        settings = onnxruntime.SessionOptions()
+        # 0 means as many as there are.
+        settings.intra_op_num_threads = options.num_threads or 0
+        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     # ONNX Runtime's errors have no common base class.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
@@ -67,6 +71,7 @@ def load_onnx_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder
         options,
         output if len(outputs) > 1 else None,
         _weight_files(path),
+        parse_metadata(session.get_modelmeta().custom_metadata_map.get(KEY), path),
     )
 
 

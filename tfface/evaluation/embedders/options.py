@@ -101,6 +101,7 @@ class EmbedderOptions:
         image_size: (height, width) for an external model that accepts any size.
         output: the name of the embedding among the outputs of an `.onnx` or `.tflite` model; None
             if there is no doubt.
+        num_threads: of ONNX Runtime, LiteRT and OpenVINO; None for as many as there are processors.
 
     Example:
         >>> options = EmbedderOptions(pixels=PixelInput("bgr"))
@@ -113,6 +114,7 @@ class EmbedderOptions:
     pixels: PixelInput | None = None
     image_size: tuple[int, int] | None = None
     output: str | None = None
+    num_threads: int | None = None
 
     def check_native(self, model: str) -> None:
         """Checks that options of external models are not set for a native one.

@@ -19,7 +19,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfface.errors import InputError, shown
 from tfface.evaluation.embedders.external import ExternalEmbedder, read_image_input
+from tfface.evaluation.embedders.metadata import KEY, parse_metadata
 from tfface.evaluation.embedders.options import EmbedderOptions
+from tfface.files import os_errors, read_regular
 
 # Keras' and TensorFlow's own functions that read and write the folder's variables.
 _SAVERS = ("__inference__traced_save", "__inference__traced_restore")
@@ -115,6 +117,8 @@ def _filled(node: Any) -> int:
 
 MODEL_FILE = "saved_model.pb"
 SIGNATURE = "serving_default"
+# Where TensorFlow keeps what it doesn't read itself.
+METADATA_FILE = f"assets.extra/{KEY}.json"
 
 
 def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedder | None:
@@ -159,7 +163,10 @@ def load_saved_model_embedder(model: str, options: EmbedderOptions) -> ExternalE
         return function(**{name: tf.constant(images)})[output].numpy()
 
     shape = read_image_input(path, taken.shape.as_list(), is_uint8=taken.dtype == tf.uint8)
-    return ExternalEmbedder(run, path, shape, options)
+    metadata = path / METADATA_FILE
+    with os_errors(metadata):
+        text = read_regular(metadata).decode(errors="replace") if metadata.exists() else None
+    return ExternalEmbedder(run, path, shape, options, metadata=parse_metadata(text, path))
 
 
 def _check_operations(path: Path) -> None:

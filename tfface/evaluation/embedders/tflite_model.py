@@ -1,6 +1,7 @@
 """A LiteRT model (`.tflite`) as an embedder."""
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfface.evaluation.embedders.external import (
     choose_output,
     read_image_input,
 )
+from tfface.evaluation.embedders.metadata import KEY, parse_metadata
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
@@ -39,7 +41,7 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedd
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter = Interpreter(str(path), num_threads=options.num_threads or os.cpu_count())
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -68,7 +70,28 @@ def load_tflite_embedder(model: str, options: EmbedderOptions) -> ExternalEmbedd
         read_image_input(path, shape, is_uint8=is_uint8),
         options,
         given["name"] if len(outputs) > 1 else None,
+        metadata=parse_metadata(_entry(path, KEY), path),
     )
+
+
+def _entry(path: Path, name: str) -> str | None:
+    """Returns an entry of a file's metadata; None if there is none."""
+    # Most files have none, and the schema takes half a second to import.
+    data = path.read_bytes()
+    if name.encode() not in data:
+        return None
+    from ai_edge_litert.schema_py_generated import Model
+
+    try:
+        model = Model.GetRootAs(data)
+        for number in range(model.MetadataLength()):
+            entry = model.Metadata(number)
+            if entry.Name() == name.encode():
+                return model.Buffers(entry.Buffer()).DataAsNumpy().tobytes().decode()
+    # What reading beyond the end of a damaged file raises.
+    except (struct.error, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: can't be loaded as a LiteRT model (damaged metadata)") from error
+    return None
 
 
 def _sizes(tensor: dict) -> list[int | None]:
