@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.exporting.made import network
 from tfface.cli import export
 from tfface.exporting.formats import FORMATS
 from tfface.exporting.options import QUANTIZATIONS
+from tfface.files import check_replaceable, json_mark
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,8 @@ def test_two_formats(model, tmp_path, monkeypatch):
     assert figures["original"]["format"] == "keras"
     assert [one["path"] for one in figures["exports"]] == written
     assert all(one["parity"]["num_images"] == 3 for one in figures["exports"])
+    # Another export may replace it.
+    check_replaceable(Path("figures.json"), json_mark(*export._JSON_LINES), overwrite=False)
     with (tmp_path / "export.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["format"] for row in rows] == ["keras", "onnx", "saved_model"]
@@ -71,6 +75,10 @@ def test_two_formats(model, tmp_path, monkeypatch):
             "calibration: only for quantize='int8' (--quantize int8)",
         ),
         (["--output", "a.onnx", "--pairs", "no.csv"], "no.csv"),
+        (
+            ["--output", "a.onnx", "--json", "a.onnx.json"],
+            "--json and the card of a.onnx are both a.onnx.json",
+        ),
         (["--output", "a.onnx", "--format", "onnx", "litert"], "give a folder for 2 formats"),
         (["--output", "a.onnx", "--input-range", "1..-1"], "--input-range 1..-1: expected"),
     ],

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from tests.exporting.made import SIZE, images, network
 from tfface.errors import InputError
 from tfface.exporting.faces import faces_of, synthetic_faces
 from tfface.exporting.formats import FORMATS, check_options, find_format
-from tfface.exporting.graph import export_network, normalization_inside
+from tfface.exporting.graph import export_network, in_float32, normalization_inside
 from tfface.exporting.litert_model import _batches
 from tfface.exporting.options import ExportOptions
 
@@ -95,6 +96,23 @@ def test_a_blank_embedding_is_not_divided_by_zero():
     model.layers[-1].set_weights([np.zeros_like(w) for w in model.layers[-1].get_weights()])
     found = export_network(model, ExportOptions(normalized=True)).predict_on_batch(images(2))
     assert (found == 0).all()
+
+
+def test_mixed_precision_becomes_float32():
+    """No converter knows bfloat16."""
+    config = network().get_config()
+    for layer in config["layers"][2:]:
+        layer["config"]["dtype"] = "mixed_bfloat16"
+    mixed = keras.Sequential.from_config(config)
+    mixed.set_weights(network().get_weights())
+    assert mixed.compute_dtype == "float32" != mixed.layers[1].compute_dtype
+    given = images(3).astype(np.float32)
+    expected = network().predict_on_batch(given)
+    found = in_float32(mixed).predict_on_batch(given)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(mixed.predict_on_batch(given) - expected).max() > 1e-3
+    model = network()
+    assert in_float32(model) is model
 
 
 def test_normalization_inside():

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     import tfface
     from tfface.api.exporting import make_exporter
-    from tfface.exporting.exporter import check_export, to_text
+    from tfface.exporting.exporter import cards_of, check_export, to_text
     from tfface.exporting.options import ExportOptions
     from tfface.files import check_distinct, check_replaceable, json_mark, write_json
 
@@ -48,7 +48,6 @@ def main(arguments: list[str] | None = None) -> None:
         quantize=options.quantize,
         opset=options.opset,
     )
-    check_distinct({"--json": options.json, "--results": options.results})
     if options.json:
         check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
     outputs.check_results(options)
@@ -57,6 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
             options.model, data_dir=options.data_dir, overrides=options.set
         )
     written = _paths(options, embedder.name)
+    outputs_of_each = {str(path): path for path, _ in written}
+    cards = {f"the card of {path}": cards_of(path)[1] for path, _ in written}
+    check_distinct({"--json": options.json, "--results": options.results, **cards}, outputs_of_each)
     for path, name in written:
         check_export(path, name, chosen, overwrite=options.overwrite)
     exporter = make_exporter(

@@ -25,7 +25,7 @@ from tfface.evaluation.embedders.saved_model import METADATA_FILE
 from tfface.evaluation.verification import Verification, evaluate_verification
 from tfface.exporting.faces import ExportFaces
 from tfface.exporting.formats import FORMATS, check_options, find_format
-from tfface.exporting.graph import export_network, normalization_inside
+from tfface.exporting.graph import export_network, in_float32, normalization_inside
 from tfface.exporting.model_card import JSON_MARK, MARKDOWN_MARK, CardFacts, card, to_markdown
 from tfface.exporting.options import ExportOptions
 from tfface.exporting.parity import (
@@ -134,7 +134,7 @@ class Exporter:
 
     Args:
         network: the embedder; float RGB images in 0..255 -> [batch, embedding_size]. It contains
-            its input normalization.
+            its input normalization. It is exported in float32, whatever it was trained in.
         name: of the model.
         options: of the export.
         faces: to calibrate on and to compare by.
@@ -176,7 +176,7 @@ class Exporter:
                 "KERAS_BACKEND=tensorflow; a model that was trained on another backend is the same "
                 "there"
             )
-        self._network = network
+        self._network = network = in_float32(network)
         self._name = name
         self._options = options
         self._faces = faces
@@ -258,7 +258,7 @@ class Exporter:
                     "verification": self._before_and_after(result),
                 },
             )
-            beside = _cards(staged)
+            beside = cards_of(staged)
             write_json(beside[1], content)
             beside[0].write_text(to_markdown(content), encoding="utf-8")
             for path in [*one.paths(staged), *beside]:
@@ -323,7 +323,7 @@ class Exporter:
             image_ms=times,
             verification=verified,
             path=output,
-            card=_cards(output)[0],
+            card=cards_of(output)[0],
             metadata=self.metadata,
             original=self.original,
         )
@@ -409,13 +409,14 @@ def _move(path: Path, to: Path) -> None:
         os.replace(path, to)
 
 
-def _cards(path: Path) -> tuple[Path, Path]:
+def cards_of(path: Path) -> tuple[Path, Path]:
+    """Returns the paths of the model card of a file: in Markdown, and in JSON."""
     return path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.json")
 
 
 def _check_output(output: Path, format: str, *, overwrite: bool) -> None:
     """Raises InputError: something can't be written, or something foreign would be replaced."""
-    markdown, content = _cards(output)
+    markdown, content = cards_of(output)
     check_replaceable(markdown, MARKDOWN_MARK, overwrite=overwrite)
     check_replaceable(content, JSON_MARK, overwrite=overwrite)
     if format == "saved_model":

@@ -1,9 +1,13 @@
 """The network that is exported: pixels in, embeddings out, with all that lies between."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
 from tfface.exporting.options import ExportOptions
+from tfface.kernels.keras_internals import flatten_layers
 
 # Of the input, in every format.
 INPUT_NAME = "images"
@@ -46,10 +50,10 @@ def export_network(network: keras.Model, options: ExportOptions) -> keras.Model:
         pixels = ops.transpose(pixels, (0, 2, 3, 1))
     if options.flip:
         both = ops.concatenate([pixels, ops.flip(pixels, axis=2)], axis=0)
-        original, mirrored = ops.split(_embed(network, both), 2, axis=0)
+        original, mirrored = ops.split(network(both, training=False), 2, axis=0)
         embedding = original + mirrored
     else:
-        embedding = _embed(network, pixels)
+        embedding = network(pixels, training=False)
     if options.normalized:
         square = ops.sum(ops.square(embedding), axis=1, keepdims=True)
         embedding = embedding / ops.sqrt(ops.maximum(square, _LEAST_SQUARE))
@@ -83,6 +87,36 @@ def normalization_inside(
     return None
 
 
-def _embed(network: keras.Model, pixels):
-    # A network in half precision returns half precision.
-    return ops.cast(network(pixels, training=False), "float32")
+def in_float32(network: keras.Model) -> keras.Model:
+    """Returns a network that computes in float32, with the same weights.
+
+    Converters don't know the half precision of networks that were trained with mixed precision. The
+    weights of these are float32.
+
+    Args:
+        network: the network itself is returned if all of it is in float32.
+
+    Example:
+        >>> network = keras.Sequential(
+        ...     [keras.Input((2,)), keras.layers.Dense(3, dtype="mixed_bfloat16")]
+        ... )
+        >>> in_float32(network).layers[0].compute_dtype
+        'float32'
+    """
+    if all(layer.compute_dtype == "float32" for layer in flatten_layers(network)):
+        return network
+    config = _with_policy(network.get_config(), "float32")
+    copy = network.__class__.from_config(config)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _with_policy(config: Any, policy: str) -> Any:
+    """Returns a configuration of Keras with another policy in all layers."""
+    if isinstance(config, Mapping):
+        if config.get("class_name") == "DTypePolicy":
+            return policy
+        return {key: _with_policy(value, policy) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_with_policy(value, policy) for value in config)
+    return config
