@@ -2,6 +2,7 @@
 
 import csv
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,25 @@ def test_two_formats(model, tmp_path, monkeypatch):
     )
     assert again.returncode == 2
     assert "only models of Keras can be exported" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("formats", "output", "expected"),
+    [
+        ([], "a.onnx", ["a.onnx"]),
+        (["onnx"], "a.onnx", ["a.onnx"]),
+        (["onnx"], None, ["exports/small.onnx"]),
+        (["litert"], "out", ["out/small.tflite"]),
+        (["litert", "litert"], "out", ["out/small.tflite"]),
+        (["onnx", "saved_model"], "out", ["out/small.onnx", "out/small_saved_model"]),
+        (["saved_model"], "out", ["out"]),
+        (["openvino"], "a.onnx", ["a.onnx"]),
+    ],
+)
+def test_paths(formats, output, expected):
+    output = None if output is None else Path(output)
+    options = Namespace(format=formats, output=output, quantize=None)
+    assert [str(path) for path, _ in export._paths(options, "small")] == expected
 
 
 @pytest.mark.parametrize(

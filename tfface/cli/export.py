@@ -96,9 +96,12 @@ def main(arguments: list[str] | None = None) -> None:
 def _paths(options: argparse.Namespace, name: str) -> list[tuple[Path, str | None]]:
     """Returns the path of each file, and its format; None for that of the suffix."""
     formats = list(dict.fromkeys(options.format))
-    if options.output is not None and len(formats) < 2:
-        return [(options.output, formats[0] if formats else None)]
-    folder = options.output or Path("exports")
+    output = options.output
+    # A SavedModel is a folder itself.
+    is_folder = output is not None and not output.suffix and formats not in ([], ["saved_model"])
+    if output is not None and len(formats) < 2 and not is_folder:
+        return [(output, formats[0] if formats else None)]
+    folder = output or Path("exports")
     if folder.suffix in _ENDS.values():
         raise InputError(f"--output {folder}: give a folder for {len(formats)} formats")
     stem = f"{name}_{options.quantize}" if options.quantize else name
@@ -125,8 +128,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--output",
         type=command.path,
         metavar="PATH",
-        help="the file to write (for saved_model a folder); with several formats, the folder of "
-        "the files (default: exports/NAME.onnx and so on)",
+        help="the file to write (for saved_model alone its folder); a path without suffix is the "
+        "folder of files that are named by the model (default: exports/NAME.onnx and so on)",
     )
     group = parser.add_argument_group("what the file computes")
     group.add_argument("--normalized", action="store_true", help="embeddings have norm 1")

@@ -126,7 +126,8 @@ def to_text(files: list[ModelFile]) -> str:
     """Returns a table of model files for a terminal, without columns that are empty."""
     rows = [file.row() for file in files]
     empty = [column for column in rows[0] if all(row[column] is None for row in rows)]
-    return text_table(rows, without=empty)
+    # It stands beside the mean.
+    return text_table(rows, without=[*empty, "accuracy_std"])
 
 
 class Exporter:
