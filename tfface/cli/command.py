@@ -60,7 +60,7 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 # what LiteRT prints at whatever log level.
 _NOTE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
-    rb"INFO: Created TensorFlow Lite"
+    rb"INFO: Created TensorFlow Lite|fully_quantize: "
 )
 
 # Packages that not everybody needs -> the extra of tfface that brings them.
