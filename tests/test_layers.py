@@ -21,6 +21,7 @@ LEVELS = {
     "seeding": 0,
     "signals": 0,
     "typing": 0,
+    "arguments": 1,
     "files": 1,
     "folder_lock": 1,
     "json_file": 2,
@@ -28,6 +29,7 @@ LEVELS = {
     "names": 1,
     "safe_pickle": 1,
     "progress": 1,
+    "quiet_tensorflow": 1,
     "text_file": 1,
     "npz_file": 2,
     "registry": 2,
@@ -56,7 +58,11 @@ LEVELS = {
 
 # Rooms that may import TensorFlow: for tf.data, for what it does faster in a way of its own, and to
 # measure baselines.
-TENSORFLOW_ROOMS = {"alignment", "api", "autotune", "data", "images", "kernels", "profiling"}
+TENSORFLOW_ROOMS = {
+    *("alignment", "api", "autotune", "data", "images", "kernels", "profiling"),
+    # Its start-up notes are held back here.
+    "quiet_tensorflow",
+}
 # And files: nothing but TensorFlow can run a SavedModel, whatever backend Keras has, and its
 # backend has no distribution but tf.distribute.
 TENSORFLOW_FILES = {
@@ -64,8 +70,6 @@ TENSORFLOW_FILES = {
     PACKAGE / "training" / "distribution.py",
     # Its converter takes types and optimizations of TensorFlow.
     PACKAGE / "exporting" / "litert_model.py",
-    # Its start-up notes are held back here.
-    PACKAGE / "cli" / "command.py",
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -132,5 +136,8 @@ def test_commands_only_import_tensorflow_after_parsing(command):
     }
     heavy = {"tensorflow", "keras", "matplotlib", "jax"}
     assert not {name.partition(".")[0] for name in modules} & heavy
-    light = ("tfface.errors", "tfface.commands", "tfface.cli", "tfface.parent_process")
+    light = (
+        *("tfface.errors", "tfface.commands", "tfface.cli", "tfface.parent_process"),
+        "tfface.quiet_tensorflow",
+    )
     assert all(n == "tfface" or n.startswith(light) for n in modules if n.startswith("tfface"))

@@ -1,7 +1,10 @@
 """How users are told that something they gave is wrong, or may be."""
 
+import difflib
+import logging
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import IO
 
 from tfface.commands import as_typed
@@ -45,12 +48,62 @@ def say(text: object, *, file: IO[str] | None = None) -> None:
     print(harmless(as_typed(str(text))), file=file, flush=True)
 
 
+class _Console(logging.Handler):
+    """Prints notes on stdout, and warnings on stderr in lines that begin with `warning:`.
+
+    A stream is looked up for each line: programs and notebooks put others in its place.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            say(f"warning: {text}", file=sys.stderr)
+        else:
+            say(text)
+
+
+# All that the library tells besides what it returns. A program may have set it up already.
+LOGGER = logging.getLogger("tfface")
+if not LOGGER.handlers:
+    LOGGER.addHandler(_Console())
+    # A program's own handlers would print each line again.
+    LOGGER.propagate = False
+if LOGGER.level == logging.NOTSET:
+    LOGGER.setLevel(logging.INFO)
+
+
+def note(text: object) -> None:
+    """Tells the user what is being done, by the logger `tfface`: on stdout by default."""
+    LOGGER.info("%s", text)
+
+
 def warn(text: str) -> None:
-    """Tells the user on stderr, in one line, what doesn't stop the work but may not be wanted."""
-    say(f"warning: {text}", file=sys.stderr)
+    """Tells the user, in one line, what doesn't stop the work but may not be wanted.
+
+    By the logger `tfface`: on stderr by default.
+    """
+    LOGGER.warning("%s", text)
 
 
 def shown(text: str) -> str:
     """Returns text that a file holds, for a message: on one line, of at most 200 characters, and
     without what a terminal obeys."""
     return "".join(c if c.isprintable() else "?" for c in text[:200])
+
+
+def did_you_mean(name: str, known: Iterable[str], of: str = "") -> str:
+    """Returns the end of a message about a name that isn't known; empty if none is like it.
+
+    Args:
+        name: as given.
+        known: the names that exist.
+        of: which one is meant, where the message is about several.
+
+    Example:
+        >>> did_you_mean("buildx", ["add", "build"])
+        "; did you mean 'build'?"
+        >>> did_you_mean("x", ["add", "build"])
+        ''
+    """
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f"; did you mean '{shown(near[0])}'{of}?" if near else ""

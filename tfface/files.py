@@ -1,6 +1,7 @@
 """Files and paths: writing so that an interrupted command never leaves half of a file."""
 
 import csv
+import difflib
 import errno
 import filecmp
 import itertools
@@ -10,16 +11,20 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError, shown
 
+_SPECIAL = "is a device, a pipe or a socket, and no regular file; give one"
+# Of a folder with more files, not all are compared with a name that is missing.
+_MOST_NAMES = 10_000
 # Bytes; no usual file system has longer names.
 _MOST_IN_NAME = 255
 # What `replacing` calls its temporary files; `tempfile` puts eight characters in the middle.
@@ -37,7 +42,10 @@ def os_errors(path: str | bytes | os.PathLike, action: str = "read") -> Iterator
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"{os.fsdecode(path)}: can't be {action}: {reason}") from error
+        near = ""
+        if error.errno == errno.ENOENT and action == "read":
+            near = did_you_mean_path(os.fsdecode(path))
+        raise InputError(f"{os.fsdecode(path)}: can't be {action}: {reason}{near}") from error
 
 
 @contextmanager
@@ -142,14 +150,40 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("a number of too many digits") from None
 
 
+def is_special(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: a device, a pipe, a socket.
+
+    Reading it may never end.
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def check_regular(path: Path) -> None:
+    """Raises InputError: a path is that of a device, a pipe or a socket."""
+    if is_special(path):
+        raise InputError(f"{path}: {_SPECIAL}")
+
+
 def read_regular(path: Path) -> bytes:
     """Returns the bytes of a file.
 
-    Raises OSError: it can't be read, or is a pipe or a device, which reading may never end of.
+    Raises OSError: it can't be read, or is a device, a pipe or a socket.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_special(path):
         raise OSError(errno.EINVAL, "is no regular file", str(path))
     return path.read_bytes()
+
+
+def seek_and_read(descriptor: int, num_bytes: int, offset: int) -> bytes:
+    """As `read_at`, for systems without `pread`: one thread at a time."""
+    with _seeking:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, num_bytes)
+
+
+_seeking = threading.Lock()
+# Returns bytes of an open file from an offset, whatever other threads read from it meanwhile.
+read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", seek_and_read)
 
 
 def is_file_name(name: str) -> bool:
@@ -328,7 +362,7 @@ def _target(path: Path) -> Path:
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a folder; give a file")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: is a device, a pipe or a socket, and no regular file; give one")
+        raise InputError(f"{path}: {_SPECIAL}")
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
@@ -409,6 +443,36 @@ def check_possible(path: Path) -> None:
         raise InputError(f"{shown(os.fspath(path))}: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(f"{shown(os.fspath(path))}: no file can have this name") from error
+
+
+def check_there(path: str | os.PathLike[str], what: str = "file or folder") -> None:
+    """Raises InputError: a path is that of nothing; the message names what is like it.
+
+    Args:
+        path: as the user gave it.
+        what: should be there.
+
+    Example:
+        >>> check_there("gone.jpg", "photo")
+        Traceback (most recent call last):
+        tfface.errors.InputError: gone.jpg: no such photo
+    """
+    check_possible(Path(path))
+    if not os.path.exists(path):
+        raise InputError(f"{os.fspath(path)}: no such {what}{did_you_mean_path(path)}")
+
+
+def did_you_mean_path(path: str | os.PathLike[str]) -> str:
+    """As `did_you_mean`, of a file or folder that isn't there: from the names in its folder."""
+    missing = Path(path)
+    try:
+        with os.scandir(missing.parent) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+    except (OSError, ValueError):
+        # A folder above may be the one that isn't there.
+        return ""
+    near = difflib.get_close_matches(missing.name, names, 1, 0.6)
+    return f"; did you mean '{shown(str(missing.with_name(near[0])))}'?" if near else ""
 
 
 def data_dir(given: str | os.PathLike[str] | None = None) -> Path:

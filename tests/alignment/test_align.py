@@ -353,13 +353,13 @@ def test_no_photos(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"height": 8}, "height 8: must be from 16 to 1024"),
-        ({"width": 5000}, "width 5000: must be from 16 to 1024"),
-        ({"quality": 0}, "quality 0: must be from 1 to 100"),
-        ({"min_confidence": 1.5}, "min confidence 1.5: must be from 0.5 to 1"),
-        ({"min_confidence": float("nan")}, "min confidence nan: must be from 0.5 to 1"),
-        ({"detection_size": 10}, "detection size 10: must be from 64 to 8192"),
-        ({"format": "gif"}, "format 'gif': must be one of jpeg, png"),
+        ({"height": 8}, "height must be a whole number from 16 to 1024, got 8"),
+        ({"width": 5000}, "width must be a whole number from 16 to 1024, got 5000"),
+        ({"quality": 0}, "quality must be a whole number from 1 to 100, got 0"),
+        ({"min_confidence": 1.5}, "min_confidence must be from 0.5 to 1, got 1.5"),
+        ({"min_confidence": float("nan")}, "min_confidence must be from 0.5 to 1, got nan"),
+        ({"detection_size": 10}, "detection_size must be a whole number from 64 to 8192, got 10"),
+        ({"format": "gif"}, "format must be jpeg or png, got 'gif'"),
     ],
 )
 def test_options_out_of_range(options, message):

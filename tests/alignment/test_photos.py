@@ -37,7 +37,7 @@ def test_pipes_and_devices_are_no_photos(tmp_path):
         else:
             (folder / name).symlink_to(os.devnull)
         for source in (folder, folder / name):
-            with pytest.raises(InputError, match=rf"{name}: no regular file"):
+            with pytest.raises(InputError, match=rf"{name}: is a device, a pipe or a socket"):
                 plan_alignment(source, tmp_path / "out", Options())
     # Nor is one without such a name looked into.
     (tmp_path / "pipe" / "pipe.jpg").rename(tmp_path / "pipe" / "pipe")

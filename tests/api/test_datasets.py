@@ -63,5 +63,5 @@ def test_pk_sampling_and_augmentation():
 def test_options_that_are_none():
     with pytest.raises(tfface.InputError, match="augment: unknown augmentation 'flip'; did you"):
         tfface.image_dataset(FACES, image_size=32, augment=["flip"])
-    with pytest.raises(tfface.InputError, match="batch_size and epochs must be 1 or more"):
+    with pytest.raises(tfface.InputError, match="batch_size must be a whole number of 1 or more"):
         tfface.image_dataset(FACES, image_size=32, batch_size=0)

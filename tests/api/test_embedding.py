@@ -51,10 +51,10 @@ def test_images_of_another_size_are_resized(model, tmp_path):
     [
         (np.zeros((2, *SHAPE)), r"got float64 \[2, 32, 32, 3\]"),
         (np.zeros(SHAPE, np.uint8), r"uint8 \[n, height, width, 3\].*got uint8 \[32, 32, 3\]"),
-        (np.zeros((0, *SHAPE), np.uint8), "no images to embed"),
+        (np.zeros((0, *SHAPE), np.uint8), r"at least one, of 1 or more pixels, got uint8 \[0, 32"),
         ([], "no images to embed"),
-        ([3], "got a list of int"),
-        ("gone.png", r"gone\.png: can't be read: No such file"),
+        ([3], "got a list with int"),
+        ("gone.png", r"gone\.png: no such photo"),
     ],
 )
 def test_what_are_no_images(model, given, message):
@@ -92,8 +92,8 @@ def test_a_keras_model_is_a_model(images):
 
 
 def test_options_that_mean_nothing():
-    with pytest.raises(tfface.InputError, match="color_order must be 'rgb' or 'bgr', got 'grb'"):
+    with pytest.raises(tfface.InputError, match="color_order must be rgb or bgr, got 'grb'"):
         tfface.load_embedder("pixels", color_order="grb")
     for size in (0, -1, "x"):
-        with pytest.raises(tfface.InputError, match="batch_size must be a whole number of 1 or"):
+        with pytest.raises(tfface.InputError, match="batch_size must be a whole number from 1 to"):
             tfface.load_embedder("pixels", batch_size=size)

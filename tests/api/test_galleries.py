@@ -177,9 +177,35 @@ class TestCalibrate:
     def test_what_can_not_be_measured(self, gallery):
         with pytest.raises(tfface.InputError, match="3 strangers are too few for a false positive"):
             gallery.calibrate([photo_of("Cleo", number) for number in range(3)])
-        with pytest.raises(tfface.InputError, match="fpir 1: must be between 0 and 1"):
+        with pytest.raises(tfface.InputError, match="fpir must be between 0 and 1, as 0"):
             gallery.calibrate([photo_of("Cleo")], fpir=1)
         assert gallery.threshold == 0.95
+
+    def test_copies_of_a_photo_are_one_stranger(self, gallery, tmp_path, capsys):
+        photos = tmp_path / "strangers"
+        photos.mkdir()
+        for number in range(4):
+            for copy in range(1 + 2 * (number == 0)):
+                photo_of("Cleo", number).save(photos / f"{number}-{copy}.png")
+        with pytest.raises(tfface.InputError, match="4 strangers are too few"):
+            gallery.calibrate(photos, fpir=0.2)
+        assert "warning: of 6 photos of strangers 2 are copies of another, and left out" in (
+            capsys.readouterr().err
+        )
+        gallery.calibrate([photos, photos / "1-0.png"], fpir=0.25)
+        assert gallery.identify(photo_of("Anna"))[0].threshold_source.endswith("of 4 strangers")
+
+    def test_strangers_who_can_not_be_told_apart(self, tmp_path):
+        faces = np.random.default_rng(0).integers(0, 250, (3, 32, 32, 3)).astype(np.uint8)
+        gallery = tfface.Gallery.build("pixels", {"Anna": faces[0]}, aligned=True, threshold=0.5)
+        # One pixel makes another image of it, and hardly another embedding.
+        similar = [faces[0].copy() for _ in range(2)]
+        similar[0][0, 0, 0] += 1
+        similar[1][0, 0, 0] += 2
+        message = r"can't be told .*: 2 of 3 have a cosine of 1 \(for example .* with Anna\)"
+        with pytest.raises(tfface.InputError, match=message):
+            gallery.calibrate([*similar, faces[1]], fpir=0.5, aligned=True)
+        assert gallery.threshold == 0.5
 
     def test_people_of_the_gallery_are_no_strangers(self, gallery, staff):
         with pytest.raises(tfface.InputError, match="is no stranger: the gallery has this photo"):

@@ -84,7 +84,7 @@ def test_options_are_checked(option, message, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--image-size", "4"], "height 4: must be from 16 to 1024"),
+        (["--image-size", "4"], "height must be a whole number from 16 to 1024, got 4"),
         (
             ["--output-format", "png", "--quality", "90"],
             "--quality is for JPEG, and the format is png",

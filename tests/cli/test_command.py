@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tfface import quiet_tensorflow
 from tfface.cli import command
 from tfface.errors import InputError, warn
 
@@ -258,7 +259,7 @@ def test_options_with_numbers():
 
 
 def test_what_libraries_color_is_passed_on_without(capfd):
-    with command.without_notes():
+    with quiet_tensorflow.without_notes():
         os.write(2, b"\x1b[1;31mE:onnxruntime\x1b[m failed\x07\n")
     assert capfd.readouterr().err == "E:onnxruntime failed?\n"
 

@@ -54,6 +54,12 @@ def test_every_tool_is_a_command_of_the_table():
             assert importlib.import_module(command.tool).main is module.main
 
 
+def test_a_command_of_two_words_in_quotes(monkeypatch, capsys):
+    arguments = ["evaluate verification", "gone.onnx", "--pairs", "synthetic"]
+    assert call(monkeypatch, capsys, *arguments)[2].startswith("error: gone.onnx: no such model")
+    assert sys.argv[0] == "tfface evaluate verification"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

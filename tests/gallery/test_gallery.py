@@ -1,11 +1,14 @@
 """A gallery on disk: what is put in is found, and no accident damages it."""
 
+import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +30,7 @@ from tfface.gallery.gallery import (
     list_images,
     remove_from_gallery,
 )
-from tfface.gallery.storage import KINDS, changing_gallery, new_gallery, read_gallery
+from tfface.gallery.storage import KINDS, changing_gallery, new_gallery, read_gallery, write_gallery
 
 
 @pytest.fixture
@@ -335,6 +338,11 @@ def test_people_who_are_not_there(folder):
     assert len(read_gallery(folder).faces) == 18
 
 
+def _with(values):
+    """A damage: other values in gallery.json."""
+    return lambda content: json.dumps({**json.loads(content), **values}).encode()
+
+
 @pytest.mark.parametrize(
     ("file", "damage", "message"),
     [
@@ -349,6 +357,16 @@ def test_people_who_are_not_there(folder):
         ("gallery.json", lambda b: b.replace(b"index-", b"../index-"), "is damaged"),
         ("gallery.json", lambda b: b.replace(b'"num_images": 18', b'"num_images": 17'), "damaged"),
         ("gallery.json", lambda b: b.replace(b'"flat"', b'"tree"'), "gallery.json: is damaged"),
+        *(
+            ("gallery.json", _with(values), "gallery.json: is damaged")
+            for values in (
+                *({"threshold": odd} for odd in (True, "0.5", math.nan, math.inf, [0.5], 1.01)),
+                *({"generation": odd} for odd in (2**63 - 1, 10**9 + 1, True, "1", 0, -1, 1.0)),
+                *({"load_options": {"model": "pixels", "flip": odd}} for odd in ("yes", 1, None)),
+                {"load_options": {"model": "pixels", "image_size": [0, 112]}},
+                {"threshold_source": 5},
+            )
+        ),
         ("gallery.json", lambda b: b.replace(b'"flat"', b'"hnsw"'), "index of another kind"),
         (
             "gallery.json",
@@ -387,6 +405,31 @@ def test_the_advice_for_a_damaged_gallery_helps(folder, people, file, damage):
             use(folder)
     shutil.rmtree(folder)
     assert build_gallery(RawPixelEmbedder(), people, folder).num_images == 18
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1e30])
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_an_index_with_other_values_than_unit_embeddings(people, tmp_path, kind, value):
+    folder = tmp_path / "gallery"
+    build_gallery(RawPixelEmbedder(), people, folder, kind=kind)
+    embeddings = read_gallery(folder).index.embeddings()
+    embeddings[3] = value
+    index = folder / "index-000001.faiss"
+    FaceIndex.from_embeddings(embeddings, kind).write(index)
+    manifest = json.loads((folder / "gallery.json").read_text())
+    content = index.read_bytes()
+    manifest["files"][0] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "gallery.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"index-000001\.faiss: is damaged"):
+        read_gallery(folder)
+
+
+def test_a_gallery_that_was_changed_too_often_to_be_written(folder):
+    with changing_gallery(folder) as gallery:
+        last = replace(gallery, generation=10**9)
+        with pytest.raises(InputError, match="was changed 1,000,000,000 times: build it again"):
+            write_gallery(folder, last)
+    assert len(read_gallery(folder).faces) == 18
 
 
 def test_manifest_says_what_is_there(folder):

@@ -425,7 +425,19 @@ class TestStopping:
             train(
                 load_tiny(tmp_path, "evaluation.verification=[lfw.bin]"), tmp_path / "run", tmp_path
             )
-        assert not (tmp_path / "run" / "metrics.jsonl").exists()
+        assert not (tmp_path / "run").exists()
+
+    def test_what_is_refused_leaves_nothing(self, tmp_path):
+        recipe = load_tiny(tmp_path, "data.train={source: folder, path: faces}")
+        with pytest.raises(InputError, match="no such folder"):
+            train(recipe, tmp_path / "runs" / "a", tmp_path)
+        assert not (tmp_path / "runs").exists()
+        # A folder of the user's stays, with what is in it.
+        (tmp_path / "runs" / "mine").mkdir(parents=True)
+        (tmp_path / "runs" / "mine" / "notes.txt").write_text("keep")
+        with pytest.raises(InputError, match="no such folder"):
+            train(recipe, tmp_path / "runs" / "mine", tmp_path)
+        assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == ["notes.txt"]
 
 
 def same_model(one, other) -> bool:

@@ -19,9 +19,9 @@ from typing import Any
 
 from PIL import Image
 
+from tfface import arguments
 from tfface.alignment.faces import Detector, find_faces, why_unusable
 from tfface.alignment.photos import (
-    check_regular,
     count_pixels,
     is_readable_format,
     list_photos,
@@ -38,7 +38,7 @@ from tfface.alignment.report import (
 from tfface.alignment.template import align_face
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import check_output, creating
+from tfface.files import check_output, check_regular, creating
 from tfface.images.listing import files_below
 from tfface.images.pillow_decoder import FORMATS
 from tfface.progress import progress
@@ -85,18 +85,15 @@ class Options:
             "height": (16, 1024),
             "width": (16, 1024),
             "quality": (1, 100),
-            "min_confidence": (0.5, 1),
             "min_size": (0, 100_000),
             "detection_size": (64, 8192),
         }
         for name, (least, most) in ranges.items():
-            if not least <= getattr(self, name) <= most:
-                name_shown = name.replace("_", " ")
-                raise InputError(
-                    f"{name_shown} {getattr(self, name)}: must be from {least} to {most}"
-                )
-        if self.format not in OUTPUT_FORMATS:
-            raise InputError(f"format '{self.format}': must be one of {', '.join(OUTPUT_FORMATS)}")
+            arguments.whole_number(name, getattr(self, name), least, most)
+        arguments.number(
+            "min_confidence", self.min_confidence, lambda value: 0.5 <= value <= 1, "from 0.5 to 1"
+        )
+        arguments.one_of("format", self.format, OUTPUT_FORMATS)
 
     def to_json(self) -> dict[str, str | int | float | bool]:
         """Returns what decides the faces, by the names that users know."""

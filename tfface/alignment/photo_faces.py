@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from tfface.alignment.faces import Detector, Face, by_importance, find_faces, why_unusable
-from tfface.alignment.photos import check_regular, read_photo
+from tfface.alignment.photos import read_photo
 from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
 from tfface.errors import InputError
-from tfface.files import check_possible, expanded
+from tfface.files import check_regular, check_there, expanded
 from tfface.images.decoding import resize
 from tfface.images.pillow_decoder import read_image, read_opened
 
@@ -119,7 +119,7 @@ def _photo_path(photo: str | os.PathLike[str]) -> Path:
             f"of Pillow; got {type(photo).__name__}"
         )
     path = expanded(photo)
-    check_possible(path)
+    check_there(path, "photo")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give one photo")
     check_regular(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from tfface.errors import InputError
+from tfface.files import check_regular
 from tfface.images.listing import HEIC_EXTENSIONS, UNREAD_EXTENSIONS, files_below, is_image
 from tfface.images.pillow_decoder import read_image, read_size, reads_heic
 
@@ -25,12 +26,6 @@ def list_photos(folder: Path) -> list[str]:
     for path in paths:
         check_regular(Path(os.fsdecode(path)))
     return [os.fsdecode(os.path.relpath(path, root)) for path in paths]
-
-
-def check_regular(path: Path) -> None:
-    """Raises InputError: it is a device, a pipe or a socket, which reading may never end of."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: no regular file")
 
 
 def is_readable_format(name: str) -> bool:

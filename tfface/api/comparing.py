@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfface.alignment.photo_faces import AlignedFace, Photo
+from tfface.alignment.photo_faces import AlignedFace, Photo, photo_name
 from tfface.api.embedding import Model, as_embedder
 from tfface.api.faces import faces_for, no_face_error
-from tfface.evaluation.embedders.embedder import unit_embeddings
+from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.reporting.format import Table
 from tfface.reporting.html import notebook_html
 
@@ -118,7 +118,8 @@ def compare(
         The answer.
 
     Raises:
-        InputError: a photo can't be read or has no face, or the model can't be loaded.
+        InputError: a photo can't be read or has no face, the model can't be loaded, or the
+            embedding of a face is all zeros, as of a blank image.
 
     Example:
         >>> import numpy as np
@@ -141,8 +142,9 @@ def compare(
         found.append(faces)
     faces = [face for of_photo in found for face in of_photo]
     embeddings = embedder.embed(faces).astype(np.float64)
-    units = unit_embeddings(embeddings, ["a face"] * len(faces))
     num_first = len(found[0])
+    names = [photo_name(first)] * num_first + [photo_name(second)] * len(found[1])
+    units = comparable_embeddings(embeddings, names)
     cosines = np.clip(units[:num_first] @ units[num_first:].T, -1, 1)
     row, column = np.unravel_index(cosines.argmax(), cosines.shape)
     return Comparison(

@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from tfface import arguments
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pipeline.epoch_order import EpochOrder, Order, PKOrder
 from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.sources import SOURCES, opening
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError
 from tfface.files import expanded
 from tfface.recipe import load_source, parse_section
 from tfface.recipe.schema import AugmentationConfig
@@ -21,6 +21,8 @@ from tfface.registry import build_from_config
 
 # A path, a text of the command line, the mapping of a recipe, or an opened source.
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | ImageSource
+
+_CACHES = ("none", "memory", "disk")
 
 
 def open_source(source: Source, *, data_dir: str | os.PathLike[str] = ".") -> ImageSource:
@@ -52,6 +54,8 @@ def open_source(source: Source, *, data_dir: str | os.PathLike[str] = ".") -> Im
         part = load_source(dict(source), SOURCES, "source")
         folder = expanded(data_dir)
         return build_from_config(SOURCES[part.name], part.options, folder, paths_start=folder)
+    if not isinstance(source, str | os.PathLike):
+        raise arguments.wrong("a source", "a path, a mapping or an opened source", source)
     return opening.open_source(os.fspath(source)).source
 
 
@@ -101,21 +105,23 @@ def image_dataset(
         >>> images.shape, labels.shape
         (TensorShape([4, 32, 32, 3]), TensorShape([4]))
     """
-    if batch_size < 1 or epochs < 1 or seed < 0:
-        raise InputError("batch_size and epochs must be 1 or more, and seed 0 or more")
+    whole_number = arguments.whole_number
+    num_epochs = whole_number("epochs", epochs, 1, 10_000)
+    if samples_per_identity is not None:
+        samples_per_identity = whole_number("samples_per_identity", samples_per_identity, 1)
     pipeline = _pipeline(
         open_source(source),
-        (image_size, image_size) if isinstance(image_size, int) else image_size,
-        batch_size,
+        arguments.image_size(image_size),
+        whole_number("batch_size", batch_size, 1),
         shuffle=shuffle,
-        augment=augment,
+        augment=arguments.listed("augment", augment, "augmentations"),
         samples_per_identity=samples_per_identity,
-        cache=cache,
+        cache=arguments.one_of("cache", cache, _CACHES),
         cache_dir=None if cache_dir is None else expanded(cache_dir),
-        seed=seed,
+        seed=whole_number("seed", seed, 0),
     )
     dataset = pipeline.epoch(0)
-    for epoch in range(1, epochs):
+    for epoch in range(1, num_epochs):
         dataset = dataset.concatenate(pipeline.epoch(epoch))
     return dataset
 
@@ -128,7 +134,7 @@ def _pipeline(
     shuffle: bool,
     augment: Sequence[str | Mapping[str, Any]],
     samples_per_identity: int | None,
-    cache: Literal["none", "memory", "disk"],
+    cache: Any,
     cache_dir: Path | None,
     seed: int,
 ) -> Pipeline:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import keras
 import numpy as np
 
+from tfface import arguments
 from tfface import recipe as recipes
 from tfface.alignment.photo_faces import AlignedFace, encode_photo, photo_name
 from tfface.errors import InputError, warn
@@ -22,7 +23,7 @@ from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.evaluation.model_check import model_warnings
 from tfface.evaluation.sanity_checks import alignment_warning
 from tfface.files import data_dir as resolve_data_dir
-from tfface.files import expanded, parse_json
+from tfface.files import expanded, parse_json, read_regular
 from tfface.images.decoding import resize
 from tfface.training.recognizer import Recognizer, build_starting_embedder
 from tfface.training.registries import REGISTRIES
@@ -38,6 +39,9 @@ from tfface.training.training_identities import (
 Images: TypeAlias = (
     np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str] | AlignedFace]
 )
+
+# The same in words, for messages.
+_IMAGES = "an array uint8 [n, height, width, 3], paths, or faces of tfface.align"
 
 # So many images, as one or two photos have faces, don't wait for a whole batch.
 _FEW = 4
@@ -137,19 +141,21 @@ class Embedder:
         """
         if isinstance(images, str | os.PathLike):
             images = [images]
-        if not len(images):
-            raise InputError("no images to embed")
         if isinstance(images, np.ndarray):
             return self._embed_pixels(images)
+        if not isinstance(images, list | tuple):
+            raise arguments.wrong("images", _IMAGES, images)
+        if not images:
+            raise InputError("no images to embed")
         faces = [image.image for image in images if isinstance(image, AlignedFace)]
         if len(faces) == len(images):
-            return self._embed_pixels(np.stack(faces))
+            # They may be of several sizes.
+            resized = [self._resized(arguments.rgb_images(face[None])) for face in faces]
+            return self._embed_pixels(np.concatenate(resized))
         paths = [image for image in images if isinstance(image, str | os.PathLike)]
         if len(paths) != len(images):
-            raise InputError(
-                "images must be an array uint8 [n, height, width, 3], paths, or faces of "
-                f"tfface.align; got a list of {type(images[0]).__name__}"
-            )
+            odd = next(image for image in images if not isinstance(image, str | os.PathLike))
+            raise InputError(f"images must be {_IMAGES}, got a list with {type(odd).__name__}")
         encoded = [encode_photo(path) for path in paths]
         names = [photo_name(path) for path in paths]
         if check:
@@ -206,7 +212,7 @@ class Embedder:
             True
         """
         if given is not None:
-            return Threshold(check_cosine(given), "given by the caller")
+            return Threshold(arguments.cosine("threshold", given), "given by the caller")
         if (exported := self._exported_threshold) is not None:
             accuracy = f"accuracy {100 * exported.accuracy:.1f}%"
             where = f"{exported.num_pairs:,} pairs of '{exported.pair_set}', {accuracy}"
@@ -282,7 +288,7 @@ class Embedder:
         if not (run.recipe.is_file() and run.verification.is_file()):
             return {}
         try:
-            sets = parse_json(run.verification.read_text(encoding="utf-8"))["sets"]
+            sets = parse_json(read_regular(run.verification))["sets"]
             return {
                 name: found
                 for name, found in sets.items()
@@ -294,13 +300,11 @@ class Embedder:
             ) from error
 
     def _embed_pixels(self, images: np.ndarray) -> np.ndarray:
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-            raise InputError(
-                "images must be uint8 [n, height, width, 3], RGB in 0..255; got "
-                f"{images.dtype} {list(images.shape)}"
-            )
-        resized = resize(images, *self.image_size, keep_aspect=self.keeps_aspect)
+        resized = self._resized(arguments.rgb_images(images))
         return (self.embedder if len(images) > _FEW else self._for_few).embed(resized)
+
+    def _resized(self, images: np.ndarray) -> np.ndarray:
+        return resize(images, *self.image_size, keep_aspect=self.keeps_aspect)
 
     @cached_property
     def _for_few(self) -> embedders.Embedder:
@@ -356,13 +360,15 @@ def load_embedder(
         >>> model.image_size
         (32, 32)
     """
-    if color_order not in (None, "rgb", "bgr"):
-        raise InputError(f"color_order must be 'rgb' or 'bgr', got {color_order!r}")
-    number: Any = batch_size
-    if not isinstance(number, int) or number < 1:
-        raise InputError(f"batch_size must be a whole number of 1 or more, got {batch_size!r}")
+    if color_order is not None:
+        arguments.one_of("color_order", color_order, ("rgb", "bgr"))
+    arguments.whole_number("batch_size", batch_size, 1, 8192)
+    arguments.texts("overrides", overrides)
+    for name, text in (("input_range", input_range), ("output", output)):
+        if text is not None:
+            arguments.text(name, text)
     location = resolve_data_dir(data_dir)
-    size = square(image_size)
+    size = None if image_size is None else arguments.image_size(image_size)
     pixels = None
     if color_order is not None or input_range is not None:
         given: dict[str, Any] = {} if color_order is None else {"order": color_order}
@@ -371,7 +377,7 @@ def load_embedder(
         pixels = PixelInput(**given)
     path = expanded(model)
     loaded: embedders.Embedder
-    if path.suffix.lower() in (".yaml", ".yml"):
+    if is_recipe_file(path):
         EmbedderOptions(pixels=pixels, image_size=size, output=output).check_native(str(model))
         recipe = recipes.load(path, REGISTRIES, overrides)
         network = build_starting_embedder(recipe, location)
@@ -392,7 +398,7 @@ def load_embedder(
     # The network that a recipe starts from is no file.
     options = (
         None
-        if path.suffix.lower() in (".yaml", ".yml")
+        if is_recipe_file(path)
         else {
             "model": str(model) if str(model) == "pixels" else str(path.resolve()),
             "flip": flip,
@@ -403,6 +409,11 @@ def load_embedder(
         }
     )
     return Embedder(loaded, path=path, data_dir=location, uses_flip=flip, load_options=options)
+
+
+def is_recipe_file(path: Path) -> bool:
+    """Whether a model's path is that of a recipe, by its name."""
+    return path.suffix.lower() in (".yaml", ".yml")
 
 
 # What functions take as a model.
@@ -433,15 +444,3 @@ def as_embedder(model: Model) -> Embedder:
         "a model must be what load_embedder returns, a Keras model or the path of one; got "
         f"{type(model).__name__}"
     )
-
-
-def square(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """Returns (height, width) of a size that may be one number for both."""
-    return (size, size) if isinstance(size, int) else size
-
-
-def check_cosine(threshold: float) -> float:
-    """Returns a threshold. Raises InputError: it is no cosine."""
-    if not -1 <= threshold <= 1:
-        raise InputError(f"threshold {threshold}: must be a cosine from -1 to 1")
-    return float(threshold)

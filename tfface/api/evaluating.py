@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfface import arguments
 from tfface.api.datasets import Source, open_source
 from tfface.api.embedding import Embedder, Model, as_embedder
 from tfface.data.pairs import PairSet, find_format, load_pair_set, synthetic
@@ -14,6 +15,7 @@ from tfface.evaluation import classification, identification, verification
 from tfface.evaluation.classification import Classification, SeenIdentities, seen_identities
 from tfface.evaluation.classifier import Classifier, load_classifier
 from tfface.evaluation.embedders.embedder import RawPixelEmbedder
+from tfface.evaluation.face_index import KINDS, METRICS
 from tfface.evaluation.identification import Identification
 from tfface.evaluation.labeled_faces import (
     LabeledFaces,
@@ -71,6 +73,8 @@ def evaluate_verification(
         >>> figure = result.plot()
     """
     embedder = as_embedder(model)
+    if not isinstance(pairs, str | os.PathLike | PairSet | TemplateSet):
+        raise arguments.wrong("pairs", "a path, the word synthetic, or a set in memory", pairs)
     if isinstance(pairs, TemplateSet):
         return verification.evaluate_templates(embedder.embedder, pairs, use_scores=quality_weights)
     is_synthetic = not isinstance(pairs, PairSet) and find_format(pairs)[0] is synthetic
@@ -137,8 +141,16 @@ def evaluate_identification(
         3
         >>> figure = result.plot()
     """
-    if not 0 <= open_set_fraction < 1:
-        raise InputError(f"open_set_fraction {open_set_fraction}: must be from 0 to below 1")
+    arguments.number(
+        "open_set_fraction", open_set_fraction, lambda value: 0 <= value < 1, "from 0 to below 1"
+    )
+    arguments.whole_number("seed", seed, 0, 2**32 - 1)
+    arguments.one_of("index", index, KINDS)
+    arguments.one_of("distance", distance, METRICS)
+    if gallery_shots is not None:
+        arguments.whole_number("gallery_shots", gallery_shots, 1)
+    if search_width is not None:
+        arguments.whole_number("search_width", search_width, 1, 1_000_000)
     known = _labeled(gallery)
     if queries is None and gallery_shots is not None:
         known, unknown = split_gallery_and_queries(known, gallery_shots, seed, open_set_fraction)
@@ -213,6 +225,9 @@ def evaluate_classification(
         >>> figure = result.plot()
     """
     run_dir = None
+    for name, attribute in (("group_by", group_by), ("person", person)):
+        if attribute is not None:
+            arguments.text(name, attribute)
     if isinstance(model, Embedder):
         if model.path is None:
             raise InputError("a model in memory has no classes: give its run folder")

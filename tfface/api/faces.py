@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfface import arguments
 from tfface.alignment.align import Options
 from tfface.alignment.detection import shared_detector
 from tfface.alignment.photo_faces import (
@@ -14,7 +15,7 @@ from tfface.alignment.photo_faces import (
     photo_name,
 )
 from tfface.alignment.template import template_points
-from tfface.api.embedding import Embedder, square
+from tfface.api.embedding import Embedder
 from tfface.errors import InputError
 from tfface.images.decoding import decode_whole, resize
 
@@ -55,7 +56,7 @@ def align(
         >>> tfface.align(np.full((60, 80, 3), 128, np.uint8))
         []
     """
-    height, width = square(image_size) or (112, 112)
+    height, width = arguments.image_size(image_size)
     options = Options(
         height=height,
         width=width,

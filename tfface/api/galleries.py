@@ -9,24 +9,27 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from PIL import Image
 
+from tfface import arguments
 from tfface.alignment.photo_faces import AlignedFace, Photo, encode_photo, photo_name
 from tfface.api.embedding import (
     Embedder,
     Model,
     Threshold,
     as_embedder,
-    check_cosine,
+    is_recipe_file,
     load_embedder,
 )
 from tfface.api.faces import faces_for
 from tfface.data.sources.opening import open_source, source_paths
-from tfface.errors import InputError, warn
-from tfface.evaluation.embedders.embedder import unit_embeddings
+from tfface.errors import InputError, shown, warn
+from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
 from tfface.files import check_output, expanded
 from tfface.gallery import gallery as galleries
+from tfface.gallery import storage
 from tfface.gallery.gallery import Candidate, GalleryChange
 from tfface.gallery.photos import EnrolledFaces, align_people
 from tfface.gallery.storage import GalleryContent, LoadOptions, read_gallery, read_generation
@@ -86,11 +89,12 @@ class IdentifiedFace:
         }
 
     def __repr__(self) -> str:
-        nearest = f"most similar: {self.candidates[0].name}, cosine {self.cosine:.3f}"
+        most_similar = shown(self.candidates[0].name)
+        nearest = f"most similar: {most_similar}, cosine {self.cosine:.3f}"
         if self.is_known is None:
             return f"not decided ({nearest}; threshold: {self.threshold_source})"
         sign = ">=" if self.is_known else "<"
-        who = self.name if self.is_known else "unknown"
+        who = most_similar if self.is_known else "unknown"
         return f"{who} ({nearest} {sign} {self.threshold:.3f})"
 
     def _repr_html_(self) -> str:
@@ -185,7 +189,8 @@ class Gallery:
         """
         embedder = as_embedder(model)
         if threshold is not None:
-            check_cosine(threshold)
+            threshold = arguments.cosine("threshold", threshold)
+        arguments.one_of("index", index, storage.KINDS)
         if isinstance(people, str | os.PathLike) and path is not None:
             check_output(source_paths(os.fspath(people)), expanded(path))
         photos = _photos_of(people)
@@ -257,7 +262,7 @@ class Gallery:
         content = self._read()
         return (
             f"Gallery({len(content.faces):,} images of {len(self.num_images):,} people, embedded "
-            f"by {content.model})"
+            f"by {shown(content.model)})"
         )
 
     def _repr_html_(self) -> str:
@@ -286,7 +291,7 @@ class Gallery:
                 gallery can't be loaded.
         """
         embedder = self.model
-        people: Any = photos if name is None else {name: photos}
+        people: Any = photos if name is None else {arguments.text("name", name): photos}
         enrolled = _enroll(embedder, _photos_of(people), aligned=aligned)
         change = galleries.add_to_gallery(embedder.embedder, enrolled.faces, self.path)
         self.last_change = _with_skipped(change, enrolled)
@@ -304,6 +309,10 @@ class Gallery:
         Raises:
             InputError: it has nobody of this name.
         """
+        if not names:
+            raise InputError("names: give the people to remove")
+        for name in names:
+            arguments.text("a name", name)
         self.last_change = galleries.remove_from_gallery(names, self.path)
         return self.last_change
 
@@ -322,7 +331,7 @@ class Gallery:
 
         Args:
             strangers: photos of people who are not in the gallery, or folders of such photos, at
-                least 1 / fpir; best one photo of each.
+                least 1 / fpir; best one photo of each. Copies of a photo count once.
             fpir: false positive identification rate, the share of strangers who may get a name.
             aligned: the photos are aligned faces already.
 
@@ -331,7 +340,8 @@ class Gallery:
 
         Raises:
             InputError: there are too few strangers, one of the photos is in the gallery, none has
-                a face, or the model that built the gallery can't be loaded.
+                a face, no threshold turns them away, or the model that built the gallery can't be
+                loaded.
 
         Example:
             >>> import numpy as np
@@ -342,19 +352,36 @@ class Gallery:
             >>> gallery.threshold == threshold
             True
         """
-        if not 0 < fpir < 1:
-            raise InputError(f"fpir {fpir}: must be between 0 and 1, as 0.01")
+        fpir = arguments.number(
+            "fpir", fpir, lambda value: 0 < value < 1, "between 0 and 1, as 0.01"
+        )
         embedder = self.model
         faces = _enroll(embedder, _photos_of({"a stranger": strangers}), aligned=aligned).faces
         content = self._read()
         known = {face.sha256: face for face in content.faces}
-        for name, digest in zip(faces.image_names, faces.images.digests(), strict=True):
+        digests = [*faces.images.digests()]
+        for name, digest in zip(faces.image_names, digests, strict=True):
             if digest.hex() in known:
                 person = known[digest.hex()].name
                 raise InputError(f"{name}: is no stranger: the gallery has this photo of {person}")
+        # A copy says nothing new about strangers.
+        first_of = {digest: number for number, digest in reversed([*enumerate(digests)])}
+        num_copies = len(faces) - len(first_of)
+        if num_copies:
+            copies = "1 is a copy" if num_copies == 1 else f"{num_copies:,} are copies"
+            warn(f"of {len(faces):,} photos of strangers {copies} of another, and left out")
+            faces = faces.take(np.array(sorted(first_of.values())))
         found = galleries.find_names(content, embed_faces(embedder.embedder, faces))
         cosines = np.array([candidates[0].cosine for candidates in found])
         threshold = galleries.threshold_for_strangers(cosines, fpir)
+        if threshold >= 1:
+            number = int(cosines.argmax())
+            raise InputError(
+                f"these strangers can't be told from the people of the gallery: "
+                f"{np.count_nonzero(cosines > 0.9999):,} of {len(cosines):,} have a cosine of 1 "
+                f"(for example {faces.image_names[number]} with {shown(found[number][0].name)}); "
+                "do the photos show these people, or does the model not tell faces apart?"
+            )
         named = np.count_nonzero(cosines >= threshold)
         galleries.set_threshold(
             self.path, threshold, f"names {named:,} of {len(cosines):,} strangers"
@@ -388,12 +415,13 @@ class Gallery:
             InputError: the photo can't be read, the gallery is empty, or the model that built it
                 can't be loaded.
         """
+        top = arguments.whole_number("top", top, 1)
         embedder = self.model
         chosen = self._choose_threshold(embedder, threshold)
         faces = faces_for(embedder, photo, aligned=aligned)
         if not faces:
             return []
-        units = unit_embeddings(embedder.embed(faces), [photo_name(photo)] * len(faces))
+        units = comparable_embeddings(embedder.embed(faces), [photo_name(photo)] * len(faces))
         found = galleries.find_names(self._read(), units.astype(np.float32), count=top)
         return [
             IdentifiedFace(face, candidates, chosen.cosine, chosen.source)
@@ -403,7 +431,8 @@ class Gallery:
     def _choose_threshold(self, embedder: Embedder, given: float | None) -> Threshold:
         content = self._read()
         if given is None and content.threshold is not None:
-            source = content.threshold_source
+            # From a file, which anybody may have written.
+            source = shown(content.threshold_source or "")
             return Threshold(
                 content.threshold, f"kept with the gallery{f': {source}' if source else ''}"
             )
@@ -413,10 +442,13 @@ class Gallery:
         """Loads the model from where it was when the gallery was built."""
         options = self._content.load_options
         if options is None:
-            raise InputError(f"{self.path}: name the model that built it: '{self._content.model}'")
+            name = shown(self._content.model)
+            raise InputError(f"{self.path}: name the model that built it: '{name}'")
         path = Path(options.model)
-        if options.model != "pixels" and not path.exists():
-            raise InputError(f"{self.path}: its model is no longer at {path}: name it")
+        # A gallery keeps where a file or folder is, as a whole path; a recipe is no model of one.
+        is_there = path.is_absolute() and (path.is_file() or path.is_dir())
+        if options.model != "pixels" and (not is_there or is_recipe_file(path)):
+            raise InputError(f"{self.path}: its model is no longer at {shown(str(path))}: name it")
         # A SavedModel runs whatever is in it, and a gallery may come from anybody.
         if (path / "saved_model.pb").exists():
             raise InputError(
@@ -439,6 +471,7 @@ def _photos_of(people: People) -> LabeledFaces:
     if isinstance(people, Mapping):
         names, photos = [], []
         for name, given in people.items():
+            arguments.text("the name of a person", name)
             for photo in _listed(given):
                 names.append(name)
                 photos.append(photo)
@@ -449,8 +482,10 @@ def _photos_of(people: People) -> LabeledFaces:
             for number, (name, photo) in enumerate(zip(names, photos, strict=True), 1)
         ]
         return faces_of_people(names, [encode_photo(p) for p in photos], shown, name="the gallery")
-    if not isinstance(people, str | os.PathLike):
+    if isinstance(people, np.ndarray | bytes | list | tuple | Image.Image):
         raise InputError("photos in memory need the name of the person: name=NAME, or a dict")
+    if not isinstance(people, str | os.PathLike):
+        raise arguments.wrong("people", "a path, or a dict from name to photos", people)
     if looks_like_image(expanded(people)):
         raise InputError(f"{people}: one photo needs the name of the person: name=NAME")
     return labeled_faces(open_source(os.fspath(people)).source)

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tfface import arguments
 from tfface import recipe as recipes
 from tfface.api.embedding import Embedder, load_embedder
 from tfface.files import data_dir as resolve_data_dir
@@ -75,6 +76,11 @@ def train(
         tfface.errors.InputError: quickstrat: no such file, and no recipe of this name; did you mean
         'quickstart'?
     """
+    arguments.texts("overrides", overrides)
+    callbacks = arguments.listed("callbacks", callbacks, "keras.callbacks.Callback")
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise arguments.wrong("a callback", "a keras.callbacks.Callback", callback)
     resolved, name = _resolve(recipe, overrides)
     location = resolve_data_dir(data_dir)
     folder = Path("runs", name) if run_dir is None else expanded(run_dir)
@@ -119,7 +125,7 @@ def build_embedder(
         ModelConfig,
         {
             "backbone": backbone,
-            "neck": neck or {},
+            "neck": {} if neck is None else neck,
             "embedding_size": embedding_size,
             "input_normalization": input_normalization,
             # It is no part of the embedder.
@@ -128,7 +134,7 @@ def build_embedder(
         REGISTRIES,
         "build_embedder",
     )
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    size = arguments.image_size(image_size)
     return recognizer.build_embedder(config, size, resolve_data_dir(data_dir))
 
 
@@ -141,5 +147,7 @@ def _resolve(
         recipe = recipe.model_dump(mode="json")
     if isinstance(recipe, Mapping):
         return recipes.parse(recipe, REGISTRIES, overrides), "recipe"
+    if not isinstance(recipe, str | os.PathLike):
+        raise arguments.wrong("a recipe", "a path, a name, a dict or a Recipe", recipe)
     path = recipes.find_recipe(recipe)
     return recipes.load(path, REGISTRIES, overrides), path.stem

@@ -28,6 +28,8 @@ from tfface.cli import benchmark_outputs, command, outputs, recipe_options
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    if hasattr(options, "recipe"):
+        recipe_options.check(options)
     options.run(options)
 
 

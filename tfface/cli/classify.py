@@ -20,6 +20,7 @@ _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
+    photo_options.check_photos(options.images)
     command.import_tensorflow_quietly()
     import numpy as np
 

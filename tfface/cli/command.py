@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from tfface.commands import as_typed
-from tfface.errors import InputError, harmless, shown, warn
+from tfface.errors import InputError, did_you_mean, harmless, shown, warn
+from tfface.quiet_tensorflow import import_tensorflow
 
 
 def open_closed_streams() -> None:
@@ -29,10 +31,6 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
-
-
-# TensorFlow reads this when it is imported; its start-up notes would bury the tool's own lines.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def path(text: str) -> Path:
@@ -56,13 +54,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
-# Notes that TensorFlow prints before its log level is in force, its word for "no GPU here", and
-# what LiteRT prints at whatever log level.
-_NOTE = re.compile(
-    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
-    rb"INFO: Created TensorFlow Lite|fully_quantize: "
-)
-
 # Packages that not everybody needs -> the extra of tfface that brings them.
 _EXTRAS = {
     "ai_edge_litert": "litert",
@@ -81,9 +72,6 @@ _EXTRAS = {
     "tf2onnx": "export",
 }
 _install_hint: str | None = None
-
-_COLOR = re.compile(rb"\x1b\[[0-9;]*m")
-
 
 # Old options -> new ones, of which a tool has one: old ones work in this release, with a warning.
 RENAMED_OPTIONS = {
@@ -113,21 +101,61 @@ RENAMED_OPTIONS = {
 }
 
 
+# How argparse tells that a value has not the type of Python that an option wants -> the same in
+# words of users.
+_INVALID_VALUE = re.compile(r"invalid (int|float) value: ")
+_NUMBERS = {"int": "must be a whole number, got ", "float": "must be a number, got "}
+# What looks like an option, and not like a negative number or a range.
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*")
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that knows old options by `RENAMED_OPTIONS`, and keeps the lines of help.
 
-    Its subcommands do so, too.
+    A mistake is one line that says what may have been meant, and one that says where help is. Its
+    subcommands do so, too.
     """
 
     def __init__(self, *arguments, formatter_class=argparse.RawDescriptionHelpFormatter, **options):
         super().__init__(*arguments, formatter_class=formatter_class, **options)
+        self._given: list[str] = []
 
     def parse_known_args(self, args=None, namespace=None):
         given = sys.argv[1:] if args is None else args
-        return super().parse_known_args([*map(self._renamed, given)], namespace)
+        self._given = [*map(self._renamed, given)]
+        return super().parse_known_args(self._given, namespace)
 
     def format_help(self) -> str:
         return as_typed(super().format_help())
+
+    def error(self, message: str) -> NoReturn:
+        text = _INVALID_VALUE.sub(lambda match: _NUMBERS[match[1]], message)
+        line = " ".join(f"error: {text}{self._meant()}".split("\n"))
+        self.exit(2, f"{harmless(as_typed(line))}\nsee: {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """As argparse does, and tells which of the choices may have been meant."""
+        if action.choices is None or value in action.choices:
+            return
+        *others, last = map(str, action.choices)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        near = did_you_mean(str(value), [*others, last])
+        raise argparse.ArgumentError(action, f"must be {expected}, got '{value}'{near}")
+
+    def _meant(self) -> str:
+        """Returns which options may have been meant by those that were given and don't exist."""
+        known = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                known.update(*(one._option_string_actions for one in action.choices.values()))
+        unknown = (word.partition("=")[0] for word in self._given)
+        near = [
+            did_you_mean(word, sorted(known), f" for {word}")
+            for word in dict.fromkeys(unknown)
+            # An option may be abbreviated.
+            if _OPTION.fullmatch(word) and not any(option.startswith(word) for option in known)
+        ]
+        return "".join(near)
 
     def _renamed(self, argument: str) -> str:
         old, equals, value = argument.partition("=")
@@ -149,35 +177,7 @@ def import_tensorflow_quietly() -> None:
 
     Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
     """
-    backend = _backend()
-    with without_notes():
-        import tensorflow
-
-        # Looking for devices prints too, the first time.
-        tensorflow.config.list_physical_devices()
-        if backend != "tensorflow":
-            # It only reads data then, and must not take the accelerator's memory.
-            tensorflow.config.set_visible_devices([], "GPU")
-
-
-@contextmanager
-def without_notes() -> Iterator[None]:
-    """Filters known start-up notes out of what the block writes to stderr."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            heard.seek(0)
-            for line in heard:
-                if not _NOTE.match(line):
-                    # Some libraries color what they say.
-                    sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
+    import_tensorflow(_backend())
 
 
 def _backend() -> str:

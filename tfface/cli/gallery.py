@@ -27,11 +27,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    people = _people(options)
     command.import_tensorflow_quietly()
     import tfface
     from tfface.files import check_output
 
-    people = _people(options)
     if isinstance(people, dict):
         check_output(map(command.path, options.source), options.gallery)
     gallery = tfface.Gallery.build(
@@ -46,17 +46,22 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _add(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    import tfface
     from tfface.gallery.storage import check_gallery
 
     check_gallery(options.gallery)
     people = _people(options)
+    command.import_tensorflow_quietly()
+    import tfface
+
     gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
     _say_added(gallery.add(people, aligned=options.aligned), options)
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from tfface.gallery.storage import check_gallery
+
+    check_gallery(options.gallery)
+    photo_options.check_photos(options.strangers)
     command.import_tensorflow_quietly()
     gallery = identify.open_gallery(options)
     threshold = gallery.calibrate(options.strangers, fpir=options.fpir, aligned=options.aligned)
@@ -83,6 +88,7 @@ def _list(options: argparse.Namespace) -> None:
 
 def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     """Returns the people as `tfface.Gallery` takes them: a source, or images of one person."""
+    from tfface.files import check_there
     from tfface.images.listing import looks_like_image
     from tfface.names import clean_name
 
@@ -91,7 +97,9 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
             clean_name(options.name)
         except InputError as error:
             raise InputError(f"--name: {error}") from error
-        return {options.name: [command.path(source) for source in options.source]}
+        images = [command.path(source) for source in options.source]
+        photo_options.check_photos(images)
+        return {options.name: images}
     if len(options.source) > 1:
         raise InputError(
             "several SOURCEs: give one, or images of one person and who it is with --name"
@@ -99,6 +107,9 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     source = options.source[0]
     if looks_like_image(command.path(source)):
         raise InputError(f"{source}: an image: say with --name whose face it is")
+    # NAME=PATH and {source: ...} are read with the source.
+    if not set(source) & set("={"):
+        check_there(command.path(source))
     return source
 
 
@@ -194,7 +205,8 @@ def _add_strangers(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=command.path,
         metavar="PHOTO",
-        help="photos of people who are not in the gallery, or folders of such photos",
+        help="photos of people who are not in the gallery, or folders of such photos; copies of a "
+        "photo count once",
     )
     parser.add_argument(
         "--fpir",

@@ -41,6 +41,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
+    from tfface.gallery.storage import check_gallery
+
+    photo_options.check_photos(options.images)
+    check_gallery(options.gallery)
     command.import_tensorflow_quietly()
     from tfface.alignment.photo_faces import NO_FACE
     from tfface.files import printable
@@ -82,8 +86,7 @@ def open_gallery(options: argparse.Namespace):
     """Returns the `tfface.Gallery` that the options mean, its model loaded quietly."""
     import tfface
 
-    with command.without_notes():
-        gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
-        # Without --model, the gallery knows where its model is.
-        _ = gallery.model
+    gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))
+    # Without --model, the gallery knows where its model is.
+    _ = gallery.model
     return gallery

@@ -158,7 +158,7 @@ def _stop(children: list[subprocess.Popen]) -> None:
 
 
 def _only_option() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = command.Parser(add_help=False)
     parser.add_argument(OPTION)
     return parser
 

@@ -18,6 +18,8 @@ def main() -> None:
 
 def _main() -> None:
     words = sys.argv[1:]
+    # A command of two words may come as one, in quotes.
+    words[:1] = words[0].split() if words else []
     if not words or words[0] in ("-h", "--help", "help"):
         say(_overview())
     elif words[0] == "--version":

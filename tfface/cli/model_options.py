@@ -197,13 +197,21 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     """Parses a tool's arguments; `--input-range -1..1` is read as `--input-range=-1..1`.
 
     Argparse would take its value for another option.
+
+    Raises InputError: MODEL isn't there. TensorFlow takes seconds to say so.
     """
     joined = list(sys.argv[1:] if arguments is None else arguments)
     for option in ("--input-range", "--range"):
         while option in joined[:-1]:
             index = joined.index(option)
             joined[index : index + 2] = [f"{option}={joined[index + 1]}"]
-    return parser.parse_args(joined)
+    options = parser.parse_args(joined)
+    model = getattr(options, "model", None)
+    if model is not None and model != "pixels":
+        from tfface.files import check_there
+
+        check_there(model, "model")
+    return options
 
 
 def load(options: argparse.Namespace):
@@ -220,19 +228,18 @@ def load_public(options: argparse.Namespace):
 
     if options.model is None:
         return None
-    with command.without_notes():
-        return tfface.load_embedder(
-            options.model,
-            batch_size=options.batch_size,
-            flip=options.flip,
-            color_order=options.color_order,
-            input_range=options.input_range,
-            image_size=options.image_size,
-            output=options.model_output,
-            cache=options.cache,
-            data_dir=options.data_dir,
-            overrides=options.set,
-        )
+    return tfface.load_embedder(
+        options.model,
+        batch_size=options.batch_size,
+        flip=options.flip,
+        color_order=options.color_order,
+        input_range=options.input_range,
+        image_size=options.image_size,
+        output=options.model_output,
+        cache=options.cache,
+        data_dir=options.data_dir,
+        overrides=options.set,
+    )
 
 
 def load_classifier(options: argparse.Namespace):
@@ -242,17 +249,16 @@ def load_classifier(options: argparse.Namespace):
     """
     from tfface.evaluation.classifier import load_classifier
 
-    with command.without_notes():
-        return load_classifier(
-            options.model,
-            classes=options.classes,
-            scores=options.score_type,
-            flip=options.flip,
-            batch_size=options.batch_size,
-            pixels=_pixels(options),
-            image_size=options.image_size,
-            output=options.model_output,
-        )
+    return load_classifier(
+        options.model,
+        classes=options.classes,
+        scores=options.score_type,
+        flip=options.flip,
+        batch_size=options.batch_size,
+        pixels=_pixels(options),
+        image_size=options.image_size,
+        output=options.model_output,
+    )
 
 
 def classification_warnings(options: argparse.Namespace, classifier, source) -> list[str]:

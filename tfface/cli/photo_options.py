@@ -1,7 +1,8 @@
 """What commands share that take photos: the photos, --aligned, --threshold, --top and --json."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tfface.cli import command, outputs
 from tfface.errors import say
@@ -12,6 +13,14 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", nargs="+", type=command.path, metavar="PHOTO", help="photos, or folders of photos"
     )
+
+
+def check_photos(paths: Iterable[Path]) -> None:
+    """Raises InputError: a photo or folder isn't there. TensorFlow takes seconds to say so."""
+    from tfface.files import check_there
+
+    for path in paths:
+        check_there(path, "photo or folder")
 
 
 def add_top(parser: argparse.ArgumentParser, what: str) -> None:

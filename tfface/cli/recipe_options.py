@@ -28,6 +28,22 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Finds out before TensorFlow is imported, which takes seconds, whether the recipe can be read.
+
+    Raises InputError: there is no such recipe, it is no YAML, or --set can't be applied.
+    """
+    from tfface.recipe.library import find_recipe
+    from tfface.recipe.renamed import Renames
+    from tfface.recipe.yaml_file import apply_override, read_yaml
+
+    path = find_recipe(options.recipe)
+    renames = Renames(str(path))
+    tree = renames.apply(read_yaml(path))
+    for override in options.set:
+        apply_override(tree, override, renames)
+
+
 def add_reference(parser: argparse.ArgumentParser) -> None:
     """Adds the options that describe recipes and end the tool, as --help does."""
     parser.add_argument(

@@ -25,6 +25,7 @@ _TRAIN = (sys.executable, "-m", "tfface", "train")
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
+    recipe_options.check(options)
     command.import_tensorflow_quietly()
     from tfface.files import (
         check_distinct,

@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         given = sys.argv[1:] if arguments is None else arguments
         local_processes.run(options.local_processes, given, _GO_ON)
         return
+    recipe_options.check(options)
     command.import_tensorflow_quietly()
     from tfface import recipe
     from tfface.training import multiprocess

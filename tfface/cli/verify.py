@@ -20,6 +20,7 @@ _JSON_LINES = ("{", '  "is_same": ', '  "cosine": ', '  "threshold": ')
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
+    photo_options.check_photos((options.first, options.second))
     command.import_tensorflow_quietly()
     import tfface
 

@@ -2,21 +2,24 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from keras import ops
 
+from tfface import arguments
 from tfface.data.records.manifest import IDENTITIES_FILE
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder, load_embedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
-from tfface.files import os_errors
+from tfface.files import expanded, os_errors
 from tfface.heads.head_file import HEAD_FILE, load_head
+from tfface.images.decoding import resize
 from tfface.names import cell_text
 from tfface.text_file import check_columns, csv_lines, open_text
 
@@ -70,11 +73,17 @@ class Classifier:
         """Returns the probability of each class.
 
         Args:
-            images: uint8 [n, height, width, 3], RGB; at least one.
+            images: uint8 [n, height, width, 3], RGB; at least one. Those of another size are
+                resized.
 
         Returns:
             float32 [n, num_classes]; rows sum to 1.
+
+        Raises:
+            InputError: the images are of another type or shape.
         """
+        arguments.rgb_images(images)
+        images = resize(images, *self.image_size, keep_aspect=self.embedder.keeps_aspect)
         scores = self._scores(images)
         if self._flip:
             scores = (scores + self._scores(images[:, :, ::-1])) / 2
@@ -85,9 +94,9 @@ class Classifier:
 
 
 def load_classifier(
-    model: str | Path,
+    model: str | os.PathLike[str],
     *,
-    classes: Path | None = None,
+    classes: str | os.PathLike[str] | None = None,
     scores: ScoreType = "auto",
     flip: bool = False,
     batch_size: int = 64,
@@ -118,6 +127,13 @@ def load_classifier(
         Traceback (most recent call last):
         tfface.errors.InputError: pixels: raw pixels can't classify; give a trained model
     """
+    model = expanded(model)
+    arguments.whole_number("batch_size", batch_size, 1, 8192)
+    arguments.one_of("scores", scores, get_args(ScoreType))
+    if image_size is not None:
+        image_size = arguments.image_size(image_size)
+    if output is not None:
+        arguments.text("output", output)
     embedder = load_embedder(
         model,
         batch_size=batch_size,
@@ -126,24 +142,23 @@ def load_classifier(
         image_size=image_size,
         output=output,
     )
-    path = Path(model)
     if isinstance(embedder, RawPixelEmbedder):
         raise InputError(f"{model}: raw pixels can't classify; give a trained model")
-    if (path / MODEL_FILE).exists():
+    if (model / MODEL_FILE).exists():
         if classes is not None or scores != "auto":
             raise InputError(
                 f"{model}: the run folder contains its classes: omit --classes and --score-type"
             )
-        return _load_run(path, embedder, flip)
+        return _load_run(model, embedder, flip)
     if classes is None:
-        folder = path.parent
+        folder = model.parent
         hint = (
             f"give its run folder, {folder}"
-            if path.name == MODEL_FILE and (folder / HEAD_FILE).exists()
+            if model.name == MODEL_FILE and (folder / HEAD_FILE).exists()
             else "give --classes FILE with a name on each line"
         )
         raise InputError(f"{model}: the file does not contain the class names: {hint}")
-    names = read_class_names(classes)
+    names = read_class_names(expanded(classes))
     convert = ScoresToProbabilities(str(model), len(names), scores)
     return Classifier(embedder, convert.probabilities, names, flip)
 

@@ -226,6 +226,17 @@ class FaceIndex:
             self._index.make_direct_map()
         return self._index.reconstruct_n(0, len(self))
 
+    def is_of_units(self) -> bool:
+        """Whether all embeddings are finite and have norm 1, as those of a file may not."""
+        for start in range(0, len(self), _BLOCK):
+            block = self._index.reconstruct_n(start, min(_BLOCK, len(self) - start))
+            with np.errstate(over="ignore"):
+                norms = np.linalg.norm(block, axis=1)
+            # NaN is not close to anything.
+            if not np.allclose(norms, 1, atol=1e-3):
+                return False
+        return True
+
     def write(self, path: Path) -> None:
         """Writes the index to a file.
 

@@ -8,9 +8,9 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import (
     Embedder,
+    comparable_embeddings,
     embed_images,
     identity_centers,
-    unit_embeddings,
 )
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.labeled_faces import LabeledFaces, count_shared_images, true_labels
@@ -221,14 +221,7 @@ def embed_faces(embedder: Embedder, faces: LabeledFaces) -> np.ndarray:
         InputError: an image can't be decoded, or its embedding is all zeros or not finite.
     """
     embeddings = embed_images(embedder, faces.images, faces.image_names, what=faces.name)
-    units = unit_embeddings(embeddings, faces.image_names)
-    zeros = np.flatnonzero(~units.any(axis=1))
-    if len(zeros):
-        raise InputError(
-            f"the embedding of {faces.image_names[int(zeros[0])]} is all zeros ({len(zeros)} of "
-            f"{len(units)} of '{faces.name}'), so it can't be compared"
-        )
-    return units
+    return comparable_embeddings(embeddings, faces.image_names, what=faces.name)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Galleries of named faces on disk: build, add, remove, identify."""
 
-import difflib
 import math
 import os
 import unicodedata
@@ -12,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.sources.folder import images_below
-from tfface.errors import InputError
+from tfface.errors import InputError, did_you_mean, shown
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces
-from tfface.files import check_possible
+from tfface.files import check_there
 from tfface.gallery.storage import (
     Face,
     GalleryContent,
@@ -180,7 +179,9 @@ def remove_from_gallery(names: Sequence[str], folder: Path) -> GalleryChange:
         names = [unicodedata.normalize("NFC", name) for name in names]
         for name in names:
             if name not in known:
-                raise InputError(f"{folder}: nobody is called '{name}'{_nearest(name, known)}")
+                raise InputError(
+                    f"{folder}: nobody is called '{shown(name)}'{did_you_mean(name, known)}"
+                )
         removed = set(names)
         kept = np.array([face.name not in removed for face in gallery.faces], bool)
         embeddings = gallery.index.embeddings()[kept]
@@ -216,7 +217,7 @@ def threshold_for_strangers(cosines: np.ndarray, fpir: float) -> float:
         fpir: false positive identification rate, the share; in (0, 1).
 
     Returns:
-        The threshold, rounded up to four digits; at most 1.
+        The threshold, rounded up to four digits; 1 where no threshold turns them away.
 
     Raises:
         InputError: fewer strangers than 1 / fpir, which can't measure it.
@@ -251,12 +252,12 @@ def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> No
         return
     if embedder.name == gallery.model:
         raise InputError(
-            f"{folder}: was built by another '{gallery.model}' than this '{embedder.name}': its "
-            "file differs, or its options (--no-flip, --color-order, --input-range, --image-size); "
-            "embeddings of the two can't be compared"
+            f"{folder}: was built by another '{shown(gallery.model)}' than this "
+            f"'{embedder.name}': its file differs, or its options (--no-flip, --color-order, "
+            "--input-range, --image-size); embeddings of the two can't be compared"
         )
     raise InputError(
-        f"{folder}: contains embeddings of the model '{gallery.model}', and those of "
+        f"{folder}: contains embeddings of the model '{shown(gallery.model)}', and those of "
         f"'{embedder.name}' can't be compared with them: give that model, or build a gallery with "
         "this one"
     )
@@ -332,14 +333,12 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     """
     files = []
     for path in paths:
-        check_possible(path)
+        check_there(path)
         if path.is_dir():
             below = sorted(images_below(os.fsencode(path)))
             if not below:
                 raise InputError(f"{path}: no image ({FORMATS}) in it")
             files += [path / os.fsdecode(name) for name in below]
-        elif not path.exists():
-            raise InputError(f"{path}: no such file or folder")
         elif not path.is_file():
             # Reading a pipe might wait forever.
             raise InputError(f"{path}: not a regular file; give an image or a folder")
@@ -411,8 +410,3 @@ def _change(
         num_images=len(gallery.faces),
         num_names=len({face.name for face in gallery.faces}),
     )
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""

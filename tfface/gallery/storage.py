@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import hash_files
@@ -38,6 +38,9 @@ KINDS = ("flat", "hnsw")
 _VERSION = 1
 _COLUMNS = ("name", "image", "sha256")
 _BUILDING = ".tfface-building"
+# Far below what Python and file systems can count to, and above what anybody changes.
+_MOST_CHANGES = 10**9
+_Side = Annotated[Count, Field(ge=1)]
 _REPAIR = (
     ", so the gallery can't be used: restore the folder from a copy, or delete it and build the "
     "gallery again"
@@ -58,10 +61,10 @@ class LoadOptions(BaseModel, extra="forbid", frozen=True):
     """The arguments of `tfface.load_embedder` that a gallery keeps."""
 
     model: Text
-    flip: bool = True
+    flip: StrictBool = True
     color_order: Literal["rgb", "bgr"] | None = None
     input_range: str | None = None
-    image_size: tuple[int, int] | None = None
+    image_size: tuple[_Side, _Side] | None = None
     output: str | None = None
 
 
@@ -98,13 +101,13 @@ class _File(BaseModel):
 class _Manifest(BaseModel):
     """The fields of gallery.json that are read."""
 
-    generation: Annotated[Count, Field(ge=1)]
+    generation: Annotated[Count, Field(ge=1, le=_MOST_CHANGES)]
     model: Text
     fingerprint: str
     embedding_size: Count
     index: Literal[KINDS]
     num_images: Count
-    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    threshold: Annotated[float, Field(strict=True, ge=-1, le=1)] | None = None
     threshold_source: Text | None = None
     load_options: LoadOptions | None = None
     files: ListOf[_File]
@@ -212,6 +215,8 @@ def write_gallery(folder: Path, gallery: GalleryContent) -> None:
         InputError: a file can't be written.
     """
     generation = gallery.generation + 1
+    if generation > _MOST_CHANGES:
+        raise InputError(f"{folder}: was changed {_MOST_CHANGES:,} times: build it again")
     index, faces = (folder / name for name in _file_names(generation))
     gallery.index.write(index)
     _write_faces(faces, gallery.faces)
@@ -320,6 +325,8 @@ def _read_files(folder: Path, manifest: _Manifest) -> GalleryContent:
         raise _damaged(folder / MANIFEST)
     if index.embedding_size != manifest.embedding_size:
         raise _damaged(folder / MANIFEST)
+    if not index.is_of_units():
+        raise _damaged(index_path)
     return GalleryContent(
         model=manifest.model,
         fingerprint=manifest.fingerprint,

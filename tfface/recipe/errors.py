@@ -90,5 +90,9 @@ def dotted_path(path: Sequence) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    # A number of too many digits, or keys that are no texts: only Python can give them.
+    except (TypeError, ValueError):
+        text = type(value).__name__
     return text if len(text) <= 80 else text[:77] + "..."

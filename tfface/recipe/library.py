@@ -1,10 +1,9 @@
 """The recipes that come with tfface, found by name."""
 
-import difflib
 import os
 from pathlib import Path
 
-from tfface.errors import InputError
+from tfface.errors import InputError, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -39,9 +38,8 @@ def find_recipe(recipe: str | os.PathLike[str]) -> Path:
     names = recipe_names()
     if path.name in names:
         return library_folder() / f"{path.name}.yaml"
-    near = difflib.get_close_matches(path.name, names, 1, 0.5)
-    advice = f"did you mean '{near[0]}'?" if near else "'tfface recipes' lists them"
-    raise InputError(f"{path}: no such file, and no recipe of this name; {advice}")
+    near = did_you_mean(path.name, names) or "; 'tfface recipes' lists them"
+    raise InputError(f"{path}: no such file, and no recipe of this name{near}")
 
 
 def summary(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from tfface.errors import InputError, shown
+from tfface.files import check_regular, did_you_mean_path
 from tfface.recipe.errors import dotted_path
 from tfface.recipe.renamed import Renames
 from tfface.text_file import START_BYTES, check_text
@@ -54,6 +55,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> dict:
+    check_regular(path)
     try:
         if path.stat().st_size > MAX_RECIPE_BYTES:
             raise InputError(f"{path}: larger than {MAX_RECIPE_BYTES:,} bytes; not a recipe")
@@ -61,7 +63,8 @@ def read_yaml(path: Path) -> dict:
         check_text(path, data[:START_BYTES])
         text = data.decode("utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such recipe file") from None
+        near = did_you_mean_path(path)
+        raise InputError(f"{path}: no such recipe file{near}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read as a UTF-8 text file: {error}") from error
     try:

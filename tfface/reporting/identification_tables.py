@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from tfface.errors import shown
 from tfface.reporting.format import MISSING, Table, percent
 from tfface.reporting.result_columns import SHOWN_FPIRS
 
@@ -149,7 +150,7 @@ def gallery_table(names: Sequence[str], model: str) -> Table:
     """
     counts = Counter(names)
     rows = [[name, f"{counts[name]:,}"] for name in sorted(counts)]
-    note = f"{len(names):,} images of {len(counts):,} identities, embedded by {model}"
+    note = f"{len(names):,} images of {len(counts):,} identities, embedded by {shown(model)}"
     return Table(["name", "images"], rows, [note])
 
 

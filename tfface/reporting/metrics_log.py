@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import os_errors, parse_json, replacing
+from tfface.files import os_errors, parse_json, read_regular, replacing
 
 
 class NoLog:
@@ -119,7 +119,7 @@ def read_metrics(path: Path) -> list[dict]:
         InputError: no such file, or another line is not a record.
     """
     with os_errors(path):
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        text = read_regular(Path(path)).decode(errors="replace")
     records = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
@@ -13,8 +13,8 @@ import numpy as np
 
 from tfface import __version__, onednn
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError, shown
-from tfface.files import parse_json, remove_partial, replacing, write_json
+from tfface.errors import InputError, note, shown
+from tfface.files import parse_json, read_regular, remove_partial, replacing, write_json
 from tfface.folder_lock import locked
 from tfface.heads.head_file import HEAD_FILE
 from tfface.names import safe_row
@@ -76,8 +76,11 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Makes the folder, and keeps other processes out of it for the block.
 
+        A block that refuses its input before anything is trained leaves the folder as it was.
+
         Raises InputError: it can't be made, or another process has it.
         """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -86,7 +89,19 @@ class RunFolder:
                 "you may write"
             ) from error
         with locked(self.path):
-            yield
+            before = set(self.path.iterdir())
+            try:
+                yield
+            except InputError:
+                if not (self.has_begun() or self.metrics.exists()):
+                    for path in (self.environment, self.recipe, self.data, self.identities):
+                        if path not in before:
+                            path.unlink(missing_ok=True)
+                    for folder in made:
+                        # Another run may have come into a folder above it.
+                        with suppress(OSError):
+                            folder.rmdir()
+                raise
 
     def start(self, recipe: Recipe, *, resume: bool) -> None:
         """Writes recipe and environment into the folder.
@@ -106,7 +121,7 @@ class RunFolder:
         if self.has_begun():
             self._report_environment_changes()
         elif resume:
-            print(f"--resume: {self.path} holds no checkpoint; starting a new run", flush=True)
+            note(f"--resume: {self.path} holds no checkpoint; starting a new run")
         # First, for a run that is killed between the two is known by it.
         write_json(self.environment, environment())
         with replacing(self.recipe) as temporary:
@@ -167,7 +182,7 @@ class RunFolder:
     def _is_environment(self) -> bool:
         """Whether environment.json, which a run writes first, is that of a run."""
         try:
-            content = parse_json(self.environment.read_text(encoding="utf-8"))
+            content = parse_json(read_regular(self.environment))
         except (OSError, ValueError):
             return False
         return isinstance(content, dict) and "tfface" in content
@@ -190,15 +205,15 @@ class RunFolder:
         """Prints what differs from the environment that the run began in: last bits may differ."""
         now = environment()
         try:
-            before = parse_json(self.environment.read_text(encoding="utf-8"))
+            before = parse_json(read_regular(self.environment))
             changed = [key for key in _EXACT_WITH if before[key] != now[key]]
         except (OSError, ValueError, KeyError, TypeError):
             # Nothing depends on the file but this message.
-            print("warning: environment.json is gone or damaged", flush=True)
+            note("warning: environment.json is gone or damaged")
             return
         if changed:
             what = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
-            print(f"resuming in another environment: {what}; the last bits may differ", flush=True)
+            note(f"resuming in another environment: {what}; the last bits may differ")
 
 
 def _holds_something(path: Path) -> bool:
@@ -295,7 +310,7 @@ def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
     if not path.exists():
         return
     try:
-        before = parse_json(path.read_text(encoding="utf-8"))
+        before = parse_json(read_regular(path))
         for place, now in sources.items():
             _compare(place, before[place], now)
     except InputError:
@@ -321,8 +336,7 @@ def _compare(place: str, before: dict[str, object], now: dict[str, object]) -> N
             "--run-dir"
         )
     if before["files"] != now["files"]:
-        print(
+        note(
             f"warning: {place}: has the images that the run began with, by number and order, but "
             "files have other sizes or times: if the pictures are others, the run isn't the same",
-            flush=True,
         )

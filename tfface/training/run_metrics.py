@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfface.data.pairs import split_name
 from tfface.errors import InputError
-from tfface.files import parse_json
+from tfface.files import parse_json, read_regular
 from tfface.recipe import Recipe
 from tfface.recipe.schema import EarlyStoppingConfig
 from tfface.recipe.validation import measured_metrics
@@ -112,6 +112,6 @@ def _is_metric(value: object) -> bool:
 
 def _read(path: Path) -> Mapping:
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        return parse_json(read_regular(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read as the metrics of a run: {error}") from error

@@ -26,7 +26,7 @@ from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
 from tfface.file_kind import other_kind_of
-from tfface.files import expanded
+from tfface.files import check_regular, check_there, expanded
 
 __all__ = [
     "FORMATS",
@@ -71,18 +71,19 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
         tfface.errors.InputError: lfw.bin: can't be read: No such file or directory
     """
     name, source = split_name(os.fspath(argument))
+    check_regular(Path(source))
     module, _ = find_format(argument)
     if module is None:
         if kind := other_kind_of(Path(source)):
             raise InputError(f"{source}: is {kind}")
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
-        problem = "not a verification set" if Path(source).exists() else "no such verification set"
+        check_there(source, "verification set")
         advice = (
             "; 'tfface pairs' makes one from a folder of identities"
             if Path(source).is_dir()
             else ""
         )
-        raise InputError(f"{source}: {problem}; one is {known}{advice}")
+        raise InputError(f"{source}: not a verification set; one is {known}{advice}")
     pair_set = module.load(source, name, images_dir)
     _warn_about_repeats(pair_set, source)
     return pair_set

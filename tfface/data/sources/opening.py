@@ -11,7 +11,7 @@ from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import expanded
+from tfface.files import check_regular, check_there, expanded
 from tfface.images.listing import looks_like_image
 from tfface.recipe import load_source
 from tfface.recipe.schema import SourceConfig
@@ -76,8 +76,9 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(known)}")
     path = expanded(rest)
     takes_path = format == "auto" or _first_option(sources.SOURCES[format]).annotation is Path
-    if takes_path and not path.exists():
-        raise InputError(f"{rest}: no such file or folder")
+    if takes_path:
+        check_there(path)
+    check_regular(path)
     if format == "auto":
         format = detect_format(path)
     source = sources.SOURCES[format](path if takes_path else rest, name=name)

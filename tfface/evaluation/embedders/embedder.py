@@ -15,14 +15,17 @@ from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder, load_raw_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
 from tfface.evaluation.embedders.tflite_model import load_tflite_embedder
+from tfface.files import check_regular, did_you_mean_path
 from tfface.images.decoding import decode_batches
 from tfface.progress import progress
+from tfface.quiet_tensorflow import without_notes
 
 __all__ = [
     "EMBEDDERS",
     "Embedder",
     "KerasEmbedder",
     "RawPixelEmbedder",
+    "comparable_embeddings",
     "embed_batches",
     "embed_images",
     "identity_centers",
@@ -119,12 +122,17 @@ def load_embedder(
         (2, 1024)
     """
     options = EmbedderOptions(batch_size, flip, pixels, image_size, output, num_threads)
+    check_regular(Path(model))
     for load in EMBEDDERS.values():
-        if (embedder := load(str(model), options)) is not None:
+        # LiteRT and TensorFlow greet each model with notes of theirs.
+        with without_notes():
+            embedder = load(str(model), options)
+        if embedder is not None:
             return embedder
     known = "; ".join(EMBEDDERS)
     if not Path(model).exists():
-        raise InputError(f"{model}: no such model; a model is {known}")
+        near = did_you_mean_path(model)
+        raise InputError(f"{model}: no such model{near or f'; a model is {known}'}")
     if (Path(model) / "checkpoints").is_dir() and (Path(model) / "recipe.yaml").is_file():
         raise InputError(
             f"{model}: holds an unfinished run: finish it by its command with --resume"
@@ -215,6 +223,33 @@ def unit_embeddings(embeddings: np.ndarray, names: Sequence[str], start: int = 0
         row = int(np.flatnonzero(~np.isfinite(norms))[0])
         raise InputError(f"the embedding of {names[start + row]} contains NaN or infinity")
     return embeddings / np.where(norms > 0, norms, 1)
+
+
+def comparable_embeddings(
+    embeddings: np.ndarray, names: Sequence[str], *, what: str | None = None
+) -> np.ndarray:
+    """As `unit_embeddings`, of images that are compared: a blank one is an error.
+
+    Args:
+        embeddings: float [n, embedding_size].
+        names: the images' names for error messages.
+        what: the name of the set; None for single photos.
+
+    Raises:
+        InputError: an embedding contains NaN or infinity, or is all zeros.
+
+    Example:
+        >>> comparable_embeddings(np.array([[3.0, 4.0], [0.0, 0.0]]), ["a.jpg", "b.jpg"])
+        Traceback (most recent call last):
+        tfface.errors.InputError: the embedding of b.jpg is all zeros, so it can't be compared
+    """
+    units = unit_embeddings(embeddings, names)
+    zeros = np.flatnonzero(~units.any(axis=1))
+    if len(zeros):
+        share = f" ({len(zeros)} of {len(units)} of '{what}')" if what is not None else ""
+        name = names[int(zeros[0])]
+        raise InputError(f"the embedding of {name} is all zeros{share}, so it can't be compared")
+    return units
 
 
 def identity_centers(

@@ -1,5 +1,6 @@
 """Options of embedders: pixel format, image size, output; and fingerprints of models."""
 
+import errno
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.files import is_special
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _INTERVAL = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
@@ -158,8 +160,13 @@ def hash_files(path: Path) -> str:
 
     Args:
         path: a file or folder.
+
+    Raises:
+        OSError: it can't be read, or is a device, a pipe or a socket.
     """
-    if path.is_file():
+    if is_special(path):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     # Through links too: their targets are loaded as well.

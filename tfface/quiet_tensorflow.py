@@ -1,0 +1,61 @@
+"""TensorFlow without the notes that it writes to stderr when it starts."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tfface.errors import harmless
+
+# Notes that TensorFlow prints before its log level is in force, its word for "no GPU here", and
+# what LiteRT prints at whatever log level.
+_NOTE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |E\d{4} .*failed call to cuInit|"
+    rb"INFO: Created TensorFlow Lite|fully_quantize: "
+)
+_COLOR = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+def import_tensorflow(backend: str) -> None:
+    """Imports TensorFlow without its start-up notes; anything else it says is passed on.
+
+    Args:
+        backend: of Keras. TensorFlow only reads data for another than itself, and must not take
+            the accelerator's memory.
+    """
+    # TensorFlow reads it when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with without_notes():
+        import tensorflow
+
+        # Looking for devices prints too, the first time.
+        tensorflow.config.list_physical_devices()
+        if backend != "tensorflow":
+            tensorflow.config.set_visible_devices([], "GPU")
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Holds back what is written to stderr in the block, and passes on what is no known note."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (AttributeError, OSError):
+        # A program without a stderr.
+        yield
+        return
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            for line in heard:
+                if not _NOTE.match(line):
+                    # Some libraries color what they say.
+                    sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
