@@ -12,6 +12,7 @@ Keras is imported already, `import tfface` registers heads and `Recognizer` with
 """
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,8 @@ _PUBLIC = {
     "train": "tfface.api.training",
 }
 
+_WITHOUT_TENSORFLOW = ("InputError", "Recipe", "metrics")
+
 # Before anything imports TensorFlow.
 onednn.turn_on()
 
@@ -89,6 +92,11 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tfface' has no attribute '{name}'")
     module = _PUBLIC[name]
+    if name not in _WITHOUT_TENSORFLOW and "tensorflow" not in sys.modules:
+        # What is imported next needs it, and would let it fill the screen with notes.
+        from tfface.quiet_tensorflow import import_tensorflow
+
+        import_tensorflow(os.environ.get("KERAS_BACKEND") or "tensorflow")
     if module is None:
         return importlib.import_module(f"tfface.{name}")
     found = getattr(importlib.import_module(module), name)

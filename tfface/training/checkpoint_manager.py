@@ -20,7 +20,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfface.errors import InputError
+from tfface.errors import InputError, note
 from tfface.files import remove_partial
 from tfface.training import multiprocess
 from tfface.training.checkpoint_file import OLD_SUFFIX, SUFFIX, read_text, write_arrays
@@ -146,7 +146,7 @@ class CheckpointManager:
                 damaged.append((path, error))
                 continue
             for one, error in damaged:
-                print(f"warning: {error}; resuming from the checkpoint before it", flush=True)
+                note(f"warning: {error}; resuming from the checkpoint before it")
                 if multiprocess.is_main_process():
                     one.unlink(missing_ok=True)
             return path, progress

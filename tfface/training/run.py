@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from tfface.errors import InputError, say, warn
+from tfface.errors import InputError, note, warn
 from tfface.files import check_output, replacing
 from tfface.heads.head_file import save_head
 from tfface.recipe import Recipe
@@ -76,9 +76,9 @@ def train(
     prepare_device(recipe.training, recipe.data)
     distribution = distribute(recipe.training, recipe.model.head)
     if run.is_finished(recipe):
-        say(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
-        say("another run folder (--run-dir). Its report:")
-        say(run.report)
+        note(f"{run_dir} holds a finished run of this recipe; to train again, delete it or give")
+        note("another run folder (--run-dir). Its report:")
+        note(run.report)
     else:
         if not run.has_begun():
             check_output(source_folders(recipe, data_dir), run_dir)
@@ -105,15 +105,15 @@ def _train(
         run.start(recipe, resume=resume)
 
     # ------------------------------------------------------------------------------------- data
-    say(f"run: {run.path}")
+    note(f"run: {run.path}")
     # A checkpoint has all of it, and what it came from may be gone.
     warm_start = None if resume and run.has_begun() else read_warm_start(recipe.model, data_dir)
     with explaining_full_memory(recipe, device.DATA):
         data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.shard)
     distribution.check_batch(data.train.batch_size)
-    say(f"data: {data.description}")
-    for note in data.notes:
-        say(f"  {note}")
+    note(f"data: {data.description}")
+    for line in data.notes:
+        note(f"  {line}")
     if multiprocess.is_main_process() and not run.has_begun():
         unaligned = unaligned_warning(recipe.model.head.name, data)
         for warning in [*shared_images_warnings(data), *([unaligned] if unaligned else [])]:
@@ -137,11 +137,11 @@ def _train(
                 data.train.steps_per_epoch,
                 distribution.center_shards,
             )
-        say(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
+        note(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
         num_images = distribution.images_per_batch_norm(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
         if warm_start is not None:
-            say(warm_start.fill(recognizer.embedder, recognizer.head, data.identities))
+            note(warm_start.fill(recognizer.embedder, recognizer.head, data.identities))
             # It is as large as the model.
             del warm_start
         if data.test_images is not None:

@@ -4,7 +4,7 @@ import keras
 
 from tfface.data.pairs import PairSet
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import say
+from tfface.errors import note
 from tfface.evaluation.classification import Classification, evaluate_classification
 from tfface.evaluation.classification_plots import plot_classification
 from tfface.evaluation.classifier import Classifier
@@ -58,8 +58,8 @@ def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunF
         environment=environment(),
     )
     if classification or verification:
-        say(f"plots: {run.plots}")
-    say(f"report: {run.report}")
+        note(f"plots: {run.plots}")
+    note(f"report: {run.report}")
 
 
 def _classify(
@@ -75,7 +75,7 @@ def _classify(
     )
     classification = evaluate_classification(classifier, test_images)
     write_json(run.classification, classification.to_dict())
-    say(classification_tables.to_text(classification.to_dict()))
+    note(classification_tables.to_text(classification.to_dict()))
     return classification
 
 
@@ -89,5 +89,5 @@ def _verify(
     results = {pairs.name: evaluate_verification(embedder, pairs) for pairs in test_sets}
     metrics = {name: result.to_dict() for name, result in results.items()}
     write_json(run.verification, {"sets": metrics})
-    say(verification_tables.to_text(metrics))
+    note(verification_tables.to_text(metrics))
     return results

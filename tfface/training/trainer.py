@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from tfface.errors import InputError
+from tfface.errors import InputError, note
 from tfface.recipe.schema import DataConfig, StageConfig, TrainingConfig
 from tfface.training import multiprocess, stages
 from tfface.training.callbacks import (
@@ -143,23 +143,21 @@ class Trainer:
         if progress.change_batch_size(train.batch_size, train.steps_per_epoch):
             steps = progress.epoch * train.steps_per_epoch + progress.step
             self._recognizer.optimizer.iterations.assign(steps)
-            print(
+            note(
                 f"batches of {train.batch_size} images in place of {before}: the learning rate is "
                 "as the recipe says, and results are not those of an unchanged run",
-                flush=True,
             )
         where = f"epoch {progress.total_epochs}"
         if progress.step:
             where = f"step {progress.step} of epoch {progress.total_epochs + 1}"
-        print(f"resuming after {where}", flush=True)
+        note(f"resuming after {where}")
 
     def _train_stage(self, stage: StageConfig) -> None:
         progress, steps_per_epoch = self._progress, self._data.train.steps_per_epoch
-        print(
+        note(
             f"stage {progress.stage + 1}/{len(self._config.stages)} '{stage.name}': up to "
             f"{stage.epochs} epochs of {steps_per_epoch} steps, "
             f"{stages.describe(self._recognizer, stage)}",
-            flush=True,
         )
         task = self._task(stage)
         # Of the stage before, where that trained the same model.
@@ -186,7 +184,7 @@ class Trainer:
                 self._recognizer, self._data, self._distribution, self._data_config.augment_on
             )
         task = self._features.task(progress.total_epochs - progress.epoch)
-        print(f"  {self._features.description}", flush=True)
+        note(f"  {self._features.description}")
         return task
 
     def _callbacks(self, stage: StageConfig, task: StageTask) -> keras.callbacks.CallbackList:

@@ -1,7 +1,5 @@
 """Batches: what they hold, and that nothing but (seed, epoch, position) decides it."""
 
-import logging
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -161,17 +159,15 @@ def test_other_labels_than_the_sources(folder):
     assert batches(pipeline.epoch(0))[0][1].tolist() == [104, 109]
 
 
-def test_fewer_images_than_a_batch(folder, caplog):
-    with caplog.at_level(logging.WARNING):
-        pipeline = make(folder, batch_size=64)
-    assert "batch_size 64 is more than the 23 images there are" in caplog.text
+def test_fewer_images_than_a_batch(folder, capsys):
+    pipeline = make(folder, batch_size=64)
+    assert "batch_size 64 is more than the 23 images there are" in capsys.readouterr().err
     assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
 
 
-def test_a_small_last_batch_is_nothing_to_warn_of(folder, caplog):
-    with caplog.at_level(logging.WARNING):
-        pipeline = make(folder, batch_size=64, last_batch="keep")
-    assert not caplog.text
+def test_a_small_last_batch_is_nothing_to_warn_of(folder, capsys):
+    pipeline = make(folder, batch_size=64, last_batch="keep")
+    assert not capsys.readouterr().err
     assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [23]
 
 
@@ -383,10 +379,12 @@ class TestPKSampling:
         for _, found in batches(pipeline.epoch(0)):
             assert sorted(found.tolist()) == [0, 0, 1, 1]
 
-    def test_fewer_identities_than_a_batch_wants(self, folder, caplog):
-        with caplog.at_level(logging.WARNING):
-            pipeline = make(folder, batch_size=64, samples_per_identity=4)
-        assert "batch_size 64 wants 16 identities, more than the 3 there are" in caplog.text
+    def test_fewer_identities_than_a_batch_wants(self, folder, capsys):
+        pipeline = make(folder, batch_size=64, samples_per_identity=4)
+        assert (
+            "batch_size 64 wants 16 identities, more than the 3 there are"
+            in capsys.readouterr().err
+        )
         assert pipeline.batch_size == 12
         assert [len(labels) for _, labels in batches(pipeline.epoch(0))] == [12]
 

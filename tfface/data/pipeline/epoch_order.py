@@ -1,14 +1,11 @@
 """The order of an epoch: which image is at which position, and which rows of a batch to make."""
 
-import logging
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tfface import seeding
-from tfface.errors import InputError
-
-_log = logging.getLogger(__name__)
+from tfface.errors import InputError, warn
 
 # What the numbers of PK sampling are drawn for.
 _ROUNDS, _IMAGES = 0, 1
@@ -166,10 +163,9 @@ class EpochOrder(Order):
             raise InputError("there are no images to make batches of")
         # A last batch that may be smaller is a batch like any other.
         if batch_size > num_images and last_batch == "drop":
-            _log.warning(
-                "batch_size %d is more than the %d images there are: a batch holds all of them",
-                batch_size,
-                num_images,
+            warn(
+                f"batch_size {batch_size} is more than the {num_images} images there are: a batch "
+                "holds all of them"
             )
         if last_batch != "fill":
             batch_size = min(batch_size, num_images)
@@ -227,12 +223,9 @@ class PKOrder(Order):
             )
         wanted, num_identities = batch_size // samples_per_identity, len(np.unique(labels))
         if wanted > num_identities:
-            _log.warning(
-                "batch_size %d wants %d identities, more than the %d there are: a batch holds all "
-                "of them",
-                batch_size,
-                wanted,
-                num_identities,
+            warn(
+                f"batch_size {batch_size} wants {wanted} identities, more than the "
+                f"{num_identities} there are: a batch holds all of them"
             )
         if not num_identities:
             raise InputError("there are no images to make batches of")

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfface.errors import note
 from tfface.recipe.schema import EarlyStoppingConfig, StageConfig
 from tfface.training import multiprocess
 from tfface.training.callbacks.ema import use_ema_weights
@@ -49,7 +50,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if restores_best_weights(self._stage):
             self._manager.restore_best_weights(self._recognizer, self._progress)
-            print(f"  {_describe_best(self._progress, self._stage)}", flush=True)
+            note(f"  {_describe_best(self._progress, self._stage)}")
 
 
 def restores_best_weights(stage: StageConfig) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfface.errors import note
 from tfface.progress import progress as progress_bar
 from tfface.progress import said
 from tfface.recipe.schema import StageConfig
@@ -111,13 +112,12 @@ class MetricsLogger(keras.callbacks.Callback):
         shown = ", ".join(f"{name} {value:.4f}" for name, value in _in_order(metrics).items())
         is_best = stage.early_stopping is not None and progress.best_epoch == progress.epoch
         best = " (best)" if is_best else ""
-        print(f"  {self._title}: {shown}, {self._seconds:.1f} s{best}", flush=True)
+        note(f"  {self._title}: {shown}, {self._seconds:.1f} s{best}")
         said()
         if progress.ended_by == "end_on_gap":
-            print(
+            note(
                 f"  training accuracy is {generalization_gap(metrics):.4f} above validation "
                 f"accuracy, more than {stage.overfit_stop.max_gap:g}: the stage ends",
-                flush=True,
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tfface.errors import InputError
+from tfface.errors import InputError, note
 from tfface.recipe.schema import StageConfig
 from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.distribution import fetch
@@ -139,10 +139,9 @@ class NanGuard(keras.callbacks.Callback):
             ) from error
         self._manager.restore_newest(self._recognizer, self._progress)
         self._progress.left_out = left_out
-        print(
+        note(
             f"  warning: {what}; continuing from step {self._progress.step} of epoch "
             f"{self._progress.total_epochs + 1} without this batch",
-            flush=True,
         )
 
     def _compare(self, count: int) -> None:
@@ -158,7 +157,7 @@ class NanGuard(keras.callbacks.Callback):
         error = NonFiniteStep(self._positions[place], "loss" if cause == LOSS else "gradient")
         if self._action != "skip":
             raise error
-        print(f"  warning: {self._describe(error)}; the step was skipped", flush=True)
+        note(f"  warning: {self._describe(error)}; the step was skipped")
 
     def _describe(self, error: NonFiniteStep) -> str:
         rate = float(keras.ops.convert_to_numpy(self._recognizer.optimizer.learning_rate))
