@@ -129,6 +129,19 @@ def test_it_can_learn_a_few_images_by_heart(tmp_path):
     ).history
     assert history["accuracy"][-1] == 1.0
     assert history["loss"][-1] < history["loss"][0] / 4
+    # A user of Keras sees what Keras' own models have.
+    assert sorted(history) == ["accuracy", "loss"]
+    found = recognizer.evaluate(images, identities, verbose=0, return_dict=True)
+    assert sorted(found) == ["accuracy", "loss"]
+
+
+def test_a_run_sees_each_step(tmp_path):
+    recognizer = make(tmp_path)
+    recognizer.reports_steps = True
+    recognizer.compile(optimizer="sgd")
+    images, identities = np.zeros((6, 32, 32, 3), "uint8"), np.arange(6, dtype="int32")
+    history = recognizer.fit(images, identities, batch_size=6, verbose=0).history
+    assert sorted(history) == ["accuracy", "loss", "nonfinite", "step_loss"]
     # One batch an epoch: the mean over the epoch is the loss of the step.
     np.testing.assert_allclose(history["step_loss"], history["loss"], rtol=1e-4)
 

@@ -1,12 +1,15 @@
 """The base of all heads: embeddings and labels to a loss, embeddings to logits."""
 
 import abc
-from typing import TYPE_CHECKING, Annotated, Any
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import keras
 from keras import ops
 from pydantic import Field
 
+from tfface.errors import InputError, did_you_mean
 from tfface.typing import Tensor
 
 if TYPE_CHECKING:
@@ -16,6 +19,55 @@ LabelSmoothing = Annotated[
     float,
     Field(ge=0, lt=1, description="Share of the target that is spread evenly over all identities."),
 ]
+
+
+# What every layer of Keras takes.
+_OF_LAYERS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
+
+
+def check_named(
+    name: str,
+    signature: inspect.Signature,
+    arguments: Sequence[Any],
+    options: Mapping[str, Any],
+    more: Collection[str] = (),
+) -> None:
+    """Checks that a head is built with arguments that it has, each by its name.
+
+    Args:
+        name: of the head.
+        signature: of what builds it.
+        arguments, options: as given: by position and by name.
+        more: other names that it takes.
+
+    Raises:
+        InputError: one is given by position, unknown or missing.
+
+    Example:
+        >>> import tfface
+        >>> tfface.heads.SoftmaxHead(num_identites=3)
+        Traceback (most recent call last):
+        tfface.errors.InputError: SoftmaxHead has no argument 'num_identites'; did you mean
+        'num_identities'?
+    """
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = {key: one for key, one in signature.parameters.items() if one.kind in kinds}
+    names = ", ".join(known)
+    if arguments:
+        raise InputError(
+            f"{name} takes its arguments by name ({names}); got {len(arguments)} without a name"
+        )
+    for key in options:
+        if key not in known and key not in more:
+            near = did_you_mean(key, known) or f"; it takes {names}"
+            raise InputError(f"{name} has no argument '{key}'{near}")
+    missing = [
+        key
+        for key, one in known.items()
+        if one.default is inspect.Parameter.empty and key not in options
+    ]
+    if missing:
+        raise InputError(f"{name} needs {' and '.join(missing)}")
 
 
 class Head(keras.layers.Layer, abc.ABC):
@@ -28,6 +80,14 @@ class Head(keras.layers.Layer, abc.ABC):
         name: of the layer; give one where a model has several heads.
         **kwargs: of keras.layers.Layer; `dtype` is ignored.
     """
+
+    # Whether all arguments are given by name, which a mistake in them is then told by.
+    _is_named_only: ClassVar[bool] = False
+
+    def __new__(cls, *arguments: Any, **options: Any) -> "Head":
+        if cls._is_named_only:
+            check_named(cls.__name__, inspect.signature(cls), arguments, options, _OF_LAYERS)
+        return super().__new__(cls, *arguments, **options)
 
     def __init__(self, name: str = "head", **kwargs: Any):
         super().__init__(name=name, **{**kwargs, "dtype": "float32"})

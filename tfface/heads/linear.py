@@ -58,6 +58,8 @@ class SoftmaxHead(_LinearHead):
         (2, 3)
     """
 
+    _is_named_only = True
+
     def __init__(
         self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any
     ):
@@ -93,6 +95,8 @@ class SigmoidHead(_LinearHead):
         >>> tuple(head.probabilities(np.ones((4, 8), "float32")).shape)
         (4, 2)
     """
+
+    _is_named_only = True
 
     def __init__(
         self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any

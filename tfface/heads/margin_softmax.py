@@ -17,7 +17,7 @@ from tfface.heads.class_centers import (
     SampleRate,
     with_sharding_constraint,
 )
-from tfface.heads.head import Head, LabelSmoothing, softmax_loss, top1_correct
+from tfface.heads.head import Head, LabelSmoothing, check_named, softmax_loss, top1_correct
 from tfface.heads.margins import Margin
 from tfface.registry import check_arguments
 from tfface.typing import Tensor
@@ -351,8 +351,11 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
         shared[name] = shared[name].replace(default=default)
     signature = inspect.Signature([*fields.values(), *shared.values()])
 
+    name = margin.__name__.removesuffix("Margin")
+
     def head(*arguments: Any, **options: Any) -> MarginSoftmax:
-        given = signature.bind(*arguments, **options).arguments
+        check_named(name, signature, arguments, options)
+        given = dict(options)
         of_margin = {name: given.pop(name) for name in fields if name in given}
         return _from_options(margin(**of_margin), **{**defaults, **given})
 

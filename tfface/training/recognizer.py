@@ -11,7 +11,7 @@ from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.neck import build_neck
 from tfface.backbones.weights.loading import is_published_h5, load_initial_weights
 from tfface.backbones.weights.published import download
-from tfface.errors import InputError
+from tfface.errors import InputError, note
 from tfface.files import expanded
 from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
@@ -41,7 +41,7 @@ class Recognizer(keras.Model):
         >>> dataset = tfface.image_dataset(faces, image_size=32, batch_size=4)
         >>> history = recognizer.fit(dataset, verbose=0)
         >>> sorted(history.history)
-        ['accuracy', 'loss', 'nonfinite', 'step_loss']
+        ['accuracy', 'loss']
 
     Args:
         embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
@@ -62,10 +62,13 @@ class Recognizer(keras.Model):
         >>> batch, labels = np.ones((6, 8, 8, 3), "float32"), np.arange(6, dtype="int32") % 3
         >>> history = recognizer.fit(batch, labels, epochs=2, verbose=0).history
         >>> sorted(history)
-        ['accuracy', 'loss', 'nonfinite', 'step_loss']
+        ['accuracy', 'loss']
     """
 
     augmentation = None
+    # A run watches the loss of each step, and counts the steps that are not finite. To `fit` and
+    # its callbacks they would be two more metrics.
+    reports_steps = False
 
     def __init__(self, embedder: keras.Model, head: Head):
         super().__init__(name="recognizer")
@@ -93,6 +96,13 @@ class Recognizer(keras.Model):
             return super().train_step(*given)
         [((images, seeds), labels)] = given
         return super().train_step(self.augmentation(images, labels, seeds))
+
+    def get_metrics_result(self):
+        results = super().get_metrics_result()
+        if not self.reports_steps:
+            for metric in (self.step_loss, self.nonfinite):
+                results.pop(metric.name, None)
+        return results
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         losses, correct = self.losses_and_correct(y_pred, y, training)
@@ -275,7 +285,7 @@ def build_starting_embedder(recipe: Recipe, data_dir: Path) -> keras.Model:
     keras.utils.set_random_seed(recipe.training.seed)
     embedder = build_embedder(recipe.model, recipe.data.image_size, data_dir)
     if start is not None:
-        print(start.fill(embedder), flush=True)
+        note(start.fill(embedder))
     return embedder
 
 
@@ -311,5 +321,5 @@ def build_embedder(recipe: ModelConfig, image_size: tuple[int, int], data_dir: P
     if checkpoint is not None:
         loaded = load_initial_weights(checkpoint, backbone, embedder)
         if loaded is not None:
-            print(loaded, flush=True)
+            note(loaded)
     return embedder

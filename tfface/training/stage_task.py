@@ -336,6 +336,7 @@ class FeatureCache:
             first_epoch: number of epochs that were trained before this stage.
         """
         model = Recognizer(self._tail, self._recognizer.head)
+        model.reports_steps = True
         model.compile(optimizer=self._recognizer.optimizer, jit_compile="auto")
         train = self._train
         if self._copies is not None:

@@ -39,6 +39,7 @@ def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) ->
         vectors = [v for v in recognizer.trainable_variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=[*vectors, *by_rows])
     # XLA by device: on with an accelerator, off on a CPU, where it makes steps slower.
+    recognizer.reports_steps = True
     recognizer.compile(optimizer=optimizer, jit_compile="auto")
     recognizer.optimizer.build(recognizer.trainable_variables)
     reset_ema(recognizer)
