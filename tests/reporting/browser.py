@@ -23,7 +23,8 @@ addEventListener("load", () => {
   const smallest = Math.min(...[...document.querySelectorAll("p, li, td, th, dt, dd, figcaption")]
     .map(element => parseFloat(getComputedStyle(element).fontSize)));
   const found = {tables, pictures, smallest, title: document.title,
-    width: root.scrollWidth, visible: root.clientWidth};
+    width: root.scrollWidth, visible: root.clientWidth,
+    boxes: [...document.querySelectorAll(".wide")].map(box => [box.scrollWidth, box.clientWidth])};
   parent.document.getElementById("found").textContent = JSON.stringify(found);
 });
 </script>"""
@@ -40,6 +41,7 @@ class Opened:
         title: of the document.
         width: of the content in pixels.
         visible: of the window in pixels; less than `width` if the page scrolls sideways.
+        boxes: of each table in a box that scrolls, the width of the table and of the box.
         console: messages of the page's console.
     """
 
@@ -49,6 +51,7 @@ class Opened:
     title: str
     width: int
     visible: int
+    boxes: list[tuple[int, int]]
     console: list[str]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.reporting import sample_metrics
-from tests.reporting.browser import check_readable
+from tests.reporting.browser import PHONE, check_readable, open_page
 from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
 from tfface.files import check_replaceable
@@ -15,9 +15,15 @@ from tfface.reporting.html import Plot, report_mark, write_report
 from tfface.reporting.plots import plot_training_curves
 
 HOSTILE = "</title></style><script>document.title='run'</script><img src=x onerror=alert(1)>\"'&"
+# As many columns as a run has that validates on pairs and on images.
+MEASURED = {
+    **dict.fromkeys(("accuracy", "val_verification_accuracy", "val_verification_auc"), 0.91234),
+    **{"val_verification_eer": 0.1, "val_verification_threshold": 0.3456, "learning_rate": 1e-3},
+    **{"epoch_seconds": 41.123, "images_per_second": 1234.5, "data_wait_fraction": 0.0123},
+}
 EPOCHS = [
-    {"epoch": 1, "step": 10, "stage": "head", "loss": 3.14159, "val_loss": None},
-    {"epoch": 2, "step": 20, "stage": "head", "loss": 2.0, "val_accuracy": 0.5},
+    {"epoch": 1, "step": 10, "stage": "head", "loss": 3.14159, "val_loss": None, **MEASURED},
+    {"epoch": 2, "step": 20, "stage": "head", "loss": 2.0, "val_accuracy": 0.5, **MEASURED},
 ]
 
 
@@ -230,6 +236,8 @@ def test_run(tmp_path, plots):
     chart, table, sheet, recipe = positions(page, "<img", "<table", "Errors &lt;e&gt;.", "<pre>")
     assert chart < table < sheet < recipe
     check_readable(page, tmp_path / "browser")
+    # The table of epochs is wider than a phone, and scrolls in its box.
+    assert any(table > box for table, box in open_page(page, tmp_path / "browser", PHONE).boxes)
 
 
 def test_parts_that_are_not_given_are_omitted(tmp_path):
