@@ -17,6 +17,9 @@ for name in ("fcntl", "resource", "grp", "pwd", "termios"):
     sys.modules[name] = None
 for name in ("SIGHUP", "SIGKILL"):
     delattr(signal, name)
+import os
+for name in ("fork", "getuid", "geteuid", "killpg", "pread", "sched_getaffinity", "sysconf"):
+    delattr(os, name)
 import pkgutil, importlib, tfface
 for module in pkgutil.walk_packages(tfface.__path__, "tfface."):
     if module.name.rpartition(".")[2] != "__main__":

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import shutil
+import sys
 from functools import cached_property
 from pathlib import Path
 
@@ -198,7 +199,10 @@ def _available_memory_bytes() -> int:
         available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
         available *= 1024
     except (OSError, StopIteration):
-        # No Linux: all memory is the best estimate that the standard library has.
+        # No Linux: all memory is the best estimate that the standard library has; on Windows it
+        # has none.
+        if not hasattr(os, "sysconf"):
+            return sys.maxsize
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for folder, limit, used in (
         (_CONTROL_GROUPS, "memory.max", "memory.current"),

@@ -1,7 +1,6 @@
 """A row of TFRecord files, read as one long list of face records."""
 
 import array
-import os
 import re
 import shlex
 import struct
@@ -18,7 +17,7 @@ from tfface.data.records import example
 from tfface.data.records.example import Record, masked_crc
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import os_errors
+from tfface.files import os_errors, read_at
 from tfface.progress import progress
 
 # Bytes; small reads are what makes bare records slow.
@@ -84,7 +83,7 @@ class RecordFiles:
         start, end = self._offsets_of(number)[place : place + 2].tolist()
         try:
             with self.files[number].open("rb", buffering=0) as file:
-                framed = os.pread(file.fileno(), end - start, start)
+                framed = read_at(file.fileno(), end - start, start)
             return deserialize(framed[_HEADER.size : -_FOOTER_BYTES])
         except OSError as error:
             raise InputError(
@@ -259,7 +258,7 @@ def _find_offsets(file: Path) -> np.ndarray:
         handle = opened.fileno()
         while end < size:
             start = end
-            header = os.pread(handle, _HEADER.size, start)
+            header = read_at(handle, _HEADER.size, start)
             end = size + 1
             if len(header) == _HEADER.size:
                 end = start + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES

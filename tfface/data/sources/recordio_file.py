@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.files import os_errors
+from tfface.files import os_errors, read_at
 from tfface.progress import progress
 
 MAGIC = 0xCED7230A
@@ -202,7 +202,7 @@ class RecordIOFile:
 
     def _pread(self, size: int, offset: int) -> bytes:
         try:
-            data = os.pread(self._file.fileno(), size, offset)
+            data = read_at(self._file.fileno(), size, offset)
         except OSError as error:
             raise InputError(
                 f"{self.path}: byte {offset}: can't be read: {error.strerror or error}"
@@ -228,12 +228,13 @@ class RecordIOFile:
         if not self.num_bytes:
             raise InputError(f"{self.path}: holds no records")
         # Not closed, which would fail while `words` is in use; it is freed together with it.
-        mapped = mmap.mmap(self._file.fileno(), self.num_bytes, prot=mmap.PROT_READ)
+        mapped = mmap.mmap(self._file.fileno(), self.num_bytes, access=mmap.ACCESS_READ)
         words = np.frombuffer(mapped, "<u4", self.num_bytes // 4)
         for start in range(0, len(order), _CHUNK):
             yield order[start : start + _CHUNK], words
             # Otherwise the whole file would count as memory of this process.
-            mapped.madvise(mmap.MADV_DONTNEED)
+            if hasattr(mapped, "madvise"):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def _read_headers(
         self,
