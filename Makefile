@@ -55,7 +55,7 @@ coverage: .venv/installed-dev
 	@$(PYTHON) -m venv .venv
 
 .venv/installed: requirements.txt pyproject.toml | .venv/bin/python
-	@echo "installing requirements.txt into .venv (about a minute)"
+	@echo "installing requirements.txt into .venv (3 GB: a minute or more)"
 	@$(PIP) install -r requirements.txt
 	@$(PIP) install --no-deps -e .
 	@touch $@

@@ -15,6 +15,7 @@ LEVELS = {
     "commands": -1,
     "autotune": 0,
     "errors": 0,
+    "extras": 0,
     "file_kind": 0,
     "onednn": 0,
     "parent_process": 0,
@@ -138,6 +139,6 @@ def test_commands_only_import_tensorflow_after_parsing(command):
     assert not {name.partition(".")[0] for name in modules} & heavy
     light = (
         *("tfface.errors", "tfface.commands", "tfface.cli", "tfface.parent_process"),
-        "tfface.quiet_tensorflow",
+        *("tfface.extras", "tfface.quiet_tensorflow"),
     )
     assert all(n == "tfface" or n.startswith(light) for n in modules if n.startswith("tfface"))

@@ -1,12 +1,16 @@
 """What a wheel asks for and holds."""
 
+import re
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from tfface.cli.command import _EXTRAS
+from tfface import extras
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -32,7 +36,7 @@ def test_all_is_every_extra_but_a_second_backend_and_openvino():
 
 
 def test_a_missing_package_names_an_extra_that_there_is():
-    assert set(_EXTRAS.values()) == set(EXTRAS) - {"all"}
+    assert set(extras.EXTRAS.values()) == set(EXTRAS) - {"all"}
 
 
 def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
@@ -50,3 +54,24 @@ def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
     assert "tfface/demo/templates/demo.html" in names
     assert "tfface/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "tools/"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "code", "said"),
+    [
+        ("faiss", "tfface.Gallery", "tfface.Gallery: faiss .* pip install 'tfface\\[search\\]'"),
+        ("faiss", "tfface.evaluate_verification; tfface.load_embedder; print('fine')", "fine"),
+        ("mtcnn lz4", "tfface.compare", "tfface.compare: lz4 .* pip install 'tfface\\[align\\]'"),
+    ],
+)
+def test_the_python_api_without_an_extra(package, code, said):
+    hidden = f"import sys; sys.modules.update(dict.fromkeys({package.split()}))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hidden}; import tfface; {code}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(said, (done.stdout + done.stderr).strip().splitlines()[-1])

@@ -99,7 +99,16 @@ def __getattr__(name: str) -> Any:
         import_tensorflow(os.environ.get("KERAS_BACKEND") or "tensorflow")
     if module is None:
         return importlib.import_module(f"tfface.{name}")
-    found = getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        from tfface.extras import EXTRAS, not_installed
+
+        if package not in EXTRAS:
+            raise
+        message = f"tfface.{name}: {not_installed(package)}"
+        raise ModuleNotFoundError(message, name=error.name) from error
     globals()[name] = found
     return found
 

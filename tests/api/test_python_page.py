@@ -11,6 +11,7 @@ from tests.api.dot_photos import group_photo, photo_of, write_photos
 from tests.api.test_training import tiny, write_pairs
 from tests.conftest import ROOT
 from tests.evaluation.people import face
+from tfface.errors import LOGGER
 
 PAGE = (ROOT / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -42,7 +43,11 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "recipes" / "quickstart.yaml").write_text(yaml.safe_dump(recipe))
     monkeypatch.setenv("TFFACE_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    # The page sets up the logger.
+    handlers, level = LOGGER.handlers, LOGGER.level
+    yield tmp_path
+    LOGGER.handlers = handlers
+    LOGGER.setLevel(level)
 
 
 @pytest.mark.usefixtures("dot_detector")

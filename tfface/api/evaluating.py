@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,10 @@ from tfface.api.embedding import Embedder, Model, as_embedder
 from tfface.data.pairs import PairSet, find_format, load_pair_set, synthetic
 from tfface.data.pairs.template_set import TemplateSet
 from tfface.errors import InputError, warn
-from tfface.evaluation import classification, identification, verification
+from tfface.evaluation import classification, verification
 from tfface.evaluation.classification import Classification, SeenIdentities, seen_identities
 from tfface.evaluation.classifier import Classifier, load_classifier
 from tfface.evaluation.embedders.embedder import RawPixelEmbedder
-from tfface.evaluation.face_index import KINDS, METRICS
-from tfface.evaluation.identification import Identification
 from tfface.evaluation.labeled_faces import (
     LabeledFaces,
     hold_out_identities,
@@ -31,6 +30,9 @@ from tfface.files import expanded
 from tfface.metrics.identification import UNKNOWN
 from tfface.training.run_folder import RunFolder
 from tfface.training.training_identities import read_training_identities
+
+if TYPE_CHECKING:
+    from tfface.evaluation.identification import Identification
 
 
 def evaluate_verification(
@@ -104,7 +106,7 @@ def evaluate_identification(
     distance: str = "cosine",
     mean_template: bool = False,
     check: bool = True,
-) -> Identification:
+) -> "Identification":
     """Evaluates a model on identification: whose face is it, or is it a stranger's?
 
     People are matched by their names. Queries of people who are not in the gallery are non-mated.
@@ -141,6 +143,10 @@ def evaluate_identification(
         3
         >>> figure = result.plot()
     """
+    # Only here, because the index comes with an extra that other evaluations don't need.
+    from tfface.evaluation import identification
+    from tfface.evaluation.face_index import KINDS, METRICS
+
     arguments.number(
         "open_set_fraction", open_set_fraction, lambda value: 0 <= value < 1, "from 0 to below 1"
     )

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from tfface.commands import as_typed
 from tfface.errors import InputError, did_you_mean, harmless, shown, warn
+from tfface.extras import not_installed
 from tfface.quiet_tensorflow import import_tensorflow
 
 
@@ -54,23 +55,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
-# Packages that not everybody needs -> the extra of tfface that brings them.
-_EXTRAS = {
-    "ai_edge_litert": "litert",
-    "cv2": "align",
-    "faiss": "search",
-    "jax": "jax",
-    "joblib": "align",
-    "keras_cv": "keras-cv",
-    "lz4": "align",
-    "mtcnn": "align",
-    "numcodecs": "bcolz",
-    "onnx": "export",
-    "onnxruntime": "onnx",
-    "openvino": "openvino",
-    "tensorflow_datasets": "tfds",
-    "tf2onnx": "export",
-}
 _install_hint: str | None = None
 
 # Old options -> new ones, of which a tool has one: old ones work in this release, with a warning.
@@ -192,13 +176,7 @@ def _backend() -> str:
 
 
 def _not_installed(package: str) -> str:
-    hint = _install_hint or f"install it: {_pip_install(package)}"
-    return f"{package} is not installed for {sys.executable}; {hint}"
-
-
-def _pip_install(package: str) -> str:
-    extra = _EXTRAS.get(package)
-    return f"pip install 'tfface[{extra}]'" if extra else f"pip install {package}"
+    return not_installed(package, _install_hint)
 
 
 @contextmanager
