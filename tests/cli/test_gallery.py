@@ -213,7 +213,7 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
         (["build", "pixels", "a.webp", "--gallery", "new"], "a.webp: an image: say with --name"),
         (["build", "pixels", "PHOTO", "--gallery", "new"], "photo: an image: say with --name"),
-        (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such file"),
+        (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such photo"),
         (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
         (
             ["add", "pixels", "STAFF", "--name", "", "--gallery", "G"],

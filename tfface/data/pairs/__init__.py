@@ -26,7 +26,7 @@ from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
 from tfface.file_kind import other_kind_of
-from tfface.files import check_regular, check_there, expanded
+from tfface.files import check_regular, did_you_mean_path, expanded
 
 __all__ = [
     "FORMATS",
@@ -77,7 +77,9 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
         if kind := other_kind_of(Path(source)):
             raise InputError(f"{source}: is {kind}")
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
-        check_there(source, "verification set")
+        if not Path(source).exists():
+            near = did_you_mean_path(source) or f"; one is {known}"
+            raise InputError(f"{source}: no such verification set{near}")
         advice = (
             "; 'tfface pairs' makes one from a folder of identities"
             if Path(source).is_dir()
