@@ -17,7 +17,6 @@ from tfface.commands import as_typed
 from tfface.errors import InputError, did_you_mean, harmless, shown, warn
 from tfface.extras import not_installed
 from tfface.quiet_tensorflow import import_tensorflow
-from tfface.quiet_tensorflow import without_notes as without_notes
 
 
 def open_closed_streams() -> None:

@@ -15,6 +15,7 @@ import webbrowser
 from tfface.cli import command, model_options, photo_options
 from tfface.cli.identify import open_gallery
 from tfface.errors import InputError, say, warn
+from tfface.quiet_tensorflow import without_notes
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,7 +40,7 @@ def _load(options: argparse.Namespace):
 
     gallery = open_gallery(options) if options.gallery else None
     model = model_options.load_public(options) if gallery is None else gallery.model
-    with command.without_notes():
+    with without_notes():
         return PhotoAnswers(
             model, gallery=gallery, threshold=options.threshold, aligned=options.aligned
         )
