@@ -131,6 +131,16 @@ def test_without_labels_there_is_no_margin_in_inference_and_an_error_in_training
         head(SINGLE, training=True)
 
 
+def test_a_model_without_labels_does_not_train_without_the_margin():
+    images = keras.Input((3,))
+    model = keras.Model(images, head_of()(images))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match="in training the margin needs labels: call the head with"):
+        model.fit(SINGLE, LABELS, verbose=0)
+    assert np.isfinite(model.evaluate(SINGLE, LABELS, verbose=0))
+
+
 def model_of(head) -> keras.Model:
     images, labels = keras.Input((3,)), keras.Input((), dtype="int32")
     model = keras.Model([images, labels], head(images, labels))
@@ -202,6 +212,8 @@ def test_arguments_out_of_range(options, message):
 def test_options_of_a_recipe_are_those_of_the_parts():
     head = ArcFace(0.3, 16.0, 0.1, 2.0, 0.5, num_identities=9, steps_per_epoch=3)
     assert head.margin == ArcFaceMargin(0.3)
+    compared = ArcFace(0.3, 16.0, gradient="straight_through", num_identities=9)
+    assert compared.margin == ArcFaceMargin(0.3, gradient="straight_through")
     assert (head.scale, head.label_smoothing, head.warmup_steps) == (16.0, 0.1, 6.0)
     assert (head.centers.num_classes, head.centers.sample_rate) == (9, 0.5)
     with pytest.raises(TypeError, match="unexpected keyword argument 'centers_per_class'"):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.contracts.gradients import gradient
 from tests.heads.reference import (
     CENTERS,
     EMBEDDINGS,
     LABELS,
+    central_differences,
     check,
     cross_entropy,
     unit,
@@ -57,6 +59,25 @@ class TestFormulas:
         logits = 4.0 * np.cos([math.pi / 3 + 0.5, math.pi / 6, 2 * math.pi / 3])
         np.testing.assert_allclose(float(losses[0]), cross_entropy(logits, 0), rtol=1e-5)
         assert float(correct[0]) == 0.0
+
+    @pytest.mark.parametrize("margin", [0.5, 1.5])
+    def test_arcface_straight_through(self, margin):
+        """The value of the formula, also beyond pi; the gradient of a cosine moved by a number."""
+        own = np.sum(unit(EMBEDDINGS) * unit(CENTERS[LABELS]), axis=1)
+        moved = np.cos(np.arccos(own) + margin) - own
+
+        def loss(embedding, label, move):
+            cosines = unit(CENTERS) @ unit(embedding)
+            cosines[label] += move
+            return cross_entropy(8.0 * cosines, label)
+
+        head = head_of(ArcFaceMargin(margin, gradient="straight_through"))
+        examples = list(zip(EMBEDDINGS, LABELS, moved, strict=True))
+        losses = ops.convert_to_numpy(head.loss_and_accuracy(SINGLE, LABELS)[0])
+        np.testing.assert_allclose(losses, [loss(*e) for e in examples], rtol=2e-5, atol=1e-5)
+        found = gradient(lambda x: ops.sum(head.loss_and_accuracy(x, LABELS)[0]), SINGLE)
+        golden = [central_differences(lambda x, e=e: loss(x, *e[1:]), e[0]) for e in examples]
+        np.testing.assert_allclose(found, golden, rtol=1e-3, atol=1e-5)
 
     def test_cosface(self):
         def loss(cosines, label, *_):
@@ -153,20 +174,26 @@ class TestFormulas:
         head.statistics["norm_std"].assign(std)
         check(head, loss)
 
-    def test_magface(self):
+    @pytest.mark.parametrize("easy_margin", [True, False])
+    def test_magface(self, easy_margin):
         """Norms lie below, between and beyond the two that clip them."""
 
         def loss(cosines, label, norm, _):
             a = np.clip(norm, 10, 35)
             margin = 0.45 + (0.8 - 0.45) / (35 - 10) * (a - 10)
-            cosines[label] = math.cos(math.acos(cosines[label]) + margin)
+            if cosines[label] > 0 or not easy_margin:
+                cosines[label] = math.cos(math.acos(cosines[label]) + margin)
             return cross_entropy(8.0 * cosines, label) + 20 * (1 / a + a / 35**2)
 
         norms = np.linalg.norm(EMBEDDINGS, axis=1)
         assert np.any(norms < 10)
         assert np.any(norms > 35)
         assert np.any((norms > 10) & (norms < 35))
-        check(head_of(MagFaceMargin(upper_norm=35.0, lambda_g=20.0)), loss)
+        own = np.sum(unit(EMBEDDINGS) * unit(CENTERS[LABELS]), axis=1)
+        assert np.any(own > 0)
+        assert np.any(own < 0)
+        margin = MagFaceMargin(upper_norm=35.0, lambda_g=20.0, easy_margin=easy_margin)
+        check(head_of(margin), loss)
 
     def test_subcenter_arcface(self):
         """Four centers, the first two of class 0: the nearest of each class counts."""

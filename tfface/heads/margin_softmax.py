@@ -326,9 +326,9 @@ def _from_options(
 def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSoftmax]:
     """Returns a function that builds the margin softmax of a margin from one list of options.
 
-    Its signature has the margin's fields, then `scale`, `label_smoothing`, `margin_warmup_epochs`
-    and `sample_rate`, and by keyword what the program knows: `num_identities`, and
-    `steps_per_epoch`, without which there is no warm-up.
+    Its signature has the margin's numbers, then `scale`, `label_smoothing`, `margin_warmup_epochs`
+    and `sample_rate`, then the margin's other fields, and by keyword what the program knows:
+    `num_identities`, and `steps_per_epoch`, without which there is no warm-up.
 
     Args:
         **defaults: other defaults of these options; `centers_per_class` (sub-centers) is an option
@@ -349,7 +349,15 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
         del shared["centers_per_class"]
     for name, default in defaults.items():
         shared[name] = shared[name].replace(default=default)
-    signature = inspect.Signature([*fields.values(), *shared.values()])
+    numbers = {name: field for name, field in fields.items() if type(field.default) is float}
+    others = [field for name, field in fields.items() if name not in numbers]
+    options = list(shared.values())
+    first_of_program = next(
+        place for place, option in enumerate(options) if option.kind is option.KEYWORD_ONLY
+    )
+    signature = inspect.Signature(
+        [*numbers.values(), *options[:first_of_program], *others, *options[first_of_program:]]
+    )
 
     name = margin.__name__.removesuffix("Margin")
 

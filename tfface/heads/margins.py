@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -117,20 +117,34 @@ class ArcFaceMargin(Margin):
 
     The cosine goes on falling beyond theta + margin = pi: see `arcface_margin`.
 
+    The gradient of the formula is that of the margin itself:
+        d cos(theta + margin) / d cos(theta) = sin(theta + margin) / sin(theta)
+    which is above 1 at small angles and grows without bound as theta goes to 0. arcface_torch
+    computes the margin where PyTorch records nothing, so that its gradient passes straight through,
+    as if cos(theta) had been moved by a constant. `straight_through` does the same, for a
+    comparison with that code: the value is cos(theta + margin) also beyond pi, where it rises
+    again, and the derivative is 1 everywhere.
+
     Args:
         margin: radians in [0, pi/2); 0.5 in the paper.
+        gradient: `exact`, that of the formula; or `straight_through`, as in arcface_torch.
     Reference: Deng et al., CVPR 2019, arXiv:1801.07698.
 
     Example:
         >>> from tfface.heads import ArcFaceMargin
         >>> ArcFaceMargin(margin=0.3)
-        ArcFaceMargin(margin=0.3)
+        ArcFaceMargin(margin=0.3, gradient='exact')
     """
 
     margin: Angle = 0.5
+    gradient: Literal["exact", "straight_through"] = "exact"
 
     def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
-        return arcface_margin(cosines, factor * self.margin)
+        margin = factor * self.margin
+        if self.gradient == "exact":
+            return arcface_margin(cosines, margin)
+        shifted = _shifted(cosines, *_cosine_and_sine(margin))
+        return cosines + ops.stop_gradient(shifted - cosines)
 
 
 @keras.saving.register_keras_serializable("tfface")
@@ -316,7 +330,7 @@ class MagFaceMargin(Margin):
     With a = |x| clipped to [lower_norm, upper_norm]:
         m(a) = lower_margin + (upper_margin - lower_margin)
                * (a - lower_norm) / (upper_norm - lower_norm)
-        cos(theta) becomes cos(theta + m(a)) as in ArcFace
+        cos(theta) becomes cos(theta + m(a))   where cos(theta) > 0, else it stays
         extra loss: lambda_g * g(a),  g(a) = 1 / a + a / upper_norm^2
     g falls up to upper_norm: easy images, to which a larger margin does little harm, get large
     norms, so that the norm measures an image's quality. Beyond the two norms, a has no gradient.
@@ -326,9 +340,11 @@ class MagFaceMargin(Margin):
         lower_margin, upper_margin: radians in [0, pi/2), in this order; 0.45 and 0.8 in the paper.
         lower_norm, upper_norm: norms above 0, in this order; 10 and 110 in the paper.
         lambda_g: lambda_g, 0 or more; 35 in the paper.
+        easy_margin: whether images at 90 degrees or more from their center get no margin, as in the
+            authors' code by default. If false, they get ArcFace's, which goes on falling beyond
+            theta + m(a) = pi (see `arcface_margin`).
     Raises InputError: margins or norms are not in order.
-    Reference: Meng et al., CVPR 2021, arXiv:2103.06627. Past theta = pi - m(a) this is ArcFace's
-        continuation, where the authors' code goes back to cos(theta).
+    Reference: Meng et al., CVPR 2021, arXiv:2103.06627, and the authors' code.
 
     Example:
         >>> from tfface.heads import MagFaceMargin
@@ -341,6 +357,7 @@ class MagFaceMargin(Margin):
     lower_norm: Norm = 10.0
     upper_norm: Norm = 110.0
     lambda_g: Annotated[float, Field(ge=0)] = 35.0
+    easy_margin: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -358,7 +375,8 @@ class MagFaceMargin(Margin):
     def apply(self, cosines: Tensor, norms: Tensor, factor: Tensor, stats: Stats) -> Tensor:
         slope = (self.upper_margin - self.lower_margin) / (self.upper_norm - self.lower_norm)
         margins = self.lower_margin + slope * (self._clip(norms) - self.lower_norm)
-        return arcface_margin(cosines, factor * margins)
+        shifted = arcface_margin(cosines, factor * margins)
+        return ops.where(cosines > 0, shifted, cosines) if self.easy_margin else shifted
 
     def extra_loss(self, norms: Tensor, factor: Tensor) -> Tensor | None:
         a = self._clip(norms)[:, 0]
