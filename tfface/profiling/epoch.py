@@ -134,7 +134,7 @@ def plan_epochs(
     if data.augment:
         more = ["data.augment=[]", "data.num_cached_augmentations=null"]
         cases.append(Case(WITHOUT_AUGMENTATION, changed(*more), stage))
-    if recipe.training.stages[stage].freeze == "backbone" and data.cache != "features":
+    if recipe.training.stages[stage].freezes_backbone and data.cache != "features":
         more = ["data.cache=features"]
         if data.augment:
             more.append("data.num_cached_augmentations=1")

@@ -176,7 +176,7 @@ def plan_steps(
         for num_identities, use_xla, use_onednn in itertools.product(
             identity_counts, xla, onednn_settings
         ):
-            is_frozen = recipe.training.stages[0].freeze == "backbone"
+            is_frozen = recipe.training.stages[0].freezes_backbone
             forward = (PREDICT,) if is_frozen and not use_xla else ()
             own = (BARE_STEP, FIT_STEP) if trainer else (BARE_STEP,)
             for implementation in (*forward, *own, *(() if use_xla else compare_with)):

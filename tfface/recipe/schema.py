@@ -318,7 +318,15 @@ class ModelConfig(Config):
     )
     head: HeadConfig = Field(description="The training loss and its class centers.")
     input_normalization: OrNone[
-        Literal["minus_one_to_one", "facenet", "zero_to_one", "imagenet", "caffe", "raw"]
+        Literal[
+            "minus_one_to_one",
+            "minus_one_to_one_bgr",
+            "facenet",
+            "zero_to_one",
+            "imagenet",
+            "caffe",
+            "raw",
+        ]
     ] = Field(
         None,
         description="How pixels of 0 to 255 are scaled for the backbone; null takes what its "
@@ -356,10 +364,10 @@ class StageConfig(Config):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
         description="Name in messages and plots: letters, digits, `_`, `.` and `-`."
     )
-    freeze: WithNone[Literal["none", "backbone", "backbone_bn"]] = Field(
+    freeze: WithNone[Literal["none", "backbone", "backbone_bn", "embedder"]] = Field(
         "none",
         description="What is not trained: the `backbone`, with its batch norms in inference mode; "
-        "or, with `backbone_bn`, its batch norms alone.",
+        "with `backbone_bn`, its batch norms alone; or, with `embedder`, all but the head.",
     )
     epochs: PositiveInt = Field(description="Passes over the training data, at most.")
     optimizer: OptimizerConfig = Field(description="How weights are updated.")
@@ -395,6 +403,11 @@ class StageConfig(Config):
                 "epochs of the stage"
             )
         return self
+
+    @property
+    def freezes_backbone(self) -> bool:
+        """Whether no weight and no statistic of the backbone changes."""
+        return self.freeze in ("backbone", "embedder")
 
 
 class DistributionConfig(Config):

@@ -52,7 +52,7 @@ def _uncachable(recipe: Recipe) -> Iterator[str]:
             "data.cache: features are computed on one device and do not go with "
             "training.distribution; use cache: memory"
         )
-    if all(stage.freeze != "backbone" for stage in recipe.training.stages):
+    if not any(stage.freezes_backbone for stage in recipe.training.stages):
         yield (
             "data.cache: features stay the same only while the backbone is frozen, and no stage "
             "has freeze: backbone; use cache: memory"

@@ -265,7 +265,7 @@ def _image_cache(recipe: Recipe) -> str:
         return recipe.data.cache
     # Each image is decoded once, for its features, if nothing else needs it.
     once = not recipe.data.augment and all(
-        stage.freeze == "backbone" for stage in recipe.training.stages
+        stage.freezes_backbone for stage in recipe.training.stages
     )
     return "none" if once else "memory"
 

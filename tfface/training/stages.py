@@ -21,7 +21,7 @@ def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) ->
         stage: the recipe's stage.
         steps_per_epoch: for schedules, which count in epochs.
     """
-    _freeze(recognizer, stage.freeze)
+    _freeze(recognizer, stage)
     optimizer = build_from_config(
         OPTIMIZERS[stage.optimizer.name],
         stage.optimizer.options,
@@ -53,14 +53,17 @@ def describe(recognizer: Recognizer, stage: StageConfig) -> str:
         "none": "nothing frozen",
         "backbone": "backbone frozen",
         "backbone_bn": "the backbone's batch norms frozen",
+        "embedder": "all but the head frozen",
     }[stage.freeze]
     return f"{frozen}, {trained:,} of {total:,} parameters trainable"
 
 
-def _freeze(recognizer: Recognizer, what: str) -> None:
-    # Set on the backbone itself: Keras does not pass it on from the model around it.
-    recognizer.backbone.trainable = what != "backbone"
-    if what == "backbone_bn":
+def _freeze(recognizer: Recognizer, stage: StageConfig) -> None:
+    # Set on the layers themselves: Keras does not pass it on from the model around them.
+    for layer in recognizer.embedder.layers:
+        layer.trainable = stage.freeze != "embedder"
+    recognizer.backbone.trainable = not stage.freezes_backbone
+    if stage.freeze == "backbone_bn":
         for layer in flatten_layers(recognizer.backbone):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False

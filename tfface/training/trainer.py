@@ -177,7 +177,7 @@ class Trainer:
 
     def _task(self, stage: StageConfig) -> StageTask:
         progress = self._progress
-        if self._features is None or stage.freeze != "backbone":
+        if self._features is None or not stage.freezes_backbone:
             if self._features is not None:
                 self._features.clear()
             return image_task(
