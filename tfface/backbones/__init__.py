@@ -15,6 +15,7 @@ from keras import applications as nets
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
+from tfface.backbones.ir import ir
 from tfface.backbones.iresnet import iresnet
 from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.simple_cnn import plain_cnn, simple_cnn
@@ -70,4 +71,11 @@ BACKBONES = {
     "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),
     "iresnet100": iresnet("iresnet100", (3, 13, 30, 3)),
     "mobilefacenet": mobilefacenet,
+    # The layout of AdaFace, CVLface, TFace and face.evoLVe.
+    "ir_18": ir("ir_18", (2, 2, 2, 2)),
+    "ir_34": ir("ir_34", (3, 4, 6, 3)),
+    "ir_50": ir("ir_50", (3, 4, 14, 3)),
+    "ir_101": ir("ir_101", (3, 13, 30, 3)),
+    "ir_se_50": ir("ir_se_50", (3, 4, 14, 3), squeeze=True),
+    "ir_se_101": ir("ir_se_101", (3, 13, 30, 3), squeeze=True),
 }

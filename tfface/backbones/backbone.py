@@ -59,9 +59,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # The keys are values of `model.input_normalization` in a recipe. `minus_one_to_one`, `imagenet` and
 # `caffe` are the modes "tf", "torch" and "caffe" of keras.applications; `facenet` is that of
-# facenet-pytorch's weights.
+# facenet-pytorch's weights, and `minus_one_to_one_bgr` that of AdaFace's.
 INPUT_NORMALIZATIONS = {
     "minus_one_to_one": InputNormalization("rgb", (1 / 127.5,) * 3, (-1.0,) * 3),
+    "minus_one_to_one_bgr": InputNormalization("bgr", (1 / 127.5,) * 3, (-1.0,) * 3),
     "facenet": InputNormalization("rgb", (1 / 128,) * 3, (-127.5 / 128,) * 3),
     "zero_to_one": InputNormalization("rgb", (1 / 255,) * 3, (0.0,) * 3),
     "imagenet": _standardization(IMAGENET_MEAN, IMAGENET_STD),

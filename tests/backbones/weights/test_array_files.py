@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tfface.backbones.weights.array_files import read_npz, read_onnx, read_safetensors
+from tfface.backbones.weights.array_files import read_npz, read_safetensors
+from tfface.backbones.weights.onnx_file import read_onnx
 from tfface.errors import InputError
 
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from onnx import helper, numpy_helper
 
-from tfface.backbones.weights.array_files import read_onnx
+from tfface.backbones.weights.onnx_file import read_onnx
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.external import ExternalEmbedder, read_image_input

@@ -1,4 +1,4 @@
-"""Readers of files with named arrays: .npz, .safetensors, and the weights of ONNX models."""
+"""Readers of files with named arrays: .npz and .safetensors."""
 
 import zipfile
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def read_npz(path: Path) -> dict[str, StoredArray]:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _stored_npy(path, archive, name) for name in names}
     except DAMAGED_ARCHIVE as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
@@ -90,7 +90,7 @@ def _stored_npy(path: Path, archive: zipfile.ZipFile, name: str) -> StoredArray:
             with zipfile.ZipFile(path) as archive, archive.open(name) as file:
                 return as_float32(np.lib.format.read_array(file, allow_pickle=False), type_.name)
         except DAMAGED_ARCHIVE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
     return StoredArray(shape, load)
 
@@ -114,7 +114,7 @@ def read_safetensors(path: Path) -> dict[str, StoredArray]:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             return {name: _stored_tensor(path, name, each) for name, each in slices.items()}
     except (OSError, ValueError, SafetensorError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _stored_tensor(path: Path, name: str, described: Any) -> StoredArray:
@@ -126,52 +126,14 @@ def _stored_tensor(path: Path, name: str, described: Any) -> StoredArray:
             with safe_open(path, framework="numpy") as file:
                 array = file.get_tensor(name)
         except (OSError, SafetensorError) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         return array.astype(np.float32)
 
     return StoredArray(tuple(described.get_shape()), load)
 
 
-def read_onnx(path: Path) -> dict[str, StoredArray]:
-    """Reads the weights of an ONNX model.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Name -> array.
-
-    Raises:
-        InputError: the `onnx` package is not installed, or the file is damaged.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise InputError(
-            f"model.backbone.weights: {path}: weights of an .onnx file need the onnx package: "
-            "pip install onnx"
-        ) from error
-    try:
-        # The package refuses external data outside of the folder.
-        model = onnx.load(path)
-    # The package documents no errors; protobuf's is a class of its own.
-    except Exception as error:
-        raise _damaged(path, error) from error
-
-    def stored(tensor) -> StoredArray:
-        def load() -> np.ndarray:
-            try:
-                return as_float32(onnx.numpy_helper.to_array(tensor), "")
-            # It documents no errors here, either.
-            except Exception as error:
-                raise _damaged(path, f"{tensor.name}: {error}") from error
-
-        return StoredArray(tuple(tensor.dims), load)
-
-    return {tensor.name: stored(tensor) for tensor in model.graph.initializer}
-
-
-def _damaged(path: Path, reason: object) -> InputError:
+def damaged(path: Path, reason: object) -> InputError:
+    """Returns the error of a file that can't be read; `reason` is of the library that reads it."""
     return InputError(
         f"model.backbone.weights: {path}: cut short or damaged: {' '.join(str(reason).split())}"
     )

@@ -6,11 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from tfface.backbones.backbone import Backbone
+from tfface.backbones.backbone import INPUT_NORMALIZATIONS, Backbone
 from tfface.backbones.normalization import fold_published, fold_rescaling, use_weights
+from tfface.backbones.weights.file_readers import SUFFIXES, reader_of
 from tfface.backbones.weights.keras_file import check_weights_h5, load_keras_file
-from tfface.backbones.weights.torch_weights import READERS, load_torch_weights
+from tfface.backbones.weights.looks_like import looks_like_graph
+from tfface.backbones.weights.onnx_file import load_onnx, read_onnx
+from tfface.backbones.weights.onnx_graph import GraphWeights, match_graph
+from tfface.backbones.weights.torch_weights import describe, has_names, load_torch_weights
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
 
@@ -19,8 +24,8 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
     """Loads the weights of a backbone from a file, and of the neck if the file has them.
 
     Args:
-        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays, with
-            a suffix in `READERS`.
+        path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays, or
+            an ONNX model of it.
         backbone: of the embedder.
         embedder: has `backbone.network` as a layer; the layers behind it are the neck.
 
@@ -30,13 +35,59 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
     Raises:
         InputError: as `load_weights` and `load_torch_weights`.
     """
-    if path.suffix.lower() not in READERS:
+    _check_is_file(path)
+    # Of Keras, also where their content looks like another's.
+    is_of_keras = path.name.lower().endswith((".weights.h5", ".keras"))
+    reader = None if is_of_keras else reader_of(path)
+    if reader is None:
         load_weights(backbone.network, path)
         return None
-    _check_is_file(path)
     names = [layer.name for layer in embedder.layers]
     neck = embedder.layers[names.index(backbone.network.name) + 1 :]
-    return load_torch_weights(path, backbone.network, neck, backbone.neck_modules)
+    if reader is not read_onnx:
+        arrays = reader(path)
+        return load_torch_weights(path, arrays, backbone.network, neck, backbone.neck_modules)
+    model = load_onnx(path)
+    # Without nodes it is but a file of arrays.
+    if not model.producers or has_names(model.arrays, backbone.network, path):
+        return load_torch_weights(path, model.arrays, backbone.network, neck, backbone.neck_modules)
+    try:
+        found = match_graph(path, model, backbone.network, neck, backbone.neck_modules)
+    except InputError as error:
+        raise InputError(f"{error}{looks_like_graph(model)}") from error
+    _check_pixels(path, found, embedder)
+    fills = [*found.fills, *(fill for fills in found.neck.values() for fill in fills)]
+    for variable, values in fills:
+        variable.assign(values)
+    with_weights = [layer.name for layer in neck if layer.weights]
+    line = describe(path, len(fills), list(found.neck), with_weights, [])
+    if found.folded:
+        line += f"; {len(found.folded)} batch norms are folded into layers of the file"
+    return line
+
+
+def _check_pixels(path: Path, found: GraphWeights, embedder: keras.Model) -> None:
+    """Raises InputError: the file scales pixels itself, and otherwise than the embedder does."""
+    if found.pixels is None:
+        return
+    scaling = embedder.get_layer("pixel_contract")
+    for theirs, ours in zip(found.pixels, (scaling.scale, scaling.offset), strict=True):
+        if not np.allclose(theirs, ours, rtol=1e-3, atol=1e-3):
+            scale, offset = (np.asarray(value).round(5).tolist() for value in found.pixels)
+            fitting = [
+                name
+                for name, contract in INPUT_NORMALIZATIONS.items()
+                if np.allclose(found.pixels, (contract.scale, contract.offset), atol=1e-3)
+            ]
+            advice = (
+                f"set model.input_normalization: {fitting[0]}"
+                if fitting
+                else ("no model.input_normalization is that")
+            )
+            raise InputError(
+                f"model.backbone.weights: {path}: its graph takes pixels of 0 to 255 times {scale} "
+                f"plus {offset}, and this embedder others: {advice}"
+            )
 
 
 def is_published_h5(weights: str) -> bool:
@@ -78,9 +129,9 @@ def load_weights(network: keras.Model, path: Path) -> None:
         else:
             raise InputError(
                 f"model.backbone.weights: {path}: unknown type of file; must be 'imagenet', "
-                "'none', or a path that ends in .weights.h5, .keras, "
-                f"{', '.join(READERS)}; or in .h5, as Keras publishes weights of the networks of "
-                "keras.applications"
+                "'none', or the path of a file of PyTorch, NumPy, safetensors, ONNX or Keras "
+                f"({', '.join((*SUFFIXES, '.weights.h5', '.keras'))}; or .h5, as Keras publishes "
+                "weights of the networks of keras.applications)"
             )
     except DAMAGED_ARCHIVE as error:
         if isinstance(error, InputError):

@@ -47,7 +47,7 @@ _NESTED = (
 # Names and sizes; those of ResNet152's tensors are 0.1 MB.
 _MOST_PICKLE_BYTES = 2**22
 # What `torch.save` wrote first before it wrote zips.
-_LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _read_legacy(path: Path) -> tuple[object, dict[str, _Storage], str]:
         if data[:4] == b"PK\3\4":
             raise ValueError("the end of the zip is missing")
         # A pickle of another kind is refused before it is read.
-        if _LEGACY_MAGIC not in data[:32]:
+        if LEGACY_MAGIC not in data[:32]:
             raise PickleError("not a file of torch.save")
         types: dict[str, str] = {}
         # The magic number, the version, what the system was, the content, the storages' order.
@@ -331,9 +331,20 @@ _NAMES = {
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "collections.OrderedDict": _make_dictionary,
     "collections.defaultdict": _make_dictionary,
+    # The options of a PyTorch Lightning module: a dictionary.
+    **dict.fromkeys(
+        (
+            "pytorch_lightning.utilities.parsing.AttributeDict",
+            "lightning_fabric.utilities.data.AttributeDict",
+            "lightning.fabric.utilities.data.AttributeDict",
+        ),
+        _Dictionary,
+    ),
     # What stands beside the tensors in checkpoints of training scripts.
     **dict.fromkeys(
         (
+            "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
+            "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
             "argparse.Namespace",
             "collections.Counter",
             "numpy.core.multiarray.scalar",

@@ -13,18 +13,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from tfface.backbones.weights.array_files import StoredArray, read_npz, read_onnx, read_safetensors
-from tfface.backbones.weights.torch_file import read_torch_file
+from tfface.backbones.weights.array_files import StoredArray
+from tfface.backbones.weights.looks_like import looks_like
 from tfface.errors import InputError, shown
 
-READERS: dict[str, Callable[[Path], dict[str, StoredArray]]] = {
-    ".pth": read_torch_file,
-    ".pt": read_torch_file,
-    ".npz": read_npz,
-    ".safetensors": read_safetensors,
-    ".onnx": read_onnx,
-}
-# Prefixes of module names in wrappers and larger models.
+# Prefixes of module names in wrappers and larger models, which are meant where a file has several.
 _PREFIXES = ("module", "backbone", "encoder", "model", "network", "net", "_orig_mod")
 _DEEPEST_PREFIX = 4
 # torchvision renamed layers of its vision transformers after publishing their weights.
@@ -56,8 +49,29 @@ class MappedWeight:
         self.variable.assign(self.convert(stored.load().reshape(self.shapes[0])) - less)
 
 
+def has_names(arrays: Mapping[str, StoredArray], network: keras.Model, path: Path) -> bool:
+    """Whether a file has an array for each weight of a network by its name.
+
+    Args:
+        arrays: name -> array of the file.
+        network: its layers have the names of the checkpoint's modules.
+        path: of the file, for messages.
+    """
+    checkpoint = _Checkpoint(path, arrays)
+    names = {weight.name for weight in _mapped(network, path)}
+    checkpoint.strip_prefix(names)
+    return all(checkpoint.knows(name) for name in names)
+
+
+def _mapped(network: keras.Model, path: Path) -> list[MappedWeight]:
+    return [
+        weight for layer in _with_weights(network.layers) for weight in mapped_weights(layer, path)
+    ]
+
+
 def load_torch_weights(
     path: Path,
+    arrays: Mapping[str, StoredArray],
     network: keras.Model,
     neck: Sequence[keras.Layer] = (),
     neck_modules: Mapping[str, str] | None = None,
@@ -69,7 +83,8 @@ def load_torch_weights(
     the mean of the following batch norm.
 
     Args:
-        path: a file with a suffix in `READERS`, in any case.
+        path: of the file, for messages.
+        arrays: name -> array of the file.
         network: its layers have the names of the checkpoint's modules.
         neck: the layers behind it, in order.
         neck_modules: name of a neck layer -> PyTorch module, in order.
@@ -81,17 +96,21 @@ def load_torch_weights(
         InputError: the file can't be read, or a weight of `network` is missing or has another shape
             (the first is named, and nothing is loaded).
     """
-    checkpoint = _Checkpoint(path, READERS[path.suffix.lower()](path))
-    weights = [
-        weight for layer in _with_weights(network.layers) for weight in mapped_weights(layer, path)
-    ]
+    checkpoint = _Checkpoint(path, arrays)
+    weights = _mapped(network, path)
     checkpoint.strip_prefix({weight.name for weight in weights})
     found = [(weight, checkpoint.find(weight)) for weight in weights]
     checkpoint.check_nothing_is_left({weight.name for weight in weights}, neck_modules or {})
     for weight, stored in found:
         weight.fill(stored)
     filled = _fill_neck(checkpoint, neck, neck_modules or {})
-    return _describe(checkpoint, filled, [layer.name for layer in _with_weights(neck)])
+    return describe(
+        path,
+        len(checkpoint.used),
+        filled,
+        [layer.name for layer in _with_weights(neck)],
+        checkpoint.unused,
+    )
 
 
 # ---------------------------------------------------------------- the checkpoint
@@ -110,7 +129,10 @@ class _Checkpoint:
         self._index("")
 
     def strip_prefix(self, wanted: set[str]) -> None:
-        """Removes the prefix behind which most of the names in `wanted` are found."""
+        """Removes the prefix behind which most of the names in `wanted` are found.
+
+        Raises InputError: all of them are found behind several, and it is not clear which is meant.
+        """
         found: dict[str, set[str]] = {"": set()}
         for key in self._arrays:
             prefix, rest = "", key
@@ -120,10 +142,18 @@ class _Checkpoint:
                 if name in wanted:
                     found.setdefault(prefix, set()).add(name)
                 part, dot, rest = rest.partition(".")
-                if not dot or part not in _PREFIXES:
+                if not dot:
                     break
                 prefix += f"{part}."
-        self._index(max(sorted(found, key=len), key=lambda prefix: len(found[prefix])))
+        by_length = sorted(found, key=len)
+        whole = [prefix for prefix in by_length if found[prefix] == wanted]
+        known = [p for p in whole if all(part in _PREFIXES for part in p.split(".")[:-1])]
+        if len(whole) > 1 and not known:
+            raise InputError(
+                f"model.backbone.weights: {self.path} has several networks of this kind "
+                f"({', '.join(shown(prefix) for prefix in whole[:3])}): save the one you mean alone"
+            )
+        self._index((known or [max(by_length, key=lambda prefix: len(found[prefix]))])[0])
 
     def _index(self, prefix: str) -> None:
         self._prefix = prefix
@@ -143,11 +173,12 @@ class _Checkpoint:
                 f"model.backbone.weights: {self.path} does not fit this backbone: it has no array "
                 f"for {weight.name} {wanted}; it has {len(self._arrays)} others ("
                 f"{', '.join(known)}{', ...' if len(self._arrays) > len(known) else ''})"
+                f"{looks_like(self._arrays)}"
             )
         if not weight.fits(self._arrays[key].shape):
             raise InputError(
                 f"model.backbone.weights: {self.path} does not fit this backbone: {shown(key)} is "
-                f"{list(self._arrays[key].shape)}, and must be {wanted}"
+                f"{list(self._arrays[key].shape)}, and must be {wanted}{looks_like(self._arrays)}"
             )
         self.used.add(key)
         return self._arrays[key]
@@ -166,7 +197,7 @@ class _Checkpoint:
                 raise InputError(
                     f"model.backbone.weights: {self.path} is of another network: it has "
                     f"{shown(key)} {list(self._arrays[key].shape)}, which this backbone does not "
-                    "have"
+                    f"have{looks_like(self._arrays)}"
                 )
 
     def knows(self, name: str) -> bool:
@@ -209,6 +240,11 @@ def _fill_neck(
         if is_dense and not checkpoint.knows(weights[-1].name):
             # Without a bias in PyTorch, the initial bias of 0 is the same.
             weights = weights[:1]
+        if isinstance(layer, layers.BatchNormalization) and not any(
+            checkpoint.knows(weight.name) for weight in weights[:2]
+        ):
+            # PyTorch's affine=False: the initial scale of 1 and offset of 0 are the same.
+            weights = weights[2:]
         if not all(checkpoint.has(weight) for weight in weights):
             break
         for weight in weights:
@@ -223,14 +259,25 @@ def _fill_neck(
     return filled
 
 
-def _describe(checkpoint: _Checkpoint, filled: list[str], neck: list[str]) -> str:
+def describe(
+    path: Path, num_arrays: int, filled: Sequence[str], neck: Sequence[str], unused: Sequence[str]
+) -> str:
+    """Returns a line on what was loaded and what was not.
+
+    Args:
+        path: of the file.
+        num_arrays: that were loaded.
+        filled: names of the neck's layers that were.
+        neck: names of all its layers with weights.
+        unused: names of arrays that were not.
+    """
     into = "the backbone"
     if filled:
         into += " and the neck" if filled == neck else f" and {', '.join(filled)}"
-    line = f"weights: {len(checkpoint.used)} arrays of {checkpoint.path.name} into {into}"
+    line = f"weights: {num_arrays} arrays of {path.name} into {into}"
     if rest := neck[len(filled) :]:
         line += f"; {', '.join(rest)} start{'s' if len(rest) == 1 else ''} from random weights"
-    if unused := checkpoint.unused:
+    if unused:
         more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
         line += f"; not used: {', '.join(unused[:3])}{more}"
     return line
