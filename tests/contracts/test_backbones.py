@@ -55,6 +55,12 @@ GOLDEN_COUNTS = {
     "iresnet50": (30_743_232, 36_096),
     "iresnet100": (52_308_544, 67_584),
     "mobilefacenet": (1_773_312, 22_784),
+    "ir_18": (11_173_760, 12_544),
+    "ir_34": (21_287_488, 23_680),
+    "ir_50": (30_739_008, 35_968),
+    "ir_101": (52_304_320, 67_456),
+    "ir_se_50": (30_961_728, 35_968),
+    "ir_se_101": (52_676_544, 67_456),
 }
 # keras.applications' own preprocess_input is the judge of a pixel contract.
 PREPROCESSING = {
@@ -92,6 +98,7 @@ _LARGEST_BY_DEFAULT = 30_000_000
 _DEEPER = {
     *(f"efficientnet_{version}{depth}" for version in ("b", "v2_b") for depth in (1, 2, 3)),
     "densenet121",
+    "ir_34",
     "mobilenet_v3_large",
 }
 _ON_JAX_BY_DEFAULT = ("plain_cnn", "mobilenet_v2")

@@ -9,6 +9,10 @@ from tests.golden import inputs, internals, summaries
 
 # More than 30 million parameters each: in the slow tier.
 LARGE = (
+    "ir_101",
+    "ir_50",
+    "ir_se_101",
+    "ir_se_50",
     "iresnet50",
     "iresnet100",
     "resnet101",
@@ -22,7 +26,10 @@ LARGE = (
 )
 _MAX_PARAMETERS = 30_000_000
 # Deeper ones of a family whose first one is in the default tier: in the slow tier.
-DEEPER = tuple(f"efficientnet_{family}{depth}" for family in ("b", "v2_b") for depth in (1, 2, 3))
+DEEPER = (
+    *(f"efficientnet_{family}{depth}" for family in ("b", "v2_b") for depth in (1, 2, 3)),
+    "ir_34",
+)
 # Image sizes of networks that do not take 32 pixels.
 _SIZES = {"inception_resnet_v1": 75}
 _NUM_ENTRIES = 6

@@ -48,6 +48,19 @@ class TestFreezing:
             np.testing.assert_array_equal(old, new)
         assert not np.array_equal(old_convolution[0], convolution.get_weights()[0])
 
+    def test_a_frozen_embedder_leaves_the_head_to_train(self, make):
+        recognizer, stage = make("training.stages.0.freeze=embedder")
+        stages.prepare(recognizer, stage, STEPS)
+        before = recognizer.embedder.get_weights()
+        centers = keras.ops.convert_to_numpy(recognizer.head.trainable_variables[0])
+        train_a_step(recognizer)
+        for old, new in zip(before, recognizer.embedder.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+        after = keras.ops.convert_to_numpy(recognizer.head.trainable_variables[0])
+        assert not np.array_equal(centers, after)
+        stages.prepare(recognizer, stage.model_copy(update={"freeze": "none"}), STEPS)
+        assert len(recognizer.embedder.trainable_variables) > 0
+
     def test_the_next_stage_unfreezes(self, make):
         recognizer, stage = make("training.stages.0.freeze=backbone")
         stages.prepare(recognizer, stage, STEPS)

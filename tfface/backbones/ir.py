@@ -83,7 +83,8 @@ def ir_network(
         layout: `evolve` for blocks without a batch norm between their two convolutions.
         squeeze: whether blocks end in squeeze and excitation.
     """
-    images = keras.Input((*image_size, 3))
+    # Keras' own names, input_layer_1 and so on, are those of layers here.
+    images = keras.Input((*image_size, 3), name="images")
     features = _conv(images, channels[0], 3, "input_layer_0")
     features = prelu(batch_norm(features, "input_layer_1"), "input_layer_2")
     number = 0

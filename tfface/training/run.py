@@ -18,6 +18,7 @@ from tfface.training.checkpoint_state import variable_values
 from tfface.training.datasets import load_data, source_folders
 from tfface.training.device import explaining_full_memory, prepare_device
 from tfface.training.distribution import SingleDevice, distribute
+from tfface.training.folded_norms import estimate_folded_norms
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
@@ -144,6 +145,11 @@ def _train(
             note(warm_start.fill(recognizer.embedder, recognizer.head, data.identities))
             # It is as large as the model.
             del warm_start
+        # A checkpoint has them.
+        if not (resume and run.has_begun()):
+            estimated = estimate_folded_norms(recognizer.embedder, data.training_images)
+            if estimated is not None:
+                say(estimated)
         if data.test_images is not None:
             _check_classifies(recognizer)
 

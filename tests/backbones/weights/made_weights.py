@@ -7,6 +7,9 @@ import numpy as np
 # Height and width of the images of each of golden.json's networks.
 SIZES = {
     "iresnet": (32, 32),
+    "ir": (32, 32),
+    "ir_se": (32, 32),
+    "ir_evolve": (32, 32),
     "mobilefacenet": (32, 32),
     "mobilefacenet_original": (32, 48),
     "mobilefacenet_grouped": (32, 32),

@@ -77,7 +77,7 @@ def test_missing_file(tmp_path):
 
 def test_file_of_another_kind(tmp_path):
     (tmp_path / "net.bin").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"must be .* \.weights\.h5, \.keras, \.pth, "):
+    with pytest.raises(InputError, match=r"must be .*\.pth.* \.weights\.h5, \.keras"):
         load_weights(make(), tmp_path / "net.bin")
 
 

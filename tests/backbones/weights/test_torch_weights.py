@@ -11,6 +11,8 @@ from tests.backbones.weights.made_weights import SIZES, made_images, made_values
 from tfface.backbones import BACKBONES, Backbone
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
+from tfface.backbones.ir import NECK as IR_NECK
+from tfface.backbones.ir import ir_network
 from tfface.backbones.iresnet import NECK, iresnet_network
 from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.neck import build_neck
@@ -35,9 +37,21 @@ def small_iresnet(blocks=(1, 2, 1, 1), image_size=(32, 32)) -> Backbone:
     return Backbone(network, "raw", neck_modules=NECK)
 
 
+def small_ir(blocks=(1, 1, 1, 1), *, image_size, **options) -> Backbone:
+    network = ir_network(image_size, blocks, (16, 16, 32, 32), **options)
+    return Backbone(network, "raw", neck_modules=IR_NECK)
+
+
 # Our side of `torch_networks.GOLDEN_NETWORKS`: builder, neck, embedding size.
 CASES = {
     "iresnet": (small_iresnet, IRESNET_NECK, 16),
+    "ir": (lambda **size: small_ir((1, 2, 1, 1), **size), IRESNET_NECK, 16),
+    "ir_se": (lambda **size: small_ir(squeeze=True, **size), IRESNET_NECK, 16),
+    "ir_evolve": (
+        lambda **size: small_ir(squeeze=True, layout="evolve", **size),
+        IRESNET_NECK,
+        16,
+    ),
     "mobilefacenet": (
         lambda **size: mobilefacenet(blocks=[2, 1, 1, 1], scale=1, **size),
         FACE_NECK,
@@ -84,8 +98,13 @@ def made_checkpoint(embedder: keras.Model, backbone: Backbone) -> dict[str, np.n
         if layer.name in modules and layer.weights:
             slots += mapped_weights(layer, Path(), modules[layer.name])
     arrays = {slot.name: made_values(slot.name, slot.shapes[0]) for slot in slots}
-    if "fc_weight" in arrays:
-        arrays["fc_bias"] = made_values("fc_bias", (arrays["fc_weight"].shape[0],))
+    for module in ("fc", "output_layer_3"):
+        if f"{module}_weight" in arrays:
+            size = arrays[f"{module}_weight"].shape[0]
+            arrays[f"{module}_bias"] = made_values(f"{module}_bias", (size,))
+    if "body_0_res_layer_5_weight" in arrays:
+        # The last batch norm of these is without scale and offset.
+        del arrays["output_layer_4_weight"], arrays["output_layer_4_bias"]
     return arrays
 
 

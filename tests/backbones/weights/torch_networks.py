@@ -2,8 +2,8 @@
 
     python -m tests.backbones.weights.torch_networks
 
-writes golden.json and the two checkpoints beside it anew. It needs torch, torchvision and
-facenet-pytorch.
+writes golden.json, the two checkpoints and the ONNX models beside it anew. It needs torch,
+torchvision, onnxscript and facenet-pytorch.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
@@ -84,6 +85,69 @@ class IResNet(nn.Module):
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.features(self.fc(torch.flatten(self.bn2(x), 1)))
+
+
+# ---------------------------------------------------------------- IR and IR-SE
+
+
+class Excitation(nn.Module):
+    def __init__(self, channels: int, reduction: int = 16):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, channels // reduction, 1, bias=False)
+        self.fc2 = nn.Conv2d(channels // reduction, channels, 1, bias=False)
+
+    def forward(self, x):
+        inner = self.fc2(torch.relu(self.fc1(x.mean((2, 3), keepdim=True))))
+        return x * torch.sigmoid(inner)
+
+
+class IRBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int, evolve: bool, squeeze: bool):
+        super().__init__()
+        self.shortcut_layer = (
+            nn.MaxPool2d(1, stride)
+            if inputs == outputs
+            else nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+        )
+        parts = [nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)]
+        parts += [] if evolve else [nn.BatchNorm2d(outputs)]
+        parts += [nn.PReLU(outputs), nn.Conv2d(outputs, outputs, 3, stride, padding=1, bias=False)]
+        self.res_layer = nn.Sequential(*parts, nn.BatchNorm2d(outputs))
+        if squeeze:
+            self.res_layer.add_module("5" if evolve else "se_block", Excitation(outputs))
+
+    def forward(self, x):
+        return self.res_layer(x) + self.shortcut_layer(x)
+
+
+class IR(nn.Module):
+    def __init__(
+        self, blocks, channels=(16, 16, 32, 32), places=4, size=16, evolve=False, squeeze=False
+    ):
+        super().__init__()
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(3, channels[0], 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels[0]),
+            nn.PReLU(channels[0]),
+        )
+        body, before = [], channels[0]
+        for count, width in zip(blocks, channels, strict=True):
+            for place in range(count):
+                body.append(IRBlock(before, width, 2 if place == 0 else 1, evolve, squeeze))
+                before = width
+        self.body = nn.Sequential(*body)
+        self.output_layer = nn.Sequential(
+            nn.BatchNorm2d(before),
+            nn.Dropout(0.4),
+            nn.Flatten(),
+            nn.Linear(before * places, size),
+            nn.BatchNorm1d(size, affine=evolve),
+        )
+
+    def forward(self, x):
+        return self.output_layer(self.body(self.input_layer(x)))
 
 
 # ---------------------------------------------------------------- MobileFaceNet
@@ -258,6 +322,9 @@ def vit() -> nn.Module:
 # Small networks of each layout by the names of `made_weights.SIZES`, filled.
 GOLDEN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "iresnet": lambda: fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
+    "ir": lambda: fill(IR((1, 2, 1, 1))),
+    "ir_se": lambda: fill(IR((1, 1, 1, 1), squeeze=True)),
+    "ir_evolve": lambda: fill(IR((1, 1, 1, 1), evolve=True, squeeze=True)),
     "mobilefacenet": lambda: fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
     "mobilefacenet_original": lambda: fill(OriginalMobileFaceNet((1, 1, 1, 1), (2, 3), 16)),
     "mobilefacenet_grouped": lambda: fill(InsightfaceMobileFaceNet((1, 1, 1, 1), 2, (2, 2), 16)),
@@ -275,6 +342,18 @@ def without(network: nn.Module, end: str) -> nn.Module:
     return network
 
 
+def export(name: str, path: Path, *, dynamo: bool) -> None:
+    """Writes an ONNX model of a network; both exporters of PyTorch fold batch norms."""
+    network, images = GOLDEN_NETWORKS[name](), torch.zeros(2, 3, *SIZES[name])
+    torch.onnx.export(network, (images,), path, dynamo=dynamo, external_data=False)
+    model = onnx.load(path)
+    # Where the exporter was called from: paths of this machine.
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
+
+
 def main() -> None:
     outputs = {
         name: run(build(), made_images(*SIZES[name]))[:, :16].astype(float).round(6).tolist()
@@ -282,6 +361,10 @@ def main() -> None:
     }
     text = json.dumps(outputs).replace("]], ", "]],\n").replace("], [", "],\n [")
     (HERE / "golden.json").write_text(text + "\n", encoding="utf-8")
+
+    export("iresnet", HERE / "iresnet_old.onnx", dynamo=False)
+    export("iresnet", HERE / "iresnet.onnx", dynamo=True)
+    export("ir_se", HERE / "ir_se.onnx", dynamo=True)
 
     state = fill(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))).state_dict()
     # A view with an offset and strides, and the types that need a conversion.

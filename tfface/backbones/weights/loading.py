@@ -70,7 +70,7 @@ def _check_pixels(path: Path, found: GraphWeights, embedder: keras.Model) -> Non
     """Raises InputError: the file scales pixels itself, and otherwise than the embedder does."""
     if found.pixels is None:
         return
-    scaling = embedder.get_layer("pixel_contract")
+    scaling = embedder.get_layer("input_normalization")
     for theirs, ours in zip(found.pixels, (scaling.scale, scaling.offset), strict=True):
         if not np.allclose(theirs, ours, rtol=1e-3, atol=1e-3):
             scale, offset = (np.asarray(value).round(5).tolist() for value in found.pixels)

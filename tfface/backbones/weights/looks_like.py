@@ -67,7 +67,7 @@ def _by_names(names: Iterable[str]) -> str | None:
             if number
             else f"an IR network of {max(blocks) + 1} blocks"
         )
-    stages = [_numbers(rf"(?:^|\.)layer{n}\.(\d{1, 4})\.", names) for n in range(1, 5)]
+    stages = [_numbers(rf"(?:^|\.)layer{n}\.(\d{{1,4}})\.", names) for n in range(1, 5)]
     if all(stages):
         counts = tuple(max(numbers) + 1 for numbers in stages)
         if any(re.search(r"(^|\.)layer1\.0\.prelu\.", name) for name in names):

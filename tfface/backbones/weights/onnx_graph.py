@@ -147,15 +147,18 @@ class _Matcher:
     def collect(self, key: _Key) -> GraphWeights:
         """Returns what all layers up to a tensor take."""
         whole, left, seen = GraphWeights(), [key], {key}
+        # Each layer once: a shortcut may begin between two junctions.
+        fills, folded = {}, {}
         while left:
             match = self._matches[left.pop()]
             if match is None:
                 continue
-            whole.fills += match.found.fills
-            whole.folded += match.found.folded
+            fills.update((id(fill[0]), fill) for fill in match.found.fills)
+            folded.update((id(norm), norm) for norm in match.found.folded)
             whole.pixels = match.found.pixels or whole.pixels
             left += [one for one in match.before if one not in seen]
             seen.update(match.before)
+        whole.fills, whole.folded = list(fills.values()), list(folded.values())
         return whole
 
     def _follow(self, tensor: str, made: int, depth: int) -> _Match:
@@ -233,13 +236,11 @@ class _Matcher:
     def _differs(self, layer: keras.Operation, node: OnnxNode, depth: int) -> _DiffersError:
         shapes = [list(self._weights.shape(name)) for name in node.inputs if name in self._weights]
         has = f"{node.op}{f' with {shapes[0]}' if shapes else ''}"
-        wanted = ""
+        wanted = type(layer).__name__
         if isinstance(layer, keras.Layer) and layer.weights:
-            wanted = f" with {list(mapped_weights(layer, self._path)[0].shapes[0])}"
+            wanted += f" with {list(mapped_weights(layer, self._path)[0].shapes[0])}"
         return _DiffersError(
-            f"its graph has a {has} where the backbone has {layer.name}, a "
-            f"{type(layer).__name__}{wanted}",
-            depth,
+            f"its graph has {has} where the backbone's {layer.name} is {wanted}", depth
         )
 
     # ------------------------------------------------------------ what layers take
