@@ -46,7 +46,7 @@ def small_ir(blocks=(1, 1, 1, 1), *, image_size, **options) -> Backbone:
 CASES = {
     "iresnet": (small_iresnet, IRESNET_NECK, 16),
     "ir": (lambda **size: small_ir((1, 2, 1, 1), **size), IRESNET_NECK, 16),
-    "ir_se": (lambda **size: small_ir(squeeze=True, **size), IRESNET_NECK, 16),
+    "ir_se": (lambda **size: small_ir((1, 2, 1, 1), squeeze=True, **size), IRESNET_NECK, 16),
     "ir_evolve": (
         lambda **size: small_ir(squeeze=True, layout="evolve", **size),
         IRESNET_NECK,

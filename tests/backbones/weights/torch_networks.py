@@ -323,7 +323,7 @@ def vit() -> nn.Module:
 GOLDEN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "iresnet": lambda: fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
     "ir": lambda: fill(IR((1, 2, 1, 1))),
-    "ir_se": lambda: fill(IR((1, 1, 1, 1), squeeze=True)),
+    "ir_se": lambda: fill(IR((1, 2, 1, 1), squeeze=True)),
     "ir_evolve": lambda: fill(IR((1, 1, 1, 1), evolve=True, squeeze=True)),
     "mobilefacenet": lambda: fill(InsightfaceMobileFaceNet((2, 1, 1, 1), 1, (2, 2), 16)),
     "mobilefacenet_original": lambda: fill(OriginalMobileFaceNet((1, 1, 1, 1), (2, 3), 16)),

@@ -201,6 +201,7 @@ class _Matcher:
                 return self._join(match, layer, inputs, node, depth)
             elif isinstance(layer, layers.MaxPooling2D) and (
                 list(node.attributes.get("strides", [1, 1])) != list(layer.strides)
+                or list(node.attributes.get("kernel_shape", [])) != list(layer.pool_size)
             ):
                 raise self._differs(layer, node, depth)
             tensor, made = node.inputs[0], id(inputs[0])
@@ -228,7 +229,7 @@ class _Matcher:
         """Returns the node that makes a tensor; those that only hand it on are skipped."""
         for _ in range(len(self._weights.producers) + 1):
             node = self._weights.producers.get(tensor)
-            if node is None or node.op not in _TRANSPARENT_NODES:
+            if node is None or not _only_hands_on(node):
                 return tensor, node
             tensor = node.inputs[0]
         raise _DiffersError("its graph has a cycle", 0)
@@ -332,6 +333,14 @@ class _Matcher:
                 break
             tensor, is_scaled = node.inputs[0], True
         raise _DiffersError("its graph has more layers before the backbone's first one", depth)
+
+
+def _only_hands_on(node: OnnxNode) -> bool:
+    # The shortcut of an IR network's block is a pooling of one place, with or without a stride.
+    is_pooling_of_nothing = node.op == "MaxPool" and all(
+        list(node.attributes.get(name, [1, 1])) == [1, 1] for name in ("kernel_shape", "strides")
+    )
+    return node.op in _TRANSPARENT_NODES or is_pooling_of_nothing
 
 
 def _kind(layer: keras.Operation) -> tuple[str, ...]:
