@@ -73,9 +73,9 @@ class TestFormulas:
 
         head = head_of(ArcFaceMargin(margin, gradient="straight_through"))
         examples = list(zip(EMBEDDINGS, LABELS, moved, strict=True))
-        losses = ops.convert_to_numpy(head.loss_and_accuracy(SINGLE, LABELS)[0])
+        losses = ops.convert_to_numpy(head.losses_and_correct(SINGLE, LABELS)[0])
         np.testing.assert_allclose(losses, [loss(*e) for e in examples], rtol=2e-5, atol=1e-5)
-        found = gradient(lambda x: ops.sum(head.loss_and_accuracy(x, LABELS)[0]), SINGLE)
+        found = gradient(lambda x: ops.sum(head.losses_and_correct(x, LABELS)[0]), SINGLE)
         golden = [central_differences(lambda x, e=e: loss(x, *e[1:]), e[0]) for e in examples]
         np.testing.assert_allclose(found, golden, rtol=1e-3, atol=1e-5)
 
