@@ -16,6 +16,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "onnx",
     "openvino": "openvino",
+    "pyarrow": "parquet",
     "tensorflow_datasets": "tfds",
     "tf2onnx": "export",
 }

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
+from tests.data.sources.archives import write_list, write_parquet, write_webdataset
 from tests.data.sources.test_tfrecord import path_record
 from tests.data.sources.test_tfrecord import write as write_records
 from tests.data.sources.tiny_people import prepare_people
@@ -15,6 +16,7 @@ from tfface.data.records import example
 from tfface.data.records.conversion import convert
 from tfface.data.records.example import Record
 from tfface.data.sources import SOURCES
+from tfface.data.sources.photos import PhotosSource
 from tfface.images.decoding import decode
 from tfface.registry import build_from_config, options_schema
 
@@ -39,6 +41,10 @@ def _write_csv(folder):
     lines = [f"{path.parent.name},{path}\n" for path in paths]
     (folder / "faces.csv").write_text("identity,path\n" + "".join(lines))
     return {"path": folder / "faces.csv"}
+
+
+def _faces(folder):
+    return write_folder(folder / "faces", COUNTS)
 
 
 def _write_kface(folder):
@@ -123,6 +129,10 @@ MAKERS = {
     "tfrecord, images": _write_images_in_records,
     "tfrecord, paths": _write_paths_in_records,
     "csv": _write_csv,
+    "list": lambda folder: {"path": write_list(_faces(folder), folder / "list.txt")},
+    "webdataset": lambda folder: {"path": write_webdataset(_faces(folder), folder / "shards")},
+    "parquet": lambda folder: {"path": write_parquet(_faces(folder), folder / "files")},
+    "photos": lambda folder: {"path": _faces(folder)},
     "kface": _write_kface,
     "recordio": _write_recordio,
     "tfds": _prepare_tfds,
@@ -155,11 +165,12 @@ def source(make):
 
 def test_labels_and_identities(source):
     assert source.num_images == 12
-    assert source.num_identities == len(source.identities) == 3
-    assert len(set(source.identities)) == 3
+    number = 1 if isinstance(source, PhotosSource) else 3
+    assert source.num_identities == len(source.identities) == number
+    assert len(set(source.identities)) == number
     assert all(identity.name and identity.source for identity in source.identities)
     assert source.labels.dtype == np.int32
-    assert sorted(set(source.labels)) == [0, 1, 2]
+    assert sorted(set(source.labels)) == list(range(number))
 
 
 def test_every_image_has_a_name_and_decodes(source):

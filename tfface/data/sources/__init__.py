@@ -26,18 +26,26 @@ from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.kface import KFaceSource, is_kface
+from tfface.data.sources.parquet import ParquetSource, holds_parquet
+from tfface.data.sources.photos import PhotosSource
 from tfface.data.sources.recordio import holds_recordio, open_recordio
 from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
+from tfface.data.sources.text_list import ListSource, is_list
 from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 from tfface.data.sources.union import UnionSource
+from tfface.data.sources.webdataset import WebDatasetSource, holds_webdataset
 
 SOURCES: dict[str, Callable[..., ImageSource]] = {
     "folder": FolderSource,
+    "photos": PhotosSource,
     "tfrecord": open_tfrecord,
     "recordio": open_recordio,
+    "webdataset": WebDatasetSource,
+    "parquet": ParquetSource,
     "csv": CsvSource,
+    "list": ListSource,
     "kface": KFaceSource,
     "tfds": open_tfds,
     "synthetic": SyntheticSource,
@@ -51,7 +59,10 @@ RECOGNIZED_BY: dict[str, Callable[[Path], bool]] = {
     "tfds": is_prepared_by_tfds,
     "tfrecord": holds_tfrecords,
     "recordio": holds_recordio,
+    "webdataset": holds_webdataset,
+    "parquet": holds_parquet,
     "csv": is_csv,
+    "list": is_list,
     "kface": is_kface,
     "folder": Path.is_dir,
 }

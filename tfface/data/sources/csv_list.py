@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +9,13 @@ from typing import IO
 
 import numpy as np
 
-from tfface.data.records.manifest import Identity
-from tfface.data.sources.image_files import ImageFiles, SafeRoot
+from tfface.data.sources.file_list import FileList
+from tfface.data.sources.image_files import ImageFiles
 from tfface.errors import InputError
-from tfface.names import cell_text, clean_name, warn_of_case
 from tfface.progress import progress
 from tfface.text_file import START_BYTES, check_columns, check_text, delimiter_of
 
 EXTENSIONS = {".csv": ",", ".tsv": "\t"}
-_MAX_ERRORS = 20
 _MAX_COLUMNS = 1000
 
 
@@ -76,54 +73,24 @@ class CsvSource(ImageFiles):
             place for place in range(len(header)) if place not in (path_index, identity_index)
         ]
 
-        below = SafeRoot(root)
-        paths: dict[bytes, int] = {}
-        names: list[str] = []
+        files = FileList(path, root)
         attributes: list[list[str]] = [[] for _ in others]
-        mistakes: list[str] = []
-
-        def note(line: int, mistake: str) -> None:
-            mistakes.append(f"{path}: line {line}: {mistake}")
-            if len(mistakes) == _MAX_ERRORS:
-                raise InputError("\n".join([*mistakes, "and perhaps more"]))
-
         for line, row in progress(rows, description="listing", unit="images"):
             if len(row) != len(header):
-                note(line, f"has {len(row)} fields, but there are {len(header)} columns")
+                files.note(line, f"has {len(row)} fields, but there are {len(header)} columns")
                 continue
             if not row[path_index] or not row[identity_index].strip():
                 empty = path_column if not row[path_index] else identity_column
-                note(line, f"'{empty}' is empty")
+                files.note(line, f"'{empty}' is empty")
                 continue
-            try:
-                found = below.find(os.fsencode(cell_text(row[path_index])))
-            except InputError as error:
-                note(line, str(error))
-                continue
-            if (first := paths.setdefault(found, line)) != line:
-                note(line, f"{row[path_index]}: was listed in line {first} already")
-                continue
-            try:
-                name = clean_name(cell_text(row[identity_index]))
-            except InputError as error:
-                note(line, str(error))
-                continue
-            # Interned, because the same few texts are repeated.
-            names.append(sys.intern(name))
-            for values, place in zip(attributes, others, strict=True):
-                values.append(sys.intern(row[place]))
-        if mistakes:
-            raise InputError("\n".join(mistakes))
-        if not paths:
-            raise InputError(f"{path}: lists no images")
-        known = sorted(set(names), key=os.fsencode)
-        warn_of_case(known, str(path))
-        self.identities = [Identity(name, self.name) for name in known]
-        labels = {name: label for label, name in enumerate(known)}
-        self.labels = np.array([labels[name] for name in names], np.int32)
+            if files.add(line, row[path_index], row[identity_index]):
+                for values, place in zip(attributes, others, strict=True):
+                    # Interned, because the same few texts are repeated.
+                    values.append(sys.intern(row[place]))
+        self.identities, self.labels = files.identities(self.name)
         self._set_files(
-            below.root,
-            list(paths),
+            files.root,
+            files.paths,
             {
                 header[place]: np.array(values, object)
                 for values, place in zip(attributes, others, strict=True)
