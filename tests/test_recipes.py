@@ -102,7 +102,11 @@ def test_every_stage_makes_a_step_on_drawn_faces(path, overrides, tmp_path):
     recipe = on_synthetic_faces(path, *overrides)
     data = load_data(recipe, tmp_path, tmp_path)
     recognizer = build_recognizer(
-        recipe.model, recipe.data.image_size, len(data.identities), tmp_path
+        recipe.model,
+        recipe.data.image_size,
+        len(data.identities),
+        tmp_path,
+        distillation=recipe.training.distillation,
     )
     for number, stage in enumerate(recipe.training.stages):
         stages.prepare(recognizer, stage, data.train.steps_per_epoch)

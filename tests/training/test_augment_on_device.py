@@ -36,6 +36,16 @@ def test_same_run(tmp_path, stages):
     assert_same_run(*runs)
 
 
+@pytest.mark.slow
+def test_same_run_of_a_student(tmp_path):
+    runs = []
+    for place in ("host", "device"):
+        distillation = "training.distillation={teacher: pixels, loss: relational}"
+        how = "data.augment=[random_flip]", f"data.augment_on={place}", distillation
+        runs.append(train(load_tiny(tmp_path, *ONE_STAGE, *how), tmp_path / place, tmp_path).path)
+    assert_same_run(*runs)
+
+
 def test_another_backend(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     recipe = load_tiny(tmp_path, "data.augment_on=device")

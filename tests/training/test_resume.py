@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.training.recipes import load_tiny
+from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training.checkpoint_manager import CheckpointManager
@@ -85,6 +85,18 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     best = "checkpoints/kept-0-1.safetensors"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
+
+
+def test_a_student_of_a_teacher(tmp_path, copies):
+    recipe = load_tiny(
+        tmp_path,
+        *ONE_STAGE,
+        "training.distillation={teacher: pixels, loss: relational}",
+        "training.stages.0.epochs=2",
+    )
+    train(recipe, tmp_path / "run", tmp_path)
+    assert all(record["distillation_loss"] > 0 for record in records(tmp_path / "run"))
+    assert_resumes(recipe, tmp_path, after=[1])
 
 
 @pytest.mark.slow

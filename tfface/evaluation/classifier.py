@@ -167,8 +167,8 @@ def _load_run(folder: Path, embedder: Embedder, flip: bool) -> Classifier:
     if not (folder / HEAD_FILE).exists():
         raise InputError(
             f"{folder}: has no {HEAD_FILE}, so it can embed but not classify: the run is not "
-            "finished, or an early version trained it; run its training command with --resume to "
-            "write the file"
+            "finished, or an early version trained it (its training command with --resume writes "
+            "the file), or it was trained without a head"
         )
     head, num_identities, embedding_size = load_head(folder / HEAD_FILE)
     names = read_class_names(folder / IDENTITIES_FILE)

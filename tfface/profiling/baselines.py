@@ -92,9 +92,11 @@ def check_baseline_step(library: str, recipe: Recipe) -> None:
     if importlib.util.find_spec(library) is None:
         raise InputError(f"--compare-with {library}: {library} is not installed here")
     model, stage = recipe.model, recipe.training.stages[0]
+    head = None if model.head is None else model.head.name
     reasons = {
         f"model.backbone {model.backbone.name}": model.backbone.name not in NETWORKS,
-        f"model.head {model.head.name}": model.head.name != "arcface",
+        f"model.head {head}": head != "arcface",
+        "training.distillation": recipe.training.distillation is not None,
         "model.neck.hidden_units": bool(model.neck.hidden_units),
         f"model.neck.pooling {model.neck.pooling}": model.neck.pooling == "adaptive_average_7x7",
         f"optimizer {stage.optimizer.name}": stage.optimizer.name != "sgd",

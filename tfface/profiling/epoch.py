@@ -301,6 +301,7 @@ class _StageRun:
             len(data.identities),
             data_dir,
             data.train.steps_per_epoch,
+            distillation=recipe.training.distillation,
         )
         stages.prepare(recognizer, recipe.training.stages[case.stage], data.train.steps_per_epoch)
         if recipe.data.cache == "features":

@@ -171,6 +171,11 @@ def plan_steps(
                 "step measures random weights, whose steps take as long: add "
                 "--set model.backbone.weights=none"
             )
+        if recipe.training.distillation is not None:
+            raise InputError(
+                "step measures steps on random labels, without a teacher, whose part is small: add "
+                "--set training.distillation=none, with a head in model.head"
+            )
         for library in compare_with:
             check_baseline_step(library, recipe)
         for num_identities, use_xla, use_onednn in itertools.product(

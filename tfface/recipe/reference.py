@@ -119,11 +119,11 @@ def help_text(registries: Mapping[str, Registry], key: str | None = None) -> str
     if path in sections:
         return _section_text(sections[path])
     if path in rows:
-        registry = registries.get(f"{rows[path].type}s", {})
+        registry = _registry_of(rows[path], registries)
         listed = [_wrapped(f"{path}.NAME: {', '.join(registry)}")] if registry else []
         return "\n\n".join([_row_text(rows[path]), *listed])
     parent, _, name = path.rpartition(".")
-    registry = registries.get(f"{rows[parent].type}s", {}) if parent in rows else {}
+    registry = _registry_of(rows[parent], registries) if parent in rows else {}
     if name in registry:
         rows_of = map(_row_text, _options(registry[name]))
         return "\n\n".join([_wrapped(f"{path}: {summary(registry[name])}"), *rows_of])
@@ -134,6 +134,11 @@ def help_text(registries: Mapping[str, Registry], key: str | None = None) -> str
         else unknown_message("key", path, siblings)
     )
     raise InputError(f"--help-recipe {key}: {message}")
+
+
+def _registry_of(row: Row, registries: Mapping[str, Registry]) -> Registry:
+    """Returns the components that a key may name; none for a key with other values."""
+    return registries.get(f"{row.type.removesuffix(' or null')}s", {})
 
 
 def json_schema(registries: Mapping[str, Registry]) -> dict[str, Any]:

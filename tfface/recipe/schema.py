@@ -121,6 +121,15 @@ def _error(text: str) -> PydanticCustomError:
     return PydanticCustomError("message", "{text}", {"text": text})
 
 
+def _path_or_section(given: Any, allowed: str) -> Any:
+    """Returns the section that a path alone stands for."""
+    if isinstance(given, str):
+        return {"path": given}
+    if not isinstance(given, dict):
+        raise _error(f"must be {allowed}")
+    return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
+
+
 def _square(given: Any) -> Any:
     """112 means 112 by 112."""
     return (given, given) if type(given) is int else given
@@ -295,11 +304,7 @@ class InitFromConfig(Config):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _read(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            return {"path": given}
-        if not isinstance(given, dict):
-            raise _error("must be a path, {path: PATH, parts: PARTS}, or null")
-        return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
+        return _path_or_section(given, "a path, {path: PATH, parts: PARTS}, or null")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
@@ -316,7 +321,10 @@ class ModelConfig(Config):
     embedding_size: OrNone[Size] = Field(
         512, description="Values in an embedding; null takes the output of the neck as it is."
     )
-    head: HeadConfig = Field(description="The training loss and its class centers.")
+    head: OrNone[HeadConfig] = Field(
+        description="The training loss and its class centers; null trains by "
+        "`training.distillation` alone, which needs no labels."
+    )
     input_normalization: OrNone[
         Literal[
             "minus_one_to_one",
@@ -430,6 +438,53 @@ class DistributionConfig(Config):
         return self
 
 
+class TeacherConfig(Config):
+    """A trained model that the student imitates. In YAML also its path alone."""
+
+    path: YamlPath = Field(
+        description="A run folder, a `.keras`, `.onnx` or `.tflite` file, a SavedModel folder, or "
+        "the word `pixels`."
+    )
+    color_order: OrNone[Literal["rgb", "bgr"]] = Field(
+        None, description="Color order that a model of another project takes; null is `rgb`."
+    )
+    input_range: OrNone[str] = Field(
+        None,
+        description="Pixel values that such a model takes: those of 0 and 255, as in `-1..1`, or a "
+        "formula; null is `(x-127.5)/128`.",
+    )
+    image_size: OrNone[ImageSize] = Field(
+        None, description="Input size for a model that takes any: one side, or [height, width]."
+    )
+    output: OrNone[str] = Field(
+        None, description="Name of the embedding among several outputs of a model."
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        return _path_or_section(given, "a path, or {path: PATH, color_order: ORDER, ...}")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [_PATH_SCHEMA, handler.resolve_ref_schema(handler(core_schema))]}
+
+
+class DistillationConfig(Config):
+    """Learning the embeddings of a trained model, with or without labels."""
+
+    teacher: TeacherConfig = Field(description="The model that is imitated.")
+    loss: Literal["cosine", "relational"] = Field(
+        "cosine",
+        description="`cosine`: 1 - the cosine of the student's and the teacher's embedding of an "
+        "image, which have one size; `relational`: squared difference of the cosines between the "
+        "images of a batch, for any sizes.",
+    )
+    weight: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Weight of this loss, which is added to that of the head."
+    )
+
+
 class CheckpointConfig(Config):
     """When checkpoints are written in addition to those after each epoch."""
 
@@ -465,6 +520,9 @@ class TrainingConfig(Config):
     )
     distribution: OrNone[DistributionConfig] = Field(
         None, description="Train on several devices or processes; null for one device."
+    )
+    distillation: OrNone[DistillationConfig] = Field(
+        None, description="Learn the embeddings of a trained model; null learns from labels alone."
     )
     stages: Annotated[list[StageConfig], Field(min_length=1)] = Field(
         description="The phases of training, in order."

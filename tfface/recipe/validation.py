@@ -11,6 +11,7 @@ def cross_field_errors(recipe: Recipe) -> Iterator[str]:
     yield from _uncachable(recipe)
     yield from _not_augmented_on_device(recipe)
     yield from _without_embedding_layer(recipe)
+    yield from _without_head(recipe)
 
 
 def measured_metrics(recipe: Recipe) -> list[str]:
@@ -20,7 +21,12 @@ def measured_metrics(recipe: Recipe) -> list[str]:
         return ["loss"]
     if validation.source is None and validation.by == "identity":
         return ["loss", "val_verification_accuracy", "val_verification_auc"]
-    return ["loss", "val_loss", "val_accuracy"]
+    known = ["loss", "val_loss"]
+    if recipe.model.head is not None:
+        known.append("val_accuracy")
+    if recipe.training.distillation is not None:
+        known.append("val_distillation_loss")
+    return known
 
 
 def _unmeasured(recipe: Recipe) -> Iterator[str]:
@@ -83,4 +89,20 @@ def _without_embedding_layer(recipe: Recipe) -> Iterator[str]:
         yield (
             "model.neck.embedding_l2: with model.embedding_size: null there is no embedding layer "
             "to regularize; leave it out"
+        )
+
+
+def _without_head(recipe: Recipe) -> Iterator[str]:
+    """Yields what a recipe without a head has nothing for."""
+    if recipe.model.head is not None:
+        return
+    if recipe.training.distillation is None:
+        yield (
+            "model.head: without a head there is nothing to learn from but a teacher: name a head, "
+            "or give training.distillation"
+        )
+    if recipe.evaluation.classification is not None:
+        yield (
+            "evaluation.classification: only a head classifies, and model.head is null; leave it "
+            "out"
         )

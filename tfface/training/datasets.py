@@ -26,6 +26,7 @@ from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource, SourceImages, Subset
 from tfface.data.sources.opening import paths_in
+from tfface.data.sources.photos import PhotosSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.classifier import check_distinct
@@ -34,6 +35,8 @@ from tfface.files import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config
+from tfface.training.distillation import PLACE as TEACHER_PLACE
+from tfface.training.distillation import Teacher
 from tfface.training.run_folder import describe_source
 
 # Enough for a standard error below one percent, and quickly embedded.
@@ -56,7 +59,9 @@ class RunData:
         test_images: images of the training identities to classify after training, or None.
         held_out: the encoded images that the run is validated and tested with, by their key in the
             recipe; without synthetic faces.
-        sources: `describe_source` of each source, by its key in the recipe.
+        sources: `describe_source` of each source, and what identifies the teacher, by its key in
+            the recipe.
+        teacher_size: values in an embedding of the teacher, or None without one.
         notes: messages of the sources for the user.
     """
 
@@ -70,6 +75,7 @@ class RunData:
     test_images: ImageSource | None = None
     held_out: dict[str, Sequence[bytes]] = dataclasses.field(default_factory=dict)
     sources: dict[str, dict] = dataclasses.field(default_factory=dict)
+    teacher_size: int | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -81,7 +87,7 @@ def load_data(
     Args:
         recipe: with `data`, `evaluation`, `about` and the seed.
         data_dir: where its relative paths start.
-        cache_dir: where `cache: disk` writes.
+        cache_dir: where `cache: disk` and the embeddings of a teacher are written.
         shard: the rows of each batch that this process loads, if several devices share a batch; the
             last batch of validation is filled up then.
 
@@ -119,7 +125,18 @@ def load_data(
     for argument, pair_set in zip(recipe.evaluation.verification, test_sets, strict=True):
         if find_format(argument)[0] is not FORMATS["synthetic"]:
             data.held_out[f"evaluation.verification: {pair_set.name}"] = pair_set.images
+    if recipe.training.distillation is not None:
+        _teach(data, Teacher(recipe.training.distillation.teacher, data_dir, cache_dir))
     return data
+
+
+def _teach(data: RunData, teacher: Teacher) -> None:
+    """Adds a teacher's embeddings to the batches of a run."""
+    data.train = teacher.teach(data.train, "training images")
+    if data.validation is not None:
+        data.validation = teacher.teach(data.validation, "validation images")
+    data.sources[TEACHER_PLACE] = teacher.describe()
+    data.teacher_size = teacher.embedding_size
 
 
 def open_training_images(
@@ -197,11 +214,8 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
             f"{len(pairs.is_genuine):,} pairs of {num_identities - len(identities):,} unseen "
             "identities to validate"
         )
-    if len(identities) < 2:
-        raise InputError(
-            f"data.train: {description}: a model learns to tell people apart, so it needs images "
-            "of two at least"
-        )
+    if recipe.model.head is not None:
+        _check_identities(source, train_indices, len(identities), description)
     # Images of other identities get some label, too, but are in no pipeline.
     new_labels = np.searchsorted(identities, np.arange(source.num_identities)).astype(np.int32)
     common = {
@@ -257,6 +271,22 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
         training_images=SourceImages(source, train_indices),
         held_out={"data.validation": held_out_images} if len(held_out_images) else {},
     )
+
+
+def _check_identities(
+    source: ImageSource, train_indices: np.ndarray, num_identities: int, description: str
+) -> None:
+    """Raises InputError: the images have no identities for a head to learn."""
+    if any(isinstance(origin, PhotosSource) for origin, _ in source.origins(train_indices)):
+        raise InputError(
+            "data.train: photos have no identities, and the head learns these: use model.head: "
+            "null with training.distillation, or a source with identities"
+        )
+    if num_identities < 2:
+        raise InputError(
+            f"data.train: {description}: a model learns to tell people apart, so it needs images "
+            "of two at least"
+        )
 
 
 def _image_cache(recipe: Recipe) -> str:

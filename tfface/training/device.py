@@ -84,7 +84,7 @@ def _ways(recipe: Recipe, doing: str) -> list[str]:
     ways = [of_size]
     if recipe.training.precision == "float32":
         ways.append("training.precision (mixed_bfloat16 takes less)")
-    if model.head.options.get("sample_rate", 0) == 1:
+    if model.head is not None and model.head.options.get("sample_rate", 0) == 1:
         ways.append("model.head.sample_rate (with many identities: 0.1)")
     return ways
 

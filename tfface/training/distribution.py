@@ -201,7 +201,7 @@ class _LocalCopy(LocalReplica):
             yield
 
 
-def distribute(training: TrainingConfig, head: HeadConfig) -> SingleDevice:
+def distribute(training: TrainingConfig, head: HeadConfig | None) -> SingleDevice:
     """Returns the devices that a recipe's `training.distribution` asks for.
 
     Raises InputError: this backend or these processes can't train so.
@@ -215,7 +215,8 @@ def distribute(training: TrainingConfig, head: HeadConfig) -> SingleDevice:
             )
         return SingleDevice()
     is_shared = backend == "jax" and section.mode == "data_parallel"
-    if head.options.get("sample_rate", 1.0) < 1 and not is_shared:
+    is_sampled = head is not None and head.options.get("sample_rate", 1.0) < 1
+    if is_sampled and not is_shared:
         raise InputError(
             "model.head.sample_rate: centers that a step draws from all can't be drawn from "
             "parts of them, nor by each device for itself: use data_parallel with "

@@ -1,5 +1,6 @@
 """The model that is trained: backbone and neck compute embeddings, the head computes the loss."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.recipe import Recipe
-from tfface.recipe.schema import ModelConfig, TrainingConfig
+from tfface.recipe.schema import DistillationConfig, ModelConfig, TrainingConfig
 from tfface.registry import build_from_config
+from tfface.training.distillation import Distillation
 from tfface.training.nonfinite import NonFiniteCounter
 from tfface.training.warm_start import read_warm_start
 
@@ -45,7 +47,9 @@ class Recognizer(keras.Model):
 
     Args:
         embedder: keras.Model, images [batch, height, width, 3] in 0..255 -> embeddings.
-        head: Head.
+        head: Head; None to learn from a teacher alone.
+        distillation: how the embeddings of a teacher are imitated. The labels of batches are then a
+            dict of `teacher`, its embeddings of the images, and, with a head, `identities`.
 
     Attributes:
         augmentation: for batches ((images, seeds), labels), the function
@@ -70,14 +74,25 @@ class Recognizer(keras.Model):
     # its callbacks they would be two more metrics.
     reports_steps = False
 
-    def __init__(self, embedder: keras.Model, head: Head):
+    def __init__(
+        self,
+        embedder: keras.Model,
+        head: Head | None,
+        distillation: Distillation | None = None,
+    ):
         super().__init__(name="recognizer")
+        if head is None and distillation is None:
+            raise ValueError("A Recognizer needs a head or a Distillation to learn from.")
         self.embedder = embedder
         self.head = head
-        if not head.built:
-            head.build(embedder.output_shape)
-            head.built = True
-        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.distillation = distillation
+        if head is not None:
+            if not head.built:
+                head.build(embedder.output_shape)
+                head.built = True
+            self.accuracy = keras.metrics.Mean(name="accuracy")
+        if distillation is not None:
+            self.distillation_loss = keras.metrics.Mean(name="distillation_loss")
         self._mean_loss = MeanLoss()
         # The loss that Keras reports is the mean since the epoch began; this is that of the step.
         self.step_loss = LastValue(name="step_loss")
@@ -95,7 +110,10 @@ class Recognizer(keras.Model):
         if self.augmentation is None:
             return super().train_step(*given)
         [((images, seeds), labels)] = given
-        return super().train_step(self.augmentation(images, labels, seeds))
+        if self.distillation is None:
+            return super().train_step(self.augmentation(images, labels, seeds))
+        images, identities = self.augmentation(images, labels["identities"], seeds)
+        return super().train_step((images, {**labels, "identities": identities}))
 
     def get_metrics_result(self):
         results = super().get_metrics_result()
@@ -105,11 +123,18 @@ class Recognizer(keras.Model):
         return results
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        losses, correct = self.losses_and_correct(y_pred, y, training)
+        if self.distillation is not None:
+            imitation = self.distillation.losses(y_pred, y["teacher"])
+            self.distillation_loss.update_state(imitation, sample_weight)
+            losses = self.distillation.weight * imitation
+            y = y.get("identities")
+        if self.head is not None:
+            of_head, correct = self.losses_and_correct(y_pred, y, training)
+            self.accuracy.update_state(correct, sample_weight)
+            losses = of_head if self.distillation is None else of_head + losses
         if training and (penalties := self.losses):
             # Added to each example, so that each device's part of the mean has its part of these.
             losses = losses + ops.sum(ops.stack(penalties))
-        self.accuracy.update_state(correct, sample_weight)
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
         if training:
@@ -160,12 +185,20 @@ class Recognizer(keras.Model):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        return {"embedder": serialize(self.embedder), "head": serialize(self.head)}
+        config = {"embedder": serialize(self.embedder), "head": serialize(self.head)}
+        if self.distillation is not None:
+            config["distillation"] = dataclasses.asdict(self.distillation)
+        return config
 
     @classmethod
     def from_config(cls, config):
         load = keras.saving.deserialize_keras_object
-        return cls(embedder=load(config["embedder"]), head=load(config["head"]))
+        distillation = config.get("distillation")
+        return cls(
+            embedder=load(config["embedder"]),
+            head=load(config["head"]),
+            distillation=None if distillation is None else Distillation(**distillation),
+        )
 
 
 class MeanLoss(keras.losses.Loss):
@@ -212,6 +245,7 @@ def build_recognizer(
     data_dir: Path,
     steps_per_epoch: int | None = None,
     center_shards: int = 1,
+    distillation: DistillationConfig | None = None,
 ) -> Recognizer:
     """Builds the model of a recipe's `model` section, with its initial weights.
 
@@ -224,12 +258,23 @@ def build_recognizer(
         data_dir: where relative paths start.
         steps_per_epoch: of the training, for options of the head that count epochs.
         center_shards: number of parts into which the class centers are divided.
+        distillation: the recipe's section `training.distillation`.
 
     Raises:
         InputError: a part can't be built for this size, the weights file doesn't match, or the
             head has no class centers to divide.
     """
     embedder = build_embedder(recipe, image_size, data_dir)
+    imitation = None
+    if distillation is not None:
+        imitation = Distillation(distillation.loss, distillation.weight)
+    if recipe.head is None:
+        if center_shards > 1:
+            raise InputError(
+                "training.distribution: model_parallel divides class centers, and model.head is "
+                "null; use data_parallel"
+            )
+        return Recognizer(embedder, None, imitation)
     head = build_from_config(
         HEADS[recipe.head.name],
         recipe.head.options,
@@ -244,7 +289,7 @@ def build_recognizer(
                 f"{recipe.head.name} has none; use data_parallel, or a head with a margin"
             )
         head.centers.num_shards = center_shards
-    return Recognizer(embedder, head)
+    return Recognizer(embedder, head, imitation)
 
 
 def check_batch_norms(embedder: keras.Model, training: TrainingConfig, num_images: int) -> None:

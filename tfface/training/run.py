@@ -116,7 +116,8 @@ def _train(
     for line in data.notes:
         note(f"  {line}")
     if multiprocess.is_main_process() and not run.has_begun():
-        unaligned = unaligned_warning(recipe.model.head.name, data)
+        head = recipe.model.head
+        unaligned = unaligned_warning(None if head is None else head.name, data)
         for warning in [*shared_images_warnings(data), *([unaligned] if unaligned else [])]:
             warn(warning)
     if multiprocess.is_main_process():
@@ -137,7 +138,11 @@ def _train(
                 data_dir,
                 data.train.steps_per_epoch,
                 distribution.center_shards,
+                recipe.training.distillation,
             )
+        if recognizer.distillation is not None:
+            student = recognizer.embedder.output_shape[-1]
+            recognizer.distillation.check_sizes(student, data.teacher_size)
         note(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
         num_images = distribution.images_per_batch_norm(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
@@ -149,7 +154,7 @@ def _train(
         if not (resume and run.has_begun()):
             estimated = estimate_folded_norms(recognizer.embedder, data.training_images)
             if estimated is not None:
-                say(estimated)
+                note(estimated)
         if data.test_images is not None:
             _check_classifies(recognizer)
 
@@ -158,7 +163,8 @@ def _train(
             recipe.training, recipe.data, recognizer, data, run, distribution, handler, callbacks
         )
         trainer.train(resume=resume)
-        _save_head(recipe.model.head, recognizer, len(data.identities), run)
+        if recipe.model.head is not None:
+            _save_head(recipe.model.head, recognizer, len(data.identities), run)
 
     multiprocess.shutdown()
     if not multiprocess.is_main_process():
@@ -218,9 +224,17 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
     return (
         f"{part.name} ({weights}), "
         f"{height}x{width} pixels -> embedding of {recognizer.embedder.output_shape[-1]} -> "
-        f"{_describe_head(recipe.model.head, num_epochs)}, {recognizer.count_params():,} "
+        f"{_describe_training(recipe, num_epochs)}, {recognizer.count_params():,} "
         f"parameters, {recipe.training.precision}, backend {keras.backend.backend()}"
     )
+
+
+def _describe_training(recipe: Recipe, num_epochs: int) -> str:
+    head, distillation = recipe.model.head, recipe.training.distillation
+    parts = [] if head is None else [_describe_head(head, num_epochs)]
+    if distillation is not None:
+        parts.append(f"{distillation.loss} loss to {distillation.teacher.path}")
+    return " and ".join(parts)
 
 
 def _describe_head(head: HeadConfig, num_epochs: int) -> str:

@@ -167,7 +167,12 @@ class RunFolder:
 
     def _holds_results(self) -> bool:
         """Whether all that a run leaves is there (the report is written last)."""
-        return all(file.is_file() for file in (self.report, self.model, self.head))
+        if not (self.report.is_file() and self.model.is_file()):
+            return False
+        if self.head.is_file():
+            return True
+        written = self._written_recipe()
+        return written is not None and written.model.head is None
 
     def _foreign_file(self) -> Path | None:
         """Returns what lies where a run has its files, if no run has written it."""
@@ -302,7 +307,8 @@ def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
 
     Args:
         path: what `write_fingerprint` wrote; a missing file is compared with nothing.
-        sources: what `describe_source` returns for each, by its key in the recipe.
+        sources: what `describe_source` returns for each, and `model` of a teacher, by its key in
+            the recipe.
 
     Raises:
         InputError: images or identities were added, removed or reordered, or the file is damaged.
@@ -328,6 +334,13 @@ def write_fingerprint(path: Path, sources: dict[str, dict[str, object]]) -> None
 
 
 def _compare(place: str, before: dict[str, object], now: dict[str, object]) -> None:
+    if "model" in now:
+        if before["model"] != now["model"]:
+            raise InputError(
+                f"{place}: is another model than the run began with, or has other options: restore "
+                "it, or start a new run with another --run-dir"
+            )
+        return
     if before["labels"] != now["labels"]:
         raise InputError(
             f"{place}: has {now['num_images']:,} images of {now['num_identities']:,} identities, "

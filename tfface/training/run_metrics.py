@@ -46,7 +46,13 @@ def metric_names(recipe: Recipe) -> list[str]:
         names += [f"test_{metric}" for metric in _OF_CLASSIFICATION]
     for argument in recipe.evaluation.verification:
         names += [f"{split_name(argument)[0]}.{metric}" for metric in _OF_VERIFICATION]
-    return [*names, *validation_metrics(recipe), "accuracy", "loss"]
+    return [*names, *validation_metrics(recipe), *training_metrics(recipe)]
+
+
+def training_metrics(recipe: Recipe) -> list[str]:
+    """Returns the names of the metrics of training images, the most important one first."""
+    accuracy = [] if recipe.model.head is None else ["accuracy"]
+    return [*accuracy, "loss"]
 
 
 def validation_metrics(recipe: Recipe) -> list[str]:

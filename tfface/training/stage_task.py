@@ -30,6 +30,9 @@ from tfface.training.datasets import RunData
 from tfface.training.distribution import SingleDevice
 from tfface.training.recognizer import Recognizer
 
+# Those of Keras' metrics that an epoch reports, where the recognizer has them.
+EPOCH_METRICS = ("loss", "accuracy", "distillation_loss")
+
 
 @dataclasses.dataclass
 class StageTask:
@@ -103,13 +106,13 @@ def image_task(
 
 
 def image_metrics(model: Recognizer, batches: Pipeline) -> dict[str, float]:
-    """Returns loss and accuracy on validation images of the training identities."""
+    """Returns the losses and the accuracy on validation images of the training identities."""
     bar = progress(total=batches.steps_per_epoch, description="validating", unit="steps")
     with batches.naming_bad_images(), bar:
         metrics = model.evaluate(
             batches.epoch(0), verbose=0, return_dict=True, callbacks=[_ProgressBar(bar)]
         )
-    return {f"val_{name}": metrics[name] for name in ("loss", "accuracy")}
+    return {f"val_{name}": metrics[name] for name in EPOCH_METRICS if name in metrics}
 
 
 class _ProgressBar(keras.callbacks.Callback):
@@ -335,7 +338,7 @@ class FeatureCache:
         Args:
             first_epoch: number of epochs that were trained before this stage.
         """
-        model = Recognizer(self._tail, self._recognizer.head)
+        model = Recognizer(self._tail, self._recognizer.head, self._recognizer.distillation)
         model.reports_steps = True
         model.compile(optimizer=self._recognizer.optimizer, jit_compile="auto")
         train = self._train

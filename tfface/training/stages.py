@@ -31,7 +31,7 @@ def prepare(recognizer: Recognizer, stage: StageConfig, steps_per_epoch: int) ->
     optimizer.global_clipnorm = stage.global_clipnorm
     if stage.ema_momentum is not None:
         enable_ema(optimizer, stage.ema_momentum)
-    by_rows = recognizer.head.sparse_variables
+    by_rows = [] if recognizer.head is None else recognizer.head.sparse_variables
     for variable in by_rows:
         use_sparse_updates(optimizer, variable)
     if optimizer.weight_decay:

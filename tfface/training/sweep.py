@@ -30,6 +30,7 @@ from tfface.training.run_metrics import (
     RunMetrics,
     metric_names,
     read_run_metrics,
+    training_metrics,
     validation_metrics,
 )
 
@@ -367,7 +368,7 @@ def plan_sweep(
             )
         if reason := RunFolder(run.folder).resume_error(run.recipe):
             raise InputError(f"{run.folder}: {reason}; give another --output, or delete it")
-    per_epoch = [*validation_metrics(runs[0].recipe), "accuracy", "loss"]
+    per_epoch = [*validation_metrics(runs[0].recipe), *training_metrics(runs[0].recipe)]
     return Sweep(
         title=recipe.stem,
         metric=chosen,

@@ -31,7 +31,7 @@ from tfface.training.distribution import SingleDevice, put
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_progress import RunProgress
-from tfface.training.stage_task import FeatureCache, StageTask, image_task
+from tfface.training.stage_task import EPOCH_METRICS, FeatureCache, StageTask, image_task
 
 
 class Trainer:
@@ -264,7 +264,7 @@ class Trainer:
             raise InputError("no step of this epoch is left; all its batches were left out")
         restore_metrics(task.model, self._progress)
         results = task.model.get_metrics_result()
-        return {name: float(results[name]) for name in ("loss", "accuracy")}
+        return {name: float(results[name]) for name in EPOCH_METRICS if name in results}
 
     def _validate(
         self, task: StageTask, callbacks: keras.callbacks.CallbackList

@@ -140,14 +140,14 @@ def shared_images_warnings(data: RunData) -> list[str]:
     return found
 
 
-def unaligned_warning(head: str, data: RunData) -> str | None:
+def unaligned_warning(head: str | None, data: RunData) -> str | None:
     """Returns a warning if a run that learns faces is to be trained on unaligned photos.
 
     A sample is looked at. Small images and synthetic faces are not; nor are the images of a
     classifier with the head `softmax` or `sigmoid`, which need not be faces.
 
     Args:
-        head: name of the run's head.
+        head: name of the run's head, if it has one.
         data: of the run.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,9 @@ _DATA_ERRORS = (
 )
 
 
+Labels: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
+
+
 class SeededImages(NamedTuple):
     """Images that are still to be augmented, with the seeds int32 [stages, 2] of the batch."""
 
@@ -43,7 +46,8 @@ class Batch(NamedTuple):
         images: uint8 [batch, height, width, 3], RGB in 0..255. The pixels are never rescaled here:
             the model holds its own normalization. `SeededImages` before augmentation elsewhere.
         labels: int32 [batch]; after an augmentation that mixes identities, the dict that
-            `tfface.data.augment` describes.
+            `tfface.data.augment` describes; with a teacher, a dict of `identities`, int32 [batch],
+            and `teacher`, float32 [batch, embedding_size]: its embeddings of the images.
 
     Example:
         >>> batch = Batch(tf.zeros([4, 32, 32, 3], tf.uint8), tf.constant([0, 0, 1, 2]))
@@ -53,7 +57,7 @@ class Batch(NamedTuple):
     """
 
     images: tf.Tensor | SeededImages
-    labels: tf.Tensor | dict[str, tf.Tensor]
+    labels: Labels
 
 
 class WeightedBatch(NamedTuple):
@@ -67,7 +71,7 @@ class WeightedBatch(NamedTuple):
     """
 
     images: tf.Tensor
-    labels: tf.Tensor
+    labels: Labels
     weights: tf.Tensor
 
 
@@ -85,6 +89,8 @@ class Pipeline:
         augmentation: Changes each batch; None for none.
         augments: False leaves the augmentation to the caller: images are then `SeededImages`.
         prefetch: Whether batches are made ahead of the consumer.
+        teacher: The embeddings of a teacher, float32 [num_images, embedding_size], a row for each
+            of the reader's indices; None for labels alone.
 
     Example:
         >>> from tfface.data.pipeline.epoch_order import EpochOrder
@@ -110,11 +116,17 @@ class Pipeline:
         *,
         augments: bool = True,
         prefetch: bool = True,
+        teacher: np.ndarray | None = None,
     ):
         self.reader, self.order, self.augmentation = reader, order, augmentation
         self.prefetch = prefetch
         self._labels = tf.constant(labels, tf.int32)
         self._augments = augments
+        self._teacher = teacher
+        if teacher is not None:
+            rows = np.zeros(reader.source.num_images, np.int64)
+            rows[reader.indices] = np.arange(len(reader.indices))
+            self._teacher_rows = tf.constant(rows)
 
     @property
     def num_images(self) -> int:
@@ -167,18 +179,33 @@ class Pipeline:
 
     def _make_plain_batch(self, indices: tf.Tensor, data: tf.Tensor) -> Batch:
         """Makes a batch from the indices and data that the reader read."""
-        return Batch(self.reader.load(data), tf.gather(self._labels, indices))
+        labels = self._with_teacher(indices, tf.gather(self._labels, indices))
+        return Batch(self.reader.load(data), labels)
+
+    def _with_teacher(self, indices: tf.Tensor, labels: tf.Tensor) -> Labels:
+        """Returns the labels of a batch with the teacher's embeddings, if there is one."""
+        if self._teacher is None:
+            return labels
+        teacher = self._teacher
+        # Not a tensor, which would be a copy of all rows, and on a GPU.
+        embeddings = tf.numpy_function(
+            lambda rows: teacher[rows], [tf.gather(self._teacher_rows, indices)], teacher.dtype
+        )
+        embeddings = tf.ensure_shape(embeddings, (indices.shape[0], teacher.shape[1]))
+        return {"identities": labels, "teacher": embeddings}
 
     def _make_batch(
         self, read: tuple[tf.Tensor, tf.Tensor], per_step: dict[str, tf.Tensor]
     ) -> Batch | WeightedBatch:
         """Makes a batch from what the reader read, and from its seeds or weights or both."""
-        images, labels = self._make_plain_batch(*read)
+        indices, data = read
+        images, labels = self.reader.load(data), tf.gather(self._labels, indices)
         if self.augmentation is not None:
             if self._augments:
                 images, labels = self.augmentation(images, labels, per_step["seeds"])
             else:
                 images = SeededImages(images, per_step["seeds"])
+        labels = self._with_teacher(indices, labels)
         if "weights" in per_step:
             return WeightedBatch(images, labels, per_step["weights"])
         return Batch(images, labels)
@@ -211,7 +238,34 @@ class Pipeline:
             features: [num_images, ...], a row for each of the reader's indices.
         """
         reader = ArrayReader(self.reader.source, self.reader.indices, lambda: features)
-        return Pipeline(reader, self.order, self._labels, prefetch=self.prefetch)
+        return Pipeline(
+            reader, self.order, self._labels, prefetch=self.prefetch, teacher=self._teacher
+        )
+
+    def with_teacher(self, embeddings: np.ndarray) -> "Pipeline":
+        """Returns the same batches, with the embeddings of a teacher in the labels.
+
+        Args:
+            embeddings: float32 [num_images, embedding_size], a row for each of the reader's
+                indices.
+
+        Raises:
+            InputError: An augmentation mixes images, and the teacher has embedded each alone.
+        """
+        if self.augmentation is not None and self.augmentation.mixes_images:
+            raise InputError(
+                "training.distillation: data.augment mixes images, and the teacher has embedded "
+                "each alone: leave mixup and cutmix out"
+            )
+        return Pipeline(
+            self.reader,
+            self.order,
+            self._labels,
+            self.augmentation,
+            augments=self._augments,
+            prefetch=self.prefetch,
+            teacher=embeddings,
+        )
 
     def split_augmentation(self) -> tuple["Pipeline", BatchAugmentation]:
         """Separates augmentation from loading, for a pipeline with augmentation.
@@ -237,6 +291,7 @@ class Pipeline:
             self.augmentation,
             augments=False,
             prefetch=self.prefetch,
+            teacher=self._teacher,
         )
         return loading, self.augmentation
 

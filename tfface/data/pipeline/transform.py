@@ -83,6 +83,11 @@ class BatchAugmentation:
         """Whether XLA can compile all stages."""
         return all(_uses_xla(stage) for stage in self.stages)
 
+    @property
+    def mixes_images(self) -> bool:
+        """Whether a stage puts parts of several images into one."""
+        return any(_uses_labels(stage) for stage in self.stages)
+
     def __call__(self, images: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor) -> tuple:
         """Augments a batch.
 
