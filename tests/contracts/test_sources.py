@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.data.recordio_writer import insightface_records, write
 from tests.data.small_faces import encoded, write_folder
-from tests.data.sources.archives import write_list, write_parquet, write_webdataset
+from tests.data.sources.archives import write_list, write_parquet, write_tface, write_webdataset
 from tests.data.sources.test_tfrecord import path_record
 from tests.data.sources.test_tfrecord import write as write_records
 from tests.data.sources.tiny_people import prepare_people
@@ -45,6 +45,10 @@ def _write_csv(folder):
 
 def _faces(folder):
     return write_folder(folder / "faces", COUNTS)
+
+
+def _write_tface(folder):
+    return {"path": write_tface(_faces(folder), folder / "index" / "TFR-tiny.index")}
 
 
 def _write_kface(folder):
@@ -132,6 +136,7 @@ MAKERS = {
     "list": lambda folder: {"path": write_list(_faces(folder), folder / "list.txt")},
     "webdataset": lambda folder: {"path": write_webdataset(_faces(folder), folder / "shards")},
     "parquet": lambda folder: {"path": write_parquet(_faces(folder), folder / "files")},
+    "tface": _write_tface,
     "photos": lambda folder: {"path": _faces(folder)},
     "kface": _write_kface,
     "recordio": _write_recordio,

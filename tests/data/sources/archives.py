@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
+import tensorflow as tf
 
 
 def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -74,3 +75,27 @@ def write_list(folder: Path, path: Path) -> Path:
     lines = [f"{image.relative_to(path.parent)} {image.parent.name}\n" for image in images]
     path.write_text("".join(lines), encoding="utf-8")
     return path
+
+
+def write_tface(folder: Path, index: Path, *, per_shard: int = 5) -> Path:
+    """Writes the images of a folder as TFace does: shards above the index, and a line for each."""
+    people = sorted(path.name for path in folder.iterdir())
+    lines = []
+    name = index.stem
+    shards = index.parent.parent / name
+    shards.mkdir()
+    index.parent.mkdir(exist_ok=True)
+    images = sorted(folder.rglob("*.jpg"))
+    for number in range(-(-len(images) // per_shard)):
+        offset = 0
+        with tf.io.TFRecordWriter(str(shards / f"{name}-{number:05d}.tfrecord")) as writer:
+            for image in images[number * per_shard : (number + 1) * per_shard]:
+                record = tf.train.Example()
+                record.features.feature["image"].bytes_list.value.append(image.read_bytes())
+                content = record.SerializeToString()
+                writer.write(content)
+                lines.append(f"{name}\t{number}\t{offset}\t{people.index(image.parent.name)}\n")
+                # Lengths and checksums around it.
+                offset += len(content) + 16
+    index.write_text("".join(lines), encoding="utf-8")
+    return index

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.data.small_faces import write_folder
+from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.archives import write_list, write_parquet, write_webdataset
 from tfface.data.records.conversion import convert
 from tfface.data.sources.opening import detect_format
@@ -30,6 +30,9 @@ def contents(folder):
 def from_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("folder")
     write_folder(folder / "faces", COUNTS)
+    # As in LFW, whose names of files are different in all folders.
+    (folder / "faces" / "Cleo").mkdir()
+    (folder / "faces" / "Cleo" / "Cleo_0001.jpg").write_bytes(encoded(99))
     convert([f"faces={folder / 'faces'}"], folder / "dataset", num_shards=2)
     return folder / "faces", contents(folder / "dataset")
 

@@ -81,7 +81,7 @@ def test_mistakes(tmp_path, columns, message):
 def test_an_image_without_bytes_is_named_when_it_is_read(tmp_path):
     images = [{"bytes": b"x", "path": "a.jpg"}, {"bytes": None, "path": "b.jpg"}]
     source = ParquetSource(write(tmp_path, {"image": images, "label": [1, 1]}))
-    with pytest.raises(InputError, match=r"b\.jpg: has no bytes"):
+    with pytest.raises(InputError, match=r"1/b\.jpg: has no bytes"):
         source.read(1)
 
 

@@ -96,7 +96,7 @@ class TestSamples:
         }
         source = WebDatasetSource(shard(tmp_path, files))
         assert [identity.name for identity in source.identities] == ["7", "ann"]
-        assert [source.filename(i) for i in range(3)] == ["a.jpg", "c.jpg", "b.jpg"]
+        assert [source.filename(i) for i in range(3)] == ["7/a.jpg", "7/c.jpg", "ann/b.jpg"]
         assert source.labels.tolist() == [0, 0, 1]
         assert source.read(2).encoded == encoded(0)
 

@@ -30,6 +30,8 @@ ENCODED = "image/encoded"
 LABEL = "image/source_id"
 FILENAME = "image/filename"
 PATH = "image/img_path"
+# Of TFace, whose labels are in a file of their own.
+IMAGE = "image"
 ATTRIBUTE = "image/attribute/"
 _MOST_NAMED = 10
 
@@ -121,6 +123,14 @@ def deserialize_path(serialized: bytes) -> tuple[bytes, int, dict[str, tf.train.
     path, label = (_pop(features, key) for key in (PATH, LABEL))
     features.pop(FILENAME, None)
     return path, label, features
+
+
+def deserialize_image(serialized: bytes) -> bytes:
+    """Returns the image of a record of TFace, which has no label.
+
+    Raises InputError: not an Example, or it has no image.
+    """
+    return _pop(_features(serialized), IMAGE)
 
 
 def holds_path(serialized: bytes) -> bool:

@@ -92,6 +92,14 @@ class RecordFiles:
         except InputError as error:
             raise InputError(f"{self.place(index)}: {error}") from None
 
+    def offsets(self, number: int) -> np.ndarray:
+        """Returns where each record of a file begins, and the last ends: int64 [records + 1].
+
+        Args:
+            number: of the file.
+        """
+        return self._offsets_of(number)
+
     def place(self, index: int) -> str:
         """Returns what to call a record in an error."""
         number, place = self._find(index)

@@ -32,6 +32,7 @@ from tfface.data.sources.recordio import holds_recordio, open_recordio
 from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.text_list import ListSource, is_list
+from tfface.data.sources.tface import TFaceSource, is_tface_index
 from tfface.data.sources.tfds import is_prepared_by_tfds, open_tfds
 from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 from tfface.data.sources.union import UnionSource
@@ -44,6 +45,7 @@ SOURCES: dict[str, Callable[..., ImageSource]] = {
     "recordio": open_recordio,
     "webdataset": WebDatasetSource,
     "parquet": ParquetSource,
+    "tface": TFaceSource,
     "csv": CsvSource,
     "list": ListSource,
     "kface": KFaceSource,
@@ -61,6 +63,7 @@ RECOGNIZED_BY: dict[str, Callable[[Path], bool]] = {
     "recordio": holds_recordio,
     "webdataset": holds_webdataset,
     "parquet": holds_parquet,
+    "tface": is_tface_index,
     "csv": is_csv,
     "list": is_list,
     "kface": is_kface,

@@ -44,8 +44,8 @@ def named_images(
         path: of the source, for messages.
         source: becomes `Identity.source`.
         names: of the identity of each image, not normalized.
-        filenames: of the images. Where they are not all different, those with the identity's name
-            before them are taken, or else with the file's.
+        filenames: of the images. Those without a folder get the identity's name before them; where
+            two are the same then, all have the file's name instead.
         files: name of the file that holds each image.
 
     Raises:
@@ -85,8 +85,11 @@ def _distinct(
 ) -> Sequence[str]:
     """Returns names of images that are all different."""
     in_files = [f"{file}/{name}" for file, name in zip(files, filenames, strict=True)]
-    of_people = [f"{person}/{name}" for person, name in zip(names, filenames, strict=True)]
-    for candidates in (filenames, of_people, in_files):
+    in_folders = [
+        name if "/" in name else f"{person}/{name}"
+        for person, name in zip(names, filenames, strict=True)
+    ]
+    for candidates in (in_folders, in_files):
         if len(set(candidates)) == len(candidates):
             return candidates
     [(twice, _)] = Counter(in_files).most_common(1)

@@ -37,8 +37,9 @@ class ParquetSource(ImageSource):
     classes, these are the identities.
 
     Identities are sorted by the bytes of their names, and the images of each by name. An image has
-    the name that is beside its bytes, with the identity before it where it is not unique, or else
-    the file and the number of its row.
+    the name that is beside its bytes, or else the number of its row; the name of the identity comes
+    before a name without a folder. Where two images have one name then, all have the name of their
+    file before theirs instead.
 
     Reading an image decompresses the group of rows that it is in (Hugging Face writes groups of
     100 images), and the last groups are kept: large groups make training from the file slow, and a
@@ -65,7 +66,7 @@ class ParquetSource(ImageSource):
         ...     pyarrow.parquet.write_table(table, Path(folder, "train.parquet"))
         ...     source = ParquetSource(Path(folder))
         ...     source.identities[0].name, source.filename(0), source.read(0).encoded
-        ('ann', '1.jpg', b'image')
+        ('ann', 'ann/1.jpg', b'image')
     """
 
     def __init__(

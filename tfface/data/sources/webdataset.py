@@ -42,9 +42,9 @@ class WebDatasetSource(ImageSource):
     `.cls`, or a value in the file `.json`. Other files of a sample are ignored.
 
     Identities are sorted by the bytes of their names, and the images of each by name. So shards of
-    a folder of identities, with names as in the folder, are the same images in the same order. An
-    image is named as in its shard; where two have a name in common, the identity comes before it,
-    or else the name of the shard.
+    a folder of identities, with names as in the folder, are the same images in the same order. A
+    name without a folder gets that of the identity; where two images have one name then, all have
+    the name of their shard before theirs instead.
 
     Args:
         path: a shard, or a folder of shards.
