@@ -201,7 +201,12 @@ class _ParquetFile:
         with self._lock, self._errors():
             table = self._file.read_row_group(group, columns=columns, use_threads=False)
             table.validate(full=True)
-            return table
+            wanted = self._file.metadata.row_group(group).num_rows
+        if table.num_rows != wanted:
+            raise InputError(
+                f"{self.path}: damaged: a group of {wanted:,} rows holds {table.num_rows:,}"
+            )
+        return table
 
     def _column(self, schema: Any, given: str | None, option: str, known: Sequence[str]) -> str:
         there = schema.names
