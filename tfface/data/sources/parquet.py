@@ -1,5 +1,6 @@
 """Parquet files with a column of images and one of labels, as Hugging Face publishes them."""
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +92,8 @@ class ParquetSource(ImageSource):
                 row = 0
                 for group in range(file.num_groups):
                     for place, (identity, filename) in enumerate(file.rows(group)):
-                        identities.append(identity)
+                        # Interned, because the same few texts are repeated.
+                        identities.append(sys.intern(identity))
                         filenames.append(filename or f"{row:08d}")
                         holders.append(file.path.name)
                         places.append((number, group, place))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +90,8 @@ class WebDatasetSource(ImageSource):
                 member = _image(archive, sample, image)
                 images.append((number, member.start, member.size))
                 filenames.append(os.fsdecode(member.name))
-                identities.append(_identity(archive, sample, label))
+                # Interned, because the same few texts are repeated.
+                identities.append(sys.intern(_identity(archive, sample, label)))
         if not images:
             raise InputError(f"{path}: holds no images")
         found = named_images(
