@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,18 @@ def import_tensorflow(backend: str) -> None:
 
 @contextmanager
 def without_notes() -> Iterator[None]:
-    """Holds back what is written to stderr in the block, and passes on what is no known note."""
+    """Holds back what is written to stderr in the block, and passes on what is no known note.
+
+    One block at a time, as stderr is that of the whole process: other threads wait.
+    """
+    with _holding:
+        yield from _without_notes()
+
+
+_holding = threading.RLock()
+
+
+def _without_notes() -> Iterator[None]:
     try:
         sys.stderr.flush()
         kept = os.dup(2)
@@ -46,16 +58,27 @@ def without_notes() -> Iterator[None]:
         # A program without a stderr.
         yield
         return
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            heard.seek(0)
-            for line in heard:
-                if not _NOTE.match(line):
-                    # Some libraries color what they say.
-                    sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
+    heard = _memory_file()
+    os.dup2(heard, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.lseek(heard, 0, os.SEEK_SET)
+        text = b"".join(iter(lambda: os.read(heard, 1 << 20), b""))
+        os.close(heard)
+        for line in text.splitlines(keepends=True):
+            if not _NOTE.match(line):
+                # Some libraries color what they say.
+                sys.stderr.write(harmless(_COLOR.sub(b"", line).decode(errors="replace")))
+
+
+def _memory_file() -> int:
+    """Returns the descriptor of an empty file that no folder has."""
+    create = getattr(os, "memfd_create", None)
+    if create is not None:
+        return create("stderr")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

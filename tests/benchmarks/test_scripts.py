@@ -41,7 +41,9 @@ def test_help(helps, script):
 def test_bad_options(script):
     done = run_tool(script, *BAD_OPTIONS[script.stem].split())
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"{script.name}: error: ")
+    error, where = done.stderr.splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert where == f"see: {script.name} --help"
 
 
 def test_bad_input_is_one_line(tmp_path):

@@ -71,8 +71,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
         ("--image-size=1x2x3", "must be a number of pixels from 1 to 8192, or HEIGHTxWIDTH"),
         ("--workers=0", "must be a whole number from 1 to 1024, got '0'"),
         ("--min-size=-1", "must be a whole number of 0 or more, got '-1'"),
-        ("--output-format=gif", "invalid choice: 'gif'"),
-        ("--min-confidence=high", "invalid float value: 'high'"),
+        ("--output-format=gif", "must be jpeg or png, got 'gif'"),
+        ("--min-confidence=high", "must be a number, got 'high'"),
     ],
 )
 def test_options_are_checked(option, message, capsys):
@@ -89,7 +89,7 @@ def test_options_are_checked(option, message, capsys):
             ["--output-format", "png", "--quality", "90"],
             "--quality is for JPEG, and the format is png",
         ),
-        (["--min-confidence", "0.1"], r"min confidence 0\.1: must be from 0\.5 to 1"),
+        (["--min-confidence", "0.1"], r"min_confidence must be from 0\.5 to 1, got 0\.1"),
     ],
 )
 def test_options_out_of_range(options, message, tmp_path):

@@ -86,7 +86,7 @@ def test_as_a_process(folder):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        f"error: {folder / 'none.csv'}: can't be read: No such file or directory"
+        f"error: {folder / 'none.csv'}: no such model or list of predictions"
     ]
 
 
@@ -94,8 +94,8 @@ def test_as_a_process(folder):
     ("arguments", "message"),
     [
         (["predictions.csv", "--classes", "names.txt"], "--classes belongs to a model"),
-        (["none.csv"], r"none\.csv: can't be read: No such file"),
-        (["none"], "none: no such model"),
+        (["none.csv"], r"none\.csv: no such model or list of predictions"),
+        (["none"], "none: no such model or list of predictions"),
     ],
 )
 def test_bad_arguments(folder, arguments, message, monkeypatch):

@@ -217,7 +217,7 @@ def test_all_sets_are_checked_before_the_first_is_embedded(lfw, tmp_path, capsys
 )
 def test_what_can_not_be_written_is_found_first(tmp_path, option, place):
     (tmp_path / "file").write_text("in the way")
-    arguments = ["no_model", "--pairs", "synthetic", option, str(tmp_path / place)]
+    arguments = ["pixels", "--pairs", "synthetic", option, str(tmp_path / place)]
     with pytest.raises(InputError, match=r"can't be written: |is a folder; give a file"):
         verification.main(arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -16,6 +16,7 @@ from tests.heads.reference import (
     unit,
     with_centers,
 )
+from tfface.errors import InputError
 from tfface.heads import ArcFace, ArcFaceMargin, ClassCenters, MagFaceMargin, MarginSoftmax
 from tfface.heads.class_centers import PADDING_LOGIT
 from tfface.training.recognizer import Recognizer
@@ -41,7 +42,7 @@ def arcface_loss(centers: np.ndarray, margin: float) -> float:
 
 def test_golden_gradient_of_the_centers():
     """A step of plain gradient descent at rate 1 is the gradient."""
-    head = ArcFace(0.5, 8.0, num_identities=4)
+    head = ArcFace(margin=0.5, scale=8.0, num_identities=4)
     recognizer = recognizer_of(head)
     recognizer.compile(optimizer=keras.optimizers.SGD(1.0))
     recognizer.fit(EMBEDDINGS.astype("float32"), LABELS, batch_size=5, verbose=0)
@@ -64,7 +65,9 @@ def test_label_smoothing(share):
 
 def test_the_margin_of_each_step_of_a_training():
     """Six steps of a trace that is made once, at a rate of 0: only the margin moves."""
-    head = ArcFace(0.5, 8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=2)
+    head = ArcFace(
+        margin=0.5, scale=8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=2
+    )
     recognizer = recognizer_of(head)
     recognizer.compile(optimizer=keras.optimizers.SGD(0.0))
     images = EMBEDDINGS.astype("float32")
@@ -79,7 +82,9 @@ def test_the_margin_of_each_step_of_a_training():
 
 
 def test_mixed_images_are_judged_by_the_margin_of_their_step_and_counted_once():
-    head = ArcFace(0.5, 8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=1)
+    head = ArcFace(
+        margin=0.5, scale=8.0, margin_warmup_epochs=2.0, num_identities=4, steps_per_epoch=1
+    )
     recognizer = recognizer_of(head)
     labels = {
         "identities": LABELS,
@@ -210,11 +215,19 @@ def test_arguments_out_of_range(options, message):
 
 
 def test_options_of_a_recipe_are_those_of_the_parts():
-    head = ArcFace(0.3, 16.0, 0.1, 2.0, 0.5, num_identities=9, steps_per_epoch=3)
+    head = ArcFace(
+        margin=0.3,
+        scale=16.0,
+        label_smoothing=0.1,
+        margin_warmup_epochs=2.0,
+        sample_rate=0.5,
+        num_identities=9,
+        steps_per_epoch=3,
+    )
     assert head.margin == ArcFaceMargin(0.3)
-    compared = ArcFace(0.3, 16.0, gradient="straight_through", num_identities=9)
+    compared = ArcFace(margin=0.3, gradient="straight_through", num_identities=9)
     assert compared.margin == ArcFaceMargin(0.3, gradient="straight_through")
     assert (head.scale, head.label_smoothing, head.warmup_steps) == (16.0, 0.1, 6.0)
     assert (head.centers.num_classes, head.centers.sample_rate) == (9, 0.5)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'centers_per_class'"):
+    with pytest.raises(InputError, match="ArcFace has no argument 'centers_per_class'"):
         ArcFace(centers_per_class=2, num_identities=9)

@@ -25,7 +25,7 @@ from tfface.kernels.keras_internals import (
 PACKAGE = Path(__file__).resolve().parents[2] / "tfface"
 FILES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "kernels" / "keras_internals.py"})
 # Of the standard library.
-OF_PYTHON = {"_exit", "_option_string_actions", "_replace"}
+OF_PYTHON = {"_actions", "_exit", "_option_string_actions", "_replace"}
 
 
 def make() -> keras.Model:

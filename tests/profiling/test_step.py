@@ -144,7 +144,7 @@ def test_the_baseline_head_has_the_same_loss():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(5, 8)).astype("float32")
     identity_counts = np.array([0, 3, 3, 1, 6], "int32")
-    head = ArcFace(0.5, 16.0, num_identities=7)
+    head = ArcFace(margin=0.5, scale=16.0, num_identities=7)
     head.build((None, 8))
     expected, _ = head.losses_and_correct(embeddings, identity_counts)
     logits = baselines._logits(

@@ -58,4 +58,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="SOURCE",
         help="labeled images, a SOURCE as 'tfface convert' takes it",
     )
-    return model_options.parse(parser, arguments)
+    return model_options.parse(parser, arguments, "model or list of predictions")

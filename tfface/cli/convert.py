@@ -13,8 +13,11 @@ A SOURCE is PATH or NAME=PATH. What a path holds is detected, or given by --inpu
   folder    one folder per identity, with JPEG, PNG or BMP images at any depth below it
   recordio  InsightFace's train.rec, train.idx and property, or a .rec of im2rec
   csv       a list of images with the columns path and identity; further ones become attributes
+  list      a text file with a line PATH LABEL for each image
+  webdataset, parquet   shards of images with their labels, .tar or .parquet
   kface     K-Face's SUBJECT/S001/L1/E01/C1.jpg
   tfrecord  a converted dataset, or arcface-tf2's .tfrecord files
+  tface     TFace's shards with their index
   tfds      the name of a set of tensorflow-datasets, or a folder that it prepared
 With options a source is written as in a recipe: NAME={source: kface, path: PATH, crop: box}.
 Several sources are merged; people of the same name in two of them stay two identities. In a

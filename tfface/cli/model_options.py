@@ -193,10 +193,15 @@ def _add_data_dir(group) -> None:
     )
 
 
-def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str] | None, what: str = "model"
+) -> argparse.Namespace:
     """Parses a tool's arguments; `--input-range -1..1` is read as `--input-range=-1..1`.
 
     Argparse would take its value for another option.
+
+    Args:
+        what: MODEL is.
 
     Raises InputError: MODEL isn't there. TensorFlow takes seconds to say so.
     """
@@ -210,7 +215,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     if model is not None and model != "pixels":
         from tfface.files import check_there
 
-        check_there(model, "model")
+        check_there(model, what)
     return options
 
 

@@ -82,10 +82,10 @@ class Head(keras.layers.Layer, abc.ABC):
     """
 
     # Whether all arguments are given by name, which a mistake in them is then told by.
-    _is_named_only: ClassVar[bool] = False
+    is_named_only: ClassVar[bool] = False
 
     def __new__(cls, *arguments: Any, **options: Any) -> "Head":
-        if cls._is_named_only:
+        if cls.is_named_only:
             check_named(cls.__name__, inspect.signature(cls), arguments, options, _OF_LAYERS)
         return super().__new__(cls, *arguments, **options)
 

@@ -58,7 +58,7 @@ class SoftmaxHead(_LinearHead):
         (2, 3)
     """
 
-    _is_named_only = True
+    is_named_only = True
 
     def __init__(
         self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any
@@ -96,7 +96,7 @@ class SigmoidHead(_LinearHead):
         (4, 2)
     """
 
-    _is_named_only = True
+    is_named_only = True
 
     def __init__(
         self, label_smoothing: LabelSmoothing = 0.0, *, num_identities: int, **kwargs: Any

@@ -340,7 +340,7 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
         >>> arcface = margin_head(ArcFaceMargin, scale=30.0)
         >>> head = arcface(margin=0.3, num_identities=1000)
         >>> head.margin, head.scale, head.num_centers
-        (ArcFaceMargin(margin=0.3), 30.0, 1000)
+        (ArcFaceMargin(margin=0.3, gradient='exact'), 30.0, 1000)
     """
     fields = inspect.signature(margin, eval_str=True).parameters
     shared = dict(inspect.signature(_from_options).parameters)

@@ -52,7 +52,7 @@ class TripletHead(Head):
         [0.0, 0.0, 0.0]
     """
 
-    _is_named_only = True
+    is_named_only = True
 
     def __init__(self, margin: Annotated[float, Field(ge=0, lt=4)] = 0.2, **kwargs: Any):
         super().__init__(**kwargs)

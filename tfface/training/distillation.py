@@ -113,7 +113,7 @@ class Distillation:
         >>> student.compile("adam")
         >>> images, teacher = np.ones((4, 32, 32, 3), "uint8"), np.ones((4, 16), "float32")
         >>> sorted(student.fit(images, {"teacher": teacher}, verbose=0).history)
-        ['distillation_loss', 'loss', 'nonfinite', 'step_loss']
+        ['distillation_loss', 'loss']
     """
 
     loss: Literal["cosine", "relational"] = "cosine"

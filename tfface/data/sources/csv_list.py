@@ -42,7 +42,7 @@ class CsvSource(ImageFiles):
             of `image_root` or was listed before. The first 20 such lines are named.
 
     Example:
-        >>> import tempfile
+        >>> import os, tempfile
         >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("RGB", (32, 32)).save(Path(folder, "1.png"))

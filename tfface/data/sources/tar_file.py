@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tfface.errors import InputError, shown
 from tfface.file_kind import other_kind_of
-from tfface.files import os_errors
+from tfface.files import os_errors, read_at
 from tfface.progress import progress
 
 _BLOCK = 512
@@ -83,7 +83,7 @@ class TarFile:
         parts = []
         while size > 0:
             with os_errors(self.path):
-                part = os.pread(self._file.fileno(), size, start)
+                part = read_at(self._file.fileno(), size, start)
             if not part:
                 raise InputError(f"{self.path}: has become shorter while it was read")
             parts.append(part)
