@@ -17,6 +17,8 @@ _NOTE = re.compile(
     rb"INFO: Created TensorFlow Lite|fully_quantize: "
 )
 _COLOR = re.compile(rb"\x1b\[[0-9;]*m")
+# Descriptor 2 is that of the whole process.
+_holding = threading.Lock()
 
 
 def import_tensorflow(backend: str) -> None:
@@ -41,16 +43,21 @@ def import_tensorflow(backend: str) -> None:
 def without_notes() -> Iterator[None]:
     """Holds back what is written to stderr in the block, and passes on what is no known note.
 
-    One block at a time, as stderr is that of the whole process: other threads wait.
+    A block inside of another, or in another thread meanwhile, leaves that to the first one: blocks
+    that end in another order than they began in would leave stderr to a file that is gone.
     """
-    with _holding:
-        yield from _without_notes()
+    if not _holding.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _held_back():
+            yield
+    finally:
+        _holding.release()
 
 
-_holding = threading.RLock()
-
-
-def _without_notes() -> Iterator[None]:
+@contextmanager
+def _held_back() -> Iterator[None]:
     try:
         sys.stderr.flush()
         kept = os.dup(2)

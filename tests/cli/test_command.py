@@ -5,6 +5,7 @@ import ast
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,30 @@ def test_what_libraries_color_is_passed_on_without(capfd):
     with quiet_tensorflow.without_notes():
         os.write(2, b"\x1b[1;31mE:onnxruntime\x1b[m failed\x07\n")
     assert capfd.readouterr().err == "E:onnxruntime failed?\n"
+
+
+def test_threads_that_hold_notes_back_leave_stderr_as_it_was(capfd):
+    first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        with quiet_tensorflow.without_notes():
+            first_in.set()
+            assert second_in.wait(10)
+        first_out.set()
+
+    def second():
+        assert first_in.wait(10)
+        with quiet_tensorflow.without_notes():
+            second_in.set()
+            assert first_out.wait(10)
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"still heard\n")
+    assert capfd.readouterr().err == "still heard\n"
 
 
 def test_warnings_are_harmless(capsys):
