@@ -57,6 +57,12 @@ def test_mistakes(index, line, message):
     assert str(raised.value).startswith(f"{index}: {message}")
 
 
+def test_an_empty_shard(index, tmp_path):
+    (tmp_path / "TFR-tiny" / "TFR-tiny-00000.tfrecord").write_bytes(b"")
+    with pytest.raises(InputError, match=r"no record of TFR-tiny-00000\.tfrecord begins at byte 0"):
+        TFaceSource(index)
+
+
 def test_records_of_another_kind(index, tmp_path):
     shard = tmp_path / "TFR-tiny" / "TFR-tiny-00000.tfrecord"
     source = TFaceSource(index)

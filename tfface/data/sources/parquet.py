@@ -14,9 +14,9 @@ import numpy as np
 from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
-from tfface.data.sources.webdataset import fingerprint_of
+from tfface.data.sources.shards import fingerprint_of, shards_in, shards_of
 from tfface.errors import InputError, shown
-from tfface.files import os_errors, parse_json
+from tfface.files import parse_json
 from tfface.progress import progress
 
 # pyarrow itself is imported where it is needed: it is an extra.
@@ -81,7 +81,7 @@ class ParquetSource(ImageSource):
         path = Path(path)
         self.name = name or path.resolve().stem
         self._options = (image, label)
-        self._files = [_ParquetFile(file, image, label) for file in _files(path)]
+        self._files = [_ParquetFile(file, image, label) for file in shards_of(path, _ENDING)]
         identities: list[str] = []
         filenames: list[str] = []
         holders: list[str] = []
@@ -125,29 +125,7 @@ class ParquetSource(ImageSource):
 
 def holds_parquet(path: Path) -> bool:
     """Whether `path` is in the format of `ParquetSource`."""
-    return bool(_files_in(path)) if path.is_dir() else path.suffix.lower() == _ENDING
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        if not path.is_file():
-            raise InputError(f"{path}: no such file or folder")
-        return [path]
-    found = _files_in(path)
-    if not found:
-        raise InputError(f"{path}: holds no {_ENDING} file")
-    return found
-
-
-def _files_in(folder: Path) -> list[Path]:
-    with os_errors(folder, "listed"):
-        return sorted(
-            file
-            for file in folder.iterdir()
-            if file.suffix.lower() == _ENDING
-            and not file.name.startswith(".")
-            and not file.is_dir()
-        )
+    return bool(shards_in(path, _ENDING)) if path.is_dir() else path.suffix.lower() == _ENDING
 
 
 class _ParquetFile:

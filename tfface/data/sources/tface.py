@@ -11,7 +11,7 @@ from tfface.data.records.example import Record
 from tfface.data.records.reader import RecordFiles
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
-from tfface.data.sources.webdataset import fingerprint_of
+from tfface.data.sources.shards import fingerprint_of
 from tfface.errors import InputError, shown
 from tfface.files import is_file_name, os_errors
 from tfface.progress import progress
@@ -108,9 +108,10 @@ class TFaceSource(ImageSource):
         images = np.empty(len(offsets), np.int64)
         for number, file in enumerate(self._records.files):
             own = np.flatnonzero(numbers == number)
-            begins = self._records.offsets(number)[:-1]
-            found = np.searchsorted(begins, offsets[own])
-            wrong = begins[np.minimum(found, len(begins) - 1)] != offsets[own]
+            # The last is the end of the file, where none begins.
+            known = self._records.offsets(number)
+            found = np.searchsorted(known[:-1], offsets[own])
+            wrong = (found == len(known) - 1) | (known[found] != offsets[own])
             for position in own[wrong][:1]:
                 raise InputError(
                     f"{self.path}: no record of {file.name} begins at byte {offsets[position]}: "

@@ -1,9 +1,8 @@
 """WebDataset: tar archives whose files belong together by the names before their endings."""
 
-import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +12,10 @@ import numpy as np
 from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
+from tfface.data.sources.shards import fingerprint_of, shards_in, shards_of
 from tfface.data.sources.tar_file import Member, TarFile
 from tfface.errors import InputError, shown
-from tfface.files import os_errors, parse_json
+from tfface.files import parse_json
 from tfface.images.listing import EXTENSIONS
 
 _ENDING = ".tar"
@@ -82,7 +82,7 @@ class WebDatasetSource(ImageSource):
         path = Path(path)
         self.name = name or path.resolve().stem
         self._options = (label, image)
-        self._archives = [TarFile(file) for file in _shards(path)]
+        self._archives = [TarFile(file) for file in shards_of(path, _ENDING)]
         images: list[tuple[int, int, int]] = []
         identities, filenames = [], []
         for number, archive in enumerate(self._archives):
@@ -118,50 +118,14 @@ class WebDatasetSource(ImageSource):
         return Record(self._archives[number].read(start, size), self.filename(index))
 
 
-def fingerprint_of(files: Sequence[Path], options: tuple) -> str:
-    """Returns a hash of files' names, sizes and modification times, and of options.
-
-    Raises:
-        InputError: a file is gone.
-    """
-    content = []
-    for file in files:
-        with os_errors(file):
-            stat = file.stat()
-        content.append((file.name, stat.st_size, stat.st_mtime_ns))
-    return hashlib.sha256(repr((content, options)).encode()).hexdigest()
-
-
 def holds_webdataset(path: Path) -> bool:
     """Whether `path` is in the format of `WebDatasetSource`."""
     if path.is_dir():
         # An archive may lie beside the folders that were unpacked from it.
-        return bool(_shards_in(path)) and not any(
+        return bool(shards_in(path, _ENDING)) and not any(
             entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir()
         )
     return path.suffix.lower() == _ENDING
-
-
-def _shards(path: Path) -> list[Path]:
-    if not path.is_dir():
-        if not path.is_file():
-            raise InputError(f"{path}: no such file or folder")
-        return [path]
-    found = _shards_in(path)
-    if not found:
-        raise InputError(f"{path}: holds no {_ENDING} file")
-    return found
-
-
-def _shards_in(folder: Path) -> list[Path]:
-    with os_errors(folder, "listed"):
-        return sorted(
-            file
-            for file in folder.iterdir()
-            if file.suffix.lower() == _ENDING
-            and not file.name.startswith(".")
-            and not file.is_dir()
-        )
 
 
 def _samples(number: int, archive: TarFile) -> Iterator[_Sample]:
