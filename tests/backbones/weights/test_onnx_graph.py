@@ -111,6 +111,16 @@ def test_a_graph_that_runs_in_a_circle(tmp_path):
     assert "its graph has a cycle" in refusal(changed(tmp_path, change))
 
 
+@pytest.mark.parametrize("op", ["Identity", "Relu"])
+def test_a_node_that_is_given_nothing(tmp_path, op):
+    def change(graph):
+        del graph.node[:]
+        graph.node.append(helper.make_node(op, [], ["a"]))
+        graph.output[0].name = "a"
+
+    assert "its graph begins where the backbone has the layer" in refusal(changed(tmp_path, change))
+
+
 def test_a_graph_that_scales_pixels_itself(tmp_path):
     def change(graph):
         first = next(n for n in graph.node if n.op_type == "Conv")

@@ -175,7 +175,7 @@ class _Matcher:
                 match.found.pixels = self._pixels(tensor, depth)
                 return match
             depth += 1
-            if node is None:
+            if node is None or not node.inputs:
                 raise _DiffersError(
                     f"its graph begins where the backbone has the layer {layer.name}", depth
                 )
@@ -229,7 +229,8 @@ class _Matcher:
         """Returns the node that makes a tensor; those that only hand it on are skipped."""
         for _ in range(len(self._weights.producers) + 1):
             node = self._weights.producers.get(tensor)
-            if node is None or not _only_hands_on(node):
+            # A damaged file may have one that is given nothing.
+            if node is None or not node.inputs or not _only_hands_on(node):
                 return tensor, node
             tensor = node.inputs[0]
         raise _DiffersError("its graph has a cycle", 0)
