@@ -131,5 +131,5 @@ def test_onnx(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"net\.onnx: cut short or damaged"):
         read_onnx(path)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match=r"need the onnx package: pip install onnx"):
+    with pytest.raises(InputError, match=r"onnx is not installed .* 'tfface\[export\]'"):
         read_onnx(path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfface.backbones.weights.array_files import StoredArray, as_float32, damaged
 from tfface.errors import InputError
+from tfface.extras import not_installed
 
 # Nodes that change a weight's shape, or nothing. A weight goes through one or two of them.
 _VIEWS = ("Identity", "Unsqueeze", "Squeeze", "Reshape", "Cast", "Transpose")
@@ -111,10 +112,7 @@ def load_onnx(path: Path) -> OnnxWeights:
     try:
         import onnx
     except ImportError as error:
-        raise InputError(
-            f"model.backbone.weights: {path}: weights of an .onnx file need the onnx package: "
-            "pip install onnx"
-        ) from error
+        raise InputError(f"model.backbone.weights: {path}: {not_installed('onnx')}") from error
     try:
         # The package refuses external data outside of the folder.
         model = onnx.load(path)
