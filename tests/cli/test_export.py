@@ -97,7 +97,7 @@ def test_paths(formats, output, expected):
         (["--output", "a.onnx", "--pairs", "no.csv"], "no.csv"),
         (
             ["--output", "a.onnx", "--json", "a.onnx.json"],
-            "--json and the card of a.onnx are both a.onnx.json",
+            "--json and the .json file of a.onnx are both a.onnx.json",
         ),
         (["--output", "a.onnx", "--format", "onnx", "litert"], "give a folder for 2 formats"),
         (["--output", "a.onnx", "--input-range", "1..-1"], "--input-range 1..-1: expected"),

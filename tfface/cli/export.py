@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     import tfface
     from tfface.api.exporting import make_exporter
-    from tfface.exporting.exporter import cards_of, check_export, to_text
+    from tfface.exporting.exporter import check_export, files_beside, to_text
     from tfface.exporting.options import ExportOptions
     from tfface.files import check_distinct, check_replaceable, json_mark, write_json
 
@@ -58,8 +58,14 @@ def main(arguments: list[str] | None = None) -> None:
         )
     written = _paths(options, embedder.name)
     outputs_of_each = {str(path): path for path, _ in written}
-    cards = {f"the card of {path}": cards_of(path)[1] for path, _ in written}
-    check_distinct({"--json": options.json, "--results": options.results, **cards}, outputs_of_each)
+    beside = {
+        f"the {file.suffix} file of {path}": file
+        for path, name in written
+        for file in files_beside(path, name)
+    }
+    check_distinct(
+        {"--json": options.json, "--results": options.results, **beside}, outputs_of_each
+    )
     for path, name in written:
         check_export(path, name, chosen, overwrite=options.overwrite)
     exporter = make_exporter(

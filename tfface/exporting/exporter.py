@@ -403,16 +403,39 @@ def _staged(output: Path) -> Iterator[Path]:
 
 def _move(path: Path, to: Path) -> None:
     with os_errors(to, "written"):
-        if to.is_dir():
-            # A folder can't be replaced in one step.
-            old = path.with_name(f"{path.name}.{time.monotonic_ns()}")
-            os.replace(to, old)
-        os.replace(path, to)
+        if not to.is_dir():
+            os.replace(path, to)
+            return
+        # A folder can't be replaced in one step.
+        old = path.with_name(f"{path.name}.{time.monotonic_ns()}")
+        os.replace(to, old)
+        try:
+            os.replace(path, to)
+        except OSError:
+            os.replace(old, to)
+            raise
 
 
 def cards_of(path: Path) -> tuple[Path, Path]:
     """Returns the paths of the model card of a file: in Markdown, and in JSON."""
     return path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.json")
+
+
+def files_beside(path: Path, format: str | None) -> list[Path]:
+    """Returns the paths of all that an export writes beside a file.
+
+    Args:
+        path: of the file.
+        format: a key of `FORMATS`; None for that of the suffix.
+
+    Raises:
+        InputError: there is no such format, or the suffix is that of another.
+
+    Example:
+        >>> [file.name for file in files_beside(Path("face.xml"), None)]
+        ['face.bin', 'face.xml.md', 'face.xml.json']
+    """
+    return [*FORMATS[find_format(path, format)].paths(path)[1:], *cards_of(path)]
 
 
 def _check_output(output: Path, format: str, *, overwrite: bool) -> None:
