@@ -252,10 +252,13 @@ def _parity(content: Mapping[str, Any]) -> str:
         f"the largest relative difference is {parity['relative_error']:.1e}."
     ]
     for name, both in (content["verification"] or {}).items():
-        before, after = (both[when]["accuracy"]["mean"] for when in ("before", "after"))
+        before, after = (both[when]["accuracy"] for when in ("before", "after"))
+        # Pairs of one kind alone have none.
+        if before is None or after is None:
+            continue
         lines.append(
-            f"Accuracy on {both['after']['num_pairs']:,} pairs of `{name}`: {before:.2%} before "
-            f"the export, {after:.2%} after it."
+            f"Accuracy on {both['after']['num_pairs']:,} pairs of `{name}`: {before['mean']:.2%} "
+            f"before the export, {after['mean']:.2%} after it."
         )
     times = content["image_ms"] or {}
     lines += [f"{ms:.1f} ms an image with {n} thread{'s' * (n != '1')}." for n, ms in times.items()]

@@ -11,6 +11,8 @@ from tfface.exporting.options import ExportOptions
 
 # Of each forward pass of the original.
 _BATCH = 32
+# A loss that is just the limit is one, however the difference is rounded.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def check_accuracy(before: float, after: float, pair_set: str, precision: str) -
         InputError: it has.
     """
     limit = LIMITS[precision].accuracy_loss
-    if before - after > limit:
+    if before - after > limit + _ROUNDING:
         raise InputError(
             f"accuracy on {pair_set} falls from {before:.2%} to {after:.2%}; {precision} allows a "
             f"loss of {limit:.1%}. Nothing was written"
