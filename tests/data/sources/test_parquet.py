@@ -9,7 +9,7 @@ import pytest
 from tests.data.small_faces import encoded, write_folder
 from tests.data.sources.archives import write_parquet
 from tfface.data.sources import parquet
-from tfface.data.sources.opening import open_source
+from tfface.data.sources.opening import detect_format, open_source
 from tfface.data.sources.parquet import ParquetSource
 from tfface.errors import InputError
 
@@ -31,6 +31,13 @@ def test_plain_columns_are_named_by_their_rows(tmp_path):
     assert {source.filename(i) for i in range(5)} == set(files) - {files[-1]}
     images = {path.read_bytes() for path in (tmp_path / "faces").rglob("*.jpg")}
     assert {source.read(i).encoded for i in range(5)} == images
+
+
+def test_a_table_beside_people_is_not_the_source(tmp_path):
+    write_folder(tmp_path, {"ann": 1, "bob": 1})
+    write(tmp_path, {"image": [b"x"], "label": [3]})
+    assert detect_format(tmp_path) == "folder"
+    assert detect_format(tmp_path / "faces.parquet") == "parquet"
 
 
 def test_options_choose_columns(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
-from tfface.data.sources.shards import fingerprint_of, shards_in, shards_of
+from tfface.data.sources.shards import fingerprint_of, is_of_shards, shards_of
 from tfface.errors import InputError, shown
 from tfface.files import parse_json
 from tfface.progress import progress
@@ -125,7 +125,7 @@ class ParquetSource(ImageSource):
 
 def holds_parquet(path: Path) -> bool:
     """Whether `path` is in the format of `ParquetSource`."""
-    return bool(shards_in(path, _ENDING)) if path.is_dir() else path.suffix.lower() == _ENDING
+    return is_of_shards(path, _ENDING)
 
 
 class _ParquetFile:

@@ -50,6 +50,19 @@ def shards_of(path: Path, ending: str) -> list[Path]:
     return found
 
 
+def is_of_shards(path: Path, ending: str) -> bool:
+    """Whether a path is that of a file with an ending, or of a folder whose images are in such.
+
+    Such a file may also lie beside the folders of people: what they were unpacked from, or a table
+    about them.
+    """
+    if not path.is_dir():
+        return path.suffix.lower() == ending
+    return bool(shards_in(path, ending)) and not any(
+        entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir()
+    )
+
+
 def fingerprint_of(files: Sequence[Path], options: tuple) -> str:
     """Returns a hash of files' names, sizes and modification times, and of options.
 

@@ -12,7 +12,7 @@ import numpy as np
 from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
-from tfface.data.sources.shards import fingerprint_of, shards_in, shards_of
+from tfface.data.sources.shards import fingerprint_of, is_of_shards, shards_of
 from tfface.data.sources.tar_file import Member, TarFile
 from tfface.errors import InputError, shown
 from tfface.files import parse_json
@@ -120,12 +120,7 @@ class WebDatasetSource(ImageSource):
 
 def holds_webdataset(path: Path) -> bool:
     """Whether `path` is in the format of `WebDatasetSource`."""
-    if path.is_dir():
-        # An archive may lie beside the folders that were unpacked from it.
-        return bool(shards_in(path, _ENDING)) and not any(
-            entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir()
-        )
-    return path.suffix.lower() == _ENDING
+    return is_of_shards(path, _ENDING)
 
 
 def _samples(number: int, archive: TarFile) -> Iterator[_Sample]:
