@@ -18,6 +18,7 @@ from tests.backbones.weights.test_torch_weights import (
 )
 from tfface.backbones.mobilefacenet import mobilefacenet
 from tfface.backbones.weights.loading import load_initial_weights
+from tfface.backbones.weights.onnx_file import load_onnx
 from tfface.errors import InputError
 from tfface.training.folded_norms import refresh_statistics
 
@@ -119,6 +120,16 @@ def test_a_node_that_is_given_nothing(tmp_path, op):
         graph.output[0].name = "a"
 
     assert "its graph begins where the backbone has the layer" in refusal(changed(tmp_path, change))
+
+
+def test_an_attribute_of_another_type(tmp_path):
+    def change(graph):
+        node = next(n for n in graph.node if n.op_type == "Conv")
+        del node.attribute[:]
+        node.attribute.append(helper.make_attribute("strides", 1))
+
+    with pytest.raises(InputError, match="damaged: strides of a node is of another type"):
+        load_onnx(changed(tmp_path, change))
 
 
 def test_a_graph_that_scales_pixels_itself(tmp_path):

@@ -14,6 +14,9 @@ from tfface.extras import not_installed
 # Nodes that change a weight's shape, or nothing. A weight goes through one or two of them.
 _VIEWS = ("Identity", "Unsqueeze", "Squeeze", "Reshape", "Cast", "Transpose")
 _MOST_VIEWS = 8
+# What is asked of attributes is a list, or one number; a damaged file may have the other.
+_LISTS = frozenset({"dilations", "kernel_shape", "pads", "perm", "strides"})
+_NUMBERS = frozenset({"alpha", "beta", "epsilon", "transB"})
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,10 @@ def load_onnx(path: Path) -> OnnxWeights:
                 arrays.update((name, stored(one.t)) for name in node.output)
             elif one.type in (kinds.INT, kinds.INTS, kinds.FLOAT, kinds.FLOATS):
                 value = onnx.helper.get_attribute_value(one)
-                attributes[one.name] = value if isinstance(value, int | float) else list(value)
+                is_number = isinstance(value, int | float)
+                if one.name in (_LISTS if is_number else _NUMBERS):
+                    raise damaged(path, f"{one.name} of a node is of another type")
+                attributes[one.name] = value if is_number else list(value)
         made = OnnxNode(node.op_type, tuple(name for name in node.input if name), attributes)
         producers.update((name, made) for name in node.output if name)
     return OnnxWeights(arrays, producers, tuple(output.name for output in model.graph.output))
