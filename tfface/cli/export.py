@@ -36,8 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     command.import_tensorflow_quietly()
     import tfface
     from tfface.api.exporting import make_exporter
-    from tfface.exporting.exporter import check_export, files_beside, to_text
+    from tfface.exporting.exporter import check_export, to_text
     from tfface.exporting.options import ExportOptions
+    from tfface.exporting.output_files import files_beside
     from tfface.files import check_distinct, check_replaceable, json_mark, write_json
 
     chosen = ExportOptions(

@@ -1,9 +1,5 @@
 """Writes a model in one or more formats; a file that is not the same model is not kept."""
 
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +17,13 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import load_embedder
 from tfface.evaluation.embedders.metadata import MeasuredThreshold, ModelMetadata
 from tfface.evaluation.embedders.options import hash_files
-from tfface.evaluation.embedders.saved_model import METADATA_FILE
 from tfface.evaluation.verification import Verification, evaluate_verification
 from tfface.exporting.faces import ExportFaces
 from tfface.exporting.formats import FORMATS, check_options, find_format
 from tfface.exporting.graph import export_network, in_float32, normalization_inside
-from tfface.exporting.model_card import JSON_MARK, MARKDOWN_MARK, CardFacts, card, to_markdown
+from tfface.exporting.model_card import CardFacts, card, to_markdown
 from tfface.exporting.options import ExportOptions
+from tfface.exporting.output_files import cards_of, check_output_path, move, staging
 from tfface.exporting.parity import (
     Original,
     Parity,
@@ -36,11 +32,8 @@ from tfface.exporting.parity import (
     measure_parity,
 )
 from tfface.exporting.timing import image_milliseconds
-from tfface.files import check_replaceable, os_errors, write_json
+from tfface.files import write_json
 from tfface.reporting.results import text_table
-
-# What a file of ours contains, in any format.
-_OWN = (b"tfface", b"normalization_inside")
 
 
 @dataclass(frozen=True)
@@ -243,7 +236,7 @@ class Exporter:
         """
         name = check_export(output, format, self._options, overwrite=overwrite)
         one = FORMATS[name]
-        with _staged(output) as staged:
+        with staging(output) as staged:
             self._convert(name, staged)
             result = self._measured(name, staged, output)
             content = card(
@@ -263,7 +256,7 @@ class Exporter:
             write_json(beside[1], content)
             beside[0].write_text(to_markdown(content), encoding="utf-8")
             for path in [*one.paths(staged), *beside]:
-                _move(path, output.parent / path.name)
+                move(path, output.parent / path.name)
         return result
 
     def _convert(self, name: str, path: Path) -> None:
@@ -368,7 +361,7 @@ def check_export(
     """
     name = find_format(output, format)
     check_options(name, options)
-    _check_output(output, name, overwrite=overwrite)
+    check_output_path(output, name, overwrite=overwrite)
     return name
 
 
@@ -387,83 +380,6 @@ def _naming(staged: Path, output: Path) -> Iterator[None]:
         if str(output) not in text:
             text = f"{output}: {text}"
         raise InputError(text) from error
-
-
-@contextmanager
-def _staged(output: Path) -> Iterator[Path]:
-    """Yields a path of the same name in a folder beside, which is gone after the block."""
-    with os_errors(output, "written"):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix=".tfface-", suffix=".partial", dir=output.parent)
-    try:
-        yield Path(folder, output.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _move(path: Path, to: Path) -> None:
-    with os_errors(to, "written"):
-        if not to.is_dir():
-            os.replace(path, to)
-            return
-        # A folder can't be replaced in one step.
-        old = path.with_name(f"{path.name}.{time.monotonic_ns()}")
-        os.replace(to, old)
-        try:
-            os.replace(path, to)
-        except OSError:
-            os.replace(old, to)
-            raise
-
-
-def cards_of(path: Path) -> tuple[Path, Path]:
-    """Returns the paths of the model card of a file: in Markdown, and in JSON."""
-    return path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.json")
-
-
-def files_beside(path: Path, format: str | None) -> list[Path]:
-    """Returns the paths of all that an export writes beside a file.
-
-    Args:
-        path: of the file.
-        format: a key of `FORMATS`; None for that of the suffix.
-
-    Raises:
-        InputError: there is no such format, or the suffix is that of another.
-
-    Example:
-        >>> [file.name for file in files_beside(Path("face.xml"), None)]
-        ['face.bin', 'face.xml.md', 'face.xml.json']
-    """
-    return [*FORMATS[find_format(path, format)].paths(path)[1:], *cards_of(path)]
-
-
-def _check_output(output: Path, format: str, *, overwrite: bool) -> None:
-    """Raises InputError: something can't be written, or something foreign would be replaced."""
-    markdown, content = cards_of(output)
-    check_replaceable(markdown, MARKDOWN_MARK, overwrite=overwrite)
-    check_replaceable(content, JSON_MARK, overwrite=overwrite)
-    if format == "saved_model":
-        # However it is asked for: a folder may hold anything.
-        if output.exists() and not (output / METADATA_FILE).is_file():
-            raise InputError(f"{output}: is there already, and no export: choose another name")
-        return
-    if output.is_dir():
-        raise InputError(f"{output}: is a folder; give a file")
-    if output.exists() and not overwrite:
-        with os_errors(output):
-            text = output.read_bytes()
-        if not all(word in text for word in _OWN):
-            raise InputError(
-                f"{output}: is there already, and no export wrote it: choose another name, or "
-                "replace it with --overwrite"
-            )
-    for path in FORMATS[format].paths(output)[1:]:
-        if path.exists() and not output.exists() and not overwrite:
-            raise InputError(
-                f"{path}: is there already, without {output.name}: choose another name, or replace "
-                "it with --overwrite"
-            )
 
 
 def _megabytes(paths: list[Path]) -> float:
