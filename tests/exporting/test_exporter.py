@@ -70,7 +70,7 @@ def test_a_file_needs_no_options(exported):
     np.testing.assert_allclose(before.similarity, after.similarity, atol=1e-5)
     found = embedder.threshold()
     assert found.cosine == before.threshold.cosine
-    assert found.source.startswith("the file's own, measured on 40 pairs of 'blocks', accuracy ")
+    assert found.source.startswith("the file's, measured on 40 pairs of 'blocks', accuracy ")
     assert embedder.thresholds == {"blocks": found.cosine}
     assert tfface.load_embedder(exported.path, flip=False).threshold().cosine is None
 

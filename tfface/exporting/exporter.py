@@ -135,7 +135,8 @@ class Exporter:
         pair_set: to measure accuracy on before and after; None for none.
         facts: for the model card.
         path: of the model's file; None for a model in memory.
-        threshold: that is known of the model; a pair set's own takes its place.
+        threshold: that is known of the model; a pair set's own takes its place. It doesn't hold for
+            files of unit embeddings, whose sums with those of mirror images are others.
         recipe_sha256: of the recipe of its training.
         timing: measure milliseconds for each image.
 
@@ -213,7 +214,7 @@ class Exporter:
             batch_size=self._options.batch_size,
             precision=self._options.precision,
             template=[(x, y) for x, y in points],
-            threshold=self._measured_threshold() or self._threshold,
+            threshold=self._measured_threshold() or self._known_threshold(),
             recipe_sha256=self._recipe_sha256,
         )
 
@@ -325,6 +326,10 @@ class Exporter:
     @cached_property
     def _embedded(self) -> np.ndarray:
         return self._original.embed(self._faces.compared)
+
+    def _known_threshold(self) -> MeasuredThreshold | None:
+        """The threshold that came with the model: of sums of embeddings as the model gives them."""
+        return None if self._options.normalized else self._threshold
 
     def _measured_threshold(self) -> MeasuredThreshold | None:
         verified = self.original.verification if self._pair_set is not None else None

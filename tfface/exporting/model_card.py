@@ -214,7 +214,7 @@ def _threshold_sentence(threshold: Mapping[str, Any] | None) -> str:
         )
     return (
         f"Same person if the cosine is at least {threshold['cosine']:.3f}, for sums of the "
-        "embeddings of an image and of its mirror image. Measured on "
+        "embeddings of an image and of its mirror image. Measured before the export on "
         f"{threshold['num_pairs']:,} pairs of `{threshold['pair_set']}`, accuracy "
         f"{threshold['accuracy']:.2%}. Other images than these need a threshold of their own."
     )

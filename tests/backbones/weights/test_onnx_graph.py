@@ -132,18 +132,20 @@ def test_an_attribute_of_another_type(tmp_path):
         load_onnx(changed(tmp_path, change))
 
 
-def test_a_graph_that_scales_pixels_itself(tmp_path):
-    def change(graph):
-        first = next(n for n in graph.node if n.op_type == "Conv")
-        numbers = {"mean": 127.5, "factor": 1 / 128}
-        graph.initializer.extend(
-            numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()
-        )
-        graph.node.insert(0, helper.make_node("Sub", [first.input[0], "mean"], ["centered"]))
-        graph.node.insert(1, helper.make_node("Mul", ["centered", "factor"], ["scaled"]))
-        first.input[0] = "scaled"
+def scale_pixels(graph) -> None:
+    """Puts (pixels - 127.5) / 128 in front, as some published files have it."""
+    first = next(n for n in graph.node if n.op_type == "Conv")
+    numbers = {"mean": 127.5, "factor": 1 / 128}
+    graph.initializer.extend(
+        numpy_helper.from_array(np.float32(value), name) for name, value in numbers.items()
+    )
+    graph.node.insert(0, helper.make_node("Sub", [first.input[0], "mean"], ["centered"]))
+    graph.node.insert(1, helper.make_node("Mul", ["centered", "factor"], ["scaled"]))
+    first.input[0] = "scaled"
 
-    path = changed(tmp_path, change)
+
+def test_a_graph_that_scales_pixels_itself(tmp_path):
+    path = changed(tmp_path, scale_pixels)
     backbone = CASES["iresnet"][0](image_size=(32, 32))
     for scale, offset in ((1 / 128, -127.5 / 128), (1 / 127.5, -1.0)):
         images = keras.Input((32, 32, 3))
@@ -171,6 +173,18 @@ def test_a_published_mobilefacenet_whose_batch_norms_are_folded(test_data, tmp_p
     assert "; 50 batch norms are folded into layers of the file" in line
     found = keras.ops.convert_to_numpy(embedder(images))
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_arrays_with_names_behind_pixels_that_are_scaled(test_data, tmp_path):
+    model = onnx.load(test_data / "data" / "mobilefacenet_casia_112x96.onnx")
+    scale_pixels(model.graph)
+    onnx.save(model, tmp_path / "scaled.onnx")
+    backbone = mobilefacenet("original", image_size=(112, 96))
+    images = keras.Input((112, 96, 3))
+    rescaled = keras.layers.Rescaling([1 / 127.5] * 3, [-1.0] * 3, name="input_normalization")
+    embedder = keras.Model(images, backbone.network(rescaled(images)))
+    with pytest.raises(InputError, match=r"set model\.input_normalization: facenet"):
+        load_initial_weights(tmp_path / "scaled.onnx", backbone, embedder)
 
 
 def fold(graph) -> None:

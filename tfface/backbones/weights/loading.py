@@ -49,13 +49,19 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
         return load_torch_weights(path, arrays, backbone.network, neck, backbone.neck_modules)
     model = load_onnx(path)
     # Without nodes it is but a file of arrays.
-    if not model.producers or has_names(model.arrays, backbone.network, path):
-        return load_torch_weights(path, model.arrays, backbone.network, neck, backbone.neck_modules)
+    is_named = not model.producers or has_names(model.arrays, backbone.network, path)
+    found = None
     try:
-        found = match_graph(path, model, backbone.network, neck, backbone.neck_modules)
+        if model.producers:
+            found = match_graph(path, model, backbone.network, neck, backbone.neck_modules)
     except InputError as error:
-        raise InputError(f"{error}{looks_like_graph(model)}") from error
-    _check_pixels(path, found, embedder)
+        # Names tell where arrays belong; only how the graph scales pixels stays unknown.
+        if not is_named:
+            raise InputError(f"{error}{looks_like_graph(model)}") from error
+    if found is not None:
+        _check_pixels(path, found, embedder)
+    if is_named or found is None:
+        return load_torch_weights(path, model.arrays, backbone.network, neck, backbone.neck_modules)
     fills = [*found.fills, *(fill for fills in found.neck.values() for fill in fills)]
     for variable, values in fills:
         variable.assign(values)

@@ -59,7 +59,7 @@ class ModelMetadata(BaseModel):
         precision: `float32`, `float16`, `int8` or `weights-int8`.
         template: (x, y) in pixels of the eyes, the nose and the corners of the mouth in an aligned
             face, from left to right.
-        threshold: if one was measured.
+        threshold: if one was measured, on the model before the export.
         recipe_sha256: of the recipe that the model was trained by, if it is known.
 
     Example:
