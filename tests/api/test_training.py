@@ -214,3 +214,16 @@ def test_an_embedder_with_unknown_options():
         tfface.InputError, match=r"build_embedder: backbone: unknown backbone 'plain_cn'; did you"
     ):
         tfface.build_embedder("plain_cn")
+
+
+def test_folded_batch_norms_are_warned_of(monkeypatch, capsys):
+    norm = keras.layers.BatchNormalization()
+    embedder = keras.Sequential([keras.Input((2,)), norm])
+    # As weights of an ONNX file leave it.
+    norm.moving_variance.assign(np.full(2, 1 - norm.epsilon, np.float32))
+    monkeypatch.setattr("tfface.training.recognizer.build_embedder", lambda *_: embedder)
+    assert tfface.build_embedder("plain_cnn") is embedder
+    assert "1 batch norms of these weights are folded" in capsys.readouterr().err
+    norm.moving_mean.assign([1.0, 2.0])
+    tfface.build_embedder("plain_cnn")
+    assert capsys.readouterr().err == ""

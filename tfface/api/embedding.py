@@ -216,9 +216,7 @@ class Embedder:
         if (exported := self._exported_threshold) is not None:
             accuracy = f"accuracy {100 * exported.accuracy:.1f}%"
             where = f"{exported.num_pairs:,} pairs of '{exported.pair_set}', {accuracy}"
-            return Threshold(
-                exported.cosine, f"the file's, measured on {where}, before the export"
-            )
+            return Threshold(exported.cosine, f"the file's, measured on {where}, before the export")
         for name, found in self.run_metrics().items():
             accuracy = f"accuracy {100 * found['accuracy']['mean']:.1f}%"
             where = f"{found['num_pairs']:,} pairs of '{name}', {accuracy}"

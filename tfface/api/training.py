@@ -12,11 +12,13 @@ import keras
 from tfface import arguments
 from tfface import recipe as recipes
 from tfface.api.embedding import Embedder, load_embedder
+from tfface.errors import warn
 from tfface.files import data_dir as resolve_data_dir
 from tfface.files import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import ModelConfig
 from tfface.training import recognizer, run
+from tfface.training.folded_norms import num_folded
 from tfface.training.registries import REGISTRIES
 
 
@@ -135,7 +137,14 @@ def build_embedder(
         "build_embedder",
     )
     size = arguments.image_size(image_size)
-    return recognizer.build_embedder(config, size, resolve_data_dir(data_dir))
+    embedder = recognizer.build_embedder(config, size, resolve_data_dir(data_dir))
+    if number := num_folded(embedder):
+        warn(
+            f"{number} batch norms of these weights are folded: before you train, give them the "
+            "statistics of images, tfface.training.folded_norms.refresh_statistics(embedder, "
+            "batches); tfface.train does so by itself"
+        )
+    return embedder
 
 
 def _resolve(

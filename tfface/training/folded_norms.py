@@ -85,6 +85,17 @@ def refresh_statistics(embedder: keras.Model, batches: Iterable[np.ndarray]) -> 
     return len(inner) + len(outer)
 
 
+def num_folded(embedder: keras.Model) -> int:
+    """Returns how many batch norms of an embedder have no statistics yet.
+
+    Example:
+        >>> import keras
+        >>> num_folded(keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()]))
+        0
+    """
+    return len(_folded(embedder))
+
+
 def _moments(inputs, norms: Sequence[layers.BatchNormalization]) -> keras.Model | None:
     """Returns inputs -> mean and variance of what each batch norm is given; None without any."""
     outputs = []
