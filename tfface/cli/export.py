@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tfface.cli import command, model_options, outputs
 from tfface.errors import InputError, say
-from tfface.quiet_tensorflow import without_notes
 
 # Names of formats, and what the files in exports/ are called: the room itself needs TensorFlow.
 _ENDS = {
@@ -53,10 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
     outputs.check_results(options)
-    with without_notes():
-        embedder = tfface.load_embedder(
-            options.model, data_dir=options.data_dir, overrides=options.set
-        )
+    embedder = tfface.load_embedder(options.model, data_dir=options.data_dir, overrides=options.set)
     written = _paths(options, embedder.name)
     outputs_of_each = {str(path): path for path, _ in written}
     beside = {
@@ -81,8 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     results = []
     for path, name in written:
-        with without_notes():
-            results.append(exporter.write(path, name, overwrite=options.overwrite))
+        results.append(exporter.write(path, name, overwrite=options.overwrite))
     files = [exporter.original, *results]
     say(to_text(files))
     if options.json:

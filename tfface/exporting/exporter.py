@@ -33,6 +33,7 @@ from tfface.exporting.parity import (
 )
 from tfface.exporting.timing import image_milliseconds
 from tfface.files import write_json
+from tfface.quiet_tensorflow import without_notes
 from tfface.reporting.results import text_table
 
 
@@ -262,14 +263,17 @@ class Exporter:
 
     def _convert(self, name: str, path: Path) -> None:
         calibration = self._as_input(self._faces.calibration)
+        metadata = self.metadata.model_dump_json()
         try:
-            FORMATS[name].write(
-                export_network(self._network, self._options),
-                path,
-                self._options,
-                self.metadata.model_dump_json(),
-                calibration if len(calibration) else None,
-            )
+            # Converters tell their own users what they do.
+            with without_notes():
+                FORMATS[name].write(
+                    export_network(self._network, self._options),
+                    path,
+                    self._options,
+                    metadata,
+                    calibration if len(calibration) else None,
+                )
         except (ModuleNotFoundError, MemoryError):
             raise
         # Converters raise errors of many types for networks that they don't know.
