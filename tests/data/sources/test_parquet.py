@@ -1,6 +1,8 @@
 """Parquet files: columns of images and labels, and files that are not what they should be."""
 
+import os
 import re
+from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
@@ -61,6 +63,16 @@ def test_few_groups_of_rows_are_kept(tmp_path, monkeypatch):
     for index in (*range(12), *range(12)):
         assert source.read(index).encoded.startswith(b"\xff\xd8")
     assert len(source._groups._kept) < 6
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux does")
+def test_files_are_open_only_while_they_are_read(tmp_path):
+    write_folder(tmp_path / "faces", {"ann": 3, "bob": 3})
+    copy = write_parquet(tmp_path / "faces", tmp_path / "copy")
+    before = len(os.listdir("/proc/self/fd"))
+    source = ParquetSource(copy)
+    assert source.read(0).encoded.startswith(b"\xff\xd8")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(

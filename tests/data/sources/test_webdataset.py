@@ -1,7 +1,9 @@
 """WebDataset shards: which files make a sample, and archives that are not what they should be."""
 
+import os
 import re
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +175,13 @@ def test_a_shard_that_shrinks_while_it_is_read(tmp_path):
         path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(InputError, match="has become shorter while it was read"):
         source.read(0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux does")
+def test_more_shards_than_files_may_be_open(tmp_path):
+    for number in range(300):
+        write_tar(tmp_path / f"{number:06d}.tar", {"1.jpg": encoded(number % 9), "1.cls": b"ann"})
+    before = len(os.listdir("/proc/self/fd"))
+    source = WebDatasetSource(tmp_path)
+    assert [source.read(i).encoded for i in range(300)] == [encoded(i % 9) for i in range(300)]
+    assert len(os.listdir("/proc/self/fd")) - before <= 256

@@ -129,7 +129,10 @@ def holds_parquet(path: Path) -> bool:
 
 
 class _ParquetFile:
-    """One file, held open, with its columns of images and labels."""
+    """One file, with its columns of images and labels.
+
+    It is opened for each read: a set may have more of them than a process may have files open.
+    """
 
     def __init__(self, path: Path, image: str | None, label: str | None):
         import pyarrow
@@ -137,16 +140,10 @@ class _ParquetFile:
 
         self._pyarrow = pyarrow
         self.path = path
-        # A handle reads one thing at a time.
-        self._lock = threading.Lock()
-        with self._errors():
-            self._file = pyarrow.parquet.ParquetFile(
-                path,
-                thrift_string_size_limit=1 << 26,
-                thrift_container_size_limit=1 << 22,
-            )
-            schema = self._file.schema_arrow
-            metadata = self._file.metadata
+        self._metadata: Any = None
+        with self._errors(), self._opened() as file:
+            self._schema = schema = file.schema_arrow
+            self._metadata = metadata = file.metadata
             self.num_groups, self.num_rows = metadata.num_row_groups, metadata.num_rows
             if len(schema.names) > _MOST_COLUMNS:
                 raise InputError(f"{path}: has {len(schema.names):,} columns")
@@ -156,6 +153,15 @@ class _ParquetFile:
             self._check_types(schema)
             self._class_names = _class_names(schema.metadata or {}, self._label)
             self._check_groups(metadata)
+
+    def _opened(self) -> Any:
+        return self._pyarrow.parquet.ParquetFile(
+            self.path,
+            # Read once.
+            metadata=self._metadata,
+            thrift_string_size_limit=1 << 26,
+            thrift_container_size_limit=1 << 22,
+        )
 
     def rows(self, group: int) -> Iterator[tuple[str, str]]:
         """Yields the identity and the name of each image, "" without one, of a group of rows."""
@@ -178,10 +184,10 @@ class _ParquetFile:
         return values
 
     def _read(self, group: int, columns: list[str]) -> Any:
-        with self._lock, self._errors():
-            table = self._file.read_row_group(group, columns=columns, use_threads=False)
+        with self._errors(), self._opened() as file:
+            table = file.read_row_group(group, columns=columns, use_threads=False)
             table.validate(full=True)
-            wanted = self._file.metadata.row_group(group).num_rows
+            wanted = self._metadata.row_group(group).num_rows
         if table.num_rows != wanted:
             raise InputError(
                 f"{self.path}: damaged: a group of {wanted:,} rows holds {table.num_rows:,}"
@@ -202,7 +208,7 @@ class _ParquetFile:
         )
 
     def _has_field(self, name: str) -> bool:
-        kind = self._file.schema_arrow.field(self._image).type
+        kind = self._schema.field(self._image).type
         return kind.get_field_index(name) >= 0
 
     def _check_types(self, schema: Any) -> None:

@@ -5,11 +5,12 @@ A file in an archive is a header of 512 bytes and its bytes, filled up with zero
 before it: in a GNU archive as it is, in a POSIX archive as one of several lines `LENGTH KEY=VALUE`.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tfface.errors import InputError, shown
 from tfface.file_kind import other_kind_of
@@ -42,8 +43,14 @@ class Member(NamedTuple):
     size: int
 
 
+# A set may have more shards than a process may have files open.
+@functools.lru_cache(maxsize=256)
+def _opened(path: Path, version: tuple[int, ...]) -> IO[bytes]:
+    return path.open("rb", buffering=0)
+
+
 class TarFile:
-    """An archive that is not compressed, held open; threads may read it at once.
+    """An archive that is not compressed; threads may read it at once.
 
     Args:
         path: of the archive.
@@ -70,9 +77,9 @@ class TarFile:
         with os_errors(path):
             if not path.is_file():
                 raise InputError(f"{path}: no regular file")
-            # Closed with the object.
-            self._file = path.open("rb", buffering=0)
-            self._num_bytes = os.fstat(self._file.fileno()).st_size
+            found = path.stat()
+        self._num_bytes = found.st_size
+        self._version = (found.st_dev, found.st_ino, found.st_mtime_ns)
 
     def read(self, start: int, size: int) -> bytes:
         """Returns bytes of the archive.
@@ -83,7 +90,9 @@ class TarFile:
         parts = []
         while size > 0:
             with os_errors(self.path):
-                part = read_at(self._file.fileno(), size, start)
+                # The name keeps the file open, whatever is opened meanwhile.
+                file = _opened(self.path, self._version)
+                part = read_at(file.fileno(), size, start)
             if not part:
                 raise InputError(f"{self.path}: has become shorter while it was read")
             parts.append(part)
