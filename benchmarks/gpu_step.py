@@ -99,6 +99,7 @@ def make_tfface_round(options, images: np.ndarray, labels: np.ndarray) -> Callab
         context={"backbones": BACKBONES, "heads": HEADS},
     )
     recognizer = build_recognizer(model, SIZE, options.identities, Path())
+    recognizer.reports_steps = True
     recognizer.compile(
         optimizer=keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=5e-4), jit_compile=True
     )

@@ -107,11 +107,22 @@ def test_a_port_in_use():
 def test_as_a_process():
     """Ctrl-C ends it without a traceback."""
     command = [sys.executable, "-m", "tfface", "demo", *PIXELS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+    it = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores it, and what it starts does, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
         lines = iter(it.stdout.readline, "")
         url = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
         with urllib.request.urlopen(url, timeout=30) as reply:
             assert b"The same person?" in reply.read()
         it.send_signal(signal.SIGINT)
         _, errors = it.communicate(timeout=60)
+    finally:
+        it.kill()
+        it.wait()
     assert (it.returncode, errors) == (130, "interrupted\n")

@@ -18,11 +18,11 @@ def main(plan: dict) -> None:
         [cpu] = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * plan["tensorflow_devices"]
         tf.config.set_logical_device_configuration(cpu, parts)
-    from tfface.training import multiprocess, progress
+    from tfface.training import multiprocess, run_progress
     from tfface.training.run import train
 
     # Every loss, not every tenth.
-    progress.READ_EVERY_STEPS = 1
+    run_progress.READ_EVERY_STEPS = 1
     if plan.get("coordinator"):
         multiprocess.initialize(plan["coordinator"], plan["num_processes"], plan["process_id"])
     leave, folder = multiprocess.shutdown, Path(plan["folder"])
