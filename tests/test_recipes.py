@@ -85,6 +85,16 @@ _OWN_BY_DEFAULT = 2_000_000
 _SAME_NETWORK = {"finetune_published"}
 
 
+# Recipes that are others with a few other values: in the slow tier.
+_VARIANTS = {
+    "arcface_resnet50_ms1m_decoupled_decay",
+    "arcface_resnet50_ms1m_kface",
+    "mobilenetv2_transfer_7",
+    "vgg16_transfer_bgr",
+    "vgg16_transfer_plain",
+}
+
+
 def with_its_network_if_small(path: Path):
     """A recipe with another network, and with its own, which is in the slow tier if it's large."""
     backbone = recipes.load(path, REGISTRIES).model.backbone.name
@@ -92,7 +102,11 @@ def with_its_network_if_small(path: Path):
     own = pytest.param(path, [], id=path.stem, marks=[] if is_small else pytest.mark.slow)
     if is_small:
         return [own]
-    return [own, pytest.param(path, [SMALL_BACKBONE], id=f"{path.stem}-small_backbone")]
+    marks = [pytest.mark.slow] if path.stem in _VARIANTS else []
+    return [
+        own,
+        pytest.param(path, [SMALL_BACKBONE], id=f"{path.stem}-small_backbone", marks=marks),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def start_from_old(folder) -> tuple[Recognizer, str]:
     return recognizer, read_warm_start(recipe.model, folder).fill(recognizer.embedder)
 
 
+@pytest.mark.slow
 def test_init_from_a_run(tmp_path, old_run):
     new, report = start_from_old(tmp_path)
     check_same(new.backbone, old_run.get_layer("backbone"))

@@ -40,6 +40,7 @@ def test_measurement(tmp_path):
     assert text.endswith("at this rate all 5,822,653 images of MS1M take 10 minutes")
 
 
+@pytest.mark.slow
 def test_a_conversion_that_fails_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(
         synthetic_recordio,

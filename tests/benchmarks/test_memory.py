@@ -62,6 +62,7 @@ def test_plot(tmp_path):
     assert is_plot(tmp_path / "memory.png")
 
 
+@pytest.mark.slow
 def test_a_run_that_fails(tmp_path):
     with pytest.raises(InputError, match="the run failed with exit code 1"):
         measure_memory(load_tiny(tmp_path, "data.train.num_identities=1"), tmp_path)

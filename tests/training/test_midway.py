@@ -388,6 +388,7 @@ def test_another_process_has_the_folder(tmp_path):
         train(recipe, tmp_path / "run", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path):
     """What was written before stays, and is gone on from."""
     import resource

@@ -59,7 +59,13 @@ def assert_same(one, other):
         ["training.stages.0.ema_momentum=0.9"],
         # An uncached pipeline of drawn faces has the same order; nothing else is trained, so that
         # images are decoded once and dropped.
-        ["training.stages.1.freeze=backbone", "model.neck={pooling: flatten, hidden_units: [6]}"],
+        pytest.param(
+            [
+                "training.stages.1.freeze=backbone",
+                "model.neck={pooling: flatten, hidden_units: [6]}",
+            ],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ["data.validation={fraction: 0.4, by: identity}", "model.neck.input_batch_norm=true"],
             marks=pytest.mark.slow,

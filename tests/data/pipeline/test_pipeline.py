@@ -183,7 +183,8 @@ def test_crop_loads_larger_images(folder, cache):
         assert any((images[index] == large[y : y + 16, x : x + 16]).all() for y, x in places)
 
 
-@pytest.mark.parametrize("shuffle", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shuffle", [False, True])
 def test_a_crop_enlarges_images_of_known_size(dataset, folder, tmp_path, shuffle):
     assert dataset.image_size == SIZE
     crop = AUGMENTATIONS["random_crop"](20, image_size=SIZE)

@@ -233,6 +233,7 @@ class TestImageFolder:
             open_tfds(str(root), "dev")
 
 
+@pytest.mark.slow
 def test_is_quiet_and_imported_only_when_used(prepared):
     code = (
         "import sys; from tfface.cli import command; "
