@@ -214,12 +214,10 @@ class Embedder:
         if given is not None:
             return Threshold(arguments.cosine("threshold", given), "given by the caller")
         if (exported := self._exported_threshold) is not None:
-            accuracy = f"accuracy {100 * exported.accuracy:.1f}%"
-            where = f"{exported.num_pairs:,} pairs of '{exported.pair_set}', {accuracy}"
+            where = _pairs_and_accuracy(exported.num_pairs, exported.pair_set, exported.accuracy)
             return Threshold(exported.cosine, f"the file's, measured on {where}, before the export")
         for name, found in self.run_metrics().items():
-            accuracy = f"accuracy {100 * found['accuracy']['mean']:.1f}%"
-            where = f"{found['num_pairs']:,} pairs of '{name}', {accuracy}"
+            where = _pairs_and_accuracy(found["num_pairs"], name, found["accuracy"]["mean"])
             return Threshold(self.thresholds[name], f"the run's evaluation on {where}")
         return Threshold(
             None,
@@ -409,6 +407,11 @@ def load_embedder(
         }
     )
     return Embedder(loaded, path=path, data_dir=location, uses_flip=flip, load_options=options)
+
+
+def _pairs_and_accuracy(num_pairs: int, pair_set: str, accuracy: float) -> str:
+    """What a threshold was measured on, for people."""
+    return f"{num_pairs:,} pairs of '{pair_set}', accuracy {100 * accuracy:.1f}%"
 
 
 def is_recipe_file(path: Path) -> bool:

@@ -121,21 +121,37 @@ def _error(text: str) -> PydanticCustomError:
     return PydanticCustomError("message", "{text}", {"text": text})
 
 
-def _path_or_section(given: Any, allowed: str) -> Any:
-    """Returns the section that a path alone stands for."""
-    if isinstance(given, str):
-        return {"path": given}
-    if not isinstance(given, dict):
-        raise _error(f"must be {allowed}")
-    return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
-
-
 def _square(given: Any) -> Any:
     """112 means 112 by 112."""
     return (given, given) if type(given) is int else given
 
 
 _PATH_SCHEMA = {"type": "string", "format": "path"}
+
+
+class PathConfig(Config):
+    """A path, or a section with the path and more.
+
+    Attributes:
+        allowed: what may be given, for messages.
+    """
+
+    allowed: ClassVar[str]
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"path": given}
+        if not isinstance(given, dict):
+            raise _error(f"must be {cls.allowed}")
+        return {"path" if key == SHORT_NAME else key: value for key, value in given.items()}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [_PATH_SCHEMA, handler.resolve_ref_schema(handler(core_schema))]}
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 # Widths of layers and images of a batch, far above what fits in memory.
 Size = Annotated[int, Field(ge=1, le=65_536)]
@@ -291,7 +307,7 @@ class NeckConfig(Config):
     batch_norm: bool = Field(False, description="Batch norm of the embedding.")
 
 
-class InitFromConfig(Config):
+class InitFromConfig(PathConfig):
     """Another run or model to start from. In YAML also its path alone."""
 
     path: YamlPath = Field(description="A run folder or a `.keras` file.")
@@ -301,14 +317,7 @@ class InitFromConfig(Config):
         "or `all`, the embedder and, from a run folder, the class centers by identity name.",
     )
 
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _read(cls, given: Any) -> Any:
-        return _path_or_section(given, "a path, {path: PATH, parts: PARTS}, or null")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [_PATH_SCHEMA, handler.resolve_ref_schema(handler(core_schema))]}
+    allowed = "a path, {path: PATH, parts: PARTS}, or null"
 
 
 class ModelConfig(Config):
@@ -438,7 +447,7 @@ class DistributionConfig(Config):
         return self
 
 
-class TeacherConfig(Config):
+class TeacherConfig(PathConfig):
     """A trained model that the student imitates. In YAML also its path alone."""
 
     path: YamlPath = Field(
@@ -460,14 +469,7 @@ class TeacherConfig(Config):
         None, description="Name of the embedding among several outputs of a model."
     )
 
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _read(cls, given: Any) -> Any:
-        return _path_or_section(given, "a path, or {path: PATH, color_order: ORDER, ...}")
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [_PATH_SCHEMA, handler.resolve_ref_schema(handler(core_schema))]}
+    allowed = "a path, or {path: PATH, color_order: ORDER, ...}"
 
 
 class DistillationConfig(Config):
