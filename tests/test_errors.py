@@ -50,7 +50,7 @@ def test_commands_say_and_do_not_print(file):
 
 
 class TestLogger:
-    """What is told goes through the logger `tfface`, as a program may have set it up."""
+    """Messages go through the logger `tfface`, which a program may configure."""
 
     def test_notes_are_on_stdout_and_warnings_on_stderr(self, capsys):
         note("run: 100%\x1b[2J")

@@ -1,4 +1,4 @@
-"""What isn't there is said with what is like it."""
+"""An error about a missing path suggests paths with similar names."""
 
 import pytest
 

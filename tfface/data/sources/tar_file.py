@@ -171,7 +171,7 @@ class TarFile:
         # GNU tar writes what octal digits have no room for in base 256.
         number = int.from_bytes(field[1:], "big") if field[0] == 0x80 else _octal(field)
         if number is None:
-            raise InputError(f"{self.path}: damaged at byte {offset:,}: a size is no number")
+            raise InputError(f"{self.path}: damaged at byte {offset:,}: a size is not a number")
         return number
 
     def _long(self, start: int, size: int, most: int) -> bytes:
