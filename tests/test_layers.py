@@ -1,6 +1,7 @@
 """The layers of docs/architecture.md: imports only go down, siblings never import each other."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ LEVELS = {
     "autotune": 0,
     "errors": 0,
     "extras": 0,
+    "face_template": 0,
     "file_kind": 0,
     "onednn": 0,
     "parent_process": 0,
@@ -73,6 +75,10 @@ TENSORFLOW_FILES = {
     PACKAGE / "exporting" / "litert_model.py",
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in FILES
+}
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -107,6 +113,23 @@ def test_imports_go_down(path):
         other = rest.partition(".")[0]
         if top == "tfface" and other in LEVELS and other != room:
             assert LEVELS[other] < LEVELS[room], f"{path} imports {module}, which is not below it"
+
+
+def test_no_modules_import_each_other():
+    """Nor in a circle of several."""
+    imports = {
+        name: {
+            module
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ImportFrom)
+            # `from package import x` imports the module package.x if there is one.
+            for module in {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            or {node.module} & MODULES.keys()
+        }
+        for name, path in MODULES.items()
+    }
+    with_imports_first = graphlib.TopologicalSorter(imports)
+    with_imports_first.prepare()  # CycleError: the modules of a circle
 
 
 def test_the_package_itself_loads_next_to_nothing():

@@ -10,12 +10,12 @@ from PIL import Image
 from tests.alignment.dots import draw_photo, find_dots
 from tests.property_tests import examples
 from tfface.alignment.template import (
-    LANDMARK_NAMES,
     align_face,
     similarity_transform,
     template_points,
     warp,
 )
+from tfface.face_template import LANDMARK_NAMES
 
 
 def moved(points: np.ndarray, transform: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tfface.errors import InputError
+from tfface.face_template import POINTS_112
 from tfface.synthetic import (
     TEST_IDENTITIES_FROM,
     contact_sheet,
@@ -17,7 +18,7 @@ from tfface.synthetic import (
     render_faces,
 )
 from tfface.synthetic.__main__ import main
-from tfface.synthetic.drawing import TEMPLATE, Camera, Pose
+from tfface.synthetic.drawing import Camera, Pose
 from tfface.synthetic.nuisance import sample_nuisance
 from tfface.synthetic.people import HAIR_STYLES, Traits, sample_traits
 from tfface.synthetic.portrait import groomed, landmarks
@@ -167,14 +168,14 @@ def test_faces_are_aligned_like_face_crops():
     for identity in range(40):
         traits, nuisance = sample_traits(identity, 0), sample_nuisance(identity, 0, 0)
         points = landmarks(traits, nuisance.expression)
-        errors.append(Camera(nuisance.pose, points).project(points) - TEMPLATE)
+        errors.append(Camera(nuisance.pose, points).project(points) - POINTS_112)
     errors = np.array(errors)
     assert np.abs(errors.mean(axis=0)).max() < 4, "far from the template on average"
     assert np.abs(errors).max() < 20
 
     straight = Pose(yaw=0, pitch=0, roll=0, scale=1, shift_x=0, shift_y=0)
     seen = Camera(straight, points).project(points)
-    np.testing.assert_allclose(seen.mean(axis=0), TEMPLATE.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(seen.mean(axis=0), np.mean(POINTS_112, axis=0), atol=1e-6)
 
 
 # ---- contact sheet -----------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 from tfface import seeding
 from tfface.alignment.faces import Face
 from tfface.alignment.photos import read_photo
-from tfface.alignment.template import LANDMARK_NAMES
 from tfface.errors import InputError
+from tfface.face_template import LANDMARK_NAMES
 from tfface.files import replacing
 from tfface.names import safe_row
 from tfface.reporting.contact_sheet import draw_contact_sheet

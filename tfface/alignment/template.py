@@ -1,23 +1,12 @@
-"""Where eyes, nose and mouth are in an aligned face: the only place that says it.
+"""The way from a photo to an aligned face, whose landmarks are where the template has them.
 
-Points are (x, y) in pixels; (0, 0) is the center of the top left pixel. The order is always: eye,
-eye, nose, corner of the mouth, corner of the mouth, and of both kinds the one further left in the
-picture first (the person's right).
+`tfface/face_template.py` says in which pixels and in which order points are given.
 """
 
 import numpy as np
 from PIL import Image
 
-# The five points that ArcFace, InsightFace and their kin are trained with, for 112 x 112 pixels.
-_POINTS_112 = (
-    (38.2946, 51.6963),
-    (73.5318, 51.5014),
-    (56.0252, 71.7366),
-    (41.5493, 92.3655),
-    (70.7299, 92.2041),
-)
-
-LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+from tfface.face_template import POINTS_112
 
 
 def template_points(height: int, width: int) -> np.ndarray:
@@ -27,7 +16,7 @@ def template_points(height: int, width: int) -> np.ndarray:
     cut off (or added) on the left as on the right. So 112 x 96 is the usual shift of x by -8.
     """
     scale = height / 112
-    points = np.array(_POINTS_112) * scale
+    points = np.array(POINTS_112) * scale
     points[:, 0] -= (112 * scale - width) / 2
     return points
 
@@ -93,7 +82,7 @@ def align_face(photo: Image.Image, landmarks: np.ndarray, height: int, width: in
 
     Args:
         photo: RGB, in full resolution.
-        landmarks: [5, 2], (x, y) in its pixels, in the order of `template.LANDMARK_NAMES`.
+        landmarks: [5, 2], (x, y) in its pixels, in the order of `face_template.LANDMARK_NAMES`.
         height, width: of the result, in pixels.
     Returns: RGB, `width` x `height`.
     Raises ValueError: the landmarks are all in one place.

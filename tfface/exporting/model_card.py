@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfface.alignment.template import LANDMARK_NAMES
 from tfface.errors import harmless
 from tfface.evaluation.embedders.metadata import ModelMetadata
+from tfface.face_template import LANDMARK_NAMES
 from tfface.files import json_mark
 from tfface.reporting import verification_tables
 from tfface.reporting.format import Table

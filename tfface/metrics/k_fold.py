@@ -7,6 +7,8 @@ import numpy as np
 from tfface.errors import InputError
 from tfface.metrics.roc import check_scores
 
+NUM_FOLDS = 10
+
 # The squared distances that the reference protocol tries, for any embeddings.
 DISTANCE_THRESHOLDS = np.arange(0, 4, 0.01)
 
@@ -32,8 +34,20 @@ class Accuracy:
     interval: list[float] | None = None
 
 
+def split_folds(pairs: np.ndarray, num_folds: int) -> list[np.ndarray]:
+    """Splits an array over pairs into folds, in order, as scikit-learn's KFold without shuffling.
+
+    If the folds can't be equal, the first ones have one pair more.
+
+    Args:
+        pairs: [num_pairs, ...].
+        num_folds: >= 1.
+    """
+    return np.array_split(pairs, num_folds)
+
+
 def k_fold_accuracy(
-    distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
+    distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = NUM_FOLDS
 ) -> tuple[Accuracy, float]:
     """Computes accuracy by the reference protocol.
 
@@ -68,7 +82,7 @@ def k_fold_accuracy(
 
 
 def k_fold_thresholds(
-    distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = 10
+    distance: np.ndarray, is_genuine: np.ndarray, num_folds: int = NUM_FOLDS
 ) -> np.ndarray:
     """Returns the threshold of each fold, as in `k_fold_accuracy`: float64 [num_folds].
 
@@ -83,13 +97,12 @@ def k_fold_thresholds(
             f"{num_folds} folds of {len(distance)} pairs: expected at least 2 folds, "
             "and at least one pair in each"
         )
-    # If the folds can't be equal, array_split gives the first ones one pair more, as KFold does.
     num_correct = np.stack(
         [
             _num_correct(distances, labels)
             for distances, labels in zip(
-                np.array_split(distance, num_folds),
-                np.array_split(is_genuine, num_folds),
+                split_folds(distance, num_folds),
+                split_folds(is_genuine, num_folds),
                 strict=True,
             )
         ]
@@ -104,7 +117,7 @@ def predict(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         distance: float [num_pairs], squared L2 distance.
         thresholds: float [num_folds].
     """
-    folds = np.array_split(distance, len(thresholds))
+    folds = split_folds(distance, len(thresholds))
     return np.concatenate(
         [fold < threshold for fold, threshold in zip(folds, thresholds, strict=True)]
     )
@@ -116,9 +129,7 @@ def fold_accuracy(is_correct: np.ndarray, num_folds: int) -> Accuracy:
     Args:
         is_correct: bool [num_pairs].
     """
-    folds = [
-        int(np.count_nonzero(fold)) / len(fold) for fold in np.array_split(is_correct, num_folds)
-    ]
+    folds = [int(np.count_nonzero(fold)) / len(fold) for fold in split_folds(is_correct, num_folds)]
     return Accuracy(mean=float(np.mean(folds)), std=float(np.std(folds)), folds=folds)
 
 

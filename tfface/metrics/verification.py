@@ -7,7 +7,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.metrics.bootstrap import NUM_REPLICATES, Intervals, bootstrap_intervals
-from tfface.metrics.k_fold import Accuracy, fold_accuracy, k_fold_thresholds, predict
+from tfface.metrics.k_fold import NUM_FOLDS, Accuracy, fold_accuracy, k_fold_thresholds, predict
 from tfface.metrics.roc import Roc, TarAtFar, auc, check_labels, eer, roc, tar_at_far
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -129,7 +129,7 @@ def verification(
     second: np.ndarray,
     is_genuine: np.ndarray,
     *,
-    num_folds: int = 10,
+    num_folds: int = NUM_FOLDS,
     names: Sequence[str] | None = None,
     identities: np.ndarray | None = None,
     groups: Sequence[str] | None = None,

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tfface.face_template import POINTS_112
+
 Color = tuple[int, int, int]
 
 
@@ -95,16 +97,6 @@ def _basis(num_control: int, samples: int, closed: bool) -> np.ndarray:
 
 
 CROP = 112.0
-# The five points of ArcFace crops (eyes, nose tip, mouth corners) at 112 x 112.
-TEMPLATE = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
 _VIEWER_DISTANCE = 420.0
 _PIVOT = np.array([0.0, 18.0, -12.0])
 
@@ -163,7 +155,7 @@ class Camera:
         self._linear, self._offset = np.eye(2), np.zeros(2)
 
         seen = self.project(landmarks) @ [1, 1j]
-        wanted = TEMPLATE @ [1, 1j]
+        wanted = np.array(POINTS_112) @ [1, 1j]
         spread = seen - seen.mean()
         factor = (spread.conj() @ (wanted - wanted.mean())) / (spread.conj() @ spread).real
         factor *= pose.scale * np.exp(1j * pose.roll)

@@ -18,7 +18,6 @@ from tfface.data.pairs import (
     num_possible_pairs,
     split_name,
 )
-from tfface.data.pairs.pair_set import NUM_FOLDS
 from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard, EpochOrder, PKOrder
 from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.pipeline.split import split_by_identity, split_by_image
@@ -32,6 +31,7 @@ from tfface.evaluation.classification import match_classes
 from tfface.evaluation.classifier import check_distinct
 from tfface.evaluation.verification import check_pair_set
 from tfface.files import expanded
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config

@@ -21,9 +21,10 @@ import numpy as np
 import tensorflow as tf
 from numcodecs import blosc
 
-from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError
 from tfface.files import os_errors, parse_json
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.progress import progress
 
 DESCRIPTION = "a bcolz folder with its _list.npy"

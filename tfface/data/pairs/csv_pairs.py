@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_sampling import (
+from tfface.data.pairs.folds import (
     folds_have_both_labels,
     interleave_by_label,
     order_by_fold,
 )
-from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
+from tfface.data.pairs.pair_set import FileImages, PairSet
 from tfface.errors import InputError
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.names import cell_text, same_name, spelled_on_disk
 from tfface.text_file import csv_lines, open_text
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from tfface import safe_pickle
-from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, shown
 from tfface.file_kind import START_BYTES, other_kind
 from tfface.files import os_errors
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.safe_pickle import PickleError
 
 DESCRIPTION = "an InsightFace .bin file"

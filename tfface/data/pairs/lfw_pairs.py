@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.pairs.pair_sampling import interleave_by_label
-from tfface.data.pairs.pair_set import NUM_FOLDS, FileImages, PairSet
+from tfface.data.pairs.folds import interleave_by_label
+from tfface.data.pairs.pair_set import FileImages, PairSet
 from tfface.errors import InputError
 from tfface.images.listing import EXTENSIONS
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.names import same_name, spelled_on_disk
 from tfface.text_file import START_BYTES, check_text
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.metrics.k_fold import NUM_FOLDS
 
 
 class FileImages(Sequence):
@@ -35,9 +36,6 @@ class FileImages(Sequence):
             return file.read_bytes()
         except OSError as error:
             raise InputError(f"{file}: can't be read: {error.strerror or error}") from error
-
-
-NUM_FOLDS = 10
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs
-from tfface.data.pairs.pair_set import NUM_FOLDS, PairSet
+from tfface.data.pairs.pair_set import PairSet
+from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
 
 DESCRIPTION = "the word `synthetic` (synthetic faces, no files needed)"

@@ -81,7 +81,7 @@ class TemplateSet:
         name: in tables and file names.
         files: the distinct images.
         landmarks: float32 [num_images, 5, 2], (x, y) in pixels, in the order of
-            `alignment.template.LANDMARK_NAMES`; None if the images are aligned already.
+            `face_template.LANDMARK_NAMES`; None if the images are aligned already.
         scores: float32 [num_images], detection scores >= 0; None if unknown.
         entry_image, entry_template: int32 [num_entries], indices of image and template.
         entry_medium: int32 [num_entries], numbers of media, which are local to a template.

@@ -19,16 +19,15 @@ Example:
     (6, [0, 0, 0, 1, 1, 1])
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from tfface.data.sources.csv_list import CsvSource, is_csv
 from tfface.data.sources.folder import FolderSource
-from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.kface import KFaceSource, is_kface
 from tfface.data.sources.parquet import ParquetSource, holds_parquet
 from tfface.data.sources.photos import PhotosSource
 from tfface.data.sources.recordio import holds_recordio, open_recordio
+from tfface.data.sources.source_registry import RECOGNIZED_BY, SOURCES
 from tfface.data.sources.split import open_split
 from tfface.data.sources.synthetic import SyntheticSource
 from tfface.data.sources.text_list import ListSource, is_list
@@ -38,7 +37,9 @@ from tfface.data.sources.tfrecord import holds_tfrecords, open_tfrecord
 from tfface.data.sources.union import UnionSource
 from tfface.data.sources.webdataset import WebDatasetSource, holds_webdataset
 
-SOURCES: dict[str, Callable[..., ImageSource]] = {
+__all__ = ["RECOGNIZED_BY", "SOURCES"]
+
+SOURCES |= {
     "folder": FolderSource,
     "photos": PhotosSource,
     "tfrecord": open_tfrecord,
@@ -55,8 +56,7 @@ SOURCES: dict[str, Callable[..., ImageSource]] = {
     "union": UnionSource,
 }
 
-# The format of a path is the first whose function returns True.
-RECOGNIZED_BY: dict[str, Callable[[Path], bool]] = {
+RECOGNIZED_BY |= {
     # Before TFRecord, whose files have similar names.
     "tfds": is_prepared_by_tfds,
     "tfrecord": holds_tfrecords,

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# As a package: its table has entries that need this module, and is complete only later.
-from tfface.data import sources
 from tfface.data.sources.image_source import ImageSource
+from tfface.data.sources.source_registry import RECOGNIZED_BY, SOURCES
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
 from tfface.files import check_regular, check_there, expanded
@@ -37,7 +36,7 @@ def formats() -> tuple[str, ...]:
     """Returns the names of sources that one path or name opens."""
     return tuple(
         name
-        for name, source in sources.SOURCES.items()
+        for name, source in SOURCES.items()
         if _first_option(source).default is inspect.Parameter.empty
         and _first_option(source).annotation in (Path, str)
     )
@@ -69,19 +68,19 @@ def open_source(argument: str, format: str = "auto") -> OpenedSource:
     """
     name, rest, part = _read_argument(argument)
     if part is not None:
-        source = build_from_config(sources.SOURCES[part.name], part.options, Path(), name=name)
+        source = build_from_config(SOURCES[part.name], part.options, Path(), name=name)
         return OpenedSource(part.name, source, paths_in(part.options))
     known = formats()
     if format != "auto" and format not in known:
         raise InputError(f"format '{format}' is not known: auto, {', '.join(known)}")
     path = expanded(rest)
-    takes_path = format == "auto" or _first_option(sources.SOURCES[format]).annotation is Path
+    takes_path = format == "auto" or _first_option(SOURCES[format]).annotation is Path
     if takes_path:
         check_there(path)
     check_regular(path)
     if format == "auto":
         format = detect_format(path)
-    source = sources.SOURCES[format](path if takes_path else rest, name=name)
+    source = SOURCES[format](path if takes_path else rest, name=name)
     return OpenedSource(format, source, [path] if path.exists() else [])
 
 
@@ -113,7 +112,7 @@ def detect_format(path: Path) -> str:
     Raises:
         InputError: no format matches.
     """
-    for format, matches in sources.RECOGNIZED_BY.items():
+    for format, matches in RECOGNIZED_BY.items():
         if matches(path):
             return format
     if looks_like_image(path):
@@ -142,7 +141,7 @@ def read_nested(given: Mapping[str, Any], location: str) -> SourceConfig:
     Raises:
         InputError: one line for each mistake.
     """
-    return load_source(given, sources.SOURCES, location)
+    return load_source(given, SOURCES, location)
 
 
 def open_nested(part: SourceConfig, paths_start: Path, name: str | None = None) -> ImageSource:
@@ -159,7 +158,7 @@ def open_nested(part: SourceConfig, paths_start: Path, name: str | None = None) 
     Raises:
         InputError: as the source.
     """
-    source = sources.SOURCES[part.name]
+    source = SOURCES[part.name]
     return build_from_config(source, part.options, paths_start, name=name, paths_start=paths_start)
 
 
@@ -184,5 +183,5 @@ def _read_argument(argument: str) -> tuple[str | None, str, SourceConfig | None]
     given = re.fullmatch(r"([^=/{]+)=(.+)", argument, re.DOTALL)
     name, rest = (given[1], given[2]) if given and not Path(argument).exists() else (None, argument)
     if rest.startswith("{"):
-        return name, rest, load_source(parse_value(rest), sources.SOURCES, rest)
+        return name, rest, load_source(parse_value(rest), SOURCES, rest)
     return name, rest, None

@@ -7,10 +7,10 @@ import numpy as np
 from pydantic import Field
 
 from tfface import seeding
-from tfface.data import sources
 from tfface.data.pipeline.split import most_of_each, split_into_parts
 from tfface.data.sources.image_source import ImageSource, Subset
 from tfface.data.sources.opening import detect_format, open_nested, read_nested
+from tfface.data.sources.source_registry import SOURCES
 from tfface.errors import InputError
 
 PARTS = ("train", "validation", "test")
@@ -123,7 +123,7 @@ def _open(
         return open_nested(read_nested(of, "source split: of"), paths_start, name)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    return sources.SOURCES[detect_format(path)](path, name=name)
+    return SOURCES[detect_format(path)](path, name=name)
 
 
 def _identities(
