@@ -63,7 +63,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs=2,
         default=(0.1, 0.5),
         metavar=("LOW", "HIGH"),
-        help="share of the image that is exchanged, drawn between these (default: 0.1 0.5)",
+        help="range from which the exchanged share of each image is drawn (default: 0.1 0.5)",
     )
     parser.add_argument("--no-originals", action="store_true", help="write the new images alone")
     parser.add_argument(

@@ -108,7 +108,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=command.path,
         metavar="DIR",
         help="images of a pairs.txt or a .csv (default: the folder images beside it; for X.csv, "
-        "the folder X_images before that)",
+        "X_images if it exists)",
     )
     outputs.add(
         parser,

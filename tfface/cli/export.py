@@ -131,8 +131,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--output",
         type=command.path,
         metavar="PATH",
-        help="the file to write (for saved_model alone its folder); a path without suffix is the "
-        "folder of files that are named by the model (default: exports/NAME.onnx and so on)",
+        help="the file to write, or, without a suffix, the folder for files named after the model; "
+        "for saved_model alone, the SavedModel's own folder (default: exports/NAME.onnx and so on)",
     )
     group = parser.add_argument_group("what the file computes")
     group.add_argument("--normalized", action="store_true", help="embeddings have norm 1")

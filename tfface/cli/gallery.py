@@ -213,7 +213,8 @@ def _add_strangers(parser: argparse.ArgumentParser) -> None:
         type=_rate,
         default=0.01,
         metavar="RATE",
-        help="the share of strangers who may get a name (default 0.01); 0.01 needs 100 photos",
+        help="false positive identification rate: the share of strangers who may get a name "
+        "(default 0.01); 0.01 needs photos of 100 strangers or more",
     )
     photo_options.add_aligned(parser)
     model_options.add(parser, option="--model", required=False)

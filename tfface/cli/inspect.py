@@ -176,14 +176,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=_similarity,
         metavar="T",
         help="smallest similarity to an image of a set at which an identity counts as in the set "
-        "(default: 0.4, or more if different people of one source are that alike)",
+        "(default: 0.4; raised if different people of one source are more alike)",
     )
     people.add_argument(
         "--threshold",
         type=_similarity,
         metavar="T",
         help="smallest similarity at which identities of two sources count as one person "
-        "(default: 0.3, or more likewise)",
+        "(default: 0.3; raised if different people of one source are more alike)",
     )
     people.add_argument(
         "--within-source",

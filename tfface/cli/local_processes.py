@@ -30,7 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         OPTION,
         type=command.workers,
         metavar="N",
-        help="train in N processes on this machine's CPU, to try it; KERAS_BACKEND=jax",
+        help="try training in several processes: N of them on this machine's CPU; needs "
+        "KERAS_BACKEND=jax",
     )
     parser.add_argument(
         "--coordinator-address",

@@ -137,9 +137,9 @@ def add_classifier(
         "--score-type",
         choices=["auto", "probabilities", "logits"],
         default="auto",
-        help="what such a model returns; a softmax is applied to logits (default auto: "
-        "probabilities, if those of the first images are between 0 and 1 and sum to 1). A single "
-        "score is that of the second of two classes",
+        help="the scores that such a model returns; a softmax is applied to logits (default auto: "
+        "probabilities if the scores of the first images are between 0 and 1 and sum to 1). A "
+        "model with one output returns the score of the second of two classes",
     )
     group.add_argument(
         "--flip",
@@ -156,7 +156,7 @@ def _add_input(group) -> None:
         "--color-order",
         choices=["rgb", "bgr"],
         help="color order that a SavedModel, an .onnx, .tflite or .xml file takes (default rgb; "
-        "what 'tfface export' wrote says it itself)",
+        "files of 'tfface export' store it)",
     )
     group.add_argument(
         "--input-range",

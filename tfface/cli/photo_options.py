@@ -89,8 +89,8 @@ def add_aligned(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--aligned",
         action="store_true",
-        help="the photos are aligned faces: use them as they are (default: find the faces; a "
-        "photo that is an aligned face already is noticed)",
+        help="the photos are aligned faces: use them as they are (default: find the faces; "
+        "aligned faces are recognized as such)",
     )
 
 

@@ -116,7 +116,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--output",
         type=command.path,
         metavar="DIR",
-        help="runs, figures, picture and page (default: comparisons/NAME-OF-THE-RECIPE)",
+        help="folder for runs, metrics, plot and report (default: comparisons/NAME-OF-THE-RECIPE)",
     )
     parser.add_argument(
         "--metric",

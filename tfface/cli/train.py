@@ -65,7 +65,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     recipe_options.add(parser)
     recipe_options.add_reference(parser)
     recipe_options.add_data_dir(parser)
-    parser.add_argument("--run-dir", type=command.path, help="default: runs/NAME-OF-THE-RECIPE")
+    parser.add_argument(
+        "--run-dir", type=command.path, help="run folder (default: runs/NAME-OF-THE-RECIPE)"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run, exactly"
     )
