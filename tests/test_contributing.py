@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TABLE = "AUGMENTATIONS = {\n"
@@ -45,6 +47,7 @@ def test_what_is_named_exists():
         assert (ROOT / path).exists() or "random_gamma" in path, path
 
 
+@pytest.mark.slow
 def test_the_example_passes_the_contract_and_the_docs_tests(tmp_path):
     folder = copy_of_the_project(tmp_path)
     added = blocks()

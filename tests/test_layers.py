@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +76,9 @@ TENSORFLOW_FILES = {
     # Its converter takes types and optimizations of TensorFlow.
     PACKAGE / "exporting" / "litert_model.py",
 }
+KERAS_INTERNALS = PACKAGE / "kernels" / "keras_internals.py"
+# Private names of the standard library.
+OF_PYTHON = {"_actions", "_exit", "_option_string_actions", "_replace"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -165,3 +170,27 @@ def test_commands_only_import_tensorflow_after_parsing(command):
         *("tfface.extras", "tfface.quiet_tensorflow"),
     )
     assert all(n == "tfface" or n.startswith(light) for n in modules if n.startswith("tfface"))
+
+
+def test_private_names_of_keras_are_in_one_file():
+    nodes = {
+        path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+        for path in FILES
+        if path != KERAS_INTERNALS
+    }
+    # Methods, functions and what is assigned to `self`.
+    own = set()
+    for node in itertools.chain.from_iterable(nodes.values()):
+        if isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+    found = []
+    for path, of_file in nodes.items():
+        for node in of_file:
+            if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+                if node.attr not in own | OF_PYTHON:
+                    found.append((path.name, node.attr))
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith("keras.src"):
+                found.append((path.name, node.module))
+    assert not found

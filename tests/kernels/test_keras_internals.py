@@ -1,9 +1,4 @@
-"""Private names of Keras that are used do what they are used for, and are used in one file."""
-
-import ast
-import itertools
-import re
-from pathlib import Path
+"""Private names of Keras that are used do what they are used for."""
 
 import keras
 import numpy as np
@@ -16,16 +11,10 @@ from tfface.kernels.keras_internals import (
     ema_variables,
     flatten_layers,
     graph_nodes,
-    instead_of_download,
     sgd_momentum,
     sync_variables,
     with_seed_generator,
 )
-
-PACKAGE = Path(__file__).resolve().parents[2] / "tfface"
-FILES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "kernels" / "keras_internals.py"})
-# Of the standard library.
-OF_PYTHON = {"_actions", "_exit", "_option_string_actions", "_replace"}
 
 
 def make() -> keras.Model:
@@ -102,41 +91,9 @@ def test_decay_is_left_to_the_update():
     assert float(variable[0]) == 1.0
 
 
-def test_a_file_in_place_of_a_download(tmp_path):
-    """Where `keras.applications` asks for it."""
-    make_network = keras.applications.MobileNetV2
-    options = {"include_top": False, "input_shape": (96, 96, 3), "alpha": 0.35}
-    network = make_network(weights=None, **options)
-    network.save_weights(tmp_path / "a.weights.h5")
-    with instead_of_download(tmp_path / "a.weights.h5"):
-        loaded = make_network(weights="imagenet", **options)
-    for one, other in zip(loaded.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_a_layer_that_draws_by_given_seeds():
     seeds = keras.random.SeedGenerator(7)
     layer = with_seed_generator(keras.layers.RandomBrightness, seeds)(0.5)
     before = np.array(seeds.state)
     layer(np.ones((1, 4, 4, 3), "float32"), training=True)
     assert not np.array_equal(np.array(seeds.state), before)
-
-
-def test_no_other_file_uses_private_names():
-    nodes = {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in FILES}
-    # Methods, functions and what is assigned to `self`.
-    own = set()
-    for node in itertools.chain.from_iterable(nodes.values()):
-        if isinstance(node, ast.FunctionDef):
-            own.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            own.add(node.attr)
-    found = []
-    for path, of_file in nodes.items():
-        for node in of_file:
-            if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
-                if node.attr not in own | OF_PYTHON:
-                    found.append((path.name, node.attr))
-            elif isinstance(node, ast.ImportFrom) and node.module.startswith("keras.src"):
-                found.append((path.name, node.module))
-    assert not found

@@ -29,12 +29,15 @@ IRESNET = [
 @pytest.mark.parametrize(
     ("backbone", "neck", "pixels", "classes", "count"),
     [
-        ("inception_resnet_v1", FACENET, 160, None, 23_482_624),
-        ("inception_resnet_v1", FACENET, 160, 18, 23_491_858),
-        ("inception_resnet_v1", FACENET, 160, 8631, 27_910_327),
+        *(
+            pytest.param("inception_resnet_v1", FACENET, 160, *counts, marks=pytest.mark.slow)
+            for counts in [(None, 23_482_624), (18, 23_491_858), (8631, 27_910_327)]
+        ),
         ("resnet18", CLASSIFIER, 224, 1000, 11_689_512),
-        ("resnet34", CLASSIFIER, 224, 1000, 21_797_672),
-        ("resnet50_torchvision", CLASSIFIER, 224, 1000, 25_557_032),
+        pytest.param("resnet34", CLASSIFIER, 224, 1000, 21_797_672, marks=pytest.mark.slow),
+        pytest.param(
+            "resnet50_torchvision", CLASSIFIER, 224, 1000, 25_557_032, marks=pytest.mark.slow
+        ),
         pytest.param(
             "resnet101_torchvision", CLASSIFIER, 224, 1000, 44_549_160, marks=pytest.mark.slow
         ),
@@ -46,7 +49,7 @@ IRESNET = [
         pytest.param("vgg13_bn", VGG, 224, 1000, 133_053_736, marks=pytest.mark.slow),
         pytest.param("vgg13_bn", VGG, 256, 100, 129_366_436, marks=pytest.mark.slow),
         pytest.param("vit_b16", CLASSIFIER, 224, 1000, 86_567_656, marks=pytest.mark.slow),
-        ("iresnet18", IRESNET, 112, None, 24_025_600),
+        pytest.param("iresnet18", IRESNET, 112, None, 24_025_600, marks=pytest.mark.slow),
         pytest.param("iresnet34", IRESNET, 112, None, 34_139_328, marks=pytest.mark.slow),
         pytest.param("iresnet50", IRESNET, 112, None, 43_590_848, marks=pytest.mark.slow),
         pytest.param("iresnet100", IRESNET, 112, None, 65_156_160, marks=pytest.mark.slow),

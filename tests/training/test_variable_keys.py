@@ -21,7 +21,7 @@ def make(tmp_path, *overrides):
 BACKBONES = [
     "{name: plain_cnn, channels: [4, 8]}",
     "mobilenet_v2",
-    "efficientnet_b0",
+    pytest.param("efficientnet_b0", marks=pytest.mark.slow),
     "{name: vit_small, patch_size: 8}",
 ]
 

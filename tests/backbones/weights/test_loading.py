@@ -7,6 +7,7 @@ import pytest
 from tfface.backbones import BACKBONES
 from tfface.backbones.weights.loading import load_weights
 from tfface.errors import InputError
+from tfface.kernels.keras_internals import instead_of_download
 
 
 def make(alpha: float = 0.25) -> keras.Model:
@@ -126,3 +127,15 @@ def test_imagenet_without_network(monkeypatch):
 def test_a_size_that_the_network_can_not_have():
     with pytest.raises(InputError, match="MobileNet can't be built for images of 16x16"):
         BACKBONES["mobilenet"](image_size=(16, 16))
+
+
+def test_a_file_in_place_of_a_download(tmp_path):
+    """Where `keras.applications` asks for it."""
+    make_network = keras.applications.MobileNetV2
+    options = {"include_top": False, "input_shape": (96, 96, 3), "alpha": 0.35}
+    network = make_network(weights=None, **options)
+    network.save_weights(tmp_path / "a.weights.h5")
+    with instead_of_download(tmp_path / "a.weights.h5"):
+        loaded = make_network(weights="imagenet", **options)
+    for one, other in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

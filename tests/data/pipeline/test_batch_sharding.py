@@ -41,7 +41,7 @@ def test_batches_of_identities(folder):  # noqa: F811
     assert_same(parts_of(folder, 2, **options), whole)
 
 
-@pytest.mark.parametrize("cache", ["none", "memory"])
+@pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "memory"])
 def test_the_last_batch_is_filled(source, cache):  # noqa: F811
     options = {"cache": cache, "shuffle": False, "last_batch": "keep"}
     plain = [*make(source, **options).epoch(1).as_numpy_iterator()]
