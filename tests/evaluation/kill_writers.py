@@ -16,7 +16,7 @@ import numpy as np
 from tfface.evaluation.face_index import FaceIndex
 from tfface.gallery.storage import (
     MANIFEST,
-    Face,
+    EnrolledFace,
     GalleryContent,
     changing_gallery,
     new_gallery,
@@ -29,7 +29,7 @@ WRITERS = ("gallery/storage.py", "files.py", "face_index.py")
 
 def made(count: int) -> GalleryContent:
     vectors = np.eye(8, dtype=np.float32)[:count]
-    faces = [Face(f"person {number}", f"{number}.jpg", "0" * 64) for number in range(count)]
+    faces = [EnrolledFace(f"person {number}", f"{number}.jpg", "0" * 64) for number in range(count)]
     return GalleryContent("model", "fingerprint", FaceIndex.from_embeddings(vectors), faces)
 
 

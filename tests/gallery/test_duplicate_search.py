@@ -13,8 +13,8 @@ from tfface.data.records.identity_list import read_identity_list
 from tfface.data.records.inspection import inspect_dataset
 from tfface.data.records.manifest import Identity
 from tfface.errors import InputError
-from tfface.gallery.duplicate_identities import check_search, find_duplicates
-from tfface.gallery.duplicate_report import _spaced, write_duplicates
+from tfface.gallery.duplicate_identities import check_search, find_duplicate_identities
+from tfface.gallery.duplicate_report import _spaced, write_duplicate_identities
 
 
 def face(person: int, picture: int) -> bytes:
@@ -80,7 +80,9 @@ OPTIONS = {
 def search(inspection, pair_sets=(), said=None, embedder=None, **changes):
     said = [] if said is None else said
     options = {**OPTIONS, **changes}
-    return find_duplicates(inspection, embedder or Blocks(), pair_sets, log=said.append, **options)
+    return find_duplicate_identities(
+        inspection, embedder or Blocks(), pair_sets, log=said.append, **options
+    )
 
 
 def names(inspection, labels) -> list[str]:
@@ -156,7 +158,7 @@ def test_within_a_source(inspection):
 
 def test_what_is_written(inspection, tmp_path):
     found = search(inspection, [pair_set(7)])
-    paths = write_duplicates(found, tmp_path / "out")
+    paths = write_duplicate_identities(found, tmp_path / "out")
     assert [path.name for path in paths] == [
         *("same_people.csv", "exclude.csv", "same_people.png", "same_people_lfw.png")
     ]
@@ -190,7 +192,7 @@ def test_whoever_is_like_a_person_of_a_set_is_left_out_for_that(inspection, tmp_
     [other] = lfw.similarity[[names(inspection, lfw.labels).index("b7")]]
     found = search(inspection, [pair_set(7)], against_threshold=float(level + other) / 2)
     assert len(found.overlaps["lfw"].labels) == 1
-    write_duplicates(found, tmp_path)
+    write_duplicate_identities(found, tmp_path)
     text = (tmp_path / "exclude.csv").read_text()
     assert ", which is in the verification set lfw (similarity " in text
     assert names(inspection, found.excluded) == ["a4", "a7", "b3", "b7"]
@@ -199,7 +201,7 @@ def test_whoever_is_like_a_person_of_a_set_is_left_out_for_that(inspection, tmp_
 def test_nothing_found(inspection, tmp_path):
     (tmp_path / "same_people.png").write_text("of an earlier search")
     found = search(inspection, [pair_set(60)], threshold=1.0, against_threshold=1.0)
-    assert [path.name for path in write_duplicates(found, tmp_path)] == [
+    assert [path.name for path in write_duplicate_identities(found, tmp_path)] == [
         *("same_people.csv", "exclude.csv")
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exclude.csv", "same_people.csv"]

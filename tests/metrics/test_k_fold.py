@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.metrics.k_fold import fold_accuracy, k_fold_accuracy, k_fold_thresholds, predict
+from tfface.metrics.k_fold import fold_accuracy, k_fold_accuracy, k_fold_thresholds, predict_folds
 
 
 @st.composite
@@ -42,7 +42,7 @@ def test_accuracy_is_the_reference_protocol(drawn):
 
     thresholds = k_fold_thresholds(*drawn)
     np.testing.assert_array_equal(thresholds, expected)
-    predicted = predict(distance, thresholds)
+    predicted = predict_folds(distance, thresholds)
     np.testing.assert_array_equal(predicted, np.concatenate(predictions))
     accuracy, mean_threshold = k_fold_accuracy(*drawn)
     assert accuracy.folds == pytest.approx(folds, abs=1e-12)

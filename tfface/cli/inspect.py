@@ -25,7 +25,7 @@ _MOST_PROBLEMS = 100
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
-    from tfface.data.records.duplicates import find_duplicates
+    from tfface.data.records.duplicates import find_duplicate_images
     from tfface.data.records.inspection import inspect_dataset
     from tfface.data.records.inspection_report import REPORT_FILE, write_inspection, write_report
     from tfface.files import check_replaceable, json_mark
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = write_inspection(
         output,
         inspection,
-        find_duplicates(inspection.labels, inspection.digests),
+        find_duplicate_images(inspection.labels, inspection.digests),
         rows=rows,
         columns=columns,
         seed=options.seed,
@@ -71,8 +71,8 @@ def _people_finder(options: argparse.Namespace):
     from tfface.data.pairs import load_pair_set
     from tfface.data.records import manifest
     from tfface.evaluation.embedders.embedder import load_embedder
-    from tfface.gallery.duplicate_identities import check_search, find_duplicates
-    from tfface.gallery.duplicate_report import write_duplicates
+    from tfface.gallery.duplicate_identities import check_search, find_duplicate_identities
+    from tfface.gallery.duplicate_report import write_duplicate_identities
 
     dataset, _ = manifest.read_with_problems(options.dataset)
     embedder = load_embedder(options.model, batch_size=options.batch_size)
@@ -82,7 +82,7 @@ def _people_finder(options: argparse.Namespace):
     check_search(dataset.identities, pair_sets, within_source=options.within_source)
 
     def find(inspection, output: Path) -> dict:
-        search = find_duplicates(
+        search = find_duplicate_identities(
             inspection,
             embedder,
             pair_sets,
@@ -93,7 +93,7 @@ def _people_finder(options: argparse.Namespace):
             seed=options.seed,
             log=lambda line: say(line),
         )
-        paths = write_duplicates(search, output, seed=options.seed)
+        paths = write_duplicate_identities(search, output, seed=options.seed)
         say(search.as_text())
         say("\n".join(f"  {path}" for path in paths))
         return search.to_dict()

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError
-from tfface.evaluation.classifier import Classifier, check_distinct
+from tfface.evaluation.classifier import Classifier, check_distinct_names
 from tfface.files import printable
 from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
@@ -293,7 +293,7 @@ def match_classes(source: ImageSource, classes: Sequence[str]) -> np.ndarray:
         InputError: an identity is not a class, or two have the same name.
     """
     names = [identity.name for identity in source.identities]
-    check_distinct(names, f"{source.name}: two identities")
+    check_distinct_names(names, f"{source.name}: two identities")
     label_of = {name: label for label, name in enumerate(classes)}
     unknown = [name for name in names if name not in label_of]
     if unknown:

@@ -289,11 +289,11 @@ def read_class_names(path: Path, *, distinct: bool = True) -> list[str]:
     if len(names) < 2:
         raise InputError(f"{path}: names {len(names)} classes; at least two are required")
     if distinct:
-        check_distinct(names, f"{path}: two classes")
+        check_distinct_names(names, f"{path}: two classes")
     return names
 
 
-def check_distinct(names: Sequence[str], what: str) -> None:
+def check_distinct_names(names: Sequence[str], what: str) -> None:
     """Checks that all names differ.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.evaluation.classifier import check_distinct
+from tfface.evaluation.classifier import check_distinct_names
 from tfface.text_file import check_columns, csv_lines, open_text
 
 _PATH_COLUMNS = ("path", "filename")
@@ -34,7 +34,7 @@ def read_predictions(path: Path, source: ImageSource) -> np.ndarray:
             image has no prediction, or two.
     """
     names = [identity.name for identity in source.identities]
-    check_distinct(names, f"{source.name}: two identities")
+    check_distinct_names(names, f"{source.name}: two identities")
     labels = {name: label for label, name in enumerate(names)}
     filenames = [source.filename(index) for index in range(source.num_images)]
     index_of = _index_by_name(filenames)

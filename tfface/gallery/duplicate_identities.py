@@ -94,7 +94,7 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class DuplicateSearch:
-    """The result of `find_duplicates`.
+    """The result of `find_duplicate_identities`.
 
     Attributes:
         inspection: the inspected dataset.
@@ -165,7 +165,7 @@ def check_search(
         )
 
 
-def find_duplicates(
+def find_duplicate_identities(
     inspection: Inspection,
     embedder: Embedder,
     pair_sets: Sequence[PairSet],

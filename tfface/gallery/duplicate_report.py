@@ -32,7 +32,9 @@ _SHEET_COLUMNS = 12
 _CELL = 112
 
 
-def write_duplicates(search: DuplicateSearch, folder: Path, *, seed: int = 0) -> list[Path]:
+def write_duplicate_identities(
+    search: DuplicateSearch, folder: Path, *, seed: int = 0
+) -> list[Path]:
     """Writes the files that this module's docstring lists.
 
     A contact sheet shows pairs from the most to the least similar one, so its last rows show

@@ -18,7 +18,7 @@ from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces
 from tfface.files import check_there
 from tfface.gallery.storage import (
-    Face,
+    EnrolledFace,
     GalleryContent,
     LoadOptions,
     changing_gallery,
@@ -352,7 +352,7 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def _without_known(
-    faces: LabeledFaces, known: dict[str, Face]
+    faces: LabeledFaces, known: dict[str, EnrolledFace]
 ) -> tuple[LabeledFaces, tuple[int, list[tuple[str, str, str, str]]]]:
     """Skips images that are known, or occur twice.
 
@@ -366,7 +366,9 @@ def _without_known(
     known = dict(known)
     kept, num_known, conflicts = [], 0, []
     for index, digest in enumerate(faces.images.digests()):
-        face = Face(faces.names[faces.labels[index]], faces.image_names[index], digest.hex())
+        face = EnrolledFace(
+            faces.names[faces.labels[index]], faces.image_names[index], digest.hex()
+        )
         same = known.setdefault(face.sha256, face)
         if same is face:
             kept.append(index)
@@ -377,10 +379,10 @@ def _without_known(
     return faces.take(np.array(kept, np.int64)), (num_known, conflicts)
 
 
-def _rows(faces: LabeledFaces) -> list[Face]:
+def _rows(faces: LabeledFaces) -> list[EnrolledFace]:
     digests = [digest.hex() for digest in faces.images.digests()]
     names = [faces.names[label] for label in faces.labels]
-    return [Face(*row) for row in zip(names, faces.image_names, digests, strict=True)]
+    return [EnrolledFace(*row) for row in zip(names, faces.image_names, digests, strict=True)]
 
 
 def _case_variants(gallery: GalleryContent, num_before: int) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ _REPAIR = (
 _READS = 5
 
 
-class Face(NamedTuple):
+class EnrolledFace(NamedTuple):
     """The person and the image of an embedding, and the SHA-256 of the image (64 digits)."""
 
     name: str
@@ -85,7 +85,7 @@ class GalleryContent:
     model: str
     fingerprint: str
     index: FaceIndex
-    faces: list[Face]
+    faces: list[EnrolledFace]
     generation: int = 0
     threshold: float | None = None
     threshold_source: str | None = None
@@ -343,7 +343,7 @@ def _damaged(path: Path) -> InputError:
     return InputError(f"{path}: is damaged{_REPAIR}")
 
 
-def _write_faces(path: Path, faces: list[Face]) -> None:
+def _write_faces(path: Path, faces: list[EnrolledFace]) -> None:
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
@@ -353,7 +353,7 @@ def _write_faces(path: Path, faces: list[Face]) -> None:
         writer.writerows(map(safe_cell, face) for face in faces)
 
 
-def _read_faces(path: Path) -> list[Face]:
+def _read_faces(path: Path) -> list[EnrolledFace]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
@@ -366,6 +366,6 @@ def _read_faces(path: Path) -> list[Face]:
         raise _damaged(path) from error
 
 
-def _face(name: str, image: str, sha256: str) -> Face:
+def _face(name: str, image: str, sha256: str) -> EnrolledFace:
     # Early versions did not normalize names.
-    return Face(unicodedata.normalize("NFC", cell_text(name)), cell_text(image), sha256)
+    return EnrolledFace(unicodedata.normalize("NFC", cell_text(name)), cell_text(image), sha256)

@@ -77,7 +77,7 @@ def k_fold_accuracy(
     """
     distance, is_genuine = np.asarray(distance, np.float64), np.asarray(is_genuine, bool)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
-    is_correct = predict(distance, thresholds) == is_genuine
+    is_correct = predict_folds(distance, thresholds) == is_genuine
     return fold_accuracy(is_correct, num_folds), float(np.mean(thresholds))
 
 
@@ -110,7 +110,7 @@ def k_fold_thresholds(
     return DISTANCE_THRESHOLDS[np.argmax(num_correct.sum(axis=0) - num_correct, axis=1)]
 
 
-def predict(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def predict_folds(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Predicts which pairs are genuine, each fold by its threshold: bool [num_pairs].
 
     Args:

@@ -7,7 +7,13 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.metrics.bootstrap import NUM_REPLICATES, Intervals, bootstrap_intervals
-from tfface.metrics.k_fold import NUM_FOLDS, Accuracy, fold_accuracy, k_fold_thresholds, predict
+from tfface.metrics.k_fold import (
+    NUM_FOLDS,
+    Accuracy,
+    fold_accuracy,
+    k_fold_thresholds,
+    predict_folds,
+)
 from tfface.metrics.roc import Roc, TarAtFar, auc, check_labels, eer, roc, tar_at_far
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -180,7 +186,7 @@ def verification(
 
     distance = _squared_distance(unit, first, second)
     thresholds = k_fold_thresholds(distance, is_genuine, num_folds)
-    is_correct = predict(distance, thresholds) == is_genuine
+    is_correct = predict_folds(distance, thresholds) == is_genuine
     squared_l2 = float(np.mean(thresholds))
     threshold = Threshold(cosine=1 - squared_l2 / 2, squared_l2=squared_l2)
     result = metrics_from_scores(

@@ -18,10 +18,10 @@ from tfface.synthetic.drawing import (
     shifted,
 )
 from tfface.synthetic.nuisance import Expression
-from tfface.synthetic.people import Brows, Ears, Eyes, Face, Hair, Marks, Mouth, Nose
+from tfface.synthetic.people import Brows, Ears, Eyes, Hair, HeadShape, Marks, Mouth, Nose
 
 
-def face_outline(face: Face, expression: Expression, grow: float = 0.0) -> np.ndarray:
+def face_outline(face: HeadShape, expression: Expression, grow: float = 0.0) -> np.ndarray:
     """Returns float [n, 3]: the edge of the face, `grow` units outside of it."""
     chin_y = face.chin_y + 3.5 * expression.mouth_open
     corner = face.chin_half_width
@@ -47,7 +47,7 @@ def face_outline(face: Face, expression: Expression, grow: float = 0.0) -> np.nd
     return np.concatenate([curve, depth[:, None]], axis=1)
 
 
-def draw_neck(canvas: Canvas, face: Face, clothes: Color) -> None:
+def draw_neck(canvas: Canvas, face: HeadShape, clothes: Color) -> None:
     """The neck in the chin's shadow, and the shoulders; most of them lies below the crop."""
     half, chin = face.neck, face.chin_y
     neck = [[-half, chin - 26], [half, chin - 26], [half + 2, 90], [-half - 2, 90]]
@@ -67,7 +67,7 @@ def draw_neck(canvas: Canvas, face: Face, clothes: Color) -> None:
     canvas.fill(at_depth(np.array(shade), -10), mixed(face.skin, 0.45, (40, 16, 12)), 0.5)
 
 
-def draw_ear(canvas: Canvas, ears: Ears, face: Face, side: int) -> None:
+def draw_ear(canvas: Canvas, ears: Ears, face: HeadShape, side: int) -> None:
     size, out = ears.size, ears.protrusion
     outline = np.array(
         [
@@ -86,7 +86,7 @@ def draw_ear(canvas: Canvas, ears: Ears, face: Face, side: int) -> None:
     canvas.fill(at_depth(hollow, -6), mixed(face.skin, 0.72, (120, 40, 30)), 0.7)
 
 
-def draw_skin(canvas: Canvas, face: Face, expression: Expression) -> None:
+def draw_skin(canvas: Canvas, face: HeadShape, expression: Expression) -> None:
     # A contour a shade darker than the skin parts it from a background of the same color.
     contour = mixed(face.skin, 0.82, (90, 40, 30))
     canvas.fill(face_outline(face, expression), contour, body=True)
@@ -95,7 +95,7 @@ def draw_skin(canvas: Canvas, face: Face, expression: Expression) -> None:
         _draw_wrinkles(canvas, face, expression)
 
 
-def _draw_wrinkles(canvas: Canvas, face: Face, expression: Expression) -> None:
+def _draw_wrinkles(canvas: Canvas, face: HeadShape, expression: Expression) -> None:
     dark, strength = mixed(face.skin, 0.62, (60, 20, 15)), (face.age - 0.25) * 0.75
     raised = 0.5 + 0.5 * max(0.0, expression.brow_raise)
     for row in range(1 + int(face.age * 2.9)):
@@ -108,7 +108,7 @@ def _draw_wrinkles(canvas: Canvas, face: Face, expression: Expression) -> None:
             canvas.stroke(np.array(crow) * [side, 1], 0.7, dark, 0.7 * strength)
 
 
-def draw_marks(canvas: Canvas, marks: Marks, face: Face) -> None:
+def draw_marks(canvas: Canvas, marks: Marks, face: HeadShape) -> None:
     freckle = mixed(face.skin, 0.6, (110, 50, 20))
     for spot in marks.freckles:
         canvas.disc(spot[None], 0.55, freckle, marks.freckle_strength)
@@ -125,7 +125,9 @@ _LASHES = (34, 22, 22)
 _EYE_DEPTH = -1.5
 
 
-def draw_eye(canvas: Canvas, eyes: Eyes, face: Face, expression: Expression, side: int) -> None:
+def draw_eye(
+    canvas: Canvas, eyes: Eyes, face: HeadShape, expression: Expression, side: int
+) -> None:
     """One eye, in its own coordinates: origin in its middle, x from the nose outward."""
     opening = expression.eye_open
     upper, lower = _lids(eyes, expression)
@@ -197,7 +199,7 @@ def draw_brow(canvas: Canvas, brows: Brows, hair: Hair, expression: Expression, 
     canvas.stroke((upper + lower) / 2, 0.6 * brows.thickness, mixed(color, 0.7), 0.5)
 
 
-def draw_nose(canvas: Canvas, nose: Nose, face: Face, yaw: float) -> None:
+def draw_nose(canvas: Canvas, nose: Nose, face: HeadShape, yaw: float) -> None:
     dark = mixed(face.skin, 0.55, (80, 26, 20))
     base, half, tip = nose.length, nose.half_width, nose.tip
     forward = nose.projection
@@ -242,7 +244,7 @@ def mouth_corner(mouth: Mouth, expression: Expression) -> tuple[float, float]:
     return half_width, mouth.y + mouth.corners - 2.6 * smile
 
 
-def draw_mouth(canvas: Canvas, mouth: Mouth, face: Face, expression: Expression) -> None:
+def draw_mouth(canvas: Canvas, mouth: Mouth, face: HeadShape, expression: Expression) -> None:
     half, corner_y = mouth_corner(mouth, expression)
     opened, smile = expression.mouth_open, max(0.0, expression.smile)
     thin = 1 - 0.25 * smile
@@ -281,7 +283,7 @@ def draw_mouth(canvas: Canvas, mouth: Mouth, face: Face, expression: Expression)
     _draw_folds(canvas, mouth, face, lower_edge[5:-5], half, corner_y, smile)
 
 
-def _draw_folds(canvas, mouth: Mouth, face: Face, under_lip, half, corner_y, smile) -> None:
+def _draw_folds(canvas, mouth: Mouth, face: HeadShape, under_lip, half, corner_y, smile) -> None:
     dark = mixed(face.skin, 0.5, (80, 26, 20))
     canvas.stroke(shifted(under_lip, 0, 1.0), 1.2, dark, 0.3, lift=_LIP_LIFT)
     fold_strength = min(0.6, 0.08 + 0.3 * smile + 0.35 * face.age)

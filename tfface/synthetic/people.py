@@ -40,7 +40,7 @@ HAIR_STYLES = {
 
 
 @dataclass(frozen=True)
-class Face:
+class HeadShape:
     """Outline of the head and color of the skin."""
 
     half_width: float  # at the eyes
@@ -159,7 +159,7 @@ class Marks:
 class Traits:
     """One identity."""
 
-    face: Face
+    face: HeadShape
     eyes: Eyes
     brows: Brows
     nose: Nose
@@ -213,7 +213,7 @@ def sample_traits(identity: int, seed: int) -> Traits:
     age = between() ** 1.5
     skin = _skin(rng, melanin)
     hair_color = _hair_color(rng, melanin, age)
-    face = Face(
+    face = HeadShape(
         half_width=between(35.5, 42),
         cheek=between(33, 40.5),
         jaw=between(24.5, 33) + 3.5 * male,

@@ -28,7 +28,7 @@ from tfface.data.sources.opening import paths_in
 from tfface.data.sources.photos import PhotosSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
-from tfface.evaluation.classifier import check_distinct
+from tfface.evaluation.classifier import check_distinct_names
 from tfface.evaluation.verification import check_pair_set
 from tfface.files import expanded
 from tfface.metrics.k_fold import NUM_FOLDS
@@ -310,7 +310,7 @@ def _validation_labels(source, validation_source) -> np.ndarray:
     )
     if names == wanted:
         return validation_source.labels
-    check_distinct(wanted, "data.train: two identities")
+    check_distinct_names(wanted, "data.train: two identities")
     if sorted(names) != sorted(wanted):
         strange = sorted(set(names) ^ set(wanted))
         raise InputError(

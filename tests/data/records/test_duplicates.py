@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.data.small_faces import encoded, write_folder
 from tfface.data.records.conversion import convert
-from tfface.data.records.duplicates import find_duplicates, write_duplicates
+from tfface.data.records.duplicates import find_duplicate_images, write_duplicate_images
 from tfface.data.records.inspection import inspect_dataset
 
 images = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 5)), max_size=30)
@@ -29,7 +29,7 @@ def test_as_defined(images):
         lowest = min(firsts, default=None)
         across |= {(firsts[lowest], firsts[label]) for label in firsts if label != lowest}
     digests = np.array([(c // 2, c % 2) for c in contents], np.uint64).reshape(-1, 2)
-    found = find_duplicates(np.array(labels, np.int32), digests)
+    found = find_duplicate_images(np.array(labels, np.int32), digests)
     assert {tuple(pair) for pair in found.within.tolist()} == within
     assert {tuple(pair) for pair in found.across.tolist()} == across
     for pairs in (found.within, found.across):
@@ -48,8 +48,8 @@ def inspection(tmp_path):
 
 
 def test_what_is_written(inspection, tmp_path):
-    found = find_duplicates(inspection.labels, inspection.digests)
-    write_duplicates(tmp_path / "new" / "duplicates.csv", inspection, found)
+    found = find_duplicate_images(inspection.labels, inspection.digests)
+    write_duplicate_images(tmp_path / "new" / "duplicates.csv", inspection, found)
     with (tmp_path / "new" / "duplicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0] == {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.data.broken_datasets import COUNTS, make_dataset, shard
 from tfface.data.records import inspection_report
-from tfface.data.records.duplicates import find_duplicates
+from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.inspection import inspect_dataset
 from tfface.data.records.inspection_report import choose_images, draw_inspection, write_inspection
 
@@ -32,7 +32,7 @@ def sheets(monkeypatch):
 
 def test_files(inspection, tmp_path):
     report = write_inspection(
-        tmp_path / "out", inspection, find_duplicates(inspection.labels, inspection.digests)
+        tmp_path / "out", inspection, find_duplicate_images(inspection.labels, inspection.digests)
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("contact_sheet.png", "duplicates.csv", "images_per_identity.png", "report.json")
@@ -54,7 +54,7 @@ def test_a_dataset_that_is_gone_has_no_pictures(tmp_path):
     shard(folder, 0).unlink()
     inspection = inspect_dataset(folder)
     report = write_inspection(
-        tmp_path / "out", inspection, find_duplicates(inspection.labels, inspection.digests)
+        tmp_path / "out", inspection, find_duplicate_images(inspection.labels, inspection.digests)
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("duplicates.csv", "report.json")

@@ -24,7 +24,7 @@ from tfface.data.records.conversion_plan import (
     make_plan,
     settings_of,
 )
-from tfface.data.records.duplicates import find_duplicates
+from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
@@ -151,7 +151,7 @@ def _copies(plan: Plan, done: Sequence[WrittenShard]) -> list[str]:
     is_known = np.repeat(
         [bool(shard.digests) for shard in done], [shard.shard.records for shard in done]
     )
-    found = find_duplicates(
+    found = find_duplicate_images(
         np.where(is_known, plan.labels[plan.order], -1),
         np.frombuffer(digests, np.uint64).reshape(-1, 2),
     )

@@ -30,7 +30,7 @@ class Duplicates:
 
     Example:
         >>> digests = np.array([[1, 1], [2, 2], [1, 1]], np.uint64)
-        >>> found = find_duplicates(np.array([0, 0, 1]), digests)
+        >>> found = find_duplicate_images(np.array([0, 0, 1]), digests)
         >>> found.within.tolist(), found.across.tolist()
         ([], [[0, 2]])
     """
@@ -39,7 +39,7 @@ class Duplicates:
     across: np.ndarray
 
 
-def find_duplicates(labels: np.ndarray, digests: np.ndarray) -> Duplicates:
+def find_duplicate_images(labels: np.ndarray, digests: np.ndarray) -> Duplicates:
     """Finds all images that are equal byte for byte.
 
     Args:
@@ -85,7 +85,7 @@ def describe_pairs(inspection: Inspection, pairs: np.ndarray) -> Iterator[tuple[
         yield (*sides[0], *sides[1])
 
 
-def write_duplicates(path: Path, inspection: Inspection, duplicates: Duplicates) -> None:
+def write_duplicate_images(path: Path, inspection: Inspection, duplicates: Duplicates) -> None:
     """Writes all pairs as a CSV file; those across identities come first.
 
     Args:

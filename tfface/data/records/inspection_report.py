@@ -18,7 +18,7 @@ from tfface.data.records.duplicates import (
     PAIR_COLUMNS,
     Duplicates,
     describe_pairs,
-    write_duplicates,
+    write_duplicate_images,
 )
 from tfface.data.records.inspection import Inspection, statistics
 from tfface.files import replacing
@@ -77,7 +77,7 @@ def write_inspection(
     """
     content = report(inspection, duplicates)
     write_report(folder, content)
-    write_duplicates(folder / DUPLICATES_FILE, inspection, duplicates)
+    write_duplicate_images(folder / DUPLICATES_FILE, inspection, duplicates)
     if (inspection.labels >= 0).any():
         draw_inspection(inspection, folder, rows=rows, columns=columns, seed=seed)
     return content

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.records.duplicates import find_duplicates
+from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
@@ -160,7 +160,7 @@ def _linked(files: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarr
         groups: int [images].
     """
     # On some network drives, all inodes are 0.
-    first, other = find_duplicates(np.where(files[:, 1] > 0, groups, -1), files).across.T
+    first, other = find_duplicate_images(np.where(files[:, 1] > 0, groups, -1), files).across.T
     return first, other
 
 
