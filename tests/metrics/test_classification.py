@@ -14,11 +14,10 @@ from sklearn.calibration import calibration_curve
 
 from tests.property_tests import examples
 from tfface.errors import InputError
+from tfface.metrics.calibration import calibration, expected_calibration_error
 from tfface.metrics.classification import (
     Predictions,
-    calibration,
     classification,
-    expected_calibration_error,
     summary_metrics,
     wilson_interval,
 )

@@ -24,7 +24,7 @@ from tfface.profiling.step import (
 )
 from tfface.reporting.results import text_table
 from tfface.training.recognizer import Recognizer
-from tfface.training.sweep import parse_axis
+from tfface.training.sweep_axes import parse_axis
 
 KERAS_RECIPE = [
     "model.backbone={name: mobilenet_v2}",

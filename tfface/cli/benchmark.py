@@ -85,7 +85,7 @@ def _step(options: argparse.Namespace) -> None:
     from tfface.profiling.step import measure_steps, plan_steps, rows, to_json
     from tfface.reporting.plots import plot_throughput
     from tfface.reporting.results import text_table
-    from tfface.training.sweep import parse_axis
+    from tfface.training.sweep_axes import parse_axis
 
     outputs.check_results(options)
     benchmark_outputs.check(options, "step", sources=_sources(options))

@@ -100,7 +100,7 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Adds --sweep, which `tfface.training.sweep.parse_axis` reads."""
+    """Adds --sweep, which `tfface.training.sweep_axes.parse_axis` reads."""
     parser.add_argument(
         "--sweep",
         action="append",

@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting.html import Plot, report_mark, write_report
     from tfface.training.datasets import source_folders
     from tfface.training.run_folder import environment
-    from tfface.training.sweep import parse_axis, plan_sweep, run_sweep
+    from tfface.training.sweep import plan_sweep, run_sweep
+    from tfface.training.sweep_axes import parse_axis
 
     output = options.output or Path("comparisons") / options.recipe.stem
     sweep = plan_sweep(

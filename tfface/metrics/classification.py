@@ -6,6 +6,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.metrics.calibration import (
+    CalibrationBin,
+    calibration,
+    expected_calibration_error,
+)
 
 # Rounding errors of a sum of many float32 numbers are smaller.
 _SUM_TOLERANCE = 1e-3
@@ -132,7 +137,6 @@ def _check_probabilities(
 
 
 TOP = 5
-NUM_BINS = 15
 # The logarithm of a probability of 0 is infinite: a single image would determine the mean.
 MIN_PROBABILITY = 1e-15
 # Two-sided 95 % of the normal distribution.
@@ -224,29 +228,6 @@ class Confusion:
     label: np.ndarray
     predicted: np.ndarray
     num_images: np.ndarray
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """The predictions whose confidence is in (low, high].
-
-    Attributes:
-        low, high: in [0, 1].
-        num_images: predictions in the bin.
-        confidence: their mean confidence; None if the bin is empty.
-        accuracy: the share of them that is correct; None if the bin is empty.
-
-    Example:
-        >>> bins = calibration(np.array([0.9, 0.9]), np.array([True, False]))
-        >>> [(one.confidence, one.accuracy) for one in bins if one.num_images]
-        [(0.9, 0.5)]
-    """
-
-    low: float
-    high: float
-    num_images: int
-    confidence: float | None
-    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -432,47 +413,6 @@ def confusion(predictions: Predictions, num_classes: int) -> Confusion:
         predictions.label * num_classes + predictions.predicted, return_counts=True
     )
     return Confusion(cells // num_classes, cells % num_classes, num_images)
-
-
-def calibration(confidence: np.ndarray, is_correct: np.ndarray) -> list[CalibrationBin]:
-    """Returns the 15 bins of equal width of a reliability diagram.
-
-    Args:
-        confidence: float64 [num_images], the probability of the predicted class, in [0, 1].
-        is_correct: bool [num_images].
-
-    Reference: Guo et al., ICML 2017, arXiv:1706.04599.
-    """
-    inner = np.arange(1, NUM_BINS) / NUM_BINS
-    bins = np.searchsorted(inner, confidence, side="left")
-    num_images = np.bincount(bins, minlength=NUM_BINS)
-    confidences = np.bincount(bins, weights=confidence, minlength=NUM_BINS)
-    correct = np.bincount(bins, weights=is_correct, minlength=NUM_BINS)
-    return [
-        CalibrationBin(
-            low=number / NUM_BINS,
-            high=(number + 1) / NUM_BINS,
-            num_images=int(count),
-            confidence=float(confidences[number] / count) if count else None,
-            accuracy=float(correct[number] / count) if count else None,
-        )
-        for number, count in enumerate(num_images)
-    ]
-
-
-def expected_calibration_error(confidence: np.ndarray, is_correct: np.ndarray) -> float:
-    """Returns the expected calibration error (ECE).
-
-    ECE = sum over the bins of `calibration` of (images / all images) * |accuracy - confidence|
-
-    Args:
-        confidence, is_correct: as in `calibration`; at least one image.
-    """
-    return sum(
-        one.num_images / len(confidence) * abs(one.accuracy - one.confidence)
-        for one in calibration(confidence, is_correct)
-        if one.accuracy is not None and one.confidence is not None
-    )
 
 
 def log_loss(probability: np.ndarray) -> float:

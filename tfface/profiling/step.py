@@ -26,7 +26,7 @@ from tfface.training import stages
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import split_at_frozen
-from tfface.training.sweep import SweepAxis, make_trials
+from tfface.training.sweep_axes import SweepAxis, make_trials
 
 # Large enough for a product of two such matrices to be bound by arithmetic, not by memory.
 _MATRIX = 2048
