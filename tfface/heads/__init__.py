@@ -56,9 +56,13 @@ Combined = margin_head(CombinedMargin)
 CurricularFace = margin_head(CurricularFaceMargin)
 AdaFace = margin_head(AdaFaceMargin)
 MagFace = margin_head(MagFaceMargin)
-# An identity has several centers and the nearest counts: images with wrong labels gather around
-# centers of their own. Deng et al., ECCV 2020; section 3.3 of arXiv:1801.07698v4.
-SubcenterArcFace = margin_head(ArcFaceMargin, centers_per_class=3)
+# Deng et al., ECCV 2020; section 3.3 of arXiv:1801.07698v4.
+SubcenterArcFace = margin_head(
+    ArcFaceMargin,
+    "ArcFace with several centers for each identity, of which the nearest counts: images with "
+    "wrong labels gather around centers of their own.",
+    centers_per_class=3,
+)
 
 # The heads that a recipe may name.
 HEADS: dict[str, Callable[..., Head]] = {

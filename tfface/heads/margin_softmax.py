@@ -323,7 +323,9 @@ def _from_options(
     )
 
 
-def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSoftmax]:
+def margin_head(
+    margin: type[Margin], summary: str = "", **defaults: Any
+) -> Callable[..., MarginSoftmax]:
     """Returns a function that builds the margin softmax of a margin from one list of options.
 
     Its signature has the margin's numbers, then `scale`, `label_smoothing`, `margin_warmup_epochs`
@@ -331,6 +333,7 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
     `num_identities`, and `steps_per_epoch`, without which there is no warm-up.
 
     Args:
+        summary: first line of the docstring, in place of the margin's.
         **defaults: other defaults of these options; `centers_per_class` (sub-centers) is an option
             only if it is given here.
 
@@ -369,6 +372,8 @@ def margin_head(margin: type[Margin], **defaults: Any) -> Callable[..., MarginSo
 
     head.__signature__ = signature  # type: ignore[attr-defined]
     head.__doc__ = margin.__doc__
+    if summary:
+        head.__doc__ = "\n\n".join([summary, *(margin.__doc__ or "").split("\n\n")[1:]])
     # Where `registry.options_schema` finds the other options described.
     head.documented_by = (_from_options,)  # type: ignore[attr-defined]
     return head

@@ -337,9 +337,11 @@ class MagFaceMargin(Margin):
     In the warm-up the extra loss rises with the margin that balances it.
 
     Args:
-        lower_margin, upper_margin: radians in [0, pi/2), in this order; 0.45 and 0.8 in the paper.
-        lower_norm, upper_norm: norms above 0, in this order; 10 and 110 in the paper.
-        lambda_g: lambda_g, 0 or more; 35 in the paper.
+        lower_margin: margin at lower_norm, in radians in [0, pi/2); 0.45 in the paper.
+        upper_margin: margin at upper_norm, not below lower_margin; 0.8 in the paper.
+        lower_norm: norm below which the margin no longer falls, above 0; 10 in the paper.
+        upper_norm: norm above which the margin no longer grows; 110 in the paper.
+        lambda_g: weight of the extra loss g(a), which rewards large norms; 35 in the paper.
         easy_margin: whether images at 90 degrees or more from their center get no margin, as in the
             authors' code by default. If false, they get ArcFace's, which goes on falling beyond
             theta + m(a) = pi (see `arcface_margin`).
