@@ -41,6 +41,36 @@ def test_help_names_every_source(capsys):
     assert [name for name in RECOGNIZED_BY if name not in printed] == []
 
 
+def test_labels_are_added_to_an_older_folder(tmp_path, capsys):
+    faces = write_folder(tmp_path / "faces", {"ann": 2, "bob": 1})
+    output = tmp_path / "out"
+    convert.main([str(faces), "--output", str(output)])
+    before = content(output)
+    (output / "labels.int32").unlink()
+    capsys.readouterr()
+    said = ["added: labels.int32, the labels of 3 images", str(output)]
+    convert.main(["--add-labels", str(output)])
+    assert capsys.readouterr().out.splitlines() == said
+    assert content(output) == before
+    convert.main(["--add-labels", str(output)])
+    assert capsys.readouterr().out.splitlines()[0].startswith("already there: labels.int32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["faces"], "the following arguments are required: -o/--output"),
+        (["--add-labels", "a", "faces"], "--add-labels takes a FOLDER, and neither a SOURCE nor"),
+        (["--add-labels", "a", "--output", "b"], "--add-labels takes a FOLDER, and neither"),
+        (["--add-labels", "a", "--source", "b"], "--add-labels takes a FOLDER, and neither"),
+    ],
+)
+def test_options_that_do_not_fit(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        convert.main(arguments)
+    assert message in capsys.readouterr().err
+
+
 def test_says_what_it_did(tmp_path, capsys):
     faces = write_folder(tmp_path / "faces", {"ann": 2, "bob": 1})
     output = tmp_path / "out"

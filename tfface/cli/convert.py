@@ -1,6 +1,7 @@
 """Converts face images of any source into a dataset folder of record files."""
 
 import argparse
+from pathlib import Path
 
 from tfface.cli import command
 from tfface.errors import say
@@ -32,12 +33,19 @@ example:
 
 A conversion that was stopped, at whatever moment, goes on when the same command is given again, and
 gives the same bytes as one that was not. The last line printed is the output's path.
+
+Datasets that an earlier version wrote have no file of labels, so each start of a training reads all
+records for them. This reads them once and adds the file:
+  tfface convert --add-labels data/lfw_tfrecord
 """
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     command.import_tensorflow_quietly()
+    if options.add_labels is not None:
+        _add_labels(options.add_labels)
+        return
     from tfface.data.records.conversion import convert
 
     with command.interruptible("the same command goes on from the files that are finished"):
@@ -74,6 +82,16 @@ def main(arguments: list[str] | None = None) -> None:
     say(options.output)
 
 
+def _add_labels(folder: Path) -> None:
+    from tfface.data.records import labels_file
+
+    with command.interruptible("the same command can be given again"):
+        dataset, was_there = labels_file.add(folder)
+    done = "already there" if was_there else "added"
+    say(f"{done}: {labels_file.LABELS_FILE}, the labels of {dataset.num_images:,} images")
+    say(folder)
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=_DESCRIPTION, epilog=_EXAMPLE)
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="what to convert, see above")
@@ -88,9 +106,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "-o",
         "--output",
         type=command.path,
-        required=True,
         metavar="DIR",
         help="folder to write",
+    )
+    parser.add_argument(
+        "--add-labels",
+        type=command.path,
+        metavar="FOLDER",
+        help="give a dataset folder of an earlier version its file of labels; without SOURCE and "
+        "other options",
     )
     parser.add_argument(
         "--format",
@@ -159,6 +183,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     options.sources += options.source
+    if options.add_labels is not None:
+        alone = parser.parse_args(["--add-labels", str(options.add_labels)])
+        if options != alone:
+            parser.error("--add-labels takes a FOLDER, and neither a SOURCE nor other options")
+        return options
+    if options.output is None:
+        parser.error("the following arguments are required: -o/--output")
     if not options.sources:
         parser.error("give at least one SOURCE")
     return options

@@ -40,7 +40,9 @@ def dataset(tmp_path_factory):
     return root / "dataset"
 
 
-@pytest.mark.parametrize("file", ["dataset.json", "identities.csv", "data-00000-of-00002.tfrecord"])
+@pytest.mark.parametrize(
+    "file", ["dataset.json", "identities.csv", "labels.int32", "data-00000-of-00002.tfrecord"]
+)
 @given(data=st.data())
 @examples(90)
 def test_damaged_dataset(dataset, file, data):

@@ -61,7 +61,11 @@ def test_bytes_and_labels(faces, tmp_path):
         *(f"data-0000{i}-of-00003.tfrecord" for i in range(3)),
         "dataset.json",
         "identities.csv",
+        "labels.int32",
     ]
+    labels = np.fromfile(tmp_path / "out/labels.int32", "<i4")
+    files = RecordFiles([tmp_path / "out" / shard.file for shard in dataset.shards])
+    assert labels.tolist() == [files.read(index)[1] for index in range(NUM_IMAGES)]
 
 
 def test_the_number_of_workers_does_not_matter(faces, tmp_path):

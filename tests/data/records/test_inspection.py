@@ -1,5 +1,6 @@
 """All that is wrong with a dataset is found and told, and what is in it is counted."""
 
+import dataclasses
 import json
 import re
 
@@ -17,7 +18,7 @@ from tests.data.broken_datasets import (
     shard,
 )
 from tests.data.small_faces import encoded, write_folder
-from tfface.data.records import shard_check
+from tfface.data.records import labels_file, shard_check
 from tfface.data.records.conversion import convert
 from tfface.data.records.inspection import inspect_dataset, statistics
 from tfface.data.sources.tfrecord import DatasetSource
@@ -146,6 +147,21 @@ class TestProblems:
             "labels listed are 0..3"
         ) in found
         assert any("label -2 of 1 records (the first is record 3)" in line for line in found)
+
+    def test_labels_that_are_not_those_of_the_records(self, dataset):
+        labels = np.fromfile(dataset / "labels.int32", "<i4")
+        first, other = np.flatnonzero(labels == 0)[0], np.flatnonzero(labels == 1)[0]
+        labels[[first, other]] = 1, 0
+        edit_json(dataset, labels=dataclasses.asdict(labels_file.write(dataset, labels)))
+        at = min(first, other)
+        said, found = labels[at], 1 - labels[at]
+        assert problems(dataset) == [
+            f"labels.int32: 2 labels are not those of the records: that of image {at} is {said}, "
+            f"but its record says {found}"
+        ]
+        flip(dataset / "labels.int32", 0)
+        [line] = problems(dataset)
+        assert line.startswith("labels.int32: its SHA-256 is ")
 
     def test_records_that_are_no_faces(self, dataset):
         other = tf.train.Example().SerializeToString()

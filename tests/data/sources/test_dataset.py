@@ -1,6 +1,7 @@
 """Reading a converted dataset as a stream."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import tensorflow as tf
 
 from tests.data.small_faces import write_folder
 from tfface.data.records.conversion import convert
+from tfface.data.records.reader import RecordFiles
+from tfface.data.sources import tfrecord
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.tfrecord import BareTFRecordSource, DatasetSource
 from tfface.errors import InputError
@@ -71,9 +74,36 @@ def test_not_a_dataset(faces):
         DatasetSource(faces / "faces")
 
 
+def older(folder, copy):
+    """Copies a dataset as an earlier version wrote it, without a file of labels."""
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    (copy / "labels.int32").unlink()
+    content = json.loads((copy / "dataset.json").read_text())
+    del content["labels"]
+    (copy / "dataset.json").write_text(json.dumps(content))
+    return copy
+
+
+def test_labels_are_read_from_their_file_alone(faces, monkeypatch):
+    source = DatasetSource(faces / "dataset")
+    monkeypatch.setattr(RecordFiles, "labels", lambda self: pytest.fail("all records are read"))
+    assert np.bincount(source.labels).tolist() == [50] * 7
+
+
+def test_labels_of_an_older_folder_are_those_of_its_records(faces, tmp_path, monkeypatch, capsys):
+    folder = older(faces / "dataset", tmp_path / "old")
+    source, now = DatasetSource(folder), DatasetSource(faces / "dataset")
+    np.testing.assert_array_equal(source.labels, now.labels)
+    # A run that was begun on the one goes on with the other.
+    assert source.fingerprint == now.fingerprint
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(tfrecord, "_LONG", -1)
+    _ = DatasetSource(folder).labels
+    assert f"tfface convert --add-labels {folder}" in capsys.readouterr().err
+
+
 def test_labels_must_be_listed(faces, tmp_path):
-    for file in (faces / "dataset").glob("d*"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    older(faces / "dataset", tmp_path)
     lines = (faces / "dataset/identities.csv").read_text().splitlines()
     label, name, source, count = lines[6].split(",")
     more = str(int(count) + int(lines[7].rpartition(",")[2]))

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from tfface.data.records import manifest
+from tfface.data.records import labels_file, manifest
 from tfface.data.records.conversion_plan import (
     Plan,
     Pool,
@@ -134,6 +134,7 @@ def convert(
             shards=[shard.shard for shard in done],
             attributes=plan.attribute_names,
             left_out=pool.left_out,
+            labels=labels_file.write(output, plan.labels[plan.order]),
         )
         manifest.write(output, dataset)
         writer.remove_notes()

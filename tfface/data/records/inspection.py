@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.records import manifest
+from tfface.data.records import labels_file, manifest
 from tfface.data.records.manifest import DATASET_FILE, IDENTITIES_FILE, DatasetFolder
 from tfface.data.records.reader import RecordFiles
 from tfface.data.records.shard_check import MOST_VALUES, ShardContent, read_shard
@@ -66,7 +66,7 @@ class Inspection:
 
 
 def inspect_dataset(folder: Path, *, num_workers: int | None = None) -> Inspection:
-    """Reads all of a dataset once and checks it against dataset.json and identities.csv.
+    """Reads all of a dataset once and checks it against its other files.
 
     Of each file: size, SHA-256, number of records; of each record: checksums, that it is a face
     record, label, the image's header; of each identity: number of images. Memory holds 32 bytes for
@@ -102,6 +102,7 @@ def inspect_dataset(folder: Path, *, num_workers: int | None = None) -> Inspecti
         seconds=time.perf_counter() - started,
     )
     problems += _wrong_counts(inspection) + _wrong_size(inspection)
+    problems += labels_file.problems(folder, dataset, inspection.labels)
     return inspection
 
 

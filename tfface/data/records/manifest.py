@@ -1,13 +1,14 @@
 """dataset.json and identities.csv: what a converted dataset says about itself.
 
     dataset.json       format_version, num_images, num_identities, image_size, attributes, sources,
-                       left_out, seed, shards
+                       left_out, seed, shards, labels
     identities.csv     label, name, source, num_images
+    labels.int32       the label of each record, see `labels_file`
     data-00000-of-00016.tfrecord ...
 
 `image_size` is [height, width], or null when the images differ; `attributes` are the names of what
-some records say of their images besides (pose, light, ...). dataset.json is written last, so a
-folder that has one is complete.
+some records say of their images besides (pose, light, ...). Folders of an earlier version have no
+labels.int32. dataset.json is written last, so a folder that has one is complete.
 """
 
 import csv
@@ -78,6 +79,16 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class LabelsEntry:
+    """The file of all labels: its name in the folder, and the hash of its content."""
+
+    __pydantic_config__ = _EXACTLY
+
+    file: Annotated[Text, AfterValidator(_file_name)]
+    sha256: Text
+
+
+@dataclass(frozen=True)
 class SourceSummary:
     """What one converted source gave."""
 
@@ -102,6 +113,7 @@ class DatasetFolder:
         shards: in file order.
         attributes: names of what some records say besides, sorted.
         left_out: (why, identities, images) for each reason to take less than the sources hold.
+        labels: the file of the records' labels; None in folders of an earlier version.
     """
 
     identities: list[Identity]
@@ -112,6 +124,7 @@ class DatasetFolder:
     shards: list[Shard]
     attributes: tuple[str, ...] = ()
     left_out: list[tuple[str, int, int]] = field(default_factory=list)
+    labels: LabelsEntry | None = None
 
     @property
     def num_images(self) -> int:
@@ -143,7 +156,7 @@ def _all_different(shards: list[Shard]) -> list[Shard]:
 
 @dataclass(frozen=True)
 class _Content:
-    """dataset.json. Folders of an earlier version have neither `attributes` nor `left_out`."""
+    """dataset.json. Folders of earlier versions lack `attributes`, `left_out` or `labels`."""
 
     num_images: Count
     num_identities: Count
@@ -155,6 +168,7 @@ class _Content:
         tuple[Annotated[Text, AfterValidator(_utf8)], ...], Field(fail_fast=True)
     ] = ()
     left_out: ListOf[_LeftOut] = field(default_factory=list)
+    labels: LabelsEntry | None = None
 
 
 def write(folder: Path, dataset: DatasetFolder) -> None:
@@ -182,6 +196,18 @@ def write(folder: Path, dataset: DatasetFolder) -> None:
         "seed": dataset.seed,
         "shards": [dataclasses.asdict(shard) for shard in dataset.shards],
     }
+    if dataset.labels is not None:
+        content["labels"] = dataclasses.asdict(dataset.labels)
+    _write_content(folder, content)
+
+
+def set_labels(folder: Path, labels: LabelsEntry) -> None:
+    """Notes the file of labels in the dataset.json of a folder, and changes nothing else."""
+    content = parse_json(read_regular(folder / DATASET_FILE))
+    _write_content(folder, content | {"labels": dataclasses.asdict(labels)})
+
+
+def _write_content(folder: Path, content: dict) -> None:
     with replacing(folder / DATASET_FILE) as path:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -230,6 +256,7 @@ def read_with_problems(folder: Path) -> tuple[DatasetFolder, list[str]]:
         shards=said.shards,
         attributes=said.attributes,
         left_out=[dataclasses.astuple(entry) for entry in said.left_out],
+        labels=said.labels,
     )
 
     problems = []

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from functools import cached_property
 from pathlib import Path
 
@@ -9,19 +10,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfface import seeding
-from tfface.data.records import example, manifest
+from tfface.data.records import example, labels_file, manifest
 from tfface.data.records.example import Record
 from tfface.data.records.manifest import DATASET_FILE, Identity
 from tfface.data.records.reader import READ_BUFFER, RecordFiles
 from tfface.data.sources.image_files import ImageFiles, SafeRoot
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 from tfface.progress import progress
 
 # Records that are read and parsed together, which makes parsing cheap.
 _BLOCK = 64
 _FILES_AT_ONCE = 16
 _SHUFFLE_BUFFER = 16_384
+# Seconds after which it is worth a line that labels could be read from a file.
+_LONG = 10.0
 
 
 class DatasetSource(ImageSource):
@@ -65,7 +68,7 @@ class DatasetSource(ImageSource):
             ]
         self.attribute_names = dataset.attributes
         self.image_size = dataset.image_size
-        self._shards = dataset.shards
+        self._folder, self._dataset = folder, dataset
         self._records = RecordFiles(
             [folder / shard.file for shard in dataset.shards],
             [shard.records for shard in dataset.shards],
@@ -80,23 +83,27 @@ class DatasetSource(ImageSource):
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the shards' hashes."""
-        return hashlib.sha256("".join(shard.sha256 for shard in self._shards).encode()).hexdigest()
+        shards = self._dataset.shards
+        return hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Found by reading all records once.
+        """From the dataset's file of labels; without it, found by reading all records once.
 
         Raises:
             InputError: a file is damaged, holds another number of records than dataset.json says,
                 or a label that identities.csv does not list.
         """
-        labels = self._records.labels()
-        if not 0 <= labels.min() <= labels.max() < self.num_identities:
-            raise InputError(
-                f"{self._records.files[0].parent}: the records' labels are {labels.min()}.."
-                f"{labels.max()}, but {self.num_identities} identities are listed"
+        if self._dataset.labels is not None:
+            return labels_file.read(self._folder, self._dataset)
+        started = time.monotonic()
+        labels = labels_file.of_records(self._folder, self._dataset)
+        if (seconds := time.monotonic() - started) > _LONG:
+            warn(
+                f"{self._folder}: it took {seconds:.0f} s to find the labels in the records; to "
+                f"keep them in a file: {labels_file.command(self._folder)}"
             )
-        return labels.astype(np.int32)
+        return labels
 
     def _attribute_values(self, name: str) -> np.ndarray:
         return self._records.attribute(name)
