@@ -15,6 +15,7 @@ from tfface.files import (
     check_writable,
     is_file_name,
     parse_json,
+    read_bytes,
     replacing,
     write_json,
 )
@@ -28,6 +29,21 @@ def test_replaces_when_the_block_ends(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 16, (1 << 16) + 1, 300_000])
+def test_all_bytes_are_read(tmp_path, size):
+    content = os.urandom(size)
+    (tmp_path / "file").write_bytes(content)
+    assert read_bytes(tmp_path / "file") == content
+    assert read_bytes(os.fsencode(tmp_path / "file")) == content
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone"):
+        read_bytes(tmp_path / "gone")
+    with pytest.raises(IsADirectoryError, match="directory"):
+        read_bytes(tmp_path)
 
 
 def test_an_error_in_the_block_leaves_the_old_file(tmp_path):

@@ -1,11 +1,12 @@
 """TensorFlow without the notes that it writes to stderr when it starts."""
 
+import gc
 import os
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tfface.errors import harmless
@@ -21,22 +22,60 @@ _COLOR = re.compile(rb"\x1b\[[0-9;]*m")
 _holding = threading.Lock()
 
 
-def import_tensorflow(backend: str) -> None:
+# What TensorFlow and Keras import where it is installed, each for a function or two: more than a
+# third of the time that importing them takes.
+_OPTIONAL = ("IPython", "jax", "matplotlib", "sklearn")
+
+
+def import_tensorflow(backend: str, *, for_command: bool = False) -> None:
     """Imports TensorFlow without its start-up notes; anything else it says is passed on.
 
     Args:
         backend: of Keras. TensorFlow only reads data for another than itself, and must not take
             the accelerator's memory.
+        for_command: the process has no other program in it: leave out what needs optional packages
+            (Keras' wrappers for scikit-learn and its `visualization`, TensorFlow Lite's converter
+            of JAX functions). The packages themselves can be imported afterwards.
     """
     # TensorFlow reads it when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with without_notes():
+    hidden = [name for name in _OPTIONAL if name != backend] if for_command else ()
+    with without_notes(), _hidden(hidden), _without_collections():
         import tensorflow
 
         # Looking for devices prints too, the first time.
         tensorflow.config.list_physical_devices()
         if backend != "tensorflow":
             tensorflow.config.set_visible_devices([], "GPU")
+    if for_command:
+        # None of it becomes garbage, so nobody needs to look at it again and again.
+        gc.freeze()
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Looks for no garbage meanwhile: an import makes none, and each search goes over all of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def _hidden(packages: Iterable[str]) -> Iterator[None]:
+    """Makes packages that aren't imported yet look as if they were not installed."""
+    names = [name for name in packages if name not in sys.modules]
+    for name in names:
+        # What Python itself takes as "is not there".
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 @contextmanager

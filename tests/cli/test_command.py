@@ -37,6 +37,16 @@ def test_tensorflow_says_nothing():
     assert done.stdout == done.stderr == ""
 
 
+def test_tensorflow_leaves_out_what_only_takes_time():
+    done = run(
+        "command.import_tensorflow_quietly()\n"
+        "import gc; assert gc.isenabled()\n"
+        "assert not {'IPython', 'jax', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "import matplotlib.pyplot, sklearn, keras; keras.layers.Dense(1)"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_is_no_note_is_passed_on(tmp_path):
     fake = tmp_path / "tensorflow.py"
     fake.write_text(

@@ -18,7 +18,9 @@ from tfface.images.decoding import (
     decode_all,
     decode_batches,
     decode_whole,
+    prepare_one,
     undecodable_reason,
+    usual_size,
 )
 
 KINDS = [
@@ -30,6 +32,28 @@ KINDS = [
 
 def pillow(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def saved(mode: str, **options) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (7, 300)).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_size_of_a_usual_jpeg(mode):
+    image = saved(mode)
+    assert usual_size(image) == (300, 7)
+    assert prepare_one(image) == image
+    place = image.index(b"\xff\xc0") + 5
+    for size in (b"\0\0\0\x07", b"\xff\xff\xff\xff"):
+        assert usual_size(image[:place] + size + image[place + 4 :]) is None
+
+
+def test_other_images_are_not_usual():
+    images = [b"", b"\xff\xd8", saved("RGB")[:600], encoded(1, 23, "PNG"), saved("CMYK")]
+    images += [saved("RGB", progressive=True), saved("RGB", exif=b"Exif\0\0")]
+    assert [usual_size(image) for image in images] == [None] * len(images)
 
 
 @pytest.mark.parametrize(("format", "mode"), KINDS)

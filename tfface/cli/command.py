@@ -161,7 +161,7 @@ def import_tensorflow_quietly() -> None:
 
     Raises InputError: $KERAS_BACKEND names a backend that isn't known or not installed.
     """
-    import_tensorflow(_backend())
+    import_tensorflow(_backend(), for_command=True)
 
 
 def _backend() -> str:

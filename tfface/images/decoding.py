@@ -165,6 +165,24 @@ def prepare_one(encoded: bytes) -> bytes:
         return b""
 
 
+def usual_size(encoded: bytes) -> tuple[int, int] | None:
+    """Returns (height, width) of a JPEG that `prepare` surely leaves as it is.
+
+    Args:
+        encoded: the bytes of an image file.
+    Returns: None for any other image, and for some such JPEGs.
+    """
+    for pattern, place in ((_USUAL_COLOR, _SIZE_IN_COLOR), (_USUAL_GREY, _SIZE_IN_GREY)):
+        for start, part in pattern.items():
+            if not encoded.startswith(part, start):
+                break
+        else:
+            size = encoded[place : place + 4]
+            height, width = size[0] << 8 | size[1], size[2] << 8 | size[3]
+            return (height, width) if 0 < height * width <= MOST_PIXELS else None
+    return None
+
+
 def decode_prepared(ready: tf.Tensor) -> tf.Tensor:
     """Decodes one image that `prepare` made ready: uint8 [its height, its width, 3].
 

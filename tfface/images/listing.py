@@ -26,6 +26,7 @@ UNREAD_EXTENSIONS = frozenset(
     }
 )
 _ALL_EXTENSIONS = EXTENSIONS | HEIC_EXTENSIONS | UNREAD_EXTENSIONS
+_CONTACT_SHEET = os.fsencode(CONTACT_SHEET_FILE)
 # What systems and storage devices put beside everybody's files.
 _OF_SYSTEMS = frozenset(
     {
@@ -59,11 +60,14 @@ def files_below(folder: bytes, parents: tuple[str, ...] = ()) -> Iterator[os.Dir
     Raises InputError: a folder can't be listed, or a link leads to itself or to a folder that it
         lies in.
     """
-    real = os.path.realpath(os.fsdecode(folder))
-    if real in parents:
-        raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
+    real = None
     for entry in visible_entries(folder):
         if _is_folder(entry):
+            if real is None:
+                # A folder that it lies in has at least one folder, so in most this isn't asked.
+                real = os.path.realpath(os.fsdecode(folder))
+                if real in parents:
+                    raise InputError(f"{os.fsdecode(folder)}: a link to a folder that it lies in")
             yield from files_below(entry.path, (*parents, real))
         else:
             yield entry
@@ -80,8 +84,14 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def extension(name: bytes) -> str:
-    """Returns how a file's name ends, in lower case: `.jpg`, or nothing."""
-    return os.path.splitext(os.fsdecode(name))[1].lower()
+    """Returns how a file's name ends, in lower case: `.jpg`, or nothing.
+
+    Args:
+        name: without a folder.
+    """
+    dot = name.rfind(b".")
+    # Dots that a name begins with are no ending's.
+    return os.fsdecode(name[dot:]).lower() if name[:dot].strip(b".") and dot > 0 else ""
 
 
 def is_image(entry: os.DirEntry) -> bool:
@@ -91,7 +101,7 @@ def is_image(entry: os.DirEntry) -> bool:
 
     Raises InputError: it would have to be looked into, and can't be.
     """
-    if os.fsdecode(entry.name) == CONTACT_SHEET_FILE:
+    if entry.name == _CONTACT_SHEET:
         return False
     if extension(entry.name) in _ALL_EXTENSIONS:
         return True
@@ -101,7 +111,7 @@ def is_image(entry: os.DirEntry) -> bool:
 
 def looks_like_image(path: Path) -> bool:
     """Whether a path is that of an image, by its name, else by its content; it may not be there."""
-    return extension(os.fsencode(path)) in _ALL_EXTENSIONS or (
+    return extension(os.fsencode(path.name)) in _ALL_EXTENSIONS or (
         path.is_file() and kind_of_file(path) is not None
     )
 

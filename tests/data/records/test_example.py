@@ -1,5 +1,8 @@
 """Records and record files."""
 
+import os
+
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,6 +28,67 @@ def test_round_trip(encoded, filename, label):
     serialized = example.serialize(record, label)
     assert example.deserialize(serialized) == (record, label)
     assert example.serialize(record, label) == serialized
+
+
+def by_protobuf(record, label) -> bytes:
+    """What TensorFlow's own message is as bytes."""
+    message = tf.train.Example()
+    features = message.features.feature
+    for key, feature in record.attributes.items():
+        features[key].CopyFrom(feature)
+    features["image/encoded"].bytes_list.value.append(record.encoded)
+    features["image/source_id"].int64_list.value.append(label)
+    features["image/filename"].bytes_list.value.append(os.fsencode(record.filename))
+    return message.SerializeToString(deterministic=True)
+
+
+@given(st.binary(max_size=300), st.text(max_size=200), st.integers(-(2**63), 2**63 - 1))
+@hypothesis.example(b"x" * 127, "y" * 128, 2**14)
+@hypothesis.example(b"x" * (1 << 21), "y" * (1 << 14), 127)
+@hypothesis.example(b"", os.fsdecode(b"caf\xe9"), 0)
+def test_the_bytes_are_those_of_protobuf(encoded, filename, label):
+    hypothesis.assume(is_name(filename))
+    record = Record(encoded, filename)
+    assert example.serialize(record, label) == by_protobuf(record, label)
+
+
+def is_name(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+FEATURES = st.one_of(
+    st.lists(st.binary(max_size=200), max_size=3).map(
+        lambda values: tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    ),
+    st.lists(st.floats(width=32, allow_nan=False), max_size=3).map(
+        lambda values: tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    ),
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3).map(
+        lambda values: tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    ),
+    st.just(tf.train.Feature()),
+)
+# Before, between and behind the keys that all records have.
+KEYS = st.sampled_from(
+    ["", "a", "image/attribute/pose", "image/f", "image/z", "\U0001f600", "\uffff"]
+)
+
+
+@given(st.dictionaries(KEYS, FEATURES))
+def test_the_bytes_of_attributes_are_those_of_protobuf(attributes):
+    record = Record(b"pixels", "1.jpg", attributes)
+    assert example.serialize(record, 7) == by_protobuf(record, 7)
+
+
+def test_a_file_of_frames_is_one_of_tensorflow(tmp_path):
+    records = [b"", b"x", b"y" * 300, b"z" * 70_000]
+    write(tmp_path / "a", records)
+    frames = b"".join(part for record in records for part in example.framed(record))
+    assert frames == (tmp_path / "a").read_bytes()
 
 
 def test_a_parser_that_knows_the_three_keys_reads_them():

@@ -113,6 +113,9 @@ class Pool:
         Args:
             image: its number in the pool.
         """
+        # For each of millions of images: the search takes longer than all else that is done here.
+        if len(self.sources) == 1:
+            return self.sources[0], image
         number = int(np.searchsorted(self.starts, image, side="right")) - 1
         return self.sources[number], image - int(self.starts[number])
 

@@ -17,7 +17,9 @@ and beside them any attributes, of which those that are text have keys that begi
     image/attribute/  + the attribute's name, as in image/attribute/pose
 """
 
+import functools
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -94,14 +96,69 @@ def serialize(record: Record, label: int) -> bytes:
         record: an image and what is known of it.
         label: of its identity, >= 0.
     """
-    example = tf.train.Example()
-    features = example.features.feature
-    for key, feature in record.attributes.items():
-        features[key].CopyFrom(feature)
-    features[ENCODED].bytes_list.value.append(record.encoded)
-    features[LABEL].int64_list.value.append(label)
-    features[FILENAME].bytes_list.value.append(os.fsencode(record.filename))
-    return example.SerializeToString(deterministic=True)
+    filename, number = os.fsencode(record.filename), _varint(label)
+    # Each key, what stands before its content, and that: in the order of protobuf (upb) when it is
+    # asked to be deterministic.
+    entries = [
+        (ENCODED, _head_of_bytes(ENCODED, len(record.encoded)), record.encoded),
+        (FILENAME, _head_of_bytes(FILENAME, len(filename)), filename),
+        (LABEL, _head_of_number(LABEL, len(number)), number),
+    ]
+    if record.attributes:
+        for key, feature in record.attributes.items():
+            content = feature.SerializeToString(deterministic=True)
+            entries.append((key, _head_of_feature(key, len(content)), content))
+        # There the longer of two keys of which one begins the other comes first. No byte of UTF-8
+        # is as large as the one that is added.
+        entries.sort(key=lambda entry: entry[0].encode() + b"\xff")
+    parts: list[bytes] = []
+    for _, head, content in entries:
+        parts += head, content
+    return b"".join((_FIELD_1, _varint(sum(map(len, parts))), *parts))
+
+
+# How protobuf writes messages: the number of a field and what is in it, as one byte; the length of
+# what follows; then that. An Example is one field of Features, these are a field for each entry of
+# their map, and an entry is a field of its key and one of its Feature. That is a field of one
+# list, which numbers the types: 1 of byte strings, 3 of whole numbers.
+_FIELD_1, _FIELD_2, _FIELD_3 = b"\x0a", b"\x12", b"\x1a"
+
+
+@functools.lru_cache(1 << 16)
+def _varint(number: int) -> bytes:
+    """Returns a whole number of 64 bits in groups of 7 bits, the lowest first."""
+    number &= (1 << 64) - 1
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
+
+
+@functools.lru_cache(1 << 12)
+def _head_of_bytes(key: str, num_bytes: int) -> bytes:
+    """Returns what stands before the content of a feature that is one byte string."""
+    return _head_of_list(key, _FIELD_1, num_bytes)
+
+
+@functools.lru_cache(1 << 12)
+def _head_of_number(key: str, num_bytes: int) -> bytes:
+    """As `_head_of_bytes`, of one whole number that takes so many bytes."""
+    return _head_of_list(key, _FIELD_3, num_bytes)
+
+
+def _head_of_list(key: str, kind: bytes, num_bytes: int) -> bytes:
+    head = _FIELD_1 + _varint(num_bytes)
+    head = kind + _varint(len(head) + num_bytes) + head
+    return _head_of_feature(key, len(head) + num_bytes) + head
+
+
+def _head_of_feature(key: str, num_bytes: int) -> bytes:
+    """Returns what stands before a feature in the entry of its key."""
+    name = key.encode()
+    head = _FIELD_1 + _varint(len(name)) + name + _FIELD_2 + _varint(num_bytes)
+    return _FIELD_1 + _varint(len(head) + num_bytes) + head
 
 
 def deserialize(serialized: bytes) -> tuple[Record, int]:
@@ -146,6 +203,24 @@ def masked_crc(data: bytes) -> int:
     """The checksum of TFRecord files: CRC-32C, turned and shifted so as not to be one of itself."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def framed(serialized: bytes) -> tuple[bytes, bytes, bytes]:
+    """Returns the three parts of which a TFRecord file holds a record: joined, they are its bytes.
+
+    Args:
+        serialized: of the record.
+    """
+    return _header(len(serialized)), serialized, _CHECKSUM.pack(masked_crc(serialized))
+
+
+_LENGTH, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
+
+
+@functools.lru_cache(1 << 12)
+def _header(num_bytes: int) -> bytes:
+    length = _LENGTH.pack(num_bytes)
+    return length + _CHECKSUM.pack(masked_crc(length))
 
 
 def _features(serialized: bytes) -> dict[str, tf.train.Feature]:

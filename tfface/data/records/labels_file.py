@@ -94,7 +94,7 @@ def add(folder: Path) -> tuple[DatasetFolder, bool]:
         ...     (folder / LABELS_FILE).unlink()
         ...     _, was_there = add(folder)
         ...     was_there, np.fromfile(folder / LABELS_FILE, "<i4").tolist()
-        (False, [0, 0, 1, 1, 1, 0])
+        (False, [0, 1, 1, 0, 1, 0])
     """
     # Before the lock, which would make a folder that isn't there.
     manifest.read(folder)

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tensorflow as tf
 from pydantic import Field
 
 from tfface.data.records import example
 from tfface.data.records.conversion_plan import Plan
 from tfface.data.records.example import Record
 from tfface.data.records.manifest import Shard
-from tfface.errors import InputError
 from tfface.files import replacing
 from tfface.images.encoding import reencoder
 from tfface.images.validation import check_images
@@ -83,23 +81,18 @@ class ShardWriter:
         sizes: set[tuple[int, int]] = set()
         digests = bytearray()
         with replacing(self._output / file) as temporary:
-            try:
-                with tf.io.TFRecordWriter(str(temporary)) as writer:
-                    for chunk in self._plan.pool.read_in_chunks(images):
-                        for serialized in self._serialize(chunk, undecodable, sizes):
-                            writer.write(serialized)
-                        for _, record in chunk:
-                            digests += hashlib.sha256(record.encoded).digest()[:DIGEST_BYTES]
-                        advance(len(chunk))
-            except tf.errors.OpError as error:
-                # "PATH; No space left on device", of the temporary path.
-                reason = error.message.rpartition("; ")[2]
-                raise InputError(f"{self._output / file}: can't be written: {reason}") from error
+            digest = hashlib.sha256()
+            with temporary.open("wb") as opened:
+                for chunk in self._plan.pool.read_in_chunks(images):
+                    block = b"".join(self._serialize(chunk, undecodable, sizes))
+                    opened.write(block)
+                    digest.update(block)
+                    for _, record in chunk:
+                        digests += hashlib.sha256(record.encoded).digest()[:DIGEST_BYTES]
+                    advance(len(chunk))
             if undecodable:
                 raise UndecodableImages(undecodable)
-            with temporary.open("rb") as written:
-                sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-            shard = Shard(file, len(images), temporary.stat().st_size, sha256)
+            shard = Shard(file, len(images), temporary.stat().st_size, digest.hexdigest())
             image_size = sizes.pop() if len(sizes) == 1 else None
             done = WrittenShard(shard, image_size, digests.hex())
             # Before the shard gets its name: a named shard always has its note.
@@ -144,7 +137,10 @@ class ShardWriter:
         undecodable: list[tuple[str, str]],
         sizes: set[tuple[int, int]],
     ) -> list[bytes]:
-        """Returns the bytes of images' records; adds to `undecodable` and `sizes`."""
+        """Returns the parts of images' records as the file holds them, in order.
+
+        Adds to `undecodable` and `sizes`.
+        """
         read = [record for _, record in chunk]
         found, bad = check_images([record.encoded for record in read])
         if bad:
@@ -159,6 +155,7 @@ class ShardWriter:
             ]
         sizes.update([self._size] if self._size else shapes)
         labels = self._plan.labels[[image for image, _ in chunk]].tolist()
-        return [
-            example.serialize(record, label) for record, label in zip(read, labels, strict=True)
-        ]
+        parts: list[bytes] = []
+        for record, label in zip(read, labels, strict=True):
+            parts += example.framed(example.serialize(record, label))
+        return parts

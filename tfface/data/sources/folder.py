@@ -200,9 +200,10 @@ class FolderSource(ImageFiles):
         }
         check_folder_level(path, images)
         for name, of_identity in _by_name(images).items():
-            found = [
-                os.path.join(os.path.basename(f), image) for f in of_identity for image in images[f]
-            ]
+            found = []
+            for folder in of_identity:
+                start = os.path.join(os.path.basename(folder), b"")
+                found += [start + image for image in images[folder]]
             if not found:
                 raise InputError(
                     f"{os.fsdecode(of_identity[0])}: an identity without any image ({FORMATS}): "

@@ -4,6 +4,7 @@ Linked files are found by device and inode, without reading them. Copies are fou
 read anyway: in the conversion and in the inspection of a dataset.
 """
 
+import array
 import hashlib
 import os
 import stat
@@ -18,7 +19,7 @@ from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
-from tfface.files import printable
+from tfface.files import printable, read_bytes
 from tfface.names import spelled_on_disk
 
 
@@ -215,18 +216,19 @@ class ImageFiles(ImageSource):
     @cached_property
     def _stats(self) -> np.ndarray:
         """Device, inode, size and modification time of each file: int64 [num_images, 4]."""
-        stats = np.empty((len(self._paths), 4), np.int64)
-        for index, relative in enumerate(self._paths):
+        stats = array.array("q")
+        root = os.path.join(self._root, b"")
+        for relative in self._paths:
             try:
-                stat = os.stat(os.path.join(self._root, relative))
+                stat = os.stat(root + relative)
             except OSError as error:
                 raise InputError(
                     f"{os.fsdecode(relative)}: can't be read: {error.strerror or error}"
                 ) from error
             # Inodes and devices may have 64 bits.
             ids = stat.st_dev & _MOST_INT64, stat.st_ino & _MOST_INT64
-            stats[index] = *ids, stat.st_size, stat.st_mtime_ns
-        return stats
+            stats.extend((*ids, stat.st_size, stat.st_mtime_ns))
+        return np.frombuffer(stats, np.int64).reshape(-1, 4)
 
     def filename(self, index: int) -> str:
         return os.fsdecode(self._paths[index])
@@ -238,8 +240,7 @@ class ImageFiles(ImageSource):
     def _read_file(self, index: int) -> bytes:
         path = os.path.join(self._root, self._paths[index])
         try:
-            with open(path, "rb", buffering=0) as file:
-                return file.read()
+            return read_bytes(path)
         except OSError as error:
             raise InputError(
                 f"{self.filename(index)}: can't be read: {error.strerror or error}"
