@@ -16,7 +16,7 @@ import tfface
 from tfface import recipe as recipes
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.commands import COMMANDS as TFFACE_COMMANDS
-from tfface.recipe import reference
+from tfface.recipe import reference, signatures
 from tfface.recipe.library import recipe_names
 from tfface.training.registries import REGISTRIES
 
@@ -34,6 +34,12 @@ def test_the_reference_is_current():
     """`python tools/update_reference.py` writes it anew."""
     written = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
     assert written == reference.page(REGISTRIES)
+
+
+def test_the_options_of_components_are_current():
+    """`python tools/update_reference.py` writes them anew."""
+    written = (ROOT / "tfface" / "recipe" / "component_options.py").read_text(encoding="utf-8")
+    assert written == signatures.source(REGISTRIES)
 
 
 def test_the_command_reference_is_current():

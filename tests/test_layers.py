@@ -146,7 +146,11 @@ def test_the_package_itself_loads_next_to_nothing():
 
 
 @pytest.mark.parametrize(
-    "module", ["tfface.recipe", "tfface.metrics.verification", "tfface.reporting"]
+    "module",
+    [
+        *("tfface.recipe", "tfface.recipe.signatures", "tfface.recipe.component_options"),
+        *("tfface.metrics.verification", "tfface.reporting"),
+    ],
 )
 def test_light_rooms_do_not_import_tensorflow(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"

@@ -1,4 +1,4 @@
-"""Write docs/reference/recipe.md and docs/reference/commands.md from the descriptions in the code.
+"""Write what is made from the code: two pages of docs/reference and recipe/component_options.py.
 
 Example:
     python tools/update_reference.py
@@ -18,7 +18,7 @@ from tfface.cli import command
 from tfface.commands import COMMANDS
 from tfface.errors import say
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
 _COMMANDS_HEAD = """\
 # Command reference
 
@@ -38,15 +38,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.parse_args(arguments)
     command.import_tensorflow_quietly()
     from tfface.files import replacing
-    from tfface.recipe import reference
+    from tfface.recipe import reference, signatures
     from tfface.training.registries import REGISTRIES
 
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in (("recipe", reference.page(REGISTRIES)), ("commands", commands_page())):
-        page = FOLDER / f"{name}.md"
-        with replacing(page) as temporary:
+    for name, text in (
+        ("docs/reference/recipe.md", reference.page(REGISTRIES)),
+        ("docs/reference/commands.md", commands_page()),
+        ("tfface/recipe/component_options.py", signatures.source(REGISTRIES)),
+    ):
+        with replacing(ROOT / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        say(page)
+        say(ROOT / name)
 
 
 def commands_page() -> str:

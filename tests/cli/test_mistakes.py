@@ -46,6 +46,20 @@ def folder(tmp_path, monkeypatch):
         ("train mine.yaml", "mine.yaml: line 2, column 1: not valid YAML"),
         ("train quickstrat", "no recipe of this name; did you mean 'quickstart'?"),
         ("train quickstart --set data", "data"),
+        (
+            "train quickstart --set model.hed=arcface",
+            "model.hed: unknown key; did you mean 'head'?",
+        ),
+        ("train quickstart --set training.seed=x", 'training.seed: "x" is not allowed; must be a'),
+        ("train quickstart --set model.head=arcfase", "head 'arcfase'; did you mean 'arcface'?"),
+        ("train quickstart --set model.head.margn=1", "unknown key; did you mean 'margin'?"),
+        ("train quickstart --set model.head.margin=2", "model.head.margin: 2 is not allowed; must"),
+        (
+            "train quickstart --set training.stages.0.lr_warmup_epochs=99",
+            "more than the .* epochs of",
+        ),
+        ("sweep quickstart --sweep training.seed=1,2 --set data.x=1", "data.x: unknown key"),
+        ("benchmark step quickstart --set training.stages.0.epochs=0", "epochs: 0 is not allowed"),
         ("sweep quickstrat --sweep training.seed=1,2 --output s", "did you mean 'quickstart'?"),
         ("benchmark epoch quickstrat", "did you mean 'quickstart'?"),
         # Of argparse.

@@ -61,6 +61,27 @@ def test_bad_input_is_one_line_and_exit_code_2(recipe):
     ]
 
 
+def test_a_mistake_is_found_without_tensorflow(recipe):
+    code = (
+        "import sys; from tfface.cli import train\n"
+        "try: train.main(sys.argv[1:])\n"
+        "except ValueError as error: print(error)\n"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    given = [recipe, "--set", "model.head={name: arcface, margin: wide}"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, given)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == [
+        f'{recipe}: model.head.margin: "wide" is not allowed; must be a valid number',
+        "[]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

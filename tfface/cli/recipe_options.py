@@ -29,19 +29,15 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Finds out before TensorFlow is imported, which takes seconds, whether the recipe can be read.
+    """Finds mistakes in the recipe and --set before TensorFlow is imported, which takes seconds.
 
-    Raises InputError: there is no such recipe, it is no YAML, or --set can't be applied.
+    Raises InputError: one line for each mistake, as `tfface.recipe.load` has them.
     """
-    from tfface.recipe.library import find_recipe
-    from tfface.recipe.renamed import Renames
-    from tfface.recipe.yaml_file import apply_override, read_yaml
+    from tfface import recipe
+    from tfface.recipe import signatures
 
-    path = find_recipe(options.recipe)
-    renames = Renames(str(path))
-    tree = renames.apply(read_yaml(path))
-    for override in options.set:
-        apply_override(tree, override, renames)
+    # What is read for the work itself warns.
+    recipe.load(options.recipe, signatures.light(), options.set, warns=False)
 
 
 def add_reference(parser: argparse.ArgumentParser) -> None:

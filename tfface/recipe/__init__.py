@@ -29,7 +29,11 @@ _Section = TypeVar("_Section", bound=Config)
 
 
 def load(
-    path: str | Path, registries: Mapping[str, Registry], overrides: Sequence[str] = ()
+    path: str | Path,
+    registries: Mapping[str, Registry],
+    overrides: Sequence[str] = (),
+    *,
+    warns: bool = True,
 ) -> Recipe:
     """Reads a recipe file.
 
@@ -38,6 +42,7 @@ def load(
         registries: the components that may be named: `sources`, `augmentations`, `backbones`,
             `heads`, `optimizers`, `schedules`.
         overrides: `a.b.0.c=value` each, the value in YAML.
+        warns: of old names.
 
     Returns:
         The recipe with all defaults.
@@ -47,7 +52,7 @@ def load(
             the nearest known key.
     """
     path = find_recipe(path)
-    return parse(read_yaml(path), registries, overrides, where=str(path))
+    return parse(read_yaml(path), registries, overrides, where=str(path), warns=warns)
 
 
 def parse(
@@ -56,12 +61,13 @@ def parse(
     overrides: Sequence[str] = (),
     *,
     where: str = "recipe",
+    warns: bool = True,
 ) -> Recipe:
     """Validates a recipe that is a mapping in memory.
 
     Args:
         given: as YAML has it; tuples and paths are accepted for lists and texts. It stays as it is.
-        registries, overrides: as for `load`.
+        registries, overrides, warns: as for `load`.
         where: what errors begin with.
 
     Returns:
@@ -75,7 +81,8 @@ def parse(
     for override in overrides:
         apply_override(tree, override, renames)
     check_tree(tree, where)
-    renames.warn()
+    if warns:
+        renames.warn()
     try:
         recipe = Recipe.model_validate(tree, context=registries)
     except pydantic.ValidationError as error:

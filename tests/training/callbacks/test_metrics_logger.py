@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.training.callbacks.made import STEPS, make_stage
-from tfface.training.callbacks import MetricsLogger
+from tfface.training.callbacks import MetricsLogger, metrics_logger
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_progress import RunProgress
 
@@ -55,6 +55,34 @@ def test_steps_and_epochs(make, tmp_path, capsys):
     assert capsys.readouterr().out.startswith(
         "  head 1/1: loss 1.5000, accuracy 0.7500, val_loss 2.0000, val_accuracy 0.2500, "
     )
+
+
+def test_the_seconds_of_an_epoch(make, tmp_path, capsys, monkeypatch):
+    """All that passes counts: features and validation, and the checkpoint before."""
+    now = 100.0
+    monkeypatch.setattr(metrics_logger.time, "perf_counter", lambda: now)
+    logger, progress = make("training.stages.0.epochs=2")
+    now += 6  # features
+    logger.on_epoch_begin(0)
+    now += 4  # steps
+    progress.finish_step(STEPS - 1)
+    logger.on_train_batch_end(STEPS - 1, {"loss": 3.0, "step_loss": 3.0})
+    logger.on_test_begin()
+    now += 10  # validation
+    progress.finish_epoch()
+    logger.on_epoch_end(0, METRICS)
+    now += 3  # the checkpoint
+    logger.on_epoch_begin(1)
+    now += 5
+    progress.finish_step(STEPS - 1)
+    logger.on_train_batch_end(STEPS - 1, {"loss": 3.0, "step_loss": 3.0})
+    progress.finish_epoch()
+    logger.on_epoch_end(1, METRICS)
+    first, second = (record for record in records(tmp_path) if "epoch" in record)
+    assert (first["epoch_seconds"], first["images_per_second"]) == (20, 8 * STEPS / 4)
+    assert (second["epoch_seconds"], second["images_per_second"]) == (8, 8 * STEPS / 5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(", ")[2] for line in lines] == ["20.0 s", "8.0 s"]
 
 
 def test_what_callbacks_add_to_the_metrics(make, tmp_path, capsys):

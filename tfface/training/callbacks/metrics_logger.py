@@ -20,6 +20,10 @@ from tfface.training.run_progress import RunProgress
 class MetricsLogger(keras.callbacks.Callback):
     """Shows and logs the losses of steps and the metrics of epochs.
 
+    The seconds of an epoch are all that passed since the one before it in the stage: its features,
+    where they are cached, its steps, its validation, and the writing of the checkpoint between the
+    two. The images per second are those of the steps alone.
+
     Only the main process writes files.
 
     Args:
@@ -39,16 +43,18 @@ class MetricsLogger(keras.callbacks.Callback):
         self._bar = None
         self._title = ""
         self._num_steps = 0
-        self._started = self._seconds = 0.0
+        # When the epoch before ended, and when the steps began and how long they took.
+        self._last_end = self._started = self._step_seconds = 0.0
 
     def on_train_begin(self, logs=None):
+        self._last_end = time.perf_counter()
         self.reopen()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._title = f"{self._stage.name} {self._progress.epoch + 1}/{self._stage.epochs}"
         self._num_steps = len(self._progress.remaining_steps(self.params["steps"]))
         self._bar = progress_bar(total=self._num_steps, description=self._title, unit="steps")
-        self._started, self._seconds = time.perf_counter(), 0.0
+        self._started, self._step_seconds = time.perf_counter(), 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
@@ -57,15 +63,17 @@ class MetricsLogger(keras.callbacks.Callback):
             if math.isfinite(loss):
                 self._bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
             self._log.step(self._progress.total_steps, loss)
-        self._seconds = time.perf_counter() - self._started
+        self._step_seconds = time.perf_counter() - self._started
 
     def on_test_begin(self, logs=None):
         self._bar.close()
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
-        self._log.epoch(self._record(logs))
-        self._print_epoch(logs)
+        now = time.perf_counter()
+        seconds, self._last_end = now - self._last_end, now
+        self._log.epoch(self._record(logs, seconds))
+        self._print_epoch(logs, seconds)
 
     def on_train_end(self, logs=None):
         self.close()
@@ -88,7 +96,7 @@ class MetricsLogger(keras.callbacks.Callback):
             self._log.close()
         self._log = NoLog()
 
-    def _record(self, metrics: dict[str, float]) -> dict[str, Any]:
+    def _record(self, metrics: dict[str, float], seconds: float) -> dict[str, Any]:
         progress = self._progress
         record = {
             "epoch": progress.total_epochs,
@@ -100,19 +108,19 @@ class MetricsLogger(keras.callbacks.Callback):
             record["accuracy_gap"] = generalization_gap(metrics)
         if progress.ended_by:
             record["ended_by"] = progress.ended_by
-        num_images = self._num_steps * self._batch_size
+        num_images, in_steps = self._num_steps * self._batch_size, self._step_seconds
         return record | {
             "learning_rate": progress.learning_rate,
-            "epoch_seconds": round(self._seconds, 3),
-            "images_per_second": round(num_images / self._seconds, 1) if self._seconds else 0.0,
+            "epoch_seconds": round(seconds, 3),
+            "images_per_second": round(num_images / in_steps, 1) if in_steps else 0.0,
         }
 
-    def _print_epoch(self, metrics: dict[str, float]) -> None:
+    def _print_epoch(self, metrics: dict[str, float], seconds: float) -> None:
         stage, progress = self._stage, self._progress
         shown = ", ".join(f"{name} {value:.4f}" for name, value in _in_order(metrics).items())
         is_best = stage.early_stopping is not None and progress.best_epoch == progress.epoch
         best = " (best)" if is_best else ""
-        note(f"  {self._title}: {shown}, {self._seconds:.1f} s{best}")
+        note(f"  {self._title}: {shown}, {seconds:.1f} s{best}")
         said()
         if progress.ended_by == "end_on_gap":
             note(
