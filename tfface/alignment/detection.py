@@ -217,7 +217,9 @@ class _Levels:
 
 def _compiled(function, *inputs: tuple[list, tf.DType]):
     """One graph for all sizes."""
-    return tf.function(function, input_signature=[tf.TensorSpec(*of) for of in inputs])
+    signature = [tf.TensorSpec(*of) for of in inputs]
+    # None of these has Python's own `if` or `for` over tensors, which take long to look for.
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def _normalised(pixels: tf.Tensor) -> tf.Tensor:
@@ -229,7 +231,8 @@ def _normalised(pixels: tf.Tensor) -> tf.Tensor:
         tf.TensorSpec([None, None, 3], tf.uint8),
         tf.TensorSpec([None, 4], tf.float32),
         tf.TensorSpec([], tf.int32),
-    ]
+    ],
+    autograph=False,
 )
 def _cut(picture: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     corners, ends = boxes[:, :2], boxes[:, 2:]

@@ -164,13 +164,13 @@ def _decode_usual(images: Sequence[bytes]) -> None:
         )
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def _pixel_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """Returns a pixel, because TensorFlow leaves out what no result needs."""
     return tf.io.decode_jpeg(encoded, channels=3, ratio=8)[0, 0, 0]
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 def _sizes(ready: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.map_fn(_size, ready, fn_output_signature=(tf.int32, tf.uint8))
 
