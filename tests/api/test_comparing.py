@@ -5,6 +5,7 @@ import pytest
 
 import tfface
 from tests.api.dot_photos import group_photo, landscape, photo_of
+from tfface.api.embedding import Threshold
 
 pytestmark = pytest.mark.usefixtures("dot_detector")
 
@@ -36,6 +37,21 @@ def test_without_a_threshold_nothing_is_decided():
 def test_a_threshold_that_is_no_cosine(threshold):
     with pytest.raises(tfface.InputError, match="must be a cosine from -1 to 1"):
         tfface.compare(photo_of("Anna"), photo_of("Ben"), model="pixels", threshold=threshold)
+
+
+def test_a_threshold_of_drawn_faces_is_warned_about(capsys):
+    embedder = tfface.load_embedder("pixels")
+    of_drawn = Threshold(0.5, "the run's evaluation on 3,000 pairs of 'synthetic'", "synthetic")
+    embedder.threshold = lambda given=None: of_drawn
+    photos = (photo_of("Anna"), photo_of("Anna", 2))
+    tfface.compare(*photos, model=embedder)
+    said = capsys.readouterr().err
+    assert (
+        "the threshold of pixels was measured on drawn faces and does not hold for photos" in said
+    )
+    [anna] = tfface.align(photos[0])
+    tfface.compare(anna.image, anna.image, model=embedder, aligned=True)
+    assert "drawn" not in capsys.readouterr().err
 
 
 def test_all_faces_are_compared():

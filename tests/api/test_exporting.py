@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tfface
 from tests.conftest import ROOT
@@ -27,7 +28,7 @@ def run(tmp_path):
     return folder
 
 
-def test_a_run_is_known_by_its_files(run, tmp_path):
+def test_a_run_is_known_by_its_files(run, tmp_path, monkeypatch):
     result = tfface.export(run, tmp_path / "out" / "face.onnx", num_images=2)
     embedder, original = tfface.load_embedder(result.path), tfface.load_embedder(run)
     assert embedder.threshold().cosine == original.threshold().cosine
@@ -35,6 +36,12 @@ def test_a_run_is_known_by_its_files(run, tmp_path):
     faces = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
     np.testing.assert_allclose(embedder.embed(faces), original.embed(faces), rtol=1e-3, atol=1e-4)
     content = json.loads((tmp_path / "out" / "face.onnx.json").read_text(encoding="utf-8"))
+    # The threshold is for sums of the embeddings of an image and of its mirror image.
+    monkeypatch.chdir(tmp_path / "out")
+    Image.fromarray(faces[0]).save("face.png")
+    names: dict = {}
+    exec(content["code"], names)
+    np.testing.assert_allclose(names["embedding"], embedder.embed(faces)[0], rtol=1e-4, atol=1e-5)
     assert content["metrics"]["blocks"]["num_pairs"] == 40
     assert content["recipe"]["model"]["backbone"]["name"] == "plain_cnn"
     assert content["recipe_sha256"] == embedder.embedder.metadata.recipe_sha256

@@ -284,6 +284,11 @@ class TestMistakes:
             "data.batch_size: given twice, on lines 2 and 3; keep one"
         ]
 
+    def test_duplicate_keys_in_an_override(self, tmp_path):
+        override = "model.head={name: arcface, margin: 0.1, margin: 0.5}"
+        with pytest.raises(InputError, match=r"^--set .*: margin: given twice; keep one$"):
+            read(tmp_path, GOOD, override)
+
     def test_broken_yaml_names_line_and_column(self, tmp_path):
         [line] = lines_of(tmp_path, "data:\n  train: [folder\nmodel: 1\n")
         assert line.startswith("line 3, column 6: not valid YAML: ")

@@ -44,6 +44,22 @@ def test_threshold_sentence_is_never_too_optimistic():
     assert sentence.endswith("at most 1 false accept in 1,000 impostor pairs if cosine >= 0.456.")
 
 
+def test_a_strict_threshold_below_the_other_is_no_second_one():
+    lower = verification()
+    for point in lower["tar_at_far"]:
+        point["threshold_cosine"] = 0.3
+    assert threshold_sentence("lfw", lower) == (
+        "lfw: same identity if cosine >= 0.400 (squared L2 <= 1.200); that is at most 1 false "
+        "accept in 1,000 impostor pairs, too."
+    )
+
+
+def test_no_threshold_where_impostors_are_more_similar():
+    sentence = threshold_sentence("mine", verification() | {"auc": 0.2394})
+    assert sentence.startswith("mine: no threshold: impostor pairs are more similar")
+    assert sentence.endswith("(AUC 0.2394). Are the labels swapped?")
+
+
 def test_threshold_sentence_for_equal_embeddings():
     equal = verification()
     for point in equal["tar_at_far"]:

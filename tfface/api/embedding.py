@@ -53,10 +53,12 @@ class Threshold(NamedTuple):
     Attributes:
         cosine: None if no threshold is known.
         source: where it comes from; if none is known, what to do about it.
+        pair_set: the verification set it was measured on; None if that is not known.
     """
 
     cosine: float | None
     source: str
+    pair_set: str | None = None
 
 
 class Embedder:
@@ -207,7 +209,7 @@ class Embedder:
         Example:
             >>> import tfface
             >>> tfface.load_embedder("pixels").threshold(0.5)
-            Threshold(cosine=0.5, source='given by the caller')
+            Threshold(cosine=0.5, source='given by the caller', pair_set=None)
             >>> tfface.load_embedder("pixels").threshold().cosine is None
             True
         """
@@ -215,10 +217,11 @@ class Embedder:
             return Threshold(arguments.cosine("threshold", given), "given by the caller")
         if (exported := self._exported_threshold) is not None:
             where = _pairs_and_accuracy(exported.num_pairs, exported.pair_set, exported.accuracy)
-            return Threshold(exported.cosine, f"the file's, measured on {where}, before the export")
+            source = f"the file's, measured on {where}, before the export"
+            return Threshold(exported.cosine, source, exported.pair_set)
         for name, found in self.run_metrics().items():
             where = _pairs_and_accuracy(found["num_pairs"], name, found["accuracy"]["mean"])
-            return Threshold(self.thresholds[name], f"the run's evaluation on {where}")
+            return Threshold(self.thresholds[name], f"the run's evaluation on {where}", name)
         return Threshold(
             None,
             f"none is known for {self.name}: measure one on pairs (tfface evaluate verification, "

@@ -65,7 +65,7 @@ class PhotoAnswers:
     @property
     def description(self) -> list[str]:
         """Lines on the model, its threshold and the gallery."""
-        cosine, source = self.model.threshold(self.threshold)
+        cosine, source, _ = self.model.threshold(self.threshold)
         lines = [f"model: {self.model.name}"]
         if cosine is None:
             lines.append(f"threshold: {source}")

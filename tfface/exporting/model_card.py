@@ -79,6 +79,9 @@ def card(
 def code(file: str, format: str, metadata: ModelMetadata) -> str:
     """Returns lines of Python that embed `face.png` by the exported file, without tfface.
 
+    If the file has a threshold, which is for sums of the embeddings of an image and of its mirror
+    image, and doesn't add them itself, the lines do.
+
     Args:
         file: name of the file.
         format: a key of `FORMATS`.
@@ -99,6 +102,7 @@ def code(file: str, format: str, metadata: ModelMetadata) -> str:
         f"face = {_as_input(metadata)}",
     ]
     given = f"np.stack([face] * {batch})" if (batch := metadata.batch_size) else "face[None]"
+    adds_mirrored = metadata.threshold is not None and not metadata.flip
     common = ["import numpy as np", "from PIL import Image"]
     lines = {
         "onnx": [
@@ -130,7 +134,12 @@ def code(file: str, format: str, metadata: ModelMetadata) -> str:
             f"embedding = run({given})[0][0]",
         ],
     }
-    return "\n".join([*common, *lines[format]])
+    *before, embed = lines[format]
+    if adds_mirrored:
+        embed = embed.replace("embedding = ", "embedding += ")
+        mirrored = "face[:, :, ::-1]" if metadata.layout == "nchw" else "face[:, ::-1]"
+        embed = f"embedding = 0\nfor face in (face, {mirrored}):\n    {embed}"
+    return "\n".join([*common, *before, embed])
 
 
 def _as_input(metadata: ModelMetadata) -> str:

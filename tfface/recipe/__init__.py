@@ -18,6 +18,7 @@ from tfface.recipe.errors import format_validation_errors
 from tfface.recipe.library import find_recipe
 from tfface.recipe.renamed import Renames
 from tfface.recipe.schema import Config, Recipe, SourceConfig
+from tfface.recipe.signatures import light
 from tfface.recipe.validation import cross_field_errors
 from tfface.recipe.yaml_file import apply_override, check_tree, read_yaml
 from tfface.registry import Registry
@@ -30,7 +31,7 @@ _Section = TypeVar("_Section", bound=Config)
 
 def load(
     path: str | Path,
-    registries: Mapping[str, Registry],
+    registries: Mapping[str, Registry] | None = None,
     overrides: Sequence[str] = (),
     *,
     warns: bool = True,
@@ -40,7 +41,7 @@ def load(
     Args:
         path: the YAML file, or the name of a recipe that comes with tfface.
         registries: the components that may be named: `sources`, `augmentations`, `backbones`,
-            `heads`, `optimizers`, `schedules`.
+            `heads`, `optimizers`, `schedules`; by default those of tfface.
         overrides: `a.b.0.c=value` each, the value in YAML.
         warns: of old names.
 
@@ -52,7 +53,7 @@ def load(
             the nearest known key.
     """
     path = find_recipe(path)
-    return parse(read_yaml(path), registries, overrides, where=str(path), warns=warns)
+    return parse(read_yaml(path), registries or light(), overrides, where=str(path), warns=warns)
 
 
 def parse(

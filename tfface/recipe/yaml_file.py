@@ -181,10 +181,9 @@ def _duplicate_keys(node: yaml.Node | None, place: tuple) -> Iterator[str]:
             here = (*place, key.value)
             line = key.start_mark.line + 1
             if key.value in lines:
-                yield (
-                    f"{dotted_path(here)}: given twice, on lines {lines[key.value]} and {line}; "
-                    "keep one"
-                )
+                first = lines[key.value]
+                where = f", on lines {first} and {line}" if first != line else ""
+                yield f"{dotted_path(here)}: given twice{where}; keep one"
             lines[key.value] = line
             yield from _duplicate_keys(value, here)
     elif isinstance(node, yaml.SequenceNode):
@@ -198,7 +197,10 @@ def parse_value(text: str) -> Any:
     Raises InputError: it is no YAML.
     """
     try:
-        return _construct(_compose(text))
+        node = _compose(text)
+        for line in _duplicate_keys(node, ()):
+            raise _Refused(line)
+        return _construct(node)
     except (yaml.YAMLError, _Refused) as error:
         raise InputError(f"not valid YAML: {_one_line(error)}") from error
 

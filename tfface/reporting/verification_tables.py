@@ -155,6 +155,11 @@ def key_metrics(metrics: Mapping) -> list[tuple[str, str]]:
 
 def threshold_sentence(name: str, metrics: Mapping) -> str:
     """Returns the recommended thresholds of a set."""
+    if metrics["auc"] < 0.5:
+        return (
+            f"{name}: no threshold: impostor pairs are more similar than genuine ones (AUC "
+            f"{metrics['auc']:.4f}). Are the labels swapped?"
+        )
     threshold = metrics["threshold"]
     sentences = []
     if threshold:
@@ -168,7 +173,9 @@ def threshold_sentence(name: str, metrics: Mapping) -> str:
         rate = f"at most 1 false accept in {round(1 / point['far']):,} impostor pairs"
         # Rounded up: rounding down could accept one pair more than stated.
         cosine = math.ceil(1000 * point["threshold_cosine"]) / 1000
-        if cosine <= 1:
+        if threshold and cosine <= threshold["cosine"]:
+            sentences.append(f"that is {rate}, too")
+        elif cosine <= 1:
             sentences.append(f"{rate} if cosine >= {cosine:.3f}")
         else:
             sentences.append(f"no cosine threshold <= 1 has {rate}")

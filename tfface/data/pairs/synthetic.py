@@ -12,6 +12,7 @@ from tfface.synthetic import TEST_IDENTITIES_FROM, render_faces
 
 DESCRIPTION = "the word `synthetic` (synthetic faces, no files needed)"
 
+NAME = "synthetic"
 _NUM_PAIRS = 3000
 _NUM_IDENTITIES = 300
 _IMAGES_PER_IDENTITY = 4
@@ -21,7 +22,7 @@ _SEED = 1
 
 
 def matches(source: str) -> bool:
-    return source == "synthetic"
+    return source == NAME
 
 
 def load(source: str, name: str, images_dir: Path | None) -> PairSet:
