@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfface.data.augment import words
 from tfface.data.augment.random import Amount, Probability, range_of_amount, uniform
 
 # The weights of red, green and blue in the luma (ITU-R BT.601).
@@ -56,6 +57,8 @@ class ColorJitter:
         [151.0, 201.0, 255.0]
     """
 
+    is_local = True
+
     def __init__(
         self,
         brightness: Amount = 0.0,
@@ -78,23 +81,61 @@ class ColorJitter:
         self._low = np.array([low for low, _ in ranges], np.float32)[:, None]
         self._width = np.array([high - low for low, high in ranges], np.float32)[:, None]
         self._needs_mean = ranges[1] != (1.0, 1.0)
+        # The compiler does not see that the mean's weight is 0, and the mean costs most.
+        self.steps = (self._mix,)
+        if self._needs_mean:
+            self.steps = (self._fold, self._mean, self._mix)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        numbers = self.draw(images, seed)
+        if self._needs_mean:
+            numbers = _with_mean(tf.reduce_mean(images, axis=(1, 2)), *numbers)
+        matrix, offset = numbers
+        # A sum of three products, not a matrix product: the compiler makes one pass of this and of
+        # the clipping.
+        images = sum(images[..., i, None] * matrix[:, None, None, :, i] for i in range(3))
+        return tf.clip_by_value(images + offset[:, None, None], 0.0, 255.0)
+
+    def draw(self, images: tf.Tensor, seed: tf.Tensor) -> tuple:
+        """Returns what is drawn for each image.
+
+        Returns:
+            A matrix, float32 [batch, 3, 3], and an offset, float32 [batch, 3]; if the contrast
+            changes, what `_with_mean` makes these of.
+        """
         draws = uniform([4, tf.shape(images)[0]], seed)
         brightness, contrast, saturation, hue = tf.unstack(self._low + self._width * draws)
         # With x the image and m its mean, the first two are c * x + (1 - c) * m + 255 * b, and the
         # last two multiply that by a matrix.
         color = _color_matrix(saturation, hue)
         offset = 255 * brightness[:, None] * tf.ones([1, 3])
-        # The compiler does not see that the mean's weight is 0, and the mean costs most.
         if self._needs_mean:
-            offset += (1 - contrast)[:, None] * tf.reduce_mean(images, axis=(1, 2))
-        offset = tf.reduce_sum(color * offset[:, None, :], axis=2)
-        matrix = color * contrast[:, None, None]
-        # A sum of three products, not a matrix product: the compiler makes one pass of this and of
-        # the clipping.
-        images = sum(images[..., i, None] * matrix[:, None, None, :, i] for i in range(3))
-        return tf.clip_by_value(images + offset[:, None, None], 0.0, 255.0)
+            return color, contrast, offset
+        return color, tf.reduce_sum(color * offset[:, None, :], axis=2)
+
+    def _fold(self, pixels: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        return pixels, words.folded(pixels)
+
+    def _mean(self, pixels: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        *drawn, red_and_blue, green = numbers
+        sums = tf.cast(words.sums(red_and_blue, green), tf.float32)
+        return pixels, _with_mean(sums / (pixels.shape[1] * pixels.shape[2]), *drawn)
+
+    def _mix(self, pixels: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        """Does with words what `__call__` does with images."""
+        matrix, offset = (values[:, None, None] for values in numbers[-2:])
+        colors = words.channels(pixels)
+        mixed = [
+            sum(colors[i] * matrix[..., channel, i] for i in range(3)) + offset[..., channel]
+            for channel in range(3)
+        ]
+        return words.rounded([tf.clip_by_value(color, 0.0, 255.0) for color in mixed]), ()
+
+
+def _with_mean(mean: tf.Tensor, color: tf.Tensor, contrast: tf.Tensor, offset: tf.Tensor) -> tuple:
+    """Returns the matrix and the offset of images whose contrast changes about their mean."""
+    offset += (1 - contrast)[:, None] * mean
+    return color * contrast[:, None, None], tf.reduce_sum(color * offset[:, None, :], axis=2)
 
 
 def _color_matrix(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
+from tfface.data.augment import words
 from tfface.data.augment.random import Amount, Probability, range_of_amount, uniform
 from tfface.errors import InputError
 
@@ -27,13 +28,23 @@ class RandomFlip:
     """
 
     takes_uint8 = True
+    is_local = True
 
     def __init__(self, probability: Probability = 0.5):
         self._probability = probability
+        self.steps = (self._flip,)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        draws = uniform([tf.shape(images)[0], 1, 1, 1], seed)
-        return tf.where(draws < self._probability, images[:, :, ::-1], images)
+        return self._flip(images, self.draw(images, seed))[0]
+
+    def draw(self, images: tf.Tensor, seed: tf.Tensor) -> tuple:
+        """Returns whether each image is mirrored: bool [batch]."""
+        return (uniform([tf.shape(images)[0]], seed) < self._probability,)
+
+    def _flip(self, images: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        (chosen,) = numbers
+        chosen = tf.reshape(chosen, [-1] + [1] * (len(images.shape) - 1))
+        return tf.where(chosen, images[:, :, ::-1], images), ()
 
 
 class RandomCrop:
@@ -62,6 +73,7 @@ class RandomCrop:
 
     enlarges = True
     takes_uint8 = True
+    is_local = False
 
     def __init__(
         self, from_size: Annotated[int, Field(ge=1, le=2048)], *, image_size: tuple[int, int]
@@ -73,50 +85,95 @@ class RandomCrop:
             )
         self.load_size = (from_size, from_size)
         self._image_size = image_size
+        self.steps = (self._take_columns, self._take_rows)
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        draws = uniform([2, tf.shape(images)[0], 1], seed)
-        positions = [
-            tf.cast(draws[axis] * (self.load_size[axis] - size + 1), tf.int32) + tf.range(size)
-            for axis, size in enumerate(self._image_size)
-        ]
-        if tuple(images.shape[1:3]) != self.load_size:
-            return self._enlarged(images, *positions)
-        for axis in (0, 1):
-            images = tf.gather(images, positions[axis], axis=1 + axis, batch_dims=1)
+        numbers = self.draw(images, seed)
+        for step in self.steps:
+            images, _ = step(images, numbers)
         return images
 
-    def _enlarged(self, images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-        """Computes the pixels of the enlarged images at some rows and columns.
+    def draw(self, images: tf.Tensor, seed: tf.Tensor) -> tuple:
+        """Returns which pixels are kept, or which are interpolated and how.
 
-        Args:
-            images: uint8 or float32 [batch, h, w, 3], smaller than `from_size`.
-            rows: int32 [batch, height].
-            columns: int32 [batch, width].
+        Returns:
+            Of columns and of rows, int32 [batch, width] and [batch, height]; for images that are
+            enlarged, what `_columns` returns, and the rows before, the rows after, and the weight
+            of the latter.
         """
-        height, width = self._image_size
-        tables = [_resize_table(images.shape[1 + axis], self.load_size[axis]) for axis in (0, 1)]
-
-        def enlarge_one(task: tuple) -> tf.Tensor:
-            image, rows, columns = task
-            left, right, weight = (tf.gather(table, columns) for table in tables[1])
-            image = _interpolate(
-                tf.cast(tf.gather(image, left, axis=1), tf.float32),
-                tf.cast(tf.gather(image, right, axis=1), tf.float32),
-                weight[:, None],
-            )
-            # Long rows of numbers, which the compiler vectorizes.
-            image = tf.reshape(image, [-1, width * 3])
-            top, bottom, weight = (tf.gather(table, rows) for table in tables[0])
-            image = _interpolate(tf.gather(image, top), tf.gather(image, bottom), weight[:, None])
-            return tf.reshape(tf.cast(tf.round(image), images.dtype), [height, width, 3])
-
-        # Image by image: intermediate results stay in the processor's cache.
-        return tf.map_fn(
-            enlarge_one,
-            (images, rows, columns),
-            fn_output_signature=tf.TensorSpec((height, width, 3), images.dtype),
+        draws = uniform([2, tf.shape(images)[0], 1], seed)
+        top, left = (
+            tf.cast(draws[axis] * (self.load_size[axis] - self._image_size[axis] + 1), tf.int32)
+            for axis in (0, 1)
         )
+        (height, width), size = self._image_size, images.shape[1:3]
+        if tuple(size) == self.load_size:
+            return (left + tf.range(width),), (top + tf.range(height),)
+        columns = _columns(left, width, size[1], self.load_size[1])
+        tables = _resize_table(size[0], self.load_size[0])
+        return columns, tuple(tf.gather(table, top + tf.range(height)) for table in tables)
+
+    def _take_columns(self, images: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        (before, *_), _ = numbers
+        return tf.gather(images, before, axis=2, batch_dims=1), ()
+
+    def _take_rows(self, images: tf.Tensor, numbers: tuple) -> tuple[tf.Tensor, tuple]:
+        """Takes the rows; of images that are enlarged, interpolates columns and rows."""
+        (_, *columns), (before, *rows) = numbers
+        if not rows:
+            return tf.gather(images, before, axis=1, batch_dims=1), ()
+        (distances, weights), (after, row_weights) = columns, rows
+        width = self._image_size[1]
+        left = right = images[:, :, :width]
+        for distance in range(1, images.shape[2] - width + 1):
+            is_as_far = _along(2, distances, images) >= distance
+            right = tf.where(is_as_far, images[:, :, distance : distance + width], right)
+        results = []
+        for from_left, from_right in zip(_values(left), _values(right), strict=True):
+            row = _interpolate(from_left, from_right, _along(2, weights, from_left))
+            above, below = (tf.gather(row, rows, axis=1, batch_dims=1) for rows in (before, after))
+            results.append(_interpolate(above, below, _along(1, row_weights, above)))
+        if words.is_packed(images):
+            return words.rounded(results), ()
+        return tf.cast(tf.round(results[0]), images.dtype), ()
+
+
+def _values(images: tf.Tensor) -> list[tf.Tensor]:
+    """Returns images as float32, and words as three channels."""
+    return words.channels(images) if words.is_packed(images) else [tf.cast(images, tf.float32)]
+
+
+def _along(axis: int, numbers: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """Reshapes [batch, n] so that n is along an axis of images or words."""
+    shape = [1] * len(images.shape)
+    shape[0], shape[axis] = -1, numbers.shape[1]
+    return tf.reshape(numbers, shape)
+
+
+def _columns(start: tf.Tensor, width: int, size: int, new_size: int) -> tuple:
+    """Lists what the columns of a part of enlarged images are made of.
+
+    Args:
+        start: int32 [batch, 1], the first column of the part in each image.
+        width: Of the part, in new pixels.
+        size, new_size: Widths of an image, in old and in new pixels.
+
+    Returns:
+        The old column before each new one, int32 [batch, width + n], for a few more than the
+        part; how far on in this list the old column after each is, int32 [batch, width], at most n;
+        and the weight of the latter, float32 [batch, width].
+    """
+    before, after, weights = _resize_table(size, new_size)
+    # Both ascend, by one column at a time. At the edges, it is the same column.
+    distances = np.maximum(np.searchsorted(before, after) - np.arange(new_size), 0)
+    more = int(distances.max())
+    before = np.append(before, np.full(more, size - 1)).astype(np.int32)
+    kept = start + tf.range(width)
+    return (
+        tf.gather(before, start + tf.range(width + more)),
+        tf.gather(distances.astype(np.int32), kept),
+        tf.gather(weights, kept),
+    )
 
 
 def _interpolate(before: tf.Tensor, after: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

@@ -1,12 +1,13 @@
 """What is done to a batch of images: decoding, and augmentation stage by stage."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from tfface import seeding
-from tfface.data.augment import random
+from tfface.data.augment import random, words
 from tfface.data.pipeline.epoch_order import FULL_BATCH, BatchShard
 from tfface.errors import InputError
 from tfface.images.decoding import decode_all
@@ -29,7 +30,8 @@ class BatchAugmentation:
     XLA compiles each stage by itself. Between them the images are uint8 as long as they hold whole
     numbers only, and the result of the last is rounded. In one program of several stages XLA would
     compute the results of a stage, and its random numbers, again for each pixel that needs them,
-    which takes up to six times as long.
+    which takes up to six times as long. Stages that can work on pixels as words do so, one after
+    the other, while images hold whole numbers (`augment/words.py`); the result is the same.
 
     Args:
         stages: Instances of `tfface.data.augment`, in the order in which they are applied.
@@ -71,12 +73,8 @@ class BatchAugmentation:
             _check_no_mixing(self.stages)
         self.load_size = _load_size(self.stages, image_size, known_size)
         self._seed = seed
-        last = len(self.stages) - 1
         # Made once: new functions would be traced and compiled again in every epoch.
-        self._compiled = [
-            _compiled(stage, shard, is_last=number == last)
-            for number, stage in enumerate(self.stages)
-        ]
+        self._compiled = _compiled_stages(self.stages, shard)
 
     @property
     def uses_xla(self) -> bool:
@@ -100,8 +98,10 @@ class BatchAugmentation:
             images uint8 [batch, height, width, 3] of `image_size`; labels, or the dict into which a
             stage mixes them.
         """
-        for number, stage in enumerate(self._compiled):
-            images, labels = stage(images, labels, seeds[number])
+        start = 0
+        for count, apply in self._compiled:
+            images, labels = apply(images, labels, seeds[start : start + count])
+            start += count
         return images, labels
 
     def seeds(self, epoch: int, num_steps: int) -> np.ndarray:
@@ -118,12 +118,100 @@ class BatchAugmentation:
         return np.stack(keys, axis=1).view(np.int32).reshape(num_steps, -1, 2)
 
 
-def _compiled(stage, shard: BatchShard, *, is_last: bool):
-    """Returns a compiled function (images, labels, seed) -> (images, labels)."""
+def _compiled_stages(stages: tuple, shard: BatchShard) -> list[tuple[int, Callable]]:
+    """Returns compiled functions (images, labels, seeds) -> (images, labels).
+
+    Returns:
+        The number of consecutive stages that a function applies, and the function.
+    """
+    compiled: list[tuple[int, Callable]] = []
+    first, are_whole = 0, True
+    while first < len(stages):
+        last = first
+        while are_whole and last < len(stages) and _works_on_words(stages, last):
+            last += 1
+        if last > first:
+            compiled.append((last - first, _OnWords(stages[first:last], shard)))
+        else:
+            last = first + 1
+            is_last = last == len(stages)
+            compiled.append((1, _compiled(stages[first], shard, is_last=is_last)))
+            are_whole &= _takes_uint8(stages[first])
+        first = last
+    return compiled
+
+
+def _works_on_words(stages: tuple, number: int) -> bool:
+    """Whether a stage gives whole numbers there, and has steps for words."""
+    is_whole = _takes_uint8(stages[number]) or number == len(stages) - 1
+    return is_whole and hasattr(stages[number], "steps")
+
+
+class _OnWords:
+    """Applies stages to pixels as words, in as many compiled programs as take the least time.
+
+    Args:
+        stages: Those to apply, all with steps for words.
+        shard: The rows of each batch that are augmented.
+    """
+
+    def __init__(self, stages: tuple, shard: BatchShard):
+        self._stages, self._shard = stages, shard
+        self._begin = tf.function(self._pack, jit_compile=True, autograph=False)
+        # What a program does: functions of (words, numbers), and whose numbers these are.
+        programs: list[list[tuple[Callable, int]]] = []
+        is_open = False
+        for number, stage in enumerate(stages):
+            for position, step in enumerate(stage.steps):
+                if not (is_open and position == 0 and stage.is_local):
+                    programs.append([])
+                programs[-1].append((step, number))
+                is_open = stage.is_local
+        if not is_open:
+            programs.append([])
+        self._programs = [
+            tf.function(
+                partial(_run, steps=steps, is_last=position == len(programs) - 1),
+                jit_compile=True,
+                autograph=False,
+            )
+            for position, steps in enumerate(programs)
+        ]
+
+    def __call__(self, images: tf.Tensor, labels, seeds: tf.Tensor) -> tuple:
+        pixels, numbers = self._begin(images, seeds)
+        for program in self._programs:
+            changed, more = program(pixels, numbers)
+            pixels = pixels if changed is None else changed
+            numbers = [old + new for old, new in zip(numbers, more, strict=True)]
+        return pixels, labels
+
+    def _pack(self, images: tf.Tensor, seeds: tf.Tensor) -> tuple:
+        pixels = words.pack(images)
+        with random.for_batch_shard(self._shard):
+            numbers = [
+                stage.draw(pixels, seeds[number]) for number, stage in enumerate(self._stages)
+            ]
+        return pixels, numbers
+
+
+def _run(pixels: tf.Tensor, numbers: list, *, steps: list, is_last: bool) -> tuple:
+    """Applies steps and returns what is new: nothing that is given, which would double the time."""
+    given, more = pixels, [()] * len(numbers)
+    for step, number in steps:
+        pixels, more[number] = step(pixels, numbers[number])
+    if is_last:
+        pixels = words.unpack(pixels)
+    return None if pixels is given else pixels, more
+
+
+def _compiled(stage, shard: BatchShard, *, is_last: bool) -> Callable:
+    """Returns a compiled function (images, labels, seeds int32 [1, 2]) -> (images, labels)."""
     uses_labels, mixes = _uses_labels(stage), _mixes_identities(stage)
 
-    def apply(images: tf.Tensor, labels, seed: tf.Tensor) -> tuple:
-        if not getattr(stage, "takes_uint8", False):
+    def apply(images: tf.Tensor, labels, seeds: tf.Tensor) -> tuple:
+        seed = seeds[0]
+        if not _takes_uint8(stage):
             images = tf.cast(images, tf.float32)
         with random.for_batch_shard(shard):
             if mixes:
@@ -135,6 +223,10 @@ def _compiled(stage, shard: BatchShard, *, is_last: bool):
         return images, labels
 
     return tf.function(apply, jit_compile=_uses_xla(stage))
+
+
+def _takes_uint8(stage) -> bool:
+    return getattr(stage, "takes_uint8", False)
 
 
 def _uses_xla(stage) -> bool:
