@@ -87,6 +87,9 @@ def test_machine(monkeypatch):
     model = "processor : 0\nmodel name\t: A CPU @ 2.20GHz\nprocessor : 1\nmodel name\t: A CPU\n"
     monkeypatch.setattr(Path, "read_text", lambda path, encoding: model)
     assert machine().endswith(" processors, A CPU @ 2.20GHz")
+    flags = "flags\t\t: fpu avx512_bf16 amx_tile amx_bf16\n"
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding: model + flags)
+    assert machine().endswith(" processors, A CPU @ 2.20GHz, AVX512_BF16, AMX")
 
 
 def test_all_values(monkeypatch):

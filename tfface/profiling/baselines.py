@@ -4,8 +4,8 @@ The step is plain Keras: the same code builds it with Keras 3 and with the Keras
 to 2.15 (the package `tf_keras`), from a network of keras.applications, the recipe's neck, the head
 of arcface-tf2, which normalizes all class centers in every step, and Keras' own SGD.
 
-The pipelines are PyTorch's DataLoader, and arcface-tf2's with integer labels, in which each record
-is parsed, decoded, resized, cropped, flipped and color-jittered by itself.
+The pipelines are PyTorch's DataLoader, and arcface-tf2's, in which each record is parsed, decoded,
+resized, cropped, flipped and color-jittered by itself.
 """
 
 import importlib
@@ -182,67 +182,66 @@ def unsupported_augmentation(augmentations: Augmentations) -> str | None:
     return None
 
 
-def baseline_batches(
+def arcface_tf2_batches(
     source: ImageSource, image_size: tuple[int, int], batch_size: int, augmentations: Augmentations
 ) -> tf.data.Dataset:
-    """Makes batches with `tf.image`, image by image.
+    """Makes batches as arcface-tf2 does: the same operations of TensorFlow in the same order.
+
+    Records are repeated, shuffled, and one by one parsed, decoded, resized, cropped, mirrored and
+    changed in color by `tf.image`; then batched. TensorFlow tunes the number of parallel calls.
 
     Args:
         source: The source. Its record files are read directly, if it has any.
         image_size: (height, width) of the batches.
         batch_size: Images in a batch.
-        augmentations: Those to apply, all in `SUPPORTED`.
+        augmentations: Those to apply, all in `SUPPORTED`. arcface-tf2's own are those of
+            `recipes/arcface_resnet50_ms1m.yaml`.
 
     Returns:
-        A `tf.data.Dataset` of images, float32 [batch, height, width, 3] in about [0, 1], and
-        labels, int [batch].
+        A `tf.data.Dataset` without an end, of ((images, labels), labels): images float32 [batch,
+        height, width, 3] in about [0, 1], labels float32 [batch].
     """
     features = {
-        example.ENCODED: tf.io.FixedLenFeature([], tf.string),
         example.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        example.FILENAME: tf.io.FixedLenFeature([], tf.string),
+        example.ENCODED: tf.io.FixedLenFeature([], tf.string),
     }
 
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_single_example(serialized, features)
         return parsed[example.ENCODED], parsed[example.LABEL]
 
-    def load(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.io.decode_jpeg(encoded, channels=3)
-        size = (
-            (augmentations["random_crop"]["from_size"],) * 2
-            if "random_crop" in augmentations
-            else image_size
-        )
-        image = tf.image.resize(image, size)
-        for name, options in augmentations.items():
-            image = _augment(image, name, options, image_size)
-        return tf.ensure_shape(image / 255, (*image_size, 3)), label
+    def load(encoded: tf.Tensor, label: tf.Tensor) -> tuple:
+        image = tf.image.decode_jpeg(encoded, channels=3)
+        crop = augmentations.get("random_crop")
+        image = tf.image.resize(image, (crop["from_size"],) * 2 if crop else image_size)
+        if crop:
+            image = tf.image.random_crop(image, (*image_size, 3))
+        if "random_flip" in augmentations:
+            image = tf.image.random_flip_left_right(image)
+        image = _jittered(image, augmentations.get("color_jitter", {})) / 255
+        label = tf.cast(label, tf.float32)
+        return (image, label), label
 
     if source.record_files:
         files = [str(file) for file in source.record_files]
-        dataset = tf.data.TFRecordDataset(files).shuffle(_SHUFFLE_BUFFER)
+        dataset = tf.data.TFRecordDataset(files).repeat().shuffle(_SHUFFLE_BUFFER)
         dataset = dataset.map(lambda record: load(*parse(record)), tf.data.AUTOTUNE)
     else:
         labels = tf.constant(source.labels)
-        dataset = source.encoded(np.arange(source.num_images)).shuffle(_SHUFFLE_BUFFER)
+        dataset = source.encoded(np.arange(source.num_images)).repeat().shuffle(_SHUFFLE_BUFFER)
         dataset = dataset.map(lambda index, encoded: load(encoded, labels[index]), tf.data.AUTOTUNE)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _augment(
-    image: tf.Tensor, name: str, options: Mapping[str, Any], image_size: tuple[int, int]
-) -> tf.Tensor:
-    """Applies one augmentation to a float32 image in [0, 255]."""
-    if name == "random_crop":
-        return tf.image.random_crop(image, (*image_size, 3))
-    if name == "random_flip":
-        return tf.image.random_flip_left_right(image)
+def _jittered(image: tf.Tensor, options: Mapping[str, Any]) -> tf.Tensor:
+    """Changes the colors of a float32 image in [0, 255]."""
+    if options.get("saturation"):
+        image = tf.image.random_saturation(image, *_range(options, "saturation"))
     if options.get("brightness"):
         image = tf.image.random_brightness(image, 255 * _range(options, "brightness")[1])
     if options.get("contrast"):
         image = tf.image.random_contrast(image, *_range(options, "contrast"))
-    if options.get("saturation"):
-        image = tf.image.random_saturation(image, *_range(options, "saturation"))
     return image
 
 

@@ -15,10 +15,10 @@ from tfface.autotune import untuned
 from tfface.data.augment import AUGMENTATIONS
 from tfface.data.pipeline.epoch_order import EpochOrder
 from tfface.data.pipeline.pipeline import image_pipeline
+from tfface.data.pipeline.transform import decoder
 from tfface.data.records import example
 from tfface.data.records.reader import READ_BUFFER
 from tfface.data.sources.image_source import ImageSource
-from tfface.images.decoding import decode_prepared
 from tfface.profiling import baselines
 from tfface.profiling.interleaved_timing import (
     CountedTime,
@@ -32,7 +32,7 @@ from tfface.reporting.results import text_table
 from tfface.training.datasets import open_training_images
 
 # Comparisons, which are no stages of the pipeline.
-LIMIT, TF_IMAGE, TORCH = "parse + decode alone", "plain tf.image", "PyTorch DataLoader"
+LIMIT, ARCFACE_TF2, TORCH = "parse + decode alone", "as arcface-tf2", "PyTorch DataLoader"
 # The first batches of a round, which don't count: meanwhile TensorFlow compiles, fills buffers and
 # tunes its parallelism. In an epoch of millions of images, this time is negligible.
 _WARM_UP = 20
@@ -122,17 +122,19 @@ def measure_input(
     batch_size = full_pipeline.batch_size
     num_batches = min(max(num_images // batch_size, 1), full_pipeline.steps_per_epoch)
     functions = _stages_before_decoding(source, batch_size, num_batches, recipe.training.seed)
+    augmentation = full_pipeline.augmentation
+    decode = decoder(augmentation.load_size if augmentation else recipe.data.image_size)
     names = ["decode", *_number_duplicates([name for name, _ in augment])]
     for name, pipeline in zip(names, pipelines, strict=True):
         functions[name] = lambda pipeline=pipeline: pipeline.epoch(0).take(num_batches)
     functions["transfer"] = lambda: _transfer(full_pipeline.epoch(0).take(num_batches))
     stages = list(functions)
-    functions[LIMIT] = lambda: _decode_only(source, batch_size, num_batches)
+    functions[LIMIT] = lambda: _decode_only(source, decode, batch_size, num_batches)
     augmentations = {part.name: part.options for part in recipe.data.augment}
     unsupported = baselines.unsupported_augmentation(augmentations)
     if unsupported is None:
         baseline = (source, recipe.data.image_size, batch_size, augmentations)
-        functions[TF_IMAGE] = lambda: baselines.baseline_batches(*baseline).take(num_batches)
+        functions[ARCFACE_TF2] = lambda: baselines.arcface_tf2_batches(*baseline).take(num_batches)
         if baselines.is_torch_installed():
             loader = baselines.torch_batches(*baseline)
             functions[TORCH] = lambda: itertools.islice(loader, num_batches)
@@ -153,7 +155,7 @@ def to_json(measurement: Measurement) -> list[dict[str, object]]:
     Returns:
         Objects with `name`; `images_per_second`: `min`, `median` and `max`; `share_of_limit`:
         speed relative to parsing and decoding alone; `times_plain`: speed relative to the
-        `tf.image` baseline, None without it.
+        baseline as in arcface-tf2, None without it.
     """
     found = []
     for name, timing in measurement.timings.items():
@@ -164,7 +166,7 @@ def to_json(measurement: Measurement) -> list[dict[str, object]]:
                 "share_of_limit": measurement.speedup(name, LIMIT),
                 "times_plain": None
                 if measurement.unsupported
-                else measurement.speedup(name, TF_IMAGE),
+                else measurement.speedup(name, ARCFACE_TF2),
             }
         )
     return found
@@ -184,7 +186,7 @@ def rows(measurement: Measurement) -> list[dict[str, object]]:
                 "images_per_s_max": rates["max"],
                 "stage_cost_us": 1e6 * stage_costs[name] if name in stage_costs else None,
                 "relative_to_decode": row["share_of_limit"],
-                "baseline": None if measurement.unsupported else TF_IMAGE,
+                "baseline": None if measurement.unsupported else ARCFACE_TF2,
                 "speedup": row["times_plain"],
                 "num_images": measurement.num_images,
                 "batch_size": measurement.batch_size,
@@ -202,7 +204,7 @@ def as_text(measurement: Measurement) -> str:
     timings, last = measurement.timings, measurement.stages[-1]
     total = timings[last].median / measurement.num_images
     speedups = {
-        name: measurement.speedup(last, name) for name in (LIMIT, TF_IMAGE) if name in timings
+        name: measurement.speedup(last, name) for name in (LIMIT, ARCFACE_TF2) if name in timings
     }
     sentence = (
         f"{costliest} takes the most time, {100 * stage_costs[costliest] / total:.0f}%; the "
@@ -211,7 +213,7 @@ def as_text(measurement: Measurement) -> str:
     if measurement.unsupported:
         lines.append(f"not compared with baselines, which lack {measurement.unsupported}")
     else:
-        sentence += f" and {speedups[TF_IMAGE]:.2f} times as plain tf.image"
+        sentence += f" and {speedups[ARCFACE_TF2]:.2f} times as fast as one as in arcface-tf2"
     return "\n".join([*lines, sentence])
 
 
@@ -238,15 +240,18 @@ def _records(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.
     return untuned(read.batch(batch_size).take(num_batches))
 
 
-def _decode_only(source: ImageSource, batch_size: int, num_batches: int) -> tf.data.Dataset:
-    """Parses and decodes as fast as TensorFlow can, and yields one image of each batch."""
+def _decode_only(
+    source: ImageSource, decode: Callable, batch_size: int, num_batches: int
+) -> tf.data.Dataset:
+    """Parses and decodes batches, as many at a time as there are processors, and nothing else."""
     if source.record_files:
-        encoded = _records(source, batch_size, num_batches).map(example.parse_encoded).unbatch()
+        decoded = _records(source, batch_size, num_batches).map(
+            lambda records: decode(example.parse_encoded(records)), tf.data.AUTOTUNE
+        )
     else:
-        encoded = source.encoded(np.arange(source.num_images)).map(lambda index, image: image)
-    decoded = encoded.take(num_batches * batch_size).map(decode_prepared, tf.data.AUTOTUNE)
-    # The others are dropped inside tf.data: yielding them would take as long as decoding.
-    return untuned(decoded.shard(batch_size, batch_size - 1))
+        read = source.encoded(np.arange(source.num_images)).batch(batch_size).take(num_batches)
+        decoded = read.map(lambda indices, images: decode(images), tf.data.AUTOTUNE)
+    return untuned(decoded).prefetch(2)
 
 
 def _without_warm_up(num_warm_up: int, make: Callable[[], Iterable]) -> Callable[[], CountedTime]:

@@ -68,7 +68,7 @@ COLUMNS: dict[str, Column] = {
         "Commit",
     ),
     "date": Column("of the measurement, or of that commit", "Date"),
-    "machine": Column("system, number of processors and their model", "Machine"),
+    "machine": Column("system, number of processors, their model and features", "Machine"),
     "tensorflow": Column("version", "TensorFlow"),
     "keras": Column("version", "Keras"),
     "command": Column("of the measurement, in the checkout", "Command"),
