@@ -19,6 +19,7 @@ from tfface.profiling.subprocess_runs import peak_memory_bytes, reset_peak_memor
 from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.datasets import load_data
+from tfface.training.device import with_augmentation_place
 from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import FeatureCache, image_task
@@ -308,7 +309,8 @@ class _StageRun:
             features = FeatureCache(recognizer, data, recipe.data.num_cached_augmentations)
             self._task = features.task(0)
         else:
-            self._task = image_task(recognizer, data, augment_on=recipe.data.augment_on)
+            place = with_augmentation_place(recipe).data.augment_on
+            self._task = image_task(recognizer, data, augment_on=place)
         self._epoch_number = 0
         self._wait_timer = DataWaitTimer(self._task.model)
         train = self._task.train

@@ -247,10 +247,11 @@ class DataConfig(Config):
     augment: Annotated[list[AugmentationConfig], Field(max_length=64)] = Field(
         [], description="Random changes of training images, applied in this order."
     )
-    augment_on: Literal["host", "device"] = Field(
-        "host",
+    augment_on: Literal["auto", "host", "device"] = Field(
+        "auto",
         description="Where images are augmented: `host` works on the next batch during a step; "
-        "`device` (TensorFlow only) works inside the step, for a GPU with few CPU cores.",
+        "`device` (TensorFlow only) works inside the step, on its device; `auto` is `device` on "
+        "one GPU with TensorFlow, else `host`. The images are the same.",
     )
     num_cached_augmentations: OrNone[PositiveInt] = Field(
         None,

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import keras
 
+from tfface.data.augment import AUGMENTATIONS
 from tfface.errors import InputError
 from tfface.recipe import Recipe
 from tfface.recipe.schema import DataConfig, TrainingConfig
@@ -22,7 +23,7 @@ def prepare_device(training: TrainingConfig, data: DataConfig) -> None:
 
     Raises InputError: the recipe asks for a GPU and there is none, or for what the backend can't.
     """
-    if data.augment_on == "device" and keras.backend.backend() != "tensorflow":
+    if data.augment_on == "device" and not _is_tensorflow():
         raise InputError(
             f"data.augment_on: device works with KERAS_BACKEND=tensorflow only, and the backend is "
             f"{keras.backend.backend()}: use data.augment_on: host"
@@ -37,6 +38,39 @@ def prepare_device(training: TrainingConfig, data: DataConfig) -> None:
             "that this backend's package is the one for GPUs, or train here by --set "
             "training.require_gpu=false"
         )
+
+
+def with_augmentation_place(recipe: Recipe, written: Recipe | None = None) -> Recipe:
+    """Replaces `data.augment_on: auto` by where this run augments.
+
+    Args:
+        recipe: of the run.
+        written: the recipe in the folder of a run that goes on, whose choice stays; None for none.
+
+    Returns:
+        The recipe with `device` or `host`.
+    """
+    if recipe.data.augment_on != "auto":
+        return recipe
+    place = "host"
+    if _is_tensorflow() and recipe.training.distribution is None:
+        place = "device" if _augments_best_on_device(recipe) else "host"
+        if written is not None and written.data.augment_on != "auto":
+            place = written.data.augment_on
+    data = recipe.data.model_copy(update={"augment_on": place})
+    return recipe.model_copy(update={"data": data})
+
+
+def _augments_best_on_device(recipe: Recipe) -> bool:
+    """Whether there is an accelerator, and all stages can be compiled with the training step."""
+    classes = [AUGMENTATIONS[part.name] for part in recipe.data.augment]
+    can_be_compiled = all(getattr(stage, "uses_xla", True) for stage in classes)
+    devices = keras.distribution.list_devices()
+    return bool(classes) and can_be_compiled and any(name.startswith("gpu") for name in devices)
+
+
+def _is_tensorflow() -> bool:
+    return keras.backend.backend() == "tensorflow"
 
 
 @contextmanager

@@ -16,7 +16,11 @@ from tfface.training import device, multiprocess
 from tfface.training.callbacks.preemption import PreemptionHandler
 from tfface.training.checkpoint_state import variable_values
 from tfface.training.datasets import load_data, source_folders
-from tfface.training.device import explaining_full_memory, prepare_device
+from tfface.training.device import (
+    explaining_full_memory,
+    prepare_device,
+    with_augmentation_place,
+)
 from tfface.training.distribution import SingleDevice, distribute
 from tfface.training.folded_norms import estimate_folded_norms
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
@@ -74,6 +78,7 @@ def train(
         TrainingInterrupted: SIGINT or SIGTERM came; the run can be resumed.
     """
     run = RunFolder(run_dir)
+    recipe = with_augmentation_place(recipe, run.written_recipe() if run.has_begun() else None)
     prepare_device(recipe.training, recipe.data)
     distribution = distribute(recipe.training, recipe.model.head)
     if run.is_finished(recipe):

@@ -155,7 +155,7 @@ class RunFolder:
             return ""
         if not self.recipe.is_file():
             return "holds a run whose recipe.yaml is missing, so it can't be resumed"
-        written = self._written_recipe()
+        written = self.written_recipe()
         if written is None:
             return "holds a run whose recipe.yaml is damaged, or of a version that differs too much"
         before, now = _fixed_part(written), _fixed_part(recipe)
@@ -171,7 +171,7 @@ class RunFolder:
             return False
         if self.head.is_file():
             return True
-        written = self._written_recipe()
+        written = self.written_recipe()
         return written is not None and written.model.head is None
 
     def _foreign_file(self) -> Path | None:
@@ -179,7 +179,7 @@ class RunFolder:
         if self.has_begun() or self._is_environment():
             return None
         # Of a finished run, who needs no more than its results may have removed the rest.
-        if self._holds_results() and self._written_recipe() is not None:
+        if self._holds_results() and self.written_recipe() is not None:
             return None
         own = (path for name, path in sorted(vars(self).items()) if name != "path")
         return next((path for path in own if _holds_something(path)), None)
@@ -196,7 +196,7 @@ class RunFolder:
         """Whether there is a checkpoint to resume from."""
         return CheckpointManager(self.checkpoints).exist()
 
-    def _written_recipe(self) -> Recipe | None:
+    def written_recipe(self) -> Recipe | None:
         """Returns the run's recipe; keys that its version didn't have get their defaults.
 
         None if it can't be read.
