@@ -15,6 +15,7 @@ batch, compiles the stages, and rounds to uint8 after the last. A stage may have
                       enlarges them itself
     uses_xla          False: TensorFlow compiles it without XLA
     takes_uint8       True: it also takes uint8 images, and then returns uint8
+    steps             it works on pixels as words, too, which is faster: `words.py` says how
     uses_labels       True: it is called with (images, labels int32 [batch], seed)
     mixes_identities  True: it is called with labels, too, and returns (images, labels). The labels
                       are then a dict of `identities` (the labels it was given) and `others`,
