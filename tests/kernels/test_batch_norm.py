@@ -93,19 +93,48 @@ def test_is_saved_as_a_plain_layer(tmp_path):
     )
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_stays_half(precision):
+def make_half(precision: str) -> list[keras.Model]:
     keras.config.set_dtype_policy(precision)
     try:
-        models = [make(False), make(True)]
+        return [make(False), make(True)]
     finally:
         keras.config.set_dtype_policy("float32")
-    outputs = [model(IMAGES, training=True) for model in models]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_stays_half(precision, training):
+    models = make_half(precision)
+    outputs = [model(IMAGES, training=training) for model in models]
     assert outputs[0].dtype == outputs[1].dtype
     one, other = (np.asarray(output, "float32") for output in outputs)
     np.testing.assert_allclose(one, other, rtol=0.02, atol=0.02)
     assert all(v.dtype == "float32" for v in models[1].weights)
+    # Statistics are of float32, from the same bfloat16 or float16 values.
+    for one, other in zip(*[model.get_weights() for model in models], strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")
+@pytest.mark.parametrize("training", [True, False])
+def test_bfloat16_is_not_cast(both_forms, training):
+    import tensorflow as tf
+
+    model = make_half("mixed_bfloat16")[1]
+    norm = model.layers[1].layers[-1]
+
+    @tf.function
+    def function(images):
+        return norm(images, training=training)
+
+    graph = function.get_concrete_function(tf.TensorSpec((2, 3, 4, 3), tf.bfloat16)).graph
+    on_images = {op.type for op in graph.get_operations() if _is_of_images(op)}
+    assert ("FusedBatchNormV3" in on_images and "Cast" not in on_images) == onednn.is_on()
+
+
+def _is_of_images(operation) -> bool:
+    return bool(operation.outputs) and operation.outputs[0].shape.rank == 4
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only on TensorFlow")

@@ -14,8 +14,8 @@ def use_fast_batch_norms(model: keras.Model) -> None:
     """Makes the batch norms of a model, nested ones included, train faster on a CPU.
 
     Weights, saved files and, except for rounding, all values stay the same. Keras' own form is used
-    where a norm is frozen or the model is not training: it is the faster one there. On other
-    devices and backends this does nothing.
+    where a norm is frozen or the model is not training, and not in bfloat16: it is the faster one
+    there. On other devices and backends this does nothing.
 
     Example:
         >>> import keras
@@ -39,22 +39,32 @@ def _is_plain(layer: keras.layers.BatchNormalization) -> bool:
 
 
 def _call(layer: keras.layers.BatchNormalization, inputs, training=None, mask=None):
-    if not (training and layer.trainable) or mask is not None:
+    is_training = training and layer.trainable
+    # The operation takes it as it is, and has float32 statistics.
+    is_bfloat16 = onednn.is_on() and keras.backend.standardize_dtype(inputs.dtype) == "bfloat16"
+    if mask is not None or not (is_training or is_bfloat16):
         return keras.layers.BatchNormalization.call(layer, inputs, training=training, mask=mask)
-    values, num_channels = ops.cast(inputs, "float32"), inputs.shape[-1]
+    num_channels = inputs.shape[-1]
     # Adding 0 makes a tensor of a variable: custom gradients take only tensors.
     gamma = layer.gamma + 0.0 if layer.scale else ops.ones(num_channels)
     beta = layer.beta + 0.0 if layer.center else ops.zeros(num_channels)
+    values = inputs if is_bfloat16 else ops.cast(inputs, "float32")
     if onednn.is_on():
         values = values if len(inputs.shape) == 4 else ops.reshape(values, (-1, 1, 1, num_channels))
-        outputs, mean, variance = _fused_batch_norm(values, gamma, beta, epsilon=layer.epsilon)
+        moving = None if is_training else (layer.moving_mean.value, layer.moving_variance.value)
+        outputs, mean, variance = _fused_batch_norm(
+            values, gamma, beta, epsilon=layer.epsilon, given=moving
+        )
     else:
         values = ops.reshape(values, (-1, num_channels))
         outputs, mean, variance = batch_norm(values, gamma, beta, epsilon=layer.epsilon)
-    for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        value = ops.stop_gradient(value)
-        moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))
-    return ops.cast(ops.reshape(outputs, ops.shape(inputs)), layer.compute_dtype)
+    if is_training:
+        for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            value = ops.stop_gradient(value)
+            moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))
+    if outputs.shape != inputs.shape:
+        outputs = ops.reshape(outputs, ops.shape(inputs))
+    return ops.cast(outputs, layer.compute_dtype)
 
 
 def batch_norm(values, gamma, beta, *, epsilon: float):
@@ -100,18 +110,26 @@ def batch_norm(values, gamma, beta, *, epsilon: float):
     return function(values, gamma, beta)
 
 
-def _fused_batch_norm(values, gamma, beta, *, epsilon: float):
+def _fused_batch_norm(values, gamma, beta, *, epsilon: float, given=None):
     """Does what `batch_norm` does, in one operation of TensorFlow that is fast with oneDNN only.
 
     Args:
-        values: float32 [batch, height, width, channels].
+        values: float32 or bfloat16 [batch, height, width, channels].
         gamma, beta: float32 [channels].
-    Returns: y of the shape of `values`; mean and variance float32 [channels].
+        given: mean and variance to normalize by, float32 [channels] each; None for the batch's.
+    Returns: y of the shape and type of `values`; mean and variance float32 [channels].
     """
     import tensorflow as tf
 
+    given_mean, given_variance = given or ([], [])
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=values, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+        x=values,
+        scale=gamma,
+        offset=beta,
+        mean=given_mean,
+        variance=given_variance,
+        epsilon=epsilon,
+        is_training=given is None,
     )
     # TensorFlow divides by count - 1.
     count = tf.cast(tf.size(values) // tf.size(gamma), "float32")

@@ -16,6 +16,7 @@ from tfface.errors import InputError, note
 from tfface.files import expanded
 from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
+from tfface.kernels.convolutions import use_fast_convolutions
 from tfface.kernels.keras_internals import flatten_layers
 from tfface.recipe import Recipe
 from tfface.recipe.schema import DistillationConfig, ModelConfig, TrainingConfig
@@ -98,6 +99,7 @@ class Recognizer(keras.Model):
         self.step_loss = LastValue(name="step_loss")
         self.nonfinite = NonFiniteCounter()
         use_fast_batch_norms(embedder)
+        use_fast_convolutions(embedder)
         self.build(embedder.input_shape)
 
     def build(self, images_shape):
