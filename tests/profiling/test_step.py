@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tests.training.recipes import TINY
+from tests.training.recipes import ONE_STAGE, TINY
 from tfface.backbones import BACKBONES
 from tfface.errors import InputError
 from tfface.heads import ArcFace
@@ -23,6 +23,7 @@ from tfface.profiling.step import (
     to_json,
 )
 from tfface.reporting.results import text_table
+from tfface.training import stages
 from tfface.training.recognizer import Recognizer
 from tfface.training.sweep_axes import parse_axis
 
@@ -199,3 +200,19 @@ def test_published_counts(name, giga):
 
 def test_ceiling_is_plausible():
     assert 1e9 < matmul_flops_per_second() < 1e15
+
+
+def test_steps_compute_in_the_precision_of_the_recipe(recipe, monkeypatch):
+    made, prepare = [], stages.prepare
+
+    def keep(recognizer, *rest):
+        made.append(recognizer)
+        prepare(recognizer, *rest)
+
+    monkeypatch.setattr(stages, "prepare", keep)
+    for precision in ("float32", "mixed_bfloat16"):
+        _build(plan(recipe, *ONE_STAGE, f"training.precision={precision}")[0])
+    types = [{layer.compute_dtype for layer in one.backbone.layers} for one in made]
+    assert types == [{"float32"}, {"bfloat16"}]
+    with pytest.raises(InputError, match="auto is chosen when a run begins"):
+        plan(recipe, "training.precision=auto")

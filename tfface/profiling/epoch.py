@@ -20,6 +20,7 @@ from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.device import with_augmentation_place
+from tfface.training.precision import check_is_fixed, computing_in
 from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import FeatureCache, image_task
@@ -115,13 +116,14 @@ def plan_epochs(
         stage: Index of the stage to measure.
 
     Raises:
-        InputError: The recipe is not valid, or has no such stage.
+        InputError: The recipe is not valid, has no such stage, or its precision is `auto`.
     """
 
     def changed(*more: str) -> Recipe:
         return load(recipe_file, REGISTRIES, [*overrides, *more])
 
     recipe = changed()
+    check_is_fixed(recipe)
     if stage >= len(recipe.training.stages):
         raise InputError(
             f"--stage {stage}: the recipe's stages are 0 to {len(recipe.training.stages) - 1}"
@@ -296,14 +298,15 @@ class _StageRun:
         keras.utils.set_random_seed(recipe.training.seed)
         data = load_data(recipe, data_dir, cache_dir)
         data.train.prefetch = case.prefetch
-        recognizer = build_recognizer(
-            recipe.model,
-            recipe.data.image_size,
-            len(data.identities),
-            data_dir,
-            data.train.steps_per_epoch,
-            distillation=recipe.training.distillation,
-        )
+        with computing_in(recipe.training.precision):
+            recognizer = build_recognizer(
+                recipe.model,
+                recipe.data.image_size,
+                len(data.identities),
+                data_dir,
+                data.train.steps_per_epoch,
+                distillation=recipe.training.distillation,
+            )
         stages.prepare(recognizer, recipe.training.stages[case.stage], data.train.steps_per_epoch)
         if recipe.data.cache == "features":
             features = FeatureCache(recognizer, data, recipe.data.num_cached_augmentations)

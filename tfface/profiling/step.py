@@ -23,6 +23,7 @@ from tfface.profiling.interleaved_timing import Timing, images_per_second, time_
 from tfface.profiling.subprocess_runs import WorkerProcess, peak_memory_bytes, reset_peak_memory
 from tfface.recipe import Recipe, load
 from tfface.training import stages
+from tfface.training.precision import check_is_fixed, computing_in
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.stage_task import split_at_frozen
@@ -176,6 +177,7 @@ def plan_steps(
                 "step measures steps on random labels, without a teacher, whose part is small: add "
                 "--set training.distillation=none, with a head in model.head"
             )
+        check_is_fixed(recipe)
         for library in compare_with:
             check_baseline_step(library, recipe)
         for num_identities, use_xla, use_onednn in itertools.product(
@@ -300,9 +302,10 @@ def _build(case: Case) -> tuple[Callable[[], object], float | None]:
     if case.implementation in BASELINES:
         step = build_baseline_step(case.implementation, recipe, case.num_identities, batch)
         return _repeated(step, case.num_steps), None
-    recognizer = build_recognizer(
-        recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
-    )
+    with computing_in(recipe.training.precision):
+        recognizer = build_recognizer(
+            recipe.model, recipe.data.image_size, case.num_identities, Path(), steps_per_epoch=1
+        )
     if case.implementation == PREDICT:
         frozen, _ = split_at_frozen(recognizer.embedder)
         return _repeated(lambda: frozen.predict_on_batch(batch[0])[0], case.num_steps), None

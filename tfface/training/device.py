@@ -116,7 +116,7 @@ def _ways(recipe: Recipe, doing: str) -> list[str]:
     if doing == EVALUATION:
         return [of_size, "what evaluation names"]
     ways = [of_size]
-    if recipe.training.precision == "float32":
+    if recipe.training.precision in ("float32", "auto"):
         ways.append("training.precision (mixed_bfloat16 takes less)")
     if model.head is not None and model.head.options.get("sample_rate", 0) == 1:
         ways.append("model.head.sample_rate (with many identities: 0.1)")

@@ -1,7 +1,7 @@
 """One training run, from recipe to report: the place where all parts are put together."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tfface.training.device import (
 )
 from tfface.training.distribution import SingleDevice, distribute
 from tfface.training.folded_norms import estimate_folded_norms
+from tfface.training.precision import choose_precision, computing_in
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
@@ -129,12 +130,16 @@ def _train(
         run.check_data(data.sources)
         run.write_identities(data.identities)
 
+    precision = choose_precision(recipe, run, len(data.identities), data.teacher_size)
+    if multiprocess.is_main_process():
+        run.keep_precision(precision)
+
     with distribution.scope():
         # -------------------------------------------------------------------------------- model
         keras.utils.set_random_seed(recipe.training.seed)
         with (
             explaining_full_memory(recipe, device.NETWORK),
-            _precision(recipe.training.precision),
+            computing_in(precision),
         ):
             recognizer = build_recognizer(
                 recipe.model,
@@ -148,7 +153,7 @@ def _train(
         if recognizer.distillation is not None:
             student = recognizer.embedder.output_shape[-1]
             recognizer.distillation.check_sizes(student, data.teacher_size)
-        note(f"model: {_describe_model(recipe, recognizer)}{distribution.description}")
+        note(f"model: {_describe_model(recipe, recognizer, precision)}{distribution.description}")
         num_images = distribution.images_per_batch_norm(data.train.batch_size)
         check_batch_norms(recognizer.embedder, recipe.training, num_images)
         if warm_start is not None:
@@ -208,18 +213,7 @@ def _check_classifies(recognizer: Recognizer) -> None:
         raise InputError(f"evaluation.classification: {error}") from error
 
 
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Within the block, layers are made with a precision policy, which they remember."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
+def _describe_model(recipe: Recipe, recognizer: Recognizer, precision: str) -> str:
     height, width = recipe.data.image_size
     part, init_from = recipe.model.backbone, recipe.model.init_from
     weights = part.weights if part.weights != "none" else "random weights"
@@ -230,7 +224,7 @@ def _describe_model(recipe: Recipe, recognizer: Recognizer) -> str:
         f"{part.name} ({weights}), "
         f"{height}x{width} pixels -> embedding of {recognizer.embedder.output_shape[-1]} -> "
         f"{_describe_training(recipe, num_epochs)}, {recognizer.count_params():,} "
-        f"parameters, {recipe.training.precision}, backend {keras.backend.backend()}"
+        f"parameters, {precision}, backend {keras.backend.backend()}"
     )
 
 

@@ -55,7 +55,7 @@ def evaluate_run(embedder: keras.Model, recipe: Recipe, data: RunData, run: RunF
         plots=plots,
         epochs=epochs,
         recipe=dump(recipe),
-        environment=environment(),
+        environment=environment() | {"precision": run.precision()},
     )
     if classification or verification:
         note(f"plots: {run.plots}")

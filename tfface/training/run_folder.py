@@ -123,9 +123,22 @@ class RunFolder:
         elif resume:
             note(f"--resume: {self.path} holds no checkpoint; starting a new run")
         # First, for a run that is killed between the two is known by it.
-        write_json(self.environment, environment())
+        precision = self.precision() if self.has_begun() else None
+        write_json(self.environment, environment() | {"precision": precision})
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
+
+    def precision(self) -> str | None:
+        """Returns the precision that `keep_precision` has written, if any."""
+        try:
+            kept = parse_json(read_regular(self.environment)).get("precision")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return kept if isinstance(kept, str) else None
+
+    def keep_precision(self, precision: str) -> None:
+        """Writes the precision that the run computes in, which `auto` keeps when it is resumed."""
+        write_json(self.environment, environment() | {"precision": precision})
 
     def check_data(self, sources: dict[str, dict]) -> None:
         """Compares the data with those the run began with, and writes their fingerprint.
