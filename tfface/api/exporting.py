@@ -14,6 +14,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.metadata import MeasuredThreshold
+from tfface.evaluation.embedders.precision import BFloat16Embedder
 from tfface.evaluation.labeled_faces import labeled_faces
 from tfface.exporting.exporter import Exporter, ExportResult, check_export
 from tfface.exporting.faces import ExportFaces, faces_of, synthetic_faces
@@ -133,6 +134,7 @@ def make_exporter(
     embedder = as_embedder(model)
     found = embedder.embedder
     inner = found.inner if isinstance(found, CachedEmbedder) else found
+    inner = inner.exact if isinstance(inner, BFloat16Embedder) else inner
     if not isinstance(inner, KerasEmbedder):
         raise InputError(
             f"{embedder.name}: only models of Keras can be exported: a run folder, a .keras file, "

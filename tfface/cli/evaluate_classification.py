@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
     model_options.add_classifier(parser)
+    model_options.add_precision(parser)
     parser.add_argument(
         "--data",
         required=True,

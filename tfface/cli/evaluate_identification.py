@@ -110,6 +110,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
     model_options.add(parser)
     model_options.add_check(parser)
+    model_options.add_precision(parser)
     parser.add_argument("--gallery", required=True, metavar="SOURCE", help=_SOURCE)
     parser.add_argument("--query", metavar="SOURCE", help="the faces to be named, likewise")
     parser.add_argument(

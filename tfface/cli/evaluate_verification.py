@@ -82,6 +82,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = command.Parser(description=__doc__)
     model_options.add(parser)
     model_options.add_check(parser)
+    model_options.add_precision(parser)
     parser.add_argument(
         "--pairs",
         default=[],

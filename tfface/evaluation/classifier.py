@@ -16,6 +16,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import Embedder, load_embedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
+from tfface.evaluation.embedders.precision import Precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.files import expanded, os_errors
 from tfface.heads.head_file import HEAD_FILE, load_head
@@ -103,6 +104,7 @@ def load_classifier(
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
+    precision: Precision = "float32",
 ) -> Classifier:
     """Loads a run folder or an external model as a classifier.
 
@@ -113,7 +115,7 @@ def load_classifier(
         scores: the type of an external model's scores, see `ScoresToProbabilities`.
         flip: average the probabilities of an image and of its mirror image.
         batch_size: images for each forward pass.
-        pixels, image_size, output: as for `load_embedder`.
+        pixels, image_size, output, precision: as for `load_embedder`.
 
     Returns:
         The classifier.
@@ -134,6 +136,7 @@ def load_classifier(
         image_size = arguments.image_size(image_size)
     if output is not None:
         arguments.text("output", output)
+    arguments.one_of("precision", precision, get_args(Precision))
     embedder = load_embedder(
         model,
         batch_size=batch_size,
@@ -141,6 +144,7 @@ def load_classifier(
         pixels=pixels,
         image_size=image_size,
         output=output,
+        precision=precision,
     )
     if isinstance(embedder, RawPixelEmbedder):
         raise InputError(f"{model}: raw pixels can't classify; give a trained model")

@@ -12,6 +12,7 @@ from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_em
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
 from tfface.evaluation.embedders.openvino_model import load_openvino_embedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
+from tfface.evaluation.embedders.precision import Precision, in_precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder, load_raw_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
 from tfface.evaluation.embedders.tflite_model import load_tflite_embedder
@@ -94,6 +95,7 @@ def load_embedder(
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
     num_threads: int | None = None,
+    precision: Precision = "float32",
 ) -> Embedder:
     """Loads a model of any supported format as an embedder.
 
@@ -107,6 +109,8 @@ def load_embedder(
         image_size: (height, width) for a model that accepts any size.
         output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
         num_threads: of ONNX Runtime, LiteRT and OpenVINO; None for as many as there are processors.
+        precision: `bfloat16` computes in it where it is close to float32, `auto` where it is also
+            faster, as `BFloat16Embedder` says; of Keras models, on a CPU.
 
     Returns:
         The embedder.
@@ -128,7 +132,7 @@ def load_embedder(
         with without_notes():
             embedder = load(str(model), options)
         if embedder is not None:
-            return embedder
+            return in_precision(embedder, precision, str(model))
     known = "; ".join(EMBEDDERS)
     if not Path(model).exists():
         near = did_you_mean_path(model)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfface.errors import InputError
+from tfface.evaluation.embedders.precision import BFloat16Embedder
 from tfface.files import check_writable, os_errors
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class CachedEmbedder:
         known, found = self._store.find(keys)
         if not known.all():
             new = self.inner.embed(images[places[~known]])
+            if isinstance(self.inner, BFloat16Embedder) and self._is_changed():
+                # What was found is of the other precision.
+                self._store.add(keys[~known], new)
+                return self.embed(images)
             self._store.add(keys[~known], new)
             both = np.empty((len(keys), new.shape[1]), np.float32)
             both[~known] = new
@@ -97,6 +102,14 @@ class CachedEmbedder:
                 both[known] = found
             found = both
         return found[inverse]
+
+    def _is_changed(self) -> bool:
+        """Whether the first batch has decided for the other precision; opens its store then."""
+        if self.inner.fingerprint == self.fingerprint:
+            return False
+        self.fingerprint = self.inner.fingerprint
+        self._store = EmbeddingStore(self._folder / self.fingerprint, self._say)
+        return True
 
 
 class EmbeddingStore:

@@ -94,6 +94,11 @@ class KerasEmbedder:
         model, flip = self._embedding.model, self._embedding.flip
         return KerasEmbedder(model, self.name, batch_size, flip, self._path)
 
+    def of_kind(self, kind: type["KerasEmbedder"]) -> "KerasEmbedder":
+        """Returns an embedder of a subclass, of the same model with the same options."""
+        model, flip = self._embedding.model, self._embedding.flip
+        return kind(model, self.name, self.batch_size, flip, self._path)
+
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeds images.
 
@@ -116,9 +121,9 @@ class KerasEmbedder:
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         if self._path is None:
-            return self._embedding.predict_on_batch(images)
+            return self._predict(images)
         try:
-            return self._embedding.predict_on_batch(images)
+            return self._predict(images)
         # Backends raise errors of many types for inconsistent networks, and for too large ones.
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "")[:200]
@@ -126,6 +131,9 @@ class KerasEmbedder:
                 f"{self._path}: the model fails on {len(images)} images "
                 f"({type(error).__name__}: {reason})"
             ) from error
+
+    def _predict(self, images: np.ndarray) -> np.ndarray:
+        return self._embedding.predict_on_batch(images)
 
 
 class _Embedding(keras.Model):
