@@ -21,7 +21,7 @@ from tfface.data.records.manifest import (
 )
 from tfface.data.records.reader import RecordFiles
 from tfface.errors import InputError
-from tfface.files import creating, read_regular, replacing
+from tfface.files import creating, read_regular, remove_partial, replacing
 from tfface.folder_lock import locked
 
 LABELS_FILE = "labels.int32"
@@ -108,8 +108,9 @@ def add(folder: Path) -> tuple[DatasetFolder, bool]:
         _check_counts(folder, labels, dataset)
         content = labels.astype(_TYPE).tobytes()
         # A file that dataset.json doesn't list may be the user's.
-        writing = replacing if dataset.labels is not None else creating
-        with writing(folder / LABELS_FILE) as path:
+        is_ours = dataset.labels is not None and dataset.labels.file == LABELS_FILE
+        remove_partial(folder)
+        with (replacing if is_ours else creating)(folder / LABELS_FILE) as path:
             path.write_bytes(content)
         manifest.set_labels(folder, _entry(content))
         return manifest.read(folder), False
