@@ -14,6 +14,8 @@ import numpy as np
 
 from tfface.errors import InputError, shown
 
+# Images that a model embeds at a time, unless the caller says otherwise.
+EMBED_BATCH_SIZE = 64
 # Pixels on a side; no network takes larger images.
 _LONGEST_SIDE = 8192
 

@@ -322,7 +322,7 @@ class Embedder:
 def load_embedder(
     model: str | os.PathLike[str],
     *,
-    batch_size: int = 64,
+    batch_size: int = arguments.EMBED_BATCH_SIZE,
     flip: bool = True,
     color_order: Literal["rgb", "bgr"] | None = None,
     input_range: str | None = None,

@@ -16,6 +16,7 @@ the dataset is as it should be, and 2 with a list of all that is wrong with it.
 import argparse
 from pathlib import Path
 
+from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.cli import command, outputs
 from tfface.errors import InputError, say
 
@@ -198,7 +199,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="embed at most so many of each identity (default: 8)",
     )
     people.add_argument(
-        "--batch-size", type=command.batch_size, default=64, metavar="N", help="images at a time"
+        "--batch-size",
+        type=command.batch_size,
+        default=EMBED_BATCH_SIZE,
+        metavar="N",
+        help="images at a time",
     )
     options = parser.parse_args(arguments)
     if not options.model and (options.overlap_with or options.within_source):

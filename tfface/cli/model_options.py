@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.cli import command
 
 
@@ -190,9 +191,9 @@ def _add_input(group) -> None:
     group.add_argument(
         "--batch-size",
         type=command.batch_size,
-        default=64,
+        default=EMBED_BATCH_SIZE,
         metavar="N",
-        help="images at a time (default 64)",
+        help=f"images at a time (default {EMBED_BATCH_SIZE})",
     )
 
 

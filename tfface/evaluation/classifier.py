@@ -100,7 +100,7 @@ def load_classifier(
     classes: str | os.PathLike[str] | None = None,
     scores: ScoreType = "auto",
     flip: bool = False,
-    batch_size: int = 64,
+    batch_size: int = arguments.EMBED_BATCH_SIZE,
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,

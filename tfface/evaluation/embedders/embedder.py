@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.errors import InputError
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
@@ -89,7 +90,7 @@ EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
 def load_embedder(
     model: str | Path,
     *,
-    batch_size: int = 64,
+    batch_size: int = EMBED_BATCH_SIZE,
     flip: bool = True,
     pixels: PixelInput | None = None,
     image_size: tuple[int, int] | None = None,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.backbones.activation_size import peak_activation_size
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError
@@ -58,7 +59,7 @@ class KerasEmbedder:
         self,
         model: keras.Model,
         name: str,
-        batch_size: int = 64,
+        batch_size: int = EMBED_BATCH_SIZE,
         flip: bool = True,
         path: Path | None = None,
     ):

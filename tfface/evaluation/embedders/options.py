@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.errors import InputError
 from tfface.files import is_special
 
@@ -111,7 +112,7 @@ class EmbedderOptions:
         (64, True, 'bgr')
     """
 
-    batch_size: int = 64
+    batch_size: int = EMBED_BATCH_SIZE
     flip: bool = True
     pixels: PixelInput | None = None
     image_size: tuple[int, int] | None = None
