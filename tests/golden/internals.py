@@ -42,7 +42,8 @@ def head_weights(run_dir: Path) -> list[np.ndarray]:
 
 
 def backbone_names() -> list[str]:
-    return list(BACKBONES)
+    # The network of keras_file is that of a file.
+    return [name for name in BACKBONES if name != "keras_file"]
 
 
 def build_backbone(name: str, size: int) -> tuple[keras.Model, Callable]:

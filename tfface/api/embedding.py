@@ -336,9 +336,9 @@ def load_embedder(
     """Loads a model of any supported format.
 
     Args:
-        model: a run folder; a `.keras`, `.onnx` or `.tflite` file; a SavedModel folder; an OpenVINO
-            `.xml` file; a recipe (the network it starts from, with the weights that it names); or
-            the word `pixels`, a baseline that compares raw pixels.
+        model: a run folder; a `.keras`, `.h5`, `.onnx` or `.tflite` file; a SavedModel folder; an
+            OpenVINO `.xml` file; a recipe (the network it starts from, with the weights that it
+            names); or the word `pixels`, a baseline that compares raw pixels.
         batch_size: images for each forward pass.
         flip: sum the embeddings of an image and of its mirror image.
         color_order, input_range: of the pixels that a SavedModel, `.onnx`, `.tflite` or `.xml`

@@ -14,6 +14,7 @@ from keras import applications as nets
 
 from tfface.backbones.applications import plain, with_alpha
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.file_network import keras_file
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
 from tfface.backbones.ir import ir
 from tfface.backbones.iresnet import iresnet
@@ -78,4 +79,6 @@ BACKBONES = {
     "ir_101": ir("ir_101", (3, 13, 30, 3)),
     "ir_se_50": ir("ir_se_50", (3, 4, 14, 3), squeeze=True),
     "ir_se_101": ir("ir_se_101", (3, 13, 30, 3), squeeze=True),
+    # Any network.
+    "keras_file": keras_file,
 }

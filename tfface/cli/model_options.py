@@ -28,9 +28,9 @@ def add(
         **({"dest": "model", "required": required} if option else {}),
         type=command.path_text,
         metavar="MODEL",
-        help="a run folder, a .keras file, a SavedModel folder (with saved_model.pb), an .onnx, "
-        ".tflite or OpenVINO .xml file, a recipe (the network it starts from), or the word pixels "
-        "(the least of baselines)",
+        help="a run folder, a .keras file, an .h5 file of Keras 2, a SavedModel folder (with "
+        "saved_model.pb), an .onnx, .tflite or OpenVINO .xml file, a recipe (the network it "
+        "starts from), or the word pixels (the least of baselines)",
     )
     group = parser.add_argument_group("how the model is used")
     _add_input(group)

@@ -452,8 +452,8 @@ class TeacherConfig(PathConfig):
     """A trained model that the student imitates. In YAML also its path alone."""
 
     path: YamlPath = Field(
-        description="A run folder, a `.keras`, `.onnx`, `.tflite` or OpenVINO `.xml` file, a "
-        "SavedModel folder, or the word `pixels`."
+        description="A run folder, a `.keras`, `.h5`, `.onnx`, `.tflite` or OpenVINO `.xml` file, "
+        "a SavedModel folder, or the word `pixels`."
     )
     color_order: OrNone[Literal["rgb", "bgr"]] = Field(
         None, description="Color order that a model of another project takes; null is `rgb`."

@@ -41,7 +41,14 @@ def check_published_h5(path: Path) -> None:
         check_weights_h5(path, path.stat().st_size)
         with h5py.File(path, "r") as file:
             if "layer_names" not in file.attrs:
+                if "model_config" in file.attrs:
+                    raise InputError(
+                        f"{where}: it holds a whole model: use it as it is, by model.backbone: "
+                        f"{{name: keras_file, path: {path}}}"
+                    )
                 raise ValueError("it has no list of layers, unlike files of keras.applications")
+    except InputError:
+        raise
     except DAMAGED_ARCHIVE as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{where}: can't be read as published weights: {reason}") from error
@@ -185,7 +192,7 @@ def load_keras_file(path: Path) -> keras.Model:
         num_values = _check_file(path)
         with weights_limited(num_values, path), suffix_in_lower_case(path) as known:
             model = keras.saving.load_model(known, compile=False, safe_mode=True)
-        _check_sizes(path, model)
+        check_sizes(path, model)
         return model
     except InputError:
         raise
@@ -227,7 +234,7 @@ def _check_file(path: Path) -> int:
 
 def _check_config(path: Path, config: object) -> None:
     """Checks every class that Keras would instantiate."""
-    for described in _mappings(config):
+    for described in mappings(config):
         name = described.get("class_name")
         if name is None:
             continue
@@ -248,14 +255,21 @@ def _check_config(path: Path, config: object) -> None:
             )
 
 
-def _mappings(config: object) -> Iterator[dict]:
-    """Yields all mappings. Raises ValueError: they are nested too deep."""
+def mappings(config: object) -> Iterator[dict]:
+    """Yields all mappings in a description of layers.
+
+    Args:
+        config: what JSON said.
+
+    Raises:
+        ValueError: they are nested too deep.
+    """
     # Not by recursion, whose depth would depend on the file.
     left = [(config, 1)]
     while left:
         value, depth = left.pop()
         if depth > _MAX_DEPTH:
-            raise ValueError(f"its {_CONFIG} is nested more than {_MAX_DEPTH} deep")
+            raise ValueError(f"its description is nested more than {_MAX_DEPTH} deep")
         if isinstance(value, dict):
             yield value
             left += [(inner, depth + 1) for inner in value.values()]
@@ -278,8 +292,12 @@ def _is_registered(described: dict) -> bool:
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
-def _check_sizes(path: Path, model: keras.Model) -> None:
+def check_sizes(path: Path, model: keras.Model) -> None:
     """Checks the sizes of images and activations before the model is run.
+
+    Args:
+        path: of its file, for messages.
+        model: built, with or without its weights.
 
     Raises:
         InputError: they are implausibly large.

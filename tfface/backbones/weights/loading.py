@@ -137,7 +137,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
                 f"model.backbone.weights: {path}: unknown type of file; must be 'imagenet', "
                 "'none', or the path of a file of PyTorch, NumPy, safetensors, ONNX or Keras "
                 f"({', '.join((*SUFFIXES, '.weights.h5', '.keras'))}; or .h5, as Keras publishes "
-                "weights of the networks of keras.applications)"
+                "weights of the networks of keras.applications); a whole model of an .h5 file is a "
+                "backbone by {name: keras_file, path: ...}"
             )
     except DAMAGED_ARCHIVE as error:
         if isinstance(error, InputError):

@@ -10,6 +10,7 @@ import numpy as np
 from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.errors import InputError
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
+from tfface.evaluation.embedders.legacy_h5_model import load_legacy_h5_embedder
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
 from tfface.evaluation.embedders.openvino_model import load_openvino_embedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
@@ -80,6 +81,7 @@ class Embedder(Protocol):
 EMBEDDERS: dict[str, Callable[[str, EmbedderOptions], Embedder | None]] = {
     "the word `pixels` (a baseline without a model)": load_raw_pixel_embedder,
     "a run folder or a .keras file": load_keras_embedder,
+    "an .h5 file of Keras 2": load_legacy_h5_embedder,
     "a SavedModel folder": load_saved_model_embedder,
     "an .onnx file": load_onnx_embedder,
     "a .tflite file": load_tflite_embedder,
@@ -101,12 +103,12 @@ def load_embedder(
     """Loads a model of any supported format as an embedder.
 
     Args:
-        model: a run folder, a `.keras`, `.onnx` or `.tflite` file, a SavedModel folder, an OpenVINO
-            `.xml` file, or the word `pixels` for a baseline that compares raw pixels.
+        model: a run folder, a `.keras`, `.h5`, `.onnx` or `.tflite` file, a SavedModel folder, an
+            OpenVINO `.xml` file, or the word `pixels` for a baseline that compares raw pixels.
         batch_size: images for each forward pass.
         flip: flip test-time augmentation: sum the embeddings of an image and of its mirror image.
-        pixels: the pixel format of a SavedModel, `.onnx`, `.tflite` or `.xml` model, which only
-            files of `tfface export` record; by default (x - 127.5) / 128 in RGB.
+        pixels: the pixel format of a SavedModel, `.h5`, `.onnx`, `.tflite` or `.xml` model, which
+            only files of `tfface export` record; by default (x - 127.5) / 128 in RGB.
         image_size: (height, width) for a model that accepts any size.
         output: the name of the embedding among several outputs of an `.onnx` or `.tflite` model.
         num_threads: of ONNX Runtime, LiteRT and OpenVINO; None for as many as there are processors.

@@ -18,7 +18,7 @@ from tfface.evaluation.embedders.options import (
 )
 
 # Peak number of activations in a batch, 2.5 GiB; VGG16 has 6.4 million for each image.
-_MAX_ACTIVATIONS = 5 << 27
+MAX_ACTIVATIONS = 5 << 27
 
 # The embedder's file in a run folder.
 MODEL_FILE = "model.keras"
@@ -67,7 +67,7 @@ class KerasEmbedder:
         self.batch_size = batch_size
         if path:
             each = peak_activation_size(model) * (2 if flip else 1)
-            self.batch_size = max(1, min(batch_size, _MAX_ACTIVATIONS // max(1, each)))
+            self.batch_size = max(1, min(batch_size, MAX_ACTIVATIONS // max(1, each)))
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
         self._path = path
