@@ -72,6 +72,8 @@ TENSORFLOW_ROOMS = {
 # backend has no distribution but tf.distribute.
 TENSORFLOW_FILES = {
     PACKAGE / "evaluation" / "embedders" / "saved_model.py",
+    # Only TensorFlow reads its checkpoints.
+    PACKAGE / "backbones" / "weights" / "tf_checkpoint.py",
     PACKAGE / "training" / "distribution.py",
     # Its converter takes types and optimizations of TensorFlow.
     PACKAGE / "exporting" / "litert_model.py",

@@ -15,6 +15,7 @@ from tfface.backbones.weights.keras_file import check_weights_h5, load_keras_fil
 from tfface.backbones.weights.looks_like import looks_like_graph
 from tfface.backbones.weights.onnx_file import load_onnx, read_onnx
 from tfface.backbones.weights.onnx_graph import GraphWeights, match_graph
+from tfface.backbones.weights.tf_checkpoint import load_tf_checkpoint, tf_checkpoint_name
 from tfface.backbones.weights.torch_weights import describe, has_names, load_torch_weights
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
@@ -25,7 +26,7 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
 
     Args:
         path: as for `load_weights`; or a PyTorch checkpoint of the same layout, or its arrays, or
-            an ONNX model of it.
+            an ONNX model of it; or a checkpoint of TensorFlow 2, by its index or without `.index`.
         backbone: of the embedder.
         embedder: has `backbone.network` as a layer; the layers behind it are the neck.
 
@@ -35,6 +36,10 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
     Raises:
         InputError: as `load_weights` and `load_torch_weights`.
     """
+    names = [layer.name for layer in embedder.layers]
+    neck = embedder.layers[names.index(backbone.network.name) + 1 :]
+    if (checkpoint := tf_checkpoint_name(path)) is not None:
+        return load_tf_checkpoint(path, checkpoint, backbone.network, neck)
     _check_is_file(path)
     # Of Keras, also where their content looks like another's.
     is_of_keras = path.name.lower().endswith((".weights.h5", ".keras"))
@@ -42,8 +47,6 @@ def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) 
     if reader is None:
         load_weights(backbone.network, path)
         return None
-    names = [layer.name for layer in embedder.layers]
-    neck = embedder.layers[names.index(backbone.network.name) + 1 :]
     if reader is not read_onnx:
         arrays = reader(path)
         return load_torch_weights(path, arrays, backbone.network, neck, backbone.neck_modules)
