@@ -50,6 +50,10 @@ GOLDEN_COUNTS = {
     # Positions are weights: at the 224 pixels of its published weights there are 192 more.
     "vit_b16": (85_651_200, 0),
     "vit_small": (21_375_360, 0),
+    # So are they here, and so is the dense layer that takes all patches.
+    "vit_t": (10_123_520, 512),
+    "vit_s": (40_301_056, 1_024),
+    "vit_b": (78_111_232, 1_024),
     "iresnet18": (11_177_984, 12_672),
     "iresnet34": (21_291_712, 23_808),
     "iresnet50": (30_743_232, 36_096),

@@ -21,7 +21,9 @@ LARGE = (
     "resnet152",
     "resnet152_v2",
     "resnext101_32x8d",
+    "vit_b",
     "vit_b16",
+    "vit_s",
     "wide_resnet101_2",
 )
 _MAX_PARAMETERS = 30_000_000

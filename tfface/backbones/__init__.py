@@ -13,6 +13,7 @@ Example:
 from keras import applications as nets
 
 from tfface.backbones.applications import plain, with_alpha
+from tfface.backbones.arcface_vit import arcface_vit
 from tfface.backbones.backbone import Backbone
 from tfface.backbones.file_network import keras_file
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
@@ -72,6 +73,9 @@ BACKBONES = {
     "iresnet50": iresnet("iresnet50", (3, 4, 14, 3)),
     "iresnet100": iresnet("iresnet100", (3, 13, 30, 3)),
     "mobilefacenet": mobilefacenet,
+    "vit_t": arcface_vit("vit_t", width=256, depth=12),
+    "vit_s": arcface_vit("vit_s", width=512, depth=12),
+    "vit_b": arcface_vit("vit_b", width=512, depth=24),
     # The layout of AdaFace, CVLface, TFace and face.evoLVe.
     "ir_18": ir("ir_18", (2, 2, 2, 2)),
     "ir_34": ir("ir_34", (3, 4, 6, 3)),

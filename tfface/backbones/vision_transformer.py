@@ -6,6 +6,7 @@ another library.
 Source: Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; torchvision/models/vision_transformer.py.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 import keras
@@ -85,18 +86,7 @@ def _build(name, image_size, patch_size, depth, width, heads, dropout) -> keras.
     zeros = ops.zeros_like(patches[:, :1, 0], dtype="int32")
     class_token = layers.Embedding(1, width, "zeros", name="class_token")(zeros)
     tokens = layers.Concatenate(axis=1, name="tokens")([class_token, patches])
-    positions = ops.cumsum(ops.ones_like(tokens[:1, :, 0], dtype="int32"), axis=1) - 1
-    tokens = layers.Add(name="positioned")(
-        [
-            tokens,
-            layers.Embedding(
-                tokens.shape[1],
-                width,
-                keras.initializers.RandomNormal(stddev=0.02),
-                name="encoder_pos_embedding",
-            )(positions),
-        ]
-    )
+    tokens = add_positions(tokens, "encoder_pos_embedding")
     tokens = layers.Dropout(dropout, name="encoder_dropout")(tokens)
     for number in range(depth):
         tokens = _block(tokens, heads, dropout, f"encoder_layers_encoder_layer_{number}")
@@ -106,9 +96,24 @@ def _build(name, image_size, patch_size, depth, width, heads, dropout) -> keras.
     return keras.Model(images, features, name="backbone")
 
 
+def add_positions(tokens, name: str):
+    """Adds a vector for each position, all of which are the weights of an Embedding layer.
+
+    Args:
+        tokens: [batch, positions, width].
+        name: of the Embedding layer.
+    """
+    positions = ops.cumsum(ops.ones_like(tokens[:1, :, 0], dtype="int32"), axis=1) - 1
+    _, length, width = tokens.shape
+    embedded = layers.Embedding(
+        length, width, keras.initializers.RandomNormal(stddev=0.02), name=name
+    )(positions)
+    return layers.Add(name="positioned")([tokens, embedded])
+
+
 def _block(tokens, heads, dropout, name):
     width = tokens.shape[-1]
-    attended = _attention(_layer_norm(tokens, f"{name}_ln_1"), heads, f"{name}_self_attention")
+    attended = self_attention(_layer_norm(tokens, f"{name}_ln_1"), heads, f"{name}_self_attention")
     attended = layers.Dropout(dropout, name=f"{name}_dropout")(attended)
     tokens = layers.Add(name=f"{name}_add_1")([tokens, attended])
     inner = _layer_norm(tokens, f"{name}_ln_2")
@@ -119,14 +124,35 @@ def _block(tokens, heads, dropout, name):
     return layers.Add(name=f"{name}_add_2")([tokens, inner])
 
 
-def _attention(tokens, heads, name):
-    """Self-attention; one dense layer computes queries, keys and values, as in PyTorch."""
+def self_attention(
+    tokens,
+    heads: int,
+    name: str,
+    *,
+    parts: tuple[str, str] = ("in_proj", "out_proj"),
+    use_bias: bool = True,
+    initializer: Callable[[], keras.Initializer] = keras.initializers.GlorotUniform,
+):
+    """Self-attention; one dense layer computes queries, keys and values, as in PyTorch.
+
+    Args:
+        tokens: [batch, positions, width].
+        heads: divides the width.
+        name: of the module.
+        parts: names of the dense layer before attention and of the one behind it.
+        use_bias: whether the first dense layer has a bias.
+        initializer: makes the initializers of their kernels.
+    """
     width = tokens.shape[-1]
-    joined = layers.Dense(3 * width, name=f"{name}_in_proj")(tokens)
+    joined = layers.Dense(
+        3 * width, use_bias=use_bias, kernel_initializer=initializer(), name=f"{name}_{parts[0]}"
+    )(tokens)
     joined = layers.Reshape((-1, 3, heads, width // heads), name=f"{name}_heads")(joined)
     attended = ops.dot_product_attention(joined[:, :, 0], joined[:, :, 1], joined[:, :, 2])
     attended = layers.Reshape((-1, width), name=f"{name}_joined")(attended)
-    return layers.Dense(width, name=f"{name}_out_proj")(attended)
+    return layers.Dense(width, kernel_initializer=initializer(), name=f"{name}_{parts[1]}")(
+        attended
+    )
 
 
 def _layer_norm(tokens, name):

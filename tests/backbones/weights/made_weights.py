@@ -18,6 +18,7 @@ SIZES = {
     "vgg13_bn": (32, 32),
     "inception_resnet_v1": (80, 80),
     "vit": (32, 32),
+    "arcface_vit": (32, 40),
 }
 
 

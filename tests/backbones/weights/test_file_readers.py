@@ -65,6 +65,8 @@ def test_a_checkpoint_of_pytorch_lightning(tmp_path):
         ([f"layer{n}.1.bn1.weight" for n in range(1, 5)], "resnet18"),
         (["module.linear7.conv.weight"], "mobilefacenet with layout: original"),
         (["features.layers.2.weight", "conv_sep.layers.0.weight"], "mobilefacenet"),
+        (["patch_embed.proj.weight", "blocks.23.mlp.fc1.weight"], "vit_b"),
+        (["patch_embed.proj.weight", "feature.3.running_mean"], "vit_t or vit_s"),
         (["patch_embed.proj.weight"], "a vision transformer that tfface has no backbone for"),
     ],
 )

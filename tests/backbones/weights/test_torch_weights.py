@@ -9,6 +9,8 @@ import pytest
 
 from tests.backbones.weights.made_weights import SIZES, made_images, made_values
 from tfface.backbones import BACKBONES, Backbone
+from tfface.backbones.arcface_vit import EPSILON, arcface_vit_network
+from tfface.backbones.arcface_vit import NECK as ARCFACE_VIT_NECK
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
 from tfface.backbones.inception_resnet_v1 import inception_resnet_v1
 from tfface.backbones.ir import NECK as IR_NECK
@@ -42,6 +44,11 @@ def small_ir(blocks=(1, 1, 1, 1), *, image_size, **options) -> Backbone:
     return Backbone(network, "raw", neck_modules=IR_NECK)
 
 
+def small_arcface_vit(*, image_size) -> Backbone:
+    network = arcface_vit_network(image_size, 32, 2, 4, drop_path=0.1)
+    return Backbone(network, "raw", neck_modules=ARCFACE_VIT_NECK, neck_epsilon=EPSILON)
+
+
 # Our side of `torch_networks.GOLDEN_NETWORKS`: builder, neck, embedding size.
 CASES = {
     "iresnet": (small_iresnet, IRESNET_NECK, 16),
@@ -72,6 +79,7 @@ CASES = {
     "vgg13_bn": (vgg13_bn, {}, None),
     "inception_resnet_v1": (inception_resnet_v1, {"batch_norm": True}, 512),
     "vit": (lambda **size: vit_small(16, 2, 32, 2, **size), {}, None),
+    "arcface_vit": (lambda **size: small_arcface_vit(**size), {"batch_norm": True}, 16),
 }
 # Those that another package than torch has.
 PACKAGES = {

@@ -319,6 +319,50 @@ def vit() -> nn.Module:
     return without(fill(VisionTransformer(32, 16, 2, 2, 32, 128)), "heads")
 
 
+# ---------------------------------------------------------------- arcface_torch's ViT
+
+
+class ArcfaceViTBlock(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = nn.Module()
+        self.attn.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.attn.proj = nn.Linear(width, width)
+        self.mlp = nn.Module()
+        self.mlp.fc1, self.mlp.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        joined = self.attn.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = joined.permute(2, 0, 3, 1, 4)
+        attended = nn.functional.scaled_dot_product_attention(queries, keys, values)
+        x = x + self.attn.proj(attended.transpose(1, 2).flatten(2))
+        return x + self.mlp.fc2(nn.functional.relu6(self.mlp.fc1(self.norm2(x))))
+
+
+class ArcfaceViT(nn.Module):
+    def __init__(self, width: int, depth: int, heads: int, patches: int, embedding_size: int):
+        super().__init__()
+        self.patch_embed = nn.Module()
+        self.patch_embed.proj = nn.Conv2d(3, width, 9, 9)
+        self.pos_embed = nn.Parameter(torch.zeros(1, patches, width))
+        # For the patches that training hides.
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.blocks = nn.Sequential(*(ArcfaceViTBlock(width, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.feature = nn.Sequential(
+            nn.Linear(width * patches, width, bias=False),
+            nn.BatchNorm1d(width, eps=2e-5),
+            nn.Linear(width, embedding_size, bias=False),
+            nn.BatchNorm1d(embedding_size, eps=2e-5),
+        )
+
+    def forward(self, x):
+        x = self.patch_embed.proj(x).flatten(2).transpose(1, 2)
+        return self.feature(self.norm(self.blocks(x + self.pos_embed)).flatten(1))
+
+
 # Small networks of each layout by the names of `made_weights.SIZES`, filled.
 GOLDEN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "iresnet": lambda: fill(IResNet((1, 2, 1, 1), (8, 8, 16, 16), places=4, embedding_size=16)),
@@ -333,6 +377,7 @@ GOLDEN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vgg13_bn": vgg13_bn,
     "inception_resnet_v1": inception_resnet_v1,
     "vit": vit,
+    "arcface_vit": lambda: fill(ArcfaceViT(32, 2, 4, patches=12, embedding_size=16)),
 }
 
 

@@ -28,6 +28,8 @@ _MODULES = (
     (r"(^|\.)repeat_1\.0\.branch0\.", "inception_resnet_v1"),
     (r"(^|\.)encoder_layer_0\.self_attention\.", "vit_b16 or vit_small"),
     (r"(^|\.)features\.28\.|(^|\.)classifier\.6\.", "vgg13_bn"),
+    (r"(^|\.)blocks\.23\.mlp\.fc1\.", "vit_b"),
+    (r"(^|\.)feature\.3\.running_mean$", "vit_t or vit_s"),
     (r"(^|\.)patch_embed\.proj\.", "a vision transformer that tfface has no backbone for"),
 )
 # Convolutions of a graph -> the networks of so many.
