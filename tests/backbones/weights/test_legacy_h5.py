@@ -101,6 +101,13 @@ def test_a_sequential_model():
     graph = LegacyGraph({"name": "sequential", "layers": layers})
     assert graph.output(graph.outputs[0]).shape == (None, 4)
     assert [tuple(each.shape) for each in graph.inputs] == [(None, 2, 2, 3)]
+    # As Sequential([network, ...]), which Keras 2 writes with an input.
+    given = {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 12]}}
+    inner = {"name": "inner", "layers": [given, layers[1]]}
+    outer = [given, {"class_name": "Sequential", "config": inner}, layers[1]]
+    graph = LegacyGraph({"name": "outer", "layers": outer})
+    assert graph.output(graph.outputs[0]).shape == (None, 4)
+    assert isinstance(graph.made["inner"], keras.Model)
 
 
 def in_layer(name, **options):

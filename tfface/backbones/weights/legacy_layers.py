@@ -174,22 +174,23 @@ class LegacyGraph:
         if not isinstance(described, list) or not 0 < len(described) <= _MOST_LAYERS:
             raise ValueError(f"it must have at most {_MOST_LAYERS} layers, and at least one")
         self.layers: dict[str, dict] = {}
-        previous = None
+        previous: list | None = None
         is_functional = "input_layers" in config
         for each in described:
             name = each["name"] if is_functional else each["config"]["name"]
             if not isinstance(name, str) or len(name) > _MOST_CHARACTERS or name in self.layers:
                 raise ValueError(f"a layer with the name {shown(str(name)[:_MOST_CHARACTERS])!r}")
             if not is_functional:
-                calls = [] if previous is None else [[[previous, 0, 0, {}]]]
+                calls = [] if previous is None else [[previous]]
                 if previous is None and each["class_name"] != "InputLayer":
                     shape = {"batch_input_shape": each["config"]["batch_input_shape"]}
                     self.layers[""] = _described("InputLayer", {"name": "", **shape}, [])
                     calls = [[["", 0, 0, {}]]]
                 each = _described(each["class_name"], each["config"], calls)
             self.layers[name] = each
-            previous = name
-        self.outputs = config["output_layers"] if is_functional else [[previous, 0, 0]]
+            # Call 0 of a model is that by which it was made.
+            previous = [name, int(each["class_name"] in _MODELS), 0, {}]
+        self.outputs = config["output_layers"] if is_functional else [previous]
         if self.outputs and not isinstance(self.outputs[0], list):
             self.outputs = [self.outputs]
         self.made: dict[str, keras.Layer] = {}
@@ -203,7 +204,7 @@ class LegacyGraph:
     def is_head(self, name: str) -> bool:
         """Whether a last layer is no part of an embedder: a stranger's, or one that classifies."""
         layer = self._layer(name)
-        if ">" in self.kind(name):
+        if ">" in self.kind(name) or self.kind(name) == "Softmax":
             return True
         return layer["config"].get("activation") == "softmax"
 
@@ -211,7 +212,7 @@ class LegacyGraph:
         """Returns what a call of a layer takes: [name of a layer, its call, which output, ...]."""
         calls = self._layer(name)["inbound_nodes"]
         if self.kind(name) in _MODELS:
-            # Call 0 is that by which the model was made, and is not among these.
+            # Without that by which the model was made.
             call -= 1
         taken = calls[_index(call, len(calls))]
         return [taken] if taken and isinstance(taken[0], str) else taken
@@ -320,8 +321,11 @@ def inner_model(config: Mapping[str, Any], name: str) -> keras.Model:
     """Builds a model within a model. Raises as `LegacyGraph` does."""
     graph = LegacyGraph(config)
     outputs = [graph.output(wanted) for wanted in graph.outputs]
-    if len(outputs) != 1:
-        raise UnknownLayerError(f"its layer {shown(name)} has {len(outputs)} outputs")
+    if len(outputs) != 1 or len(graph.inputs) != 1:
+        raise UnknownLayerError(
+            f"its layer {shown(name)} is a model of {len(graph.inputs)} inputs and {len(outputs)} "
+            "outputs"
+        )
     return graph.model(outputs[0], name)
 
 
