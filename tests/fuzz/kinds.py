@@ -12,6 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import h5py
 import keras
 import numpy as np
 import yaml
@@ -216,6 +217,22 @@ def _change_keras(rng: random.Random, whole: bytes) -> bytes:
     return held.getvalue()
 
 
+def _change_model_h5(rng: random.Random, whole: bytes) -> bytes:
+    if rng.random() < 0.4:
+        return _change_h5(rng, whole)
+    held = io.BytesIO(whole)
+    with h5py.File(held, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        names = ["Lambda", "Dense", "Functional", "TFOpLambda", "hard_sigmoid", "both", "inner"]
+        config = damage_tree(rng, config, names)
+        try:
+            text = json.dumps(config)
+        except RecursionError:
+            text = '{"a":' * 4000 + "1" + "}" * 4000
+        file.attrs["model_config"] = text.encode(errors="replace")
+    return held.getvalue()
+
+
 def _embed(path: Path, number: int) -> object:
     embedder = load_embedder(path, batch_size=2)
     # Compiling takes its time.
@@ -296,6 +313,7 @@ class SavedModels(Kind):
 KINDS = {
     "recipe": Recipes(),
     "keras": Kind(("plain.keras", "code.keras"), _change_keras, _embed),
+    "model_h5": Kind(("plain.h5",), _change_model_h5, _embed),
     "weights_h5": Kind(("plain.weights.h5",), _change_h5, _read_weights),
     "arrays": Kind(
         (

@@ -7,6 +7,7 @@ case that hangs or crashes ends the process, so that its number is the last; who
 behind.
 """
 
+import logging
 import os
 import resource
 import signal
@@ -75,6 +76,8 @@ def main(folder: Path, ranges: list[str]) -> None:
     # In this order: TensorFlow's own reads and writes are of no interest.
     from tests.fuzz.kinds import KINDS
 
+    # Its notes would stand in the lines of cases.
+    logging.getLogger("tfface").setLevel(logging.WARNING)
     plan = [(kind, int(first), int(end)) for kind, first, end in (r.split(":") for r in ranges)]
     for kind, _, _ in plan:
         KINDS[kind].warm_up(folder)

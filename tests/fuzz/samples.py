@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -22,6 +23,7 @@ from tfface.training.checkpoint_state import weight_arrays
 
 # Importing it is what code in a file tries.
 TRAP = "tfface_trap"
+KERAS_2 = Path(__file__).resolve().parents[1] / "backbones" / "weights" / "keras2.h5"
 
 
 class _Trap:
@@ -57,6 +59,7 @@ def write_samples(folder: Path) -> None:
     network.save(folder / "plain.keras")
     network.save_weights(folder / "plain.weights.h5")
     network_with_code().save(folder / "code.keras")
+    shutil.copy(KERAS_2, folder / "plain.h5")
     arrays = weight_arrays(network)
     write_arrays(folder / "checkpoint.safetensors", arrays)
     by_position = {f"{i:05d}": array for i, array in enumerate(arrays.values())}

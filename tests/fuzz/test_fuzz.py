@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = {
     "recipe": 700,
     "keras": 350,
+    "model_h5": 350,
     "weights_h5": 300,
     "arrays": 500,
     "pth": 350,
