@@ -254,6 +254,15 @@ OPTIONS: dict[str, dict[str, dict[str, tuple]]] = {
             "blocks": (Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=4, max_length=4)], (1, 4, 6, 2)),
             "scale": (Annotated[int, Field(ge=1, le=64)] | None, None),
         },
+        "vit_t": {
+            "drop_path": (Annotated[float, Field(ge=0, lt=1)], 0.1),
+        },
+        "vit_s": {
+            "drop_path": (Annotated[float, Field(ge=0, lt=1)], 0.1),
+        },
+        "vit_b": {
+            "drop_path": (Annotated[float, Field(ge=0, lt=1)], 0.1),
+        },
         "ir_18": {
             "layout": (Literal['adaface', 'tface', 'evolve'], 'adaface'),
         },
@@ -271,6 +280,10 @@ OPTIONS: dict[str, dict[str, dict[str, tuple]]] = {
         },
         "ir_se_101": {
             "layout": (Literal['adaface', 'tface', 'evolve'], 'adaface'),
+        },
+        "keras_file": {
+            "path": (Path,),
+            "until": (str | None, None),
         },
     },
     "heads": {
