@@ -216,7 +216,9 @@ def _check_classifies(recognizer: Recognizer) -> None:
 def _describe_model(recipe: Recipe, recognizer: Recognizer, precision: str) -> str:
     height, width = recipe.data.image_size
     part, init_from = recipe.model.backbone, recipe.model.init_from
-    weights = part.weights if part.weights != "none" else "random weights"
+    # A network of a file comes with its weights.
+    of_file = part.options.get("path")
+    weights = part.weights if part.weights != "none" else of_file or "random weights"
     if init_from is not None:
         weights = f"init_from {init_from.path}"
     num_epochs = sum(stage.epochs for stage in recipe.training.stages)
