@@ -5,7 +5,6 @@ import importlib
 import io
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -153,10 +152,14 @@ class TestDescriptionOfRecipes:
 
 def test_the_references_are_written_where_they_are_read(tmp_path, monkeypatch, capsys):
     tool = importlib.import_module("update_reference")
-    assert tool.FOLDER.relative_to(TOOLS.parent) == Path("docs/reference")
-    monkeypatch.setattr(tool, "FOLDER", tmp_path / "reference")
+    assert TOOLS.parent == tool.ROOT
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
     tool.main([])
-    pages = {name: tmp_path / "reference" / f"{name}.md" for name in ("recipe", "commands")}
-    assert capsys.readouterr().out.split() == [str(page) for page in pages.values()]
+    pages = {
+        name: tmp_path / "docs" / "reference" / f"{name}.md" for name in ("recipe", "commands")
+    }
+    options = tmp_path / "tfface" / "recipe" / "component_options.py"
+    assert capsys.readouterr().out.split() == [str(path) for path in (*pages.values(), options)]
+    assert "OPTIONS: dict" in options.read_text()
     for name, page in pages.items():
         assert page.read_text().startswith(f"# {name.capitalize().removesuffix('s')} reference\n")
