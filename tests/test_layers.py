@@ -173,7 +173,7 @@ def test_commands_only_import_tensorflow_after_parsing(command):
     assert not {name.partition(".")[0] for name in modules} & heavy
     light = (
         *("tfface.errors", "tfface.commands", "tfface.cli", "tfface.parent_process"),
-        *("tfface.extras", "tfface.quiet_tensorflow"),
+        *("tfface.arguments", "tfface.extras", "tfface.quiet_tensorflow"),
     )
     assert all(n == "tfface" or n.startswith(light) for n in modules if n.startswith("tfface"))
 
