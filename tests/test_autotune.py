@@ -18,7 +18,7 @@ from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.tfrecord import DatasetSource
 
 # Features are made of the batches of a Pipeline.
-_MAY_ITERATE = {"autotune.py", "training/stage_task.py"}
+_MAY_ITERATE = {"autotune.py", "training/feature_cache.py"}
 
 
 def is_untuned(dataset: tf.data.Dataset) -> bool:

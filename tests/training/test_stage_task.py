@@ -11,8 +11,9 @@ from tfface.data.pipeline import cache as image_cache
 from tfface.errors import InputError
 from tfface.training import stages
 from tfface.training.datasets import load_data
+from tfface.training.feature_cache import FeatureCache, split_at_frozen
 from tfface.training.recognizer import Recognizer, build_recognizer
-from tfface.training.stage_task import FeatureCache, image_task, split_at_frozen
+from tfface.training.stage_task import image_task
 
 COMMON = ["training.stages.0.epochs=3", "training.stages.0.optimizer={name: sgd, momentum: 0.5}"]
 

@@ -114,7 +114,7 @@ def _step(options: argparse.Namespace) -> None:
 def _sources(options: argparse.Namespace) -> list[Path]:
     """Returns the files and folders that the recipe's images are read from."""
     from tfface.recipe import load
-    from tfface.training.datasets import source_folders
+    from tfface.training.data_paths import source_folders
     from tfface.training.registries import REGISTRIES
 
     # Steps read no images, and so have no --data-dir.

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK
     from tfface.reporting.html import Plot, report_mark, write_report
-    from tfface.training.datasets import source_folders
+    from tfface.training.data_paths import source_folders
     from tfface.training.run_folder import environment
     from tfface.training.sweep import plan_sweep, run_sweep
     from tfface.training.sweep_axes import parse_axis

@@ -20,10 +20,11 @@ from tfface.recipe import Recipe, load
 from tfface.training import stages
 from tfface.training.datasets import load_data
 from tfface.training.device import with_augmentation_place
+from tfface.training.feature_cache import FeatureCache
 from tfface.training.precision import check_is_fixed, computing_in
 from tfface.training.recognizer import build_recognizer
 from tfface.training.registries import REGISTRIES
-from tfface.training.stage_task import FeatureCache, image_task
+from tfface.training.stage_task import image_task
 
 UNCHANGED = "as the recipe says"
 WITHOUT_AUGMENTATION = "without augmentation"

@@ -23,10 +23,10 @@ from tfface.profiling.interleaved_timing import Timing, images_per_second, time_
 from tfface.profiling.subprocess_runs import WorkerProcess, peak_memory_bytes, reset_peak_memory
 from tfface.recipe import Recipe, load
 from tfface.training import stages
+from tfface.training.feature_cache import split_at_frozen
 from tfface.training.precision import check_is_fixed, computing_in
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
-from tfface.training.stage_task import split_at_frozen
 from tfface.training.sweep_axes import SweepAxis, make_trials
 
 # Large enough for a product of two such matrices to be bound by arithmetic, not by memory.

@@ -24,7 +24,6 @@ from tfface.data.pipeline.split import split_by_identity, split_by_image
 from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource, SourceImages, Subset
-from tfface.data.sources.opening import paths_in
 from tfface.data.sources.photos import PhotosSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
@@ -35,6 +34,7 @@ from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config
+from tfface.training.data_paths import hint_on_missing_data
 from tfface.training.distillation import PLACE as TEACHER_PLACE
 from tfface.training.distillation import Teacher
 from tfface.training.run_folder import describe_source
@@ -104,7 +104,7 @@ def load_data(
         if recipe.evaluation.classification is not None:
             test_images = _source(recipe.evaluation.classification, data_dir)
     except InputError as error:
-        raise InputError(f"{error}{_hint(recipe, data_dir)}") from error
+        raise InputError(f"{error}{hint_on_missing_data(recipe, data_dir)}") from error
     excluded = _excluded(recipe, source, data_dir)
     data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, shard)
     data.sources["data.train"] = describe_source(source)
@@ -401,45 +401,3 @@ def _pairs_of(source, indices: np.ndarray, seed: int) -> PairSet:
         num_folds=num_folds,
         identities=labels[used],
     )
-
-
-def _hint(recipe: Recipe, data_dir: Path) -> str:
-    """Returns the recipe's note on how to get its data, for an error about data.
-
-    It is empty if the data are there, or if other data than those of the note are missing.
-    """
-    about, missing = recipe.about.notes, _missing(recipe, data_dir)
-    if not any(path in about or "data/" not in about for path in missing):
-        return ""
-    lines = []
-    if recipe.about.notes:
-        lines.append("The data of this recipe: " + " ".join(recipe.about.notes.split()))
-    if recipe.about.demo_overrides:
-        lines.append(f"The same recipe on synthetic faces: add {recipe.about.demo_overrides}")
-    return "".join(f"\n  {line}" for line in lines)
-
-
-def source_folders(recipe: Recipe, data_dir: Path) -> list[Path]:
-    """Returns the files and folders that the recipe's images are read from."""
-    validation, classification = recipe.data.validation, recipe.evaluation.classification
-    configs = [recipe.data.train, validation and validation.source, classification]
-    return [data_dir / path for config in configs if config for path in _paths_of(config)]
-
-
-def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
-    """Returns the paths of the recipe's data that don't exist."""
-    validation, evaluation = recipe.data.validation, recipe.evaluation
-    configs = [recipe.data.train, validation and validation.source, evaluation.classification]
-    paths = [str(path) for config in configs if config for path in _paths_of(config)]
-    paths += [given.rpartition("=")[2] for given in evaluation.verification]
-    return [
-        path for path in paths if path != "synthetic" and not (data_dir / expanded(path)).exists()
-    ]
-
-
-def _paths_of(config: SourceConfig) -> list[Path]:
-    try:
-        return paths_in(config.options)
-    # A nested source is invalid. Opening it raises the error that the user should see.
-    except InputError:
-        return []

@@ -15,7 +15,8 @@ from tfface.recipe.schema import HeadConfig
 from tfface.training import device, multiprocess
 from tfface.training.callbacks.preemption import PreemptionHandler
 from tfface.training.checkpoint_state import variable_values
-from tfface.training.datasets import load_data, source_folders
+from tfface.training.data_paths import source_folders
+from tfface.training.datasets import load_data
 from tfface.training.device import (
     explaining_full_memory,
     prepare_device,

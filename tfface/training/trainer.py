@@ -28,10 +28,11 @@ from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.checkpoint_state import load_checkpoint, metric_values
 from tfface.training.datasets import RunData
 from tfface.training.distribution import SingleDevice, put
+from tfface.training.feature_cache import FeatureCache
 from tfface.training.recognizer import Recognizer
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_progress import RunProgress
-from tfface.training.stage_task import EPOCH_METRICS, FeatureCache, StageTask, image_task
+from tfface.training.stage_task import EPOCH_METRICS, StageTask, image_task
 
 
 class Trainer:
