@@ -86,12 +86,13 @@ def test_the_threshold_of_a_run(run):
     measured = json.loads((run.path / "verification.json").read_text())["sets"]["pairs"]
     expected = measured["threshold"]["cosine"]
     assert run.model.thresholds == {"pairs": expected}
-    cosine, source = run.model.threshold()
+    cosine, source, pair_set = run.model.threshold()
+    assert pair_set == "pairs"
     assert cosine == expected
     assert source.startswith(f"the run's evaluation on {measured['num_pairs']} pairs of 'pairs'")
     in_the_folder = tfface.load_embedder(run.path / "model.keras")
     assert in_the_folder.threshold().cosine == expected
-    assert run.model.threshold(0.25) == (0.25, "given by the caller")
+    assert run.model.threshold(0.25) == (0.25, "given by the caller", None)
     # It was measured with flip.
     assert tfface.load_embedder(run.path, flip=False).thresholds == {}
 

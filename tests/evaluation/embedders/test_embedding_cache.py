@@ -317,6 +317,7 @@ def writer(folder, start, most=10**6):
     )
 
 
+@pytest.mark.faults
 def test_killed_processes_lose_nothing_that_was_stored(tmp_path):
     processes = [writer(tmp_path, start) for start in (0, 10**6)]
     for process in processes:
@@ -331,6 +332,7 @@ def test_killed_processes_lose_nothing_that_was_stored(tmp_path):
         check(store, range(start, start + count))
 
 
+@pytest.mark.slow
 def test_several_processes_at_once(tmp_path):
     processes = [writer(tmp_path, start, most=120) for start in (0, 0, 10**6)]
     for process in processes:
