@@ -216,7 +216,7 @@ def parse(
     Args:
         what: MODEL is.
 
-    Raises InputError: MODEL isn't there. TensorFlow takes seconds to say so.
+    Raises InputError: MODEL isn't there, or is no model. TensorFlow takes seconds to say so.
     """
     joined = list(sys.argv[1:] if arguments is None else arguments)
     for option in ("--input-range", "--range"):
@@ -226,9 +226,12 @@ def parse(
     options = parser.parse_args(joined)
     model = getattr(options, "model", None)
     if model is not None and model != "pixels":
+        from tfface.evaluation.embedders.model_kind import check_is_model
         from tfface.files import check_there
 
         check_there(model, what)
+        if what == "model":
+            check_is_model(Path(model))
     return options
 
 

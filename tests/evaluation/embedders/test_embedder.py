@@ -16,6 +16,7 @@ from tfface.evaluation.embedders.embedder import (
     RawPixelEmbedder,
     load_embedder,
 )
+from tfface.evaluation.embedders.model_kind import KINDS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -153,6 +154,10 @@ def test_what_is_no_model(tmp_path):
     (tmp_path / "damaged.keras").write_bytes(b"PK\3\4 and no more")
     with pytest.raises(InputError, match=r"damaged\.keras: can't be loaded as a Keras model"):
         load_embedder(tmp_path / "damaged.keras")
+
+
+def test_kinds_are_those_of_loaders():
+    assert tuple(EMBEDDERS) == KINDS
 
 
 @pytest.mark.parametrize("kind", EMBEDDERS)

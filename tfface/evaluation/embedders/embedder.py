@@ -11,6 +11,7 @@ from tfface.arguments import EMBED_BATCH_SIZE
 from tfface.errors import InputError
 from tfface.evaluation.embedders.keras_model import KerasEmbedder, load_keras_embedder
 from tfface.evaluation.embedders.legacy_h5_model import load_legacy_h5_embedder
+from tfface.evaluation.embedders.model_kind import check_is_model
 from tfface.evaluation.embedders.onnx_model import load_onnx_embedder
 from tfface.evaluation.embedders.openvino_model import load_openvino_embedder
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput
@@ -140,10 +141,7 @@ def load_embedder(
     if not Path(model).exists():
         near = did_you_mean_path(model)
         raise InputError(f"{model}: no such model{near or f'; a model is {known}'}")
-    if (Path(model) / "checkpoints").is_dir() and (Path(model) / "recipe.yaml").is_file():
-        raise InputError(
-            f"{model}: holds an unfinished run: finish it by its command with --resume"
-        )
+    check_is_model(Path(model))
     raise InputError(f"{model}: not a model that can be evaluated; a model is {known}")
 
 
