@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.data.small_faces import encoded
 from tfface.alignment.align import Options, plan_alignment
-from tfface.alignment.photos import count_pixels, list_photos, read_photo
+from tfface.alignment.photos import count_pixels, list_photos, photos_at, read_photo
 from tfface.errors import InputError
 from tfface.images import pillow_decoder
 from tfface.images.pillow_decoder import FORMATS, HEIC_ADVICE
@@ -244,3 +244,40 @@ def test_old_versions_of_pillow_lack_formats(monkeypatch, tmp_path):
         assert (read(write(tmp_path / "a.png")) == PIXELS).all()
     finally:
         pillow_decoder._plugins.cache_clear()
+
+
+def test_photos_of_files_and_folders(tmp_path):
+    root = tmp_path / "people"
+    one = root / "person01" / "0.png"
+    one.parent.mkdir(parents=True)
+    for number in range(2):
+        write(root / "person01" / f"{number}.png")
+    assert photos_at([root, one]) == [one, root / "person01" / "1.png", one]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "note.txt").write_text("x")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path, message in (
+        ("pipe.jpg", r"pipe\.jpg: not a regular file; give an image or a folder"),
+        ("empty", r"empty: no image \(JPEG, PNG, BMP, .* or PPM\) in it"),
+        ("none.jpg", r"none\.jpg: no such photo or folder"),
+        ("note.txt", r"note\.txt: not an image that can be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            photos_at([tmp_path / path])
+
+
+def test_a_contact_sheet_is_no_face(tmp_path):
+    (tmp_path / "faces").mkdir()
+    for name in ("contact_sheet.png", "ann.png"):
+        write(tmp_path / "faces" / name)
+    assert photos_at([tmp_path / "faces"]) == [tmp_path / "faces" / "ann.png"]
+    with pytest.raises(InputError, match=r"contact_sheet\.png: a contact sheet of a tool"):
+        photos_at([tmp_path / "faces" / "contact_sheet.png"])
+
+
+def test_photos_that_can_not_be_read_are_listed(tmp_path):
+    """Whoever reads them says why, in the same words for a file and for one in a folder."""
+    for name in ("a.heic", "b.jpg", "c.nef"):
+        (tmp_path / name).touch()
+    files = [tmp_path / name for name in ("a.heic", "b.jpg", "c.nef")]
+    assert photos_at([tmp_path]) == photos_at(files) == files

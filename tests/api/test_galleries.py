@@ -54,7 +54,7 @@ def test_thresholds(staff, gallery):
     [anna] = without.identify(photo_of("Anna", 3))
     assert (anna.name, anna.is_known) == (None, None)
     assert anna.candidates[0].name == "Anna"
-    assert "measure one on pairs" in repr(anna)
+    assert "choose one by photos of strangers (tfface gallery calibrate" in repr(anna)
     with pytest.raises(tfface.InputError, match="must be a cosine"):
         tfface.Gallery.build("pixels", staff, threshold=7)
 
@@ -210,3 +210,70 @@ class TestCalibrate:
     def test_people_of_the_gallery_are_no_strangers(self, gallery, staff):
         with pytest.raises(tfface.InputError, match="is no stranger: the gallery has this photo"):
             gallery.calibrate(staff, fpir=0.5)
+
+    def test_other_photos_of_people_of_the_gallery_are_refused(self, gallery):
+        """They would raise the threshold so much that known people get no name."""
+        pixels = np.random.default_rng(0).integers(60, 200, (40, 32, 32, 3)).astype(np.uint8)
+        made = tfface.Gallery.build(
+            "pixels", {"Anna": [_lighter(pixels[0], n) for n in range(3)]}, aligned=True
+        )
+        strangers = [*pixels[1:], *(_lighter(pixels[0], n) for n in range(3, 6))]
+        good = made.calibrate(list(pixels[1:]), fpir=0.05, aligned=True)
+        message = f"of 42 strangers 3 may be photos of Anna, .* gallery is {good:.4f}, as before"
+        with pytest.raises(tfface.InputError, match=message):
+            made.calibrate(strangers, fpir=0.05, aligned=True)
+        assert made.threshold == good
+        bad = made.calibrate(strangers, fpir=0.05, aligned=True, allow_similar=True)
+        assert bad == made.threshold > good
+        found = made.last_calibration
+        assert (found.threshold, found.before, found.num_strangers) == (bad, good, 42)
+        assert [one.name for one in found.most_similar] == ["Anna"] * 3
+
+    def test_people_who_were_added_since(self, gallery):
+        strangers = [photo_of("Cleo", number) for number in range(10)]
+        gallery.calibrate(strangers, fpir=0.2)
+        assert gallery.threshold_source.endswith("of 10 strangers")
+        # Another photo of somebody who was there is no reason.
+        assert gallery.add(photo_of("Anna", 3), name="Anna").num_uncalibrated_names == 0
+        assert gallery.add(photo_of("Cleo", 11), name="Cleo").num_uncalibrated_names == 1
+        source = gallery.identify(photo_of("Anna", 4))[0].threshold_source
+        assert source.endswith("; calibrated before 1 person was added: calibrate again")
+        # Those who were there before stay so where others go.
+        assert gallery.remove("Anna").num_uncalibrated_names == 1
+        assert gallery.remove("Cleo").num_uncalibrated_names == 0
+
+
+def _lighter(face: np.ndarray, number: int) -> np.ndarray:
+    """Another photo of a face: noise of its own."""
+    noise = np.random.default_rng(100 + number).integers(-25, 25, face.shape)
+    return (face + noise).astype(np.uint8)
+
+
+def test_photos_as_a_phone_leaves_them(staff, capsys, monkeypatch):
+    """HEIC without pillow-heif, an empty file and an empty folder stop nothing."""
+    monkeypatch.setattr("tfface.images.pillow_decoder.reads_heic", lambda: False)
+    (staff / "Anna" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (staff / "Ben" / "empty.jpg").touch()
+    (staff / "Cleo").mkdir()
+    gallery = tfface.Gallery.build("pixels", staff)
+    assert gallery.num_images == {"Anna": 2, "Ben": 2}
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"warning: {staff / 'Cleo'}: no image (JPEG, ")
+    assert lines[1].startswith("warning: skipped 2 of 6 photos: Anna/IMG_1.heic: can't be read: ")
+    assert "pip install pillow-heif" in lines[1]
+    assert lines[1].endswith("Ben/empty.jpg: can't be read: the file is empty (0 bytes)")
+    # And so of one person.
+    assert gallery.add(staff / "Anna", name="Anna").num_known == 2
+    assert "skipped 1 of 3 photos: " in capsys.readouterr().err
+
+
+def test_a_folder_above_the_people_is_warned_of(staff, capsys):
+    for name in ("one/Anna", "one/Ben", "two/Cleo"):
+        (staff.parent / "above" / name).mkdir(parents=True)
+        photo_of(name.split("/")[1]).save(staff.parent / "above" / name / "0.png")
+    assert tfface.Gallery.build("pixels", staff.parent / "above").names == ["one", "two"]
+    above = staff.parent / "above"
+    assert capsys.readouterr().err.startswith(
+        f"warning: {above}: one, two hold only folders, and each is taken for one person; did you "
+        f"mean {above / 'one'}?"
+    )

@@ -50,3 +50,16 @@ def test_a_photo_without_a_face(trained, tmp_path):
         InputError, match="no usable face was found in any photo; without --find-faces"
     ):
         classify.main([str(tmp_path / "empty.png"), "--model", str(trained[0]), "--find-faces"])
+
+
+def test_photos_that_can_not_be_read_are_skipped(trained, tmp_path, capsys):
+    run, photos = trained
+    (tmp_path / "empty.jpg").touch()
+    classify.main([str(photos), str(tmp_path / "empty.jpg"), "--model", str(run)])
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3
+    reason = f"{tmp_path / 'empty.jpg'}: can't be read: the file is empty (0 bytes)"
+    assert said.err.splitlines()[-1] == f"warning: skipped 1 of 3 photos: {reason}"
+    with pytest.raises(InputError) as caught:
+        classify.main([str(tmp_path / "empty.jpg"), "--model", str(run)])
+    assert str(caught.value) == reason

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import keras
@@ -81,7 +82,7 @@ def test_query(folder, tmp_path, capsys):
 
     lines = said(capsys, *arguments)
     assert lines[-2].startswith("Without --threshold, unknown faces")
-    assert lines[-1].startswith("threshold: none is known for pixels")
+    assert lines[-1].startswith("threshold: none is kept with the gallery: choose one by")
     assert len(lines) == 6
 
 
@@ -169,7 +170,8 @@ def test_photos_that_are_said_to_be_aligned_are_warned_of(drawn, capsys):
     said(capsys, "build", model, drawn / "aligned", "--gallery", built)
     photo = drawn / "photos" / "2.png"
     gallery.main(["query", str(model), str(photo), "--gallery", str(built), "--aligned"])
-    assert capsys.readouterr().err.startswith(f"warning: {photo} looks unaligned: ")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith(f"warning: {photo} looks unaligned: ")
 
 
 def test_the_old_option_for_aligned_faces(folder, tmp_path, capsys):
@@ -254,8 +256,15 @@ def test_calibrate(folder, tmp_path, capsys):
         (strangers / f"{number}.png").write_bytes(face(number, 0))
     calibrate = ["calibrate", strangers, "--gallery", folder, "--aligned"]
     lines = said(capsys, *calibrate, "--fpir", "0.1")
-    assert lines[0].startswith("threshold 0.")
-    assert lines[1] == str(folder)
+    assert re.fullmatch(r"threshold 0\.\d{4}: names nobody whose cosine is less", lines[0])
+    assert lines[1].split() == ["most", "similar", "strangers", "to", "cosine"]
+    similar = [line.split() for line in lines[2:5]]
+    assert all(row[0].startswith(str(strangers)) for row in similar)
+    assert [row[2] for row in similar] == sorted((row[2] for row in similar), reverse=True)
+    assert lines[5:] == [str(folder)]
+    threshold = lines[0].split()[1].rstrip(":")
+    again = said(capsys, *calibrate, "--fpir", "0.1")
+    assert again[0].startswith(f"threshold {threshold} (before: {threshold}): ")
     lines = said(capsys, "query", "pixels", strangers, "--gallery", folder)
     assert lines[-1] == "threshold: kept with the gallery: names 1 of 10 strangers"
     assert [line.split()[1] for line in lines[1:11]].count("unknown") == 9
@@ -264,3 +273,18 @@ def test_calibrate(folder, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         said(capsys, *calibrate, "--fpir", "1")
     assert "must be between 0 and 1" in capsys.readouterr().err
+
+
+def test_people_who_are_added_after_the_calibration(folder, tmp_path, capsys):
+    (tmp_path / "strangers").mkdir()
+    for number in range(50, 60):
+        (tmp_path / "strangers" / f"{number}.png").write_bytes(face(number, 0))
+    calibrate = ["calibrate", tmp_path / "strangers", "--gallery", folder, "--aligned"]
+    said(capsys, *calibrate, "--fpir", "0.1")
+    (tmp_path / "anna.png").write_bytes(face(61, 0))
+    add = ["add", "pixels", tmp_path / "anna.png", "--name", "Anna", "--gallery", folder]
+    note = "calibrated before 1 person was added: calibrate again"
+    assert said(capsys, *add)[2] == f"threshold: {note}"
+    lines = said(capsys, "query", "pixels", tmp_path / "anna.png", "--gallery", folder)
+    assert lines[-1].endswith(f"strangers; {note}")
+    assert note not in said(capsys, *calibrate, "--fpir", "0.1")

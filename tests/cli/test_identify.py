@@ -45,7 +45,31 @@ def test_a_photo_without_a_face(staff, capsys):
     Image.new("RGB", (300, 200), "grey").save(staff / "empty.png")
     with pytest.raises(InputError, match="no usable face was found in any photo; if the faces"):
         identify.main([str(staff / "empty.png"), "--gallery", str(staff / "g")])
-    assert "empty.png: no usable face found" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == [str(staff / "empty.png"), "no", "face", "-", "-"]
+    assert lines[-1].startswith(f"{staff / 'empty.png'}: no usable face found")
+
+
+def test_photos_that_can_not_be_read_are_skipped(staff, capsys):
+    """The others are answered; in a folder and by its own name it is one line."""
+    photos = staff / "photos"
+    (photos / "empty.jpg").touch()
+    arguments = ["--gallery", str(staff / "g"), "--json", str(staff / "a.json")]
+    reason = "can't be read: the file is empty (0 bytes)"
+    for given in ([photos], [*sorted(photos.glob("*.png")), photos / "empty.jpg"]):
+        identify.main([*map(str, given), *arguments])
+        said = capsys.readouterr()
+        lines = [line.split() for line in said.out.splitlines()]
+        assert [line[1] for line in lines[1:4]] == ["person0", "person1", "person2"]
+        assert said.err.splitlines() == [
+            f"loading the model of {staff / 'g'}",
+            f"warning: skipped 1 of 4 photos: {photos / 'empty.jpg'}: {reason}",
+        ]
+    content = json.loads((staff / "a.json").read_text())
+    assert len(content["queries"]) == 3
+    assert content["skipped"] == [{"image": str(photos / "empty.jpg"), "reason": reason}]
+    with pytest.raises(InputError, match=r"^.*/empty\.jpg: can't be read: the file is empty"):
+        identify.main([str(photos / "empty.jpg"), *arguments])
 
 
 def test_a_model_that_has_moved(staff):

@@ -1,12 +1,21 @@
 """Mistakes on the command line: one line says what is wrong, before TensorFlow is imported."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.test_main import call
 from tests.evaluation.people import face
 from tfface.cli import command
+from tfface.evaluation.face_index import FaceIndex
+from tfface.gallery.storage import EnrolledFace, GalleryContent, new_gallery, write_gallery
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -90,6 +99,85 @@ def test_one_line_says_it(folder, monkeypatch, capsys, words, message):
     by_argparse = [line for line in rest if line.startswith("see: tfface ")]
     assert rest == by_argparse[:1]
     assert sorted(path.name for path in folder.iterdir()) == ["anna.png", "m.keras", "mine.yaml"]
+
+
+@pytest.fixture
+def photos(folder):
+    """Photos in wrong places, and a gallery of Anna."""
+    for name in (
+        "level/ann/1/0.png",
+        "level/friends/ann/0.png",
+        "high/friends/ann/0.png",
+        "high/strangers/eve/0.png",
+        "loose/0.png",
+        "strangers/0.png",
+        "people/ann/0.png",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(face(1, 0))
+    (folder / "none" / "ann").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    with new_gallery(folder / "g"):
+        anna = GalleryContent(
+            model="pixels",
+            fingerprint="f",
+            index=FaceIndex.from_embeddings(np.eye(1, 4, dtype=np.float32), "flat"),
+            faces=[EnrolledFace("Anna", "0.png", "0" * 64)],
+        )
+        write_gallery(folder / "g", anna)
+    return folder
+
+
+MISTAKES_WITH_PHOTOS = [
+    ("gallery build m.keras people --gallery g", "g: contains a gallery already"),
+    ("gallery build m.keras people --gallery loose", "loose: contains other files; give a new"),
+    ("gallery build m.keras people --gallery anna.png", "anna.png: is a file; give a folder"),
+    ("gallery build m.keras people --gallery people/g", "choose an output folder elsewhere"),
+    ("gallery build m.keras loose --gallery n", "loose: contains images directly"),
+    ("gallery build m.keras none --gallery n", "none: no image .* in its folders"),
+    ("gallery build m.keras empty --gallery n", "empty: is empty; one folder per identity"),
+    ("gallery build m.keras high --gallery n", "high: its folders .* such as high/friends"),
+    ("gallery add m.keras high --gallery g", "high: its folders .* such as high/friends"),
+    ("gallery add m.keras empty --name A --gallery g", "empty: no image .* in it"),
+    ("gallery calibrate strangers --gallery g", "1 strangers are too few for a false positive"),
+    ("gallery remove Ana --gallery g", "g: nobody is called 'Ana'; did you mean 'Anna'?"),
+    ("identify empty --gallery g", "empty: no image .* in it"),
+    ("identify mine.yaml --gallery g", "mine.yaml: not an image that can be read"),
+    ("identify anna.png --gallery g --json mine.yaml", "mine.yaml: is there already"),
+    ("verify anna.png anna.png --model anna.png", "anna.png: not a model that can be evaluated"),
+    ("verify anna.png anna.png --model people", "people: not a model that can be evaluated"),
+    ("verify anna.png anna.png --model m.keras --json mine.yaml", "mine.yaml: is there already"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES_WITH_PHOTOS)
+def test_one_line_says_it_of_photos(photos, monkeypatch, capsys, words, message):
+    code, out, err = call(monkeypatch, capsys, *words.split())
+    assert (code, out) == (2, "")
+    assert re.match(f"error: .*{message.replace('?', '[?]')}", err), err
+    assert len(err.splitlines()) == 1
+    assert not (photos / "n").exists()
+
+
+def test_they_are_found_without_tensorflow(photos):
+    """In a process of its own: modules may import it, too."""
+    code = (
+        "import sys; from tfface.cli import main\n"
+        "for words in sys.argv[1:]:\n"
+        "    sys.argv = ['tfface', *words.split()]\n"
+        "    try: main.main()\n"
+        "    except SystemExit as end: assert end.code == 2, words\n"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    given = [words for words, _ in MISTAKES_WITH_PHOTOS]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_values_with_codes_of_terminals_are_harmless(folder, monkeypatch, capsys):

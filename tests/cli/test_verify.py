@@ -36,6 +36,18 @@ def test_without_a_threshold_nothing_is_decided(arguments, capsys, tmp_path):
         verify.main([*arguments, "--json", str(tmp_path / "mine.json")])
 
 
+def test_unaligned_photos_that_are_said_to_be_aligned(arguments, capsys):
+    verify.main([*arguments, "--aligned", "--threshold", "0.5"])
+    said = capsys.readouterr()
+    verdict = said.out.splitlines()[0]
+    assert verdict.partition(": cosine ")[0] in ("same person", "different people")
+    assert verdict.endswith(
+        f" 0.500 (can't be trusted: {arguments[0]} and {arguments[1]} look unaligned)"
+    )
+    assert said.err.count("looks unaligned: ") == 2
+    assert said.err.splitlines()[0] == f"loading {arguments[-1]}"
+
+
 def test_a_photo_without_a_face(arguments, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "empty.png")
     arguments[1] = str(tmp_path / "empty.png")

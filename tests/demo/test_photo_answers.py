@@ -75,6 +75,7 @@ def test_what_the_page_says_of_itself(answers):
         "model: pixels",
         "same person if cosine >= 0.900 (given by the caller)",
         f"gallery: {answers.gallery.path}, 4 images of 2 people",
+        "in the gallery if cosine >= 0.950 (kept with the gallery)",
     ]
 
 

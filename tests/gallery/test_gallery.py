@@ -22,13 +22,12 @@ from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import faces_of_person
 from tfface.gallery import gallery as galleries
+from tfface.gallery.changes import remove_from_gallery
 from tfface.gallery.gallery import (
     add_to_gallery,
     build_gallery,
     check_model,
     find_names,
-    list_images,
-    remove_from_gallery,
 )
 from tfface.gallery.storage import KINDS, changing_gallery, new_gallery, read_gallery, write_gallery
 
@@ -162,15 +161,6 @@ def test_names_that_spreadsheets_would_run_come_back(folder):
 def test_names_that_are_none(name):
     with pytest.raises(InputError, match="is no name: it"):
         faces_of_person(name, [face(20, 0)], ["1.png"])
-
-
-def test_a_contact_sheet_is_no_face(tmp_path):
-    (tmp_path / "faces").mkdir()
-    for name in ("contact_sheet.png", "ann.png"):
-        (tmp_path / "faces" / name).write_bytes(face(1, 0))
-    assert list_images([tmp_path / "faces"]) == [tmp_path / "faces" / "ann.png"]
-    with pytest.raises(InputError, match=r"contact_sheet\.png: a contact sheet of a tool"):
-        list_images([tmp_path / "faces" / "contact_sheet.png"])
 
 
 def test_an_emptied_gallery_can_be_filled(folder, people):
@@ -437,23 +427,6 @@ def test_manifest_says_what_is_there(folder):
     assert manifest["model"] == "pixels"
     assert manifest["fingerprint"] == RawPixelEmbedder().fingerprint
     assert (manifest["num_images"], manifest["num_names"]) == (18, 6)
-
-
-def test_list_images(tmp_path):
-    root = write_people(tmp_path / "people", {1: range(2)})
-    one = root / "person01" / "0.png"
-    assert list_images([root, one]) == [one, root / "person01" / "1.png", one]
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "note.txt").write_text("x")
-    os.mkfifo(tmp_path / "pipe.jpg")
-    for path, message in (
-        ("pipe.jpg", r"pipe\.jpg: not a regular file; give an image or a folder"),
-        ("empty", r"empty: no image \(JPEG, PNG, BMP, .* or PPM\) in it"),
-        ("none.jpg", r"none\.jpg: no such file or folder"),
-        ("note.txt", r"note\.txt: not an image that can be read"),
-    ):
-        with pytest.raises(InputError, match=message):
-            list_images([tmp_path / path])
 
 
 def test_a_manifest_that_is_a_pipe(folder):

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tfface.alignment.faces import Detector, Face, by_importance, find_faces, why_unusable
-from tfface.alignment.photos import read_photo
+from tfface.alignment.photos import read_photo, read_photo_file
 from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
 from tfface.errors import InputError
 from tfface.files import check_regular, check_there, expanded
@@ -107,9 +107,9 @@ def encode_photo(photo: Photo) -> bytes:
         return _png(open_photo(photo))
     path = _photo_path(photo)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        return read_photo_file(path)
+    except InputError as error:
+        raise InputError(f"{path}: can't be read: {error}") from error
 
 
 def _photo_path(photo: str | os.PathLike[str]) -> Path:

@@ -1,14 +1,24 @@
 """Finding photos below a folder, and reading them whatever their format."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from tfface.errors import InputError
-from tfface.files import check_regular
-from tfface.images.listing import HEIC_EXTENSIONS, UNREAD_EXTENSIONS, files_below, is_image
-from tfface.images.pillow_decoder import read_image, read_size, reads_heic
+from tfface.errors import InputError, warn
+from tfface.files import check_regular, check_there
+from tfface.images.listing import (
+    HEIC_EXTENSIONS,
+    UNREAD_EXTENSIONS,
+    files_below,
+    is_image,
+    looks_like_image,
+)
+from tfface.images.pillow_decoder import FORMATS, read_image, read_size, reads_heic
+from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
+
+_MOST_NAMED = 3
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -26,6 +36,63 @@ def list_photos(folder: Path) -> list[str]:
     for path in paths:
         check_regular(Path(os.fsdecode(path)))
     return [os.fsdecode(os.path.relpath(path, root)) for path in paths]
+
+
+def photos_at(paths: Iterable[Path]) -> list[Path]:
+    """Lists photos, and the photos in folders, in order.
+
+    Photos that can't be read are listed, too: who reads them skips them, and says so.
+
+    Args:
+        paths: files and folders.
+
+    Raises InputError: a path does not exist or is no image, or a folder contains no image or can't
+        be listed.
+    """
+    files = []
+    for path in paths:
+        check_there(path, "photo or folder")
+        if path.is_dir():
+            below = list_photos(path)
+            if not below:
+                raise InputError(f"{path}: no image ({FORMATS}) in it")
+            files += [path / name for name in below]
+        elif not path.is_file():
+            # Reading a pipe might wait forever.
+            raise InputError(f"{path}: not a regular file; give an image or a folder")
+        elif path.name == CONTACT_SHEET_FILE:
+            raise InputError(f"{path}: a contact sheet of a tool, not an image of a person")
+        elif not looks_like_image(path):
+            raise InputError(f"{path}: not an image that can be read ({FORMATS})")
+        else:
+            files.append(path)
+    return files
+
+
+def warn_of_skipped(skipped: Sequence[tuple[str, str]], number: int) -> None:
+    """Warns of photos that were left out, if there are any.
+
+    Args:
+        skipped: their names, and why.
+        number: of all photos.
+    """
+    if skipped:
+        named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MOST_NAMED])
+        more = f"; and {len(skipped) - _MOST_NAMED:,} more" if len(skipped) > _MOST_NAMED else ""
+        warn(f"skipped {len(skipped):,} of {number:,} photos: {named}{more}")
+
+
+def why_unread(error: InputError, *names: str) -> str:
+    """Returns why a photo can't be read, without what messages call it.
+
+    Args:
+        error: of reading it.
+        names: what the error may call it.
+    """
+    reason = str(error)
+    for name in (*names, "the photo", "can't be read"):
+        reason = reason.removeprefix(f"{name}: ")
+    return f"can't be read: {reason}"
 
 
 def is_readable_format(name: str) -> bool:
@@ -49,12 +116,19 @@ def read_photo(path: Path) -> Image.Image:
 
     Raises InputError: it can't be read; the message says why, without the path.
     """
+    return read_image(read_photo_file(path))
+
+
+def read_photo_file(path: Path) -> bytes:
+    """Returns the bytes of a photo.
+
+    Raises InputError: as `read_photo`, by its name or because there is no such file.
+    """
     # Some raw files begin as pictures do, and would give their small preview.
     if path.suffix.lower() in UNREAD_EXTENSIONS:
         kind = path.suffix[1:].upper()
         raise InputError(f"{kind} is not a format that is read here; convert it to JPEG or PNG")
     try:
-        encoded = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(error.strerror or str(error)) from error
-    return read_image(encoded)

@@ -1,5 +1,6 @@
 """One question about two photos: do they show the same person?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from tfface.alignment.photo_faces import AlignedFace, Photo, photo_name
 from tfface.api.embedding import Model, as_embedder
-from tfface.api.faces import faces_for, no_face_error
+from tfface.api.faces import faces_for, no_face_error, warn_of_unaligned
 from tfface.data.pairs import synthetic
 from tfface.errors import warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
@@ -31,6 +32,8 @@ class Comparison:
         cosines: float64 [faces in the first photo, faces in the second], of all pairs of faces, in
             the order of `all_faces`.
         model: name of the model.
+        unaligned: photos that were said to be aligned faces and don't look so; the answer can't be
+            trusted then.
     """
 
     cosine: float
@@ -41,6 +44,7 @@ class Comparison:
     all_faces: tuple[list[AlignedFace], list[AlignedFace]]
     cosines: np.ndarray
     model: str
+    unaligned: Sequence[str] = ()
 
     @property
     def is_same(self) -> bool | None:
@@ -55,6 +59,7 @@ class Comparison:
             "threshold": self.threshold,
             "threshold_source": self.threshold_source,
             "model": self.model,
+            "unaligned": list(self.unaligned),
             "faces": [
                 {"box": face.box.tolist(), "confidence": face.confidence}
                 for face in (self.first, self.second)
@@ -84,10 +89,13 @@ class Comparison:
         return notebook_html([table], [f"threshold: {self.threshold_source}"])
 
     def _answer(self) -> str:
-        if self.threshold is None:
-            return f"{self._verdict()}: cosine {self.cosine:.3f}"
-        sign = ">=" if self.is_same else "<"
-        return f"{self._verdict()}: cosine {self.cosine:.3f} {sign} {self.threshold:.3f}"
+        answer = f"{self._verdict()}: cosine {self.cosine:.3f}"
+        if self.threshold is not None:
+            answer += f" {'>=' if self.is_same else '<'} {self.threshold:.3f}"
+        if self.unaligned:
+            looks = "looks" if len(self.unaligned) == 1 else "look"
+            answer += f" (can't be trusted: {' and '.join(self.unaligned)} {looks} unaligned)"
+        return answer
 
     def _verdict(self) -> str:
         words = {True: "same person", False: "different people", None: "not decided"}
@@ -141,12 +149,14 @@ def compare(
             f"the threshold of {embedder.name} was measured on drawn faces and does not hold for "
             "photos: measure one on pairs of photos (tfface evaluate verification) and give it"
         )
-    found = []
+    found, unaligned = [], []
     for photo, name in ((first, "the first photo"), (second, "the second photo")):
         faces = faces_for(embedder, photo, aligned=aligned, in_memory=name)
         if not faces:
             raise no_face_error(photo, name)
         found.append(faces)
+        if aligned and warn_of_unaligned(embedder, photo, name):
+            unaligned.append(photo_name(photo, name))
     faces = [face for of_photo in found for face in of_photo]
     embeddings = embedder.embed(faces).astype(np.float64)
     num_first = len(found[0])
@@ -163,4 +173,5 @@ def compare(
         all_faces=(found[0], found[1]),
         cosines=cosines,
         model=embedder.name,
+        unaligned=unaligned,
     )

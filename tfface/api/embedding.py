@@ -229,19 +229,24 @@ class Embedder:
             "or tfface.evaluate_verification in Python) and give it",
         )
 
-    def warn_of_unaligned(self, encoded: Sequence[bytes], names: Sequence[str], what: str) -> None:
+    def warn_of_unaligned(self, encoded: Sequence[bytes], names: Sequence[str], what: str) -> bool:
         """Warns if faces look unaligned, unless the model was trained on such images.
 
         Args:
             encoded: encoded images.
             names: the images' names.
             what: the name of the set for the message.
+
+        Returns:
+            Whether it has warned.
         """
         if isinstance(self.embedder, RawPixelEmbedder):
-            return
+            return False
         warning = alignment_warning(encoded, names, what)
-        if warning is not None and not self._was_trained_on_unaligned:
-            warn(warning)
+        if warning is None or self._was_trained_on_unaligned:
+            return False
+        warn(warning)
+        return True
 
     def warn_of_model(self, encoded: Sequence[bytes], names: Sequence[str]) -> None:
         """Warns if the model's output is constant, or depends on more than the image.

@@ -82,7 +82,8 @@ def faces_for(
     Args:
         model: the embedder.
         photo: as `align` takes it.
-        aligned: the photo is one aligned face already. If it doesn't look so, a warning says it.
+        aligned: the photo is one aligned face already; `warn_of_unaligned` says if it doesn't look
+            so.
         in_memory: what messages call a photo that has no path.
 
     Returns:
@@ -96,7 +97,6 @@ def faces_for(
         return align_photo(shared_detector(), opened, image_size=model.image_size)
     encoded, name = encode_photo(photo), photo_name(photo, in_memory)
     pixels = decode_whole(encoded, name)
-    model.warn_of_unaligned([encoded], [name], name)
     height, width, _ = pixels.shape
     [image] = resize(pixels[None], *model.image_size, keep_aspect=model.keeps_aspect)
     return [
@@ -107,6 +107,16 @@ def faces_for(
             confidence=1.0,
         )
     ]
+
+
+def warn_of_unaligned(model: Embedder, photo: Photo, in_memory: str = "the photo") -> bool:
+    """Warns if what is said to be an aligned face doesn't look so, and returns whether it has.
+
+    Args:
+        model, photo, in_memory: as for `faces_for`.
+    """
+    name = photo_name(photo, in_memory)
+    return model.warn_of_unaligned([encode_photo(photo)], [name], name)
 
 
 def no_face_error(photo: Photo, in_memory: str = "the photo") -> InputError:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfface import arguments
 from tfface.alignment.photo_faces import AlignedFace, Photo, encode_photo, photo_name
+from tfface.alignment.photos import photos_at, read_photo_file, warn_of_skipped
 from tfface.api.embedding import (
     Embedder,
     Model,
@@ -21,19 +22,24 @@ from tfface.api.embedding import (
     is_recipe_file,
     load_embedder,
 )
-from tfface.api.faces import faces_for
-from tfface.data.sources.opening import open_source, source_paths
+from tfface.api.faces import faces_for, warn_of_unaligned
+from tfface.data.records.reader import LazySequence
+from tfface.data.sources.opening import detect_format, open_source, source_paths
 from tfface.errors import InputError, shown, warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
-from tfface.files import check_output, expanded
+from tfface.files import check_output, expanded, printable
+from tfface.gallery import calibration, changes, storage
 from tfface.gallery import gallery as galleries
-from tfface.gallery import storage
-from tfface.gallery.gallery import Candidate, GalleryChange
+from tfface.gallery.calibration import Calibration, Stranger
+from tfface.gallery.changes import GalleryChange, people_added
+from tfface.gallery.gallery import Candidate
 from tfface.gallery.photos import EnrolledFaces, align_people
 from tfface.gallery.storage import GalleryContent, LoadOptions, read_gallery, read_generation
 from tfface.images.listing import looks_like_image
+from tfface.images.people_folder import list_people
+from tfface.names import warn_of_case
 from tfface.reporting.format import MISSING, Table
 from tfface.reporting.html import notebook_html
 from tfface.reporting.identification_tables import gallery_table
@@ -42,7 +48,10 @@ from tfface.reporting.identification_tables import gallery_table
 # the photos of each name.
 People: TypeAlias = str | os.PathLike[str] | Mapping[str, Photo | Sequence[Photo]]
 
-_MAX_NAMED = 3
+_NO_THRESHOLD = (
+    "none is kept with the gallery: choose one by photos of strangers (tfface gallery calibrate, "
+    "or Gallery.calibrate in Python)"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,6 +132,8 @@ class Gallery:
         path: as given.
         model: the embedder; loaded when it is first needed.
         last_change: what the last `build`, `add` or `remove` of this object changed.
+        last_calibration: the last `calibrate` of this object: the threshold before, and the
+            strangers who are most similar to people of the gallery.
 
     Raises:
         InputError: there is no gallery, it is damaged, or another model built it.
@@ -149,6 +160,7 @@ class Gallery:
         self.path = expanded(path)
         self._model: Embedder | None = None if model is None else as_embedder(model)
         self.last_change: GalleryChange | None = None
+        self.last_calibration: Calibration | None = None
         self._content = read_gallery(self.path)
         # Of a gallery that nobody wants to keep.
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -187,10 +199,12 @@ class Gallery:
             InputError: no photo has a face, a source can't be opened, `path` isn't empty, or with
                 `aligned`, an image can't be read.
         """
-        embedder = as_embedder(model)
         if threshold is not None:
             threshold = arguments.cosine("threshold", threshold)
         arguments.one_of("index", index, storage.KINDS)
+        if path is not None:
+            storage.check_new(expanded(path))
+        embedder = as_embedder(model)
         if isinstance(people, str | os.PathLike) and path is not None:
             check_output(source_paths(os.fspath(people)), expanded(path))
         photos = _photos_of(people)
@@ -255,6 +269,11 @@ class Gallery:
         """The threshold that is kept with the gallery."""
         return self._read().threshold
 
+    @property
+    def threshold_source(self) -> str:
+        """Where that threshold comes from; if there is none, what to do about it."""
+        return self._own_threshold().source
+
     def __len__(self) -> int:
         return len(self._read().faces)
 
@@ -313,7 +332,7 @@ class Gallery:
             raise InputError("names: give the people to remove")
         for name in names:
             arguments.text("a name", name)
-        self.last_change = galleries.remove_from_gallery(names, self.path)
+        self.last_change = changes.remove_from_gallery(names, self.path)
         return self.last_change
 
     def calibrate(
@@ -322,6 +341,7 @@ class Gallery:
         *,
         fpir: float = 0.01,
         aligned: bool = False,
+        allow_similar: bool = False,
     ) -> float:
         """Chooses the threshold by photos of strangers, and keeps it with the gallery.
 
@@ -334,14 +354,19 @@ class Gallery:
                 least 1 / fpir; best one photo of each. Copies of a photo count once.
             fpir: false positive identification rate, the share of strangers who may get a name.
             aligned: the photos are aligned faces already.
+            allow_similar: choose it even if some strangers look like photos of a person of the
+                gallery: they are as similar to the person as the person's own photos are to each
+                other, and far above the other strangers. Such photos raise the threshold so much
+                that known people get no name any more.
 
         Returns:
             The threshold.
 
         Raises:
-            InputError: there are too few strangers, one of the photos is in the gallery, none has
-                a face, no threshold turns them away, or the model that built the gallery can't be
-                loaded.
+            InputError: there are too few strangers, one of the photos is in the gallery or looks
+                like another photo of one of its people, none has a face, no threshold turns them
+                away, or the model that built the gallery can't be loaded. The gallery keeps the
+                threshold that it had.
 
         Example:
             >>> import numpy as np
@@ -356,7 +381,9 @@ class Gallery:
             "fpir", fpir, lambda value: 0 < value < 1, "between 0 and 1, as 0.01"
         )
         embedder = self.model
-        faces = _enroll(embedder, _photos_of({"a stranger": strangers}), aligned=aligned).faces
+        photos = _photos_of({"a stranger": strangers})
+        calibration.check_num_strangers(len(photos), fpir)
+        faces = _enroll(embedder, photos, aligned=aligned).faces
         content = self._read()
         known = {face.sha256: face for face in content.faces}
         digests = [*faces.images.digests()]
@@ -373,7 +400,7 @@ class Gallery:
             faces = faces.take(np.array(sorted(first_of.values())))
         found = galleries.find_names(content, embed_faces(embedder.embedder, faces))
         cosines = np.array([candidates[0].cosine for candidates in found])
-        threshold = galleries.threshold_for_strangers(cosines, fpir)
+        threshold = calibration.threshold_for_strangers(cosines, fpir)
         if threshold >= 1:
             number = int(cosines.argmax())
             raise InputError(
@@ -382,9 +409,25 @@ class Gallery:
                 f"(for example {faces.image_names[number]} with {shown(found[number][0].name)}); "
                 "do the photos show these people, or does the model not tell faces apart?"
             )
-        named = np.count_nonzero(cosines >= threshold)
-        galleries.set_threshold(
+        strangers_found = [
+            Stranger(name, candidates[0].name, candidates[0].cosine)
+            for name, candidates in zip(faces.image_names, found, strict=True)
+        ]
+        if not allow_similar:
+            kept = "none" if content.threshold is None else f"{content.threshold:.4f}, as before"
+            calibration.check_strangers(
+                strangers_found, content, f"the threshold of the gallery is {kept}"
+            )
+        named = int(np.count_nonzero(cosines >= threshold))
+        changes.set_threshold(
             self.path, threshold, f"names {named:,} of {len(cosines):,} strangers"
+        )
+        self.last_calibration = Calibration(
+            threshold,
+            content.threshold,
+            len(cosines),
+            named,
+            calibration.most_similar(strangers_found),
         )
         return threshold
 
@@ -419,6 +462,8 @@ class Gallery:
         embedder = self.model
         chosen = self._choose_threshold(embedder, threshold)
         faces = faces_for(embedder, photo, aligned=aligned)
+        if aligned:
+            warn_of_unaligned(embedder, photo)
         if not faces:
             return []
         units = comparable_embeddings(embedder.embed(faces), [photo_name(photo)] * len(faces))
@@ -429,14 +474,21 @@ class Gallery:
         ]
 
     def _choose_threshold(self, embedder: Embedder, given: float | None) -> Threshold:
+        own = self._own_threshold()
+        if given is None and own.cosine is not None:
+            return own
+        found = embedder.threshold(given)
+        return own if found.cosine is None else found
+
+    def _own_threshold(self) -> Threshold:
         content = self._read()
-        if given is None and content.threshold is not None:
-            # From a file, which anybody may have written.
-            source = shown(content.threshold_source or "")
-            return Threshold(
-                content.threshold, f"kept with the gallery{f': {source}' if source else ''}"
-            )
-        return embedder.threshold(given)
+        if content.threshold is None:
+            return Threshold(None, _NO_THRESHOLD)
+        # From a file, which anybody may have written.
+        parts = ["kept with the gallery", shown(content.threshold_source or "")]
+        source = ": ".join(part for part in parts if part)
+        added = people_added(content.num_uncalibrated_names)
+        return Threshold(content.threshold, f"{source}; {added}" if added else source)
 
     def _load_model(self) -> Embedder:
         """Loads the model from where it was when the gallery was built."""
@@ -481,14 +533,37 @@ def _photos_of(people: People) -> LabeledFaces:
             os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"{name}, photo {number}"
             for number, (name, photo) in enumerate(zip(names, photos, strict=True), 1)
         ]
-        return faces_of_people(names, [encode_photo(p) for p in photos], shown, name="the gallery")
+        # Those in memory are checked now; a file that can't be read is skipped later.
+        given = [p if isinstance(p, str | os.PathLike) else encode_photo(p) for p in photos]
+        images = LazySequence(lambda index: encode_photo(given[index]), np.arange(len(given)))
+        return faces_of_people(names, images, shown, name="the gallery")
     if isinstance(people, np.ndarray | bytes | list | tuple | Image.Image):
         raise InputError("photos in memory need the name of the person: name=NAME, or a dict")
     if not isinstance(people, str | os.PathLike):
         raise arguments.wrong("people", "a path, or a dict from name to photos", people)
     if looks_like_image(expanded(people)):
         raise InputError(f"{people}: one photo needs the name of the person: name=NAME")
+    path = expanded(people)
+    if path.is_dir() and detect_format(path) == "folder":
+        return _photos_in(path)
     return labeled_faces(open_source(os.fspath(people)).source)
+
+
+def _photos_in(folder: Path) -> LabeledFaces:
+    """Returns the photos in folders of people, with those that can't be read."""
+    people = list_people(folder, skip_unusable=True)
+    warn_of_case(people, str(folder))
+    paths = [os.fsdecode(path) for paths in people.values() for path in paths]
+
+    def read(index: int) -> bytes:
+        try:
+            return read_photo_file(folder / paths[index])
+        except InputError as error:
+            raise InputError(f"{printable(paths[index])}: can't be read: {error}") from error
+
+    names = [name for name, paths in people.items() for _ in paths]
+    images = LazySequence(read, np.arange(len(paths)))
+    return faces_of_people(names, images, paths, name=printable(folder.resolve().name))
 
 
 def _listed(photos: Any) -> list[Photo]:
@@ -499,7 +574,7 @@ def _listed(photos: Any) -> list[Photo]:
     listed: list[Photo] = []
     for photo in photos if is_several else [photos]:
         if isinstance(photo, str | os.PathLike):
-            listed += galleries.list_images([expanded(photo)])
+            listed += photos_at([expanded(photo)])
         else:
             listed.append(photo)
     return listed
@@ -519,10 +594,7 @@ def _enroll(embedder: Embedder, photos: LabeledFaces, *, aligned: bool) -> Enrol
             f"no usable face in {len(photos):,} photos (for example {photo}: {reason}); if they "
             "are aligned faces already, say so: --aligned, or aligned=True in Python"
         )
-    if skipped:
-        named = "; ".join(f"{photo}: {reason}" for photo, reason in skipped[:_MAX_NAMED])
-        more = f"; and {len(skipped) - _MAX_NAMED:,} more" if len(skipped) > _MAX_NAMED else ""
-        warn(f"skipped {len(skipped):,} of {len(photos):,} photos: {named}{more}")
+    warn_of_skipped(skipped, len(photos))
     embedder.warn_of_model(faces.images, faces.image_names)
     return enrolled
 

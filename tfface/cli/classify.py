@@ -19,31 +19,37 @@ _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes
 
 
 def main(arguments: list[str] | None = None) -> None:
+    from tfface.alignment.photos import photos_at, warn_of_skipped, why_unread
+
     options = _parse(arguments)
-    photo_options.check_photos(options.images)
+    photos = photos_at(options.images)
+    photo_options.check_json(options, _JSON_LINES)
+    photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
     import numpy as np
 
     import tfface
-    from tfface.alignment.photo_faces import NO_FACE
+    from tfface.alignment.photo_faces import NO_FACE, encode_photo
     from tfface.files import printable
-    from tfface.gallery.gallery import list_images
     from tfface.images.decoding import decode_whole, resize
     from tfface.progress import progress
     from tfface.reporting.format import Table, percent
 
-    photo_options.check_json(options, _JSON_LINES)
-    photos = list_images(options.images)
     classifier = model_options.load_classifier(options)
     size = classifier.image_size
     answers = []
+    skipped: list[tuple[str, str]] = []
     for photo in progress(photos, description="classifying", unit="photos"):
-        if options.find_faces:
-            images = [face.image for face in tfface.align(photo, image_size=size)]
-        else:
-            pixels = decode_whole(photo.read_bytes(), str(photo))
-            keeps = classifier.embedder.keeps_aspect
-            images = list(resize(pixels[None], *size, keep_aspect=keeps))
+        try:
+            if options.find_faces:
+                images = [face.image for face in tfface.align(photo, image_size=size)]
+            else:
+                pixels = decode_whole(encode_photo(photo), str(photo))
+                keeps = classifier.embedder.keeps_aspect
+                images = list(resize(pixels[None], *size, keep_aspect=keeps))
+        except InputError as error:
+            skipped.append((str(photo), why_unread(error, str(photo))))
+            continue
         for scores in classifier.scores(np.stack(images)) if images else ():
             order = np.argsort(-scores, kind="stable")[: options.top]
             classes = [
@@ -53,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
             answers.append({"image": printable(str(photo)), "classes": classes})
         if not images:
             say(f"{photo}: {NO_FACE}")
+    photo_options.check_any_read(photos, skipped)
+    warn_of_skipped(skipped, len(photos))
     if not answers:
         raise InputError(
             "no usable face was found in any photo; without --find-faces the whole photo is used"

@@ -19,7 +19,13 @@ from tfface.quiet_tensorflow import without_notes
 
 
 def main(arguments: list[str] | None = None) -> None:
+    from tfface.gallery.storage import check_gallery
+
     options = _parse(arguments)
+    if options.gallery:
+        check_gallery(options.gallery)
+    else:
+        photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
     from tfface.demo.server import DemoServer
 

@@ -27,13 +27,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    from tfface.files import check_output
+    from tfface.gallery.storage import check_new
+
     people = _people(options)
+    check_output(_paths(options), options.gallery)
+    check_new(options.gallery)
+    photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
     import tfface
-    from tfface.files import check_output
 
-    if isinstance(people, dict):
-        check_output(map(command.path, options.source), options.gallery)
     gallery = tfface.Gallery.build(
         model_options.load_public(options),
         people,
@@ -50,6 +53,7 @@ def _add(options: argparse.Namespace) -> None:
 
     check_gallery(options.gallery)
     people = _people(options)
+    photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
     import tfface
 
@@ -58,20 +62,30 @@ def _add(options: argparse.Namespace) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from tfface.alignment.photos import photos_at
+    from tfface.gallery.calibration import check_num_strangers
     from tfface.gallery.storage import check_gallery
+    from tfface.reporting.format import Table
 
     check_gallery(options.gallery)
-    photo_options.check_photos(options.strangers)
-    command.import_tensorflow_quietly()
+    check_num_strangers(len(photos_at(options.strangers)), options.fpir)
     gallery = identify.open_gallery(options)
-    threshold = gallery.calibrate(options.strangers, fpir=options.fpir, aligned=options.aligned)
-    say(f"threshold {threshold:.4f}: names nobody whose cosine is less")
+    gallery.calibrate(
+        options.strangers,
+        fpir=options.fpir,
+        aligned=options.aligned,
+        allow_similar=options.allow_similar,
+    )
+    found = gallery.last_calibration
+    before = "" if found.before is None else f" (before: {found.before:.4f})"
+    say(f"threshold {found.threshold:.4f}{before}: names nobody whose cosine is less")
+    rows = [[one.photo, one.name, f"{one.cosine:.3f}"] for one in found.most_similar]
+    say(Table(["most similar strangers", "to", "cosine"], rows).to_text())
     say(options.gallery)
 
 
 def _remove(options: argparse.Namespace) -> None:
-    command.import_tensorflow_quietly()
-    from tfface.gallery.gallery import remove_from_gallery
+    from tfface.gallery.changes import remove_from_gallery
 
     change = remove_from_gallery(options.names, options.gallery)
     say(f"removed {_images(change.num_changed)} of {', '.join(dict.fromkeys(options.names))}")
@@ -88,8 +102,10 @@ def _list(options: argparse.Namespace) -> None:
 
 def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     """Returns the people as `tfface.Gallery` takes them: a source, or images of one person."""
+    from tfface.alignment.photos import photos_at
     from tfface.files import check_there
     from tfface.images.listing import looks_like_image
+    from tfface.images.people_folder import check_people
     from tfface.names import clean_name
 
     if options.name is not None:
@@ -98,7 +114,7 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
         except InputError as error:
             raise InputError(f"--name: {error}") from error
         images = [command.path(source) for source in options.source]
-        photo_options.check_photos(images)
+        photos_at(images)
         return {options.name: images}
     if len(options.source) > 1:
         raise InputError(
@@ -107,10 +123,15 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     source = options.source[0]
     if looks_like_image(command.path(source)):
         raise InputError(f"{source}: an image: say with --name whose face it is")
-    # NAME=PATH and {source: ...} are read with the source.
-    if not set(source) & set("={"):
-        check_there(command.path(source))
+    for path in _paths(options):
+        check_there(path)
+        check_people(path)
     return source
+
+
+def _paths(options: argparse.Namespace) -> list[Path]:
+    """Returns the files and folders of SOURCE; none where what it means is read with it."""
+    return [command.path(source) for source in options.source if not set(source) & set("={")]
 
 
 def _say_added(change, options: argparse.Namespace) -> None:
@@ -138,8 +159,12 @@ def _say_added(change, options: argparse.Namespace) -> None:
 
 
 def _say_content(change, options: argparse.Namespace) -> None:
+    from tfface.gallery.changes import people_added
+
     people = "1 person" if change.num_names == 1 else f"{change.num_names:,} people"
     say(f"in the gallery: {_images(change.num_images)} of {people}")
+    if change.num_uncalibrated_names:
+        say(f"threshold: {people_added(change.num_uncalibrated_names)}")
     say(options.gallery)
 
 
@@ -215,6 +240,12 @@ def _add_strangers(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="false positive identification rate: the share of strangers who may get a name "
         "(default 0.01); 0.01 needs photos of 100 strangers or more",
+    )
+    parser.add_argument(
+        "--allow-similar",
+        action="store_true",
+        help="choose the threshold even if some strangers look like photos of a person of the "
+        "gallery (default: say which, and leave the threshold as it is)",
     )
     photo_options.add_aligned(parser)
     model_options.add(parser, option="--model", required=False)

@@ -41,29 +41,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
+    from tfface.alignment.photos import photos_at, warn_of_skipped, why_unread
     from tfface.gallery.storage import check_gallery
 
-    photo_options.check_photos(options.images)
+    photos = photos_at(options.images)
     check_gallery(options.gallery)
-    command.import_tensorflow_quietly()
+    photo_options.check_json(options, _JSON_LINES)
+    gallery = open_gallery(options)
+    if not len(gallery):
+        raise InputError(f"{options.gallery}: the gallery is empty: add faces to it")
     from tfface.alignment.photo_faces import NO_FACE
     from tfface.files import printable
-    from tfface.gallery.gallery import list_images, query_results
+    from tfface.gallery.gallery import query_results
     from tfface.progress import progress
     from tfface.reporting.identification_tables import query_text
 
-    photo_options.check_json(options, _JSON_LINES)
-    photos = list_images(options.images)
-    gallery = open_gallery(options)
     named: list = []
     without_face: list[Path] = []
+    skipped: list[tuple[str, str]] = []
     for photo in progress(photos, description="identifying", unit="photos"):
-        faces = gallery.identify(
-            photo, threshold=options.threshold, top=options.top, aligned=options.aligned
-        )
+        try:
+            faces = gallery.identify(
+                photo, threshold=options.threshold, top=options.top, aligned=options.aligned
+            )
+        except InputError as error:
+            skipped.append((printable(str(photo)), why_unread(error, str(photo))))
+            continue
         named += [(photo, face) for face in faces]
         without_face += [] if faces else [photo]
 
+    photo_options.check_any_read(photos, skipped)
     threshold = named[0][1].threshold if named else None
     images = [printable(str(photo)) for photo in (*(photo for photo, _ in named), *without_face)]
     candidates = [face.candidates for _, face in named] + [[] for _ in without_face]
@@ -75,7 +82,10 @@ def run(options: argparse.Namespace) -> None:
         say(f"{photo}: {NO_FACE}")
     for source in dict.fromkeys(face.threshold_source for _, face in named):
         say(f"threshold: {source}")
-    photo_options.write_json(options, {"threshold": threshold, "queries": results})
+    left_out = [{"image": image, "reason": reason} for image, reason in skipped]
+    content = {"threshold": threshold, "queries": results}
+    photo_options.write_json(options, content | ({"skipped": left_out} if left_out else {}))
+    warn_of_skipped(skipped, len(photos))
     if not named:
         raise InputError(
             "no usable face was found in any photo; if the faces are aligned already, say --aligned"
@@ -84,6 +94,8 @@ def run(options: argparse.Namespace) -> None:
 
 def open_gallery(options: argparse.Namespace):
     """Returns the `tfface.Gallery` that the options mean, its model loaded quietly."""
+    photo_options.say_loading(options.model, options.gallery)
+    command.import_tensorflow_quietly()
     import tfface
 
     gallery = tfface.Gallery.load(options.gallery, model_options.load_public(options))

@@ -1,11 +1,12 @@
 """What commands share that take photos: the photos, --aligned, --threshold, --top and --json."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tfface.cli import command, outputs
-from tfface.errors import say
+from tfface.errors import InputError, say
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,30 @@ def check_photos(paths: Iterable[Path]) -> None:
 
     for path in paths:
         check_there(path, "photo or folder")
+
+
+def check_any_read(photos: Sequence[Path], skipped: Sequence[tuple[str, str]]) -> None:
+    """Raises InputError: no photo can be read.
+
+    Args:
+        photos: all of them.
+        skipped: those that can't be read, and why.
+    """
+    if len(skipped) == len(photos):
+        name, reason = skipped[0]
+        others = f"; nor can the other {len(skipped) - 1:,} photos" if len(skipped) > 1 else ""
+        raise InputError(f"{name}: {reason}{others}")
+
+
+def say_loading(model: str | None, gallery: Path | None = None) -> None:
+    """Says on stderr, before TensorFlow is imported, what takes the next seconds.
+
+    Args:
+        model: MODEL, as given; None where the gallery knows its own.
+        gallery: the gallery.
+    """
+    if model != "pixels":
+        say(f"loading {model or f'the model of {gallery}'}", file=sys.stderr)
 
 
 def add_top(parser: argparse.ArgumentParser, what: str) -> None:

@@ -68,12 +68,18 @@ class PhotoAnswers:
         cosine, source, _ = self.model.threshold(self.threshold)
         lines = [f"model: {self.model.name}"]
         if cosine is None:
-            lines.append(f"threshold: {source}")
+            what = "threshold" if self.gallery is None else "threshold of two photos"
+            lines.append(f"{what}: {source}")
         else:
             lines.append(f"same person if cosine >= {cosine:.3f} ({source})")
         if self.gallery is not None:
             images, people = len(self.gallery), len(self.gallery.names)
             lines.append(f"gallery: {self.gallery.path}, {images:,} images of {people:,} people")
+            own, where = self.gallery.threshold, self.gallery.threshold_source
+            if own is not None:
+                lines.append(f"in the gallery if cosine >= {own:.3f} ({where})")
+            elif self.threshold is None:
+                lines.append(f"threshold of the gallery: {where}")
         return lines
 
     def compare(self, first: bytes, second: bytes) -> dict:

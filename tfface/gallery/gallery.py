@@ -1,8 +1,5 @@
 """Galleries of named faces on disk: build, add, remove, identify."""
 
-import math
-import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.sources.folder import images_below
-from tfface.errors import InputError, did_you_mean, shown
+from tfface.errors import InputError, shown
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces
-from tfface.files import check_there
+from tfface.gallery.changes import GalleryChange, change_of
 from tfface.gallery.storage import (
     EnrolledFace,
     GalleryContent,
@@ -25,37 +21,8 @@ from tfface.gallery.storage import (
     new_gallery,
     write_gallery,
 )
-from tfface.images.listing import kind_of_file
-from tfface.images.pillow_decoder import FORMATS, is_read
 from tfface.metrics.identification import UNKNOWN, num_candidates
 from tfface.names import differing_in_case
-from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
-
-
-@dataclass(frozen=True)
-class GalleryChange:
-    """The effect of a change on a gallery.
-
-    Attributes:
-        num_changed: images that were added or removed.
-        num_known: images that were skipped because the gallery contains them under the same name.
-        conflicts: (image, name, image in the gallery, its name) for images that were skipped
-            because the gallery contains them under another name.
-        case_variants: (new name, other name) for new names that differ from another one only by
-            upper and lower case.
-        num_images, num_names: after the change.
-        skipped: (photo, reason) for photos without a face to align.
-        several_faces: photos with several faces, of which the most important one was added.
-    """
-
-    num_changed: int
-    num_known: int
-    conflicts: list[tuple[str, str, str, str]]
-    case_variants: list[tuple[str, str]]
-    num_images: int
-    num_names: int
-    skipped: Sequence[tuple[str, str]] = ()
-    several_faces: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +89,7 @@ def build_gallery(
             load_options=load_options,
         )
         write_gallery(folder, gallery)
-        return _change(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))
+        return change_of(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))
 
 
 def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> GalleryChange:
@@ -155,86 +122,9 @@ def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Gal
                 )
             gallery = replace(gallery, faces=gallery.faces + _rows(faces))
             write_gallery(folder, gallery)
-        return _change(
+        return change_of(
             gallery, len(faces), *skipped, case_variants=_case_variants(gallery, num_before)
         )
-
-
-def remove_from_gallery(names: Sequence[str], folder: Path) -> GalleryChange:
-    """Removes all images of people from a gallery.
-
-    Args:
-        names: of the people.
-        folder: of the gallery.
-
-    Returns:
-        The number of removed images, and of those that are left.
-
-    Raises:
-        InputError: there is no gallery, it is damaged or being written, or it has no such name.
-    """
-    with changing_gallery(folder) as gallery:
-        known = {face.name for face in gallery.faces}
-        # A gallery of an earlier version may hold names that `clean_name` refuses.
-        names = [unicodedata.normalize("NFC", name) for name in names]
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    f"{folder}: nobody is called '{shown(name)}'{did_you_mean(name, known)}"
-                )
-        removed = set(names)
-        kept = np.array([face.name not in removed for face in gallery.faces], bool)
-        embeddings = gallery.index.embeddings()[kept]
-        smaller = replace(
-            gallery,
-            index=FaceIndex.from_embeddings(embeddings, gallery.index.kind),
-            faces=[face for face, keep in zip(gallery.faces, kept, strict=True) if keep],
-        )
-        write_gallery(folder, smaller)
-        return _change(smaller, int(np.count_nonzero(~kept)), 0, [], case_variants=[])
-
-
-def set_threshold(folder: Path, threshold: float, source: str) -> None:
-    """Keeps a threshold with a gallery.
-
-    Args:
-        folder: of the gallery.
-        threshold: the smallest cosine of a known face.
-        source: where it comes from, for messages.
-
-    Raises:
-        InputError: there is no gallery, or it is damaged or being written.
-    """
-    with changing_gallery(folder) as gallery:
-        write_gallery(folder, replace(gallery, threshold=threshold, threshold_source=source))
-
-
-def threshold_for_strangers(cosines: np.ndarray, fpir: float) -> float:
-    """Returns the smallest threshold at which at most a share of strangers is named.
-
-    Args:
-        cosines: of each stranger with the most similar person of the gallery, float [n].
-        fpir: false positive identification rate, the share; in (0, 1).
-
-    Returns:
-        The threshold, rounded up to four digits; 1 where no threshold turns them away.
-
-    Raises:
-        InputError: fewer strangers than 1 / fpir, which can't measure it.
-
-    Example:
-        >>> threshold_for_strangers(np.linspace(0, 0.5, 200), 0.01)
-        0.495
-    """
-    if len(cosines) * fpir < 1:
-        raise InputError(
-            f"{len(cosines):,} strangers are too few for a false positive rate of {fpir:g}: give "
-            f"at least {math.ceil(1 / fpir):,}, or a higher rate"
-        )
-    number = int(len(cosines) * fpir)
-    # The most similar stranger who may not be named.
-    refused = np.sort(cosines)[::-1][number]
-    return min(1.0, round((math.floor(refused * 10_000) + 1) / 10_000, 4))
 
 
 def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> None:
@@ -318,39 +208,6 @@ def query_results(
     ]
 
 
-def list_images(paths: Sequence[Path]) -> list[Path]:
-    """Lists image files, and the images in folders, in order.
-
-    Args:
-        paths: files and folders.
-
-    Returns:
-        The image files.
-
-    Raises:
-        InputError: a path does not exist or is not an image, or a folder contains no image or
-            can't be listed.
-    """
-    files = []
-    for path in paths:
-        check_there(path)
-        if path.is_dir():
-            below = sorted(images_below(os.fsencode(path)))
-            if not below:
-                raise InputError(f"{path}: no image ({FORMATS}) in it")
-            files += [path / os.fsdecode(name) for name in below]
-        elif not path.is_file():
-            # Reading a pipe might wait forever.
-            raise InputError(f"{path}: not a regular file; give an image or a folder")
-        elif path.name == CONTACT_SHEET_FILE:
-            raise InputError(f"{path}: a contact sheet of a tool, not an image of a person")
-        elif not is_read(kind_of_file(path)):
-            raise InputError(f"{path}: not an image that can be read ({FORMATS})")
-        else:
-            files.append(path)
-    return files
-
-
 def _without_known(
     faces: LabeledFaces, known: dict[str, EnrolledFace]
 ) -> tuple[LabeledFaces, tuple[int, list[tuple[str, str, str, str]]]]:
@@ -394,21 +251,3 @@ def _case_variants(gallery: GalleryContent, num_before: int) -> list[tuple[str, 
     groups = differing_in_case(face.name for face in gallery.faces)
     before = {face.name for face in gallery.faces[:num_before]}
     return [(name, first) for first, *others in groups for name in others if name not in before]
-
-
-def _change(
-    gallery: GalleryContent,
-    num_changed: int,
-    num_known: int,
-    conflicts: list[tuple[str, str, str, str]],
-    *,
-    case_variants: list[tuple[str, str]],
-) -> GalleryChange:
-    return GalleryChange(
-        num_changed=num_changed,
-        num_known=num_known,
-        conflicts=conflicts,
-        case_variants=case_variants,
-        num_images=len(gallery.faces),
-        num_names=len({face.name for face in gallery.faces}),
-    )

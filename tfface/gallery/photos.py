@@ -9,6 +9,7 @@ import numpy as np
 
 from tfface.alignment.detection import shared_detector
 from tfface.alignment.photo_faces import NO_FACE, align_photo, open_photo
+from tfface.alignment.photos import why_unread
 from tfface.errors import InputError
 from tfface.evaluation.labeled_faces import LabeledFaces, LazyImages
 from tfface.progress import progress
@@ -48,7 +49,7 @@ def align_people(photos: LabeledFaces, image_size: tuple[int, int]) -> EnrolledF
         try:
             photo = open_photo(photos.images[index])
         except InputError as error:
-            return str(error).removeprefix("the photo: ")
+            return why_unread(error, photos.image_names[index])
         return align_photo(detector, photo, image_size=image_size)
 
     with (
@@ -58,7 +59,7 @@ def align_people(photos: LabeledFaces, image_size: tuple[int, int]) -> EnrolledF
         for index, found in enumerate(workers.map(align, range(len(photos)))):
             name = photos.image_names[index]
             if isinstance(found, str):
-                skipped.append((name, f"can't be read: {found}"))
+                skipped.append((name, found))
             elif not found:
                 skipped.append((name, NO_FACE))
             else:

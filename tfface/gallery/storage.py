@@ -79,6 +79,8 @@ class GalleryContent:
         generation: the number of times it was written.
         threshold: the smallest cosine of a known face; None if none was chosen.
         threshold_source: where the threshold comes from, as a text; None if that is not known.
+        num_calibrated: the number of faces, the first ones, that were there when the threshold was
+            chosen by photos of strangers; None if it wasn't, or by an earlier version.
         load_options: how the model was loaded; None if it was made in memory.
     """
 
@@ -89,7 +91,16 @@ class GalleryContent:
     generation: int = 0
     threshold: float | None = None
     threshold_source: str | None = None
+    num_calibrated: int | None = None
     load_options: LoadOptions | None = None
+
+    @property
+    def num_uncalibrated_names(self) -> int:
+        """The number of people who were added after the threshold was chosen."""
+        if self.num_calibrated is None:
+            return 0
+        before = {face.name for face in self.faces[: self.num_calibrated]}
+        return len({face.name for face in self.faces[self.num_calibrated :]} - before)
 
 
 class _File(BaseModel):
@@ -109,6 +120,7 @@ class _Manifest(BaseModel):
     num_images: Count
     threshold: Annotated[float, Field(strict=True, ge=-1, le=1)] | None = None
     threshold_source: Text | None = None
+    num_calibrated: Count | None = None
     load_options: LoadOptions | None = None
     files: ListOf[_File]
 
@@ -160,6 +172,32 @@ def read_gallery(folder: Path) -> GalleryContent:
     raise InputError(f"{folder}: other processes keep changing it; try again")
 
 
+def check_new(folder: Path) -> None:
+    """Checks that a gallery can be built in a folder: a new or empty one, or one of a killed build.
+
+    Raises:
+        InputError: it contains a gallery or other files, or is a file.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder")
+    if (folder / MANIFEST).exists():
+        # A damaged one can't be added to, and its error says what to do.
+        _read_files(folder, _read_manifest(folder))
+        raise InputError(
+            f"{folder}: contains a gallery already: add to it, or build another one elsewhere"
+        )
+    names = {path.name for path in folder.iterdir() if not is_temporary(path)}
+    others = set(names)
+    if _BUILDING in names:
+        others -= {_BUILDING, *_file_names(1)}
+    if _holds_generation(others):
+        raise InputError(f"{folder / MANIFEST}: is missing{_REPAIR}")
+    if others:
+        raise InputError(f"{folder}: contains other files; give a new folder")
+
+
 @contextmanager
 def new_gallery(folder: Path) -> Iterator[None]:
     """Locks a folder for the first `write_gallery`.
@@ -169,13 +207,7 @@ def new_gallery(folder: Path) -> Iterator[None]:
     """
     existed = folder.exists()
     with locked(folder):
-        if (folder / MANIFEST).exists():
-            # A damaged one can't be added to, and its error says what to do.
-            _read_files(folder, _read_manifest(folder))
-            raise InputError(
-                f"{folder}: contains a gallery already: add to it, or build another one elsewhere"
-            )
-        _check_empty(folder)
+        check_new(folder)
         _delete(folder, _file_names(1))
         (folder / _BUILDING).touch()
         try:
@@ -235,23 +267,12 @@ def write_gallery(folder: Path, gallery: GalleryContent) -> None:
             if gallery.threshold_source is not None
             else {}
         ),
+        **({} if gallery.num_calibrated is None else {"num_calibrated": gallery.num_calibrated}),
         **_described_options(gallery.load_options),
         "files": [_described(path) for path in (index, faces)],
     }
     write_json(folder / MANIFEST, manifest)
     _delete(folder, _file_names(gallery.generation))
-
-
-def _check_empty(folder: Path) -> None:
-    """Raises InputError: a folder contains other files than those of a killed build."""
-    names = {path.name for path in folder.iterdir() if not is_temporary(path)}
-    others = set(names)
-    if _BUILDING in names:
-        others -= {_BUILDING, *_file_names(1)}
-    if _holds_generation(others):
-        raise InputError(f"{folder / MANIFEST}: is missing{_REPAIR}")
-    if others:
-        raise InputError(f"{folder}: contains other files; give a new folder")
 
 
 def _holds_generation(names: set[str]) -> bool:
@@ -335,6 +356,7 @@ def _read_files(folder: Path, manifest: _Manifest) -> GalleryContent:
         generation=manifest.generation,
         threshold=manifest.threshold,
         threshold_source=manifest.threshold_source,
+        num_calibrated=manifest.num_calibrated,
         load_options=manifest.load_options,
     )
 

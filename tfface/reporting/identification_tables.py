@@ -16,6 +16,7 @@ _RANKS = (1, 5, 10)
 _CMC_RANKS = (1, 2, 3, 5, 10, 20, 50)
 _INSUFFICIENT = "* too few non-mated queries to measure this FPIR: the TPIR is at FPIR 0"
 _UNKNOWN = "unknown"
+_NO_FACE = "no face"
 
 
 def to_text(metrics: Mapping) -> str:
@@ -163,7 +164,9 @@ def query_text(results: Sequence[Mapping], threshold: float | None) -> str:
     """
     rows = []
     for result in results:
-        first = [result["image"], _identity(result["name"])]
+        # A photo without a face shows nobody, not somebody unknown.
+        name = _identity(result["name"]) if result["candidates"] else _NO_FACE
+        first = [result["image"], name]
         for candidate in result["candidates"]:
             rows.append([*first, candidate["name"], f"{candidate['cosine']:.3f}"])
             first = ["", ""]

@@ -264,6 +264,8 @@ def test_a_folder_that_a_tool_wrote_is_no_person(tmp_path, file):
         {"test": 2, "train": 2, "test/2020": 1},
         {"fold": 1, "ann/2020": 1},
         {"test": 1, "test/a": 1, "test/b": 1, "ann": 1},
+        # Classes, of people.
+        {"staff/ann": 1, "staff/bob": 1, "guests/eve": 1},
     ],
 )
 def test_sub_folders_of_people_stay_what_they_are(tmp_path, folders):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tfface.data.records.manifest import Identity
-from tfface.data.sources.folder import images_below
 from tfface.data.sources.image_files import ImageFiles
 from tfface.errors import InputError
+from tfface.images.people_folder import images_below
 from tfface.images.pillow_decoder import FORMATS
 
 
