@@ -190,7 +190,8 @@ def test_people_of_a_model_of_others(experiment, tmp_path):
 @pytest.mark.parametrize("option", ["--json", "--plots", "--report", "--results"])
 def test_what_can_not_be_written_is_found_first(tmp_path, option):
     (tmp_path / "file").write_text("in the way")
-    model = str(tmp_path / "file")
+    model = str(tmp_path / "m.keras")
+    Path(model).touch()
     with pytest.raises(InputError, match=r"can't be written: |is a folder; give a file"):
         classification.main([model, "--data", "d", option, str(tmp_path / "file" / "x")])
 

@@ -86,7 +86,8 @@ def test_gallery():
 def test_names_cannot_control_a_terminal():
     lines = gallery_text(["bob\x1b[31m\nann 99", "ann"], "faces").splitlines()
     assert [line.split() for line in lines[1:3]] == [["ann", "1"], ["bob?[31m?ann", "99", "1"]]
-    result = {"image": "a\x1b[2J.jpg", "name": "b\rc", "candidates": []}
+    candidates = [{"name": "b\rc", "cosine": 0.6}]
+    result = {"image": "a\x1b[2J.jpg", "name": "b\rc", "candidates": candidates}
     assert "a?[2J.jpg       b?c" in query_text([result], 0.5)
 
 
@@ -113,6 +114,6 @@ def test_query_results():
         ["1.jpg", "ann", "ann", "0.612"],
         ["bob", "0.200"],
         ["2.jpg", "unknown", "bob", "0.200"],
-        ["3.jpg", "unknown", "-", "-"],
+        ["3.jpg", "no", "face", "-", "-"],
     ]
     assert query_text(results, None).splitlines()[-1].startswith("Without --threshold, unknown")

@@ -58,6 +58,7 @@ def test_no_threshold_where_impostors_are_more_similar():
     sentence = threshold_sentence("mine", verification() | {"auc": 0.2394})
     assert sentence.startswith("mine: no threshold: impostor pairs are more similar")
     assert sentence.endswith("(AUC 0.2394). Are the labels swapped?")
+    assert threshold_sentence("mine", verification() | {"auc": 0.48}).endswith("(AUC 0.4800).")
 
 
 def test_threshold_sentence_for_equal_embeddings():

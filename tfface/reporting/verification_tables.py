@@ -153,12 +153,17 @@ def key_metrics(metrics: Mapping) -> list[tuple[str, str]]:
     ]
 
 
+# An AUC that few pairs and a bad model hardly have by chance.
+_SWAPPED = 0.4
+
+
 def threshold_sentence(name: str, metrics: Mapping) -> str:
     """Returns the recommended thresholds of a set."""
     if metrics["auc"] < 0.5:
+        ask = " Are the labels swapped?" if metrics["auc"] < _SWAPPED else ""
         return (
             f"{name}: no threshold: impostor pairs are more similar than genuine ones (AUC "
-            f"{metrics['auc']:.4f}). Are the labels swapped?"
+            f"{metrics['auc']:.4f}).{ask}"
         )
     threshold = metrics["threshold"]
     sentences = []
