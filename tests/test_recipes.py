@@ -89,7 +89,11 @@ _SAME_NETWORK = {"finetune_published"}
 _VARIANTS = {
     "arcface_resnet50_ms1m_decoupled_decay",
     "arcface_resnet50_ms1m_kface",
+    "celebrity_inception_resnet_v1",
     "mobilenetv2_transfer_7",
+    "scenes_resnet152",
+    "scenes_resnext101_32x8d",
+    "scenes_wide_resnet101_2",
     "vgg16_transfer_bgr",
     "vgg16_transfer_plain",
 }

@@ -100,7 +100,7 @@ def test_uint8_gives_the_same_values(part, stage, images):
     )
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_same_pixels_eagerly_and_in_tf_data(part, stage, images, compiled):
     if compiled and not getattr(part, "uses_xla", True):
         pytest.skip("the pipeline compiles it without XLA")

@@ -99,7 +99,7 @@ def without_values(name: str):
 
 
 # Larger networks are in the slow tier, and so are most on JAX, which compiles for each shape.
-_LARGEST_BY_DEFAULT = 30_000_000
+_LARGEST_BY_DEFAULT = 15_000_000
 # So are the deeper ones of a family whose first one, of the same blocks, is in the default tier,
 # and two of many layers, whose outputs the pins of the default tier hold.
 _DEEPER = {

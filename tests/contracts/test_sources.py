@@ -154,7 +154,16 @@ def test_every_source_can_be_made():
     assert {key.partition(",")[0] for key in MAKERS} == set(SOURCES)
 
 
-@pytest.fixture(scope="module", params=MAKERS)
+# tests/data/sources/test_union.py has streams in the default tier.
+_SLOW = {"union, streams"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else []) for name in MAKERS
+    ],
+)
 def make(request, tmp_path_factory):
     part = SOURCES[request.param.partition(",")[0]]
     folder = tmp_path_factory.mktemp("source")

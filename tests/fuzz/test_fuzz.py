@@ -1,6 +1,6 @@
 """Damaged recipes and model files: what is right or one clear line, soon, and no code is run.
 
-A tenth of the cases, at least 40 of a kind, is tried by default, and all with the marker `fuzz`:
+A tenth of the cases, at least 20 of a kind, is tried by default, and all with the marker `fuzz`:
 $TFFACE_FUZZ multiplies their number, $TFFACE_FUZZ_SEED draws others. A case is run alone by
 `python -m tests.fuzz.runner FOLDER KIND:NUMBER:NUMBER+1`.
 """
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 )
 def outcomes(folder, request):
     """How each case of each kind ended."""
-    left = {kind: (0, max(40, int(n * request.param))) for kind, n in CASES.items()}
+    left = {kind: (0, max(20, int(n * request.param))) for kind, n in CASES.items()}
     num_cases = sum(end for _, end in left.values())
     outcomes: dict[str, list[str]] = {kind: [] for kind in CASES}
     for _ in range(1 + _MOST_CRASHES):

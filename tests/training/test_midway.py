@@ -289,7 +289,7 @@ class TestNonfinite:
         # What the message says.
         train(self.recipe(tmp_path, "restore"), tmp_path / "run", tmp_path, resume=True)
 
-    @pytest.mark.parametrize("how", ["skip", "restore"])
+    @pytest.mark.parametrize("how", ["skip", pytest.param("restore", marks=pytest.mark.slow)])
     def test_goes_on(self, tmp_path, what, how, capsys):
         overrides = ["training.checkpoints.every_steps=none"]
         run = train(self.recipe(tmp_path, how, *overrides), tmp_path / "run", tmp_path).path
@@ -472,6 +472,7 @@ def _draw_faces(folder, num_identities: int, num_images: int) -> None:
             picture.save(folder / str(identity) / f"{image}.png")
 
 
+@pytest.mark.slow
 def test_every_byte_of_a_small_checkpoint(tmp_path):
     """A flipped bit or a cut anywhere is found, also where it would not matter."""
     run = train(load_tiny(tmp_path, *ONE_STAGE), tmp_path / "run", tmp_path).path

@@ -87,6 +87,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     assert_resumes(recipe, tmp_path, after=[1, 2, 3])
 
 
+@pytest.mark.slow
 def test_a_student_of_a_teacher(tmp_path, copies):
     recipe = load_tiny(
         tmp_path,
