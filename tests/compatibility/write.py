@@ -189,20 +189,18 @@ def _write_alignment(folder: Path) -> None:
 
 def _begin_conversion(folder: Path, temporary: Path) -> dict[str, str]:
     """Begins a conversion until the disk is full; returns the SHA-256 of files of a whole one."""
-    import tensorflow as tf
-
     whole = temporary / "whole"
     arguments = (folder / "faces", "--shards", 4, "--seed", 1, "--workers", 1, "--output")
     said("convert_tfrecord", *arguments, whole)
-    writer, files = tf.io.TFRecordWriter, itertools.count(1)
+    open_file, files = Path.open, itertools.count(1)
 
-    def write_two(path):
-        if next(files) > 2:
+    def write_two(path, mode="r", *arguments, **options):
+        if mode == "wb" and path.suffix == ".tfrecord" and next(files) > 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return writer(path)
+        return open_file(path, mode, *arguments, **options)
 
     with (
-        mock.patch.object(tf.io, "TFRecordWriter", write_two),
+        mock.patch.object(Path, "open", write_two),
         pytest.raises(InputError, match="No space left on device"),
     ):
         said("convert_tfrecord", *arguments, folder / "begun_conversion")
