@@ -23,6 +23,7 @@ LEVELS = {
     "file_kind": 0,
     "onednn": 0,
     "parent_process": 0,
+    "processor": 0,
     "seeding": 0,
     "signals": 0,
     "typing": 0,

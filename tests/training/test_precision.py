@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.training.recipes import ONE_STAGE, load_tiny
+from tfface import processor
 from tfface.errors import InputError
-from tfface.kernels import device
 from tfface.training import precision
 from tfface.training.precision import choose_precision, step_seconds
 from tfface.training.run import train
@@ -109,7 +109,7 @@ def test_a_run_keeps_its_choice(tmp_path, monkeypatch, capsys):
 )
 def test_instructions_of_the_processor(monkeypatch, tmp_path, flags, expected):
     (tmp_path / "cpuinfo").write_text(f"model name: x\nflags\t\t: {flags}\n\nflags\t: fpu\n")
-    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "cpuinfo")
-    assert device.bfloat16_instructions() == expected
-    monkeypatch.setattr(device, "Path", lambda _: tmp_path / "none")
-    assert device.bfloat16_instructions() == []
+    monkeypatch.setattr(processor, "Path", lambda _: tmp_path / "cpuinfo")
+    assert processor.bfloat16_instructions() == expected
+    monkeypatch.setattr(processor, "Path", lambda _: tmp_path / "none")
+    assert processor.bfloat16_instructions() == []

@@ -1,7 +1,5 @@
 """Questions about the device and the backend, and what only one backend can answer."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 
@@ -38,25 +36,3 @@ def make_tensorflow_deterministic() -> None:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
-
-
-# Instructions for bfloat16, as Linux names them, with the names that people know.
-_BFLOAT16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}
-
-
-def bfloat16_instructions() -> list[str]:
-    """Returns which instructions for bfloat16 this machine's processor has.
-
-    Without any, bfloat16 is emulated, and slower than float32. Processors of other kinds than x86,
-    and other systems than Linux, are taken to have none.
-
-    Example:
-        >>> set(bfloat16_instructions()) <= {"AMX", "AVX512_BF16"}
-        True
-    """
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return [name for flag, name in _BFLOAT16.items() if flag in flags]

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfface.processor import bfloat16_instructions, cpu_info
+
 # The last columns of every row of results.
 PROVENANCE = ("commit", "date", "machine", "tensorflow", "keras", "command")
 
@@ -54,18 +56,9 @@ def commit(root: Path = _ROOT) -> str | None:
 def machine() -> str:
     """Returns the operating system, and number, model and features of the processors."""
     parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} processors"]
-    return ", ".join([*parts, *_cpu_model(), *processor_features()])
-
-
-def processor_features() -> list[str]:
-    """Returns which instructions for networks in bfloat16 the processors have.
-
-    Returns:
-        Of AVX512_BF16 and AMX those that Linux lists; none on other systems.
-    """
-    flags = re.findall(r"^flags\s*:(.*)$", _cpu_info(), re.MULTILINE)[:1]
-    known = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX"}
-    return [name for flag, name in known.items() if flag in " ".join(flags).split()]
+    # In the order that earlier rows have.
+    features = sorted(bfloat16_instructions(), reverse=True)
+    return ", ".join([*parts, *_cpu_model(), *features])
 
 
 def version_of(package: str) -> str | None:
@@ -108,17 +101,9 @@ def _relative(path: str) -> str:
 
 
 def _cpu_model() -> list[str]:
-    if text := _cpu_info():
+    if text := cpu_info():
         return re.findall(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)[:1]
     return [name for name in [platform.processor()] if name]
-
-
-def _cpu_info() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        # Not Linux.
-        return ""
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from tfface import onednn
 from tfface.errors import InputError, note
-from tfface.kernels.device import bfloat16_instructions, is_tf_cpu
+from tfface.kernels.device import is_tf_cpu
+from tfface.processor import bfloat16_instructions
 from tfface.recipe import Recipe
 from tfface.recipe.schema import StageConfig
 from tfface.training import stages

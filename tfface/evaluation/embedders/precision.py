@@ -11,7 +11,8 @@ from tfface.errors import InputError, note
 from tfface.evaluation.embedders.keras_model import KerasEmbedder
 from tfface.evaluation.embedders.options import fingerprint
 from tfface.kernels.bfloat16 import frozen_in_bfloat16
-from tfface.kernels.device import bfloat16_instructions, is_tf_cpu
+from tfface.kernels.device import is_tf_cpu
+from tfface.processor import bfloat16_instructions
 
 if TYPE_CHECKING:
     from tfface.evaluation.embedders.embedder import Embedder
