@@ -18,6 +18,7 @@ from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.external import ExternalEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.metadata import MeasuredThreshold
+from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
 from tfface.evaluation.embedders.precision import Precision, in_precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
@@ -430,11 +431,6 @@ def load_embedder(
 def _pairs_and_accuracy(num_pairs: int, pair_set: str, accuracy: float) -> str:
     """What a threshold was measured on, for people."""
     return f"{num_pairs:,} pairs of '{pair_set}', accuracy {100 * accuracy:.1f}%"
-
-
-def is_recipe_file(path: Path) -> bool:
-    """Whether a model's path is that of a recipe, by its name."""
-    return path.suffix.lower() in (".yaml", ".yml")
 
 
 # What functions take as a model.

@@ -14,6 +14,7 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.metadata import MeasuredThreshold
+from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.embedders.precision import BFloat16Embedder
 from tfface.evaluation.labeled_faces import labeled_faces
 from tfface.exporting.exporter import Exporter, ExportResult, check_export
@@ -170,7 +171,7 @@ def _pairs(pairs: str | os.PathLike[str], image_root: str | os.PathLike[str] | N
 def _files(embedder: Embedder) -> tuple[Path | None, RunFolder | None]:
     """Returns the `.keras` file of a model and its run; None for what there is none of."""
     path = embedder.path
-    if path is None or path.suffix.lower() in (".yaml", ".yml"):
+    if path is None or is_recipe_file(path):
         return None, None
     file = path / MODEL_FILE if path.is_dir() else path
     run = RunFolder(file.parent)

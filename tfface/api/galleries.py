@@ -19,7 +19,6 @@ from tfface.api.embedding import (
     Model,
     Threshold,
     as_embedder,
-    is_recipe_file,
     load_embedder,
 )
 from tfface.api.faces import faces_for, warn_of_unaligned
@@ -27,6 +26,7 @@ from tfface.data.records.reader import LazySequence
 from tfface.data.sources.opening import detect_format, open_source, source_paths
 from tfface.errors import InputError, shown, warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
+from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
 from tfface.files import check_output, expanded, printable

@@ -19,6 +19,11 @@ KINDS = (
 )
 
 
+def is_recipe_file(path: Path) -> bool:
+    """Whether a model's path is that of a recipe, by its name."""
+    return path.suffix.lower() in _RECIPES
+
+
 def check_is_model(path: Path) -> None:
     """Checks that a file or folder that is there looks like a model.
 
