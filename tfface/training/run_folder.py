@@ -123,8 +123,7 @@ class RunFolder:
         elif resume:
             note(f"--resume: {self.path} holds no checkpoint; starting a new run")
         # First, for a run that is killed between the two is known by it.
-        precision = self.precision() if self.has_begun() else None
-        write_json(self.environment, environment() | {"precision": precision})
+        self.keep_precision(self.precision() if self.has_begun() else None)
         with replacing(self.recipe) as temporary:
             temporary.write_text(dump(recipe), encoding="utf-8")
 
@@ -136,8 +135,12 @@ class RunFolder:
             return None
         return kept if isinstance(kept, str) else None
 
-    def keep_precision(self, precision: str) -> None:
-        """Writes the precision that the run computes in, which `auto` keeps when it is resumed."""
+    def keep_precision(self, precision: str | None) -> None:
+        """Writes the environment with the precision of the run, which `auto` keeps on a resume.
+
+        Args:
+            precision: None if it is not chosen yet.
+        """
         write_json(self.environment, environment() | {"precision": precision})
 
     def check_data(self, sources: dict[str, dict]) -> None:

@@ -18,10 +18,22 @@ from tfface.evaluation.embedders.options import (
 )
 
 # Peak number of activations in a batch, 2.5 GiB; VGG16 has 6.4 million for each image.
-MAX_ACTIVATIONS = 5 << 27
+_MAX_ACTIVATIONS = 5 << 27
 
 # The embedder's file in a run folder.
 MODEL_FILE = "model.keras"
+
+
+def fitting_batch_size(network: keras.Model, wanted: int, *, flip: bool) -> int:
+    """Returns how many images a network of a file embeds at a time, so that memory suffices.
+
+    Args:
+        network: the network.
+        wanted: the largest number of images, 1 or more.
+        flip: whether each image is embedded together with its mirror image.
+    """
+    each = peak_activation_size(network) * (2 if flip else 1)
+    return max(1, min(wanted, _MAX_ACTIVATIONS // max(1, each)))
 
 
 class KerasEmbedder:
@@ -66,8 +78,7 @@ class KerasEmbedder:
         self.name = name
         self.batch_size = batch_size
         if path:
-            each = peak_activation_size(model) * (2 if flip else 1)
-            self.batch_size = max(1, min(batch_size, MAX_ACTIVATIONS // max(1, each)))
+            self.batch_size = fitting_batch_size(model, batch_size, flip=flip)
         self.image_size = _image_size(model, name)
         self._embedding = _Embedding(model, flip)
         self._path = path

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tfface.backbones.activation_size import peak_activation_size
 from tfface.backbones.weights.legacy_h5 import SUFFIXES, load_legacy_h5
 from tfface.errors import InputError
 from tfface.evaluation.embedders.external import ExternalEmbedder, read_image_input
-from tfface.evaluation.embedders.keras_model import MAX_ACTIVATIONS
+from tfface.evaluation.embedders.keras_model import fitting_batch_size
 from tfface.evaluation.embedders.options import EmbedderOptions
 
 
@@ -37,7 +36,6 @@ def load_legacy_h5_embedder(model: str, options: EmbedderOptions) -> ExternalEmb
     image_input = read_image_input(path, shapes[0])
     if image_input.channels_first:
         raise InputError(f"{path}: the model takes {shapes[0]}: expected channels last")
-    each = peak_activation_size(network) * (2 if options.flip else 1)
-    most = max(1, MAX_ACTIVATIONS // max(1, each))
-    options = replace(options, batch_size=min(options.batch_size, most))
+    fitting = fitting_batch_size(network, options.batch_size, flip=options.flip)
+    options = replace(options, batch_size=fitting)
     return ExternalEmbedder(network.predict_on_batch, path, image_input, options)
