@@ -102,44 +102,53 @@ def code(file: str, format: str, metadata: ModelMetadata) -> str:
         f"face = {_as_input(metadata)}",
     ]
     given = f"np.stack([face] * {batch})" if (batch := metadata.batch_size) else "face[None]"
-    adds_mirrored = metadata.threshold is not None and not metadata.flip
     common = ["import numpy as np", "from PIL import Image"]
-    lines = {
-        "onnx": [
-            "import onnxruntime",
-            "",
-            f"session = onnxruntime.InferenceSession({name})",
-            *read,
-            f'embedding = session.run(None, {{"images": {given}}})[0][0]',
-        ],
-        "litert": [
-            "from ai_edge_litert.interpreter import Interpreter",
-            "",
-            f"run = Interpreter({name}).get_signature_runner()",
-            *read,
-            f'embedding = run(images={given})["output_0"][0]',
-        ],
-        "saved_model": [
-            "import tensorflow as tf",
-            "",
-            f'run = tf.saved_model.load({name}).signatures["serving_default"]',
-            *read,
-            f'embedding = run(images=tf.constant({given}))["output_0"][0].numpy()',
-        ],
-        "openvino": [
-            "import openvino",
-            "",
-            f'run = openvino.compile_model({name}, "CPU", {{"INFERENCE_PRECISION_HINT": "f32"}})',
-            *read,
-            f"embedding = run({given})[0][0]",
-        ],
-    }
-    *before, embed = lines[format]
-    if adds_mirrored:
-        embed = embed.replace("embedding = ", "embedding += ")
+    # Lines that load the file, and the expression that embeds `face`.
+    lines, embedding = {
+        "onnx": (
+            [
+                "import onnxruntime",
+                "",
+                f"session = onnxruntime.InferenceSession({name})",
+            ],
+            f'session.run(None, {{"images": {given}}})[0][0]',
+        ),
+        "litert": (
+            [
+                "from ai_edge_litert.interpreter import Interpreter",
+                "",
+                f"run = Interpreter({name}).get_signature_runner()",
+            ],
+            f'run(images={given})["output_0"][0]',
+        ),
+        "saved_model": (
+            [
+                "import tensorflow as tf",
+                "",
+                f'run = tf.saved_model.load({name}).signatures["serving_default"]',
+            ],
+            f'run(images=tf.constant({given}))["output_0"][0].numpy()',
+        ),
+        "openvino": (
+            [
+                "import openvino",
+                "",
+                f'run = openvino.compile_model({name}, "CPU", '
+                '{"INFERENCE_PRECISION_HINT": "f32"})',
+            ],
+            f"run({given})[0][0]",
+        ),
+    }[format]
+    if metadata.threshold is None or metadata.flip:
+        embed = [f"embedding = {embedding}"]
+    else:
         mirrored = "face[:, :, ::-1]" if metadata.layout == "nchw" else "face[:, ::-1]"
-        embed = f"embedding = 0\nfor face in (face, {mirrored}):\n    {embed}"
-    return "\n".join([*common, *before, embed])
+        embed = [
+            "embedding = 0",
+            f"for face in (face, {mirrored}):",
+            f"    embedding += {embedding}",
+        ]
+    return "\n".join([*common, *lines, *read, *embed])
 
 
 def _as_input(metadata: ModelMetadata) -> str:
