@@ -32,8 +32,8 @@ class Comparison:
         cosines: float64 [faces in the first photo, faces in the second], of all pairs of faces, in
             the order of `all_faces`.
         model: name of the model.
-        unaligned: photos that were said to be aligned faces and don't look so; the answer can't be
-            trusted then.
+        unaligned: photos that were given as aligned faces and look unaligned: then the answer can't
+            be trusted.
     """
 
     cosine: float

@@ -110,7 +110,7 @@ def faces_for(
 
 
 def warn_of_unaligned(model: Embedder, photo: Photo, in_memory: str = "the photo") -> bool:
-    """Warns if what is said to be an aligned face doesn't look so, and returns whether it has.
+    """Warns if a photo given as an aligned face looks unaligned; returns whether it warned.
 
     Args:
         model, photo, in_memory: as for `faces_for`.

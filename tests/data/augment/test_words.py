@@ -54,7 +54,7 @@ def test_channels_are_rounded_as_tf_rounds():
         ([("random_crop", {"from_size": 20}), ("random_flip", {})], (16, 12)),
         ([("random_crop", {"from_size": 20}), ("color_jitter", EVERYTHING)], (20, 20)),
         ([("random_flip", {}), ("color_jitter", {"brightness": 0.2, "saturation": 0.3})], SIZE),
-        # An image of a height that no number divides, and one that grows to its fivefold.
+        # A height that is a prime number, and a width that is enlarged five times.
         ([("random_crop", {"from_size": 40}), ("color_jitter", {"contrast": 0.5})], (37, 8)),
     ],
 )

@@ -94,7 +94,7 @@ def test_labels_of_an_older_folder_are_those_of_its_records(faces, tmp_path, mon
     folder = older(faces / "dataset", tmp_path / "old")
     source, now = DatasetSource(folder), DatasetSource(faces / "dataset")
     np.testing.assert_array_equal(source.labels, now.labels)
-    # A run that was begun on the one goes on with the other.
+    # So a run that began with one folder can be resumed with the other.
     assert source.fingerprint == now.fingerprint
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(tfrecord, "_LONG", -1)

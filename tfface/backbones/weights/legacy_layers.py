@@ -117,7 +117,9 @@ def _product(x, y, name: str):
 
 def _quotient(x, y, name: str):
     if not isinstance(y, int | float):
-        raise UnknownLayerError(f"its layer {shown(name)} divides by no number")
+        raise UnknownLayerError(
+            f"its layer {shown(name)} divides by something that is not a number"
+        )
     return layers.Rescaling(1 / y, name=name)(x)
 
 
