@@ -3,17 +3,15 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from tfface import arguments
-from tfface.alignment.photo_faces import AlignedFace, Photo, encode_photo, photo_name
-from tfface.alignment.photos import photos_at, read_photo_file, warn_of_skipped
+from tfface.alignment.photo_faces import AlignedFace, Photo, photo_name
 from tfface.api.embedding import (
     Embedder,
     Model,
@@ -21,32 +19,24 @@ from tfface.api.embedding import (
     as_embedder,
     load_embedder,
 )
+from tfface.api.enrolling import People, enroll, photos_of
 from tfface.api.faces import faces_for, warn_of_unaligned
-from tfface.data.records.reader import LazySequence
-from tfface.data.sources.opening import detect_format, open_source, source_paths
+from tfface.data.sources.opening import source_paths
 from tfface.errors import InputError, shown, warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.identification import embed_faces
-from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
-from tfface.files import check_output, expanded, printable
+from tfface.files import check_output, expanded
 from tfface.gallery import calibration, changes, storage
 from tfface.gallery import gallery as galleries
 from tfface.gallery.calibration import Calibration, Stranger
 from tfface.gallery.changes import GalleryChange, people_added
 from tfface.gallery.gallery import Candidate
-from tfface.gallery.photos import EnrolledFaces, align_people
+from tfface.gallery.photos import EnrolledFaces
 from tfface.gallery.storage import GalleryContent, LoadOptions, read_gallery, read_generation
-from tfface.images.listing import looks_like_image
-from tfface.images.people_folder import list_people
-from tfface.names import warn_of_case
 from tfface.reporting.format import MISSING, Table
 from tfface.reporting.html import notebook_html
 from tfface.reporting.identification_tables import gallery_table
-
-# Photos of people: a folder with one folder for each person (or any other source of images), or
-# the photos of each name.
-People: TypeAlias = str | os.PathLike[str] | Mapping[str, Photo | Sequence[Photo]]
 
 _NO_THRESHOLD = (
     "none is kept with the gallery: choose one by photos of strangers (tfface gallery calibrate, "
@@ -207,12 +197,12 @@ class Gallery:
         embedder = as_embedder(model)
         if isinstance(people, str | os.PathLike) and path is not None:
             check_output(source_paths(os.fspath(people)), expanded(path))
-        photos = _photos_of(people)
+        photos = photos_of(people)
         temporary = None
         if path is None:
             temporary = tempfile.TemporaryDirectory(prefix="tfface-gallery-")
             path = Path(temporary.name, "gallery")
-        enrolled = _enroll(embedder, photos, aligned=aligned)
+        enrolled = enroll(embedder, photos, aligned=aligned)
         change = galleries.build_gallery(
             embedder.embedder,
             enrolled.faces,
@@ -311,7 +301,7 @@ class Gallery:
         """
         embedder = self.model
         people: Any = photos if name is None else {arguments.text("name", name): photos}
-        enrolled = _enroll(embedder, _photos_of(people), aligned=aligned)
+        enrolled = enroll(embedder, photos_of(people), aligned=aligned)
         change = galleries.add_to_gallery(embedder.embedder, enrolled.faces, self.path)
         self.last_change = _with_skipped(change, enrolled)
         return self.last_change
@@ -381,9 +371,9 @@ class Gallery:
             "fpir", fpir, lambda value: 0 < value < 1, "between 0 and 1, as 0.01"
         )
         embedder = self.model
-        photos = _photos_of({"a stranger": strangers})
+        photos = photos_of({"a stranger": strangers})
         calibration.check_num_strangers(len(photos), fpir)
-        faces = _enroll(embedder, photos, aligned=aligned).faces
+        faces = enroll(embedder, photos, aligned=aligned).faces
         content = self._read()
         known = {face.sha256: face for face in content.faces}
         digests = [*faces.images.digests()]
@@ -516,87 +506,6 @@ class Gallery:
         if read_generation(self.path) != self._content.generation:
             self._content = read_gallery(self.path)
         return self._content
-
-
-def _photos_of(people: People) -> LabeledFaces:
-    """Returns the photos of people, labeled by their names."""
-    if isinstance(people, Mapping):
-        names, photos = [], []
-        for name, given in people.items():
-            arguments.text("the name of a person", name)
-            for photo in _listed(given):
-                names.append(name)
-                photos.append(photo)
-        if not photos:
-            raise InputError("no photos of people were given")
-        shown = [
-            os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"{name}, photo {number}"
-            for number, (name, photo) in enumerate(zip(names, photos, strict=True), 1)
-        ]
-        # Those in memory are checked now; a file that can't be read is skipped later.
-        given = [p if isinstance(p, str | os.PathLike) else encode_photo(p) for p in photos]
-        images = LazySequence(lambda index: encode_photo(given[index]), np.arange(len(given)))
-        return faces_of_people(names, images, shown, name="the gallery")
-    if isinstance(people, np.ndarray | bytes | list | tuple | Image.Image):
-        raise InputError("photos in memory need the name of the person: name=NAME, or a dict")
-    if not isinstance(people, str | os.PathLike):
-        raise arguments.wrong("people", "a path, or a dict from name to photos", people)
-    if looks_like_image(expanded(people)):
-        raise InputError(f"{people}: one photo needs the name of the person: name=NAME")
-    path = expanded(people)
-    if path.is_dir() and detect_format(path) == "folder":
-        return _photos_in(path)
-    return labeled_faces(open_source(os.fspath(people)).source)
-
-
-def _photos_in(folder: Path) -> LabeledFaces:
-    """Returns the photos in folders of people, with those that can't be read."""
-    people = list_people(folder, skip_unusable=True)
-    warn_of_case(people, str(folder))
-    paths = [os.fsdecode(path) for paths in people.values() for path in paths]
-
-    def read(index: int) -> bytes:
-        try:
-            return read_photo_file(folder / paths[index])
-        except InputError as error:
-            raise InputError(f"{printable(paths[index])}: can't be read: {error}") from error
-
-    names = [name for name, paths in people.items() for _ in paths]
-    images = LazySequence(read, np.arange(len(paths)))
-    return faces_of_people(names, images, paths, name=printable(folder.resolve().name))
-
-
-def _listed(photos: Any) -> list[Photo]:
-    """Returns the photos of one person; folders become the photos in them."""
-    is_several = isinstance(photos, list | tuple) or (
-        isinstance(photos, np.ndarray) and photos.ndim == 4
-    )
-    listed: list[Photo] = []
-    for photo in photos if is_several else [photos]:
-        if isinstance(photo, str | os.PathLike):
-            listed += photos_at([expanded(photo)])
-        else:
-            listed.append(photo)
-    return listed
-
-
-def _enroll(embedder: Embedder, photos: LabeledFaces, *, aligned: bool) -> EnrolledFaces:
-    """Returns the faces to enroll; warns of photos without one."""
-    if aligned:
-        embedder.warn_of_model(photos.images, photos.image_names)
-        embedder.warn_of_unaligned(photos.images, photos.image_names, photos.name)
-        return EnrolledFaces(photos, [], [])
-    enrolled = align_people(photos, embedder.image_size)
-    faces, skipped = enrolled.faces, enrolled.skipped
-    if not len(faces):
-        photo, reason = skipped[0]
-        raise InputError(
-            f"no usable face in {len(photos):,} photos (for example {photo}: {reason}); if they "
-            "are aligned faces already, say so: --aligned, or aligned=True in Python"
-        )
-    warn_of_skipped(skipped, len(photos))
-    embedder.warn_of_model(faces.images, faces.image_names)
-    return enrolled
 
 
 def _with_skipped(change: GalleryChange, enrolled: EnrolledFaces) -> GalleryChange:
