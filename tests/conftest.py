@@ -1,6 +1,5 @@
 """What all tests share: where real faces and reference files lie, if anywhere."""
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # There are as many workers as processors. With TensorFlow's threads for each processor in
     # each of them, tests/training took 7 % more processor time.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-# Traced functions are many small objects: with Python's defaults, looking for cycles among them
-# took 3 % of the processor time of tests/training.
-gc.set_threshold(50_000, 20, 100)
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 

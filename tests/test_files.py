@@ -8,17 +8,8 @@ import socket
 import pytest
 
 from tfface.errors import InputError
-from tfface.files import (
-    check_distinct,
-    check_output,
-    check_replaceable,
-    check_writable,
-    is_file_name,
-    parse_json,
-    read_bytes,
-    replacing,
-    write_json,
-)
+from tfface.files import check_writable, is_file_name, parse_json, read_bytes, replacing, write_json
+from tfface.output_paths import check_replaceable
 
 
 def test_replaces_when_the_block_ends(tmp_path):
@@ -83,21 +74,6 @@ def test_what_can_not_be_written(tmp_path):
         pass
 
 
-def test_files_of_others_are_not_to_be_replaced(tmp_path):
-    file = tmp_path / "a.json"
-    mark = re.compile(b"ours")
-    check_replaceable(file, mark, overwrite=False)
-    for content in (b"", b"these are ours"):
-        file.write_bytes(content)
-        check_replaceable(file, mark, overwrite=False)
-    file.write_bytes(b"these are others")
-    with pytest.raises(InputError, match=r"a\.json: is there already, .* with --overwrite"):
-        check_replaceable(file, mark, overwrite=False)
-    check_replaceable(file, mark, overwrite=True)
-    with pytest.raises(InputError, match="is a folder"):
-        check_replaceable(tmp_path, mark, overwrite=True)
-
-
 def test_pipes_sockets_and_devices_are_not_replaced(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     # The path of a socket is short.
@@ -139,20 +115,6 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
         check_writable(tmp_path / "circle")
 
 
-def test_outputs_are_not_written_over_each_other(tmp_path):
-    (tmp_path / "link").symlink_to("a")
-    a, b, link = tmp_path / "a", tmp_path / "b", tmp_path / "link"
-    check_distinct({"--json": a, "--report": b, "--results": None}, {"--plots": tmp_path})
-    for other in (a, link, tmp_path / "c" / ".." / "a"):
-        with pytest.raises(InputError, match=r"^--json and --report are both \S+a: give each"):
-            check_distinct({"--json": a, "--report": other})
-    with pytest.raises(InputError, match="--report and --plots are both"):
-        check_distinct({"--report": a}, {"--plots": a})
-    for files, folders in (({"--x": a, "--y": a / "b"}, {}), ({"--x": a}, {"--y": a / "b"})):
-        with pytest.raises(InputError, match=r"--x .* and --y .*: one lies in the other"):
-            check_distinct(files, folders)
-
-
 @pytest.mark.parametrize("text", ["", "{", "[" * 300_000, b"\xff", '{"a":' * 100_000])
 def test_what_is_no_json_is_a_value_error(text):
     with pytest.raises(ValueError, match=r"Expecting|nested too deep|codec can't decode"):
@@ -184,10 +146,3 @@ def test_a_name_as_long_as_a_name_can_be(tmp_path, name):
         temporary.write_text("new")
         assert len(temporary.name) < 60
     assert (tmp_path / name).read_text() == "new"
-
-
-def test_an_output_in_the_source(tmp_path):
-    check_output([tmp_path / "a"], tmp_path / "b")
-    check_output([], tmp_path / "b")
-    with pytest.raises(InputError, match="where its files would be taken for those of a person"):
-        check_output([tmp_path], tmp_path / "out")

@@ -15,12 +15,14 @@ PACKAGE = ROOT / "tfface"
 
 # Room -> level. A room may import only from lower levels.
 LEVELS = {
-    "commands": -1,
+    "commands": -3,
+    "errors": -2,
+    "paths": -1,
     "autotune": 0,
-    "errors": 0,
     "extras": 0,
     "face_template": 0,
     "file_kind": 0,
+    "files": 0,
     "onednn": 0,
     "parent_process": 0,
     "processor": 0,
@@ -28,7 +30,6 @@ LEVELS = {
     "signals": 0,
     "typing": 0,
     "arguments": 1,
-    "files": 1,
     "folder_lock": 1,
     "json_file": 2,
     "kernels": 1,
@@ -38,6 +39,7 @@ LEVELS = {
     "quiet_tensorflow": 1,
     "text_file": 1,
     "npz_file": 2,
+    "output_paths": 1,
     "registry": 2,
     "resumable_output": 2,
     "recipe": 3,

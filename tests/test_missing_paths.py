@@ -3,7 +3,8 @@
 import pytest
 
 from tfface.errors import InputError, did_you_mean
-from tfface.files import check_there, did_you_mean_path, os_errors
+from tfface.files import os_errors
+from tfface.paths import check_there, did_you_mean_path
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tfface.files import expanded, is_file_name, read_at, seek_and_read
+from tfface.files import is_file_name, read_at, seek_and_read
+from tfface.paths import expanded
 
 # Module -> names that Windows' Python doesn't have.
 ONLY_POSIX = {

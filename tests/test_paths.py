@@ -10,7 +10,7 @@ from tfface import recipe
 from tfface.data.pairs import split_name
 from tfface.data.sources.opening import open_source
 from tfface.errors import InputError
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.training.datasets import load_data
 from tfface.training.recognizer import build_starting_embedder
 from tfface.training.registries import REGISTRIES

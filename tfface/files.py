@@ -1,10 +1,8 @@
-"""Files and paths: writing so that an interrupted command never leaves half of a file."""
+"""Files: writing so that an interrupted command never leaves half of a file."""
 
 import csv
-import difflib
 import errno
 import filecmp
-import itertools
 import json
 import lzma
 import os
@@ -15,16 +13,15 @@ import threading
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError, shown
+from tfface.paths import did_you_mean_path
 
 _SPECIAL = "is a device, a pipe or a socket, and no regular file; give one"
-# Of a folder with more files, not all are compared with a name that is missing.
-_MOST_NAMES = 10_000
 # Bytes; no usual file system has longer names.
 _MOST_IN_NAME = 255
 # What `replacing` calls its temporary files; `tempfile` puts eight characters in the middle.
@@ -272,102 +269,6 @@ def check_writable(path: str | os.PathLike) -> None:
     _make_temporary(_target(Path(path))).unlink()
 
 
-def check_distinct(
-    files: Mapping[str, str | os.PathLike | None],
-    folders: Mapping[str, str | os.PathLike | None] | None = None,
-) -> None:
-    """Checks before long work that no output of a command is written over another.
-
-    Args:
-        files: path of each output file by the option that names it; None where it isn't given.
-        folders: likewise of output folders, in which the files may lie.
-    Raises InputError: two outputs are one path, or one would lie in another that is a file.
-    """
-    given = [(option, path, True) for option, path in files.items() if path is not None]
-    given += [(option, path, False) for option, path in (folders or {}).items() if path is not None]
-    for (one, a, a_is_file), (other, b, b_is_file) in itertools.combinations(given, 2):
-        real_a, real_b = Path(os.path.realpath(a)), Path(os.path.realpath(b))
-        if real_a == real_b and (a_is_file or b_is_file):
-            raise InputError(f"{one} and {other} are both {a}: give each a path of its own")
-        if (a_is_file and real_b.is_relative_to(real_a)) or (
-            b_is_file and real_a.is_relative_to(real_b)
-        ):
-            raise InputError(f"{one} {a} and {other} {b}: one lies in the other, which is a file")
-
-
-def check_output(
-    sources: Iterable[Path],
-    output: Path,
-    mistaken: str = "files would be taken for those of a person",
-) -> None:
-    """Checks that an output is not written into a folder of source images.
-
-    Args:
-        sources: files and folders that are read.
-        output: file or folder.
-        mistaken: what would happen to the output there.
-    Raises InputError: `output` lies in one of these folders.
-    """
-    for source in sources:
-        if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-            raise InputError(
-                f"{output}: lies in {source}, where its {mistaken}: choose an output folder "
-                "elsewhere"
-            )
-
-
-def check_replaceable(path: str | os.PathLike, mark: re.Pattern[bytes], *, overwrite: bool) -> None:
-    """As `check_writable`, and finds out whether a file of somebody else lies at `path`.
-
-    Args:
-        mark: found in the first 64 KiB of what the program writes there, and of nothing else.
-        overwrite: whatever lies there may be replaced.
-    Raises InputError: as `check_writable`; or there is a file without the mark.
-    """
-    check_writable(path)
-    if not overwrite and _lacks_mark(Path(path), mark):
-        raise InputError(
-            f"{path}: is there already, and is not what this tool writes: choose another name, or "
-            "replace it with --overwrite"
-        )
-
-
-def check_own(path: Path, mark: re.Pattern[bytes]) -> None:
-    """As `check_replaceable`, for a file whose name the user can't choose."""
-    if not path.is_dir():
-        check_writable(path)
-    if path.is_dir() or _lacks_mark(path, mark):
-        raise InputError(
-            f"{path}: is there already, and is not what this tool writes: move it elsewhere, or "
-            "choose another output folder"
-        )
-
-
-def _lacks_mark(path: Path, mark: re.Pattern[bytes]) -> bool:
-    if not path.is_file():
-        return False
-    with os_errors(path), path.open("rb") as file:
-        beginning = file.read(1 << 16)
-    return bool(beginning) and not mark.search(beginning)
-
-
-def json_mark(*lines: str) -> re.Pattern[bytes]:
-    """Returns the mark, for `check_replaceable`, of an indented JSON file of the program.
-
-    Args:
-        lines: how the first lines of such a file begin, with their indentation.
-    """
-    return re.compile(rb"\A" + rb"[^\n]*\n".join(re.escape(line.encode()) for line in lines))
-
-
-def printable(name: str) -> str:
-    """Returns a file's name as text: bytes of it that are no text as \\udcNN.
-
-    JSON files, pages and terminals have no place for such bytes.
-    """
-    return name.encode(errors="backslashreplace").decode()
-
-
 def _target(path: Path) -> Path:
     """Returns the regular file, there or not, that `path` is or leads to by links.
 
@@ -431,74 +332,3 @@ DAMAGED_ARCHIVE = (
     lzma.LZMAError,
     tokenize.TokenError,
 )
-
-
-EMPTY_PATH = "an empty path: name a file or folder ('.' is the one that paths start at)"
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """Returns a path with the home folder in place of a leading ~.
-
-    Shells do that, but neither in a recipe nor in `--option=~/x`.
-
-    Raises InputError: it is empty, as a variable of a shell is that isn't set; or it is no text.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(f"a path must be text or a pathlib.Path, got {type(path).__name__}")
-    if not os.fspath(path):
-        raise InputError(EMPTY_PATH)
-    return Path(os.path.expanduser(path))
-
-
-def check_possible(path: Path) -> None:
-    """Checks that a path can be looked up, whether or not something is there.
-
-    Raises InputError: it is too long, a loop of links, or holds what no file's name can hold.
-    """
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise InputError(f"{shown(os.fspath(path))}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{shown(os.fspath(path))}: no file can have this name") from error
-
-
-def check_there(path: str | os.PathLike[str], what: str = "file or folder") -> None:
-    """Raises InputError: a path is that of nothing; the message names what is like it.
-
-    Args:
-        path: as the user gave it.
-        what: should be there.
-
-    Example:
-        >>> check_there("gone.jpg", "photo")
-        Traceback (most recent call last):
-        tfface.errors.InputError: gone.jpg: no such photo
-    """
-    check_possible(Path(path))
-    if not os.path.exists(path):
-        raise InputError(f"{os.fspath(path)}: no such {what}{did_you_mean_path(path)}")
-
-
-def did_you_mean_path(path: str | os.PathLike[str]) -> str:
-    """As `did_you_mean`, of a file or folder that isn't there: from the names in its folder."""
-    missing = Path(path)
-    try:
-        with os.scandir(missing.parent) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
-    except (OSError, ValueError):
-        # A folder above may be the one that isn't there.
-        return ""
-    near = difflib.get_close_matches(missing.name, names, 1, 0.6)
-    return f"; did you mean '{shown(str(missing.with_name(near[0])))}'?" if near else ""
-
-
-def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """Returns where the relative paths of recipes start.
-
-    Args:
-        given: by the caller; None for $TFFACE_DATA or, where that is not set, the folder `data`.
-    """
-    return expanded(given if given is not None else os.environ.get("TFFACE_DATA") or "data")

@@ -31,7 +31,7 @@ from pydantic import BeforeValidator, Field, Strict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from tfface.files import EMPTY_PATH, expanded
+from tfface.paths import EMPTY_PATH, expanded
 
 Registry = Mapping[str, Callable]
 

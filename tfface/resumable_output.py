@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tfface.errors import InputError
-from tfface.files import check_own, is_temporary, parse_json, read_regular, replacing
+from tfface.files import is_temporary, parse_json, read_regular, replacing
+from tfface.output_paths import check_own
 
 _VERSION = 1
 # Options that hold what a source's files are; nobody can read their values.
@@ -85,7 +86,7 @@ class ResumableOutput:
         """Finds out whether reports about all items can be written into the folder.
 
         Args:
-            marks: name of a report -> what is found in it, as `files.check_replaceable` takes it.
+            marks: name of a report -> what is found in it, as `check_replaceable` takes it.
             items: paths of the items' files, in the folder.
         Raises InputError: a report can't be written, or would replace a file of the user's; or an
             item would lie where a report does.

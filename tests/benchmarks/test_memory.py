@@ -8,7 +8,7 @@ from memory import Sample, measure_memory, rows
 from tests.reporting.plot_files import is_plot
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
-from tfface.files import check_replaceable, json_mark
+from tfface.output_paths import check_replaceable, json_mark
 
 MIB = 1 << 20
 

@@ -12,7 +12,7 @@ from tests.exporting.made import network
 from tfface.cli import export
 from tfface.exporting.formats import FORMATS
 from tfface.exporting.options import QUANTIZATIONS
-from tfface.files import check_replaceable, json_mark
+from tfface.output_paths import check_replaceable, json_mark
 
 
 @pytest.fixture(scope="module")

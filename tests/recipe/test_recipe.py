@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tests.property_tests import examples
 from tfface.errors import InputError
-from tfface.files import EMPTY_PATH
+from tfface.paths import EMPTY_PATH
 from tfface.recipe import dump, load
 
 

@@ -10,7 +10,7 @@ from tests.reporting import sample_metrics
 from tests.reporting.browser import PHONE, check_readable, open_page
 from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
-from tfface.files import check_replaceable
+from tfface.output_paths import check_replaceable
 from tfface.reporting.html import Plot, report_mark, write_report
 from tfface.reporting.plots import plot_training_curves
 

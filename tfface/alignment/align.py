@@ -38,9 +38,10 @@ from tfface.alignment.report import (
 from tfface.alignment.template import align_face
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import check_output, check_regular, creating
+from tfface.files import check_regular, creating
 from tfface.images.listing import files_below
 from tfface.images.pillow_decoder import FORMATS
+from tfface.output_paths import check_output
 from tfface.progress import progress
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE, PICTURE_MARK
 from tfface.resumable_output import ResumableOutput

@@ -13,9 +13,10 @@ from tfface.alignment.faces import Detector, Face, by_importance, find_faces, wh
 from tfface.alignment.photos import read_photo, read_photo_file
 from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
 from tfface.errors import InputError
-from tfface.files import check_regular, check_there, expanded
+from tfface.files import check_regular
 from tfface.images.decoding import resize
 from tfface.images.pillow_decoder import read_image, read_opened
+from tfface.paths import check_there, expanded
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
 Photo: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray | Image.Image

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from tfface.errors import InputError, warn
-from tfface.files import check_regular, check_there
+from tfface.files import check_regular
 from tfface.images.listing import (
     HEIC_EXTENSIONS,
     UNREAD_EXTENSIONS,
@@ -16,6 +16,7 @@ from tfface.images.listing import (
     looks_like_image,
 )
 from tfface.images.pillow_decoder import FORMATS, read_image, read_size, reads_heic
+from tfface.paths import check_there
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
 _MOST_NAMED = 3

@@ -32,7 +32,7 @@ FIELDS = (
     *("confidence", "num_faces", "turned", "reason"),
 )
 
-# By which `files.check_replaceable` knows a report.
+# By which `output_paths.check_replaceable` knows a report.
 REPORT_MARK = re.compile(rb"\A" + ",".join(FIELDS).encode())
 
 Row = dict[str, str | int | float]

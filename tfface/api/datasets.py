@@ -14,7 +14,7 @@ from tfface.data.pipeline.epoch_order import EpochOrder, Order, PKOrder
 from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.sources import SOURCES, opening
 from tfface.data.sources.image_source import ImageSource
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.recipe import load_source, parse_section
 from tfface.recipe.schema import AugmentationConfig
 from tfface.registry import build_from_config

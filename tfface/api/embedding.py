@@ -24,9 +24,10 @@ from tfface.evaluation.embedders.precision import Precision, in_precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.evaluation.model_check import model_warnings
 from tfface.evaluation.sanity_checks import alignment_warning
-from tfface.files import data_dir as resolve_data_dir
-from tfface.files import expanded, parse_json, read_regular
+from tfface.files import parse_json, read_regular
 from tfface.images.decoding import resize
+from tfface.paths import data_dir as resolve_data_dir
+from tfface.paths import expanded
 from tfface.training.recognizer import Recognizer, build_starting_embedder
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder

@@ -16,11 +16,11 @@ from tfface.data.records.reader import LazySequence
 from tfface.data.sources.opening import detect_format, open_source
 from tfface.errors import InputError
 from tfface.evaluation.labeled_faces import LabeledFaces, faces_of_people, labeled_faces
-from tfface.files import expanded, printable
 from tfface.gallery.photos import EnrolledFaces, align_people
 from tfface.images.listing import looks_like_image
 from tfface.images.people_folder import list_people
 from tfface.names import warn_of_case
+from tfface.paths import expanded, printable
 
 # Photos of people: a folder with one folder for each person (or any other source of images), or
 # the photos of each name.

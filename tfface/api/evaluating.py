@@ -25,9 +25,9 @@ from tfface.evaluation.labeled_faces import (
 )
 from tfface.evaluation.sanity_checks import preprocessing_warning
 from tfface.evaluation.verification import Verification
-from tfface.files import data_dir as resolve_data_dir
-from tfface.files import expanded
 from tfface.metrics.identification import UNKNOWN
+from tfface.paths import data_dir as resolve_data_dir
+from tfface.paths import expanded
 from tfface.training.run_folder import RunFolder
 from tfface.training.training_identities import read_training_identities
 

@@ -21,7 +21,7 @@ from tfface.exporting.exporter import Exporter, ExportResult, check_export
 from tfface.exporting.faces import ExportFaces, faces_of, synthetic_faces
 from tfface.exporting.model_card import CardFacts
 from tfface.exporting.options import ExportOptions, Layout, Quantization
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 

@@ -26,7 +26,6 @@ from tfface.errors import InputError, shown, warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.identification import embed_faces
-from tfface.files import check_output, expanded
 from tfface.gallery import calibration, changes, storage
 from tfface.gallery import gallery as galleries
 from tfface.gallery.calibration import Calibration, Stranger
@@ -34,6 +33,8 @@ from tfface.gallery.changes import GalleryChange, people_added
 from tfface.gallery.gallery import Candidate
 from tfface.gallery.photos import EnrolledFaces
 from tfface.gallery.storage import GalleryContent, LoadOptions, read_gallery, read_generation
+from tfface.output_paths import check_output
+from tfface.paths import expanded
 from tfface.reporting.format import MISSING, Table
 from tfface.reporting.html import notebook_html
 from tfface.reporting.identification_tables import gallery_table

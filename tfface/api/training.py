@@ -13,8 +13,8 @@ from tfface import arguments
 from tfface import recipe as recipes
 from tfface.api.embedding import Embedder, load_embedder
 from tfface.errors import warn
-from tfface.files import data_dir as resolve_data_dir
-from tfface.files import expanded
+from tfface.paths import data_dir as resolve_data_dir
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import ModelConfig
 from tfface.training import recognizer, run

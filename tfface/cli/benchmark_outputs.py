@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfface.cli import command, outputs
 
-# First lines of the files that tfface benchmark writes, for `tfface.files.json_mark`.
+# First lines of the files that tfface benchmark writes, for `tfface.output_paths.json_mark`.
 JSON_LINES = ("[", "  {", '    "name": ', '    "images_per_second": ')
 
 
@@ -38,7 +38,7 @@ def check(
     Raises:
         InputError: An output can't be written.
     """
-    from tfface.files import check_distinct, check_output, check_replaceable, json_mark
+    from tfface.output_paths import check_distinct, check_output, check_replaceable, json_mark
 
     check_distinct(
         {"--json": options.json, "--results": getattr(options, "results", None)},

@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     import tfface
     from tfface.alignment.photo_faces import NO_FACE, encode_photo
-    from tfface.files import printable
     from tfface.images.decoding import decode_whole, resize
+    from tfface.paths import printable
     from tfface.progress import progress
     from tfface.reporting.format import Table, percent
 

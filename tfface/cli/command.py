@@ -36,7 +36,7 @@ def open_closed_streams() -> None:
 
 def path(text: str) -> Path:
     """An option's path."""
-    from tfface.files import expanded
+    from tfface.paths import expanded
 
     return expanded(text)
 

@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.exporting.exporter import check_export, to_text
     from tfface.exporting.options import ExportOptions
     from tfface.exporting.output_files import files_beside
-    from tfface.files import check_distinct, check_replaceable, json_mark, write_json
+    from tfface.files import write_json
+    from tfface.output_paths import check_distinct, check_replaceable, json_mark
 
     chosen = ExportOptions(
         normalized=options.normalized,

@@ -27,8 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    from tfface.files import check_output
     from tfface.gallery.storage import check_new
+    from tfface.output_paths import check_output
 
     people = _people(options)
     check_output(_paths(options), options.gallery)
@@ -103,10 +103,10 @@ def _list(options: argparse.Namespace) -> None:
 def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     """Returns the people as `tfface.Gallery` takes them: a source, or images of one person."""
     from tfface.alignment.photos import photos_at
-    from tfface.files import check_there
     from tfface.images.listing import looks_like_image
     from tfface.images.people_folder import check_people
     from tfface.names import clean_name
+    from tfface.paths import check_there
 
     if options.name is not None:
         try:

@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> None:
     if not len(gallery):
         raise InputError(f"{options.gallery}: the gallery is empty: add faces to it")
     from tfface.alignment.photo_faces import NO_FACE
-    from tfface.files import printable
     from tfface.gallery.gallery import query_results
+    from tfface.paths import printable
     from tfface.progress import progress
     from tfface.reporting.identification_tables import query_text
 

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.data.records.duplicates import find_duplicate_images
     from tfface.data.records.inspection import inspect_dataset
     from tfface.data.records.inspection_report import REPORT_FILE, write_inspection, write_report
-    from tfface.files import check_replaceable, json_mark
+    from tfface.output_paths import check_replaceable, json_mark
     from tfface.reporting.dataset import to_text
 
     folder = options.dataset

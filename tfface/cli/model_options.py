@@ -227,7 +227,7 @@ def parse(
     model = getattr(options, "model", None)
     if model is not None and model != "pixels":
         from tfface.evaluation.embedders.model_kind import check_is_model
-        from tfface.files import check_there
+        from tfface.paths import check_there
 
         check_there(model, what)
         if what == "model":

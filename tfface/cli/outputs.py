@@ -53,7 +53,7 @@ def check(options: argparse.Namespace, sources: Iterable[Path] = ()) -> None:
         sources: files and folders that are read, in which no pictures may be drawn.
     Raises InputError: something can't, or two outputs are one.
     """
-    from tfface.files import check_distinct, check_output, check_replaceable, json_mark
+    from tfface.output_paths import check_distinct, check_output, check_replaceable, json_mark
     from tfface.reporting.html import report_mark
 
     check_distinct(
@@ -80,7 +80,8 @@ def check_pictures(options: argparse.Namespace, names: str) -> None:
         names: of their files, without `.png`: a regular expression.
     Raises InputError: they can't, or would replace a picture of somebody else.
     """
-    from tfface.files import check_replaceable, check_writable
+    from tfface.files import check_writable
+    from tfface.output_paths import check_replaceable
     from tfface.reporting.contact_sheet import PICTURE_MARK
 
     for option in ("json", "report", "results"):

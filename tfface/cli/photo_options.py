@@ -18,7 +18,7 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
 
 def check_photos(paths: Iterable[Path]) -> None:
     """Raises InputError: a photo or folder isn't there. TensorFlow takes seconds to say so."""
-    from tfface.files import check_there
+    from tfface.paths import check_there
 
     for path in paths:
         check_there(path, "photo or folder")
@@ -82,7 +82,7 @@ def check_json(options: argparse.Namespace, lines: Sequence[str]) -> None:
         lines: how the command's files begin, as `json_mark` takes it.
     Raises InputError: it can't, or would replace a file that is not of this command.
     """
-    from tfface.files import check_replaceable, json_mark
+    from tfface.output_paths import check_replaceable, json_mark
 
     if options.json:
         check_replaceable(options.json, json_mark(*lines), overwrite=options.overwrite)

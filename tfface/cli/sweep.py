@@ -27,13 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     recipe_options.check(options)
     command.import_tensorflow_quietly()
-    from tfface.files import (
-        check_distinct,
-        check_output,
-        check_replaceable,
-        json_mark,
-        write_json,
-    )
+    from tfface.files import write_json
+    from tfface.output_paths import check_distinct, check_output, check_replaceable, json_mark
     from tfface.recipe import dump
     from tfface.reporting import comparison as comparison_tables
     from tfface.reporting.contact_sheet import PICTURE_MARK

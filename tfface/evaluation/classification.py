@@ -9,7 +9,6 @@ import numpy as np
 from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError
 from tfface.evaluation.classifier import Classifier, check_distinct_names
-from tfface.files import printable
 from tfface.images.decoding import decode_batches
 from tfface.metrics.classification import (
     ClassificationResult,
@@ -21,6 +20,7 @@ from tfface.metrics.classification import (
     summary_metrics,
 )
 from tfface.names import natural_key
+from tfface.paths import printable
 from tfface.progress import progress
 from tfface.reporting import classification_tables
 from tfface.reporting.html import notebook_html

@@ -18,10 +18,11 @@ from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
 from tfface.evaluation.embedders.precision import Precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
-from tfface.files import expanded, os_errors
+from tfface.files import os_errors
 from tfface.heads.head_file import HEAD_FILE, load_head
 from tfface.images.decoding import resize
 from tfface.names import cell_text
+from tfface.paths import expanded
 from tfface.text_file import check_columns, csv_lines, open_text
 
 ScoreType = Literal["auto", "probabilities", "logits"]

@@ -9,9 +9,9 @@ from tfface import seeding
 from tfface.data.records.reader import LazySequence
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.files import printable
 from tfface.images.decoding import content_digest
 from tfface.names import clean_name, same_name
+from tfface.paths import printable
 
 
 @dataclass(frozen=True)

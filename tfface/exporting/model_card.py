@@ -9,11 +9,11 @@ from typing import Any
 from tfface.errors import harmless
 from tfface.evaluation.embedders.metadata import ModelMetadata
 from tfface.face_template import LANDMARK_NAMES
-from tfface.files import json_mark
+from tfface.output_paths import json_mark
 from tfface.reporting import verification_tables
 from tfface.reporting.format import Table
 
-# What `files.check_replaceable` knows our own cards by.
+# What `output_paths.check_replaceable` knows our own cards by.
 MARKDOWN_MARK = re.compile(rb"\A# Model card: ")
 JSON_MARK = json_mark("{", '  "card": "tfface",')
 

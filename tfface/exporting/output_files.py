@@ -12,7 +12,8 @@ from tfface.errors import InputError
 from tfface.evaluation.embedders.saved_model import METADATA_FILE
 from tfface.exporting.formats import FORMATS, find_format
 from tfface.exporting.model_card import JSON_MARK, MARKDOWN_MARK
-from tfface.files import check_regular, check_replaceable, os_errors
+from tfface.files import check_regular, os_errors
+from tfface.output_paths import check_replaceable
 
 # What a file of ours contains, in any format.
 _OWN = (b"tfface", b"normalization_inside")

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from tfface.errors import InputError, shown
-from tfface.files import check_regular, did_you_mean_path
+from tfface.files import check_regular
+from tfface.paths import did_you_mean_path
 from tfface.recipe.errors import dotted_path
 from tfface.recipe.renamed import Renames
 from tfface.text_file import START_BYTES, check_text

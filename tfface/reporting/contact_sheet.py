@@ -13,7 +13,7 @@ from tfface.files import replacing
 
 # In every picture that is written, for people and for PICTURE_MARK.
 MADE_BY = {"Software": "tfface"}
-# By which `files.check_replaceable` knows them.
+# By which `output_paths.check_replaceable` knows them.
 PICTURE_MARK = re.compile(rb"\A\x89PNG.{,512}?tEXtSoftware\0tfface", re.DOTALL)
 # Name of a contact sheet in a folder of images.
 CONTACT_SHEET_FILE = "contact_sheet.png"

@@ -36,7 +36,7 @@ _MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
 
 
 def report_mark(kind: str) -> re.Pattern[bytes]:
-    """Returns the mark by which `files.check_replaceable` knows the reports of a kind.
+    """Returns the mark by which `output_paths.check_replaceable` knows the reports of a kind.
 
     Args:
         kind: verification, identification, classification, comparison or run.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfface.data.sources.opening import paths_in
 from tfface.errors import InputError
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 

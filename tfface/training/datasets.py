@@ -29,8 +29,8 @@ from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.classifier import check_distinct_names
 from tfface.evaluation.verification import check_pair_set
-from tfface.files import expanded
 from tfface.metrics.k_fold import NUM_FOLDS
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config

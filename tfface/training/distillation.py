@@ -21,7 +21,7 @@ from tfface.errors import InputError, warn
 from tfface.evaluation.embedders import embedder as embedders
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.options import PixelInput, parse_range
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.recipe.schema import TeacherConfig
 from tfface.typing import Tensor
 

@@ -13,11 +13,11 @@ from tfface.backbones.neck import build_neck
 from tfface.backbones.weights.loading import is_published_h5, load_initial_weights
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError, note
-from tfface.files import expanded
 from tfface.heads import HEADS, Head, MarginSoftmax
 from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.convolutions import use_fast_convolutions
 from tfface.kernels.keras_internals import flatten_layers
+from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import DistillationConfig, ModelConfig, TrainingConfig
 from tfface.registry import build_from_config

@@ -8,8 +8,9 @@ from pathlib import Path
 import keras
 
 from tfface.errors import InputError, note, warn
-from tfface.files import check_output, replacing
+from tfface.files import replacing
 from tfface.heads.head_file import save_head
+from tfface.output_paths import check_output
 from tfface.recipe import Recipe
 from tfface.recipe.schema import HeadConfig
 from tfface.training import device, multiprocess

@@ -20,9 +20,9 @@ from tfface.backbones.normalization import fold_rescaling, use_weights
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError, shown
 from tfface.evaluation.classifier import read_class_names
-from tfface.files import expanded
 from tfface.heads import HEADS, Head
 from tfface.heads.head_file import load_head
+from tfface.paths import expanded
 from tfface.recipe.schema import ModelConfig
 from tfface.training.class_weights import (
     TrainedClassWeights,

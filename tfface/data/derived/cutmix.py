@@ -12,10 +12,10 @@ from tfface.data.derived.class_folders import class_folders, image_stems
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.opening import OpenedSource
 from tfface.errors import InputError
-from tfface.files import check_output
 from tfface.folder_lock import locked
 from tfface.images.decoding import decode_whole
 from tfface.images.encoding import EXTENSIONS, write_encoded, write_picture
+from tfface.output_paths import check_output
 from tfface.progress import image_workers
 from tfface.reporting.contact_sheet import (
     CONTACT_SHEET_FILE,

@@ -26,7 +26,8 @@ from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError, warn
 from tfface.file_kind import other_kind_of
-from tfface.files import check_regular, did_you_mean_path, expanded
+from tfface.files import check_regular
+from tfface.paths import did_you_mean_path, expanded
 
 __all__ = [
     "FORMATS",

@@ -20,10 +20,10 @@ from tfface.data.sources.image_files import ImageFiles
 from tfface.data.sources.image_source import SourceImages
 from tfface.data.sources.opening import open_source, source_paths
 from tfface.errors import InputError
-from tfface.files import check_output, check_replaceable
 from tfface.images.validation import find_undecodable_images, lines_of_undecodable
 from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.names import natural_key
+from tfface.output_paths import check_output, check_replaceable
 
 MAX_PAIRS = 6000
 _MAX_VALUES = 30

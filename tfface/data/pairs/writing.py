@@ -14,10 +14,11 @@ import numpy as np
 from tfface.data.pairs.folds import fold_indices
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError
-from tfface.files import check_replaceable, os_errors, replacing
+from tfface.files import os_errors, replacing
 from tfface.images.header import EXTENSIONS_OF_KINDS, START_BYTES, image_kind
 from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.names import safe_row
+from tfface.output_paths import check_replaceable
 from tfface.progress import progress
 
 # They identify files that tfface wrote. Python's own pickles of that protocol have frames.

@@ -28,11 +28,13 @@ from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.manifest import DATASET_FILE, DatasetFolder
 from tfface.data.records.writer import DIGEST_BYTES, ShardWriter, UndecodableImages, WrittenShard
 from tfface.errors import InputError
-from tfface.files import check_output, printable, remove_partial, replacing, write_csv
+from tfface.files import remove_partial, replacing, write_csv
 from tfface.folder_lock import locked
 from tfface.images.validation import check_images, lines_of_undecodable
 from tfface.json_file import Count, ListOf, Text, parse_as
 from tfface.names import safe_row
+from tfface.output_paths import check_output
+from tfface.paths import printable
 from tfface.progress import image_workers
 from tfface.resumable_output import check_options, read_log
 

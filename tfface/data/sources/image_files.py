@@ -19,8 +19,9 @@ from tfface.data.records.duplicates import find_duplicate_images
 from tfface.data.records.example import Record, attribute_features
 from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
-from tfface.files import printable, read_bytes
+from tfface.files import read_bytes
 from tfface.names import spelled_on_disk
+from tfface.paths import printable
 
 
 class SafeRoot:

@@ -10,8 +10,9 @@ from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.source_registry import RECOGNIZED_BY, SOURCES
 from tfface.errors import InputError
 from tfface.file_kind import other_kind_of
-from tfface.files import check_regular, check_there, expanded
+from tfface.files import check_regular
 from tfface.images.listing import looks_like_image
+from tfface.paths import check_there, expanded
 from tfface.recipe import load_source
 from tfface.recipe.schema import SourceConfig
 from tfface.recipe.yaml_file import parse_value

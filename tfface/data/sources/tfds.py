@@ -20,7 +20,7 @@ from tfface.data.records.reader import RecordFiles
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import ImageSource
 from tfface.errors import InputError
-from tfface.files import expanded
+from tfface.paths import expanded
 from tfface.progress import progress
 
 # tensorflow_datasets itself is imported where it is needed: it is slow to import.

@@ -21,8 +21,8 @@ from tfface.data.sources.image_source import ImageSource, ordered, reindexed
 from tfface.data.sources.opening import open_nested, paths_in, read_nested
 from tfface.data.sources.recordio import RecordIOSource
 from tfface.errors import InputError
-from tfface.files import printable
 from tfface.names import warn_of_case
+from tfface.paths import printable
 
 # The attribute with the name of an image's member.
 SOURCE = "source"

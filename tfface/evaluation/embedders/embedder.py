@@ -19,8 +19,9 @@ from tfface.evaluation.embedders.precision import Precision, in_precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder, load_raw_pixel_embedder
 from tfface.evaluation.embedders.saved_model import load_saved_model_embedder
 from tfface.evaluation.embedders.tflite_model import load_tflite_embedder
-from tfface.files import check_regular, did_you_mean_path
+from tfface.files import check_regular
 from tfface.images.decoding import decode_batches
+from tfface.paths import did_you_mean_path
 from tfface.progress import progress
 from tfface.quiet_tensorflow import without_notes
 
