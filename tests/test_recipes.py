@@ -56,6 +56,7 @@ def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
     )
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_header_says_source_command_and_figures(path):
     header = [line for line in path.read_text(encoding="utf-8").split("\n") if line[:1] == "#"]
     assert any(re.search(rf"tfface train {path.stem}(?!\w)", line) for line in header)
