@@ -1,6 +1,8 @@
 """Epochs are measured with one setting changed at a time."""
 
+import csv
 import dataclasses
+import json
 import time
 import types
 
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.reporting.plot_files import is_plot
 from tests.training.recipes import TINY
+from tfface.cli import benchmark as tool
 from tfface.errors import InputError
 from tfface.profiling import epoch
 from tfface.profiling.epoch import (
@@ -94,6 +98,25 @@ def test_measures(recipe, tmp_path):
         assert 0 < rates["min"] <= rates["median"] <= rates["max"]
         assert measurement["first_epoch_seconds"] > 0
         assert measurement["steady_epoch_seconds"] > 0
+
+
+def test_the_tool_measures(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(epoch, "plan_epochs", lambda *a, **b: plan_epochs(*a, **b)[:2])
+    tool.main(
+        [
+            *("epoch", str(recipe), "--runs", "1", "--no-memory", "--set", "data.cache=none"),
+            *("--json", str(tmp_path / "epochs.json"), "--results", str(tmp_path / "epochs.csv")),
+            *("--plots", str(tmp_path / "plots")),
+        ]
+    )
+    with (tmp_path / "epochs.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    written = json.loads((tmp_path / "epochs.json").read_text(encoding="utf-8"))
+    assert [row["variant"] for row in table] == [case["name"] for case in written]
+    assert table[0]["variant"] == "as the recipe says"
+    assert len(table) == 2
+    assert is_plot(tmp_path / "plots" / "epoch.png")
+    assert table[1]["variant"] in capsys.readouterr().out
 
 
 @pytest.fixture

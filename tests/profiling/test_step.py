@@ -1,6 +1,8 @@
 """Training steps, their operations by hand and as published, and plain Keras beside them."""
 
+import csv
 import importlib.util
+import json
 
 import keras
 import numpy as np
@@ -8,11 +10,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from tests.reporting.plot_files import is_plot
 from tests.training.recipes import ONE_STAGE, TINY
 from tfface.backbones import BACKBONES
+from tfface.cli import benchmark as tool
 from tfface.errors import InputError
 from tfface.heads import ArcFace
-from tfface.profiling import baselines
+from tfface.profiling import baselines, step
 from tfface.profiling.step import (
     _build,
     matmul_flops_per_second,
@@ -87,6 +91,27 @@ def test_a_frozen_backbone_is_compared_with_its_predictions(recipe):
     ]
     run, _ = _build(cases[0])
     run()
+
+
+def test_the_tool_measures(recipe, tmp_path, capsys, monkeypatch):
+    # One of its cases: each takes a process.
+    monkeypatch.setattr(step, "plan_steps", lambda *a, **b: plan_steps(*a, **b)[1:2])
+    tool.main(
+        [
+            *("step", str(recipe), "--set", "data.batch_size=4", "--num-identities", "6"),
+            *("--steps", "1", "--runs", "1", "--json", str(tmp_path / "steps.json")),
+            *("--results", str(tmp_path / "steps.csv"), "--plots", str(tmp_path / "plots")),
+        ]
+    )
+    with (tmp_path / "steps.csv").open(encoding="utf-8") as file:
+        [row] = csv.DictReader(file)
+    assert (row["implementation"], row["num_identities"]) == ("tfface", "6")
+    assert float(row["peak_memory_mib"]) > 0
+    assert float(row["images_per_s"]) == pytest.approx(4000 / float(row["step_ms"]), rel=0.01)
+    written = json.loads((tmp_path / "steps.json").read_text(encoding="utf-8"))
+    assert [case["name"] for case in written] == ["tfface, tiny, 6 identities"]
+    assert is_plot(tmp_path / "plots" / "step.png")
+    assert "tfface" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def _step(options: argparse.Namespace) -> None:
         options.num_identities,
         compare_with=options.compare_with,
         xla=[word == "on" for word in options.xla],
-        with_onednn=[word == "on" for word in options.onednn] or [onednn.is_on()],
+        onednn_settings=[word == "on" for word in options.onednn] or [onednn.is_on()],
         num_steps=options.steps,
         trainer=not options.no_trainer,
     )
