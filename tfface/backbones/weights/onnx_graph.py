@@ -254,7 +254,8 @@ class _Matcher:
         arrays = [self._array(name) for name in node.inputs[1:5]]
         if len(arrays) != 4 or any(a is None or a.size != layer.gamma.shape[0] for a in arrays):
             raise self._differs(layer, node, depth)
-        found.fills += batch_norm_fills(layer, *arrays, node.attributes.get("epsilon", 1e-5))
+        epsilon = node.attributes.get("epsilon", 1e-5)
+        found.fills += batch_norm_fills(layer, *arrays, epsilon=epsilon)
 
     def _take_convolution(self, found, layer, inputs, node, folded, depth) -> None:
         kernel, *bias = mapped_weights(layer, self._path)

@@ -68,7 +68,7 @@ def find_foreground(image: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray 
     height, width = image.shape[:2]
     scale = _LONGEST_SIDE / max(height, width)
     small = image if scale >= 1 else _resized(image, scale)
-    guess = _guess(*small.shape[:2], margin)
+    guess = _guess(*small.shape[:2], margin=margin)
     face = guess == cv2.GC_FGD
     if not face.any():
         return None, "too few pixels"
