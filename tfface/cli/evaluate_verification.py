@@ -88,8 +88,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         nargs="+",
         metavar="PAIRS",
-        help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a bcolz folder, "
-        "or synthetic; NAME=PAIRS renames a set",
+        help="an InsightFace .bin, a list like LFW's pairs.txt, a .csv of pairs, a folder "
+        "of bcolz, AdaFace or CVLface, or synthetic; NAME=PAIRS renames a set",
     )
     parser.add_argument(
         "--templates",

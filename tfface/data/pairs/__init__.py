@@ -16,10 +16,12 @@ from types import ModuleType
 import numpy as np
 
 from tfface.data.pairs import (
+    arrow_folder,
     bcolz_folder,
     csv_pairs,
     insightface_bin,
     lfw_pairs,
+    memory_map_folder,
     synthetic,
 )
 from tfface.data.pairs.pair_sampling import deduplicate_images, make_pairs, num_possible_pairs
@@ -47,6 +49,8 @@ FORMATS: dict[str, ModuleType] = {
     "lfw_pairs": lfw_pairs,
     "csv_pairs": csv_pairs,
     "bcolz_folder": bcolz_folder,
+    "memory_map_folder": memory_map_folder,
+    "arrow_folder": arrow_folder,
 }
 
 
