@@ -6,6 +6,7 @@ import pytest
 import tfface
 from tests.api.dot_photos import group_photo, landscape, photo_of, write_photos
 from tfface.alignment.photo_faces import NO_FACE
+from tfface.api.embedding import Threshold
 from tfface.gallery.storage import read_gallery
 
 pytestmark = pytest.mark.usefixtures("dot_detector")
@@ -57,6 +58,28 @@ def test_thresholds(staff, gallery):
     assert "choose one by photos of strangers (tfface gallery calibrate" in repr(anna)
     with pytest.raises(tfface.InputError, match="must be a cosine"):
         tfface.Gallery.build("pixels", staff, threshold=7)
+
+
+def test_a_model_s_threshold_of_drawn_faces_is_warned_about(staff, capsys):
+    embedder = tfface.load_embedder("pixels")
+    of_drawn = Threshold(0.5, "the run's evaluation on 3,000 pairs of 'synthetic'", "synthetic")
+    embedder.threshold = lambda given=None: of_drawn if given is None else Threshold(given, "")
+    without = tfface.Gallery.build(embedder, staff)
+    [face] = tfface.align(photo_of("Anna"))
+    without.identify(photo_of("Anna", 3), threshold=0.6)
+    without.identify(face.image, aligned=True)
+    assert "drawn" not in capsys.readouterr().err
+    for number in (3, 4):
+        [anna] = without.identify(photo_of("Anna", number))
+        assert anna.threshold == 0.5
+    # Once for all photos.
+    said = capsys.readouterr().err
+    assert said.count("warning: the threshold of pixels was measured on drawn faces and does") == 1
+    # The gallery's own was chosen for photos.
+    embedder = tfface.load_embedder("pixels")
+    embedder.threshold = lambda given=None: of_drawn
+    tfface.Gallery.build(embedder, staff, threshold=0.9).identify(photo_of("Anna", 3))
+    assert "drawn" not in capsys.readouterr().err
 
 
 def test_photos_without_a_face_are_skipped_with_a_warning(staff, capsys):

@@ -9,8 +9,6 @@ import numpy as np
 from tfface.alignment.photo_faces import AlignedFace, Photo, photo_name
 from tfface.api.embedding import Model, as_embedder
 from tfface.api.faces import faces_for, no_face_error, warn_of_unaligned
-from tfface.data.pairs import synthetic
-from tfface.errors import warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.reporting.format import Table
 from tfface.reporting.html import notebook_html
@@ -143,12 +141,7 @@ def compare(
         True
     """
     embedder = as_embedder(model)
-    chosen = embedder.threshold(threshold)
-    if not aligned and chosen.pair_set == synthetic.NAME:
-        warn(
-            f"the threshold of {embedder.name} was measured on drawn faces and does not hold for "
-            "photos: measure one on pairs of photos (tfface evaluate verification) and give it"
-        )
+    chosen = embedder.threshold_for_photos(threshold, aligned=aligned)
     found, unaligned = [], []
     for photo, name in ((first, "the first photo"), (second, "the second photo")):
         faces = faces_for(embedder, photo, aligned=aligned, in_memory=name)

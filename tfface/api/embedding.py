@@ -12,6 +12,7 @@ import numpy as np
 from tfface import arguments
 from tfface import recipe as recipes
 from tfface.alignment.photo_faces import AlignedFace, encode_photo, photo_name
+from tfface.data.pairs import synthetic
 from tfface.errors import InputError, warn
 from tfface.evaluation.embedders import embedder as embedders
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
@@ -111,6 +112,7 @@ class Embedder:
         self.data_dir = data_dir if data_dir is not None else resolve_data_dir()
         self._uses_flip = uses_flip
         self._trained_on: TrainingImages | None = None
+        self._has_warned_of_drawn = False
         self._run_dir = path.parent if path is not None and path.name == MODEL_FILE else path
 
     def __repr__(self) -> str:
@@ -230,6 +232,26 @@ class Embedder:
             f"none is known for {self.name}: measure one on pairs (tfface evaluate verification, "
             "or tfface.evaluate_verification in Python) and give it",
         )
+
+    def threshold_for_photos(self, given: float | None, *, aligned: bool) -> Threshold:
+        """As `threshold`, but warns, once, if it was measured on drawn faces.
+
+        Args:
+            given: as for `threshold`.
+            aligned: the photos are aligned faces already, which may be drawn ones: no warning.
+
+        Raises:
+            InputError: as `threshold`.
+        """
+        found = self.threshold(given)
+        is_of_drawn = found.pair_set == synthetic.NAME
+        if is_of_drawn and not aligned and not self._has_warned_of_drawn:
+            self._has_warned_of_drawn = True
+            warn(
+                f"the threshold of {self.name} was measured on drawn faces and does not hold for "
+                "photos: measure one on pairs of photos (tfface evaluate verification) and give it"
+            )
+        return found
 
     def warn_of_unaligned(self, encoded: Sequence[bytes], names: Sequence[str], what: str) -> bool:
         """Warns if faces look unaligned, unless the model was trained on such images.

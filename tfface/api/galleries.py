@@ -451,7 +451,7 @@ class Gallery:
         """
         top = arguments.whole_number("top", top, 1)
         embedder = self.model
-        chosen = self._choose_threshold(embedder, threshold)
+        chosen = self._choose_threshold(embedder, threshold, aligned=aligned)
         faces = faces_for(embedder, photo, aligned=aligned)
         if aligned:
             warn_of_unaligned(embedder, photo)
@@ -464,11 +464,13 @@ class Gallery:
             for face, candidates in zip(faces, found, strict=True)
         ]
 
-    def _choose_threshold(self, embedder: Embedder, given: float | None) -> Threshold:
+    def _choose_threshold(
+        self, embedder: Embedder, given: float | None, *, aligned: bool
+    ) -> Threshold:
         own = self._own_threshold()
         if given is None and own.cosine is not None:
             return own
-        found = embedder.threshold(given)
+        found = embedder.threshold_for_photos(given, aligned=aligned)
         return own if found.cosine is None else found
 
     def _own_threshold(self) -> Threshold:
