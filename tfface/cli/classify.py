@@ -10,6 +10,7 @@ stranger; to turn strangers away, use a gallery ('tfface identify').
 """
 
 import argparse
+from pathlib import Path
 
 from tfface.cli import command, model_options, photo_options
 from tfface.errors import InputError, say
@@ -19,7 +20,7 @@ _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from tfface.alignment.photos import photos_at, warn_of_skipped, why_unread
+    from tfface.alignment.photos import photos_at, warn_of_skipped
 
     options = _parse(arguments)
     photos = photos_at(options.images)
@@ -32,24 +33,22 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.alignment.photo_faces import NO_FACE, encode_photo
     from tfface.images.decoding import decode_whole, resize
     from tfface.paths import printable
-    from tfface.progress import progress
     from tfface.reporting.format import Table, percent
 
     classifier = model_options.load_classifier(options)
     size = classifier.image_size
     answers = []
     skipped: list[tuple[str, str]] = []
-    for photo in progress(photos, description="classifying", unit="photos"):
-        try:
-            if options.find_faces:
-                images = [face.image for face in tfface.align(photo, image_size=size)]
-            else:
-                pixels = decode_whole(encode_photo(photo), str(photo))
-                keeps = classifier.embedder.keeps_aspect
-                images = list(resize(pixels[None], *size, keep_aspect=keeps))
-        except InputError as error:
-            skipped.append((str(photo), why_unread(error, str(photo))))
-            continue
+
+    def read(photo: Path) -> list[np.ndarray]:
+        if options.find_faces:
+            return [face.image for face in tfface.align(photo, image_size=size)]
+        pixels = decode_whole(encode_photo(photo), str(photo))
+        keeps = classifier.embedder.keeps_aspect
+        return list(resize(pixels[None], *size, keep_aspect=keeps))
+
+    found = photo_options.answer_each(photos, read, skipped, description="classifying")
+    for photo, images in found:
         for scores in classifier.scores(np.stack(images)) if images else ():
             order = np.argsort(-scores, kind="stable")[: options.top]
             classes = [
@@ -59,7 +58,6 @@ def main(arguments: list[str] | None = None) -> None:
             answers.append({"image": printable(str(photo)), "classes": classes})
         if not images:
             say(f"{photo}: {NO_FACE}")
-    photo_options.check_any_read(photos, skipped)
     warn_of_skipped(skipped, len(photos))
     if not answers:
         raise InputError(

@@ -9,6 +9,7 @@ without a face says so.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from tfface.cli import command, model_options, photo_options
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
-    from tfface.alignment.photos import photos_at, warn_of_skipped, why_unread
+    from tfface.alignment.photos import photos_at, warn_of_skipped
     from tfface.gallery.storage import check_gallery
 
     photos = photos_at(options.images)
@@ -53,24 +54,22 @@ def run(options: argparse.Namespace) -> None:
     from tfface.alignment.photo_faces import NO_FACE
     from tfface.gallery.gallery import query_results
     from tfface.paths import printable
-    from tfface.progress import progress
     from tfface.reporting.identification_tables import query_text
 
     named: list = []
     without_face: list[Path] = []
     skipped: list[tuple[str, str]] = []
-    for photo in progress(photos, description="identifying", unit="photos"):
-        try:
-            faces = gallery.identify(
-                photo, threshold=options.threshold, top=options.top, aligned=options.aligned
-            )
-        except InputError as error:
-            skipped.append((printable(str(photo)), why_unread(error, str(photo))))
-            continue
+    identify = partial(
+        gallery.identify,
+        threshold=options.threshold,
+        top=options.top,
+        aligned=options.aligned,
+    )
+    answers = photo_options.answer_each(photos, identify, skipped, description="identifying")
+    for photo, faces in answers:
         named += [(photo, face) for face in faces]
         without_face += [] if faces else [photo]
 
-    photo_options.check_any_read(photos, skipped)
     threshold = named[0][1].threshold if named else None
     images = [printable(str(photo)) for photo in (*(photo for photo, _ in named), *without_face)]
     candidates = [face.candidates for _, face in named] + [[] for _ in without_face]

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tfface.cli import command, outputs
 from tfface.errors import InputError, say
+
+_Answer = TypeVar("_Answer")
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +27,34 @@ def check_photos(paths: Iterable[Path]) -> None:
         check_there(path, "photo or folder")
 
 
-def check_any_read(photos: Sequence[Path], skipped: Sequence[tuple[str, str]]) -> None:
-    """Raises InputError: no photo can be read.
+def answer_each(
+    photos: Sequence[Path],
+    answer: Callable[[Path], _Answer],
+    skipped: list[tuple[str, str]],
+    *,
+    description: str,
+) -> Iterator[tuple[Path, _Answer]]:
+    """Yields each photo that can be read with the answer about it, with a progress bar.
 
     Args:
         photos: all of them.
-        skipped: those that can't be read, and why.
+        answer: raises InputError if a photo can't be read.
+        skipped: is filled with the names of photos that can't be read, and why.
+        description: of the progress bar.
+
+    Raises InputError: no photo can be read.
     """
+    from tfface.alignment.photos import why_unread
+    from tfface.paths import printable
+    from tfface.progress import progress
+
+    for photo in progress(photos, description=description, unit="photos"):
+        try:
+            found = answer(photo)
+        except InputError as error:
+            skipped.append((printable(str(photo)), why_unread(error, str(photo))))
+        else:
+            yield photo, found
     if len(skipped) == len(photos):
         name, reason = skipped[0]
         others = f"; nor can the other {len(skipped) - 1:,} photos" if len(skipped) > 1 else ""
