@@ -234,6 +234,24 @@ def test_wrong_lists(folder, lines, message):
         load_pair_set(write(folder, *lines))
 
 
+@pytest.mark.parametrize("again", ["ann/1.jpg,ann/2.jpg,0", "bob/../ann/2.jpg,ann/1.jpg,no"])
+def test_two_images_with_contradicting_labels(folder, again):
+    message = r"csv, lines 2 and 5: .* are labeled genuine and impostors: correct or remove one"
+    with pytest.raises(InputError, match=message) as caught:
+        load_pair_set(write(folder, HEADER, *LINES, "", again, LINES[0]))
+    assert "\n" not in str(caught.value)
+    # The lines of the list, in whatever order its folds are.
+    lines = [f"{LINES[0]},1", f"{LINES[1]},1", f"{again},0", "bob/1.png,bob/2.png,1,0"]
+    message = r"lines 2 and 4: .* are labeled genuine and impostors"
+    with pytest.raises(InputError, match=message):
+        load_pair_set(write(folder, HEADER + ",fold", *lines))
+
+
+def test_the_same_line_twice_is_no_contradiction(folder, capsys):
+    assert len(load_pair_set(write(folder, HEADER, *LINES, *LINES)).first) == 4
+    assert "of its 4 pairs 2 repeat another pair; all are" in capsys.readouterr().err
+
+
 def test_no_file(folder):
     with pytest.raises(InputError, match=r"gone\.csv: can't be read: No such file"):
         load_pair_set(folder / "gone.csv")

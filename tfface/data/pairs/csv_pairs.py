@@ -85,12 +85,13 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
 
     Raises:
         InputError: the list is not in this format, its folds are of unequal sizes, its identities
-            contradict each other or the answers, or an image is missing or lies elsewhere than
-            below that folder.
+            contradict each other or the answers, two answers contradict each other, or an image is
+            missing or lies elsewhere than below that folder.
     """
     path = Path(source)
     pairs = _read_pairs(path)
     identities = _identities(path, pairs)
+    in_lines = pairs
     order, num_folds = _order(path, pairs)
     pairs = [pairs[i] for i in order]
 
@@ -102,6 +103,7 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
         )
     }
     files = _find_images(path, pairs, list(position), images_dir or images_folder(path))
+    _check_answers(path, in_lines, dict(zip(position, files, strict=True)))
     return PairSet(
         name=name,
         images=FileImages(files),
@@ -248,6 +250,21 @@ def _identities(path: Path, pairs: list[_Pair]) -> dict[str, int] | None:
                 f"{first[:80]} and {second[:80]}"
             )
     return of_image
+
+
+def _check_answers(path: Path, pairs: list[_Pair], files: dict[str, Path]) -> None:
+    """Raises InputError if two images are a genuine pair in one line and impostors in another."""
+    earlier: dict[tuple[Path, ...], _Pair] = {}
+    for pair in pairs:
+        images = tuple(sorted((files[pair.first], files[pair.second])))
+        same = earlier.setdefault(images, pair)
+        if same.is_genuine != pair.is_genuine:
+            labels = ["genuine" if one.is_genuine else "impostors" for one in (same, pair)]
+            raise InputError(
+                f"{path}, lines {same.line} and {pair.line}: {pair.first[:200]} and "
+                f"{pair.second[:200]} are labeled {labels[0]} and {labels[1]}: correct or remove "
+                "one of these lines"
+            )
 
 
 def _order(path: Path, pairs: list[_Pair]) -> tuple[np.ndarray, int]:
