@@ -114,11 +114,20 @@ class TestGoodRecipes:
         recipe = read(tmp_path, GOOD.replace("5e-4", number))
         assert recipe.training.stages[0].optimizer.options["learning_rate"] == 5e-4
 
-    @pytest.mark.parametrize("number", ["010", "1:30", "0x10", "0b1", "1e3"])
+    @pytest.mark.parametrize("number", ["010", "1:30", "1_0", "0x10", "0b1", "1e3"])
     def test_what_is_no_plain_whole_number_is_none(self, tmp_path, number):
-        """YAML 1.1 reads the first two as 8 and 90."""
+        """YAML 1.1 reads the first three as 8, 90 and 10."""
         with pytest.raises(InputError, match=r"training\.seed: .* is not allowed"):
             read(tmp_path, GOOD, f"training.seed={number}")
+
+    def test_numbers_with_underscores_are_texts(self, tmp_path):
+        """YAML 1.1 reads 10.5 and 0.1; a folder may be called like that."""
+        for number in ("1_0.5", ".1_0"):
+            message = rf'learning_rate: "{number}" is not allowed; must be a valid number'
+            with pytest.raises(InputError, match=message):
+                read(tmp_path, GOOD.replace("5e-4", number))
+        folder = "data.train={source: folder, path: 2026_01}"
+        assert read(tmp_path, GOOD, folder).data.train.options["path"] == Path("2026_01")
 
     def test_resolved_dump_reads_back_to_the_same(self, tmp_path):
         recipe = read(tmp_path, GOOD, "data.image_size=[112, 96]")

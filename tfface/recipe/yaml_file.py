@@ -30,8 +30,8 @@ SHORT_NAME = ""
 class _Loader(yaml.SafeLoader):
     """SafeLoader that reads numbers as what they look like.
 
-    YAML 1.1 wants 5.0e-4 for 5e-4, takes 010 for eight and 1:30 for ninety; the last two stay text
-    here, and so do dates.
+    YAML 1.1 wants 5.0e-4 for 5e-4, takes 010 for eight, 1:30 for ninety and 1_0 for ten; the last
+    three stay text here, and so do dates.
     """
 
 
@@ -40,12 +40,12 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag not in (_INT, _FLOAT, _DATE)]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
     _FLOAT,
     re.compile(
         r"""^[-+]?(
-            (\d[\d_]*\.[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?
+            (\d+\.\d*|\.\d+)([eE][-+]?\d+)?
             |\d+[eE][-+]?\d+
             |\.(inf|Inf|INF)
         )$|^\.(nan|NaN|NAN)$""",
