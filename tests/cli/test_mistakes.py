@@ -69,6 +69,16 @@ def folder(tmp_path, monkeypatch):
         ),
         ("sweep quickstart --sweep training.seed=1,2 --set data.x=1", "data.x: unknown key"),
         ("benchmark step quickstart --set training.stages.0.epochs=0", "epochs: 0 is not allowed"),
+        (
+            "sweep quickstart --sweep training.stages.0.epochs=1,two",
+            "variant 'two': .*stages.0.epochs: \"two\" is not allowed; must be a valid integer",
+        ),
+        ("sweep quickstart --sweep data.x=1", "variant '1': .*data.x: unknown key"),
+        ("sweep quickstart --sweep training.stages", "must be PLACE=VALUE,VALUE,..."),
+        (
+            "benchmark step quickstart --sweep data.batch_size=8,x",
+            "variant 'x': .*data.batch_size: \"x\" is not allowed",
+        ),
         ("sweep quickstrat --sweep training.seed=1,2 --output s", "did you mean 'quickstart'?"),
         ("benchmark epoch quickstrat", "did you mean 'quickstart'?"),
         # Of argparse.

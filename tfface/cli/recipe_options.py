@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfface.cli import command
@@ -29,15 +30,32 @@ def add(parser: argparse.ArgumentParser, *, for_whom: str = "") -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Finds mistakes in the recipe and --set before TensorFlow is imported, which takes seconds.
+    """Finds mistakes in recipe, --set and --sweep before TensorFlow is imported, which is slow.
 
-    Raises InputError: one line for each mistake, as `tfface.recipe.load` has them.
+    Raises InputError: one line for each mistake, as `tfface.recipe.load` has them; those of a value
+        of --sweep name the variant.
     """
+    _check_recipe(options, [])
+    if not getattr(options, "sweep", []):
+        return
+    from tfface.training.sweep_axes import make_trials, parse_axis
+
+    errors = []
+    for trial in make_trials([parse_axis(axis) for axis in options.sweep], options.recipe.stem):
+        try:
+            _check_recipe(options, trial.overrides)
+        except InputError as error:
+            errors += [f"variant '{trial.name}': {line}" for line in str(error).split("\n")]
+    if errors:
+        raise InputError("\n".join(errors))
+
+
+def _check_recipe(options: argparse.Namespace, overrides: Sequence[str]) -> None:
     from tfface import recipe
     from tfface.recipe import signatures
 
     # What is read for the work itself warns.
-    recipe.load(options.recipe, signatures.light(), options.set, warns=False)
+    recipe.load(options.recipe, signatures.light(), [*options.set, *overrides], warns=False)
 
 
 def add_reference(parser: argparse.ArgumentParser) -> None:
