@@ -175,13 +175,33 @@ class TestRunningAgain:
         assert file.read_text() == '{"mine": 1}'
         assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == [file]
 
+    def test_a_folder_of_other_files_is_no_run_folder(self, tmp_path):
+        recipe = load_tiny(tmp_path, *ONE_STAGE)
+        folder = tmp_path / "run"
+        (folder / "photos").mkdir(parents=True)
+        (folder / "letter.txt").write_text("mine")
+        with pytest.raises(
+            InputError, match=r"run: holds letter\.txt and no run; choose a new or empty run folder"
+        ):
+            train(recipe, folder, tmp_path)
+        assert sorted(path.name for path in folder.iterdir()) == ["letter.txt", "photos"]
+        # Going on is always possible.
+        RunFolder(folder).start(recipe, resume=True)
+
+    def test_an_empty_folder_and_hidden_files_are_no_obstacle(self, tmp_path):
+        run = RunFolder(tmp_path / "run")
+        run.path.mkdir()
+        (run.path / ".gitkeep").touch()
+        run.start(load_tiny(tmp_path, *ONE_STAGE), resume=False)
+        assert run.recipe.is_file()
+
     def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(self, tmp_path):
         recipe = load_tiny(tmp_path, *ONE_STAGE)
         run = RunFolder(tmp_path / "run")
         run.path.mkdir()
+        run.start(recipe, resume=False)
         # What somebody else keeps beside a run's files stays.
         (run.path / "log.txt").write_text("mine")
-        run.start(recipe, resume=False)
         assert run.resume_error(recipe) == ""
         run.recipe.unlink()
         run.start(recipe, resume=False)
@@ -437,10 +457,10 @@ class TestStopping:
         assert not (tmp_path / "runs").exists()
         # A folder of the user's stays, with what is in it.
         (tmp_path / "runs" / "mine").mkdir(parents=True)
-        (tmp_path / "runs" / "mine" / "notes.txt").write_text("keep")
+        (tmp_path / "runs" / "mine" / ".notes.txt").write_text("keep")
         with pytest.raises(InputError, match="no such folder"):
             train(recipe, tmp_path / "runs" / "mine", tmp_path)
-        assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == ["notes.txt"]
+        assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == [".notes.txt"]
 
 
 def same_model(one, other) -> bool:

@@ -117,6 +117,11 @@ class RunFolder:
                 f"{self.path}: holds an unfinished run; resume it with --resume, or choose "
                 "another run folder (--run-dir)"
             )
+        if not resume and (other := self._file_of_others()) is not None:
+            raise InputError(
+                f"{self.path}: holds {other.name} and no run; choose a new or empty run folder "
+                "(--run-dir)"
+            )
         remove_partial(self.path)
         if self.has_begun():
             self._report_environment_changes()
@@ -199,6 +204,12 @@ class RunFolder:
             return None
         own = (path for name, path in sorted(vars(self).items()) if name != "path")
         return next((path for path in own if _holds_something(path)), None)
+
+    def _file_of_others(self) -> Path | None:
+        """Returns what lies in the folder, if no run has been there; hidden files don't count."""
+        if self.has_begun() or self._is_environment():
+            return None
+        return min((path for path in self.path.glob("*") if path.name[0] != "."), default=None)
 
     def _is_environment(self) -> bool:
         """Whether environment.json, which a run writes first, is that of a run."""
