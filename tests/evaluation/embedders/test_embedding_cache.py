@@ -24,6 +24,7 @@ class Counting:
     image_size = (4, 4)
     keeps_aspect = True
     batch_size = 8
+    settle = None
 
     def __init__(self, fingerprint="one", factor=1):
         self.fingerprint = fingerprint

@@ -124,6 +124,41 @@ def test_the_cache_keeps_precisions_apart(
     np.testing.assert_allclose(again, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_cached", [False, True])
+@pytest.mark.parametrize("is_half", [False, True])
+def test_settles_for_the_precision_of_other_embeddings(
+    network, tmp_path, capsys, is_cached, is_half
+):
+    exact, half = KerasEmbedder(network, "n", 4), make(network)
+    expected = (half if is_half else exact).embed(IMAGES)
+    wanted = (half if is_half else exact).fingerprint
+    capsys.readouterr()
+    # Neither of itself would have begun with both.
+    embedder = make(network, only_if_faster=is_half)
+    if is_cached:
+        embedder = CachedEmbedder(embedder, tmp_path, print)
+    embedder.settle("of another model")
+    assert embedder.fingerprint != wanted
+    embedder.settle(wanted)
+    assert (embedder.fingerprint, embedder.settle) == (wanted, None)
+    # The cache has an order of its own.
+    np.testing.assert_allclose(embedder.embed(IMAGES), expected, rtol=1e-5, atol=1e-6)
+    # No batch decides any more.
+    precision = "bfloat16" if is_half else "float32"
+    assert capsys.readouterr().out == (
+        f"precision: {precision}, as of the embeddings that are there\n"
+    )
+
+
+def test_only_what_measures_first_can_be_settled(network):
+    embedder = make(network)
+    assert embedder.settle is not None
+    embedder.embed(IMAGES)
+    assert embedder.settle is None
+    assert KerasEmbedder(network, "n", 4).settle is None
+    assert load_embedder("pixels").settle is None
+
+
 class TestWhatHasNone:
     def test_other_formats(self):
         assert in_precision(load_embedder("pixels"), "auto", "pixels").name == "pixels"

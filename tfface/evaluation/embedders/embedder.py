@@ -54,6 +54,9 @@ class Embedder(Protocol):
         batch_size: the preferred number of images for each call; `embed` accepts any number.
         fingerprint: a text that differs whenever the embeddings differ. It covers the model's file
             or weights and its options (pixel format, image size, flip).
+        settle: None if the fingerprint stays. Where the first batch decides about it, as that of
+            `BFloat16Embedder`, a function until then: it decides for embeddings of the fingerprint
+            that it is called with, if the embedder can make such.
     """
 
     name: str
@@ -63,6 +66,9 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+    @property
+    def settle(self) -> Callable[[str], None] | None: ...
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeds images, by default with flip test-time augmentation.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfface.errors import InputError
-from tfface.evaluation.embedders.precision import BFloat16Embedder
 from tfface.files import check_writable, os_errors
 
 if TYPE_CHECKING:
@@ -68,6 +67,19 @@ class CachedEmbedder:
         self._say = say
         self._store = EmbeddingStore(folder / self.fingerprint, say)
 
+    @property
+    def settle(self) -> Callable[[str], None] | None:
+        """See `Embedder`."""
+        settle = self.inner.settle
+        if settle is None:
+            return None
+
+        def settle_and_look(wanted: str) -> None:
+            settle(wanted)
+            self._is_changed()
+
+        return settle_and_look
+
     def around(self, embedder: "Embedder") -> "CachedEmbedder":
         """Returns another embedder that keeps its embeddings in the same place."""
         return CachedEmbedder(embedder, self._folder, self._say)
@@ -90,8 +102,9 @@ class CachedEmbedder:
         )
         known, found = self._store.find(keys)
         if not known.all():
+            may_change = self.inner.settle is not None
             new = self.inner.embed(images[places[~known]])
-            if isinstance(self.inner, BFloat16Embedder) and self._is_changed():
+            if may_change and self._is_changed():
                 # What was found is of the other precision.
                 self._store.add(keys[~known], new)
                 return self.embed(images)
@@ -104,7 +117,7 @@ class CachedEmbedder:
         return found[inverse]
 
     def _is_changed(self) -> bool:
-        """Whether the first batch has decided for the other precision; opens its store then."""
+        """Whether the embedder makes other embeddings from now on; opens their store then."""
         if self.inner.fingerprint == self.fingerprint:
             return False
         self.fingerprint = self.inner.fingerprint

@@ -164,6 +164,8 @@ class ExternalEmbedder:
         ('mean', (2, 3))
     """
 
+    settle = None
+
     def __init__(
         self,
         run: Callable[[np.ndarray], np.ndarray],

@@ -66,6 +66,7 @@ class KerasEmbedder:
     """
 
     keeps_aspect = False
+    settle = None
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Keras models that embed in bfloat16, where it is close to float32 and, if asked for, faster."""
 
 import time
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -107,6 +108,20 @@ class BFloat16Embedder:
     def _fingerprints(self) -> tuple[str, str]:
         own = self.exact.fingerprint
         return own, fingerprint(own, "bfloat16")
+
+    @property
+    def settle(self) -> Callable[[str], None] | None:
+        """See `Embedder`."""
+        return None if self._is_decided else self._settle
+
+    def _settle(self, wanted: str) -> None:
+        if wanted not in self._fingerprints:
+            return
+        is_half = wanted == self._fingerprints[1]
+        self._chosen = self._half if is_half else self.exact
+        self._is_decided = True
+        name = "bfloat16" if is_half else "float32"
+        note(f"precision: {name}, as of the embeddings that are there")
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeds images.

@@ -23,6 +23,7 @@ class RawPixelEmbedder:
     image_size = (32, 32)
     keeps_aspect = False
     batch_size = 256
+    settle = None
 
     def __init__(self, flip: bool = True):
         self._flip = flip
