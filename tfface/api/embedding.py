@@ -21,7 +21,7 @@ from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
 from tfface.evaluation.embedders.metadata import MeasuredThreshold
 from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.embedders.options import EmbedderOptions, PixelInput, parse_range
-from tfface.evaluation.embedders.precision import Precision, in_precision
+from tfface.evaluation.embedders.precision import BFloat16Embedder, Precision, in_precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.evaluation.model_check import model_warnings
 from tfface.evaluation.sanity_checks import alignment_warning
@@ -74,7 +74,7 @@ class Embedder:
         data_dir: where the relative paths of its recipe start.
         uses_flip: the embeddings of an image and of its mirror image are summed.
         load_options: the arguments of `load_embedder` that load the same model, for a gallery to
-            keep; None where there are none.
+            keep, without the precision; None where there are none.
 
     Attributes:
         name: for tables and messages.
@@ -82,7 +82,6 @@ class Embedder:
         batch_size: images for each forward pass.
         embedder: as given.
         path: as given.
-        load_options: as given.
 
     Example:
         >>> import numpy as np
@@ -108,7 +107,7 @@ class Embedder:
         self.batch_size = embedder.batch_size
         self.embedder = embedder
         self.path = path
-        self.load_options = load_options
+        self._load_options = load_options
         self.data_dir = data_dir if data_dir is not None else resolve_data_dir()
         self._uses_flip = uses_flip
         self._trained_on: TrainingImages | None = None
@@ -180,9 +179,23 @@ class Embedder:
         return self.embedder.keeps_aspect
 
     @property
-    def _exported_threshold(self) -> MeasuredThreshold | None:
+    def load_options(self) -> dict[str, Any] | None:
+        """The arguments of `load_embedder` that load the same model, or None.
+
+        With the precision that it computes in, about which the first batch may decide.
+        """
+        if self._load_options is None or not isinstance(self._inner, BFloat16Embedder):
+            return self._load_options
+        return {**self._load_options, "precision": self._inner.precision}
+
+    @property
+    def _inner(self) -> embedders.Embedder:
         embedder = self.embedder
-        inner = embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
+        return embedder.inner if isinstance(embedder, CachedEmbedder) else embedder
+
+    @property
+    def _exported_threshold(self) -> MeasuredThreshold | None:
+        inner = self._inner
         metadata = inner.metadata if isinstance(inner, ExternalEmbedder) else None
         return metadata.threshold if metadata is not None and self._uses_flip else None
 
@@ -434,11 +447,10 @@ def load_embedder(
         )
     if cache is not None:
         loaded = CachedEmbedder(loaded, expanded(cache), say=warn)
-    # The network that a recipe starts from is no file, and a gallery's embeddings are compared with
-    # those of other machines.
+    # The network that a recipe starts from is no file.
     options = (
         None
-        if is_recipe_file(path) or precision != "float32"
+        if is_recipe_file(path)
         else {
             "model": str(model) if str(model) == "pixels" else str(path.resolve()),
             "flip": flip,

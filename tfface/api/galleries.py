@@ -25,6 +25,7 @@ from tfface.data.sources.opening import source_paths
 from tfface.errors import InputError, shown, warn
 from tfface.evaluation.embedders.embedder import comparable_embeddings
 from tfface.evaluation.embedders.model_kind import is_recipe_file
+from tfface.evaluation.embedders.precision import runs_bfloat16
 from tfface.evaluation.identification import embed_faces
 from tfface.gallery import calibration, changes, storage
 from tfface.gallery import gallery as galleries
@@ -203,6 +204,11 @@ class Gallery:
         if path is None:
             temporary = tempfile.TemporaryDirectory(prefix="tfface-gallery-")
             path = Path(temporary.name, "gallery")
+
+        def load_options() -> LoadOptions | None:
+            kept = embedder.load_options
+            return None if kept is None else LoadOptions(**kept)
+
         enrolled = enroll(embedder, photos, aligned=aligned)
         change = galleries.build_gallery(
             embedder.embedder,
@@ -210,7 +216,7 @@ class Gallery:
             expanded(path),
             kind=index,
             threshold=threshold,
-            load_options=LoadOptions(**embedder.load_options) if embedder.load_options else None,
+            load_options=load_options,
         )
         gallery = cls(path, embedder)
         gallery._temporary = temporary
@@ -499,6 +505,11 @@ class Gallery:
             raise InputError(
                 f"{self.path}: was built by the SavedModel {path}, which is loaded only when you "
                 "name it"
+            )
+        if options.precision == "bfloat16" and not runs_bfloat16():
+            raise InputError(
+                f"{self.path}: its embeddings were computed in bfloat16, which needs TensorFlow "
+                "with oneDNN and without a GPU: build it again with a model in float32"
             )
         model = load_embedder(**options.model_dump())
         galleries.check_model(model.embedder, self._content, self.path)

@@ -1,7 +1,7 @@
 """Galleries of named faces on disk: build, add, remove, identify."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from tfface.errors import InputError, shown
 from tfface.evaluation.embedders.embedder import Embedder
+from tfface.evaluation.embedders.precision import in_bfloat16
 from tfface.evaluation.face_index import FaceIndex
 from tfface.evaluation.identification import embed_faces
 from tfface.evaluation.labeled_faces import LabeledFaces
@@ -41,7 +42,7 @@ def build_gallery(
     *,
     kind: str = "flat",
     threshold: float | None = None,
-    load_options: LoadOptions | None = None,
+    load_options: Callable[[], LoadOptions | None] = lambda: None,
 ) -> GalleryChange:
     """Builds a gallery on disk.
 
@@ -51,7 +52,8 @@ def build_gallery(
         folder: a new or empty folder.
         kind: of the index: flat, or hnsw for hundreds of thousands of images.
         threshold: kept with the gallery: the smallest cosine of a known face.
-        load_options: kept with the gallery: how the model was loaded.
+        load_options: returns what is kept with the gallery on how the model was loaded; is called
+            when the faces are embedded, as the first of them may decide about the precision.
 
     Returns:
         The number of images and names, and skipped images.
@@ -86,7 +88,7 @@ def build_gallery(
             index=FaceIndex.from_embeddings(embeddings, kind),
             faces=_rows(faces),
             threshold=threshold,
-            load_options=load_options,
+            load_options=load_options(),
         )
         write_gallery(folder, gallery)
         return change_of(gallery, len(faces), *skipped, case_variants=_case_variants(gallery, 0))
@@ -130,6 +132,8 @@ def add_to_gallery(embedder: Embedder, faces: LabeledFaces, folder: Path) -> Gal
 def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> None:
     """Checks that a model built the gallery, with the same options.
 
+    A model that has not decided yet about its precision takes that of the gallery.
+
     Args:
         embedder: the model.
         gallery: the gallery.
@@ -138,8 +142,22 @@ def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> No
     Raises:
         InputError: another model built it, or the same one with other options.
     """
-    if embedder.fingerprint == gallery.fingerprint:
+    if (settle := embedder.settle) is not None:
+        settle(gallery.fingerprint)
+    own = embedder.fingerprint
+    if own == gallery.fingerprint:
         return
+    kept, ours = None, "float32"
+    if gallery.fingerprint == in_bfloat16(own):
+        kept = "bfloat16"
+    elif own == in_bfloat16(gallery.fingerprint):
+        kept, ours = "float32", "bfloat16"
+    if kept is not None:
+        or_none = ", or name no model" if gallery.load_options is not None else ""
+        raise InputError(
+            f"{folder}: its embeddings were computed in {kept}, and this '{embedder.name}' "
+            f"computes in {ours}: load it with precision='{kept}' (tfface.load_embedder){or_none}"
+        )
     if embedder.name == gallery.model:
         raise InputError(
             f"{folder}: was built by another '{shown(gallery.model)}' than this "

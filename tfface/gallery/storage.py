@@ -66,6 +66,7 @@ class LoadOptions(BaseModel, extra="forbid", frozen=True):
     input_range: str | None = None
     image_size: tuple[_Side, _Side] | None = None
     output: str | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Embedding in bfloat16: only where it is close to float32, and with auto only where faster."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -183,12 +185,80 @@ class TestWhatHasNone:
             tfface.load_embedder("pixels", precision="half")
 
 
-def test_a_gallery_does_not_load_it_by_itself(network, tmp_path):
-    network.save(tmp_path / "n.keras")
-    model = tfface.load_embedder(tmp_path / "n.keras", precision="bfloat16")
-    assert model.load_options is None
-    assert isinstance(model.embedder, BFloat16Embedder)
-    assert tfface.load_embedder(tmp_path / "n.keras").load_options is not None
+class TestGalleries:
+    @pytest.fixture
+    def path(self, network, tmp_path):
+        network.save(tmp_path / "n.keras")
+        return tmp_path / "n.keras"
+
+    def build(self, path, precision, **options):
+        model = tfface.load_embedder(path, precision=precision, **options)
+        people = dict(zip("abcde", IMAGES, strict=True))
+        folder = path.parent / "gallery"
+        gallery = tfface.Gallery.build(model, people, path=folder, aligned=True)
+        return gallery, json.loads((folder / "gallery.json").read_text())["load_options"]
+
+    def test_keeps_bfloat16_and_queries_in_it(self, path, monkeypatch, capsys):
+        gallery, kept = self.build(path, "bfloat16")
+        assert kept == {"model": str(path), "precision": "bfloat16"}
+        expected = gallery.model.embed(IMAGES)
+        # A query's first batch doesn't decide, however far it is from float32.
+        monkeypatch.setattr(precision, "_LEAST_COSINE", 1.1)
+        capsys.readouterr()
+        for model in (
+            None,
+            *(tfface.load_embedder(path, precision=p) for p in ("bfloat16", "auto")),
+        ):
+            again = tfface.Gallery.load(gallery.path, model)
+            [found] = again.identify(IMAGES[2], aligned=True)
+            assert found.candidates[0].name == "c"
+            np.testing.assert_array_equal(again.model.embed(IMAGES), expected)
+            assert "precision: bfloat16, as of the embeddings" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("asked", ["bfloat16", "auto"])
+    def test_what_fell_back_is_in_float32(self, path, far, asked, monkeypatch, capsys):
+        gallery, kept = self.build(path, asked)
+        assert kept == {"model": str(path)}
+        monkeypatch.setattr(precision, "_LEAST_COSINE", 0.9)
+        times(monkeypatch, 2.0, 1.0)
+        exact = KerasEmbedder(keras.saving.load_model(path), "n").embed(IMAGES)
+        for model in (
+            None,
+            *(tfface.load_embedder(path, precision=p) for p in ("bfloat16", "auto")),
+        ):
+            again = tfface.Gallery.load(gallery.path, model)
+            np.testing.assert_allclose(again.model.embed(IMAGES), exact, rtol=1e-5, atol=1e-5)
+
+    def test_another_precision_is_said(self, path, tmp_path):
+        gallery, _ = self.build(path, "bfloat16")
+        message = (
+            r"were computed in bfloat16, and this 'n' computes in float32: load it with "
+            r"precision='bfloat16' \(tfface\.load_embedder\), or name no model"
+        )
+        with pytest.raises(InputError, match=message):
+            tfface.Gallery.load(gallery.path, path)
+        half = gallery.model
+        in_float32 = tfface.Gallery.build(
+            tfface.load_embedder(path), {"a": IMAGES[0]}, path=tmp_path / "other", aligned=True
+        )
+        with pytest.raises(InputError, match="computed in float32, and this 'n' computes in bfloa"):
+            tfface.Gallery.load(in_float32.path, half)
+
+    def test_a_device_without_it(self, path, monkeypatch):
+        gallery, _ = self.build(path, "bfloat16")
+        monkeypatch.setattr(precision.onednn, "is_on", lambda: False)
+        with pytest.raises(
+            InputError, match="gallery: its embeddings were computed in bfloat16, wh"
+        ):
+            _ = tfface.Gallery.load(gallery.path).model
+
+    def test_with_a_cache(self, path, tmp_path):
+        gallery, kept = self.build(path, "bfloat16", cache=tmp_path / "cache")
+        assert kept["precision"] == "bfloat16"
+        model = tfface.load_embedder(path, precision="auto", cache=tmp_path / "cache")
+        again = tfface.Gallery.load(gallery.path, model)
+        expected = tfface.Gallery.load(gallery.path).model.embed(IMAGES)
+        np.testing.assert_array_equal(again.model.embed(IMAGES), expected)
 
 
 def test_options_of_the_commands(network, tmp_path, capsys):

@@ -39,8 +39,7 @@ def in_precision(embedder: "Embedder", precision: Precision, model: str) -> "Emb
     """
     if precision == "float32":
         return embedder
-    is_here = is_tf_cpu() and onednn.is_on()
-    if not isinstance(embedder, KerasEmbedder) or not is_here:
+    if not isinstance(embedder, KerasEmbedder) or not runs_bfloat16():
         if precision == "auto":
             return embedder
         raise InputError(
@@ -51,6 +50,20 @@ def in_precision(embedder: "Embedder", precision: Precision, model: str) -> "Emb
         note("precision: float32; this processor has no instructions for bfloat16")
         return embedder
     return BFloat16Embedder(embedder, only_if_faster=precision == "auto")
+
+
+def runs_bfloat16() -> bool:
+    """Whether embedders can compute in bfloat16 here."""
+    return is_tf_cpu() and onednn.is_on()
+
+
+def in_bfloat16(exact: str) -> str:
+    """Returns the fingerprint of the same embedder in bfloat16.
+
+    Args:
+        exact: its fingerprint in float32.
+    """
+    return fingerprint(exact, "bfloat16")
 
 
 class _Half(KerasEmbedder):
@@ -107,7 +120,12 @@ class BFloat16Embedder:
     @cached_property
     def _fingerprints(self) -> tuple[str, str]:
         own = self.exact.fingerprint
-        return own, fingerprint(own, "bfloat16")
+        return own, in_bfloat16(own)
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """Of the embeddings that `embed` has returned last; the first batch may change it."""
+        return "bfloat16" if self._chosen is self._half else "float32"
 
     @property
     def settle(self) -> Callable[[str], None] | None:
