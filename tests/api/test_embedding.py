@@ -91,6 +91,42 @@ def test_a_keras_model_is_a_model(images):
     assert (answer.model, answer.is_same) == ("flat", True)
 
 
+@pytest.mark.parametrize(
+    ("size", "may_be"),
+    [
+        ((112, 112), True),
+        ((112, 96), True),
+        ((218, 178), True),
+        ((300, 400), False),
+        ((9, 1), False),
+    ],
+)
+def test_shapes_of_aligned_faces(size, may_be):
+    square, wide = (
+        tfface.api.embedding.as_embedder(
+            keras.Sequential([keras.Input((*shape, 3)), keras.layers.Flatten()])
+        )
+        for shape in ((32, 32), (30, 40))
+    )
+    if may_be:
+        square.check_shape_of_aligned(*size, "a.jpg")
+    else:
+        with pytest.raises(
+            tfface.InputError, match=r"^a\.jpg: can't be an aligned face, as it has"
+        ):
+            square.check_shape_of_aligned(*size, "a.jpg")
+    # That of the model is right, too.
+    wide.check_shape_of_aligned(300, 400, "a.jpg")
+    # One that was trained on photos takes them.
+    square._was_trained_on_unaligned = True
+    square.check_shape_of_aligned(*size, "a.jpg")
+
+
+def test_the_baseline_takes_images_of_any_shape(tmp_path):
+    for cache in (None, tmp_path / "cache"):
+        tfface.load_embedder("pixels", cache=cache).check_shape_of_aligned(300, 400, "a.jpg")
+
+
 def test_options_that_mean_nothing():
     with pytest.raises(tfface.InputError, match="color_order must be rgb or bgr, got 'grb'"):
         tfface.load_embedder("pixels", color_order="grb")

@@ -168,10 +168,21 @@ def test_faces_of_photos_are_found_and_aligned(drawn, capsys):
 def test_photos_that_are_said_to_be_aligned_are_warned_of(drawn, capsys):
     model, built = drawn / "m.keras", drawn / "g"
     said(capsys, "build", model, drawn / "aligned", "--gallery", built)
-    photo = drawn / "photos" / "2.png"
-    gallery.main(["query", str(model), str(photo), "--gallery", str(built), "--aligned"])
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[-1].startswith(f"warning: {photo} looks unaligned: ")
+    photo = drawn / "square.png"
+    with Image.open(drawn / "photos" / "2.png") as opened:
+        opened.crop((0, 0, 300, 300)).save(photo)
+    answers = drawn / "a.json"
+    query = ["query", str(model), str(photo), "--gallery", str(built), "--json", str(answers)]
+    gallery.main([*query, "--aligned"])
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1].startswith(f"warning: {photo} looks unaligned: ")
+    # Also where nobody looks at the warnings.
+    line = f"{photo}: can't be trusted, as it looks unaligned: drop --aligned"
+    assert line in printed.out.splitlines()
+    assert json.loads(answers.read_text())["queries"][0]["unaligned"] is True
+    gallery.main(query)
+    assert "unaligned" not in capsys.readouterr().out
+    assert "unaligned" not in json.loads(answers.read_text())["queries"][0]
 
 
 def test_the_old_option_for_aligned_faces(folder, tmp_path, capsys):

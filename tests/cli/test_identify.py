@@ -72,6 +72,26 @@ def test_photos_that_can_not_be_read_are_skipped(staff, capsys):
         identify.main([str(photos / "empty.jpg"), *arguments])
 
 
+def test_photos_that_can_not_be_aligned_faces_by_their_shape(staff, capsys):
+    photos, face = staff / "photos", staff / "aligned" / "person1" / "0.png"
+    arguments = ["--gallery", str(staff / "g"), "--aligned"]
+    reason = (
+        "can't be an aligned face, as it has 400x300 pixels: drop --aligned (aligned=True in "
+        "Python), and its faces are found"
+    )
+    with pytest.raises(InputError) as caught:
+        identify.main([str(photos / "0.png"), *arguments])
+    assert str(caught.value) == f"{photos / '0.png'}: {reason}"
+    # Others are answered.
+    capsys.readouterr()
+    identify.main([str(face), str(photos / "0.png"), *arguments])
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split()[:2] == [str(face), "person1"]
+    assert said.err.splitlines()[-1] == (
+        f"warning: skipped 1 of 2 photos: {photos / '0.png'}: {reason}"
+    )
+
+
 def test_a_model_that_has_moved(staff):
     (staff / "m.keras").rename(staff / "other.keras")
     arguments = [str(staff / "photos" / "1.png"), "--gallery", str(staff / "g")]

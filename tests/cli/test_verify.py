@@ -37,6 +37,9 @@ def test_without_a_threshold_nothing_is_decided(arguments, capsys, tmp_path):
 
 
 def test_unaligned_photos_that_are_said_to_be_aligned(arguments, capsys):
+    for photo in arguments[:2]:
+        with Image.open(photo) as opened:
+            opened.crop((0, 0, 300, 300)).save(photo)
     verify.main([*arguments, "--aligned", "--threshold", "0.5"])
     said = capsys.readouterr()
     verdict = said.out.splitlines()[0]
@@ -46,6 +49,15 @@ def test_unaligned_photos_that_are_said_to_be_aligned(arguments, capsys):
     )
     assert said.err.count("looks unaligned: ") == 2
     assert said.err.splitlines()[0] == f"loading {arguments[-1]}"
+
+
+def test_photos_that_can_not_be_aligned_faces_by_their_shape(arguments):
+    with pytest.raises(InputError) as caught:
+        verify.main([*arguments, "--aligned"])
+    assert str(caught.value) == (
+        f"{arguments[0]}: can't be an aligned face, as it has 400x300 pixels: drop --aligned "
+        "(aligned=True in Python), and its faces are found"
+    )
 
 
 def test_a_photo_without_a_face(arguments, tmp_path):

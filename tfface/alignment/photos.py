@@ -84,7 +84,7 @@ def warn_of_skipped(skipped: Sequence[tuple[str, str]], number: int) -> None:
 
 
 def why_unread(error: InputError, *names: str) -> str:
-    """Returns why a photo can't be read, without what messages call it.
+    """Returns why a photo can't be read or used, without what messages call it.
 
     Args:
         error: of reading it.
@@ -93,7 +93,7 @@ def why_unread(error: InputError, *names: str) -> str:
     reason = str(error)
     for name in (*names, "the photo", "can't be read"):
         reason = reason.removeprefix(f"{name}: ")
-    return f"can't be read: {reason}"
+    return reason if reason.startswith("can't be ") else f"can't be read: {reason}"
 
 
 def is_readable_format(name: str) -> bool:

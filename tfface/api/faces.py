@@ -90,7 +90,7 @@ def faces_for(
         The faces; none for a photo without one.
 
     Raises:
-        InputError: the photo can't be read.
+        InputError: the photo can't be read; or it is said to be aligned, and can't be by its shape.
     """
     if not aligned:
         opened = open_photo(photo, in_memory)
@@ -98,6 +98,7 @@ def faces_for(
     encoded, name = encode_photo(photo), photo_name(photo, in_memory)
     pixels = decode_whole(encoded, name)
     height, width, _ = pixels.shape
+    model.check_shape_of_aligned(height, width, name)
     [image] = resize(pixels[None], *model.image_size, keep_aspect=model.keeps_aspect)
     return [
         AlignedFace(

@@ -55,12 +55,15 @@ class IdentifiedFace:
         candidates: the most similar people, in descending order of the cosine.
         threshold: a candidate is known if the cosine is >= this; None if it is not known.
         threshold_source: where the threshold comes from; if none is known, what to do about it.
+        unaligned: the photo was given as an aligned face and looks unaligned: then the answer can't
+            be trusted.
     """
 
     face: AlignedFace
     candidates: list[Candidate]
     threshold: float | None
     threshold_source: str
+    unaligned: bool = False
 
     @property
     def cosine(self) -> float:
@@ -84,6 +87,7 @@ class IdentifiedFace:
             "is_known": self.is_known,
             "threshold": self.threshold,
             "threshold_source": self.threshold_source,
+            "unaligned": self.unaligned,
             "box": self.face.box.tolist(),
             "confidence": self.face.confidence,
             "candidates": [asdict(candidate) for candidate in self.candidates],
@@ -92,11 +96,12 @@ class IdentifiedFace:
     def __repr__(self) -> str:
         most_similar = shown(self.candidates[0].name)
         nearest = f"most similar: {most_similar}, cosine {self.cosine:.3f}"
+        doubt = "; can't be trusted: the photo looks unaligned" if self.unaligned else ""
         if self.is_known is None:
-            return f"not decided ({nearest}; threshold: {self.threshold_source})"
+            return f"not decided ({nearest}; threshold: {self.threshold_source}{doubt})"
         sign = ">=" if self.is_known else "<"
         who = most_similar if self.is_known else "unknown"
-        return f"{who} ({nearest} {sign} {self.threshold:.3f})"
+        return f"{who} ({nearest} {sign} {self.threshold:.3f}{doubt})"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -452,21 +457,20 @@ class Gallery:
             without a face.
 
         Raises:
-            InputError: the photo can't be read, the gallery is empty, or the model that built it
-                can't be loaded.
+            InputError: the photo can't be read, or by its shape is no aligned face with `aligned`;
+                the gallery is empty, or the model that built it can't be loaded.
         """
         top = arguments.whole_number("top", top, 1)
         embedder = self.model
         chosen = self._choose_threshold(embedder, threshold, aligned=aligned)
         faces = faces_for(embedder, photo, aligned=aligned)
-        if aligned:
-            warn_of_unaligned(embedder, photo)
+        unaligned = aligned and warn_of_unaligned(embedder, photo)
         if not faces:
             return []
         units = comparable_embeddings(embedder.embed(faces), [photo_name(photo)] * len(faces))
         found = galleries.find_names(self._read(), units.astype(np.float32), count=top)
         return [
-            IdentifiedFace(face, candidates, chosen.cosine, chosen.source)
+            IdentifiedFace(face, candidates, chosen.cosine, chosen.source, unaligned)
             for face, candidates in zip(faces, found, strict=True)
         ]
 

@@ -76,7 +76,11 @@ def run(options: argparse.Namespace) -> None:
     results = query_results(images, candidates, threshold)
     for result, (_, face) in zip(results, named, strict=False):
         result |= {"box": face.face.box.tolist(), "confidence": face.face.confidence}
+        result |= {"unaligned": True} if face.unaligned else {}
     say(query_text(results, threshold))
+    for photo, face in named:
+        if face.unaligned:
+            say(f"{photo}: can't be trusted, as it looks unaligned: drop --aligned")
     for photo in without_face:
         say(f"{photo}: {NO_FACE}")
     for source in dict.fromkeys(face.threshold_source for _, face in named):
