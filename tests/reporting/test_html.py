@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.reporting import sample_metrics
-from tests.reporting.browser import PHONE, check_readable, open_page
+from tests.reporting.browser import DESKTOP, PHONE, check_readable, open_page
 from tests.reporting.page_parser import read_page
 from tfface.errors import InputError
 from tfface.output_paths import check_replaceable
@@ -227,7 +227,8 @@ def test_run(tmp_path, plots):
         "99.30 \u00b1 0.41%",
         "same identity if cosine >= 0.400",
         "macro F1",
-        "val accuracy",
+        "pairs accuracy",
+        "Of two values, the upper is of training and the lower of validation.",
         "3.142",
         "model: {backbone: <b>}",
         "3.11",
@@ -238,6 +239,45 @@ def test_run(tmp_path, plots):
     check_readable(page, tmp_path / "browser")
     # The table of epochs is wider than a phone, and scrolls in its box.
     assert any(table > box for table, box in open_page(page, tmp_path / "browser", PHONE).boxes)
+
+
+def test_the_table_of_epochs_fits_a_desktop(tmp_path):
+    """With all that a run may measure, of two stages, so that nothing is left out."""
+    common = {"loss": 12.3456, "accuracy": 0.91234, "distillation_loss": 0.0012345}
+    record = {
+        "epoch": 100,
+        "stage": "fine_tuning",
+        "step": 1234567,
+        **common,
+        **{f"val_{name}": value for name, value in common.items()},
+        **{f"val_verification_{name}": 0.91234 for name in ("accuracy", "auc", "eer", "threshold")},
+        **{"accuracy_gap": 0.01234, "learning_rate": 1.234e-05},
+        **{"epoch_seconds": 12345.678, "images_per_second": 12345.6},
+    }
+    page = tmp_path / "report.html"
+    epochs = [{**record, "stage": "head", "learning_rate": 0.01}, record]
+    sample_metrics.write_run(page, title="wide", epochs=epochs)
+    for width in (1200, DESKTOP):
+        opened = open_page(page, tmp_path / "browser", width)
+        [(table, box)] = opened.boxes
+        assert table <= box
+    [epoch_table] = opened.tables
+    assert epoch_table[0][:3] == ["epoch", "stage", "loss"]
+    assert "pairs accuracy" in epoch_table[0]
+    assert epoch_table[1][2].split() == ["12.35", "12.35"]
+    assert not {"step", "val loss", "accuracy gap"} & set(epoch_table[0])
+
+
+def test_what_is_the_same_in_all_epochs_is_said_once(tmp_path):
+    page = tmp_path / "report.html"
+    epochs = [{"epoch": n, "stage": "all", "loss": 1.5, "learning_rate": 0.01} for n in (1, 2)]
+    sample_metrics.write_run(page, title="short", epochs=epochs)
+    text = read_page(page)
+    assert "stage in all epochs: all" in text
+    assert "learning rate in all epochs: 0.01" in text
+    assert "<th>stage</th>" not in page.read_text()
+    sample_metrics.write_run(page, title="short", epochs=epochs[:1])
+    assert "<th>stage</th>" in page.read_text()
 
 
 def test_parts_that_are_not_given_are_omitted(tmp_path):

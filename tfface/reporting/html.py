@@ -108,11 +108,46 @@ def notebook_html(tables: Sequence[Table], sentences: Sequence[str] = ()) -> str
     return template.render(tables=tables, sentences=sentences)
 
 
+# Shorter words for columns of epochs.
+_EPOCH_WORDS = {"val_verification": "pairs", "epoch_seconds": "seconds"}
+# What other columns say, too.
+_NO_EPOCH_COLUMNS = ("step", "accuracy_gap", "images_per_second")
+
+
 def _epoch_table(epochs: Sequence[Mapping[str, object]]) -> Table:
+    """Returns the records of epochs as a table that a page has room for.
+
+    A metric of training and that of validation share a column. What is the same in all epochs is a
+    note.
+    """
     # In order of first appearance: later stages may have more metrics.
     keys = list(dict.fromkeys(key for record in epochs for key in record))
-    rows = [[_epoch_cell(record.get(key)) for key in keys] for record in epochs]
-    return Table([key.replace("_", " ") for key in keys], rows)
+    columns = {
+        key: [_epoch_cell(record.get(key)) for record in epochs]
+        for key in keys
+        if key not in _NO_EPOCH_COLUMNS
+    }
+    notes = []
+    for key in ("stage", "learning_rate"):
+        if len(epochs) > 1 and len(set(columns.get(key, ()))) == 1:
+            notes.append(f"{_epoch_header(key)} in all epochs: {columns.pop(key)[0]}")
+    both = [key for key in columns if f"val_{key}" in columns]
+    for key in both:
+        pairs = zip(columns[key], columns.pop(f"val_{key}"), strict=True)
+        columns[key] = ["\n".join(pair) for pair in pairs]
+    if both:
+        notes.append("Of two values, the upper is of training and the lower of validation.")
+    return Table(
+        [_epoch_header(key) for key in columns],
+        [list(row) for row in zip(*columns.values(), strict=True)],
+        notes,
+    )
+
+
+def _epoch_header(key: str) -> str:
+    for long, short in _EPOCH_WORDS.items():
+        key = key.replace(long, short)
+    return key.replace("_", " ")
 
 
 def _epoch_cell(value: object) -> str:
