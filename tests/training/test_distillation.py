@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 from tests.data.small_faces import encoded, write_folder
+from tests.evaluation.test_sanity_checks import model, pair_set
 from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface import recipe as recipes
 from tfface.data.pipeline import cache as image_cache
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedder import embed_images, load_embedder
 from tfface.evaluation.embedders.keras_model import KerasEmbedder
+from tfface.evaluation.embedders.options import PixelInput
 from tfface.heads import SoftmaxHead
 from tfface.reporting.metrics_log import epoch_records, read_metrics
-from tfface.training.datasets import load_data
+from tfface.training import distillation
+from tfface.training.datasets import _pairs_of_photos, load_data
 from tfface.training.distillation import LOSSES, Distillation
 from tfface.training.recognizer import Recognizer
 from tfface.training.registries import REGISTRIES
@@ -112,6 +115,14 @@ class TestRecognizer:
             Distillation(weight=0)
 
 
+def write_pictures(folder, pairs):
+    """Writes the two pictures of each person into a folder of the person's own."""
+    for number, picture in enumerate(pairs.images):
+        path = folder / f"person{number // 2:03}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture)
+
+
 class TestBatches:
     def recipe(self, folder, *overrides):
         return load_tiny(folder, *IMITATE, "data.augment=[]", *overrides)
@@ -157,6 +168,49 @@ class TestBatches:
         assert sum(embedded) == 30
         one, other = (next(data.train.epoch(0).as_numpy_iterator()) for data in (first, again))
         np.testing.assert_array_equal(one[1]["teacher"], other[1]["teacher"])
+
+    @pytest.mark.parametrize("is_right", [True, False])
+    def test_pixels_that_do_not_suit_the_teacher_are_said(
+        self, tmp_path, monkeypatch, capsys, is_right
+    ):
+        """The training images have labels, and so pairs of one person."""
+        given = PixelInput(order="rgb" if is_right else "bgr")
+        embedder = model(given, path=tmp_path / "net.onnx")
+        (tmp_path / "net.onnx").write_bytes(b"what fingerprints are made of")
+        monkeypatch.setattr(distillation.embedders, "load_embedder", lambda *_, **__: embedder)
+        write_pictures(tmp_path / "people", pair_set())
+        recipe = self.recipe(
+            tmp_path,
+            "data.train={source: folder, path: people}",
+            "data.validation=none",
+        )
+        load_data(recipe, tmp_path, tmp_path / "cache")
+        lines = [line for line in capsys.readouterr().err.splitlines() if "suits" in line]
+        assert len(lines) == (0 if is_right else 1)
+        if not is_right:
+            assert lines[0].startswith(
+                "warning: training.distillation.teacher: net: --color-order rgb --input-range "
+                "'(x-127.5)/128' suits the model better than --color-order bgr"
+            )
+            assert lines[0].endswith("; its keys color_order and input_range say what it takes")
+
+    def test_pairs_are_of_labeled_photos(self, tmp_path):
+        write_folder(tmp_path / "photos", {"a": 20, "b": 20})
+
+        def pairs_of(source):
+            recipe = self.recipe(tmp_path, f"data.train={source}", "data.validation=none")
+            return _pairs_of_photos(recipe, load_data(recipe, tmp_path, tmp_path / "cache"))
+
+        assert pairs_of("{source: photos, path: photos}") is None
+        # Drawn faces say nothing about a model of photos.
+        assert pairs_of("synthetic") is None
+        pairs = pairs_of("{source: folder, path: photos}")
+        names = [
+            (pairs.image_names[a], pairs.image_names[b])
+            for a, b in zip(pairs.first, pairs.second, strict=True)
+        ]
+        assert len(names) == 38
+        assert all(a != b and a.split("/")[0] == b.split("/")[0] for a, b in names)
 
     def test_too_little_memory_is_said(self, tmp_path, monkeypatch):
         monkeypatch.setattr(image_cache, "_available_memory_bytes", lambda: 1 << 30)

@@ -25,6 +25,7 @@ from tfface.data.records.identity_list import read_identity_list
 from tfface.data.sources import SOURCES
 from tfface.data.sources.image_source import ImageSource, SourceImages, Subset
 from tfface.data.sources.photos import PhotosSource
+from tfface.data.sources.synthetic import SyntheticSource
 from tfface.errors import InputError
 from tfface.evaluation.classification import match_classes
 from tfface.evaluation.classifier import check_distinct_names
@@ -34,6 +35,7 @@ from tfface.paths import expanded
 from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config
+from tfface.training import multiprocess
 from tfface.training.data_paths import hint_on_missing_data
 from tfface.training.distillation import PLACE as TEACHER_PLACE
 from tfface.training.distillation import Teacher
@@ -126,8 +128,39 @@ def load_data(
         if find_format(argument)[0] is not FORMATS["synthetic"]:
             data.held_out[f"evaluation.verification: {pair_set.name}"] = pair_set.images
     if recipe.training.distillation is not None:
-        _teach(data, Teacher(recipe.training.distillation.teacher, data_dir, cache_dir))
+        teacher = Teacher(recipe.training.distillation.teacher, data_dir, cache_dir)
+        pairs = _pairs_of_photos(recipe, data)
+        # The student would learn in silence what a teacher makes of wrong pixels.
+        if pairs is not None and multiprocess.is_main_process():
+            teacher.check_pixels(pairs)
+        _teach(data, teacher)
     return data
+
+
+def _pairs_of_photos(recipe: Recipe, data: RunData) -> PairSet | None:
+    """Returns pairs of photos whose labels are known, of the evaluation or of training images.
+
+    None if there are none.
+    """
+    for argument, pair_set in zip(recipe.evaluation.verification, data.test_sets, strict=True):
+        if find_format(argument)[0] is not FORMATS["synthetic"]:
+            return pair_set
+    source, indices = data.train.reader.source, data.train.reader.indices
+    without_people = (PhotosSource, SyntheticSource)
+    if any(isinstance(origin, without_people) for origin, _ in source.origins(indices)):
+        return None
+    images = SourceImages(source, indices)
+    labels = source.labels[indices]
+    order = np.argsort(labels, kind="stable")
+    same = np.flatnonzero(labels[order[:-1]] == labels[order[1:]])
+    return PairSet(
+        name="data.train",
+        images=images,
+        image_names=images.filenames(),
+        first=order[same],
+        second=order[same + 1],
+        is_genuine=np.ones(len(same), bool),
+    )
 
 
 def _teach(data: RunData, teacher: Teacher) -> None:

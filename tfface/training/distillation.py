@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from keras import ops
 
+from tfface.data.pairs import PairSet
 from tfface.data.pipeline.cache import check_memory
 from tfface.data.pipeline.pipeline import Pipeline
 from tfface.data.sources.image_source import SourceImages
@@ -21,6 +22,7 @@ from tfface.errors import InputError, warn
 from tfface.evaluation.embedders import embedder as embedders
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.options import PixelInput, parse_range
+from tfface.evaluation.sanity_checks import preprocessing_warning
 from tfface.paths import expanded
 from tfface.recipe.schema import TeacherConfig
 from tfface.typing import Tensor
@@ -182,6 +184,19 @@ class Teacher:
     def describe(self) -> dict[str, object]:
         """Returns what identifies the model, as JSON can hold it."""
         return {"model": self._embedder.fingerprint}
+
+    def check_pixels(self, pair_set: PairSet) -> None:
+        """Warns if other pixels than the recipe gives suit a model of another project better.
+
+        Args:
+            pair_set: of photos, as `preprocessing_warning` takes it.
+
+        Raises:
+            InputError: an image of a sample can't be decoded, or the model can't be run.
+        """
+        found = preprocessing_warning(self._embedder, pair_set)
+        if found is not None:
+            warn(f"{PLACE}: {found}; its keys color_order and input_range say what it takes")
 
     def teach(self, pipeline: Pipeline, what: str) -> Pipeline:
         """Returns the same batches, with the teacher's embeddings of their images in the labels.
