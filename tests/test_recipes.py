@@ -18,12 +18,7 @@ from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.yaml"))
-
-
-@pytest.fixture(params=RECIPES, ids=lambda path: path.stem)
-def path(request) -> Path:
-    yield request.param
-    keras.backend.clear_session()
+each_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 
 
 def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
@@ -56,7 +51,7 @@ def on_synthetic_faces(path: Path, *more: str) -> recipes.Recipe:
     )
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@each_recipe
 def test_header_says_source_command_and_figures(path):
     header = [line for line in path.read_text(encoding="utf-8").split("\n") if line[:1] == "#"]
     assert any(re.search(rf"tfface train {path.stem}(?!\w)", line) for line in header)
@@ -133,8 +128,10 @@ def test_every_stage_makes_a_step_on_drawn_faces(path, overrides, tmp_path):
         recognizer.run_eagerly = True
         history = recognizer.fit(data.train.epoch(number).take(1), verbose=0, shuffle=False).history
         assert np.isfinite(history["loss"][0])
+    keras.backend.clear_session()
 
 
+@each_recipe
 def test_missing_data_is_explained(path, tmp_path):
     recipe = recipes.load(path, REGISTRIES)
     if recipe.data.train.name == "synthetic":
