@@ -179,19 +179,20 @@ class TestRunningAgain:
         recipe = load_tiny(tmp_path, *ONE_STAGE)
         folder = tmp_path / "run"
         (folder / "photos").mkdir(parents=True)
-        (folder / "letter.txt").write_text("mine")
+        (folder / "letter.odt").write_text("mine")
         with pytest.raises(
-            InputError, match=r"run: holds letter\.txt and no run; choose a new or empty run folder"
+            InputError, match=r"run: holds letter\.odt and no run; choose a new or empty run folder"
         ):
             train(recipe, folder, tmp_path)
-        assert sorted(path.name for path in folder.iterdir()) == ["letter.txt", "photos"]
+        assert sorted(path.name for path in folder.iterdir()) == ["letter.odt", "photos"]
         # Going on is always possible.
         RunFolder(folder).start(recipe, resume=True)
 
-    def test_an_empty_folder_and_hidden_files_are_no_obstacle(self, tmp_path):
+    def test_an_empty_folder_hidden_files_and_logs_are_no_obstacle(self, tmp_path):
         run = RunFolder(tmp_path / "run")
         run.path.mkdir()
-        (run.path / ".gitkeep").touch()
+        for name in (".gitkeep", "slurm-17.out", "log.txt"):
+            (run.path / name).touch()
         run.start(load_tiny(tmp_path, *ONE_STAGE), resume=False)
         assert run.recipe.is_file()
 

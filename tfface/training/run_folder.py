@@ -39,6 +39,8 @@ _EXACT_WITH = (
 
 # Of recipes, in a message.
 _MOST_DIFFERENCES = 5
+# What the output of a job is written to, often before the run begins.
+_LOG_SUFFIXES = (".err", ".log", ".out", ".txt")
 PACKAGES = ("tensorflow", "keras", "jax", "numpy", "tensorflow-datasets", "keras-cv", "faiss-cpu")
 
 
@@ -206,10 +208,14 @@ class RunFolder:
         return next((path for path in own if _holds_something(path)), None)
 
     def _file_of_others(self) -> Path | None:
-        """Returns what lies in the folder, if no run has been there; hidden files don't count."""
+        """Returns what lies in the folder, if no run has been there.
+
+        Hidden files and logs don't count.
+        """
         if self.has_begun() or self._is_environment():
             return None
-        return min((path for path in self.path.glob("*") if path.name[0] != "."), default=None)
+        others = (path for path in self.path.glob("[!.]*") if path.suffix not in _LOG_SUFFIXES)
+        return min(others, default=None)
 
     def _is_environment(self) -> bool:
         """Whether environment.json, which a run writes first, is that of a run."""
