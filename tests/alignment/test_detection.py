@@ -125,3 +125,9 @@ def test_of_overlapping_faces_the_surest_is_left():
     boxes = np.array([(0, 0, 10, 10), (2, 2, 8, 8), (5, 0, 15, 10), (40, 40, 50, 50)], np.float64)
     scores = np.array([0.9, 0.99, 0.8, 0.7], np.float32)
     assert _not_inside_others(boxes, scores) == [1, 2, 3]
+
+
+def test_without_the_package_of_the_weights_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(ModuleNotFoundError, match=r"mtcnn is not .*pip install 'tfface\[align\]'"):
+        Network("pnet")

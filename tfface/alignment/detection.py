@@ -23,6 +23,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfface.alignment.faces import Face
+from tfface.extras import not_installed
 
 # For each network the pooling after its convolutions: (window, padding), stride 2; None for none.
 _POOLING = {
@@ -48,7 +49,10 @@ class Network:
 
     def __init__(self, name: str):
         # Found without importing the package, which would build Keras models.
-        package = importlib.util.find_spec("mtcnn").submodule_search_locations[0]
+        spec = importlib.util.find_spec("mtcnn")
+        if spec is None:
+            raise ModuleNotFoundError(not_installed("mtcnn"), name="mtcnn")
+        package = spec.submodule_search_locations[0]
         compressed = Path(package, "assets", "weights", f"{name}.lz4").read_bytes()
         # Joblib would close the file before lz4 does, about which Python 3.13 prints an error.
         self._weights = joblib.load(io.BytesIO(lz4.frame.decompress(compressed)))
