@@ -257,6 +257,19 @@ def test_images_that_cant_be_decoded_are_named(faces):
         alignment_warning(files, [f"face {i}" for i in range(16)], "drawn")
 
 
+def test_alignment_is_not_checked_without_the_packages(faces, monkeypatch, capsys):
+    monkeypatch.setattr(sanity_checks, "find_spec", lambda package: None)
+    sanity_checks._has_detector.cache_clear()
+    try:
+        for _ in range(2):
+            assert check([shifted(face, x=20) for face in faces]) is None
+    finally:
+        sanity_checks._has_detector.cache_clear()
+    [line] = capsys.readouterr().err.splitlines()
+    assert "not checked whether faces are aligned" in line
+    assert "pip install 'tfface[align]'" in line
+
+
 def test_real_faces(test_data):
     pair_set = lfw(test_data, 8)
     what = (pair_set.images, pair_set.image_names, "lfw")

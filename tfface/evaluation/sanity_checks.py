@@ -6,19 +6,22 @@ Both are common reasons for a low accuracy.
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
 from tfface import seeding
-from tfface.alignment.detection import shared_detector
 from tfface.alignment.faces import by_importance
 from tfface.alignment.template import MAX_ALIGNED_OFFSET, template_offset
 from tfface.data.pairs import PairSet
+from tfface.errors import warn
 from tfface.evaluation.embedders.embedder import Embedder
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.external import ExternalEmbedder
 from tfface.evaluation.embedders.options import PixelInput
+from tfface.extras import not_installed
 from tfface.images.decoding import decode_batches, decode_whole
 from tfface.progress import progress
 
@@ -203,6 +206,7 @@ def alignment_warning(
     if its offset is above 9 pixels, or if no face is found in it.
 
     Images that are too small are not checked. The sample depends only on the number of images.
+    Without the packages of the extra `align` nothing is checked, and a line says so once.
 
     Args:
         encoded: encoded images; it may be a lazy sequence, of which only the sample is read.
@@ -219,6 +223,8 @@ def alignment_warning(
     Raises:
         InputError: an image of the sample can't be decoded.
     """
+    if not _has_detector():
+        return None
     chosen = np.arange(len(encoded)) if each else seeding.sample(len(encoded), _MAX_IMAGES)
     offsets = _offsets(encoded, names, chosen, min_height)
     large_enough = ~np.isnan(offsets)
@@ -245,6 +251,15 @@ def alignment_warning(
     else:
         return None
     return f"{what} looks unaligned: {seen}; {advice}"
+
+
+@cache
+def _has_detector() -> bool:
+    for package in ("mtcnn", "joblib", "lz4"):
+        if find_spec(package) is None:
+            warn(f"it is not checked whether faces are aligned: {not_installed(package)}")
+            return False
+    return True
 
 
 def _line_of_single_images(
@@ -278,6 +293,9 @@ def _offsets(
 
 
 def _offset(image: Image.Image) -> float:
+    # Only here: it needs an extra, and every training and evaluation imports this module.
+    from tfface.alignment.detection import shared_detector
+
     width = max(1, round(image.width * _HEIGHT / image.height))
     image = image.resize((width, _HEIGHT), Image.Resampling.BICUBIC, reducing_gap=3)
     faces = [face for face in shared_detector().detect(image) if face.confidence >= _MIN_CONFIDENCE]
