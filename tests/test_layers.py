@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tfface.extras import EXTRAS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tfface"
 
@@ -140,6 +142,39 @@ def test_no_modules_import_each_other():
     }
     with_imports_first = graphlib.TopologicalSorter(imports)
     with_imports_first.prepare()  # CycleError: the modules of a circle
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("tfface.api.training", "tfface.api.evaluating", "tfface.api.embedding"),
+        *("tfface.api.exporting", "tfface.training.run", "tfface.data.pairs"),
+    ],
+)
+def test_training_and_verification_need_no_extra(module):
+    """What these modules import as they are loaded is installed by `pip install .` alone."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in MODULES:
+            continue
+        seen.add(name)
+        for node in ast.parse(MODULES[name].read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                loaded = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                loaded = {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                continue
+            packages = {one.partition(".")[0] for one in loaded}
+            assert not packages & EXTRAS.keys(), f"{name} imports {sorted(packages)}"
+            # A package is loaded before its modules.
+            waiting += {
+                ".".join(parts[:end])
+                for parts in (one.split(".") for one in loaded)
+                for end in range(1, len(parts) + 1)
+            }
+    assert len(seen) > 1
 
 
 def test_the_package_itself_loads_next_to_nothing():

@@ -62,6 +62,12 @@ def test_a_wheel_holds_what_an_installed_tfface_reads(tmp_path):
     [
         ("faiss", "tfface.Gallery", "tfface.Gallery: faiss .* pip install 'tfface\\[search\\]'"),
         ("faiss", "tfface.evaluate_verification; tfface.load_embedder; print('fine')", "fine"),
+        (
+            " ".join(extras.EXTRAS),
+            "tfface.train; tfface.evaluate_verification; tfface.evaluate_classification; "
+            "tfface.load_embedder; tfface.export; print('fine')",
+            "fine",
+        ),
         ("mtcnn lz4", "tfface.compare", "tfface.compare: lz4 .* pip install 'tfface\\[align\\]'"),
     ],
 )

@@ -15,7 +15,6 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from numcodecs import blosc
 
 from tfface.data.pairs.pair_set import PairSet
 from tfface.data.pairs.pixel_array import (
@@ -145,6 +144,9 @@ class _Array:
                 f"{path}: damaged: unpacks to {num_bytes} bytes, but {num_images} images have "
                 f"{expected}"
             )
+        # Only here: an extra, and every training and evaluation imports this module.
+        from numcodecs import blosc
+
         values = np.empty(num_bytes // _ITEM_BYTES, "<f4")
         try:
             blosc.decompress(packed, values)
