@@ -2,6 +2,8 @@
 
 import json
 
+import keras
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -63,3 +65,20 @@ def test_photos_that_can_not_be_read_are_skipped(trained, tmp_path, capsys):
     with pytest.raises(InputError) as caught:
         classify.main([str(tmp_path / "empty.jpg"), "--model", str(run)])
     assert str(caught.value) == reason
+
+
+def test_scores_that_are_no_numbers_are_no_answer(trained, tmp_path):
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    kernel, bias = network.get_weights()
+    network.set_weights([kernel, bias + np.float32([np.nan, 0])])
+    network.save(tmp_path / "net.keras")
+    (tmp_path / "classes.txt").write_text("ann\nbob\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"net.keras: its scores of .*0.png are NaN or infinite"):
+        classify.main(
+            [
+                *(str(trained[1]), "--model", str(tmp_path / "net.keras")),
+                *("--classes", str(tmp_path / "classes.txt")),
+            ]
+        )

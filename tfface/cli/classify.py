@@ -50,6 +50,11 @@ def main(arguments: list[str] | None = None) -> None:
     found = photo_options.answer_each(photos, read, skipped, description="classifying")
     for photo, images in found:
         for scores in classifier.scores(np.stack(images)) if images else ():
+            if not np.isfinite(scores).all():
+                raise InputError(
+                    f"{options.model}: its scores of {photo} are NaN or infinite: its weights are "
+                    "damaged, its training diverged, or --input-range doesn't suit it"
+                )
             order = np.argsort(-scores, kind="stable")[: options.top]
             classes = [
                 {"class": classifier.classes[number], "probability": float(scores[number])}
