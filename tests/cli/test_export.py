@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -109,4 +110,26 @@ def test_mistakes_are_one_line(model, tmp_path, monkeypatch, arguments, message)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_found_before_the_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    Path("a.keras").write_text("loading it would fail", encoding="utf-8")
+    done = call_tool(export.main, "a.keras", "--format", "saved_model", "onnx")
+    assert done.returncode == 2
+    assert "onnx is not installed" in done.stderr
+    assert "pip install 'tfface[export]'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
+def test_a_missing_package_of_a_suffix_is_found_before_anything_is_written(
+    model, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    done = call_tool(export.main, model, "--output", "new/a.onnx")
+    assert done.returncode == 2
+    assert "pip install 'tfface[export]'" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from tfface.evaluation.embedders.metadata import MeasuredThreshold, ModelMetadat
 from tfface.evaluation.embedders.options import hash_files
 from tfface.evaluation.verification import Verification, evaluate_verification
 from tfface.exporting.faces import ExportFaces
-from tfface.exporting.formats import FORMATS, check_options, find_format
+from tfface.exporting.formats import FORMATS, check_installed, check_options, find_format
 from tfface.exporting.graph import export_network, in_float32, normalization_inside
 from tfface.exporting.model_card import CardFacts, card, to_markdown
 from tfface.exporting.options import ExportOptions
@@ -367,9 +367,11 @@ def check_export(
 
     Raises:
         InputError: it doesn't have them, or can't.
+        ModuleNotFoundError: a package that writes the format is not installed.
     """
     name = find_format(output, format)
     check_options(name, options)
+    check_installed(name)
     check_output_path(output, name, overwrite=overwrite)
     return name
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tfface.errors import InputError
@@ -10,6 +11,7 @@ from tfface.exporting.onnx_model import write_onnx
 from tfface.exporting.openvino_model import write_openvino
 from tfface.exporting.options import ExportOptions
 from tfface.exporting.saved_model import write_saved_model
+from tfface.extras import not_installed
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Format:
         write: writes a model, as the functions of `FORMATS` do.
         quantizations: the values of `ExportOptions.quantize` that it has.
         more_suffixes: of files that belong to the file.
+        packages: that write it, and read it to compare it with the original.
     """
 
     title: str
@@ -29,6 +32,7 @@ class Format:
     write: Callable[..., None]
     quantizations: tuple[str, ...] = ()
     more_suffixes: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
     def paths(self, path: Path) -> list[Path]:
         """Returns all files, or the folder, of an export to `path`."""
@@ -38,10 +42,16 @@ class Format:
 # To add a format: write a file with a function like these, add it here, and add a loader to
 # `EMBEDDERS`, by which exported files are compared with the original.
 FORMATS: dict[str, Format] = {
-    "onnx": Format("ONNX", ".onnx", write_onnx, ("float16",)),
-    "litert": Format("LiteRT", ".tflite", write_litert, ("float16", "int8", "weights-int8")),
+    "onnx": Format(
+        *("ONNX", ".onnx", write_onnx, ("float16",)),
+        packages=("onnx", "tf2onnx", "onnxruntime"),
+    ),
+    "litert": Format(
+        *("LiteRT", ".tflite", write_litert, ("float16", "int8", "weights-int8")),
+        packages=("ai_edge_litert",),
+    ),
     "saved_model": Format("SavedModel", "", write_saved_model),
-    "openvino": Format("OpenVINO", ".xml", write_openvino, ("float16",), (".bin",)),
+    "openvino": Format("OpenVINO", ".xml", write_openvino, ("float16",), (".bin",), ("openvino",)),
 }
 
 
@@ -88,3 +98,14 @@ def check_options(name: str, options: ExportOptions) -> None:
         )
     if options.opset is not None and name != "onnx":
         raise InputError(f"--opset is for onnx alone, not for {one.title}")
+
+
+def check_installed(name: str) -> None:
+    """Checks that the packages of a format are installed, which writing it needs.
+
+    Raises:
+        ModuleNotFoundError: one is not.
+    """
+    for package in FORMATS[name].packages:
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(not_installed(package), name=package)
