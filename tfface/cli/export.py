@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     import tfface
     from tfface.api.exporting import make_exporter
     from tfface.exporting.exporter import check_export, to_text
-    from tfface.exporting.formats import check_installed
+    from tfface.exporting.formats import check_installed, find_format
     from tfface.exporting.options import ExportOptions
     from tfface.exporting.output_files import files_beside
     from tfface.files import write_json
@@ -54,8 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json:
         check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
     outputs.check_results(options)
-    for name in options.format:
-        check_installed(name)
+    # The formats don't depend on the model's name.
+    for path, name in _paths(options, "model"):
+        check_installed(find_format(path, name))
     embedder = tfface.load_embedder(options.model, data_dir=options.data_dir, overrides=options.set)
     written = _paths(options, embedder.name)
     outputs_of_each = {str(path): path for path, _ in written}

@@ -371,8 +371,8 @@ def check_export(
     """
     name = find_format(output, format)
     check_options(name, options)
-    check_installed(name)
     check_output_path(output, name, overwrite=overwrite)
+    check_installed(name)
     return name
 
 
