@@ -204,6 +204,22 @@ def test_what_can_not_be_converted_is_one_line(tmp_path):
     assert files_in(tmp_path) == []
 
 
+def test_a_file_of_others_in_a_saved_model_stays(tmp_path):
+    """The whole folder is replaced."""
+    exporter().write(tmp_path / "model")
+    check(tmp_path / "model")
+    (tmp_path / "model" / "variables" / "notes.txt").write_text("mine", encoding="utf-8")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"contains variables/notes\.txt, which no"):
+            check(tmp_path / "model", overwrite=overwrite)
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_path_without_a_name(path):
+    with pytest.raises(InputError, match="has no name of its own"):
+        check(Path(path), "saved_model")
+
+
 def test_files_of_others_stay(tmp_path):
     path = tmp_path / "a.onnx"
     path.write_bytes(b"somebody's model")

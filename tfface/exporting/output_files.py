@@ -1,6 +1,7 @@
 """The files of an export: which there are, what they may replace, and how they get their names."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,6 +18,11 @@ from tfface.output_paths import check_replaceable
 
 # What a file of ours contains, in any format.
 _OWN = (b"tfface", b"normalization_inside")
+# The files of a SavedModel folder of ours.
+_SAVED_MODEL = re.compile(
+    rf"(saved_model|fingerprint)\.pb|variables/variables\.(index|data-\d+-of-\d+)|"
+    rf"{re.escape(METADATA_FILE)}"
+)
 
 
 @contextmanager
@@ -88,6 +94,8 @@ def check_output_path(output: Path, format: str, *, overwrite: bool) -> None:
     Raises:
         InputError: something can't be written, or something foreign would be replaced.
     """
+    if not output.name:
+        raise InputError(f"{output}: has no name of its own: name the file or folder to write")
     # Reading it, to see whose it is, might never end.
     check_regular(output)
     markdown, content = cards_of(output)
@@ -97,6 +105,14 @@ def check_output_path(output: Path, format: str, *, overwrite: bool) -> None:
         # However it is asked for: a folder may hold anything.
         if output.exists() and not (output / METADATA_FILE).is_file():
             raise InputError(f"{output}: is there already, and no export: choose another name")
+        # The whole folder is replaced.
+        for path in output.rglob("*"):
+            name = path.relative_to(output).as_posix()
+            if not path.is_dir() and not _SAVED_MODEL.fullmatch(name):
+                raise InputError(
+                    f"{output}: contains {name}, which no export wrote: move it, or choose another "
+                    "name"
+                )
         return
     if output.is_dir():
         raise InputError(f"{output}: is a folder; give a file")
