@@ -65,5 +65,18 @@ def test_the_model_may_be_its_file_or_in_memory(run):
 def test_what_is_no_model_of_keras():
     with pytest.raises(InputError, match="pixels: only models of Keras can be exported"):
         tfface.export("pixels", "a.onnx")
-    with pytest.raises(InputError, match="num_images 0: must be 1 or more"):
-        tfface.export(network(), "a.onnx", num_images=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("num_images", 0, "num_images must be a whole number of 1 or more, got 0"),
+        ("num_images", "3", "num_images must be a whole number of 1 or more, got '3'"),
+        ("num_images", 2.5, "num_images must be a whole number of 1 or more, got 2.5"),
+        ("license", 3, "license must be text, got 3"),
+    ],
+)
+def test_arguments_of_the_wrong_type(name, given, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        tfface.export(network(), tmp_path / "a.onnx", **{name: given})
+    assert not [*tmp_path.iterdir()]

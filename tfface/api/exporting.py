@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tfface import arguments
 from tfface import recipe as recipes
 from tfface.api.datasets import Source, open_source
 from tfface.api.embedding import Embedder, Model, as_embedder
@@ -130,8 +131,9 @@ def make_exporter(
     Raises:
         InputError: as `export`, before anything is converted.
     """
-    if num_images < 1:
-        raise InputError(f"num_images {num_images}: must be 1 or more")
+    num_images = arguments.whole_number("num_images", num_images, 1)
+    if license is not None:
+        arguments.text("license", license)
     embedder = as_embedder(model)
     found = embedder.embedder
     inner = found.inner if isinstance(found, CachedEmbedder) else found
