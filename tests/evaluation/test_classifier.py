@@ -220,6 +220,16 @@ def test_scores_that_are_no_probabilities_after_all(kind, reason):
         scores.probabilities(np.array([[3.0, -2.0]]))
 
 
+def test_a_few_single_scores_may_be_logits(capsys):
+    scores = np.array([[0.134], [0.9]])
+    ScoresToProbabilities("net.onnx", 2).probabilities(scores)
+    assert "net.onnx: returns a single score, which is from 0 to 1" in capsys.readouterr().err
+    ScoresToProbabilities("net.onnx", 2, "probabilities").probabilities(scores)
+    ScoresToProbabilities("net.onnx", 2).probabilities(np.tile(scores, (8, 1)))
+    ScoresToProbabilities("net.onnx", 2).probabilities(scores - 0.5)
+    assert capsys.readouterr().err == ""
+
+
 def test_nan_stays_nan():
     scores = np.array([[np.nan, 0.5], [0.25, 0.75]])
     found = ScoresToProbabilities("m", 2).probabilities(scores)

@@ -12,7 +12,7 @@ from keras import ops
 
 from tfface import arguments
 from tfface.data.records.manifest import IDENTITIES_FILE
-from tfface.errors import InputError
+from tfface.errors import InputError, warn
 from tfface.evaluation.embedders.embedder import Embedder, load_embedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE
 from tfface.evaluation.embedders.options import PixelInput
@@ -29,6 +29,8 @@ ScoreType = Literal["auto", "probabilities", "logits"]
 
 # Quantized probabilities may miss the sum of 1 by this much.
 _SUM_TOLERANCE = 0.05
+# Of so many logits of a single score, hardly ever are all between 0 and 1.
+_FEW_SINGLE_SCORES = 16
 
 
 class Classifier:
@@ -241,6 +243,12 @@ class ScoresToProbabilities:
         finite = scores[np.isfinite(scores).all(axis=1)]
         if self._are_probabilities is None:
             self._are_probabilities = _are_probabilities(finite)
+            if self._are_probabilities and is_single and len(finite) < _FEW_SINGLE_SCORES:
+                warn(
+                    f"{self._model}: returns a single score, which is from 0 to 1 and therefore "
+                    "taken as a probability; if it is a logit, the answer is wrong: say which it "
+                    "is with --score-type"
+                )
         elif self._are_probabilities and not _are_probabilities(finite):
             reason = "--score-type says so" if self._is_given else "those of the first images are"
             raise InputError(
