@@ -5,7 +5,13 @@ import pytest
 
 from tfface.errors import InputError
 from tfface.evaluation.face_index import FaceIndex
-from tfface.gallery.calibration import Stranger, check_strangers, most_similar
+from tfface.gallery.calibration import (
+    Stranger,
+    check_num_strangers,
+    check_strangers,
+    most_similar,
+    threshold_for_strangers,
+)
 from tfface.gallery.storage import EnrolledFace, GalleryContent
 
 _SIZE = 64
@@ -83,3 +89,12 @@ def test_the_most_similar():
         0.9,
         0.8,
     ]
+
+
+def test_rates_that_a_product_would_round():
+    """161 * (1 / 161) is below 1, and 0.29 * 100 below 29."""
+    check_num_strangers(161, 1 / 161)
+    with pytest.raises(InputError, match=r"160 strangers are too few .* at least 161, or a higher"):
+        check_num_strangers(160, 1 / 161)
+    cosines = np.arange(100) / 100
+    assert np.sum(cosines >= threshold_for_strangers(cosines, 0.29)) == 29

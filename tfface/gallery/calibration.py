@@ -1,5 +1,6 @@
 """The threshold of a gallery, by photos of strangers."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import numpy as np
 
 from tfface.errors import InputError
 from tfface.gallery.storage import GalleryContent
+from tfface.metrics.roc import max_false_accepts
 
 # How many strangers a calibration names.
 _MOST_NAMED = 3
@@ -130,10 +132,11 @@ def check_num_strangers(number: int, fpir: float) -> None:
     Raises:
         InputError: fewer than 1 / fpir.
     """
-    if number * fpir < 1:
+    if number == 0 or max_false_accepts(fpir, number) == 0:
+        least = next(n for n in itertools.count(math.floor(1 / fpir)) if 1 / n <= fpir)
         raise InputError(
             f"{number:,} strangers are too few for a false positive rate of {fpir:g}: give "
-            f"at least {math.ceil(1 / fpir):,}, or a higher rate"
+            f"at least {least:,}, or a higher rate"
         )
 
 
@@ -155,7 +158,7 @@ def threshold_for_strangers(cosines: np.ndarray, fpir: float) -> float:
         0.495
     """
     check_num_strangers(len(cosines), fpir)
-    number = int(len(cosines) * fpir)
+    number = max_false_accepts(fpir, len(cosines))
     # The most similar stranger who may not be named.
     refused = np.sort(cosines)[::-1][number]
     return min(1.0, round((math.floor(refused * 10_000) + 1) / 10_000, 4))

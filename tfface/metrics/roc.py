@@ -174,6 +174,25 @@ def check_labels(is_genuine: np.ndarray) -> None:
         )
 
 
+def max_false_accepts(far: float, num_impostor: int) -> int:
+    """Returns the most of some impostors that may be accepted at a rate: floor(far * num_impostor).
+
+    Args:
+        far: the rate, in (0, 1].
+        num_impostor: > 0.
+
+    Example:
+        >>> int(0.29 * 100), max_false_accepts(0.29, 100)
+        (28, 29)
+    """
+    # Rounding of far * I can miss an integer: 0.07 * 100 is 7.000000000000001, 0.29 * 100 is
+    # 28.999999999999996. The division, which defines the FAR, decides.
+    allowed = int(far * num_impostor) + 1
+    while allowed / num_impostor > far:
+        allowed -= 1
+    return allowed
+
+
 def tar_at_far(curve: Roc, far: float) -> TarAtFar:
     """Returns the operating point with the highest TAR whose FAR is <= `far`.
 
@@ -189,11 +208,7 @@ def tar_at_far(curve: Roc, far: float) -> TarAtFar:
     """
     if not 0 < far <= 1:
         raise InputError(f"the false accept rate is {far}: expected a number in (0, 1]")
-    # Rounding of far * I can miss an integer: 0.07 * 100 is 7.000000000000001, 0.29 * 100 is
-    # 28.999999999999996. The division, which defines the FAR, decides.
-    allowed = int(far * curve.num_impostor) + 1
-    while allowed / curve.num_impostor > far:
-        allowed -= 1
+    allowed = max_false_accepts(far, curve.num_impostor)
     point = int(np.searchsorted(curve.false_accepts, allowed, side="right")) - 1
     return TarAtFar(
         far=float(far),
