@@ -203,7 +203,8 @@ class TestBatches:
 
         assert pairs_of("{source: photos, path: photos}") is None
         # Drawn faces say nothing about a model of photos.
-        assert pairs_of("synthetic") is None
+        drawn = "{source: synthetic, num_identities: 2, images_per_identity: 2, size: 32}"
+        assert pairs_of(drawn) is None
         pairs = pairs_of("{source: folder, path: photos}")
         names = [
             (pairs.image_names[a], pairs.image_names[b])
