@@ -147,7 +147,7 @@ def test_load(gallery):
     assert by_name.identify(photo_of("Anna", 3))[0].name == "Anna"
     loaded = tfface.Gallery.load(gallery.path, "pixels")
     assert loaded.identify(photo_of("Anna", 3))[0].name == "Anna"
-    with pytest.raises(tfface.InputError, match="was built by another 'pixels'"):
+    with pytest.raises(tfface.InputError, match="was built by a model called 'pixels', too"):
         tfface.Gallery.load(gallery.path, tfface.load_embedder("pixels", flip=False))
     with pytest.raises(tfface.InputError, match="no gallery"):
         tfface.Gallery.load(gallery.path.parent)

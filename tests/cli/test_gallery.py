@@ -227,7 +227,7 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["build", "pixels", "a.webp", "--gallery", "new"], "a.webp: an image: say with --name"),
         (["build", "pixels", "PHOTO", "--gallery", "new"], "photo: an image: say with --name"),
         (["add", "pixels", "a.jpg", "--name", "A", "--gallery", "G"], "a.jpg: no such photo"),
-        (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (["add", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by a model"),
         (
             ["add", "pixels", "STAFF", "--name", "", "--gallery", "G"],
             "--name: '' is no name: it is",
@@ -239,7 +239,7 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["remove", "Eve", "--gallery", "G"], "nobody is called 'Eve'"),
         (["query", "pixels", "STAFF", "--gallery", "STAFF"], "no gallery: expected a folder"),
         (["query", "none", "STAFF", "--gallery", "G"], "none: no such model"),
-        (["query", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by another"),
+        (["query", "pixels", "STAFF", "--no-flip", "--gallery", "G"], "was built by a model"),
         (["query", "pixels", "STAFF", "--gallery", "G", "--json", "STAFF"], "is a folder"),
         (["list", "--gallery", "STAFF"], "no gallery: expected a folder"),
     ],

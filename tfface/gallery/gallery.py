@@ -160,9 +160,10 @@ def check_model(embedder: Embedder, gallery: GalleryContent, folder: Path) -> No
         )
     if embedder.name == gallery.model:
         raise InputError(
-            f"{folder}: was built by another '{shown(gallery.model)}' than this "
-            f"'{embedder.name}': its file differs, or its options (--no-flip, --color-order, "
-            "--input-range, --image-size); embeddings of the two can't be compared"
+            f"{folder}: was built by a model called '{embedder.name}', too, but with another file "
+            "or other options (--no-flip, --color-order, --input-range, --image-size) than the one "
+            "loaded now; their embeddings can't be compared: load that one, or build a gallery "
+            "with this one"
         )
     raise InputError(
         f"{folder}: contains embeddings of the model '{shown(gallery.model)}', and those of "
