@@ -289,7 +289,7 @@ class Embedder:
         return True
 
     def check_shape_of_aligned(self, height: int, width: int, name: str) -> None:
-        """Checks that an image that is said to be an aligned face may be one, by its shape.
+        """Refuses an image whose shape rules out an aligned face.
 
         Args:
             height, width: of the image.

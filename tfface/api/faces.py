@@ -90,7 +90,7 @@ def faces_for(
         The faces; none for a photo without one.
 
     Raises:
-        InputError: the photo can't be read; or it is said to be aligned, and can't be by its shape.
+        InputError: the photo can't be read, or `aligned` is true and its shape rules that out.
     """
     if not aligned:
         opened = open_photo(photo, in_memory)

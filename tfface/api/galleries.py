@@ -457,8 +457,8 @@ class Gallery:
             without a face.
 
         Raises:
-            InputError: the photo can't be read, or by its shape is no aligned face with `aligned`;
-                the gallery is empty, or the model that built it can't be loaded.
+            InputError: the photo can't be read; `aligned` is true and its shape rules that out; the
+                gallery is empty, or the model that built it can't be loaded.
         """
         top = arguments.whole_number("top", top, 1)
         embedder = self.model

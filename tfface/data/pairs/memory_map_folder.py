@@ -100,7 +100,7 @@ class _Array:
             InputError: its values are not those of pixels.
         """
         start = number * _CHUNK_LENGTH
-        # Opened for each chunk: arrays are pickled for the processes that decode.
+        # Mapped for each chunk, so that a set in memory holds no file open.
         with os_errors(self._path):
             values = np.memmap(self._path, _TYPE, "r", shape=self._shape)
         return to_pixels(values[start : start + _CHUNK_LENGTH], self._path, start)
