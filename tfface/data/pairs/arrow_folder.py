@@ -8,17 +8,16 @@ Rows 2 i and 2 i + 1 by `index` are pair i, and both have its answer in `is_same
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfface.data.pairs.pair_set import PairSet
+from tfface.data.arrow_errors import arrow_errors
+from tfface.data.pairs.pair_set import PairSet, pairs_of_neighbors, slot_name
 from tfface.data.pairs.pixel_array import find_folders, read_json, the_only
 from tfface.errors import InputError, shown
 from tfface.files import check_regular, is_file_name, os_errors
-from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.progress import progress
 
 # pyarrow itself is imported where it is needed: it is an extra.
@@ -75,17 +74,9 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
     for slot, row in enumerate(order):
         if images[row] not in position:
             position[images[row]] = len(position)
-            names.append(f"{folder}: image {slot} (pair {slot // 2})")
+            names.append(f"{folder}: {slot_name(slot)}")
         slots.append(position[images[row]])
-    return PairSet(
-        name=name,
-        images=list(position),
-        image_names=names,
-        first=np.array(slots[0::2]),
-        second=np.array(slots[1::2]),
-        is_genuine=is_genuine[:, 0],
-        num_folds=NUM_FOLDS,
-    )
+    return pairs_of_neighbors(name, list(position), names, slots, is_genuine[:, 0])
 
 
 def _data_files(folder: Path) -> list[Path]:
@@ -112,7 +103,7 @@ def _batches(path: Path) -> Iterator[dict[str, Sequence]]:
     """Yields the columns of some rows at a time; images as bytes."""
     import pyarrow
 
-    with _errors(path), pyarrow.memory_map(str(path)) as file:
+    with arrow_errors(path, "an Arrow stream"), pyarrow.memory_map(str(path)) as file:
         stream = pyarrow.ipc.open_stream(file)
         _check_columns(path, stream.schema, pyarrow.types)
         columns = [name for name in (_IMAGE, _ANSWER, _INDEX) if name in stream.schema.names]
@@ -146,15 +137,3 @@ def _check_columns(path: Path, schema: Any, types: Any) -> None:
             f"{path}: a set of pairs has the columns {_IMAGE} (with bytes), {_ANSWER} (true or "
             f"false) and perhaps {_INDEX} (a number); got {shown(', '.join(schema.names))}"
         )
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    # pyarrow has errors of Python's types and of its own, and some of C++ that are neither.
-    except (OSError, ValueError, TypeError, LookupError, MemoryError, RuntimeError) as error:
-        reason = shown(next(iter(str(error).strip().splitlines()), type(error).__name__))
-        raise InputError(f"{path}: can't be read as an Arrow stream: {reason}") from error

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from tfface import safe_pickle
-from tfface.data.pairs.pair_set import PairSet
+from tfface.data.pairs.pair_set import PairSet, pairs_of_neighbors, slot_name
 from tfface.errors import InputError, shown
 from tfface.file_kind import START_BYTES, other_kind
 from tfface.files import os_errors
-from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.safe_pickle import PickleError
 
 DESCRIPTION = "an InsightFace .bin file"
@@ -76,22 +75,10 @@ def load(source: str, name: str, images_dir: Path | None) -> PairSet:
             content = bytes(encoded)
             if content not in position:
                 position[content] = len(position)
-                names.append(f"{path}: {_slot_name(slot)}")
+                names.append(f"{path}: {slot_name(slot)}")
             position_of_object[id(encoded)] = position[content]
         slots.append(position_of_object[id(encoded)])
-    return PairSet(
-        name=name,
-        images=list(position),
-        image_names=names,
-        first=np.array(slots[0::2]),
-        second=np.array(slots[1::2]),
-        is_genuine=is_genuine,
-        num_folds=NUM_FOLDS,
-    )
-
-
-def _slot_name(slot: int) -> str:
-    return f"image {slot} (pair {slot // 2})"
+    return pairs_of_neighbors(name, list(position), names, slots, is_genuine)
 
 
 def _encoded(path: Path, slot: int, image: object) -> bytes | bytearray:
@@ -101,9 +88,7 @@ def _encoded(path: Path, slot: int, image: object) -> bytes | bytearray:
     if isinstance(image, Array) and image.type == "u1" and image.is_flat:
         return image.data
     what = f"an array of {image.shape}" if isinstance(image, Array) else type(image).__name__
-    raise InputError(
-        f"{path}: {_slot_name(slot)} is {what}: expected the bytes of an encoded image"
-    )
+    raise InputError(f"{path}: {slot_name(slot)} is {what}: expected the bytes of an encoded image")
 
 
 def _labels(path: Path, labels: object) -> np.ndarray:

@@ -76,3 +76,36 @@ class PairSet:
     num_folds: int = NUM_FOLDS
     identities: np.ndarray | None = None
     groups: Sequence[str] | None = None
+
+
+def slot_name(slot: int) -> str:
+    """Returns what messages call an image of a list whose images 2 i and 2 i + 1 are pair i."""
+    return f"image {slot} (pair {slot // 2})"
+
+
+def pairs_of_neighbors(
+    name: str,
+    images: Sequence[bytes],
+    image_names: Sequence[str],
+    slots: Sequence[int],
+    is_genuine: np.ndarray,
+) -> PairSet:
+    """Returns the pairs of a list whose images 2 i and 2 i + 1 are pair i.
+
+    Args:
+        name, images, image_names, is_genuine: see `PairSet`.
+        slots: for each place in the list, the index of its image in `images`.
+
+    Example:
+        >>> labels = np.array([True])
+        >>> pairs_of_neighbors("tiny", [b"one", b"other"], ["a", "b"], [0, 1], labels).second
+        array([1])
+    """
+    return PairSet(
+        name=name,
+        images=images,
+        image_names=image_names,
+        first=np.array(slots[0::2]),
+        second=np.array(slots[1::2]),
+        is_genuine=is_genuine,
+    )

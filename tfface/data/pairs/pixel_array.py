@@ -14,10 +14,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.pairs.pair_set import PairSet
+from tfface.data.pairs.pair_set import PairSet, pairs_of_neighbors, slot_name
 from tfface.errors import InputError
 from tfface.files import os_errors, parse_json
-from tfface.metrics.k_fold import NUM_FOLDS
 from tfface.progress import progress
 
 # Far above any real set; they limit the memory that a hostile file can request.
@@ -89,15 +88,8 @@ def load_pairs(array: PixelArray, folder: Path, name: str) -> PairSet:
                 position[digest] = len(position)
                 images.append(image)
             slots.append(position[digest])
-    return PairSet(
-        name=name,
-        images=_Images(array, images),
-        image_names=[f"{folder}: image {image} (pair {image // 2})" for image in images],
-        first=np.array(slots[0::2]),
-        second=np.array(slots[1::2]),
-        is_genuine=is_genuine,
-        num_folds=NUM_FOLDS,
-    )
+    names = [f"{folder}: {slot_name(image)}" for image in images]
+    return pairs_of_neighbors(name, _Images(array, images), names, slots, is_genuine)
 
 
 def the_only(found: Sequence[Path], source: str, kind: str) -> Path:
@@ -167,8 +159,7 @@ def to_pixels(values: np.ndarray, path: Path, first_image: int) -> np.ndarray:
     if not right.all():
         image = first_image + int(np.flatnonzero(~right.all(axis=(1, 2, 3)))[0])
         raise InputError(
-            f"{path}: image {image} (pair {image // 2}): its values are not those of pixels, "
-            "pixel / 127.5 - 1"
+            f"{path}: {slot_name(image)}: its values are not those of pixels, pixel / 127.5 - 1"
         )
     # From BGR, channels first, to RGB, channels last.
     return np.ascontiguousarray(pixels.astype(np.uint8)[:, ::-1].transpose(0, 2, 3, 1))
@@ -226,9 +217,7 @@ class _Images(Sequence):
 def _read_list(path: Path) -> np.ndarray:
     """Returns the labels of the pairs: bool [num_pairs]."""
     if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; it has the labels of the pairs in the bcolz folder"
-        )
+        raise InputError(f"{path}: no such file; it has the labels of the pairs in the folder")
     try:
         # A memory map checks the declared shape against the file size, and refuses objects, which
         # would be pickles.

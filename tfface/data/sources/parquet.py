@@ -4,13 +4,13 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfface.data.arrow_errors import arrow_errors
 from tfface.data.records.example import Record
 from tfface.data.sources.image_source import ImageSource
 from tfface.data.sources.named_images import named_images
@@ -141,7 +141,7 @@ class _ParquetFile:
         self._pyarrow = pyarrow
         self.path = path
         self._metadata: Any = None
-        with self._errors(), self._opened() as file:
+        with arrow_errors(self.path, "Parquet"), self._opened() as file:
             self._schema = schema = file.schema_arrow
             self._metadata = metadata = file.metadata
             self.num_groups, self.num_rows = metadata.num_row_groups, metadata.num_rows
@@ -184,7 +184,7 @@ class _ParquetFile:
         return values
 
     def _read(self, group: int, columns: list[str]) -> Any:
-        with self._errors(), self._opened() as file:
+        with arrow_errors(self.path, "Parquet"), self._opened() as file:
             table = file.read_row_group(group, columns=columns, use_threads=False)
             table.validate(full=True)
             wanted = self._metadata.row_group(group).num_rows
@@ -255,17 +255,6 @@ class _ParquetFile:
                 )
             return self._class_names[label]
         return str(label)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except InputError:
-            raise
-        # pyarrow has errors of Python's types and of its own, and some of C++ that are neither.
-        except (OSError, ValueError, TypeError, LookupError, MemoryError, RuntimeError) as error:
-            reason = shown(next(iter(str(error).strip().splitlines()), type(error).__name__))
-            raise InputError(f"{self.path}: can't be read as Parquet: {reason}") from error
 
 
 class _KeptGroups:
