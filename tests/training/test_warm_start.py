@@ -337,7 +337,8 @@ class TestSources:
         [
             ("gone", r"gone: no such run folder or \.keras file; a relative path starts at"),
             ("empty", r"empty: holds no model\.keras, so it is no finished run"),
-            ("tiny.yaml", r"tiny\.yaml: must be a run folder or a \.keras file"),
+            ("tiny.yaml", r"tiny\.yaml: must be a run folder or a \.keras file; weights in other"),
+            ("net.tflite", r"net\.tflite: a TensorFlow Lite model can't be trained on"),
             ("damaged.keras", r"damaged\.keras: can't be loaded as a Keras model"),
             ("code.keras", r"code\.keras: refused: it contains code"),
         ],

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from tfface.backbones.backbone import Backbone
+from tfface.backbones.weights.file_readers import check_trainable
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.backbones.weights.legacy_h5 import SUFFIXES, load_legacy_h5
 from tfface.backbones.weights.published import refuse_weights
@@ -34,9 +35,16 @@ def keras_file(
     """
     refuse_weights("keras_file", weights)
     where = "model.backbone: keras_file"
+    check_trainable(path, where)
     if not path.is_file():
         raise InputError(f"{where}: {path}: no such file")
-    is_legacy = path.suffix.lower() in SUFFIXES
+    suffix = path.suffix.lower()
+    if suffix not in (".keras", *SUFFIXES):
+        raise InputError(
+            f"{where}: {path}: must be a .keras or .h5 file; weights in other formats are loaded "
+            "into a backbone of the same layers, by model.backbone: {name: NAME, weights: FILE}"
+        )
+    is_legacy = suffix in SUFFIXES
     try:
         network = load_legacy_h5(path) if is_legacy else load_keras_file(path)
     except InputError as error:

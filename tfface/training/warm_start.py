@@ -17,6 +17,7 @@ from keras import ops
 
 from tfface import recipe as recipes
 from tfface.backbones.normalization import fold_rescaling, use_weights
+from tfface.backbones.weights.file_readers import check_trainable
 from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.errors import InputError, shown
 from tfface.evaluation.classifier import read_class_names
@@ -278,8 +279,10 @@ def read_warm_start(recipe: ModelConfig, data_dir: Path) -> WarmStart | None:
     """
     if recipe.init_from is None:
         return None
+    path = data_dir / expanded(recipe.init_from.path)
+    check_trainable(path, "model.init_from")
     try:
-        return _read(recipe, data_dir / expanded(recipe.init_from.path))
+        return _read(recipe, path)
     except InputError as error:
         raise InputError(f"model.init_from: {error}") from error
 
@@ -315,7 +318,10 @@ def _embedder_file(path: Path, run: RunFolder | None) -> Path:
             f"{path}: no such run folder or .keras file; a relative path starts at --data-dir"
         )
     if path.suffix.lower() != ".keras":
-        raise InputError(f"{path}: must be a run folder or a .keras file")
+        raise InputError(
+            f"{path}: must be a run folder or a .keras file; weights in other formats are given as "
+            "model.backbone.weights"
+        )
     return path
 
 

@@ -9,10 +9,11 @@ from safetensors.numpy import save_file
 
 from tests.backbones.weights.pth_files import dictionary, plain, tensor, write
 from tfface.backbones.weights.array_files import read_npz, read_safetensors
-from tfface.backbones.weights.file_readers import reader_of
+from tfface.backbones.weights.file_readers import check_trainable, reader_of
 from tfface.backbones.weights.looks_like import looks_like
 from tfface.backbones.weights.onnx_file import read_onnx
 from tfface.backbones.weights.torch_file import read_torch_file
+from tfface.errors import InputError
 
 HERE = Path(__file__).resolve().parent
 
@@ -76,3 +77,25 @@ def test_what_a_file_looks_like(names, network):
 
 def test_names_that_look_like_nothing():
     assert looks_like({"a": None, f"body.{'9' * 5000}.res_layer.0.weight": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("net.tflite", "a TensorFlow Lite model"),
+        ("net.XML", "an OpenVINO model"),
+        ("net", "a SavedModel"),
+    ],
+)
+def test_a_format_for_inference_is_refused_for_training(tmp_path, name, kind):
+    path = tmp_path / name
+    if kind == "a SavedModel":
+        path.mkdir()
+        (path / "saved_model.pb").touch()
+    with pytest.raises(
+        InputError,
+        match=rf"^model\.init_from: .*{name}: {kind} can't be trained on.*"
+        rf"distillation: {{teacher: {name}}}, as the recipe distill_mobilenetv2 does$",
+    ):
+        check_trainable(path, "model.init_from")
+    check_trainable(tmp_path / "net.onnx", "model.init_from")

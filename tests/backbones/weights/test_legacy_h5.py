@@ -239,6 +239,11 @@ def test_as_weights_of_another_backbone_it_says_how_to_use_it(tmp_path):
         ({"image_size": (32, 32)}, r"takes \[\[None, 16, 12, 3\]\], and data.image_size is 32x32"),
         ({"until": "bot"}, "has no layer until: bot; did you mean 'both'"),
         ({"path": Path("missing.h5")}, r"keras_file: missing\.h5: no such file"),
+        ({"path": Path("net.tflite")}, r"keras_file: net\.tflite: a TensorFlow Lite model can't"),
+        (
+            {"path": GIVEN.with_name("iresnet.onnx")},
+            r"iresnet\.onnx: must be a \.keras or \.h5 file; weights in other formats are loaded",
+        ),
         ({"weights": "imagenet"}, "keras_file has no 'imagenet' weights"),
     ],
 )

@@ -76,6 +76,13 @@ def test_missing_file(tmp_path):
         load_weights(make(), tmp_path / "net.weights.h5")
 
 
+def test_a_file_that_is_for_inference_alone(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.touch()
+    with pytest.raises(InputError, match=r"^model\.backbone\.weights: .*can't be trained on"):
+        load_weights(make(), path)
+
+
 def test_file_of_another_kind(tmp_path):
     (tmp_path / "net.bin").write_bytes(b"x")
     with pytest.raises(InputError, match=r"must be .*\.pth.* \.weights\.h5, \.keras"):

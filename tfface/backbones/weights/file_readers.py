@@ -7,6 +7,7 @@ from pathlib import Path
 from tfface.backbones.weights.array_files import StoredArray, read_npz, read_safetensors
 from tfface.backbones.weights.onnx_file import read_onnx
 from tfface.backbones.weights.torch_file import LEGACY_MAGIC, read_torch_file
+from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE
 
 Reader = Callable[[Path], dict[str, StoredArray]]
@@ -22,6 +23,8 @@ _BY_SUFFIX: dict[str, Reader] = {
 # Names that files of several kinds have.
 _OTHER_SUFFIXES = (".ckpt", ".pth.tar", ".bin", ".pkl")
 SUFFIXES = (*_BY_SUFFIX, *_OTHER_SUFFIXES)
+# Programs for inference, in which layers are fused and weights perhaps quantized.
+_INFERENCE_ONLY = {".tflite": "a TensorFlow Lite model", ".xml": "an OpenVINO model"}
 
 
 def reader_of(path: Path) -> Reader | None:
@@ -52,3 +55,24 @@ def reader_of(path: Path) -> Reader | None:
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
         return read_safetensors
     return by_suffix
+
+
+def check_trainable(path: Path, place: str) -> None:
+    """Checks that a file isn't of a format that is for inference alone.
+
+    Args:
+        path: of a file, or the folder of a SavedModel.
+        place: the key of the recipe that names it.
+
+    Raises:
+        InputError: it is.
+    """
+    kind = _INFERENCE_ONLY.get(path.suffix.lower())
+    if kind is None and (path / "saved_model.pb").is_file():
+        kind = "a SavedModel"
+    if kind is not None:
+        raise InputError(
+            f"{place}: {path}: {kind} can't be trained on, as it is for inference alone; train a "
+            "network to make the same embeddings instead, with training.distillation: {teacher: "
+            f"{path.name}}}, as the recipe distill_mobilenetv2 does"
+        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS, Backbone
 from tfface.backbones.normalization import fold_published, fold_rescaling, use_weights
-from tfface.backbones.weights.file_readers import SUFFIXES, reader_of
+from tfface.backbones.weights.file_readers import SUFFIXES, check_trainable, reader_of
 from tfface.backbones.weights.keras_file import check_weights_h5, load_keras_file
 from tfface.backbones.weights.looks_like import looks_like_graph
 from tfface.backbones.weights.onnx_file import load_onnx, read_onnx
@@ -185,5 +185,6 @@ def _load_saved(path: Path) -> keras.Model:
 
 
 def _check_is_file(path: Path) -> None:
+    check_trainable(path, "model.backbone.weights")
     if not path.is_file():
         raise InputError(f"model.backbone.weights: {path}: no such file")
