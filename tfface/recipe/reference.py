@@ -223,8 +223,12 @@ def _sections_of(section: type[pydantic.BaseModel], path: str, meaning: str) -> 
         inner = f"{key}.N" if rows[-1].type.startswith("list") else key
         for model in sections_in(field.annotation):
             if issubclass(model, ComponentConfig):
-                own = model.own_keys()
-                rows += [_row(f"{inner}.{key}", model.model_fields[key]) for key in own]
+                for own in model.own_keys():
+                    own_field = model.model_fields[own]
+                    rows.append(_row(f"{inner}.{own}", own_field))
+                    for inner_model in sections_in(own_field.annotation):
+                        meaning = own_field.description or ""
+                        yield from _sections_of(inner_model, f"{inner}.{own}", meaning)
             else:
                 yield from _sections_of(model, inner, field.description or "")
 

@@ -105,8 +105,36 @@ class BackboneConfig(ComponentConfig):
     )
 
 
+class HeadWeightsConfig(Config):
+    """Class weights of a head that another project has trained."""
+
+    path: YamlPath = Field(
+        description="The file of weights: of PyTorch, NumPy, safetensors or ONNX. `*` in its name "
+        "stands for the numbers of several files, of which each has the rows of some classes, such "
+        "as `rank_*_softmax_weight.pt`."
+    )
+    class_names: YamlPath = Field(
+        description="The names of its classes in the order of its rows: a text file with a name in "
+        "each line, or a CSV file with the columns `label` and `name`."
+    )
+    array: str | None = Field(
+        None,
+        description="The name of the array, such as `head.kernel`; null takes the only one whose "
+        "size is that of the classes and embeddings.",
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return handler.resolve_ref_schema(handler(core_schema))
+
+
 class HeadConfig(ComponentConfig):
     kind = "head"
+    weights: OrNone[HeadWeightsConfig] = Field(
+        None,
+        description="Class weights to start from, of a file of another project; a run's own come "
+        "by `model.init_from`.",
+    )
 
 
 class OptimizerConfig(ComponentConfig):

@@ -12,6 +12,7 @@ def cross_field_errors(recipe: Recipe) -> Iterator[str]:
     yield from _not_augmented_on_device(recipe)
     yield from _without_embedding_layer(recipe)
     yield from _without_head(recipe)
+    yield from _head_of_another_network(recipe)
 
 
 def measured_metrics(recipe: Recipe) -> list[str]:
@@ -105,4 +106,17 @@ def _without_head(recipe: Recipe) -> Iterator[str]:
         yield (
             "evaluation.classification: only a head classifies, and model.head is null; leave it "
             "out"
+        )
+
+
+def _head_of_another_network(recipe: Recipe) -> Iterator[str]:
+    """Yields that class weights of a file are given to embeddings that start at random."""
+    model = recipe.model
+    if model.head is None or model.head.weights is None or model.init_from is not None:
+        return
+    # A network of a file has its weights there.
+    if model.backbone.weights == "none" and "path" not in model.backbone.options:
+        yield (
+            "model.head.weights: class weights are of the embeddings of their own network; give "
+            "its weights, too (model.backbone.weights)"
         )

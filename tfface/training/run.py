@@ -25,6 +25,7 @@ from tfface.training.device import (
 )
 from tfface.training.distribution import SingleDevice, distribute
 from tfface.training.folded_norms import estimate_folded_norms
+from tfface.training.head_weights import read_head_weights
 from tfface.training.precision import choose_precision, computing_in
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.run_evaluation import evaluate_run
@@ -116,7 +117,10 @@ def _train(
     # ------------------------------------------------------------------------------------- data
     note(f"run: {run.path}")
     # A checkpoint has all of it, and what it came from may be gone.
-    warm_start = None if resume and run.has_begun() else read_warm_start(recipe.model, data_dir)
+    warm_start = head_weights = None
+    if not (resume and run.has_begun()):
+        warm_start = read_warm_start(recipe.model, data_dir)
+        head_weights = read_head_weights(recipe.model.head, data_dir)
     with explaining_full_memory(recipe, device.DATA):
         data = load_data(recipe, data_dir, run.path.parent / ".cache", distribution.shard)
     distribution.check_batch(data.train.batch_size)
@@ -162,6 +166,9 @@ def _train(
             note(warm_start.fill(recognizer.embedder, recognizer.head, data.identities))
             # It is as large as the model.
             del warm_start
+        if head_weights is not None:
+            note(head_weights.fill(recognizer.head, data.identities))
+            del head_weights
         # A checkpoint has them.
         if not (resume and run.has_begun()):
             estimated = estimate_folded_norms(recognizer.embedder, data.training_images)

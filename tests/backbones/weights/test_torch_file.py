@@ -55,6 +55,43 @@ def test_the_former_format_by_a_later_protocol(tmp_path, protocol):
     np.testing.assert_array_equal(arrays["0.weight"].load(), expected["0.weight"].load())
 
 
+def test_everything_is_all_dictionaries_of_a_file(tmp_path):
+    inner = dictionary({"weight": tensor("0"), "n": plain(1)})
+    long = dictionary({"x" * 300: tensor("0")})
+    nested = dictionary({"fc": inner, "model": dictionary({"w": tensor("0")}), "long": long})
+    write(tmp_path / "net.pth", dictionary({"a": nested, "t": tensor("0")}), {"0": THREE})
+    arrays = read_torch_file(tmp_path / "net.pth", everything=True)
+    assert sorted(arrays) == ["a.fc.weight", "a.model.w", "t"]
+    np.testing.assert_array_equal(arrays["a.fc.weight"].load(), [1, 2, 3])
+    write(tmp_path / "net.pth", tensor("0"), {"0": THREE})
+    assert [*read_torch_file(tmp_path / "net.pth", everything=True)] == ["tensor"]
+    for content in (plain(1), plain([1]), dictionary({"n": plain(1)})):
+        write(tmp_path / "net.pth", content)
+        with pytest.raises(InputError, match="no tensors in it"):
+            read_torch_file(tmp_path / "net.pth", everything=True)
+
+
+@pytest.mark.parametrize("depth", [5, 2000])
+def test_a_dictionary_in_itself_or_without_end(tmp_path, depth):
+    """`everything` neither recurses nor copies a key for each place where it stands."""
+    content = tensor("0")
+    for _ in range(depth):
+        content = dictionary({"k": content})
+    write(tmp_path / "net.pth", content, {"0": THREE})
+    if depth == 5:
+        assert [*read_torch_file(tmp_path / "net.pth", everything=True)] == ["k.k.k.k.k"]
+    else:
+        with pytest.raises(InputError, match="no tensors in it"):
+            read_torch_file(tmp_path / "net.pth", everything=True)
+    # {"a": the dictionary itself}
+    write(
+        tmp_path / "loop.pth",
+        b"}q\x00" + plain("a") + b"h\x00s" + plain("t") + tensor("0") + b"s",
+        {"0": THREE},
+    )
+    assert [*read_torch_file(tmp_path / "loop.pth", everything=True)] == ["t"]
+
+
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="PyTorch itself writes the files here: install it")

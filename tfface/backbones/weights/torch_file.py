@@ -46,6 +46,8 @@ _NESTED = (
 )
 # Names and sizes; those of ResNet152's tensors are 0.1 MB.
 _MOST_PICKLE_BYTES = 2**22
+# Of an array in nested dictionaries; one key of a file may stand in many.
+_LONGEST_NAME = 300
 # What `torch.save` wrote first before it wrote zips.
 LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 
@@ -93,11 +95,18 @@ class _Ignored(_Stateless):
         pass
 
 
-def read_torch_file(path: Path) -> dict[str, StoredArray]:
+def read_torch_file(path: Path, *, everything: bool = False) -> dict[str, StoredArray]:
     """Returns the arrays of a `.pth` or `.pt` file that `torch.save` wrote, by their names.
 
-    Raises InputError: it is cut short or damaged, claims what it doesn't hold, is a TorchScript, or
-        holds anything but tensors and plain values.
+    Args:
+        path: of the file.
+        everything: return the arrays of all dictionaries in it, by names such as
+            `state_dict.head.kernel`, in place of those of the model's state dict; a tensor that is
+            the whole file is called `tensor`.
+
+    Raises:
+        InputError: it is cut short or damaged, claims what it doesn't hold, is a TorchScript, or
+            holds anything but tensors and plain values.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -106,7 +115,7 @@ def read_torch_file(path: Path) -> dict[str, StoredArray]:
             content, storages, order = _read_legacy(path)
         return {
             name: _stored(path, name, tensor, storages, order)
-            for name, tensor in _tensors(content).items()
+            for name, tensor in (_all_tensors if everything else _tensors)(content).items()
         }
     except PickleError as error:
         raise _error(
@@ -216,6 +225,31 @@ def _tensors(content: object) -> dict[str, _Tensor]:
             return found[0]
         break
     raise PickleError("no state dict in it")
+
+
+def _all_tensors(content: object) -> dict[str, _Tensor]:
+    """Returns the tensors of all dictionaries in what a training script saved."""
+    if isinstance(content, _Tensor):
+        return {"tensor": content}
+    found: dict[str, _Tensor] = {}
+    # One dict may stand in many places.
+    seen: set[int] = set()
+    left: list[tuple[str, dict]] = [("", content)] if isinstance(content, dict) else []
+    while left:
+        prefix, content = left.pop()
+        if id(content) in seen:
+            continue
+        seen.add(id(content))
+        for key, value in content.items():
+            if not isinstance(key, str) or len(prefix) + len(key) > _LONGEST_NAME:
+                continue
+            if isinstance(value, _Tensor):
+                found[f"{prefix}{key}"] = value
+            elif isinstance(value, dict):
+                left.append((f"{prefix}{key}.", value))
+    if not found:
+        raise PickleError("no tensors in it")
+    return found
 
 
 def _own_tensors(content: dict) -> dict[str, _Tensor]:
