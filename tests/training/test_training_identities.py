@@ -22,6 +22,7 @@ from tfface.training.datasets import load_data, open_training_images
 from tfface.training.registries import REGISTRIES
 from tfface.training.training_identities import (
     read_training_identities,
+    squeezed_warning,
     unaligned_warning,
     was_trained_on_unaligned,
 )
@@ -204,3 +205,18 @@ def test_training_on_unaligned_photos_is_warned_of(tmp_path):
     assert unaligned_warning("softmax", of_photos) is None
     assert unaligned_warning("arcface", of_faces) is None
     assert unaligned_warning("arcface", of_rooms) is None
+
+
+def test_training_on_squeezed_faces_is_warned_of(tmp_path):
+    square = training_on(tmp_path / "square", [Image.new("RGB", (112, 112))] * 7)
+    assert squeezed_warning("arcface", square, (112, 96)) == (
+        "the training set: its images have 112x112 pixels, and data.image_size is 112x96: faces "
+        "are squeezed; align the photos to the model's size (tfface align --image-size 112x96)"
+    )
+    narrow = training_on(tmp_path / "narrow", [Image.new("RGB", (96, 112))] * 7)
+    assert "have 112x96 pixels, and data.image_size is 64x64: faces are stretched" in (
+        squeezed_warning(None, narrow, (64, 64))
+    )
+    assert squeezed_warning("softmax", square, (112, 96)) is None
+    assert squeezed_warning("arcface", square, (64, 64)) is None
+    assert squeezed_warning("arcface", narrow, (112, 96)) is None

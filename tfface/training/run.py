@@ -32,7 +32,11 @@ from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import read_run_metrics
 from tfface.training.trainer import Trainer
-from tfface.training.training_identities import shared_images_warnings, unaligned_warning
+from tfface.training.training_identities import (
+    shared_images_warnings,
+    squeezed_warning,
+    unaligned_warning,
+)
 from tfface.training.warm_start import read_warm_start
 
 
@@ -129,9 +133,12 @@ def _train(
         note(f"  {line}")
     if multiprocess.is_main_process() and not run.has_begun():
         head = recipe.model.head
-        unaligned = unaligned_warning(None if head is None else head.name, data)
-        for warning in [*shared_images_warnings(data), *([unaligned] if unaligned else [])]:
-            warn(warning)
+        name = None if head is None else head.name
+        unaligned = unaligned_warning(name, data)
+        squeezed = squeezed_warning(name, data, recipe.data.image_size)
+        for warning in (*shared_images_warnings(data), unaligned, squeezed):
+            if warning:
+                warn(warning)
     if multiprocess.is_main_process():
         run.check_data(data.sources)
         run.write_identities(data.identities)

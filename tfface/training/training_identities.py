@@ -17,6 +17,7 @@ from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
 from tfface.evaluation.sanity_checks import alignment_warning
 from tfface.images.decoding import content_digest
+from tfface.images.header import read_header
 from tfface.progress import progress
 from tfface.training.datasets import RunData, open_training_images
 from tfface.training.registries import REGISTRIES
@@ -28,6 +29,9 @@ _MOST_IMAGES = 100_000
 _CLASSIFIERS = ("softmax", "sigmoid")
 # Pixels: photos are larger, and in smaller images the detector is of little use.
 _MIN_CHECKED_HEIGHT = 64
+# Images whose shape is compared with the model's, and by how much it may differ.
+_MOST_SHAPES = 32
+_MOST_STRETCH = 1.05
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,37 @@ def unaligned_warning(head: str | None, data: RunData) -> str | None:
         min_height=_MIN_CHECKED_HEIGHT,
         are_faces=False,
         advice="align the photos with tfface align before training",
+    )
+
+
+def squeezed_warning(head: str | None, data: RunData, image_size: tuple[int, int]) -> str | None:
+    """Returns a warning if a run that learns faces is to be trained on squeezed ones.
+
+    Images are resized to the model's size, whatever their shape. A sample is looked at; as by
+    `unaligned_warning`, synthetic faces and the images of a classifier are not.
+
+    Args:
+        head: name of the run's head, if it has one.
+        data: of the run.
+        image_size: (height, width) of the model's input.
+    """
+    images = data.training_images
+    if head in _CLASSIFIERS or _is_synthetic(images):
+        return None
+    chosen = seeding.sample(len(images), _MOST_SHAPES)
+    headers = [found for index in chosen if (found := read_header(images[int(index)]))]
+    if not headers:
+        return None
+    sizes = sorted(((h.height, h.width) for h in headers), key=lambda size: size[1] / size[0])
+    height, width = sizes[len(sizes) // 2]
+    stretch = image_size[1] / image_size[0] * height / width
+    if 1 / _MOST_STRETCH < stretch < _MOST_STRETCH:
+        return None
+    wanted = f"{image_size[0]}x{image_size[1]}"
+    return (
+        f"the training set: its images have {height}x{width} pixels, and data.image_size is "
+        f"{wanted}: faces are {'squeezed' if stretch < 1 else 'stretched'}; align the photos to "
+        f"the model's size (tfface align --image-size {wanted})"
     )
 
 
