@@ -13,6 +13,7 @@ from tests.backbones.weights.pth_files import dictionary, plain, tensor, write
 from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import dump
+from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.head_weights import read_head_weights
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.run import train
@@ -39,11 +40,6 @@ def write_names(folder: Path, names=NAMES) -> None:
 def torch_tensor(key: str, array: np.ndarray) -> bytes:
     strides = (array.shape[1], 1) if array.ndim == 2 else (1,)
     return tensor(key, array.shape, strides, num_items=array.size)
-
-
-def make(folder: Path, names, *overrides) -> Recognizer:
-    model = load_tiny(folder, *overrides, "model.backbone.weights=none").model
-    return build(model, len(names))
 
 
 def build(model, num_identities) -> Recognizer:
@@ -241,26 +237,53 @@ class TestErrors:
             load_tiny(tmp_path, BACKBONE, "model.head.weights={path: fc.npz}")
 
 
+SIX = [f"{label:06d}" for label in range(6)]
+
+
+def load_run(folder: Path, stage: str):
+    """Returns the recipe of a run of one stage whose head starts from a file."""
+    write_names(folder, SIX)
+    np.savez(folder / "fc.npz", w=rows(SIX))
+    model = load_tiny(folder).model
+    build(model, len(SIX)).embedder.save(folder / "net.keras")
+    network = "model.backbone.weights=net.keras"
+    stages = f"training.stages=[{{name: all, {stage}}}]"
+    return load_tiny(folder, *ONE_STAGE, network, stages, given("fc.npz")[1])
+
+
 def test_a_run_starts_with_them(tmp_path, capsys):
-    names = [f"{label:06d}" for label in range(6)]
-    write_names(tmp_path, names)
-    np.savez(tmp_path / "fc.npz", w=rows(names))
-    network = make(tmp_path, names).embedder
-    network.save(tmp_path / "net.keras")
-    still = "{name: all, epochs: 1, optimizer: {name: sgd, learning_rate: 1e-12, momentum: 0}}"
-    overrides = (
-        *ONE_STAGE,
-        "model.backbone.weights=net.keras",
-        f"training.stages=[{still}]",
-        given("fc.npz")[1],
-    )
-    recipe = load_tiny(tmp_path, *overrides)
+    # Too small a rate to change them.
+    still = "epochs: 1, optimizer: {name: sgd, learning_rate: 1e-12, momentum: 0}"
+    recipe = load_run(tmp_path, still)
     assert "class_names: names.txt" in dump(recipe)
     run = train(recipe, tmp_path / "run", tmp_path)
     line = "head weights: class centers of 6 of 6 identities by name, of w of fc.npz\n"
     assert line in capsys.readouterr().out
     with np.load(run.path / "head.npz") as file:
         found = file["weights/000"]
-    cosines = np.sum(found * rows(names), axis=1)
-    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(rows(names), axis=1)
+    cosines = np.sum(found * rows(SIX), axis=1)
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(rows(SIX), axis=1)
     np.testing.assert_allclose(cosines / norms, 1, rtol=1e-5)
+
+
+def test_a_run_resumes_without_them(tmp_path, monkeypatch, capsys):
+    recipe = load_run(tmp_path, "epochs: 2, optimizer: sgd")
+    whole = train(recipe, tmp_path / "whole", tmp_path).path
+    save = CheckpointManager.save
+
+    def save_and_stop(self, model, progress):
+        save(self, model, progress)
+        if progress.epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "stopped", tmp_path)
+    monkeypatch.undo()
+    for name in ("fc.npz", "names.txt"):
+        (tmp_path / name).unlink()
+    capsys.readouterr()
+    resumed = train(recipe, tmp_path / "stopped", tmp_path, resume=True).path
+    assert "head weights" not in capsys.readouterr().out
+    with np.load(whole / "head.npz") as one, np.load(resumed / "head.npz") as other:
+        np.testing.assert_array_equal(one["weights/000"], other["weights/000"])
