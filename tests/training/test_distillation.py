@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -276,6 +278,16 @@ class TestRuns:
         teacher = "training.distillation.teacher"
         with pytest.raises(InputError, match=r"distillation\.teacher: is another model than"):
             check_same(tmp_path / "data.json", data.sources | {teacher: {"model": "another"}})
+
+
+def test_the_variants_of_the_guide_are_recipes():
+    root = Path(__file__).resolve().parents[2]
+    guide = (root / "docs/guides/distillation.md").read_text(encoding="utf-8")
+    variants = re.findall(r"\| `(--set .*)` \|\n", guide)
+    assert len(variants) == 4
+    for options in variants:
+        overrides = [option for option in shlex.split(options) if option != "--set"]
+        recipes.load(root / "recipes/distill_mobilenetv2.yaml", REGISTRIES, overrides)
 
 
 class TestMistakes:
