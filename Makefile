@@ -10,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Files of tests side by side.
-TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile
+TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(TESTS)
 DEFAULT_TIER := -m "not slow and not distributed and not faults and not fuzz"
 # What has a form of its own on each backend.

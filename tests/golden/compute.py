@@ -4,6 +4,7 @@ TensorFlow reads its settings when it is imported; in a new process they are the
 or `update.py` asks, and nothing that ran before can change a result.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -66,6 +67,10 @@ def _main(folder: str, test_data: str, *names: str) -> None:
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
     # It sets what TensorFlow reads at import, so it comes first, as in the tools.
     importlib.import_module("tfface")
+    for name in names:
+        importlib.import_module(f"tests.golden.{PINS[name].module}")
+    # No module becomes garbage: the collector needn't go over them again and again.
+    gc.freeze()
     os.chdir(folder)
     results = {name: _compute_one(name, test_data) for name in names}
     Path(_RESULTS).write_text(json.dumps(Computed(fingerprint(), results)._asdict()))
