@@ -133,3 +133,12 @@ def test_options_that_mean_nothing():
     for size in (0, -1, "x"):
         with pytest.raises(tfface.InputError, match="batch_size must be a whole number from 1 to"):
             tfface.load_embedder("pixels", batch_size=size)
+
+
+def test_the_name_of_a_recipe_is_no_model(tmp_path, monkeypatch):
+    """A network that nobody has trained isn't taken for the run of that name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        tfface.InputError, match=r"'tfface train quickstart' makes .*runs/quickstart; the"
+    ):
+        tfface.load_embedder("quickstart")

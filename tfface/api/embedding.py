@@ -29,6 +29,7 @@ from tfface.files import parse_json, read_regular
 from tfface.images.decoding import resize
 from tfface.paths import data_dir as resolve_data_dir
 from tfface.paths import expanded
+from tfface.recipe.library import find_recipe, recipe_names
 from tfface.training.recognizer import Recognizer, build_starting_embedder
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
@@ -459,6 +460,11 @@ def load_embedder(
             KerasEmbedder(network, path.stem, batch_size, flip), precision, str(model)
         )
     else:
+        if str(model) in recipe_names() and not path.exists():
+            raise InputError(
+                f"{model}: a recipe, not a model: 'tfface train {model}' makes the run folder "
+                f"runs/{model}; the network that it starts from is {find_recipe(path)}"
+            )
         if overrides:
             raise InputError(f"--set and overrides change a recipe, and {model} is not one")
         loaded = embedders.load_embedder(
