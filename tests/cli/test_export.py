@@ -91,6 +91,7 @@ def test_paths(formats, output, expected):
         (["--output", "a.pb"], "a.pb: the suffix must be that of the format"),
         (["--output", "a.tflite", "--opset", 17], "--opset is for onnx alone, not for LiteRT"),
         (["--output", "a.onnx", "--quantize", "int8"], "--quantize int8: not for ONNX"),
+        (["--output", "a.tflite", "--float-layers", 4], "--float-layers: only for --quantize int8"),
         (
             ["--output", "a.onnx", "--calibration", "faces"],
             "calibration: only for quantize='int8' (--quantize int8)",

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import ModelT, TensorType
 from PIL import Image
 
 import tfface
@@ -17,6 +18,7 @@ from tfface.evaluation.embedders.options import PixelInput
 from tfface.exporting import exporter as exporter_module
 from tfface.exporting.exporter import Exporter, ExportResult, check_export
 from tfface.exporting.formats import FORMATS
+from tfface.exporting.litert_model import _weights
 from tfface.exporting.options import ExportOptions
 
 NAMES = {"onnx": "a.onnx", "litert": "a.tflite", "saved_model": "a", "openvino": "a.xml"}
@@ -265,6 +267,34 @@ def test_quantized_litert(tmp_path, quantize, batch_size):
     # Weights are a part of so small a file.
     assert result.size_mb < plain.size_mb
     assert load_embedder(result.path).embed(images(4)).shape == (4, 32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["weights-int8", "int8"])
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 3, "flip": True, "layout": "nchw", "normalized": True}]
+)
+def test_first_layers_in_float32(tmp_path, quantize, options):
+    """Large weights that cancel each other leave the others of their channel few of the 8 bits."""
+    layers = [keras.Input((*SIZE, 3)), keras.layers.Rescaling(1 / 127.5, -1.0)]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(64, "relu"), keras.layers.Dense(32)]
+    model = keras.Sequential(layers, name="wide")
+    kernel, bias = model.layers[2].get_weights()
+    # Two pixels of a block, which have the same color.
+    kernel[0] += 100
+    kernel[3] -= 100
+    model.layers[2].set_weights([kernel, bias])
+    with pytest.raises(InputError, match=r"written\. Try --float-layers 4"):
+        exporter(model, quantize=quantize, **options).write(tmp_path / "a.tflite")
+    made = exporter(model, quantize=quantize, float_layers=1, **options)
+    result = made.write(tmp_path / "a.tflite")
+    assert result.parity.cosine_min >= 0.99
+    assert result.metadata.float_layers == 1
+    assert f"in {quantize}, the first 1 of its layers in float32." in result.card.read_text("utf-8")
+    content = ModelT.InitFromPackedBuf(result.path.read_bytes())
+    assert [weights.type for weights in _weights(content)] == [TensorType.FLOAT32, TensorType.INT8]
+    with pytest.raises(InputError, match=r"^--float-layers 2: must be less than 2, the number of"):
+        exporter(model, quantize=quantize, float_layers=2).write(tmp_path / "b.tflite")
 
 
 @pytest.mark.slow

@@ -70,6 +70,9 @@ def test_what_a_format_has(name):
         ({"layout": "chw"}, "layout 'chw': must be one of 'nhwc', 'nchw'"),
         ({"quantize": "int4"}, "quantize 'int4': must be one of None, 'float16'"),
         ({"batch_size": 0}, "batch_size 0: must be 1 or more"),
+        ({"float_layers": -1, "quantize": "int8"}, "float_layers must be a whole number of 0"),
+        ({"float_layers": 1}, "--float-layers: only for --quantize int8 or weights-int8"),
+        ({"float_layers": 1, "quantize": "float16"}, "--float-layers: only for"),
         ({"input_range": "1..0"}, "--input-range"),
     ],
 )

@@ -78,6 +78,18 @@ def test_embeddings_that_are_not_finite(value):
         measure_parity(broken, EMBEDDINGS, "noise")
 
 
+def test_what_to_try_next():
+    """Where 8 bits are too few; the other precisions have no layers to leave out."""
+    parity = measure_parity(EMBEDDINGS, np.roll(EMBEDDINGS, 1, axis=1), "noise")
+    for float_layers, next_ones in [(0, 4), (4, 8), (5, 10)]:
+        with pytest.raises(InputError, match=f"Try --float-layers {next_ones}, which leaves"):
+            check_parity(parity, "int8", float_layers)
+        with pytest.raises(InputError, match=f"Try --float-layers {next_ones}, which leaves"):
+            check_accuracy(0.99, 0.9, "lfw", "weights-int8", float_layers)
+    with pytest.raises(InputError, match=r"Nothing was written$"):
+        check_parity(parity, "float16")
+
+
 def test_another_size():
     with pytest.raises(InputError, match=r"the file returns \[20, 8\], and the model \[20, 16\]"):
         measure_parity(EMBEDDINGS, EMBEDDINGS[:, :8], "noise")

@@ -39,6 +39,7 @@ def export(
     input_range: str | None = None,
     quantize: Quantization | None = None,
     opset: int | None = None,
+    float_layers: int = 0,
     calibration: Source | None = None,
     pairs: str | os.PathLike[str] | PairSet | None = None,
     image_root: str | os.PathLike[str] | None = None,
@@ -66,6 +67,7 @@ def export(
         input_range: take float32 pixels of this range, as in "-1..1", in place of uint8.
         quantize: `float16` (ONNX, LiteRT, OpenVINO), `int8` or `weights-int8` (LiteRT).
         opset: version of ONNX's operations.
+        float_layers: with `int8` or `weights-int8`, leave the first so many layers in float32.
         calibration: aligned faces on which `int8` measures ranges, as `open_source` takes them; by
             default the images of `pairs`, or synthetic faces.
         pairs: a verification set: measure its accuracy before and after.
@@ -95,7 +97,9 @@ def export(
         >>> exported.parity.cosine_min > 0.9999, embedder.image_size
         (True, (32, 32))
     """
-    options = ExportOptions(normalized, flip, batch_size, layout, input_range, quantize, opset)
+    options = ExportOptions(
+        normalized, flip, batch_size, layout, input_range, quantize, opset, float_layers
+    )
     path = expanded(output)
     check_export(path, format, options, overwrite=overwrite)
     exporter = make_exporter(

@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         input_range=options.input_range,
         quantize=options.quantize,
         opset=options.opset,
+        float_layers=options.float_layers,
     )
     if options.json:
         check_replaceable(options.json, json_mark(*_JSON_LINES), overwrite=options.overwrite)
@@ -169,6 +170,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         choices=list(_QUANTIZATIONS),
         help="float16 for onnx, litert and openvino; int8 or weights-int8 for litert (default: "
         "float32)",
+    )
+    group.add_argument(
+        "--float-layers",
+        type=command.positive,
+        default=0,
+        metavar="N",
+        help="with int8 or weights-int8, leave the first N layers in float32",
     )
     group.add_argument(
         "--opset", type=command.positive, metavar="N", help="version of ONNX's operations"

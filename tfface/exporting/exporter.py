@@ -214,6 +214,7 @@ class Exporter:
             flip=self._options.flip,
             batch_size=self._options.batch_size,
             precision=self._options.precision,
+            float_layers=self._options.float_layers,
             template=[(x, y) for x, y in points],
             threshold=self._measured_threshold() or self._known_threshold(),
             recipe_sha256=self._recipe_sha256,
@@ -274,7 +275,7 @@ class Exporter:
                     metadata,
                     calibration if len(calibration) else None,
                 )
-        except (ModuleNotFoundError, MemoryError):
+        except (InputError, ModuleNotFoundError, MemoryError):
             raise
         # Converters raise errors of many types for networks that they don't know.
         except Exception as error:
@@ -296,7 +297,7 @@ class Exporter:
         with _naming(staged, output):
             exported = embedder.embed(images)
             parity = measure_parity(self._embedded, exported, self._faces.name)
-            check_parity(parity, self._options.precision)
+            check_parity(parity, self._options.precision, self._options.float_layers)
             verified = None
             if self._pair_set is not None:
                 verified = evaluate_verification(_load(staged, output, flip=True), self._pair_set)
@@ -307,6 +308,7 @@ class Exporter:
                         verified.accuracy.mean,
                         verified.name,
                         self._options.precision,
+                        self._options.float_layers,
                     )
             times: Mapping[int, float] = {}
             if self._timing:

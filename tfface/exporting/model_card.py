@@ -172,7 +172,7 @@ def to_markdown(content: Mapping[str, Any]) -> str:
     parts = [
         f"# Model card: {content['model']}",
         f"`{content['file']}` embeds faces: it was exported from `{content['model']}` by tfface "
-        f"{content['tfface']}, as {content['format']} in {content['precision']}. The same facts "
+        f"{content['tfface']}, as {content['format']} in {_precision(content)}. The same facts "
         f"are in `{content['file']}.json`.",
         "## Use",
         f"**Align.** The file takes faces of {width}x{height} pixels (width x height) whose "
@@ -196,6 +196,11 @@ def to_markdown(content: Mapping[str, Any]) -> str:
         content["license"],
     ]
     return harmless("\n\n".join(parts)) + "\n"
+
+
+def _precision(content: Mapping[str, Any]) -> str:
+    count = content["float_layers"]
+    return content["precision"] + f", the first {count} of its layers in float32" * (count > 0)
 
 
 def _input_sentence(content: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tfface.arguments import whole_number
 from tfface.errors import InputError
 from tfface.evaluation.embedders.options import PixelInput, parse_range
 
@@ -24,6 +25,7 @@ class ExportOptions:
         input_range: float32 values of the pixels 0..255, as in -1..1; None for uint8 pixels.
         quantize: None for float32.
         opset: version of ONNX's operations; None for the converter's own.
+        float_layers: with `int8` or `weights-int8`, leave the first so many layers in float32.
 
     Raises:
         InputError: a value is not allowed.
@@ -42,6 +44,7 @@ class ExportOptions:
     input_range: str | None = None
     quantize: Quantization | None = None
     opset: int | None = None
+    float_layers: int = 0
 
     def __post_init__(self) -> None:
         _check_choice("layout", self.layout, LAYOUTS)
@@ -50,6 +53,9 @@ class ExportOptions:
             raise InputError(f"batch_size {self.batch_size}: must be 1 or more, or None for any")
         if self.input_range is not None:
             parse_range(self.input_range)
+        whole_number("float_layers", self.float_layers, 0)
+        if self.float_layers and self.quantize not in ("int8", "weights-int8"):
+            raise InputError("--float-layers: only for --quantize int8 or weights-int8")
 
     @property
     def precision(self) -> str:

@@ -11,6 +11,9 @@ from tfface.exporting.options import ExportOptions
 
 # Of each forward pass of the original.
 _BATCH = 32
+# How many to try first: in the fourth layer of a MobileNetV2 the terms cancel each other, and their
+# rounding errors don't.
+_FLOAT_LAYERS = 4
 # A loss that is just the limit is one, however the difference is rounded.
 _ROUNDING = 1e-9
 
@@ -157,12 +160,13 @@ def measure_parity(original: np.ndarray, exported: np.ndarray, images: str) -> P
     )
 
 
-def check_parity(parity: Parity, precision: str) -> None:
+def check_parity(parity: Parity, precision: str, float_layers: int = 0) -> None:
     """Checks that a file is near enough to the original.
 
     Args:
         parity: of the file.
         precision: a key of `LIMITS`.
+        float_layers: of the export, for advice.
 
     Raises:
         InputError: it is not.
@@ -173,6 +177,7 @@ def check_parity(parity: Parity, precision: str) -> None:
         raise InputError(
             f"{what}: cosines from {parity.cosine_min:.5f}, on average {parity.cosine_mean:.5f}; "
             f"{precision} needs {limits.cosine} or more. Nothing was written"
+            f"{_advice(precision, float_layers)}"
         )
     if limits.relative_error is not None and parity.relative_error > limits.relative_error:
         raise InputError(
@@ -181,13 +186,26 @@ def check_parity(parity: Parity, precision: str) -> None:
         )
 
 
-def check_accuracy(before: float, after: float, pair_set: str, precision: str) -> None:
+def _advice(precision: str, float_layers: int) -> str:
+    """Returns what to try next where 8 bits are too few."""
+    if precision not in ("int8", "weights-int8"):
+        return ""
+    more = 2 * float_layers or _FLOAT_LAYERS
+    return (
+        f". Try --float-layers {more}, which leaves {more} layers in float32, or --quantize float16"
+    )
+
+
+def check_accuracy(
+    before: float, after: float, pair_set: str, precision: str, float_layers: int = 0
+) -> None:
     """Checks that verification accuracy has not fallen much.
 
     Args:
         before, after: mean accuracy of the original and of the file, 0 to 1.
         pair_set: its name.
         precision: a key of `LIMITS`.
+        float_layers: of the export, for advice.
 
     Raises:
         InputError: it has.
@@ -196,5 +214,5 @@ def check_accuracy(before: float, after: float, pair_set: str, precision: str) -
     if before - after > limit + _ROUNDING:
         raise InputError(
             f"accuracy on {pair_set} falls from {before:.2%} to {after:.2%}; {precision} allows a "
-            f"loss of {limit:.1%}. Nothing was written"
+            f"loss of {limit:.1%}. Nothing was written{_advice(precision, float_layers)}"
         )

@@ -57,6 +57,7 @@ class ModelMetadata(BaseModel):
         flip: embeddings are sums of those of the image and of its mirror image.
         batch_size: images that the file takes at a time; None for any number.
         precision: `float32`, `float16`, `int8` or `weights-int8`.
+        float_layers: the first so many layers are in float32 nevertheless.
         template: (x, y) in pixels of the eyes, the nose and the corners of the mouth in an aligned
             face, from left to right.
         threshold: if one was measured, on the model before the export.
@@ -85,6 +86,7 @@ class ModelMetadata(BaseModel):
     flip: bool = False
     batch_size: int | None = None
     precision: Literal["float32", "float16", "int8", "weights-int8"] = "float32"
+    float_layers: int = Field(0, ge=0)
     template: tuple[tuple[float, float], ...] = Field(min_length=5, max_length=5)
     threshold: MeasuredThreshold | None = None
     recipe_sha256: str | None = None
