@@ -11,6 +11,7 @@ from tests.alignment.dots import draw_photo, find_dots
 from tests.property_tests import examples
 from tfface.alignment.template import (
     align_face,
+    is_aligned,
     similarity_transform,
     template_points,
     warp,
@@ -165,3 +166,17 @@ def test_beyond_the_photo_it_is_black():
         assert (face[2:38, 58:94] >= 250).all()
         all_out = np.array([(scale, 0, -500), (0, scale, 0)])
         assert (np.asarray(warp(photo, all_out, 112, 112)) == 0).all()
+
+
+def test_what_is_aligned_already():
+    template = template_points(112, 96)
+    assert is_aligned(template, (96, 112))
+    # The detector errs by as much.
+    assert is_aligned(template + 3, (96, 112))
+    # A longer face: its points lie 5 pixels from the template, and alignment can't change that.
+    longer = template + np.array([(0, -5), (0, -5), (0, 0), (0, 5), (0, 5)])
+    assert is_aligned(longer, (96, 112))
+    # Photos that a face fills, moved and enlarged.
+    assert not is_aligned(template + 5, (96, 112))
+    assert not is_aligned((template - 50) * 1.3 + 50, (96, 112))
+    assert not is_aligned(template * 2 + 10, (192, 224))

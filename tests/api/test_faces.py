@@ -27,6 +27,20 @@ def test_a_face_is_brought_to_the_template():
     assert face._repr_png_().startswith(b"\x89PNG")
 
 
+def test_an_aligned_face_stays_as_it_is():
+    [face] = tfface.align(photo_of("Anna"))
+    [again] = tfface.align(face.image)
+    np.testing.assert_array_equal(again.image, face.image)
+
+
+def test_a_photo_that_a_face_fills_is_aligned():
+    """Its points lie 7 pixels from the template: nearer than those of most photos."""
+    [face] = tfface.align(photo_of("Anna"))
+    photo = np.roll(face.image, (5, 5), axis=(0, 1))
+    [aligned] = tfface.align(photo)
+    np.testing.assert_allclose(find_dots(aligned.image), template_points(112, 112), atol=0.7)
+
+
 def test_size_of_faces():
     [face] = tfface.align(photo_of("Anna"), image_size=(112, 96))
     assert face.image.shape == (112, 96, 3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tfface.alignment.faces import Detector, Face, by_importance, find_faces, why_unusable
 from tfface.alignment.photos import read_photo, read_photo_file
-from tfface.alignment.template import MAX_ALIGNED_OFFSET, align_face, template_offset
+from tfface.alignment.template import align_face, is_aligned
 from tfface.errors import InputError
 from tfface.files import check_regular
 from tfface.images.decoding import resize
@@ -171,7 +171,7 @@ def align_photo(
     confident = [face for face in faces if face.confidence >= min_confidence]
     if confident:
         main = by_importance(confident, photo.size)[0]
-        if template_offset(main.landmarks, photo.size) <= MAX_ALIGNED_OFFSET:
+        if is_aligned(main.landmarks, photo.size):
             return [_as_it_is(photo, main, image_size)]
 
     def is_usable(face: Face) -> bool:

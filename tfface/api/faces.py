@@ -32,7 +32,8 @@ def align(
 
     A face is moved, turned and scaled so that eyes, nose and mouth are where the template of
     ArcFace has them, as face-recognition models want it. The detector is MTCNN; photos that lie on
-    their side are turned.
+    their side are turned. A picture that is an aligned face already is only resized: one whose
+    landmarks would move by 4.5 pixels (of 112) or less, in the mean.
 
     Args:
         photo: a path, the bytes of an image file, uint8 [height, width, 3] in RGB, or an image of
