@@ -71,9 +71,8 @@ def test_a_longer_embedding_is_another():
 def test_embeddings_that_are_not_finite(value):
     broken = EMBEDDINGS.copy()
     broken[2, 5] = value
-    parity = measure_parity(EMBEDDINGS, broken, "noise")
-    with pytest.raises(InputError, match=r"cosines from -1\.00000"):
-        check_parity(parity, "int8")
+    with pytest.raises(InputError, match=r"returns NaN or infinity for 1 of \d+ images \(noise\)"):
+        measure_parity(EMBEDDINGS, broken, "noise")
     with pytest.raises(InputError, match="there is nothing to export"):
         measure_parity(broken, EMBEDDINGS, "noise")
 

@@ -133,10 +133,10 @@ def measure_parity(original: np.ndarray, exported: np.ndarray, images: str) -> P
         images: what the images are.
 
     Returns:
-        The comparison. Values that are not finite give cosines of -1.
+        The comparison. Embeddings of zeros give cosines of -1.
 
     Raises:
-        InputError: the shapes differ, or the original's embeddings are all zeros or not finite.
+        InputError: the shapes differ, embeddings are not finite, or the original's are zeros.
     """
     if original.shape != exported.shape:
         raise InputError(
@@ -149,12 +149,17 @@ def measure_parity(original: np.ndarray, exported: np.ndarray, images: str) -> P
             "the model's own embeddings contain NaN or infinity, or are zero: there is nothing to "
             "export"
         )
+    num_broken = int((~np.isfinite(other)).any(axis=1).sum())
+    if num_broken:
+        raise InputError(
+            f"the file returns NaN or infinity for {num_broken} of {len(other)} images ({images}); "
+            "values of float16 end at 65,504. Nothing was written"
+        )
     with np.errstate(all="ignore"):
         cosines = (one * other).sum(axis=1) / (norms * np.linalg.norm(other, axis=1))
         errors = np.linalg.norm(one - other, axis=1) / norms
     # Not more than 1 by rounding.
     cosines = np.where(np.isfinite(cosines), np.minimum(cosines, 1), -1)
-    errors = np.where(np.isfinite(errors), errors, np.finfo(np.float64).max)
     return Parity(
         len(one), images, float(cosines.min()), float(cosines.mean()), float(errors.max())
     )
