@@ -1,6 +1,7 @@
 """tfface classify: the classes of photos, by a trained run."""
 
 import json
+import tarfile
 
 import keras
 import numpy as np
@@ -44,6 +45,20 @@ def test_as_the_evaluation_classifies(trained, capsys, tmp_path):
         answer["classes"][0]["class"] == answer["image"].split("/")[-2] for answer in answers
     ]
     assert json.loads((tmp_path / "e.json").read_text())["accuracy"] == sum(is_right) / 2
+
+
+def test_whole_photos_for_a_network_of_faces(test_data, tmp_path, capsys):
+    run = train(load_tiny(tmp_path), tmp_path / "run", tmp_path).path
+    photo = tmp_path / "photo.png"
+    with tarfile.open(test_data / "data" / "deepface_pairs.tar") as archive:
+        name = next(member for member in archive.getnames() if member.endswith("img1.jpg"))
+        photo.write_bytes(archive.extractfile(name).read())
+    classify.main([str(photo), "--model", str(run)])
+    said = capsys.readouterr()
+    assert f"warning: {photo} looks unaligned" in said.err
+    assert "say --find-faces, unless the model was trained on such images" in said.err
+    classify.main([str(photo), "--model", str(run), "--find-faces"])
+    assert "looks unaligned" not in capsys.readouterr().err
 
 
 def test_a_photo_without_a_face(trained, tmp_path):

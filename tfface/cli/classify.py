@@ -13,8 +13,11 @@ import argparse
 from pathlib import Path
 
 from tfface.cli import command, model_options, photo_options
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
 
+# Photos that are checked for faces that are not aligned.
+_MOST_CHECKED = 8
+_ADVICE = "say --find-faces, unless the model was trained on such images"
 # How the files of --json begin.
 _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes": [')
 
@@ -31,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     import tfface
     from tfface.alignment.photo_faces import NO_FACE, encode_photo
+    from tfface.evaluation.sanity_checks import alignment_warning
     from tfface.images.decoding import decode_whole, resize
     from tfface.paths import printable
     from tfface.reporting.format import Table, percent
@@ -38,12 +42,21 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = model_options.load_classifier(options)
     size = classifier.image_size
     answers = []
+    num_checked = 0
     skipped: list[tuple[str, str]] = []
 
     def read(photo: Path) -> list[np.ndarray]:
         if options.find_faces:
             return [face.image for face in tfface.align(photo, image_size=size)]
-        pixels = decode_whole(encode_photo(photo), str(photo))
+        encoded = encode_photo(photo)
+        pixels = decode_whole(encoded, str(photo))
+        nonlocal num_checked
+        if classifier.has_face_head and num_checked < _MOST_CHECKED:
+            num_checked += 1
+            warning = alignment_warning([encoded], [str(photo)], str(photo), advice=_ADVICE)
+            if warning is not None:
+                warn(warning)
+                num_checked = _MOST_CHECKED
         keeps = classifier.embedder.keeps_aspect
         return list(resize(pixels[None], *size, keep_aspect=keeps))
 

@@ -20,6 +20,7 @@ from tfface.evaluation.embedders.precision import Precision
 from tfface.evaluation.embedders.raw_pixels import RawPixelEmbedder
 from tfface.files import os_errors
 from tfface.heads.head_file import HEAD_FILE, load_head
+from tfface.heads.margin_softmax import MarginSoftmax
 from tfface.images.decoding import resize
 from tfface.names import cell_text
 from tfface.paths import expanded
@@ -41,6 +42,7 @@ class Classifier:
         to_probabilities: float32 [n, size] -> float [n, num_classes].
         classes: names of the classes; position = label.
         flip: average the probabilities of an image and of its mirror image.
+        has_face_head: it was trained by a head with class centers, as for faces.
 
     Attributes:
         embedder: as given.
@@ -48,6 +50,7 @@ class Classifier:
         image_size: (height, width) of the input images.
         batch_size: the preferred number of images for each call; `scores` accepts any number.
         classes: as given.
+        has_face_head: as given.
 
     Example:
         >>> embedder = load_embedder("pixels")
@@ -64,12 +67,14 @@ class Classifier:
         to_probabilities: Callable[[np.ndarray], np.ndarray],
         classes: Sequence[str],
         flip: bool = False,
+        has_face_head: bool = False,
     ):
         self.name = embedder.name
         self.image_size = embedder.image_size
         self.batch_size = embedder.batch_size
         self.classes = list(classes)
         self.embedder = embedder
+        self.has_face_head = has_face_head
         self._to_probabilities = to_probabilities
         self._flip = flip
 
@@ -193,7 +198,7 @@ def _load_run(folder: Path, embedder: Embedder, flip: bool) -> Classifier:
             )
         return ops.convert_to_numpy(head.probabilities(embeddings))
 
-    return Classifier(embedder, probabilities, names, flip)
+    return Classifier(embedder, probabilities, names, flip, isinstance(head, MarginSoftmax))
 
 
 class ScoresToProbabilities:
