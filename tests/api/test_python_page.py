@@ -39,8 +39,8 @@ def files(tmp_path, monkeypatch):
                 path.write_bytes(face(person, number))
     recipe = tiny(evaluation={"verification": ["lfw.bin"]})
     recipe["data"]["train"] = {"source": "folder", "path": "faces"}
-    (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "quickstart.yaml").write_text(yaml.safe_dump(recipe))
+    # A file of a recipe's name is preferred to the recipe.
+    (tmp_path / "quickstart").write_text(yaml.safe_dump(recipe))
     monkeypatch.setenv("TFFACE_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     # The page sets up the logger.
