@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.name is not None:
         say(find_recipe(options.name).read_text(encoding="utf-8").rstrip("\n"))
         return
-    for name in recipe_names():
+    # The one to begin with comes first.
+    for name in sorted(recipe_names(), key=lambda name: name != "quickstart"):
         say(name)
         text = summary(library_folder() / f"{name}.yaml")
         say(textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    "))
