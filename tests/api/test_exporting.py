@@ -38,10 +38,11 @@ def test_a_run_is_known_by_its_files(run, tmp_path, monkeypatch):
     content = json.loads((tmp_path / "out" / "face.onnx.json").read_text(encoding="utf-8"))
     # The threshold is for sums of the embeddings of an image and of its mirror image.
     monkeypatch.chdir(tmp_path / "out")
-    Image.fromarray(faces[0]).save("face.png")
+    for name, face in (("face", faces[0]), ("other", faces[1])):
+        Image.fromarray(face).save(f"{name}.png")
     names: dict = {}
     exec(content["code"], names)
-    np.testing.assert_allclose(names["embedding"], embedder.embed(faces)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(names["first"], embedder.embed(faces)[0], rtol=1e-4, atol=1e-5)
     assert content["metrics"]["blocks"]["num_pairs"] == 40
     assert content["recipe"]["model"]["backbone"]["name"] == "plain_cnn"
     assert content["recipe_sha256"] == embedder.embedder.metadata.recipe_sha256

@@ -1,7 +1,9 @@
 """Files of every format: the same model as before, or none at all."""
 
+import ast
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -12,13 +14,15 @@ from PIL import Image
 
 import tfface
 from tests.exporting.made import SIZE, exporter, faces, images, network, pair_set
-from tfface.errors import InputError
+from tfface.errors import InputError, harmless
 from tfface.evaluation.embedders.embedder import load_embedder
+from tfface.evaluation.embedders.metadata import ModelMetadata
 from tfface.evaluation.embedders.options import PixelInput
 from tfface.exporting import exporter as exporter_module
 from tfface.exporting.exporter import Exporter, ExportResult, check_export
 from tfface.exporting.formats import FORMATS
 from tfface.exporting.litert_model import _weights
+from tfface.exporting.model_card import code
 from tfface.exporting.options import ExportOptions
 
 NAMES = {"onnx": "a.onnx", "litert": "a.tflite", "saved_model": "a", "openvino": "a.xml"}
@@ -88,17 +92,20 @@ def test_options_that_contradict_a_file_are_errors(exported):
 
 def test_the_code_of_the_card_runs(exported, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    [picture] = images(1)
-    Image.fromarray(picture).save("face.png")
+    pictures = images(2)
+    save_faces(pictures)
     text = exported.card.read_text(encoding="utf-8")
-    [code] = text.split("```python\n")[1:]
+    [rest] = text.split("```python\n")[1:]
+    lines = rest.partition("```")[0]
     names: dict = {}
-    exec(code.partition("```")[0], names)
-    assert len(code.partition("```")[0].splitlines()) <= 11
+    exec(lines, names)
+    assert len(lines.splitlines()) <= 20
     # What the card's threshold is for.
-    both = np.stack([picture, picture[:, ::-1]]).astype(np.float32)
-    expected = network().predict_on_batch(both).sum(axis=0)
-    np.testing.assert_allclose(names["embedding"], expected, rtol=1e-4, atol=1e-4)
+    model, given = network(), pictures.astype(np.float32)
+    expected = model.predict_on_batch(given) + model.predict_on_batch(given[:, :, ::-1])
+    np.testing.assert_allclose(names["first"], expected[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(names["second"], expected[1], rtol=1e-4, atol=1e-4)
+    assert names["cosine"] == pytest.approx(cosine(*expected), abs=1e-5)
 
 
 def test_the_card_for_programs(exported):
@@ -150,10 +157,34 @@ def test_all_options_together(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="was exported with --flip"):
         load_embedder(result.path, flip=False)
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(images(1)[0]).save("face.png")
+    save_faces(images(2))
     names: dict = {}
     exec(json.loads(Path("a.onnx.json").read_text(encoding="utf-8"))["code"], names)
-    np.testing.assert_allclose(names["embedding"], expected[0], atol=1e-5)
+    np.testing.assert_allclose(names["first"], expected[0], atol=1e-5)
+    assert names["cosine"] == pytest.approx(expected[0] @ expected[1], abs=1e-5)
+
+
+def save_faces(pictures: np.ndarray) -> None:
+    """Writes the two faces that the code of a card compares."""
+    for name, picture in zip(("face", "other"), pictures, strict=True):
+        Image.fromarray(picture).save(f"{name}.png")
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+
+
+@pytest.mark.parametrize("name", ["meine Läufe.onnx", "顔.onnx", 'it\'s "a".onnx', "a\u202eb.onnx"])
+def test_the_code_of_the_card_names_the_file(name):
+    """Readable where it can be, and always the same name."""
+    metadata = ModelMetadata(
+        tfface="0.1.0", model="a", image_size=SIZE, embedding_size=6, template=[(0, 0)] * 5
+    )
+    text = code(name, "onnx", metadata)
+    [given] = re.findall(r"InferenceSession\((.*)\)$", text, re.MULTILINE)
+    assert ast.literal_eval(given) == name
+    assert text.isascii() == (not name.isprintable() or name.isascii())
+    assert harmless(text) == text
 
 
 def check(path, format=None, **options):

@@ -1,6 +1,5 @@
 """The model card beside an exported file: one for people, in Markdown, and one for programs."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def card(
 
 
 def code(file: str, format: str, metadata: ModelMetadata) -> str:
-    """Returns lines of Python that embed `face.png` by the exported file, without tfface.
+    """Returns lines of Python that compare two faces by the exported file, without tfface.
 
     If the file has a threshold, which is for sums of the embeddings of an image and of its mirror
     image, and doesn't add them itself, the lines do.
@@ -92,15 +91,12 @@ def code(file: str, format: str, metadata: ModelMetadata) -> str:
         ...     tfface="0.1.0", model="a", image_size=(112, 112), embedding_size=512,
         ...     template=[(0, 0)] * 5,
         ... )
-        >>> print(code("a.onnx", "onnx", metadata).splitlines()[-1])
-        embedding = session.run(None, {"images": face[None]})[0][0]
+        >>> print(code("a.onnx", "onnx", metadata).splitlines()[-2])
+        first, second = embed("face.png"), embed("other.png")
     """
     height, width = metadata.image_size
-    name = json.dumps(file)
-    read = [
-        f'image = Image.open("face.png").convert("RGB").resize(({width}, {height}))',
-        f"face = {_as_input(metadata)}",
-    ]
+    # Not JSON, which escapes letters that can be read.
+    name = repr(file)
     given = f"np.stack([face] * {batch})" if (batch := metadata.batch_size) else "face[None]"
     common = ["import numpy as np", "from PIL import Image"]
     # Lines that load the file, and the expression that embeds `face`.
@@ -140,15 +136,26 @@ def code(file: str, format: str, metadata: ModelMetadata) -> str:
         ),
     }[format]
     if metadata.threshold is None or metadata.flip:
-        embed = [f"embedding = {embedding}"]
+        returned = [f"return {embedding}"]
     else:
         mirrored = "face[:, :, ::-1]" if metadata.layout == "nchw" else "face[:, ::-1]"
-        embed = [
+        returned = [
             "embedding = 0",
             f"for face in (face, {mirrored}):",
             f"    embedding += {embedding}",
+            "return embedding",
         ]
-    return "\n".join([*common, *lines, *read, *embed])
+    body = [
+        f'image = Image.open(file).convert("RGB").resize(({width}, {height}))  # an aligned face',
+        f"face = {_as_input(metadata)}",
+        *returned,
+    ]
+    embed = ["", "", "def embed(file):", *(f"    {line}" for line in body), "", ""]
+    compare = [
+        'first, second = embed("face.png"), embed("other.png")',
+        "cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)",
+    ]
+    return "\n".join([*common, *lines, *embed, *compare])
 
 
 def _as_input(metadata: ModelMetadata) -> str:
