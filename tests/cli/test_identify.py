@@ -72,6 +72,26 @@ def test_photos_that_can_not_be_read_are_skipped(staff, capsys):
         identify.main([str(photos / "empty.jpg"), *arguments])
 
 
+def test_files_that_are_no_photos_are_skipped(staff, capsys):
+    """A pattern of the shell names them, too; a name of nothing is a mistake."""
+    others = staff / "others"
+    others.mkdir()
+    (others / "Thumbs.db").write_bytes(b"thumbs")
+    (others / "none").mkdir()
+    photo = staff / "photos" / "2.png"
+    arguments = ["--gallery", str(staff / "g"), "--json", str(staff / "no.json")]
+    identify.main([*map(str, (*sorted(others.iterdir()), photo)), *arguments])
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split()[:2] == [str(photo), "person2"]
+    last = said.err.splitlines()[-1]
+    assert last.startswith(f"warning: skipped 2 of 3 photos: {others / 'Thumbs.db'}: not an image ")
+    assert f"; {others / 'none'}: no image (" in last
+    skipped = json.loads((staff / "no.json").read_text())["skipped"]
+    assert [one["image"] for one in skipped] == [str(others / "Thumbs.db"), str(others / "none")]
+    with pytest.raises(InputError, match=r"2\.pgn: no such photo or folder; did you mean .*2\.png"):
+        identify.main([str(photo), str(photo.with_suffix(".pgn")), *arguments])
+
+
 def test_photos_that_can_not_be_aligned_faces_by_their_shape(staff, capsys):
     photos, face = staff / "photos", staff / "aligned" / "person1" / "0.png"
     arguments = ["--gallery", str(staff / "g"), "--aligned"]

@@ -153,6 +153,7 @@ MISTAKES_WITH_PHOTOS = [
     ("gallery remove Ana --gallery g", "g: nobody is called 'Ana'; did you mean 'Anna'?"),
     ("identify empty --gallery g", "empty: no image .* in it"),
     ("identify mine.yaml --gallery g", "mine.yaml: not an image that can be read"),
+    ("identify mine.yaml m.keras --gallery g", "mine.yaml: not an image .*nor can 1 more"),
     ("identify anna.png --gallery g --json mine.yaml", "mine.yaml: is there already"),
     ("verify anna.png anna.png --model anna.png", "anna.png: not a model that can be evaluated"),
     ("verify anna.png anna.png --model people", "people: not a model that can be evaluated"),

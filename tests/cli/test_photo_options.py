@@ -26,7 +26,7 @@ def test_photos_that_can_not_be_read_are_left_out():
 
 def test_no_photo_can_be_read():
     photos = [Path("bad.jpg"), Path("bad.png")]
-    message = r"^bad\.jpg: can't be read: it is empty; nor can the other 1 photos"
+    message = r"^bad\.jpg: can't be read: it is empty; nor can 1 more be used"
     with pytest.raises(InputError, match=message):
         list(answer_each(photos, size_of, [], description="measuring"))
 

@@ -23,10 +23,12 @@ _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from tfface.alignment.photos import photos_at, warn_of_skipped
+    from tfface.alignment.photos import warn_of_skipped
 
     options = _parse(arguments)
-    photos = photos_at(options.images)
+    skipped: list[tuple[str, str]] = []
+    photos = photo_options.list_photos(options.images, skipped)
+    num_given = len(photos) + len(skipped)
     photo_options.check_json(options, _JSON_LINES)
     photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
@@ -43,7 +45,6 @@ def main(arguments: list[str] | None = None) -> None:
     size = classifier.image_size
     answers = []
     num_checked = 0
-    skipped: list[tuple[str, str]] = []
 
     def read(photo: Path) -> list[np.ndarray]:
         if options.find_faces:
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
             answers.append({"image": printable(str(photo)), "classes": classes})
         if not images:
             say(f"{photo}: {NO_FACE}")
-    warn_of_skipped(skipped, len(photos))
+    warn_of_skipped(skipped, num_given)
     if not answers:
         raise InputError(
             "no usable face was found in any photo; without --find-faces the whole photo is used"

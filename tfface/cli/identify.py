@@ -42,10 +42,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
-    from tfface.alignment.photos import photos_at, warn_of_skipped
+    from tfface.alignment.photos import warn_of_skipped
     from tfface.gallery.storage import check_gallery
 
-    photos = photos_at(options.images)
+    skipped: list[tuple[str, str]] = []
+    photos = photo_options.list_photos(options.images, skipped)
+    num_given = len(photos) + len(skipped)
     check_gallery(options.gallery)
     photo_options.check_json(options, _JSON_LINES)
     gallery = open_gallery(options)
@@ -58,7 +60,6 @@ def run(options: argparse.Namespace) -> None:
 
     named: list = []
     without_face: list[Path] = []
-    skipped: list[tuple[str, str]] = []
     identify = partial(
         gallery.identify,
         threshold=options.threshold,
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     left_out = [{"image": image, "reason": reason} for image, reason in skipped]
     content = {"threshold": threshold, "queries": results}
     photo_options.write_json(options, content | ({"skipped": left_out} if left_out else {}))
-    warn_of_skipped(skipped, len(photos))
+    warn_of_skipped(skipped, num_given)
     if not named:
         raise InputError(
             "no usable face was found in any photo; if the faces are aligned already, say --aligned"

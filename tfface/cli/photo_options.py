@@ -27,6 +27,33 @@ def check_photos(paths: Iterable[Path]) -> None:
         check_there(path, "photo or folder")
 
 
+def list_photos(paths: Iterable[Path], skipped: list[tuple[str, str]]) -> list[Path]:
+    """Lists photos, and the photos in folders, in order, and passes over what is no photo.
+
+    A pattern of the shell, as `door/*`, names other files, too.
+
+    Args:
+        paths: files and folders.
+        skipped: is filled with the names of paths that are no photos, and why.
+
+    Raises InputError: a path isn't there, or none is a photo or a folder with photos.
+    """
+    from tfface.alignment.photos import photos_at
+    from tfface.paths import printable
+
+    paths = list(paths)
+    check_photos(paths)
+    photos = []
+    for path in paths:
+        try:
+            photos += photos_at([path])
+        except InputError as error:
+            skipped.append((printable(str(path)), str(error).removeprefix(f"{path}: ")))
+    if not photos:
+        raise _none_is_left(skipped)
+    return photos
+
+
 def answer_each(
     photos: Sequence[Path],
     answer: Callable[[Path], _Answer],
@@ -39,7 +66,8 @@ def answer_each(
     Args:
         photos: all of them.
         answer: raises InputError if a photo can't be read.
-        skipped: is filled with the names of photos that can't be read, and why.
+        skipped: the names of paths that are no photos, and why; those of photos that can't be read
+            are added.
         description: of the progress bar.
 
     Raises InputError: no photo can be read.
@@ -48,6 +76,7 @@ def answer_each(
     from tfface.paths import printable
     from tfface.progress import progress
 
+    num_given = len(photos) + len(skipped)
     for photo in progress(photos, description=description, unit="photos"):
         try:
             found = answer(photo)
@@ -55,10 +84,14 @@ def answer_each(
             skipped.append((printable(str(photo)), why_unread(error, str(photo))))
         else:
             yield photo, found
-    if len(skipped) == len(photos):
-        name, reason = skipped[0]
-        others = f"; nor can the other {len(skipped) - 1:,} photos" if len(skipped) > 1 else ""
-        raise InputError(f"{name}: {reason}{others}")
+    if len(skipped) == num_given:
+        raise _none_is_left(skipped)
+
+
+def _none_is_left(skipped: Sequence[tuple[str, str]]) -> InputError:
+    name, reason = skipped[0]
+    others = f"; nor can {len(skipped) - 1:,} more be used" if len(skipped) > 1 else ""
+    return InputError(f"{name}: {reason}{others}")
 
 
 def say_loading(model: str | None, gallery: Path | None = None) -> None:
