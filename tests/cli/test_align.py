@@ -57,6 +57,34 @@ def test_no_face_at_all_is_no_success(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ("photos", "is_warned_of"),
+    [
+        (("friends/ann/1.png", "friends/ben/1.png"), True),
+        (("friends/ann/1.png", "friends/ben/1.png", "loose.png"), False),
+        (("ann/1.png", "ben/1.png"), False),
+        (("ann/2019/1.png", "ann/2.png"), False),
+        (("ann/2019/1.png",), False),
+    ],
+)
+def test_people_one_level_deeper_are_warned_of(tmp_path, photos, is_warned_of):
+    pytest.importorskip("mtcnn")
+    source = tmp_path / "my photos"
+    for photo in photos:
+        (source / photo).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64), "grey").save(source / photo)
+    done = call_tool(align.main, source, tmp_path / "out")
+    assert done.stdout.startswith(f"aligned 0 faces of {len(photos)} photos")
+    warning, *error = done.stderr.splitlines()
+    assert warning.startswith("warning: ") == bool(error) == is_warned_of
+    if is_warned_of:
+        assert warning == (
+            f"warning: {source}: contains one folder, friends, with folders in it, so all images "
+            "would belong to one person. The path is probably one level too high: give "
+            f"{source / 'friends'}"
+        )
+
+
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     result = call_tool(align.main, tmp_path / "gone", tmp_path / "out")
     assert result.returncode == 2

@@ -2,9 +2,12 @@
 
 import argparse
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from tfface.cli import command
-from tfface.errors import InputError, say
+from tfface.errors import InputError, say, warn
+from tfface.images.people_folder import one_level_too_high
 
 _DESCRIPTION = """\
 Finds the faces of photos (MTCNN) and writes each one turned, scaled and cut so that eyes, nose and
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
             detection_size=options.detection_size,
         ),
     )
+    _warn_of_level(options.source, plan.photos)
     detector = None
     if not plan.is_finished:
         command.import_tensorflow_quietly()
@@ -70,6 +74,22 @@ def main(arguments: list[str] | None = None) -> None:
             "why"
         )
     say(options.output)
+
+
+def _warn_of_level(source: Path, photos: Sequence[str]) -> None:
+    """Warns where the folders of people are one level deeper, as commands that take people refuse.
+
+    To be aligned, photos may lie anywhere.
+    """
+    folders: dict[bytes, list[bytes]] = {}
+    for photo in photos:
+        folder, _, below = os.fsencode(photo).partition(b"/")
+        if not below:
+            # A photo alone, or one beside the folders.
+            return
+        folders.setdefault(folder, []).append(below)
+    if too_high := one_level_too_high(source, folders):
+        warn(too_high)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -80,16 +80,8 @@ def check_folder_level(
             f"{path}: its folder {name} contains folders of people, not images of one person: a "
             f"tool of tfface wrote into it. Give {path / name}"
         )
-    if len(images) == 1 and above:
-        folder, below = _down_to_people(path / names[0], images[above[0]])
-        # A person's folder may contain one folder, but not one of the same name.
-        chain = [os.path.basename(os.path.abspath(path)), *folder.relative_to(path).parts]
-        is_doubled = any(outer == inner for outer, inner in itertools.pairwise(chain))
-        if is_doubled or len(_folders(below)) > 1:
-            raise InputError(
-                f"{path}: contains one folder, {names[0]}, with folders in it, so all images would "
-                f"belong to one person. The path is probably one level too high: give {folder}"
-            )
+    if too_high := one_level_too_high(path, images):
+        raise InputError(too_high)
     if not all(_is_no_person(name, of_gallery) for name in names):
         return
     holding = {folder: found for folder, found in images.items() if _holds_mostly_folders(found)}
@@ -101,6 +93,30 @@ def check_folder_level(
             f"are named like {kinds}, not like people. The path is probably one level "
             f"too high: give one of them, such as {_likely(path, holding)}"
         )
+
+
+def one_level_too_high(path: Path, images: Mapping[bytes, Sequence[bytes]]) -> str | None:
+    """Says that a folder holds one folder, and that one the people; None if it doesn't.
+
+    Args:
+        path, images: as for `check_folder_level`.
+    """
+    if len(images) != 1:
+        return None
+    [(outermost, listed)] = images.items()
+    if not _holds_folders_alone(listed):
+        return None
+    name = os.fsdecode(os.path.basename(outermost))
+    folder, below = _down_to_people(path / name, listed)
+    # A person's folder may contain one folder, but not one of the same name.
+    chain = [os.path.basename(os.path.abspath(path)), *folder.relative_to(path).parts]
+    is_doubled = any(outer == inner for outer, inner in itertools.pairwise(chain))
+    if not is_doubled and len(_folders(below)) <= 1:
+        return None
+    return (
+        f"{path}: contains one folder, {name}, with folders in it, so all images would belong to "
+        f"one person. The path is probably one level too high: give {folder}"
+    )
 
 
 def _folders(images: Iterable[bytes]) -> set[bytes]:
