@@ -20,7 +20,8 @@ _JSON_LINES = ("{", '  "is_same": ', '  "cosine": ', '  "threshold": ')
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
-    photo_options.check_photos((options.first, options.second))
+    for photo in (options.first, options.second):
+        photo_options.check_photo(photo)
     photo_options.check_json(options, _JSON_LINES)
     photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
