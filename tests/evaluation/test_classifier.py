@@ -124,7 +124,9 @@ class TestWhatIsRefused:
 
     def test_a_model_without_names(self, tmp_path):
         model = corner_model(tmp_path / "corner.keras")
-        with pytest.raises(InputError, match=r"does not contain the class names: give --cl"):
+        with pytest.raises(
+            InputError, match=r"does not contain the class names: give --cl.*'tfface gallery build'"
+        ):
             load_classifier(model)
 
     def test_the_model_file_of_a_run(self, tmp_path):

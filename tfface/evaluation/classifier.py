@@ -167,7 +167,8 @@ def load_classifier(
         hint = (
             f"give its run folder, {folder}"
             if model.name == MODEL_FILE and (folder / HEAD_FILE).exists()
-            else "give --classes FILE with a name on each line"
+            else "give --classes FILE with a name on each line. A model that returns embeddings "
+            "has no classes: enroll people with 'tfface gallery build', and ask 'tfface identify'"
         )
         raise InputError(f"{model}: the file does not contain the class names: {hint}")
     names = read_class_names(expanded(classes))
