@@ -195,12 +195,12 @@ def test_bad_requests_in_disjoint_folds():
     with pytest.raises(InputError, match=message):
         folds.make_pairs(80)
     message = (
-        r"need 1 impostor pairs in each, but one has images for only 0 \(of 1 identities\): "
-        "4 folds are possible, with up to 16 pairs"
+        "^8 people are too few for 5 folds: each fold needs at least 2 people of its own, so 10 in "
+        r"all; 4 folds are possible \(--folds 4\), with up to 16 pairs$"
     )
     with pytest.raises(InputError, match=message):
         DisjointFolds(labels, 5).make_pairs(10)
-    with pytest.raises(InputError, match="more identities with such pairs are needed"):
+    with pytest.raises(InputError, match=r"^1 person is too few for 5 folds: .* gallery"):
         DisjointFolds(np.zeros(9, int), 5).make_pairs(10)
     with pytest.raises(InputError, match=r"only 0 \(of 4 identities\)"):
         DisjointFolds(labels, 2, 0, np.zeros(16, bool)).make_pairs(4)

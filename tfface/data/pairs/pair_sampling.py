@@ -256,19 +256,33 @@ class DisjointFolds:
         """Explains which pairs are missing, and what is possible."""
         num_folds = len(self._folds)
         fold = min(self._folds, key=lambda fold: fold.max_of_each_label)
-        kind = "genuine" if fold.max_of_each_label == fold.num_genuine else "impostor"
-        problem = (
-            f"{num_pairs} pairs in {num_folds} folds without a common identity need "
-            f"{num_pairs // (2 * num_folds)} {kind} pairs in each, but one has images for only "
-            f"{fold.max_of_each_label} (of {fold.num_identities} identities)"
-        )
+        num_people = sum(fold.num_identities for fold in self._folds)
+        if num_people < 2 * num_folds:
+            problem = (
+                f"{num_people} {'person is' if num_people == 1 else 'people are'} too few for "
+                f"{num_folds} folds: each fold needs at least 2 people of its own, so "
+                f"{2 * num_folds} in all"
+            )
+        else:
+            kind = "genuine" if fold.max_of_each_label == fold.num_genuine else "impostor"
+            problem = (
+                f"{num_pairs} pairs in {num_folds} folds without a common identity need "
+                f"{num_pairs // (2 * num_folds)} {kind} pairs in each, but one has images for only "
+                f"{fold.max_of_each_label} (of {fold.num_identities} identities)"
+            )
         if self.max_pairs:
             return f"{problem}: {self.max_pairs} pairs are possible"
         labels, _, *others = self._arguments
         for fewer in range(num_folds - 1, 1, -1):
             if most := DisjointFolds(labels, fewer, *others).max_pairs:
-                return f"{problem}: {fewer} folds are possible, with up to {most} pairs"
-        return f"{problem}: more identities with such pairs are needed, at least two for each fold"
+                return (
+                    f"{problem}; {fewer} folds are possible (--folds {fewer}), with up to {most} "
+                    "pairs"
+                )
+        return (
+            f"{problem}; with too few people, or images of them, for any folds, make a gallery "
+            "('tfface gallery build') and choose its threshold with 'tfface gallery calibrate'"
+        )
 
 
 @dataclass(frozen=True)
