@@ -149,7 +149,7 @@ MISTAKES_WITH_PHOTOS = [
     ("gallery build m.keras high --gallery n", "high: its folders .* such as high/friends"),
     ("gallery add m.keras high --gallery g", "high: its folders .* such as high/friends"),
     ("gallery add m.keras empty --name A --gallery g", "empty: no image .* in it"),
-    ("gallery calibrate strangers --gallery g", "1 strangers are too few for a false positive"),
+    ("gallery calibrate strangers --gallery g", "1 strangers are too few .*--fpir"),
     ("gallery remove Ana --gallery g", "g: nobody is called 'Ana'; did you mean 'Anna'?"),
     ("identify empty --gallery g", "empty: no image .* in it"),
     ("identify mine.yaml --gallery g", "mine.yaml: not an image that can be read"),

@@ -29,6 +29,7 @@ def test_without_a_threshold_nothing_is_decided(arguments, capsys, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("not decided: cosine ")
     assert lines[1].startswith("threshold: none is known for m: ")
+    assert " give it as --threshold (" in lines[1]
     answer = json.loads((tmp_path / "a.json").read_text())
     assert answer["is_same"] is None
     (tmp_path / "mine.json").write_text("{}")

@@ -247,7 +247,8 @@ class Embedder:
         return Threshold(
             None,
             f"none is known for {self.name}: measure one on pairs (tfface evaluate verification, "
-            "or tfface.evaluate_verification in Python) and give it",
+            "or tfface.evaluate_verification in Python) and give it as --threshold (threshold= in "
+            "Python)",
         )
 
     def threshold_for_photos(self, given: float | None, *, aligned: bool) -> Threshold:
@@ -266,7 +267,8 @@ class Embedder:
             self._has_warned_of_drawn = True
             warn(
                 f"the threshold of {self.name} was measured on drawn faces and does not hold for "
-                "photos: measure one on pairs of photos (tfface evaluate verification) and give it"
+                "photos: measure one on pairs of photos (tfface evaluate verification) and give it "
+                "as --threshold (threshold= in Python)"
             )
         return found
 

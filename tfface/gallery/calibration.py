@@ -136,7 +136,7 @@ def check_num_strangers(number: int, fpir: float) -> None:
         least = next(n for n in itertools.count(math.floor(1 / fpir)) if 1 / n <= fpir)
         raise InputError(
             f"{number:,} strangers are too few for a false positive rate of {fpir:g}: give "
-            f"at least {least:,}, or a higher rate"
+            f"at least {least:,}, or a higher rate (--fpir; fpir= in Python)"
         )
 
 
