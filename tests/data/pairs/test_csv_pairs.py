@@ -253,7 +253,7 @@ def test_the_same_line_twice_is_no_contradiction(folder, capsys):
 
 
 def test_no_file(folder):
-    with pytest.raises(InputError, match=r"gone\.csv: can't be read: No such file"):
+    with pytest.raises(InputError, match=r"gone\.csv: no such file"):
         load_pair_set(folder / "gone.csv")
     (folder / "folder.csv").mkdir()
     with pytest.raises(InputError, match=r"folder\.csv: not a verification set; one is"):

@@ -92,7 +92,7 @@ def test_other_files(tmp_path):
     (tmp_path / "noise.bin").write_bytes(b"\x89PNG not a pickle")
     with pytest.raises(InputError, match=r"noise\.bin: cut short or damaged"):
         load_pair_set(tmp_path / "noise.bin")
-    with pytest.raises(InputError, match=r"nothing\.bin: can't be read: No such file"):
+    with pytest.raises(InputError, match=r"nothing\.bin: no such file"):
         load_pair_set(tmp_path / "nothing.bin")
 
 

@@ -66,3 +66,16 @@ def test_synthetic(monkeypatch):
     assert len(pair_set.images) == len(pair_set.image_names) == len(set(pair_set.image_names))
     assert pair_set.images[0].startswith(b"\x89PNG")
     assert str(identities[5]) in pair_set.image_names[5]
+
+
+@pytest.mark.parametrize("ending", [".txt", ".bin", ".csv", ""])
+def test_a_set_that_is_not_there(tmp_path, ending):
+    """A name that is nearly right is answered with the right one, whatever its format."""
+    (tmp_path / f"pairs{ending}").touch()
+    with pytest.raises(InputError) as caught:
+        load_pair_set(tmp_path / f"pair{ending}")
+    what = "file" if ending else "verification set"
+    meant = tmp_path / f"pairs{ending}"
+    assert str(caught.value) == (
+        f"{tmp_path / f'pair{ending}'}: no such {what}; did you mean '{meant}'?"
+    )

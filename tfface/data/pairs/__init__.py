@@ -73,18 +73,18 @@ def load_pair_set(argument: str | os.PathLike, *, images_dir: Path | None = None
     Example:
         >>> load_pair_set("lfw.bin")
         Traceback (most recent call last):
-        tfface.errors.InputError: lfw.bin: can't be read: No such file or directory
+        tfface.errors.InputError: lfw.bin: no such file
     """
     name, source = split_name(os.fspath(argument))
     check_regular(Path(source))
     module, _ = find_format(argument)
+    known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
+    if module is not synthetic and not Path(source).exists():
+        what, kinds = ("file", "") if module else ("verification set", f"; one is {known}")
+        raise InputError(f"{source}: no such {what}{did_you_mean_path(source) or kinds}")
     if module is None:
         if kind := other_kind_of(Path(source)):
             raise InputError(f"{source}: is {kind}")
-        known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
-        if not Path(source).exists():
-            near = did_you_mean_path(source) or f"; one is {known}"
-            raise InputError(f"{source}: no such verification set{near}")
         advice = (
             "; 'tfface pairs' makes one from a folder of identities"
             if Path(source).is_dir()
