@@ -4,7 +4,8 @@ import pytest
 
 from tfface.errors import InputError, did_you_mean
 from tfface.files import os_errors
-from tfface.paths import check_there, did_you_mean_path
+from tfface.images.people_folder import list_people
+from tfface.paths import check_there, did_you_mean_path, not_there
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,15 @@ def test_a_name_that_can_not_be(tmp_path):
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(InputError, match=r"File name too long|no file can have this name"):
             check_there(tmp_path / name)
+
+
+def test_of_the_other_kind(tmp_path):
+    (tmp_path / "a.onnx").touch()
+    assert not_there(tmp_path / "a.onnx", "folder") == (
+        f"{tmp_path / 'a.onnx'}: is a file, and must be a folder"
+    )
+    with pytest.raises(InputError, match=r"a\.onnx: is a file, and must be a folder"):
+        list_people(tmp_path / "a.onnx")
 
 
 def test_words():

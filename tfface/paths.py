@@ -4,6 +4,7 @@ import difflib
 import itertools
 import os
 from pathlib import Path
+from typing import Literal
 
 from tfface.errors import InputError, shown
 
@@ -66,6 +67,21 @@ def check_there(path: str | os.PathLike[str], what: str = "file or folder") -> N
     check_possible(Path(path))
     if not os.path.exists(path):
         raise InputError(f"{os.fspath(path)}: no such {what}{did_you_mean_path(path)}")
+
+
+def not_there(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> str:
+    """Returns what is said of a path that is no file, or no folder: nothing is there, or the other.
+
+    Example:
+        >>> not_there("gone", "folder")
+        'gone: no such folder'
+        >>> not_there(".", "file")
+        '.: is a folder, and must be a file'
+    """
+    if not os.path.exists(path):
+        return f"{os.fspath(path)}: no such {what}"
+    found = "a folder" if os.path.isdir(path) else "a file"
+    return f"{os.fspath(path)}: is {found}, and must be a {what}"
 
 
 def did_you_mean_path(path: str | os.PathLike[str]) -> str:

@@ -11,6 +11,7 @@ from tfface.backbones.weights.keras_file import load_keras_file
 from tfface.backbones.weights.legacy_h5 import SUFFIXES, load_legacy_h5
 from tfface.backbones.weights.published import refuse_weights
 from tfface.errors import InputError, did_you_mean, shown
+from tfface.paths import not_there
 
 
 def keras_file(
@@ -37,7 +38,7 @@ def keras_file(
     where = "model.backbone: keras_file"
     check_trainable(path, where)
     if not path.is_file():
-        raise InputError(f"{where}: {path}: no such file")
+        raise InputError(f"{where}: {not_there(path, 'file')}")
     suffix = path.suffix.lower()
     if suffix not in (".keras", *SUFFIXES):
         raise InputError(

@@ -23,6 +23,7 @@ from tfface.images.listing import (
 )
 from tfface.images.pillow_decoder import FORMATS, HEIC_ADVICE, is_read
 from tfface.names import clean_name
+from tfface.paths import not_there
 from tfface.progress import progress
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
@@ -228,7 +229,7 @@ def list_people(path: Path, *, skip_unusable: bool = False) -> dict[str, list[by
         {'ann': [b'ann/1.png'], 'bob': [b'bob/1.png']}
     """
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder")
+        raise InputError(not_there(path, "folder"))
     others: list[bytes] = []
     is_listed = _is_listed if skip_unusable else _is_image
     folders = _identity_folders(path, is_listed)

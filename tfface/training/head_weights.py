@@ -18,7 +18,7 @@ from tfface.errors import InputError, shown
 from tfface.evaluation.classifier import read_class_names
 from tfface.heads import Head, MarginSoftmax
 from tfface.heads.linear import SoftmaxHead
-from tfface.paths import expanded
+from tfface.paths import expanded, not_there
 from tfface.recipe.schema import HeadConfig
 from tfface.training.class_weights import (
     TrainedClassWeights,
@@ -180,7 +180,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path) -> Arrays:
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(not_there(path, "file"))
     reader = reader_of(path)
     if reader is None:
         raise InputError(

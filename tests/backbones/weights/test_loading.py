@@ -72,6 +72,8 @@ def test_weights_that_can_not_be_downloaded(monkeypatch, recwarn):
 
 
 def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder, and must be a file"):
+        load_weights(make(), tmp_path)
     with pytest.raises(InputError, match=r"net\.weights\.h5: no such file"):
         load_weights(make(), tmp_path / "net.weights.h5")
 

@@ -19,6 +19,7 @@ from tfface.backbones.weights.tf_checkpoint import load_tf_checkpoint, tf_checkp
 from tfface.backbones.weights.torch_weights import describe, has_names, load_torch_weights
 from tfface.errors import InputError
 from tfface.files import DAMAGED_ARCHIVE, suffix_in_lower_case
+from tfface.paths import not_there
 
 
 def load_initial_weights(path: Path, backbone: Backbone, embedder: keras.Model) -> str | None:
@@ -187,4 +188,4 @@ def _load_saved(path: Path) -> keras.Model:
 def _check_is_file(path: Path) -> None:
     check_trainable(path, "model.backbone.weights")
     if not path.is_file():
-        raise InputError(f"model.backbone.weights: {path}: no such file")
+        raise InputError(f"model.backbone.weights: {not_there(path, 'file')}")

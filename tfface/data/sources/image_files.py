@@ -21,7 +21,7 @@ from tfface.data.sources.image_source import ImageSource, ordered_indices
 from tfface.errors import InputError
 from tfface.files import read_bytes
 from tfface.names import spelled_on_disk
-from tfface.paths import printable
+from tfface.paths import not_there, printable
 
 
 class SafeRoot:
@@ -46,7 +46,7 @@ class SafeRoot:
 
     def __init__(self, root: Path):
         if not root.is_dir():
-            raise InputError(f"{root}: no such folder")
+            raise InputError(not_there(root, "folder"))
         self.root = root.resolve()
         self._root = os.fsencode(self.root)
         self._prefix = os.path.join(self._root, b"")

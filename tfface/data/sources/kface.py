@@ -19,6 +19,7 @@ from tfface.errors import InputError
 from tfface.files import os_errors
 from tfface.images.decoding import decode_picture, undecodable_reason
 from tfface.images.listing import EXTENSIONS, visible_entries
+from tfface.paths import not_there
 from tfface.progress import progress
 
 # Attributes of the levels of folders, from outer to inner, and the pattern of their names.
@@ -89,7 +90,7 @@ class KFaceSource(ImageFiles):
     ):
         path = Path(path)
         if not path.is_dir():
-            raise InputError(f"{path}: no such folder")
+            raise InputError(not_there(path, "folder"))
         self.name = name or path.resolve().name
         self._crop = crop
         root = _find_subjects(path, resolution)

@@ -10,6 +10,7 @@ from tfface.data.sources.image_files import ImageFiles
 from tfface.errors import InputError
 from tfface.images.people_folder import images_below
 from tfface.images.pillow_decoder import FORMATS
+from tfface.paths import not_there
 
 
 class PhotosSource(ImageFiles):
@@ -41,7 +42,7 @@ class PhotosSource(ImageFiles):
     def __init__(self, path: Path, *, name: str | None = None):
         path = Path(path)
         if not path.is_dir():
-            raise InputError(f"{path}: no such folder")
+            raise InputError(not_there(path, "folder"))
         self.name = name or path.resolve().name
         paths = sorted(images_below(os.fsencode(path)))
         if not paths:
