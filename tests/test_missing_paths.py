@@ -14,6 +14,7 @@ from tfface.paths import check_there, did_you_mean_path, not_there
         ("ann.jpg", "anna.jpg"),
         ("Anna.JPG", ""),
         ("zzz", ""),
+        ("nope.jpg", ""),
         ("gone/anna.jpg", ""),
         ("anna.jpg/x", ""),
         ("people/ben.pgn", "people/ben.png"),

@@ -10,6 +10,8 @@ from tfface.errors import InputError, shown
 
 # Of a folder with more files, not all are compared with a name that is missing.
 _MOST_NAMES = 10_000
+# Below it are names that share an ending and a letter: nope.jpg and page.png.
+_LEAST_SIMILARITY = 0.66
 
 
 EMPTY_PATH = "an empty path: name a file or folder ('.' is the one that paths start at)"
@@ -93,7 +95,7 @@ def did_you_mean_path(path: str | os.PathLike[str]) -> str:
     except (OSError, ValueError):
         # A folder above may be the one that isn't there.
         return ""
-    near = difflib.get_close_matches(missing.name, names, 1, 0.6)
+    near = difflib.get_close_matches(missing.name, names, 1, _LEAST_SIMILARITY)
     return f"; did you mean '{shown(str(missing.with_name(near[0])))}'?" if near else ""
 
 
