@@ -93,7 +93,12 @@ def folder(tmp_path, monkeypatch):
         ("gallery buildx m.keras people --gallery g", "got 'buildx'; did you mean 'build'?"),
         ("gallery build m.keras p --galery g", "did you mean '--gallery' for --galery?"),
         ("gallery build m.keras p --gallery g --index hsnw", "flat or hnsw.*mean 'hnsw'?"),
-        ("gallery", "the following arguments are required: COMMAND"),
+        ("gallery", "are required: COMMAND, one of build, add, calibrate, remove, query, list$"),
+        (
+            "gallery add anna.png --name Ben --gallery g",
+            "are required: SOURCE; the order is MODEL, SOURCE$",
+        ),
+        ("gallery add m.keras anna.png", "are required: --gallery$"),
         ("align a b --min-confidence high", "--min-confidence: must be a number, got 'high'"),
         ("train quickstart --local-processes", "--local-processes: expected one argument"),
         ("train", "the following arguments are required: recipe"),

@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         text = _INVALID_VALUE.sub(lambda match: _NUMBERS[match[1]], message)
-        line = " ".join(f"error: {text}{self._meant()}".split("\n"))
+        line = " ".join(f"error: {text}{self._missing(message)}{self._meant()}".split("\n"))
         self.exit(2, f"{harmless(as_typed(line))}\nsee: {self.prog} --help\n")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
@@ -125,6 +125,22 @@ class Parser(argparse.ArgumentParser):
         expected = f"{', '.join(others)} or {last}" if others else last
         near = did_you_mean(str(value), [*others, last])
         raise argparse.ArgumentError(action, f"must be {expected}, got '{value}'{near}")
+
+    def _missing(self, message: str) -> str:
+        """Returns which commands there are, or the order of arguments, where one is missing."""
+        start, _, missing = message.partition(": ")
+        if start != "the following arguments are required":
+            return ""
+        names = []
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return f", one of {', '.join(action.choices)}"
+            if not action.option_strings:
+                names.append(str(action.metavar or action.dest))
+        is_one_missing = not set(names).isdisjoint(missing.split(", "))
+        return (
+            f"; the order is {', '.join(names)}" if is_one_missing and len(set(names)) > 1 else ""
+        )
 
     def _meant(self) -> str:
         """Returns which options may have been meant by those that were given and don't exist."""
