@@ -8,6 +8,35 @@ from typing import Any
 
 import pydantic
 
+# Keys of other training code, which are not spelled alike -> the keys of recipes.
+_SYNONYMS = {
+    "lr": "learning_rate",
+    "base_lr": "learning_rate",
+    "wd": "weight_decay",
+    "betas": "beta_1",
+    "eps": "epsilon",
+    "bs": "batch_size",
+    "num_epoch": "epochs",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "n_epochs": "epochs",
+    "scheduler": "schedule",
+    "lr_schedule": "schedule",
+    "warmup": "lr_warmup_epochs",
+    "warmup_epochs": "lr_warmup_epochs",
+    "clipnorm": "global_clipnorm",
+    "gradient_clip_val": "global_clipnorm",
+    "max_grad_norm": "global_clipnorm",
+    "ema_decay": "ema_momentum",
+    "m": "margin",
+    "s": "scale",
+    "pretrained": "weights",
+    "random_seed": "seed",
+    "feature_dim": "embedding_size",
+    "input_size": "image_size",
+    "transforms": "augment",
+}
+
 # Pydantic's words for Python's types, in YAML's.
 _MUST_BE = {
     "model_type": "be a mapping",
@@ -68,14 +97,19 @@ def sections_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
 
 
 def unknown_message(what: str, given: str, known: Collection[str]) -> str:
-    """Returns what to say about an unknown name: the nearest known one, and all.
+    """Returns what to say about an unknown name: what may be meant, and all known ones.
 
     Example:
 
     >>> unknown_message("key", "hed", ["backbone", "head"])
     "unknown key; did you mean 'head'? Known: backbone, head"
     """
-    near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    synonym = _SYNONYMS.get(given.lower())
+    near = (
+        [synonym]
+        if synonym in known
+        else difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    )
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"unknown {what}; {hint}Known: {join_names(known)}"
 
