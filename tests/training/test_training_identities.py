@@ -200,7 +200,9 @@ def test_training_on_unaligned_photos_is_warned_of(tmp_path):
         tmp_path / "rooms", [Image.new("RGB", (200, 200), (number, 9, 9)) for number in range(8)]
     )
     found = unaligned_warning("arcface", of_photos)
-    assert found.startswith("the training set looks unaligned: alignment would move eyes, nose and ")
+    assert found.startswith(
+        "the training set looks unaligned: alignment would move eyes, nose and "
+    )
     assert found.endswith("; align the photos with tfface align before training")
     assert unaligned_warning("softmax", of_photos) is None
     assert unaligned_warning("arcface", of_faces) is None
