@@ -80,7 +80,8 @@ def _int8_after(converter: tf.lite.TFLiteConverter, batch: np.ndarray, count: in
 
     TensorFlow's debugger knows the operations in their order, and converts without some of them.
     """
-    with warnings.catch_warnings():
+    # The debugger squares large differences, which nobody asks for here.
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
         # The debugger's own.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         debugger = tf.lite.experimental.QuantizationDebugger(
