@@ -267,7 +267,9 @@ def test_calibrate(folder, tmp_path, capsys):
         (strangers / f"{number}.png").write_bytes(face(number, 0))
     calibrate = ["calibrate", strangers, "--gallery", folder, "--aligned"]
     lines = said(capsys, *calibrate, "--fpir", "0.1")
-    assert re.fullmatch(r"threshold 0\.\d{4}: names nobody whose cosine is less", lines[0])
+    assert re.fullmatch(
+        r"threshold 0\.\d{4}: a face whose cosine is below it gets no name", lines[0]
+    )
     assert lines[1].split() == ["most", "similar", "strangers", "to", "cosine"]
     similar = [line.split() for line in lines[2:5]]
     assert all(row[0].startswith(str(strangers)) for row in similar)

@@ -1,9 +1,9 @@
 """Measure how fast a recipe trains on this machine.
 
 Example:
-    tfface benchmark epoch recipes/mobilenetv2_transfer.yaml --plots epochs
-    tfface benchmark pipeline recipes/arcface_resnet50_ms1m.yaml --json rates.json
-    tfface benchmark step recipes/arcface_resnet50_ms1m.yaml --set data.batch_size=32 \\
+    tfface benchmark epoch mobilenetv2_transfer --plots epochs
+    tfface benchmark pipeline arcface_resnet50_ms1m --json rates.json
+    tfface benchmark step arcface_resnet50_ms1m --set data.batch_size=32 \\
         --num-identities 1000 85742 --compare-with keras tf_keras --results results/step.csv
 
 epoch trains epochs of a recipe's stage: unchanged, with another cache, without augmentation,

@@ -4,8 +4,8 @@ Example:
     tfface evaluate verification runs/quickstart --pairs synthetic lfw=data/lfw/pairs.txt \\
         --json figures.json --report report.html
 
-A recipe in place of a model means the network it starts from, the baseline of its training:
-    tfface evaluate verification recipes/quickstart.yaml --pairs synthetic
+A recipe's file in place of a model means the network it starts from, the baseline of training:
+    tfface evaluate verification my_recipe.yaml --pairs synthetic
 
 Templates, as of IJB-B and IJB-C (meta/ and loose_crop/ in a folder), can stand beside pairs:
     tfface evaluate verification model.onnx --pairs lfw.bin --templates data/IJBC

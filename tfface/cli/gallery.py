@@ -78,7 +78,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     )
     found = gallery.last_calibration
     before = "" if found.before is None else f" (before: {found.before:.4f})"
-    say(f"threshold {found.threshold:.4f}{before}: names nobody whose cosine is less")
+    say(f"threshold {found.threshold:.4f}{before}: a face whose cosine is below it gets no name")
     rows = [[one.photo, one.name, f"{one.cosine:.3f}"] for one in found.most_similar]
     say(Table(["most similar strangers", "to", "cosine"], rows).to_text())
     say(options.gallery)

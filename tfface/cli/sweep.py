@@ -1,7 +1,7 @@
 """Compare variants of a recipe over several seeds: one table, one picture, one page.
 
 Example:
-    tfface sweep recipes/quickstart.yaml --seeds 3 \\
+    tfface sweep quickstart --seeds 3 \\
         --sweep training.stages.0.optimizer.name=sgd,adam,adamw
 
 Trains every combination of the --sweep values with every seed, each run in its own process.

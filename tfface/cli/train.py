@@ -1,8 +1,8 @@
 """Train a face-recognition model from a recipe.
 
 Example:
-    tfface train recipes/quickstart.yaml
-    tfface train recipes/mobilenetv2_kface.yaml --data-dir ~/faces \\
+    tfface train quickstart
+    tfface train mobilenetv2_kface --data-dir ~/faces \\
         --set training.stages.0.epochs=2 --set data.batch_size=64
     tfface train --help-recipe model.head.arcface
 
