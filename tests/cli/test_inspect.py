@@ -217,7 +217,7 @@ def test_people_of_a_verification_set(merged, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--model", "nothing", "--within-source"], "nothing: no such model"),
-        (["--model", "pixels", "--overlap-with", "no.bin"], r"no\.bin: can't be read"),
+        (["--model", "pixels", "--overlap-with", "no.bin"], r"no\.bin: no such file"),
         (["--model", "pixels"], r"of one source \(faces\), so there is nothing to compare"),
         (["--output", "FILE/out"], "can't be written"),
     ],

@@ -221,11 +221,15 @@ class TestMistakes:
         [
             ("head:", "hed:", "model.hed: unknown key; did you mean 'head'?"),
             ("margin", "margn", "model.head.margn: unknown key; did you mean 'margin'?"),
-            ("epochs: 2", "num_epochs: 2", "num_epochs: unknown key; did you mean 'epochs'?"),
+            (
+                "epochs: 2",
+                "num_epochs: 2",
+                "training.stages.0.num_epochs: unknown key; did you mean 'epochs'?",
+            ),
             (
                 "learning_rate:",
                 "lr:",
-                "optimizer.lr: unknown key; did you mean 'learning_rate'?",
+                "training.stages.0.optimizer.lr: unknown key; did you mean 'learning_rate'?",
             ),
             ("epochs: 2", "epochs: 0", "training.stages.0.epochs: 0 is not allowed"),
             ("epochs: 2", 'epochs: "2"', 'training.stages.0.epochs: "2" is not allowed; must be a'),

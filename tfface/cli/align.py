@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfface.cli import command
 from tfface.errors import InputError, say, warn
-from tfface.images.people_folder import one_level_too_high
 
 _DESCRIPTION = """\
 Finds the faces of photos (MTCNN) and writes each one turned, scaled and cut so that eyes, nose and
@@ -88,6 +87,8 @@ def _warn_of_level(source: Path, photos: Sequence[str]) -> None:
             # A photo alone, or one beside the folders.
             return
         folders.setdefault(folder, []).append(below)
+    from tfface.images.people_folder import one_level_too_high
+
     if too_high := one_level_too_high(source, folders):
         warn(too_high)
 
