@@ -10,13 +10,12 @@ import numpy as np
 from PIL import Image
 
 from tfface.alignment.faces import Detector, Face, by_importance, find_faces, why_unusable
-from tfface.alignment.photos import read_photo, read_photo_file
+from tfface.alignment.photos import check_one_photo, read_one_photo, read_photo_file
 from tfface.alignment.template import align_face, is_aligned
 from tfface.errors import InputError
-from tfface.files import check_regular
 from tfface.images.decoding import resize
 from tfface.images.pillow_decoder import read_image, read_opened
-from tfface.paths import check_there, expanded
+from tfface.paths import expanded
 
 # A path, the bytes of an image file, RGB pixels uint8 [height, width, 3], or an image of Pillow.
 Photo: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
@@ -89,11 +88,7 @@ def open_photo(photo: Photo, in_memory: str = "the photo") -> Image.Image:
             return read_image(photo)
         except InputError as error:
             raise InputError(f"{in_memory}: {error}") from error
-    path = _photo_path(photo)
-    try:
-        return read_photo(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    return read_one_photo(_photo_path(photo))
 
 
 def encode_photo(photo: Photo) -> bytes:
@@ -107,6 +102,7 @@ def encode_photo(photo: Photo) -> bytes:
     if isinstance(photo, np.ndarray | Image.Image):
         return _png(open_photo(photo))
     path = _photo_path(photo)
+    check_one_photo(path)
     try:
         return read_photo_file(path)
     except InputError as error:
@@ -119,12 +115,7 @@ def _photo_path(photo: str | os.PathLike[str]) -> Path:
             "a photo must be a path, the bytes of an image file, an array of pixels or an image "
             f"of Pillow; got {type(photo).__name__}"
         )
-    path = expanded(photo)
-    check_there(path, "photo")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give one photo")
-    check_regular(path)
-    return path
+    return expanded(photo)
 
 
 def photo_name(photo: Photo, in_memory: str = "the photo") -> str:

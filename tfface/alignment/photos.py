@@ -112,6 +112,29 @@ def count_pixels(path: Path) -> int:
     return size[1] * size[2] if size else 0
 
 
+def check_one_photo(path: Path) -> None:
+    """Checks that a path is that of one file, which may be a photo.
+
+    Raises InputError: nothing is there, or a folder, a device or a pipe.
+    """
+    check_there(path, "photo")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give one photo")
+    check_regular(path)
+
+
+def read_one_photo(path: Path) -> Image.Image:
+    """Reads a photo that a user names, as `read_photo` does.
+
+    Raises InputError: as `check_one_photo`, or it can't be read; the message begins with the path.
+    """
+    check_one_photo(path)
+    try:
+        return read_photo(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def read_photo(path: Path) -> Image.Image:
     """Reads a photo as `pillow_decoder.read_image` does: upright, RGB, on white.
 

@@ -27,22 +27,6 @@ def check_photos(paths: Iterable[Path]) -> None:
         check_there(path, "photo or folder")
 
 
-def check_photo(path: Path) -> None:
-    """Reads one photo before TensorFlow is imported. Raises InputError: it is none, or damaged."""
-    from tfface.alignment.photos import read_photo
-    from tfface.files import check_regular
-    from tfface.paths import check_there
-
-    check_there(path, "photo")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give one photo")
-    check_regular(path)
-    try:
-        read_photo(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
 def list_photos(paths: Iterable[Path], skipped: list[tuple[str, str]]) -> list[Path]:
     """Lists photos, and the photos in folders, in order, and passes over what is no photo.
 

@@ -19,9 +19,12 @@ _JSON_LINES = ("{", '  "is_same": ', '  "cosine": ', '  "threshold": ')
 
 
 def main(arguments: list[str] | None = None) -> None:
+    from tfface.alignment.photos import read_one_photo
+
     options = _parse(arguments)
     for photo in (options.first, options.second):
-        photo_options.check_photo(photo)
+        # A damaged one is found before the model is loaded.
+        read_one_photo(photo)
     photo_options.check_json(options, _JSON_LINES)
     photo_options.say_loading(options.model)
     command.import_tensorflow_quietly()
