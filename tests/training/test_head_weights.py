@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.backbones.weights.pth_files import dictionary, plain, tensor, write
+from tests.training.interrupting import train_and_stop
 from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
 from tfface.recipe import dump
-from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.head_weights import read_head_weights
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.run import train
@@ -269,17 +269,7 @@ def test_a_run_starts_with_them(tmp_path, capsys):
 def test_a_run_resumes_without_them(tmp_path, monkeypatch, capsys):
     recipe = load_run(tmp_path, "epochs: 2, optimizer: sgd")
     whole = train(recipe, tmp_path / "whole", tmp_path).path
-    save = CheckpointManager.save
-
-    def save_and_stop(self, model, progress):
-        save(self, model, progress)
-        if progress.epoch:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path / "stopped", tmp_path)
-    monkeypatch.undo()
+    train_and_stop(recipe, tmp_path / "stopped", tmp_path, monkeypatch)
     for name in ("fc.npz", "names.txt"):
         (tmp_path / name).unlink()
     capsys.readouterr()

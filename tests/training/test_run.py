@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.reporting.page_parser import read_page
+from tests.training.interrupting import train_and_stop
 from tests.training.recipes import ONE_STAGE, load_tiny, newest_checkpoint
 from tfface import recipe as recipes
 from tfface.data.sources.opening import open_source
@@ -20,7 +21,6 @@ from tfface.heads.head_file import load_head
 from tfface.progress import Lines
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import checkpoint_state
-from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.checkpoint_state import read_progress
 from tfface.training.recognizer import Recognizer, build_recognizer
 from tfface.training.registries import REGISTRIES
@@ -263,17 +263,7 @@ class TestRunningAgain:
 @pytest.mark.parametrize("stop_after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_model(finished, tmp_path, monkeypatch, stop_after):
     folder, run = finished
-    save = CheckpointManager.save
-
-    def save_and_stop(self, model, progress):
-        save(self, model, progress)
-        if progress.total_epochs == stop_after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        train(load_tiny(folder), tmp_path / "run", folder)
-    monkeypatch.undo()
+    train_and_stop(load_tiny(folder), tmp_path / "run", folder, monkeypatch, epochs=stop_after)
 
     with pytest.raises(InputError, match="holds an unfinished run; resume it with --resume"):
         train(load_tiny(folder), tmp_path / "run", folder)

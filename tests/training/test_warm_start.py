@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
+from tests.training.interrupting import train_and_stop
 from tests.training.recipes import load_tiny
 from tfface.errors import InputError
 from tfface.heads.head_file import load_head, save_head
 from tfface.recipe import dump
-from tfface.training.checkpoint_manager import CheckpointManager
 from tfface.training.recognizer import Recognizer, build_recognizer, build_starting_embedder
 from tfface.training.run import train
 from tfface.training.warm_start import backbone_and_neck, matching_layers, read_warm_start
@@ -425,17 +425,7 @@ class TestRuns:
         stages = "training.stages=[{name: all, epochs: 2, optimizer: sgd}]"
         recipe = load_tiny(tmp_path, FROM, stages)
         whole = train(recipe, tmp_path / "whole", tmp_path).path
-        save = CheckpointManager.save
-
-        def save_and_stop(self, model, progress):
-            save(self, model, progress)
-            if progress.epoch:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(CheckpointManager, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, tmp_path / "stopped", tmp_path)
-        monkeypatch.undo()
+        train_and_stop(recipe, tmp_path / "stopped", tmp_path, monkeypatch)
         shutil.rmtree(tmp_path / "old")
         capsys.readouterr()
         resumed = train(recipe, tmp_path / "stopped", tmp_path, resume=True).path
