@@ -67,8 +67,7 @@ def _main(folder: str, test_data: str, *names: str) -> None:
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
     # It sets what TensorFlow reads at import, so it comes first, as in the tools.
     importlib.import_module("tfface")
-    for name in names:
-        importlib.import_module(f"tests.golden.{PINS[name].module}")
+    importlib.import_module("keras")
     # No module becomes garbage: the collector needn't go over them again and again.
     gc.freeze()
     os.chdir(folder)
