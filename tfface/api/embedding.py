@@ -462,7 +462,7 @@ def load_embedder(
             KerasEmbedder(network, path.stem, batch_size, flip), precision, str(model)
         )
     else:
-        if str(model) in recipe_names() and not path.exists():
+        if not path.exists() and str(model) in recipe_names():
             raise InputError(
                 f"{model}: a recipe, not a model: 'tfface train {model}' makes the run folder "
                 f"runs/{model}; the network that it starts from is {find_recipe(path)}"

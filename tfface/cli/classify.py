@@ -44,20 +44,20 @@ def main(arguments: list[str] | None = None) -> None:
     classifier = model_options.load_classifier(options)
     size = classifier.image_size
     answers = []
-    num_checked = 0
+    num_to_check = _MOST_CHECKED if classifier.has_face_head else 0
 
     def read(photo: Path) -> list[np.ndarray]:
         if options.find_faces:
             return [face.image for face in tfface.align(photo, image_size=size)]
         encoded = encode_photo(photo)
         pixels = decode_whole(encoded, str(photo))
-        nonlocal num_checked
-        if classifier.has_face_head and num_checked < _MOST_CHECKED:
-            num_checked += 1
+        nonlocal num_to_check
+        if num_to_check:
             warning = alignment_warning([encoded], [str(photo)], str(photo), advice=_ADVICE)
-            if warning is not None:
+            # Said once.
+            num_to_check = 0 if warning else num_to_check - 1
+            if warning:
                 warn(warning)
-                num_checked = _MOST_CHECKED
         keeps = classifier.embedder.keeps_aspect
         return list(resize(pixels[None], *size, keep_aspect=keeps))
 

@@ -227,8 +227,8 @@ def _sections_of(section: type[pydantic.BaseModel], path: str, meaning: str) -> 
                     own_field = model.model_fields[own]
                     rows.append(_row(f"{inner}.{own}", own_field))
                     for inner_model in sections_in(own_field.annotation):
-                        meaning = own_field.description or ""
-                        yield from _sections_of(inner_model, f"{inner}.{own}", meaning)
+                        inner_meaning = own_field.description or ""
+                        yield from _sections_of(inner_model, f"{inner}.{own}", inner_meaning)
             else:
                 yield from _sections_of(model, inner, field.description or "")
 
