@@ -72,7 +72,7 @@ def check_there(path: str | os.PathLike[str], what: str = "file or folder") -> N
 
 
 def not_there(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> str:
-    """Returns what is said of a path that is no file, or no folder: nothing is there, or the other.
+    """Returns the message for a path at which there is no file, or no folder.
 
     Example:
         >>> not_there("gone", "folder")
