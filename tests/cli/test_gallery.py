@@ -108,6 +108,27 @@ def test_add_and_remove_one_person(folder, tmp_path, capsys):
     assert len(os.listdir(folder)) == 3
 
 
+def test_what_a_pattern_of_the_shell_names_besides_photos_is_passed_over(folder, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    for number in range(10):
+        (tmp_path / "photos" / f"{number}.png").write_bytes(face(60 + number, 0))
+    (tmp_path / "photos" / "notes.txt").write_text("photos of the summer", encoding="utf-8")
+    given = sorted((tmp_path / "photos").iterdir())
+    warning = f"skipped 1 of 11 photos: {tmp_path / 'photos' / 'notes.txt'}: not an image"
+    calibrate = ["calibrate", *given, "--gallery", folder, "--aligned", "--fpir", "0.1"]
+    gallery.main([str(word) for word in calibrate])
+    done = capsys.readouterr()
+    assert warning in done.err
+    assert done.out.startswith("threshold ")
+    add = ["add", "pixels", *given, "--name", "Anna", "--gallery", folder, "--aligned"]
+    gallery.main([str(word) for word in add])
+    done = capsys.readouterr()
+    assert warning in done.err
+    assert done.out.startswith("added 10 images\n")
+    with pytest.raises(InputError, match=r"notes\.txt: not an image"):
+        said(capsys, *add[:2], given[-1], *add[-5:])
+
+
 def test_add_a_source(folder, tmp_path, capsys):
     more = write_people(tmp_path / "more", {9: range(2), 0: range(2, 4)})
     lines = said(capsys, "add", "pixels", more, "--gallery", folder)

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     options = _parse(arguments)
     skipped: list[tuple[str, str]] = []
-    photos = photo_options.list_photos(options.images, skipped)
+    photos = photo_options.list_given_photos(options.images, skipped)
     num_given = len(photos) + len(skipped)
     photo_options.check_json(options, _JSON_LINES)
     photo_options.say_loading(options.model)

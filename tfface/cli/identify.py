@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     from tfface.gallery.storage import check_gallery
 
     skipped: list[tuple[str, str]] = []
-    photos = photo_options.list_photos(options.images, skipped)
+    photos = photo_options.list_given_photos(options.images, skipped)
     num_given = len(photos) + len(skipped)
     check_gallery(options.gallery)
     photo_options.check_json(options, _JSON_LINES)

@@ -27,7 +27,7 @@ def check_photos(paths: Iterable[Path]) -> None:
         check_there(path, "photo or folder")
 
 
-def list_photos(paths: Iterable[Path], skipped: list[tuple[str, str]]) -> list[Path]:
+def list_given_photos(paths: Iterable[Path], skipped: list[tuple[str, str]]) -> list[Path]:
     """Lists photos, and the photos in folders, in order, and passes over what is no photo.
 
     A pattern of the shell, as `door/*`, names other files, too.
