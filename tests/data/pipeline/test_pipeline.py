@@ -104,6 +104,14 @@ def test_made_again_it_is_the_same(request, kind, cache, tmp_path):
     assert_equal(batches(second.epoch(2, first_step=5)), [])
 
 
+def test_batches_of_one_size_say_so_though_others_were_read_before(tmp_path):
+    source = FolderSource(write_folder(tmp_path / "faces", {"ann": 3, "bob": 2}))
+    for last_batch, size in (("keep", None), ("drop", 2)):
+        order = EpochOrder(5, batch_size=2, last_batch=last_batch)
+        pipeline = image_pipeline(source, np.arange(5), order, image_size=(9, 7))
+        assert pipeline.epoch(0).element_spec.images.shape.as_list() == [size, 9, 7, 3]
+
+
 @pytest.mark.parametrize(("shuffle", "augment"), [(True, stages()), (False, [])])
 def test_cached_or_not_the_pixels_are_the_same(folder, shuffle, augment, tmp_path):
     options = {"shuffle": shuffle, "augment": augment, "indices": np.arange(NUM_IMAGES)[::-2]}

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.autotune import arrays, untuned
+from tfface.data.pipeline.transform import decoder
 from tfface.errors import InputError
 from tfface.files import replacing
-from tfface.images.decoding import decode_all
 from tfface.images.validation import find_undecodable
 from tfface.progress import progress
 
@@ -170,11 +170,11 @@ def _fill(images: np.ndarray, source, indices: np.ndarray) -> None:
     """Decodes in parallel, in the order in which the source gives the images."""
     position = np.empty(source.num_images, np.int64)
     position[indices] = np.arange(len(indices))
-    size = images.shape[1:3]
+    decode = decoder(images.shape[1:3])
     decoded = (
         source.encoded(indices)
         .batch(_BATCH)
-        .map(lambda index, encoded: (index, decode_all(encoded, *size)), tf.data.AUTOTUNE)
+        .map(lambda index, encoded: (index, decode(encoded)), tf.data.AUTOTUNE)
         .prefetch(2)
     )
     with progress(total=len(indices), description="decoding", unit="images") as bar:

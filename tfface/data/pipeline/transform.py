@@ -1,7 +1,7 @@
 """What is done to a batch of images: decoding, and augmentation stage by stage."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +13,22 @@ from tfface.errors import InputError
 from tfface.images.decoding import decode_all
 
 
+@cache
 def decoder(image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function of string [batch] -> uint8 [batch, height, width, 3].
 
-    Make one for all epochs: TensorFlow traces every new function.
+    There is one for each size: TensorFlow traces every new function, which takes 0.1 s.
 
     Args:
         image_size: (height, width) of the images that come out.
     """
-    return tf.function(lambda encoded: decode_all(encoded, *image_size), autograph=False)
+    decode = tf.function(lambda encoded: decode_all(encoded, *image_size), autograph=False)
+
+    def with_size(encoded: tf.Tensor) -> tf.Tensor:
+        # What was traced for batches of any size is used for those of a known size, too.
+        return tf.ensure_shape(decode(encoded), (encoded.shape[0], *image_size, 3))
+
+    return with_size
 
 
 class BatchAugmentation:
