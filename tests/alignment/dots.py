@@ -1,5 +1,6 @@
 """Photos of faces that are five colored dots, and a detector that knows no others."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +31,14 @@ def draw_photo(
     """Returns a photo with one face, and the face's landmarks."""
     landmarks = FACE * scale + center
     pixels = np.full((size[1], size[0], 3), GROUND, np.float64)
-    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     for (x, y), color in zip(landmarks, COLORS, strict=True):
-        covered = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)[..., None]
-        pixels += covered * (np.array(color) - pixels)
+        # Beyond this window nothing is covered.
+        top, left = (max(math.floor(middle - radius) - 1, 0) for middle in (y, x))
+        window = pixels[top : math.ceil(y + radius) + 2, left : math.ceil(x + radius) + 2]
+        rows, columns = np.indices(window.shape[:2])
+        distance = np.hypot(columns + left - x, rows + top - y)
+        covered = np.clip(radius + 0.5 - distance, 0, 1)[..., None]
+        window += covered * (np.array(color) - window)
     return Image.fromarray(pixels.round().astype(np.uint8)), landmarks
 
 
