@@ -301,6 +301,18 @@ def test_quantized_litert(tmp_path, quantize, batch_size):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("input_range", ["-1..1", "(x-127.5)/128", "0..1"])
+def test_int8_of_pixels_in_any_range(tmp_path, input_range):
+    layers = [keras.Input((*SIZE, 3)), keras.layers.Rescaling(1 / 127.5, -1.0)]
+    # The pixels beside the image are zeros, and not those of the range.
+    layers += [keras.layers.Conv2D(8, 3, padding="same", activation="relu")]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(32)]
+    model = keras.Sequential(layers, name="padded")
+    made = exporter(model, quantize="int8", input_range=input_range)
+    assert made.write(tmp_path / "a.tflite").parity.cosine_min >= 0.99
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["weights-int8", "int8"])
 @pytest.mark.parametrize(
     "options", [{}, {"batch_size": 3, "flip": True, "layout": "nchw", "normalized": True}]

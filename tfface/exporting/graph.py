@@ -45,7 +45,10 @@ def export_network(network: keras.Model, options: ExportOptions) -> keras.Model:
     )
     pixels = ops.cast(images, "float32")
     if options.input_range is not None:
-        pixels = (pixels - options.pixels.shift) / options.pixels.scale
+        # Not (x - shift) / scale, of which LiteRT's int8 makes other pixels before a padded
+        # convolution.
+        scale = 1 / options.pixels.scale
+        pixels = pixels * scale - options.pixels.shift * scale
     if options.layout == "nchw":
         pixels = ops.transpose(pixels, (0, 2, 3, 1))
     if options.flip:
