@@ -35,6 +35,12 @@ def test_names_of_the_folder(tmp_path, missing, meant):
     check_there(tmp_path / "anna.jpg")
 
 
+def test_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / "anna.jpg").symlink_to("gone.jpg")
+    with pytest.raises(InputError, match=r"anna\.jpg: a link to a photo that isn't there$"):
+        check_there(tmp_path / "anna.jpg", "photo")
+
+
 def test_a_name_that_can_not_be(tmp_path):
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(InputError, match=r"File name too long|no file can have this name"):
@@ -52,4 +58,6 @@ def test_of_the_other_kind(tmp_path):
 
 def test_words():
     assert did_you_mean("buildx", ["add", "build"], " for it") == "; did you mean 'build' for it?"
+    assert did_you_mean("--quer", ["--query", "--seen"]) == "; did you mean '--query'?"
+    assert did_you_mean("--overwrite", ["--source", "--seen"]) == ""
     assert did_you_mean("zzz", ["add", "build"]) == did_you_mean("x", []) == ""

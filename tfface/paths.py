@@ -68,6 +68,8 @@ def check_there(path: str | os.PathLike[str], what: str = "file or folder") -> N
     """
     check_possible(Path(path))
     if not os.path.exists(path):
+        if os.path.islink(path):
+            raise InputError(f"{os.fspath(path)}: a link to a {what} that isn't there")
         raise InputError(f"{os.fspath(path)}: no such {what}{did_you_mean_path(path)}")
 
 

@@ -109,9 +109,18 @@ def test_damaged_metrics_of_a_run(run, tmp_path):
     for name in ("recipe.yaml", "model.keras"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())
     assert tfface.load_embedder(tmp_path).thresholds == {}
-    (tmp_path / "verification.json").write_text('{"sets": []}')
-    with pytest.raises(tfface.InputError, match=r"verification\.json: can't be read as the"):
-        _ = tfface.load_embedder(tmp_path).thresholds
+    found = {"threshold": {"cosine": 0.5}, "accuracy": {"mean": 0.9}, "num_pairs": 6}
+    for bad in (
+        '{"sets": []}',
+        json.dumps({"sets": {"lfw": {**found, "threshold": {"x": 1}}}}),
+        json.dumps({"sets": {"lfw": {**found, "threshold": {"cosine": 2}}}}),
+        json.dumps({"sets": {"lfw": {**found, "num_pairs": None}}}),
+    ):
+        (tmp_path / "verification.json").write_text(bad)
+        with pytest.raises(tfface.InputError, match=r"verification\.json: can't be read as the"):
+            _ = tfface.load_embedder(tmp_path).thresholds
+    (tmp_path / "verification.json").write_text(json.dumps({"sets": {"lfw": found}}))
+    assert tfface.load_embedder(tmp_path).thresholds == {"lfw": 0.5}
 
 
 def test_evaluations_of_a_run(run, folder, capsys):
@@ -129,7 +138,10 @@ def test_evaluations_of_a_run(run, folder, capsys):
         "images_per_identity": 5,
         "size": 32,
     }
+    tfface.evaluate_classification(run.path, trained_on, check=False)
+    assert "was trained on" not in capsys.readouterr().err
     classes = tfface.evaluate_classification(run.path, trained_on)
+    assert "run was trained on" in capsys.readouterr().err
     assert classes.to_dict()["num_images"] == 30
     assert "balanced accuracy" in repr(classes)
     assert classes._repr_html_().count("<table>") == 2

@@ -73,6 +73,8 @@ def test_embeddings_that_are_not_finite(value):
     broken[2, 5] = value
     with pytest.raises(InputError, match=r"returns NaN or infinity for 1 of \d+ images \(noise\)"):
         measure_parity(EMBEDDINGS, broken, "noise")
+    with pytest.raises(InputError, match=r"\(noise\); values of float16 end at 65,504\. Nothing"):
+        measure_parity(EMBEDDINGS, broken, "noise", "float16")
     with pytest.raises(InputError, match="there is nothing to export"):
         measure_parity(broken, EMBEDDINGS, "noise")
 

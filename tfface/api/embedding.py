@@ -213,7 +213,7 @@ class Embedder:
         """
         if (exported := self._exported_threshold) is not None:
             return {exported.pair_set: exported.cosine}
-        return {name: found["threshold"]["cosine"] for name, found in self.run_metrics().items()}
+        return {measured.pair_set: measured.cosine for measured in self.measured_thresholds()}
 
     def threshold(self, given: float | None = None) -> Threshold:
         """Returns the threshold to use, and where it comes from.
@@ -241,9 +241,10 @@ class Embedder:
             where = _pairs_and_accuracy(exported.num_pairs, exported.pair_set, exported.accuracy)
             source = f"the file's, measured on {where}, before the export"
             return Threshold(exported.cosine, source, exported.pair_set)
-        for name, found in self.run_metrics().items():
-            where = _pairs_and_accuracy(found["num_pairs"], name, found["accuracy"]["mean"])
-            return Threshold(self.thresholds[name], f"the run's evaluation on {where}", name)
+        for found in self.measured_thresholds():
+            where = _pairs_and_accuracy(found.num_pairs, found.pair_set, found.accuracy)
+            source = f"the run's evaluation on {where}"
+            return Threshold(found.cosine, source, found.pair_set)
         return Threshold(
             None,
             f"none is known for {self.name}: measure one on pairs (tfface evaluate verification, "
@@ -361,15 +362,25 @@ class Embedder:
             return {}
         try:
             sets = parse_json(read_regular(run.verification))["sets"]
-            return {
+            measured = {
                 name: found
                 for name, found in sets.items()
                 if found["threshold"] and found["accuracy"]
             }
+            _thresholds_of(measured)
+            return measured
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{run.verification}: can't be read as the metrics of a run: {error}"
             ) from error
+
+    def measured_thresholds(self) -> list[MeasuredThreshold]:
+        """Returns the thresholds that the run's evaluation found, in the order of its sets.
+
+        Raises:
+            InputError: as `run_metrics`.
+        """
+        return _thresholds_of(self.run_metrics())
 
     def _embed_pixels(self, images: np.ndarray) -> np.ndarray:
         resized = self._resized(arguments.rgb_images(images))
@@ -499,6 +510,10 @@ def load_embedder(
 def _ratio(one: int, other: int) -> float:
     """Returns the longer side divided by the shorter one."""
     return max(one, other) / min(one, other)
+
+
+def _thresholds_of(metrics: dict[str, dict[str, Any]]) -> list[MeasuredThreshold]:
+    return [MeasuredThreshold.of_run(name, found) for name, found in metrics.items()]
 
 
 def _pairs_and_accuracy(num_pairs: int, pair_set: str, accuracy: float) -> str:

@@ -11,6 +11,7 @@ from tfface.api.datasets import Source, open_source
 from tfface.api.embedding import Embedder, Model, as_embedder
 from tfface.data.pairs import PairSet, find_format, load_pair_set, synthetic
 from tfface.data.pairs.template_set import TemplateSet
+from tfface.data.sources.image_source import ImageSource, SourceFilenames, SourceImages
 from tfface.errors import InputError, warn
 from tfface.evaluation import classification, verification
 from tfface.evaluation.classification import Classification, SeenIdentities, seen_identities
@@ -23,13 +24,17 @@ from tfface.evaluation.labeled_faces import (
     split_gallery_and_queries,
     true_labels,
 )
+from tfface.evaluation.model_check import model_warnings
 from tfface.evaluation.sanity_checks import preprocessing_warning
 from tfface.evaluation.verification import Verification
 from tfface.metrics.identification import UNKNOWN
 from tfface.paths import data_dir as resolve_data_dir
 from tfface.paths import expanded
 from tfface.training.run_folder import RunFolder
-from tfface.training.training_identities import read_training_identities
+from tfface.training.training_identities import (
+    read_training_identities,
+    training_images_warnings,
+)
 
 if TYPE_CHECKING:
     from tfface.evaluation.identification import Identification
@@ -197,6 +202,7 @@ def evaluate_classification(
     person: str | None = None,
     seen: Source | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    check: bool = True,
 ) -> Classification:
     """Evaluates a classifier on labeled images: accuracy, precision, recall and calibration.
 
@@ -209,6 +215,8 @@ def evaluate_classification(
             those who were not; `subfolder` for CLASS/PERSON/IMAGE.jpg.
         seen: the training images, with the same attribute; by default those of the run's recipe.
         data_dir: where the recipe's relative paths start; by default $TFFACE_DATA or `data`.
+        check: try the model on a sample of the images, and warn if its output is damaged, or if a
+            run was trained on these images.
 
     Returns:
         The metrics.
@@ -243,7 +251,34 @@ def evaluate_classification(
         model = load_classifier(run_dir)
     source = open_source(data)
     people = _seen_people(run_dir, person, seen, data_dir)
+    if check:
+        for warning in classification_warnings(model, source, run_dir, resolve_data_dir(data_dir)):
+            warn(warning)
     return classification.evaluate_classification(model, source, group_by=group_by, people=people)
+
+
+def classification_warnings(
+    classifier: Classifier, source: ImageSource, run_dir: Path | None, data_dir: Path
+) -> list[str]:
+    """Returns warnings of a damaged model, and of images that it was trained on.
+
+    Says where it isn't known what the model was trained on, too.
+
+    Args:
+        classifier: the model.
+        source: the images to classify.
+        run_dir: the model's path, which may be a run folder; None for a model in memory.
+        data_dir: where the recipe's relative paths start.
+    """
+    everything = range(source.num_images)
+    images, names = SourceImages(source, everything), SourceFilenames(source, everything)
+    found = []
+    if not isinstance(classifier.embedder, RawPixelEmbedder):
+        found += model_warnings(classifier.embedder, images, names)
+    if run_dir is not None:
+        sets = [(images, source.name)]
+        found += training_images_warnings(run_dir, data_dir, sets, say_if_gone=True)
+    return found
 
 
 def _seen_people(

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 from tfface import arguments
 from tfface import recipe as recipes
@@ -14,7 +13,6 @@ from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError
 from tfface.evaluation.embedders.embedding_cache import CachedEmbedder
 from tfface.evaluation.embedders.keras_model import MODEL_FILE, KerasEmbedder
-from tfface.evaluation.embedders.metadata import MeasuredThreshold
 from tfface.evaluation.embedders.model_kind import is_recipe_file
 from tfface.evaluation.embedders.precision import BFloat16Embedder
 from tfface.evaluation.labeled_faces import labeled_faces
@@ -152,6 +150,7 @@ def make_exporter(
     recipe = None if run is None else recipes.load(run.recipe, REGISTRIES)
     text = None if recipe is None else recipes.dump(recipe)
     metrics = {} if run is None else embedder.run_metrics()
+    thresholds = [] if run is None else embedder.measured_thresholds()
     return Exporter(
         inner.model,
         embedder.name,
@@ -164,7 +163,7 @@ def make_exporter(
             license=license,
         ),
         path=path,
-        threshold=_threshold(metrics),
+        threshold=next(iter(thresholds), None),
         recipe_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
         timing=timing,
     )
@@ -224,15 +223,3 @@ def _faces(
     if pair_set is not None:
         return of_pairs(pair_set, calibrate)
     return synthetic_faces(image_size, num_compared=num_images, calibrate=calibrate)
-
-
-def _threshold(metrics: dict[str, dict[str, Any]]) -> MeasuredThreshold | None:
-    """Returns the threshold of the first verification set of a run."""
-    for name, found in metrics.items():
-        return MeasuredThreshold(
-            cosine=found["threshold"]["cosine"],
-            pair_set=name,
-            num_pairs=found["num_pairs"],
-            accuracy=found["accuracy"]["mean"],
-        )
-    return None

@@ -285,33 +285,21 @@ def load_classifier(options: argparse.Namespace):
 
 
 def classification_warnings(options: argparse.Namespace, classifier, source) -> list[str]:
-    """As `model_warnings` and `training_images_warnings`, of all images of a source.
+    """Returns lines on a damaged MODEL, and on images of a source that it was trained on."""
+    from tfface.api.evaluating import classification_warnings
 
-    Says where it isn't known what the model was trained on, too.
-    """
-    from tfface.data.sources.image_source import SourceFilenames, SourceImages
-
-    everything = range(source.num_images)
-    images, names = SourceImages(source, everything), SourceFilenames(source, everything)
-    return [
-        *model_warnings(options, classifier.embedder, images, names),
-        *training_images_warnings(options, [(images, source.name)], say_if_gone=True),
-    ]
+    return classification_warnings(classifier, source, Path(options.model), options.data_dir)
 
 
-def training_images_warnings(
-    options: argparse.Namespace, sets: Sequence[tuple], *, say_if_gone: bool = False
-) -> list[str]:
+def training_images_warnings(options: argparse.Namespace, sets: Sequence[tuple]) -> list[str]:
     """Returns lines on evaluation sets with images that MODEL was trained on.
 
     Args:
-        sets, say_if_gone: as the function of that name in `training_identities` takes them.
+        sets: as the function of that name in `training_identities` takes them.
     """
     from tfface.training import training_identities
 
-    return training_identities.training_images_warnings(
-        Path(options.model), options.data_dir, sets, say_if_gone=say_if_gone
-    )
+    return training_identities.training_images_warnings(Path(options.model), options.data_dir, sets)
 
 
 def _pixels(options: argparse.Namespace):

@@ -296,8 +296,9 @@ class Exporter:
         images = self._faces.compared
         with _naming(staged, output):
             exported = embedder.embed(images)
-            parity = measure_parity(self._embedded, exported, self._faces.name)
-            check_parity(parity, self._options.precision, self._options.float_layers)
+            precision = self._options.precision
+            parity = measure_parity(self._embedded, exported, self._faces.name, precision)
+            check_parity(parity, precision, self._options.float_layers)
             verified = None
             if self._pair_set is not None:
                 verified = evaluate_verification(_load(staged, output, flip=True), self._pair_set)

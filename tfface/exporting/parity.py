@@ -125,12 +125,15 @@ class Parity:
         return asdict(self)
 
 
-def measure_parity(original: np.ndarray, exported: np.ndarray, images: str) -> Parity:
+def measure_parity(
+    original: np.ndarray, exported: np.ndarray, images: str, precision: str = "float32"
+) -> Parity:
     """Compares embeddings of the same images.
 
     Args:
         original, exported: float [n, embedding_size].
         images: what the images are.
+        precision: what the file computes in, for messages.
 
     Returns:
         The comparison. Embeddings of zeros give cosines of -1.
@@ -151,9 +154,10 @@ def measure_parity(original: np.ndarray, exported: np.ndarray, images: str) -> P
         )
     num_broken = int((~np.isfinite(other)).any(axis=1).sum())
     if num_broken:
+        why = "; values of float16 end at 65,504" if precision == "float16" else ""
         raise InputError(
-            f"the file returns NaN or infinity for {num_broken} of {len(other)} images ({images}); "
-            "values of float16 end at 65,504. Nothing was written"
+            f"the file returns NaN or infinity for {num_broken} of {len(other)} images ({images})"
+            f"{why}. Nothing was written"
         )
     with np.errstate(all="ignore"):
         cosines = (one * other).sum(axis=1) / (norms * np.linalg.norm(other, axis=1))

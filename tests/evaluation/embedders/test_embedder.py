@@ -144,6 +144,16 @@ def test_code_in_a_model_file_is_refused(tmp_path):
         load_embedder(tmp_path / "code.keras")
 
 
+def test_a_run_that_has_not_ended(tmp_path):
+    for name in ("recipe.yaml", "environment.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="a run that ended before its first checkpoint: give its"):
+        load_embedder(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match="holds an unfinished run: finish it by its command with"):
+        load_embedder(tmp_path)
+
+
 def test_what_is_no_model(tmp_path):
     with pytest.raises(InputError, match=r"nothing: no such model; a model is .*\.keras file"):
         load_embedder(tmp_path / "nothing")

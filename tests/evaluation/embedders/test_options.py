@@ -28,7 +28,13 @@ def test_ranges(text, at_0, at_255):
     assert 255 * scale + shift == pytest.approx(at_255)
 
 
-@pytest.mark.parametrize("text", ["", "1..1", "2..1", "-1,1", "x/0", "x/-2", "(x-1", "y/2", "1e3"])
+# What float32 doesn't hold, either.
+_HUGE = ["0.." + 40 * "9", "x/" + 40 * "9", f"0..0.{40 * '0'}1"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1..1", "2..1", "-1,1", "x/0", "x/-2", "(x-1", "y/2", "1e3", *_HUGE]
+)
 def test_what_is_no_range(text):
     with pytest.raises(InputError, match=r"expected the values of 0 and 255, as in -1\.\.1"):
         parse_range(text)

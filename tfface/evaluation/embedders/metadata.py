@@ -1,12 +1,13 @@
 """What a file that `tfface export` has written says of itself, so that no options are needed."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tfface.errors import InputError, shown
 from tfface.evaluation.embedders.options import PixelInput, parse_range
+from tfface.json_file import checked_as
 
 # The entry of an ONNX, LiteRT or OpenVINO file, and the stem of the JSON file in a SavedModel.
 KEY = "tfface"
@@ -37,6 +38,25 @@ class MeasuredThreshold(BaseModel):
     pair_set: str
     num_pairs: int = Field(ge=1)
     accuracy: float = Field(ge=0, le=1)
+
+    @classmethod
+    def of_run(cls, pair_set: str, metrics: dict[str, Any]) -> "MeasuredThreshold":
+        """Returns what a run's evaluation has measured.
+
+        Args:
+            pair_set: name of the verification set.
+            metrics: of the set, as in the run's `verification.json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are none.
+        """
+        content = {
+            "cosine": metrics["threshold"]["cosine"],
+            "pair_set": pair_set,
+            "num_pairs": metrics["num_pairs"],
+            "accuracy": metrics["accuracy"]["mean"],
+        }
+        return checked_as(cls, content)
 
 
 class ModelMetadata(BaseModel):

@@ -35,6 +35,10 @@ def check_is_model(path: Path) -> None:
     """
     if path.suffix.lower() in _SUFFIXES or any((path / name).is_file() for name in _FILES):
         return
-    if (path / "checkpoints").is_dir() and (path / "recipe.yaml").is_file():
+    if (path / "recipe.yaml").is_file() and (path / "checkpoints").is_dir():
         raise InputError(f"{path}: holds an unfinished run: finish it by its command with --resume")
+    if (path / "recipe.yaml").is_file() and (path / "environment.json").is_file():
+        raise InputError(
+            f"{path}: holds a run that ended before its first checkpoint: give its command again"
+        )
     raise InputError(f"{path}: not a model that can be evaluated; a model is {'; '.join(KINDS)}")

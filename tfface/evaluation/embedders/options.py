@@ -17,6 +17,7 @@ from tfface.files import is_special
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _INTERVAL = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
+_MOST = 1e30
 _FORMULA = re.compile(rf"(?:\(x([-+](?:\d+\.?\d*|\.\d+))\)|x)(?:([*/])({_NUMBER}))?")
 
 
@@ -77,16 +78,20 @@ def parse_range(text: str) -> tuple[float, float]:
         True
     """
     compact = text.replace(" ", "")
+    found = None
     if interval := _INTERVAL.fullmatch(compact):
         low, high = float(interval[1]), float(interval[2])
         if low < high:
-            return (high - low) / 255, low
-    if formula := _FORMULA.fullmatch(compact):
+            found = (high - low) / 255, low
+    elif formula := _FORMULA.fullmatch(compact):
         shift = float(formula[1] or 0)
         factor = float(formula[3] or 1)
         if factor > 0:
             scale = factor if formula[2] == "*" else 1 / factor
-            return scale, shift * scale
+            found = scale, shift * scale
+    # What float32 holds, both ways.
+    if found is not None and max(*map(abs, found), 1 / found[0]) < _MOST:
+        return found
     raise InputError(
         f"--input-range {text}: expected the values of 0 and 255, as in -1..1, 0..1 or 0..255, or "
         "a formula as in (x-127.5)/128"
