@@ -51,6 +51,14 @@ def test_golden_gradient_of_the_centers():
     np.testing.assert_allclose(found, golden, rtol=1e-3, atol=1e-5)
 
 
+def test_a_warm_up_needs_to_know_how_long_an_epoch_is():
+    with pytest.raises(ValueError, match="ArcFace: margin_warmup_epochs needs steps_per_epoch"):
+        ArcFace(num_identities=4, margin_warmup_epochs=5)
+    assert ArcFace(num_identities=4, margin_warmup_epochs=0).warmup_steps == 0
+    assert ArcFace(num_identities=4).warmup_steps == 0
+    assert ArcFace(num_identities=4, steps_per_epoch=10).warmup_steps == 50
+
+
 @pytest.mark.parametrize("share", [0.1, 0.6])
 def test_label_smoothing(share):
     def loss(cosines, label, *_):

@@ -6,12 +6,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training.recipes import ONE_STAGE, load_tiny
 from tfface.errors import InputError
+from tfface.heads import ArcFace, CurricularFace, SigmoidHead, SoftmaxHead
 from tfface.recipe import load
 from tfface.training import stages
-from tfface.training.recognizer import build_recognizer, check_batch_norms
+from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
 from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
 
@@ -144,6 +146,67 @@ def test_a_run_sees_each_step(tmp_path):
     assert sorted(history) == ["accuracy", "loss", "nonfinite", "step_loss"]
     # One batch an epoch: the mean over the epoch is the loss of the step.
     np.testing.assert_allclose(history["step_loss"], history["loss"], rtol=1e-4)
+
+
+class TestLabels:
+    def recognizer(self, head) -> Recognizer:
+        keras.utils.set_random_seed(3)
+        images = keras.Input((4,))
+        recognizer = Recognizer(keras.Model(images, keras.layers.Dense(3)(images)), head)
+        recognizer.compile("sgd")
+        return recognizer
+
+    @pytest.mark.parametrize("head", [ArcFace, SoftmaxHead])
+    def test_of_any_usual_form(self, head):
+        recognizer = self.recognizer(head(num_identities=3))
+        images, labels = np.eye(4, dtype="float32"), np.array([0, 2, 1, 0])
+        flat, column, floats = (
+            recognizer.evaluate(images, given, verbose=0, return_dict=True)["loss"]
+            for given in (labels, labels[:, None], labels.astype("float32"))
+        )
+        assert flat == column == floats
+
+    @pytest.mark.parametrize("head", [ArcFace, SoftmaxHead, CurricularFace])
+    def test_one_hot_labels_are_refused(self, head):
+        recognizer = self.recognizer(head(num_identities=3))
+        with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, of shape \[batch\], got"):
+            recognizer.fit(np.eye(4, dtype="float32"), np.eye(4)[:, :3], verbose=0)
+
+    @pytest.mark.parametrize("bad", [-1, 3])
+    @pytest.mark.parametrize("head", [ArcFace, SoftmaxHead, SigmoidHead])
+    def test_what_is_no_class_is_no_number_or_an_error(self, head, bad):
+        num_identities = 2 if head is SigmoidHead else 3
+        recognizer = self.recognizer(head(num_identities=num_identities))
+        labels = np.array([0, 1, bad, 0])
+        if keras.backend.backend() == "tensorflow" and head is not SigmoidHead:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"not in|outside the valid"):
+                recognizer.fit(np.eye(4, dtype="float32"), labels, verbose=0)
+        else:
+            history = recognizer.fit(np.eye(4, dtype="float32"), labels, verbose=0).history
+            assert np.isnan(history["loss"]).all()
+
+
+@pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}])
+def test_the_head_has_the_loss_and_the_metrics(tmp_path, given):
+    with pytest.raises(ValueError, match="leave loss and metrics out"):
+        make(tmp_path).compile("adam", **given)
+
+
+def test_it_comes_back_from_its_file_compiled(tmp_path):
+    images = keras.Input((4,))
+    made = Recognizer(
+        keras.Model(images, keras.layers.Dense(3)(images)), SoftmaxHead(num_identities=3)
+    )
+    made.compile(keras.optimizers.SGD(0.25, momentum=0.5))
+    pictures, labels = np.eye(4, dtype="float32"), np.array([0, 2, 1, 0])
+    made.fit(pictures, labels, verbose=0)
+    made.save(tmp_path / "recognizer.keras")
+    loaded = keras.saving.load_model(tmp_path / "recognizer.keras")
+    assert float(loaded.optimizer.learning_rate) == 0.25
+    for one in (made, loaded):
+        one.fit(pictures, labels, shuffle=False, verbose=0)
+    for before, after in zip(made.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_weights_that_do_not_exist(tmp_path):

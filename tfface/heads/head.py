@@ -139,6 +139,11 @@ class Head(keras.layers.Layer, abc.ABC):
         """
         return []
 
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes that labels are below; None for a head without classes."""
+        return None
+
     def check_classifies(self) -> None:
         """Raises InputError: the head has no classes."""
 
@@ -156,6 +161,44 @@ class Head(keras.layers.Layer, abc.ABC):
     ) -> Tensor:
         """Returns the logits; heads with a margin apply it to those of the labels."""
         return self.logits(embeddings)
+
+
+def class_labels(labels: Tensor, num_classes: int | None, name: str) -> Tensor:
+    """Returns labels as int32 [batch].
+
+    Args:
+        labels: whole numbers [batch] or [batch, 1].
+        num_classes: that the labels are below; None for any.
+        name: of the head, for messages.
+
+    Raises ValueError: they have another shape, such as that of one-hot labels.
+    """
+    # Its rank is None on TensorFlow, for one where Keras gives labels [batch, 1].
+    is_known = getattr(labels.shape, "rank", 0) is not None
+    shape = tuple(labels.shape) if is_known else (None, 1)
+    if len(shape) != 1:
+        if len(shape) != 2 or shape[1] != 1:
+            allowed = "" if num_classes is None else f" from 0 to {num_classes - 1}"
+            raise ValueError(
+                f"{name}: labels must be whole numbers{allowed}, of shape [batch], got "
+                f"{list(shape)}; of one-hot labels, give the argmax"
+            )
+        labels = ops.reshape(labels, (-1,))
+    return ops.cast(labels, "int32")
+
+
+def only_for_classes(losses: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Returns NaN in place of the losses of labels that are no class.
+
+    TensorFlow refuses such labels on a CPU; JAX computes something.
+
+    Args:
+        losses: float [batch].
+        labels: int32 [batch].
+        num_classes: labels are from 0 to this, exclusive.
+    """
+    is_class = ops.logical_and(labels >= 0, labels < num_classes)
+    return ops.where(is_class, losses, float("nan"))
 
 
 def softmax_loss(

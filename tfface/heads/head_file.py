@@ -112,7 +112,8 @@ def _build(description: Mapping[str, Any], weights: list[np.ndarray]) -> Trained
     options = options_schema(HEADS[name]).model_validate(
         rename_options("head", description["options"])
     )
-    head = build_from_config(HEADS[name], dict(options), Path(), num_identities=num_identities)
+    known = {"num_identities": num_identities, "steps_per_epoch": None}
+    head = build_from_config(HEADS[name], dict(options), Path(), **known)
     head.build((None, embedding_size))
     # Keras refuses an array of another shape.
     for weight, array in zip(head.trainable_weights, weights, strict=True):

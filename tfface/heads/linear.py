@@ -27,6 +27,10 @@ class _LinearHead(Head):
         self.num_identities = num_identities
         self.dense = layers.Dense(num_units, dtype="float32", name="classifier")
 
+    @property
+    def num_classes(self) -> int:
+        return self.num_identities
+
     def build(self, embeddings_shape: tuple[int | None, ...]) -> None:
         self.dense.build(embeddings_shape)
 

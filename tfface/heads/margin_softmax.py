@@ -17,7 +17,14 @@ from tfface.heads.class_centers import (
     SampleRate,
     with_sharding_constraint,
 )
-from tfface.heads.head import Head, LabelSmoothing, check_named, softmax_loss, top1_correct
+from tfface.heads.head import (
+    Head,
+    LabelSmoothing,
+    check_named,
+    class_labels,
+    softmax_loss,
+    top1_correct,
+)
 from tfface.heads.margins import Margin
 from tfface.registry import check_arguments
 from tfface.typing import Tensor
@@ -147,6 +154,10 @@ class MarginSoftmax(Head):
     def weights(self) -> list[keras.Variable]:
         return _centers_first(super().weights)
 
+    @property
+    def num_classes(self) -> int:
+        return self.centers.num_classes
+
     def sample_classes(self, labels: Tensor) -> SampledClasses | None:
         return self.centers.sample(labels)
 
@@ -164,7 +175,7 @@ class MarginSoftmax(Head):
         if training and sampled is None:
             sampled = self.sample_classes(labels)
         scores = self._scores(embeddings, labels, training, update_state, sampled)
-        num_classes = self.centers.num_classes if sampled is None else scores.logits.shape[-1]
+        num_classes = self.num_classes if sampled is None else scores.logits.shape[-1]
         losses = softmax_loss(scores.logits, scores.labels, self.label_smoothing, num_classes)
         if scores.extra_loss is not None:
             losses = losses + scores.extra_loss
@@ -180,17 +191,14 @@ class MarginSoftmax(Head):
                     "(embeddings, labels), or with training=False for logits without margin"
                 )
             return self.logits(embeddings)
-        if len(labels.shape) == 2:
-            labels = ops.squeeze(labels, axis=-1)
-        labels = ops.cast(labels, "int32")
+        labels = class_labels(labels, self.num_classes, self.name)
         sampled = self.sample_classes(labels) if training else None
         scores = self._scores(embeddings, labels, bool(training), True, sampled)
         if scores.extra_loss is not None:
             self.add_loss(ops.mean(scores.extra_loss))
-        num_classes = self.centers.num_classes
         if sampled is not None:
-            return sampled.to_all_classes(scores.logits, num_classes)
-        return scores.logits[:, :num_classes]
+            return sampled.to_all_classes(scores.logits, self.num_classes)
+        return scores.logits[:, : self.num_classes]
 
     def _scores(
         self,
@@ -367,9 +375,16 @@ def margin_head(
     def head(*arguments: Any, **options: Any) -> MarginSoftmax:
         check_named(name, signature, arguments, options)
         given = dict(options)
+        # None is given by who wants no warm-up.
+        if given.get("margin_warmup_epochs") and "steps_per_epoch" not in given:
+            raise ValueError(
+                f"{name}: margin_warmup_epochs needs steps_per_epoch, the number of batches in an "
+                "epoch; without both, the margin is full from the first step"
+            )
         of_margin = {name: given.pop(name) for name in fields if name in given}
         return _from_options(margin(**of_margin), **{**defaults, **given})
 
+    head.__name__ = head.__qualname__ = name
     head.__signature__ = signature  # type: ignore[attr-defined]
     head.__doc__ = margin.__doc__
     if summary:

@@ -14,6 +14,7 @@ from tfface.backbones.weights.loading import is_published_h5, load_initial_weigh
 from tfface.backbones.weights.published import download
 from tfface.errors import InputError, note
 from tfface.heads import HEADS, Head, MarginSoftmax
+from tfface.heads.head import class_labels, only_for_classes
 from tfface.kernels.batch_norm import use_fast_batch_norms
 from tfface.kernels.convolutions import use_fast_convolutions
 from tfface.kernels.keras_internals import flatten_layers
@@ -102,6 +103,22 @@ class Recognizer(keras.Model):
         use_fast_convolutions(embedder)
         self.build(embedder.input_shape)
 
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **options):
+        """As `keras.Model.compile`, without a loss and metrics: the head has its own.
+
+        Raises ValueError: one is given.
+        """
+        if loss is not None or metrics:
+            raise ValueError(
+                "Recognizer.compile: the head computes the loss and the accuracy: leave loss and "
+                "metrics out"
+            )
+        super().compile(optimizer=optimizer, **options)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def build(self, images_shape):
         self.built = True
 
@@ -154,7 +171,12 @@ class Recognizer(keras.Model):
             training: whether state such as running statistics is updated.
         """
         if not isinstance(labels, dict):
-            return self.head.losses_and_correct(embeddings, labels, training=training)
+            num_classes = self.head.num_classes
+            labels = class_labels(labels, num_classes, self.head.name)
+            losses, correct = self.head.losses_and_correct(embeddings, labels, training=training)
+            if num_classes is not None:
+                losses = only_for_classes(losses, labels, num_classes)
+            return losses, correct
         sampled = None
         if training:
             wanted = ops.concatenate([labels["identities"], labels["others"]])

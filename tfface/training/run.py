@@ -258,5 +258,7 @@ def _describe_head(head: HeadConfig, num_epochs: int) -> str:
     warmup = head.options.get("margin_warmup_epochs")
     if not warmup:
         return head.name
-    # Both numbers, so that a warm-up longer than the run is seen.
+    if warmup > num_epochs:
+        of = f"{num_epochs} of {warmup:g} epochs of warm-up"
+        return f"{head.name} (margin never full: {of})"
     return f"{head.name} (margin rising for {warmup:g} of up to {num_epochs} epochs)"
