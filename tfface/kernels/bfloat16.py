@@ -53,9 +53,12 @@ def frozen_in_bfloat16(
 def _rewriting_to_bfloat16() -> Iterator[None]:
     import tensorflow as tf
 
-    before = tf.config.optimizer.get_experimental_options().get(_OPTION, False)
-    tf.config.optimizer.set_experimental_options({_OPTION: True})
+    # The optimizer of graphs does it, which a program may have turned off.
+    options = {_OPTION: True, "disable_meta_optimizer": False}
+    set_before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options(options)
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({_OPTION: before})
+        before = {name: set_before.get(name, False) for name in options}
+        tf.config.optimizer.set_experimental_options(before)
