@@ -105,5 +105,7 @@ def did_you_mean(name: str, known: Iterable[str], of: str = "") -> str:
         >>> did_you_mean("x", ["add", "build"])
         ''
     """
-    near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    return f"; did you mean '{shown(near[0])}'{of}?" if near else ""
+    # The dashes of options make any two of them alike.
+    bare = {one.lstrip("-"): one for one in known}
+    near = difflib.get_close_matches(name.lstrip("-"), list(bare), 1, 0.5)
+    return f"; did you mean '{shown(bare[near[0]])}'{of}?" if near else ""

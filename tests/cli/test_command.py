@@ -3,6 +3,7 @@
 import argparse
 import ast
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -97,6 +98,21 @@ def test_an_unusable_backend(monkeypatch, backend, message):
 def test_how_a_tool_ends(error, code, said):
     done = run(f"def main():\n    raise {error}\ncommand.run(main)")
     assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_no_half_written_file(tmp_path, name):
+    code = (
+        "import os, signal\nfrom pathlib import Path\nfrom tfface.files import replacing\n"
+        f"def main():\n    with replacing(Path({str(tmp_path / 'model.onnx')!r})) as temporary:\n"
+        "        temporary.write_text('half of it')\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
+        "command.run(main)"
+    )
+    done = run(code)
+    number = getattr(signal, name)
+    assert (done.returncode, done.stderr) == (128 + number, f"ended by {name}\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

@@ -102,7 +102,10 @@ def folder(tmp_path, monkeypatch):
         ("align a b --min-confidence high", "--min-confidence: must be a number, got 'high'"),
         ("train quickstart --local-processes", "--local-processes: expected one argument"),
         ("train", "the following arguments are required: recipe"),
-        ("recipes a b", "unrecognized arguments: b"),
+        ("recipes a b", "too many arguments: 'b' after NAME$"),
+        ("align a b c d", "too many arguments: 'c' after SRC, OUT$"),
+        ("evaluate classification runs/x --source y", "are required: --data$"),
+        ("convert a --output b --overwrite", "unrecognized arguments: --overwrite$"),
     ],
 )
 def test_one_line_says_it(folder, monkeypatch, capsys, words, message):
@@ -202,4 +205,6 @@ def test_they_are_found_without_tensorflow(photos):
 
 def test_values_with_codes_of_terminals_are_harmless(folder, monkeypatch, capsys):
     _, _, err = call(monkeypatch, capsys, "recipes", "a", "\x1b[31m\n\nroot#")
-    assert err == "error: unrecognized arguments: ?[31m  root#\nsee: tfface recipes --help\n"
+    assert (
+        err == "error: too many arguments: '?[31m??root#' after NAME\nsee: tfface recipes --help\n"
+    )

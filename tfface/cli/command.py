@@ -6,10 +6,11 @@ import importlib.util
 import math
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -114,6 +115,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         text = _INVALID_VALUE.sub(lambda match: _NUMBERS[match[1]], message)
+        text = self._too_many(text)
         line = " ".join(f"error: {text}{self._missing(message)}{self._meant()}".split("\n"))
         self.exit(2, f"{harmless(as_typed(line))}\nsee: {self.prog} --help\n")
 
@@ -125,6 +127,19 @@ class Parser(argparse.ArgumentParser):
         expected = f"{', '.join(others)} or {last}" if others else last
         near = did_you_mean(str(value), [*others, last])
         raise argparse.ArgumentError(action, f"must be {expected}, got '{value}'{near}")
+
+    def _too_many(self, message: str) -> str:
+        """Returns a message on arguments that are no options and too many in a few words."""
+        start, _, given = message.partition(": ")
+        if start != "unrecognized arguments" or given.startswith("-"):
+            return message
+        expected = [
+            str(action.metavar or action.dest)
+            for action in self._actions
+            if not action.option_strings and not isinstance(action, argparse._SubParsersAction)
+        ]
+        where = f" after {', '.join(expected)}" if expected else ""
+        return f"too many arguments: '{shown(given.split(' ')[0])}'{where}"
 
     def _missing(self, message: str) -> str:
         """Returns which commands there are, or the order of arguments, where one is missing."""
@@ -324,6 +339,30 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Ended(BaseException):
+    """A signal asked the command to end; its text is the signal's name."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise _Ended(number)
+
+
+def _end_by_exception() -> None:
+    """Lets the signals that end a process raise an exception, so that no half-written file stays.
+
+    Trainings handle them by themselves. Ctrl-C is KeyboardInterrupt already.
+    """
+    from tfface.signals import ENDING, is_ignored
+
+    for number in ENDING:
+        if number != signal.SIGINT and not is_ignored(number):
+            signal.signal(number, _end)
+
+
 def run(main: Callable[[], None], *, install_hint: str | None = None) -> None:
     """Calls a command's `main` and exits: 0 when it returns, 2 with one line when input is bad.
 
@@ -336,6 +375,7 @@ def run(main: Callable[[], None], *, install_hint: str | None = None) -> None:
     from tfface.parent_process import end_with_parent
 
     end_with_parent()
+    _end_by_exception()
     try:
         try:
             main()
@@ -356,6 +396,11 @@ def run(main: Callable[[], None], *, install_hint: str | None = None) -> None:
         # A tool may say how to go on.
         print(str(interruption) or "interrupted", file=sys.stderr)
         sys.exit(130)
+    except _Ended as ended:
+        # The terminal may be gone.
+        with suppress(OSError):
+            print(f"ended by {ended}", file=sys.stderr)
+        sys.exit(128 + ended.number)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; nothing is left to tell it.
         _give_up_stdout()

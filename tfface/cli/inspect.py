@@ -112,7 +112,8 @@ def _rate(inspection) -> str:
 
 
 def _listed(problems: list[str], report: Path) -> list[str]:
-    lines = [f"{len(problems):,} things are wrong:", *problems[:_MOST_PROBLEMS]]
+    count = "1 thing is" if len(problems) == 1 else f"{len(problems):,} things are"
+    lines = [f"{count} wrong:", *problems[:_MOST_PROBLEMS]]
     if len(problems) > _MOST_PROBLEMS:
         lines.append(f"and {len(problems) - _MOST_PROBLEMS:,} more: all are listed in {report}")
     return lines

@@ -256,7 +256,7 @@ def list_people(path: Path, *, skip_unusable: bool = False) -> dict[str, list[by
             "images"
         )
     if empty:
-        more = f", and {len(empty) - 1:,} more" if len(empty) > 1 else ""
+        more = f", and {len(empty) - 1:,} more folders" if len(empty) > 1 else ""
         warn(f"{empty[0]}: no image ({FORMATS}) in it{more}: left out")
     if skip_unusable:
         _warn_of_level(path, images)
