@@ -114,7 +114,7 @@ def test_what_a_pattern_of_the_shell_names_besides_photos_is_passed_over(folder,
         (tmp_path / "photos" / f"{number}.png").write_bytes(face(60 + number, 0))
     (tmp_path / "photos" / "notes.txt").write_text("photos of the summer", encoding="utf-8")
     given = sorted((tmp_path / "photos").iterdir())
-    warning = f"skipped 1 of 11 photos: {tmp_path / 'photos' / 'notes.txt'}: not an image"
+    warning = f"passed over what is no photo: {tmp_path / 'photos' / 'notes.txt'}\n"
     calibrate = ["calibrate", *given, "--gallery", folder, "--aligned", "--fpir", "0.1"]
     gallery.main([str(word) for word in calibrate])
     done = capsys.readouterr()
@@ -243,7 +243,10 @@ def test_output_is_another_word_for_the_gallery_that_is_built(tmp_path, capsys):
         (["build", "pixels", "STAFF", "--gallery", "G"], "contains a gallery already"),
         (["build", "pixels", "none", "--gallery", "new"], "none: no such file or folder"),
         (["add", "pixels", "STAFF", "--gallery", "none"], "none: no gallery"),
-        (["add", "pixels", "STAFF", "STAFF", "--gallery", "G"], "several SOURCEs: give one, or"),
+        (
+            ["add", "pixels", "STAFF", "STAFF", "--gallery", "G"],
+            "several SOURCEs: give one, as",
+        ),
         (["add", "pixels", "a.jpg", "--gallery", "G"], "a.jpg: an image: say with --name whose"),
         (["build", "pixels", "a.webp", "--gallery", "new"], "a.webp: an image: say with --name"),
         (["build", "pixels", "PHOTO", "--gallery", "new"], "photo: an image: say with --name"),

@@ -16,7 +16,7 @@ from tfface.images.listing import (
     looks_like_image,
 )
 from tfface.images.pillow_decoder import FORMATS, read_image, read_size, reads_heic
-from tfface.paths import check_there
+from tfface.paths import check_there, printable
 from tfface.reporting.contact_sheet import CONTACT_SHEET_FILE
 
 _MOST_NAMED = 3
@@ -68,6 +68,50 @@ def photos_at(paths: Iterable[Path]) -> list[Path]:
         else:
             files.append(path)
     return files
+
+
+def photos_among(paths: Iterable[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Lists photos, and the photos in folders, in order, and passes over what is no photo.
+
+    A pattern of the shell, as `door/*`, names other files, too.
+
+    Args:
+        paths: files and folders.
+
+    Returns:
+        The photos; and the names of the paths that are no photos, with why.
+
+    Raises InputError: a path isn't there, or none is a photo or a folder with photos.
+    """
+    paths = list(paths)
+    for path in paths:
+        check_there(path, "photo or folder")
+    photos: list[Path] = []
+    others = []
+    for path in paths:
+        try:
+            photos += photos_at([path])
+        except InputError as error:
+            others.append((printable(str(path)), str(error).removeprefix(f"{path}: ")))
+    if paths and not photos:
+        raise none_is_left(others)
+    return photos, others
+
+
+def none_is_left(skipped: Sequence[tuple[str, str]]) -> InputError:
+    """Returns the error that no photo can be used, by the names of all, and why."""
+    name, reason = skipped[0]
+    others = f"; nor can {len(skipped) - 1:,} more be used" if len(skipped) > 1 else ""
+    return InputError(f"{name}: {reason}{others}")
+
+
+def warn_of_others(others: Sequence[tuple[str, str]]) -> None:
+    """Warns of paths that are no photos, as `photos_among` returns them."""
+    if others:
+        names = [name for name, _ in others]
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        are = "no photo" if len(names) == 1 else "no photos"
+        warn(f"passed over what is {are}: {', '.join(names[:_MOST_NAMED])}{more}")
 
 
 def warn_of_skipped(skipped: Sequence[tuple[str, str]], number: int) -> None:

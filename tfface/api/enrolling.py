@@ -1,5 +1,6 @@
 """Photos of people that users give to a gallery, and their faces."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,13 @@ from PIL import Image
 
 from tfface import arguments
 from tfface.alignment.photo_faces import Photo, encode_photo
-from tfface.alignment.photos import photos_at, read_photo_file, warn_of_skipped
+from tfface.alignment.photos import (
+    photos_among,
+    photos_at,
+    read_photo_file,
+    warn_of_others,
+    warn_of_skipped,
+)
 from tfface.api.embedding import Embedder
 from tfface.data.records.reader import LazySequence
 from tfface.data.sources.opening import detect_format, open_source
@@ -87,12 +94,19 @@ def _listed(photos: Any) -> list[Photo]:
     is_several = isinstance(photos, list | tuple) or (
         isinstance(photos, np.ndarray) and photos.ndim == 4
     )
+    if not is_several:
+        is_path = isinstance(photos, str | os.PathLike)
+        return list(photos_at([expanded(photos)])) if is_path else [photos]
     listed: list[Photo] = []
-    for photo in photos if is_several else [photos]:
-        if isinstance(photo, str | os.PathLike):
-            listed += photos_at([expanded(photo)])
+    others = []
+    for is_path, group in itertools.groupby(photos, lambda one: isinstance(one, str | os.PathLike)):
+        if is_path:
+            found, no_photos = photos_among(map(expanded, group))
+            listed += found
+            others += no_photos
         else:
-            listed.append(photo)
+            listed += group
+    warn_of_others(others)
     return listed
 
 

@@ -23,11 +23,10 @@ _JSON_LINES = ("{", '  "photos": [', "    {", '      "image": ', '      "classes
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from tfface.alignment.photos import warn_of_skipped
+    from tfface.alignment.photos import photos_among, warn_of_skipped
 
     options = _parse(arguments)
-    skipped: list[tuple[str, str]] = []
-    photos = photo_options.list_given_photos(options.images, skipped)
+    photos, skipped = photos_among(options.images)
     num_given = len(photos) + len(skipped)
     photo_options.check_json(options, _JSON_LINES)
     photo_options.say_loading(options.model)

@@ -62,12 +62,14 @@ def _add(options: argparse.Namespace) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from tfface.alignment.photos import photos_among, warn_of_others
     from tfface.gallery.calibration import check_num_strangers
     from tfface.gallery.storage import check_gallery
     from tfface.reporting.format import Table
 
     check_gallery(options.gallery)
-    strangers = _photos_at(options.strangers)
+    strangers, others = photos_among(options.strangers)
+    warn_of_others(others)
     check_num_strangers(len(strangers), options.fpir)
     gallery = identify.open_gallery(options)
     gallery.calibrate(
@@ -102,6 +104,7 @@ def _list(options: argparse.Namespace) -> None:
 
 def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
     """Returns the people as `tfface.Gallery` takes them: a source, or images of one person."""
+    from tfface.alignment.photos import photos_among, warn_of_others
     from tfface.images.listing import looks_like_image
     from tfface.images.people_folder import check_people
     from tfface.names import clean_name
@@ -112,10 +115,13 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
             clean_name(options.name)
         except InputError as error:
             raise InputError(f"--name: {error}") from error
-        return {options.name: _photos_at([command.path(source) for source in options.source])}
+        photos, others = photos_among([command.path(source) for source in options.source])
+        warn_of_others(others)
+        return {options.name: photos}
     if len(options.source) > 1:
         raise InputError(
-            "several SOURCEs: give one, or images of one person and who it is with --name"
+            "several SOURCEs: give one, as the folder that holds the folders of people; or images "
+            "of one person and who it is with --name"
         )
     source = options.source[0]
     if looks_like_image(command.path(source)):
@@ -124,16 +130,6 @@ def _people(options: argparse.Namespace) -> str | dict[str, list[Path]]:
         check_there(path)
         check_people(path)
     return source
-
-
-def _photos_at(paths: list[Path]) -> list[Path]:
-    """Lists photos, and the photos in folders; warns of what is no photo, as in `ben/*`."""
-    from tfface.alignment.photos import warn_of_skipped
-
-    skipped: list[tuple[str, str]] = []
-    photos = photo_options.list_given_photos(paths, skipped)
-    warn_of_skipped(skipped, len(photos) + len(skipped))
-    return photos
 
 
 def _paths(options: argparse.Namespace) -> list[Path]:

@@ -42,11 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Identifies the faces of `options.images` from `options.gallery`, and prints who they are."""
-    from tfface.alignment.photos import warn_of_skipped
+    from tfface.alignment.photos import photos_among, warn_of_skipped
     from tfface.gallery.storage import check_gallery
 
-    skipped: list[tuple[str, str]] = []
-    photos = photo_options.list_given_photos(options.images, skipped)
+    photos, skipped = photos_among(options.images)
     num_given = len(photos) + len(skipped)
     check_gallery(options.gallery)
     photo_options.check_json(options, _JSON_LINES)

@@ -27,33 +27,6 @@ def check_photos(paths: Iterable[Path]) -> None:
         check_there(path, "photo or folder")
 
 
-def list_given_photos(paths: Iterable[Path], skipped: list[tuple[str, str]]) -> list[Path]:
-    """Lists photos, and the photos in folders, in order, and passes over what is no photo.
-
-    A pattern of the shell, as `door/*`, names other files, too.
-
-    Args:
-        paths: files and folders.
-        skipped: is filled with the names of paths that are no photos, and why.
-
-    Raises InputError: a path isn't there, or none is a photo or a folder with photos.
-    """
-    from tfface.alignment.photos import photos_at
-    from tfface.paths import printable
-
-    paths = list(paths)
-    check_photos(paths)
-    photos = []
-    for path in paths:
-        try:
-            photos += photos_at([path])
-        except InputError as error:
-            skipped.append((printable(str(path)), str(error).removeprefix(f"{path}: ")))
-    if not photos:
-        raise _none_is_left(skipped)
-    return photos
-
-
 def answer_each(
     photos: Sequence[Path],
     answer: Callable[[Path], _Answer],
@@ -72,7 +45,7 @@ def answer_each(
 
     Raises InputError: no photo can be read.
     """
-    from tfface.alignment.photos import why_unread
+    from tfface.alignment.photos import none_is_left, why_unread
     from tfface.paths import printable
     from tfface.progress import progress
 
@@ -85,13 +58,7 @@ def answer_each(
         else:
             yield photo, found
     if len(skipped) == num_given:
-        raise _none_is_left(skipped)
-
-
-def _none_is_left(skipped: Sequence[tuple[str, str]]) -> InputError:
-    name, reason = skipped[0]
-    others = f"; nor can {len(skipped) - 1:,} more be used" if len(skipped) > 1 else ""
-    return InputError(f"{name}: {reason}{others}")
+        raise none_is_left(skipped)
 
 
 def say_loading(model: str | None, gallery: Path | None = None) -> None:
