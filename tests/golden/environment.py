@@ -22,7 +22,7 @@ _VARIABLES = (
     "NPY_DISABLE_CPU_FEATURES",
 )
 # Pins are computed by TensorFlow on the CPU.
-FORCED = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+FORCED = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1", "XLA_FLAGS": ""}
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Prefixes of the CPU flags that numerical libraries look at.
 _INSTRUCTIONS = ("sse", "ssse", "avx", "fma", "f16c", "amx", "asimd", "sve")
