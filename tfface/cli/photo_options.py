@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,14 +17,6 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", nargs="+", type=command.path, metavar="PHOTO", help="photos, or folders of photos"
     )
-
-
-def check_photos(paths: Iterable[Path]) -> None:
-    """Raises InputError: a photo or folder isn't there. TensorFlow takes seconds to say so."""
-    from tfface.paths import check_there
-
-    for path in paths:
-        check_there(path, "photo or folder")
 
 
 def answer_each(

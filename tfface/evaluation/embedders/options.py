@@ -17,8 +17,10 @@ from tfface.files import is_special
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _INTERVAL = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
-_MOST = 1e30
 _FORMULA = re.compile(rf"(?:\(x([-+](?:\d+\.?\d*|\.\d+))\)|x)(?:([*/])({_NUMBER}))?")
+
+# What float32 holds, and its inverse too.
+_MOST = 1e30
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,7 @@ def parse_range(text: str) -> tuple[float, float]:
         if factor > 0:
             scale = factor if formula[2] == "*" else 1 / factor
             found = scale, shift * scale
-    # What float32 holds, both ways.
-    if found is not None and max(*map(abs, found), 1 / found[0]) < _MOST:
+    if found is not None and 1 / _MOST < found[0] < _MOST and abs(found[1]) < _MOST:
         return found
     raise InputError(
         f"--input-range {text}: expected the values of 0 and 255, as in -1..1, 0..1 or 0..255, or "
