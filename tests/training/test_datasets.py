@@ -168,6 +168,20 @@ class TestWhereToGetTheData:
         said = self.mistake(tmp_path, *own, "evaluation.classification=none")
         assert said == f"{tmp_path / 'my_photos'}: no such folder"
 
+    def test_all_that_is_missing_is_named(self, tmp_path):
+        own = [
+            "data.train={source: folder, path: my_photos}",
+            "data.validation={source: folder, path: others}",
+            "evaluation.classification=none",
+            "model.backbone={name: mobilefacenet, weights: mine.onnx}",
+        ]
+        write_folder(tmp_path / "others", {"ann": 1, "bob": 1})
+        said = self.mistake(tmp_path, *own, "evaluation.verification=[pairs.bin]")
+        assert said == (
+            f"{tmp_path / 'pairs.bin'}: no such file\n"
+            f"  Also missing: {tmp_path / 'my_photos'}, {tmp_path / 'mine.onnx'}"
+        )
+
     def test_data_that_are_there_are_wrong(self, tmp_path):
         write_folder(tmp_path / "celebrity_faces", {"ann": 1, "bob": 1})
         assert "Kaggle" not in self.mistake(tmp_path)

@@ -9,19 +9,30 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 
 
-def hint_on_missing_data(recipe: Recipe, data_dir: Path) -> str:
-    """Returns the recipe's note on how to get its data, for an error about data.
+def hint_on_missing_data(recipe: Recipe, data_dir: Path, error: InputError) -> str:
+    """Returns what else is missing, and the recipe's note on how to get its data.
 
-    It is empty if the data are there, or if other data than those of the note are missing.
+    It is empty if the data are there. There is no note if other data than its own are missing.
+
+    Args:
+        recipe: of the run.
+        data_dir: where its relative paths start.
+        error: about data; it may name one of the paths.
     """
     about, missing = recipe.about.notes, _missing(recipe, data_dir)
-    if not any(path in about or "data/" not in about for path in missing):
-        return ""
     lines = []
-    if recipe.about.notes:
-        lines.append("The data of this recipe: " + " ".join(recipe.about.notes.split()))
-    if recipe.about.demo_overrides:
-        lines.append(f"The same recipe on synthetic faces: add {recipe.about.demo_overrides}")
+    others = [path for path in missing if path not in str(error)]
+    # Else the error is about what is there.
+    if len(others) < len(missing):
+        others += _missing_weights(recipe, data_dir)
+        if others:
+            paths = (str(data_dir / expanded(path)) for path in dict.fromkeys(others))
+            lines.append(f"Also missing: {', '.join(paths)}")
+    if any(path in about or "data/" not in about for path in missing):
+        if about:
+            lines.append("The data of this recipe: " + " ".join(about.split()))
+        if recipe.about.demo_overrides:
+            lines.append(f"The same recipe on synthetic faces: add {recipe.about.demo_overrides}")
     return "".join(f"\n  {line}" for line in lines)
 
 
@@ -41,6 +52,14 @@ def _missing(recipe: Recipe, data_dir: Path) -> list[str]:
     return [
         path for path in paths if path != "synthetic" and not (data_dir / expanded(path)).exists()
     ]
+
+
+def _missing_weights(recipe: Recipe, data_dir: Path) -> list[str]:
+    """Returns the path of the starting weights, if they don't exist."""
+    weights = recipe.model.backbone.weights
+    if recipe.model.init_from is not None or weights in ("none", "imagenet"):
+        return []
+    return [] if (data_dir / expanded(weights)).exists() else [weights]
 
 
 def _paths_of(config: SourceConfig) -> list[Path]:

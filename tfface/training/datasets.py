@@ -106,7 +106,7 @@ def load_data(
         if recipe.evaluation.classification is not None:
             test_images = _source(recipe.evaluation.classification, data_dir)
     except InputError as error:
-        raise InputError(f"{error}{hint_on_missing_data(recipe, data_dir)}") from error
+        raise InputError(f"{error}{hint_on_missing_data(recipe, data_dir, error)}") from error
     excluded = _excluded(recipe, source, data_dir)
     data = _split(recipe, source, validation_source, excluded, test_sets, cache_dir, shard)
     data.sources["data.train"] = describe_source(source)
