@@ -1,12 +1,12 @@
 """What all tests share: where real faces and reference files lie, if anywhere."""
 
-import base64
 import gc
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -49,11 +49,6 @@ _LONGEST_FIRST = (
     "api/test_python_page.py",
 )
 
-# A PNG of one pixel.
-_EMPTY_PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
-)
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest files first: xdist hands files out in this order."""
@@ -93,7 +88,7 @@ def curves_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _draw_nothing(path: Path, epochs: object, *, title: str) -> None:
-    path.write_bytes(_EMPTY_PICTURE)
+    Image.new("L", (1, 1)).save(path)
 
 
 @pytest.fixture(scope="session")

@@ -213,7 +213,9 @@ class Embedder:
         """
         if (exported := self._exported_threshold) is not None:
             return {exported.pair_set: exported.cosine}
-        return {measured.pair_set: measured.cosine for measured in self.measured_thresholds()}
+        return {
+            measured.pair_set: measured.cosine for measured in thresholds_of(self.run_metrics())
+        }
 
     def threshold(self, given: float | None = None) -> Threshold:
         """Returns the threshold to use, and where it comes from.
@@ -241,7 +243,7 @@ class Embedder:
             where = _pairs_and_accuracy(exported.num_pairs, exported.pair_set, exported.accuracy)
             source = f"the file's, measured on {where}, before the export"
             return Threshold(exported.cosine, source, exported.pair_set)
-        for found in self.measured_thresholds():
+        for found in thresholds_of(self.run_metrics()):
             where = _pairs_and_accuracy(found.num_pairs, found.pair_set, found.accuracy)
             source = f"the run's evaluation on {where}"
             return Threshold(found.cosine, source, found.pair_set)
@@ -367,20 +369,12 @@ class Embedder:
                 for name, found in sets.items()
                 if found["threshold"] and found["accuracy"]
             }
-            _thresholds_of(measured)
+            thresholds_of(measured)
             return measured
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{run.verification}: can't be read as the metrics of a run: {error}"
             ) from error
-
-    def measured_thresholds(self) -> list[MeasuredThreshold]:
-        """Returns the thresholds that the run's evaluation found, in the order of its sets.
-
-        Raises:
-            InputError: as `run_metrics`.
-        """
-        return _thresholds_of(self.run_metrics())
 
     def _embed_pixels(self, images: np.ndarray) -> np.ndarray:
         resized = self._resized(arguments.rgb_images(images))
@@ -512,7 +506,8 @@ def _ratio(one: int, other: int) -> float:
     return max(one, other) / min(one, other)
 
 
-def _thresholds_of(metrics: dict[str, dict[str, Any]]) -> list[MeasuredThreshold]:
+def thresholds_of(metrics: dict[str, dict[str, Any]]) -> list[MeasuredThreshold]:
+    """Returns the thresholds in what `Embedder.run_metrics` returns, in the same order."""
     return [MeasuredThreshold.of_run(name, found) for name, found in metrics.items()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tfface import arguments
 from tfface import recipe as recipes
 from tfface.api.datasets import Source, open_source
-from tfface.api.embedding import Embedder, Model, as_embedder
+from tfface.api.embedding import Embedder, Model, as_embedder, thresholds_of
 from tfface.data.pairs import load_pair_set
 from tfface.data.pairs.pair_set import PairSet
 from tfface.errors import InputError
@@ -150,7 +150,6 @@ def make_exporter(
     recipe = None if run is None else recipes.load(run.recipe, REGISTRIES)
     text = None if recipe is None else recipes.dump(recipe)
     metrics = {} if run is None else embedder.run_metrics()
-    thresholds = [] if run is None else embedder.measured_thresholds()
     return Exporter(
         inner.model,
         embedder.name,
@@ -163,7 +162,7 @@ def make_exporter(
             license=license,
         ),
         path=path,
-        threshold=next(iter(thresholds), None),
+        threshold=next(iter(thresholds_of(metrics)), None),
         recipe_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
         timing=timing,
     )
