@@ -14,7 +14,8 @@ TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reord
 PYTEST := $(BIN)/python $(TESTS)
 DEFAULT_TIER := -m "not slow and not distributed and not faults and not fuzz"
 # What has a form of its own on each backend.
-ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels
+ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels \
+	tests/evaluation/embedders/test_embedder.py::test_keras_embedder_sums_image_and_mirrored_image
 # Text that ruff doesn't look after.
 TEXTS = $(wildcard *.md *.toml *.txt *.yml Makefile .pre-commit-config.yaml) \
 	$(shell find .github benchmarks docs recipes results tests/*.md -name '*.md' -o -name '*.y*ml' -o -name '*.csv' -o -name '*.txt')

@@ -6,25 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There are as many workers as processors. With TensorFlow's threads for each processor in
     # each of them, tests/training took 7 % more processor time.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-# `make test-all` does as a user's run does, also where that takes longer.
-_TAKES_ITS_TIME = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-if not _TAKES_ITS_TIME:
-    # XLA compiles what is computed once or twice: tests of augmentation took 12 % more processor
-    # time, and those on JAX 20 %.
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 # Loads the Hypothesis profile: the number of examples in tests that do not set their own.
 import tests.property_tests  # noqa: E402, F401
+from tests import shortcuts  # noqa: E402
 
+shortcuts.set_variables()
 # Before any test imports TensorFlow, as the tools do.
 import tfface  # noqa: E402, F401
 from tfface import progress  # noqa: E402
@@ -60,14 +55,11 @@ def pytest_collection_finish() -> None:
     """Saves processor time that no test needs.
 
     The garbage collector goes over modules and cases again and again, and none of them becomes
-    garbage: tests of trainings took 12 % more. TensorFlow's optimizer of graphs takes longer than
-    the steps that it makes faster: 6 % more.
+    garbage: tests of trainings took 12 % more.
     """
     gc.collect()
     gc.freeze()
-    if "tensorflow" in sys.modules and not _TAKES_ITS_TIME:
-        options = {"disable_meta_optimizer": True}
-        sys.modules["tensorflow"].config.optimizer.set_experimental_options(options)
+    shortcuts.turn_graph_optimizer_off()
 
 
 @pytest.fixture(autouse=True)
@@ -78,17 +70,7 @@ def nothing_said_for_no_time() -> None:
 
 @pytest.fixture(autouse=True)
 def curves_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings write an empty picture: drawing the curves would be a sixth of their time.
-
-    Runs that tests share, those in other processes and those of `make test-all` draw them.
-    """
-    evaluation = sys.modules.get("tfface.training.run_evaluation")
-    if evaluation is not None and not _TAKES_ITS_TIME:
-        monkeypatch.setattr(evaluation, "plot_training_curves", _draw_nothing)
-
-
-def _draw_nothing(path: Path, epochs: object, *, title: str) -> None:
-    Image.new("L", (1, 1)).save(path)
+    shortcuts.draw_no_curves(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,9 +15,10 @@ SECONDS = 90
 MEMORY_BYTES = 600 << 20
 
 
-def outcomes_of(module: str) -> dict[str, str]:
-    """Returns how each of a module's `CASES` ended: `report`, in a fresh process and folder."""
-    code = f"from {module} import CASES; from tests.hostile import report; report(CASES)"
+def outcomes_of(module: str, names: Iterable[str]) -> dict[str, str]:
+    """Returns how these of a module's `CASES` ended: `report`, in a fresh process and folder."""
+    cases = f"{{name: CASES[name] for name in {[*names]!r}}}"
+    code = f"from {module} import CASES; from tests.hostile import report; report({cases})"
     with tempfile.TemporaryDirectory(prefix="tfface-hostile-") as folder:
         done = subprocess.run(
             [sys.executable, "-c", code],

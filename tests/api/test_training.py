@@ -207,7 +207,14 @@ def test_a_recognizer_is_saved_and_loaded(tmp_path):
     )
     assert loaded.head.margin == recognizer.head.margin
     assert np.isfinite(loaded.fit(dataset, verbose=0).history["loss"]).all()
-    # A new program: nothing of tfface but its name is imported.
+
+
+@pytest.mark.slow
+def test_a_new_program_loads_a_recognizer(tmp_path):
+    """It imports nothing of tfface but its name."""
+    embedder = tfface.build_embedder("plain_cnn", image_size=32, embedding_size=8)
+    recognizer = tfface.Recognizer(embedder, tfface.heads.ArcFace(num_identities=3))
+    recognizer.save(tmp_path / "recognizer.keras")
     program = (
         "import keras, tfface; print(type(keras.saving.load_model('recognizer.keras')).__name__)"
     )

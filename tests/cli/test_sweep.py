@@ -20,6 +20,7 @@ def recipe(tmp_path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_recipe_is_trained_by_the_training_tool(recipe, tmp_path, capsys):
     output = tmp_path / "out"
     one_epoch = "training.stages=[{name: all, epochs: 1, optimizer: adam}]"

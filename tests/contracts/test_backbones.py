@@ -105,6 +105,7 @@ _LARGEST_BY_DEFAULT = 15_000_000
 _DEEPER = {
     *(f"efficientnet_{version}{depth}" for version in ("b", "v2_b") for depth in (1, 2, 3)),
     "densenet121",
+    "efficientnet_v2_b0",
     "ir_34",
     "mobilenet_v3_large",
 }

@@ -68,11 +68,12 @@ def state_of(head: Head) -> dict[str, np.ndarray]:
 
 
 # A linear one, a margin, one with a state, one without classes; the others are in the slow tier.
-_ON_JAX_BY_DEFAULT = ("softmax", "arcface", "curricularface", "triplet")
+_DIFFERENT = ("softmax", "arcface", "curricularface", "triplet")
 
 
-def in_its_tier(name: str):
-    by_default = keras.backend.backend() != "jax" or name in _ON_JAX_BY_DEFAULT
+def in_its_tier(name: str, is_compiled: bool = False):
+    """Those that are compiled, and all on JAX, are only some by default."""
+    by_default = name in _DIFFERENT or not (is_compiled or keras.backend.backend() == "jax")
     return pytest.param(name, marks=[] if by_default else pytest.mark.slow)
 
 
@@ -118,23 +119,6 @@ class TestEveryHead:
         head.losses_and_correct(embeddings, labels, training=training)
         for key, value in state_of(head).items():
             assert np.array_equal(value, before[key]) != training, key
-
-    def test_fits_under_the_trainer_of_the_backend(self, name):
-        """Traced once: weights and state change from step to step."""
-        head = unbuilt(name, steps_per_epoch=2)
-        images = keras.Input((SIZE,))
-        features = keras.layers.Dense(SIZE, name="backbone")(images)
-        recognizer = Recognizer(keras.Model(images, features), head)
-        recognizer.compile(optimizer=keras.optimizers.SGD(1e-3))
-        before = state_of(head)
-        embeddings, labels = example(name, batch=12)
-        recognizer.fit(embeddings, labels, batch_size=4, epochs=1, verbose=0)
-        after = state_of(head)
-        assert all(not np.array_equal(after[key], before[key]) for key in after)
-        if name in NEUTRAL:
-            assert after["steps"] == 3
-        recognizer.evaluate(embeddings, labels, batch_size=4, verbose=0)
-        assert state_of(head) == after
 
     def test_one_example_does_not_touch_another(self, name):
         embeddings, labels = example(name)
@@ -202,6 +186,26 @@ class TestEveryHead:
         np.testing.assert_array_equal(
             ops.convert_to_numpy(head(embeddings)), ops.convert_to_numpy(head.logits(embeddings))
         )
+
+
+@pytest.mark.parametrize("name", [in_its_tier(name, is_compiled=True) for name in HEADS])
+class TestEveryHeadInAModel:
+    def test_fits_under_the_trainer_of_the_backend(self, name):
+        """Traced once: weights and state change from step to step."""
+        head = unbuilt(name, steps_per_epoch=2)
+        images = keras.Input((SIZE,))
+        features = keras.layers.Dense(SIZE, name="backbone")(images)
+        recognizer = Recognizer(keras.Model(images, features), head)
+        recognizer.compile(optimizer=keras.optimizers.SGD(1e-3))
+        before = state_of(head)
+        embeddings, labels = example(name, batch=12)
+        recognizer.fit(embeddings, labels, batch_size=4, epochs=1, verbose=0)
+        after = state_of(head)
+        assert all(not np.array_equal(after[key], before[key]) for key in after)
+        if name in NEUTRAL:
+            assert after["steps"] == 3
+        recognizer.evaluate(embeddings, labels, batch_size=4, verbose=0)
+        assert state_of(head) == after
 
     def test_trains_as_a_layer_of_any_model_and_comes_back_from_its_file(self, name, tmp_path):
         embeddings, labels = example(name)

@@ -88,7 +88,12 @@ def test_batches_hold_the_images_with_their_labels(source, cache, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "cache"),
-    [("folder", "none"), ("folder", "memory"), ("dataset", "none"), ("dataset", "disk")],
+    [
+        ("folder", "none"),
+        ("dataset", "disk"),
+        pytest.param("folder", "memory", marks=pytest.mark.slow),
+        pytest.param("dataset", "none", marks=pytest.mark.slow),
+    ],
 )
 def test_made_again_it_is_the_same(request, kind, cache, tmp_path):
     source = request.getfixturevalue(kind)

@@ -87,7 +87,7 @@ class TestJoined:
         for seed in (None, 5):
             everything = order(union, seed, indices=wanted)
             assert sorted(everything) == wanted.tolist()
-            for first in (0, 1, 4, 6):
+            for first in (1, 6):
                 assert order(union, seed, first, wanted) == everything[first:]
 
     def test_images_of_one_member_alone(self, folder, of):

@@ -175,7 +175,8 @@ def test_loaders_leave_other_arguments_alone(kind, tmp_path):
     assert EMBEDDERS[kind](str(tmp_path / "model.other"), 8) is None
 
 
-def test_jax_backend(tmp_path):
+@pytest.mark.slow
+def test_another_backend(tmp_path):
     pytest.importorskip("jax")
     model = small_model()
     model.save(tmp_path / "model.keras")
