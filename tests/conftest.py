@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 import tests.property_tests  # noqa: E402, F401
 from tests import shortcuts  # noqa: E402
 
-shortcuts.set_variables()
+shortcuts.turn_xla_optimizations_off()
 # Before any test imports TensorFlow, as the tools do.
 import tfface  # noqa: E402, F401
 from tfface import progress  # noqa: E402

@@ -13,26 +13,11 @@ from PIL import Image
 
 TAKEN = os.environ.get("HYPOTHESIS_PROFILE") != "nightly"
 
-# Read by TensorFlow and XLA when they are imported. Two files of tests of trainings and of the
-# pipeline took 12 % less processor time without oneDNN, which goes over each new graph; those of
-# augmentation took 12 % less without XLA's optimizations, and those on JAX 20 %.
-VARIABLES = {"TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
-
-def set_variables() -> None:
-    """Before TensorFlow is imported; what the user has set stays."""
+def turn_xla_optimizations_off() -> None:
+    """Before XLA is imported: tests of augmentation took 12 % less, and those on JAX 20 %."""
     if TAKEN:
-        for name, value in VARIABLES.items():
-            os.environ.setdefault(name, value)
-
-
-def without_them(environment: dict[str, str]) -> dict[str, str]:
-    """An environment for a process whose results a user's run has to have as well."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not TAKEN or value != VARIABLES.get(name)
-    }
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def turn_graph_optimizer_off() -> None:

@@ -83,14 +83,19 @@ _SAME_NETWORK = {"finetune_published"}
 
 # Recipes that are others with a few other values: in the slow tier.
 _VARIANTS = {
+    "arcface_iresnet50_ms1m",
     "arcface_resnet50_ms1m_decoupled_decay",
     "arcface_resnet50_ms1m_kface",
     "celebrity_inception_resnet_v1",
+    "finetune_published",
+    "mobilenetv2_lfw",
     "mobilenetv2_transfer_7",
+    "mobilenetv2_transfer_fine_tuned",
     "scenes_resnet152",
     "scenes_resnext101_32x8d",
     "scenes_wide_resnet101_2",
     "vgg16_transfer_bgr",
+    "vgg16_transfer_cached_features",
     "vgg16_transfer_plain",
 }
 

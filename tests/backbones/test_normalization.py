@@ -170,6 +170,7 @@ def test_a_resumed_run(tmp_path, old_run):
     np.testing.assert_array_equal(normalized(kept.backbone), normalized(stopped.backbone))
 
 
+@pytest.mark.slow
 def test_a_copy_for_one_process_of_several(old_run):
     copy = _LocalCopy(old_run)
     with copy.synced():
@@ -177,6 +178,7 @@ def test_a_copy_for_one_process_of_several(old_run):
         np.testing.assert_array_equal(normalized(found), normalized(expected))
 
 
+@pytest.mark.slow
 def test_other_normalizations_stay_as_they_are():
     for name in ("efficientnet_v2_b0", "convnext_tiny"):
         network = BACKBONES[name](image_size=SIZE).network

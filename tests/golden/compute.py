@@ -18,7 +18,6 @@ from typing import NamedTuple
 from tests.golden.environment import FORCED, ONE_THREAD, fingerprint
 from tests.golden.golden_files import rounded
 from tests.golden.pins import PINS
-from tests.shortcuts import without_them
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = "results.json"
@@ -50,7 +49,7 @@ def compute(names: Iterable[str], folder: Path, test_data: Path | None) -> Compu
     process = subprocess.run(
         [sys.executable, "-m", "tests.golden.compute", *arguments],
         cwd=_ROOT,
-        env={**ONE_THREAD, **without_them(os.environ), **FORCED, **keras_home},
+        env={**ONE_THREAD, **os.environ, **FORCED, **keras_home},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

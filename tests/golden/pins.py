@@ -50,7 +50,7 @@ PINS = {
         name: Pin("recipes", "trained", _TRAINING, name.removeprefix("recipe_")) for name in RECIPES
     },
     # It must end with the same weights as the run that was not interrupted: it shares the file.
-    RESUMED: Pin("recipes", "resumed", _TRAINING, "arcface", file="recipe_arcface"),
+    RESUMED: Pin("recipes", "resumed", _TRAINING, "arcface", file="recipe_arcface", is_slow=True),
     "verification": Pin("evaluation", "verification", _EVALUATION),
     "verification_synthetic": Pin(
         "evaluation", "verification_synthetic", _EVALUATION, is_slow=True

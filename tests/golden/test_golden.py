@@ -71,6 +71,7 @@ def test_weights_are_bit_identical(name, computed):
     assert result["sha256"] == pinned[environment], _HINT.format(name=file_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [RESUMED])
 def test_an_interrupted_run_resumes_to_the_same_bits(name, computed):
     assert result_of(computed, name) == result_of(computed, file_of(name))

@@ -88,6 +88,7 @@ def test_stages_and_baselines_are_measured(data, recipe):
     assert as_text(measured).splitlines()[-1].endswith(" times as fast as one as in arcface-tf2")
 
 
+@pytest.mark.slow
 def test_augmentations_that_baselines_lack_are_reported(data, recipe):
     loaded = load(
         recipe,
@@ -146,7 +147,7 @@ def test_decoding_alone_gives_the_pixels_of_the_pipeline(data, kind):
         np.testing.assert_array_equal(images[number], decode(source.read(number).encoded, 32, 32))
 
 
-@pytest.mark.parametrize("kind", ["folder", "dataset"])
+@pytest.mark.parametrize("kind", [pytest.param("folder", marks=pytest.mark.slow), "dataset"])
 def test_baseline_batches_hold_the_images_with_their_labels(data, kind):
     source = FolderSource(data / "faces") if kind == "folder" else DatasetSource(data / "dataset")
     batches = list(baselines.arcface_tf2_batches(source, (32, 32), 4, {}).take(5))

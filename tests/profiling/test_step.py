@@ -12,7 +12,6 @@ from keras import layers
 
 from tests.reporting.plot_files import is_plot
 from tests.training.recipes import ONE_STAGE, TINY
-from tfface import onednn
 from tfface.backbones import BACKBONES
 from tfface.cli import benchmark as tool
 from tfface.errors import InputError
@@ -110,8 +109,7 @@ def test_the_tool_measures(recipe, tmp_path, capsys, monkeypatch):
     assert float(row["peak_memory_mib"]) > 0
     assert float(row["images_per_s"]) == pytest.approx(4000 / float(row["step_ms"]), rel=0.01)
     written = json.loads((tmp_path / "steps.json").read_text(encoding="utf-8"))
-    without = "" if onednn.is_on() else ", without oneDNN"
-    assert [case["name"] for case in written] == [f"tfface, tiny, 6 identities{without}"]
+    assert [case["name"] for case in written] == ["tfface, tiny, 6 identities"]
     assert is_plot(tmp_path / "plots" / "step.png")
     assert "tfface" in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from tfface.training.datasets import load_data
 from tfface.training.run import train
 
 
-@pytest.mark.parametrize("form", ["images", "paths"])
+@pytest.mark.parametrize("form", [pytest.param("images", marks=pytest.mark.slow), "paths"])
 def test_one_step(tmp_path, form):
     labels = [3, 3, 8, 8]
     write_folder(tmp_path / "data/imgs", {"ann": 2, "bob": 2}, size=32)

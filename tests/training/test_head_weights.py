@@ -266,6 +266,7 @@ def test_a_run_starts_with_them(tmp_path, capsys):
     np.testing.assert_allclose(cosines / norms, 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_without_them(tmp_path, monkeypatch, capsys):
     recipe = load_run(tmp_path, "epochs: 2, optimizer: sgd")
     whole = train(recipe, tmp_path / "whole", tmp_path).path

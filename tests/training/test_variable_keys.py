@@ -20,7 +20,7 @@ def make(tmp_path, *overrides):
 # Those with layers, random states or weights that are named by Keras, or nested.
 BACKBONES = [
     "{name: plain_cnn, channels: [4, 8]}",
-    "mobilenet_v2",
+    pytest.param("mobilenet_v2", marks=pytest.mark.slow),
     pytest.param("efficientnet_b0", marks=pytest.mark.slow),
     "{name: vit_small, patch_size: 8}",
 ]

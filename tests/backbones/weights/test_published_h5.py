@@ -71,6 +71,7 @@ def test_a_file_in_upper_case(tmp_path):
     np.testing.assert_array_equal(found[0], network.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_efficientnet_is_built_as_for_a_download(tmp_path):
     """Keras scales the pixels once more where the weights are the published ones."""
     network = BACKBONES["efficientnet_b0"](image_size=(32, 32)).network

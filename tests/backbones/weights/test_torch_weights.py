@@ -81,6 +81,8 @@ CASES = {
     "vit": (lambda **size: vit_small(16, 2, 32, 2, **size), {}, None),
     "arcface_vit": (lambda **size: small_arcface_vit(**size), {"batch_norm": True}, 16),
 }
+# The largest, and variants of others.
+_SLOW = {"inception_resnet_v1", "ir_se", "mobilefacenet_original", "resnet_grouped"}
 # Those that another package than torch has.
 PACKAGES = {
     "resnet_basic": "torchvision",
@@ -133,10 +135,7 @@ def test_every_golden_network_is_here():
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name == "inception_resnet_v1" else [])
-        for name in CASES
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else []) for name in CASES],
 )
 def test_outputs_are_those_of_pytorch(name, tmp_path):
     """Names, shapes, conversions, padding and epsilons: any mistake gives other numbers."""

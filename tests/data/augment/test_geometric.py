@@ -66,7 +66,7 @@ def test_crop_enlarges_as_tf_image_does(size, kind, compiled):
         assert not difference.any()
 
 
-@pytest.mark.parametrize("size", [112, 128])
+@pytest.mark.parametrize("size", [128, pytest.param(112, marks=pytest.mark.slow)])
 def test_crops_are_those_of_tf_image_on_average(size):
     """Mean, standard deviation and range of each pixel's place, over many crops of one image.
 
