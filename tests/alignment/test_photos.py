@@ -252,7 +252,8 @@ def test_photos_of_files_and_folders(tmp_path):
     one.parent.mkdir(parents=True)
     for number in range(2):
         write(root / "person01" / f"{number}.png")
-    assert photos_at([root, one]) == [one, root / "person01" / "1.png", one]
+    assert photos_at(root) == [one, root / "person01" / "1.png"]
+    assert photos_at(one) == [one]
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("x")
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -263,16 +264,16 @@ def test_photos_of_files_and_folders(tmp_path):
         ("note.txt", r"note\.txt: not an image that can be read"),
     ):
         with pytest.raises(InputError, match=message):
-            photos_at([tmp_path / path])
+            photos_at(tmp_path / path)
 
 
 def test_a_contact_sheet_is_no_face(tmp_path):
     (tmp_path / "faces").mkdir()
     for name in ("contact_sheet.png", "ann.png"):
         write(tmp_path / "faces" / name)
-    assert photos_at([tmp_path / "faces"]) == [tmp_path / "faces" / "ann.png"]
+    assert photos_at(tmp_path / "faces") == [tmp_path / "faces" / "ann.png"]
     with pytest.raises(InputError, match=r"contact_sheet\.png: a contact sheet of a tool"):
-        photos_at([tmp_path / "faces" / "contact_sheet.png"])
+        photos_at(tmp_path / "faces" / "contact_sheet.png")
 
 
 def test_photos_that_can_not_be_read_are_listed(tmp_path):
@@ -280,4 +281,5 @@ def test_photos_that_can_not_be_read_are_listed(tmp_path):
     for name in ("a.heic", "b.jpg", "c.nef"):
         (tmp_path / name).touch()
     files = [tmp_path / name for name in ("a.heic", "b.jpg", "c.nef")]
-    assert photos_at([tmp_path]) == photos_at(files) == files
+    assert photos_at(tmp_path) == files
+    assert [photos_at(file) for file in files] == [[file] for file in files]

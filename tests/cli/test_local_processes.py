@@ -19,7 +19,6 @@ def tool(tmp_path, monkeypatch):
         script.write_text(f"import os, sys\nnumber = int(sys.argv[-1])\n{lines}\n")
         monkeypatch.setattr(sys, "argv", [str(script)])
 
-    monkeypatch.setattr(local_processes.signal, "signal", lambda *_: None)
     # By then all of them have ended.
     monkeypatch.setattr(local_processes, "_POLL_SECONDS", 2.0)
     return make

@@ -95,3 +95,8 @@ def test_an_embedding_may_be_compared_at_any_length():
         for factor in (1, 10)
     )
     np.testing.assert_allclose(once, tenfold, atol=1e-5)
+
+
+def test_one_hot_labels_are_refused():
+    with pytest.raises(ValueError, match=r"of shape \[batch\], got \[4, 3\]; of one-hot labels"):
+        TripletHead()(np.ones((4, 8), "float32"), np.eye(4, 3, dtype="int32"))

@@ -39,35 +39,28 @@ def list_photos(folder: Path) -> list[str]:
     return [os.fsdecode(os.path.relpath(path, root)) for path in paths]
 
 
-def photos_at(paths: Iterable[Path]) -> list[Path]:
-    """Lists photos, and the photos in folders, in order.
+def photos_at(path: Path) -> list[Path]:
+    """Returns a photo, or lists the photos in a folder, in order.
 
     Photos that can't be read are listed, too: who reads them skips them, and says so.
 
-    Args:
-        paths: files and folders.
-
-    Raises InputError: a path does not exist or is no image, or a folder contains no image or can't
-        be listed.
+    Raises InputError: the path does not exist or is no image, or the folder contains no image or
+        can't be listed.
     """
-    files = []
-    for path in paths:
-        check_there(path, "photo or folder")
-        if path.is_dir():
-            below = list_photos(path)
-            if not below:
-                raise InputError(f"{path}: no image ({FORMATS}) in it")
-            files += [path / name for name in below]
-        elif not path.is_file():
-            # Reading a pipe might wait forever.
-            raise InputError(f"{path}: not a regular file; give an image or a folder")
-        elif path.name == CONTACT_SHEET_FILE:
-            raise InputError(f"{path}: a contact sheet of a tool, not an image of a person")
-        elif not looks_like_image(path):
-            raise InputError(f"{path}: not an image that can be read ({FORMATS})")
-        else:
-            files.append(path)
-    return files
+    check_there(path, "photo or folder")
+    if path.is_dir():
+        below = list_photos(path)
+        if not below:
+            raise InputError(f"{path}: no image ({FORMATS}) in it")
+        return [path / name for name in below]
+    if not path.is_file():
+        # Reading a pipe might wait forever.
+        raise InputError(f"{path}: not a regular file; give an image or a folder")
+    if path.name == CONTACT_SHEET_FILE:
+        raise InputError(f"{path}: a contact sheet of a tool, not an image of a person")
+    if not looks_like_image(path):
+        raise InputError(f"{path}: not an image that can be read ({FORMATS})")
+    return [path]
 
 
 def photos_among(paths: Iterable[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -90,7 +83,7 @@ def photos_among(paths: Iterable[Path]) -> tuple[list[Path], list[tuple[str, str
     others = []
     for path in paths:
         try:
-            photos += photos_at([path])
+            photos += photos_at(path)
         except InputError as error:
             others.append((printable(str(path)), str(error).removeprefix(f"{path}: ")))
     if paths and not photos:

@@ -96,7 +96,7 @@ def _listed(photos: Any) -> list[Photo]:
     )
     if not is_several:
         is_path = isinstance(photos, str | os.PathLike)
-        return list(photos_at([expanded(photos)])) if is_path else [photos]
+        return list(photos_at(expanded(photos))) if is_path else [photos]
     listed: list[Photo] = []
     others = []
     for is_path, group in itertools.groupby(photos, lambda one: isinstance(one, str | os.PathLike)):

@@ -339,7 +339,7 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Ended(BaseException):
+class Ended(BaseException):
     """A signal asked the command to end; its text is the signal's name."""
 
     def __init__(self, number: int):
@@ -348,7 +348,7 @@ class _Ended(BaseException):
 
 
 def _end(number: int, frame: object) -> NoReturn:
-    raise _Ended(number)
+    raise Ended(number)
 
 
 def _end_by_exception() -> None:
@@ -396,7 +396,7 @@ def run(main: Callable[[], None], *, install_hint: str | None = None) -> None:
         # A tool may say how to go on.
         print(str(interruption) or "interrupted", file=sys.stderr)
         sys.exit(130)
-    except _Ended as ended:
+    except Ended as ended:
         # The terminal may be gone.
         with suppress(OSError):
             print(f"ended by {ended}", file=sys.stderr)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -68,16 +67,11 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         asked to end and have ended.
     """
     from tfface.parent_process import training_environment
-    from tfface.signals import ENDING, is_ignored
 
     _, rest = _only_option().parse_known_args(arguments)
     # Of the same kind as on a cluster: an accelerator can't be shared by processes.
     of_children = {"JAX_PLATFORMS": "cpu", **os.environ, _GIVEN: json.dumps([*arguments])}
     environment = training_environment(of_children)
-    for number in ENDING:
-        # Ctrl-C is KeyboardInterrupt already.
-        if number != signal.SIGINT and not is_ignored(number):
-            signal.signal(number, _interrupt)
     coordinator = f"127.0.0.1:{_free_port()}"
     with tempfile.TemporaryFile() as heard:
         children = [
@@ -94,11 +88,11 @@ def run(num_processes: int, arguments: Sequence[str], how_to_go_on: str) -> None
         ]
         try:
             _wait(children, heard, how_to_go_on)
-        except KeyboardInterrupt as interruption:
+        except (KeyboardInterrupt, command.Ended) as ended:
             # Ctrl-C reaches all of them, other signals may have reached only this one.
-            if isinstance(interruption, _Terminated):
+            if isinstance(ended, command.Ended):
                 for child in children:
-                    child.send_signal(interruption.number)
+                    child.send_signal(ended.number)
             # They write a checkpoint, and process 0 says what there is to say.
             sys.exit(max(child.wait() for child in children))
         finally:
@@ -168,15 +162,3 @@ def _free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP has come."""
-
-    def __init__(self, number: int):
-        super().__init__()
-        self.number = number
-
-
-def _interrupt(number: int, frame) -> None:
-    raise _Terminated(number)

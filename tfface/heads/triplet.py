@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tfface.errors import InputError
 from tfface.heads.class_centers import SampledClasses
-from tfface.heads.head import Head
+from tfface.heads.head import Head, class_labels
 from tfface.registry import check_arguments
 from tfface.typing import Tensor
 
@@ -78,7 +78,7 @@ class TripletHead(Head):
     ) -> Tensor:
         if labels is None:
             self.check_classifies()
-        labels = ops.reshape(labels, (-1,))
+        labels = class_labels(labels, None, self.name)
         self.add_loss(ops.mean(self.losses_and_correct(embeddings, labels)[0]))
         return embeddings
 
