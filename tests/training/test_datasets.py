@@ -176,9 +176,9 @@ class TestWhereToGetTheData:
             "model.backbone={name: mobilefacenet, weights: mine.onnx}",
         ]
         write_folder(tmp_path / "others", {"ann": 1, "bob": 1})
-        said = self.mistake(tmp_path, *own, "evaluation.verification=[pairs.bin]")
+        said = self.mistake(tmp_path, *own, "evaluation.verification=[my_photos.bin]")
         assert said == (
-            f"{tmp_path / 'pairs.bin'}: no such file\n"
+            f"{tmp_path / 'my_photos.bin'}: no such file\n"
             f"  Also missing: {tmp_path / 'my_photos'}, {tmp_path / 'mine.onnx'}"
         )
 

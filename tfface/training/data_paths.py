@@ -1,5 +1,6 @@
 """Where the data of a recipe lie, and how to get them where they are missing."""
 
+import re
 from pathlib import Path
 
 from tfface.data.sources.opening import paths_in
@@ -21,7 +22,7 @@ def hint_on_missing_data(recipe: Recipe, data_dir: Path, error: InputError) -> s
     """
     about, missing = recipe.about.notes, _missing(recipe, data_dir)
     lines = []
-    others = [path for path in missing if path not in str(error)]
+    others = [path for path in missing if not _is_named(path, str(error))]
     # Else the error is about what is there.
     if len(others) < len(missing):
         others += _missing_weights(recipe, data_dir)
@@ -34,6 +35,11 @@ def hint_on_missing_data(recipe: Recipe, data_dir: Path, error: InputError) -> s
         if recipe.about.demo_overrides:
             lines.append(f"The same recipe on synthetic faces: add {recipe.about.demo_overrides}")
     return "".join(f"\n  {line}" for line in lines)
+
+
+def _is_named(path: str, text: str) -> bool:
+    """Whether a text names a path itself, and not one that begins or ends like it."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w/-]|\.\w)", text))
 
 
 def source_folders(recipe: Recipe, data_dir: Path) -> list[Path]:
