@@ -23,7 +23,7 @@ from tfface.exporting import exporter as exporter_module
 from tfface.exporting.exporter import Exporter, ExportResult, check_export
 from tfface.exporting.formats import FORMATS
 from tfface.exporting.litert_model import _weights
-from tfface.exporting.model_card import code
+from tfface.exporting.model_card import CardFacts, card, code
 from tfface.exporting.options import ExportOptions
 
 NAMES = {"onnx": "a.onnx", "litert": "a.tflite", "saved_model": "a", "openvino": "a.xml"}
@@ -109,6 +109,14 @@ def test_the_code_of_the_card_runs(exported, folder, monkeypatch):
     np.testing.assert_allclose(names["first"], expected[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(names["second"], expected[1], rtol=1e-4, atol=1e-4)
     assert names["cosine"] == pytest.approx(cosine(*expected), abs=1e-5)
+
+
+def test_the_card_does_not_tell_where_the_data_lay(exported):
+    sources = [{"path": "/home/ann/my photos"}, {"path": "~/faces"}, {"path": "lfw/images"}]
+    facts = CardFacts(recipe={"data": {"of": sources, "batch_size": 32}})
+    found = card("a.onnx", "onnx", exported.metadata, facts, {})["recipe"]["data"]
+    assert [source["path"] for source in found["of"]] == ["my photos", "faces", "lfw/images"]
+    assert found["batch_size"] == 32
 
 
 def test_the_card_for_programs(exported):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from tfface.errors import harmless
@@ -68,11 +69,26 @@ def card(
         **metadata.model_dump(mode="json"),
         **measured,
         "metrics": facts.metrics,
-        "recipe": facts.recipe,
+        "recipe": _without_folders(facts.recipe),
         "intended_use": _INTENDED_USE,
         "license": facts.license or _NOT_STATED,
         "code": code(file, format, metadata),
     }
+
+
+def _without_folders(value: Any) -> Any:
+    """Returns a recipe whose absolute paths are their last names.
+
+    The folders of the machine that trained a model are nobody else's business.
+    """
+    if isinstance(value, Mapping):
+        return {key: _without_folders(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(one) for one in value]
+    is_absolute = isinstance(value, str) and (
+        value.startswith("~") or PurePath(value).is_absolute()
+    )
+    return PurePath(value).name if is_absolute else value
 
 
 def code(file: str, format: str, metadata: ModelMetadata) -> str:
