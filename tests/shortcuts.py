@@ -4,6 +4,7 @@ Small networks on few images take longer to compile than to run. `make test-all`
 it does as a user's run does.
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -32,8 +33,8 @@ def draw_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Runs that tests share and those in other processes draw them.
     """
-    evaluation = sys.modules.get("tfface.training.run_evaluation")
-    if TAKEN and evaluation is not None:
+    if TAKEN and "tfface.training.run" in sys.modules:
+        evaluation = importlib.import_module("tfface.training.run_evaluation")
         monkeypatch.setattr(evaluation, "plot_training_curves", _draw_nothing)
 
 

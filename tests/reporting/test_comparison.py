@@ -4,7 +4,8 @@ import pytest
 
 from tests.reporting.plot_files import is_plot
 from tests.reporting.sample_metrics import comparison
-from tfface.reporting import comparison as tables
+from tfface.reporting import comparison_tables as tables
+from tfface.reporting.comparison_plots import _short_names, plot_comparison
 
 LONG = [f"optimizer=sgd learning_rate=0.{i}, backbone=mobilenet_v2 alpha=$1" for i in range(7)]
 
@@ -97,12 +98,12 @@ def test_result_rows():
     ids=["one run", "seeds", "a failure", "only failures", "many"],
 )
 def test_plot(tmp_path, metrics):
-    tables.plot_comparison(tmp_path / "comparison.png", metrics)
+    plot_comparison(tmp_path / "comparison.png", metrics)
     assert is_plot(tmp_path / "comparison.png")
 
 
 def test_shortened_names_differ():
-    short = tables._short_names(LONG)
+    short = _short_names(LONG)
     assert len(set(short)) == 7
     assert max(map(len, short)) <= 40
-    assert tables._short_names(["sgd", "adam"]) == ["sgd", "adam"]
+    assert _short_names(["sgd", "adam"]) == ["sgd", "adam"]

@@ -432,15 +432,15 @@ def test_full_memory(tmp_path):
     ("part", "message"),
     [
         (
-            "load_data",
+            "run.load_data",
             r"out of memory while the data are read: reduce data\.image_size \(now 32x32",
         ),
         (
-            "build_recognizer",
+            "run.build_recognizer",
             r"out of memory while the network is built: reduce model\.embedding_si",
         ),
         (
-            "evaluate_run",
+            "run_evaluation.evaluate_run",
             r"out of memory while the trained network is evaluated: reduce data\.image_size",
         ),
     ],
@@ -449,7 +449,7 @@ def test_full_memory_beside_training_steps(tmp_path, monkeypatch, part, message)
     def full(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr(f"tfface.training.run.{part}", full)
+    monkeypatch.setattr(f"tfface.training.{part}", full)
     with pytest.raises(InputError, match=message) as error:
         train(load_tiny(tmp_path), tmp_path / "run", tmp_path)
     assert "batch_size" not in str(error.value)

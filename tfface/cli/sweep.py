@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     from tfface.files import write_json
     from tfface.output_paths import check_distinct, check_output, check_replaceable, json_mark
     from tfface.recipe import dump
-    from tfface.reporting import comparison as comparison_tables
+    from tfface.reporting import comparison_tables
+    from tfface.reporting.comparison_plots import plot_comparison
     from tfface.reporting.contact_sheet import PICTURE_MARK
     from tfface.reporting.html import Plot, report_mark, write_report
     from tfface.training.data_paths import source_folders
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     figures = sweep.to_dict()
     say(comparison_tables.to_text(figures))
     write_json(json_file, figures)
-    comparison_tables.plot_comparison(picture, figures)
+    plot_comparison(picture, figures)
     write_report(
         page_file,
         "comparison",

@@ -171,8 +171,8 @@ def _as_options(pixels: PixelInput) -> str:
     return f"--color-order {pixels.order} --input-range {shlex.quote(pixels.range)}"
 
 
-# Enough for a stable median; checked within a second or two.
-_MAX_IMAGES, _MIN_IMAGES = 32, 8
+# Enough for a stable median; checked within a second.
+_MAX_IMAGES, _MIN_IMAGES = 16, 8
 # Images are resized to this height, so that shifts are in pixels of the usual size.
 _HEIGHT = 112
 # In smaller images the detector, whose minimum face size is 20 pixels, is too inaccurate.
@@ -200,7 +200,7 @@ def alignment_warning(
 ) -> str | None:
     """Checks whether faces are aligned.
 
-    The largest face is detected in a sample of up to 32 images. The shift of an image is the mean
+    The largest face is detected in a sample of up to 16 images. The shift of an image is the mean
     distance by which alignment would move its five landmarks, at a height of 112 pixels. The images
     look unaligned if the median shift is above 3.8 pixels, or if no face is found in most of them.
 

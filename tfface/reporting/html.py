@@ -20,7 +20,7 @@ from tfface.errors import InputError
 from tfface.files import os_errors, replacing
 from tfface.reporting import (
     classification_tables,
-    comparison,
+    comparison_tables,
     identification_tables,
     verification_tables,
 )
@@ -185,7 +185,7 @@ _TEMPLATES = jinja2.Environment(
 )
 _TEMPLATES.globals |= {
     "classification_tables": classification_tables,
-    "comparison": comparison,
+    "comparison": comparison_tables,
     "identification_tables": identification_tables,
     "verification_tables": verification_tables,
     "max_classes": _MAX_CLASSES,

@@ -28,7 +28,6 @@ from tfface.training.folded_norms import estimate_folded_norms
 from tfface.training.head_weights import read_head_weights
 from tfface.training.precision import choose_precision, computing_in
 from tfface.training.recognizer import Recognizer, build_recognizer, check_batch_norms
-from tfface.training.run_evaluation import evaluate_run
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import read_run_metrics
 from tfface.training.trainer import Trainer
@@ -200,6 +199,9 @@ def _train(
         replica.model.save(temporary)
 
     # ----------------------------------------------------------------- evaluation and report
+    # Not before the first step: matplotlib takes most of a second to import.
+    from tfface.training.run_evaluation import evaluate_run
+
     with explaining_full_memory(recipe, device.EVALUATION):
         evaluate_run(replica.model, recipe, data, run)
 
