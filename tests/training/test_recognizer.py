@@ -177,6 +177,32 @@ class TestLabels:
         with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, of shape \[batch\], got"):
             recognizer.fit(np.eye(4, dtype="float32"), np.eye(4)[:, :3], verbose=0)
 
+    @pytest.mark.parametrize("which", ["identities", "others"])
+    def test_nor_in_mixed_images(self, which):
+        recognizer = self.recognizer(SigmoidHead(num_identities=2))
+        embeddings, good = np.eye(4, 3, dtype="float32"), np.array([0, 1, 1, 0], "int32")
+        labels = {"identities": good, "others": good, "shares": np.full(4, 0.5, "float32")}
+        losses, _ = recognizer.losses_and_correct(embeddings, labels, training=False)
+        assert np.isfinite(losses).all()
+        labels[which] = np.array([0, 1, 2, 0], "int32")
+        losses, _ = recognizer.losses_and_correct(embeddings, labels, training=False)
+        assert np.isnan(losses).tolist() == [False, False, True, False]
+
+    def test_weights_of_examples_are_not_for_penalties(self):
+        images = keras.Input((4,))
+        layer = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(1.0))
+        recognizer = Recognizer(keras.Model(images, layer(images)), SoftmaxHead(num_identities=3))
+        recognizer.compile(keras.optimizers.SGD(0.0))
+        penalty = float(np.sum(layer.get_weights()[0] ** 2))
+        given = np.eye(4, dtype="float32"), np.array([0, 2, 1, 0])
+        without, *weighted = (
+            recognizer.fit(*given, sample_weight=weight, verbose=0).history["loss"][0]
+            for weight in (None, np.zeros(4), np.ones(4), np.full(4, 10.0))
+        )
+        of_head = without - penalty
+        expected = [penalty, without, 10 * of_head + penalty]
+        np.testing.assert_allclose(weighted, expected, rtol=1e-5)
+
     @pytest.mark.parametrize("bad", [-1, 3])
     @pytest.mark.parametrize("head", [ArcFace, SoftmaxHead, SigmoidHead])
     def test_what_is_no_class_is_no_number_or_an_error(self, head, bad):
@@ -191,9 +217,12 @@ class TestLabels:
             assert np.isnan(history["loss"]).all()
 
 
-@pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}])
+@pytest.mark.parametrize(
+    "given",
+    [{"loss": "mse"}, {"metrics": ["mae"]}, {"loss_weights": [2]}, {"weighted_metrics": ["mae"]}],
+)
 def test_the_head_has_the_loss_and_the_metrics(tmp_path, given):
-    with pytest.raises(ValueError, match="leave loss and metrics out"):
+    with pytest.raises(ValueError, match="leave loss, loss_weights, metrics and weighted_metrics"):
         make(tmp_path).compile("adam", **given)
 
 

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.training.recipes import load_tiny
+from tfface.errors import InputError
 from tfface.recipe.schema import EarlyStoppingConfig
-from tfface.training.run_metrics import best_epoch, metric_names
+from tfface.training.run_folder import RunFolder
+from tfface.training.run_metrics import best_epoch, metric_names, read_run_metrics
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,18 @@ def test_an_epoch_that_opened_the_gap_is_not_kept():
     at_once = records(("one", 0.5, 0.5, {}), ("two", 0.3, 0.7, gap))
     assert best_epoch(at_once, [None, None])["epoch"] == 1
     assert best_epoch(at_once[1:], [None]) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{}", "[]", "null", '{"sets": null}', '{"sets": [1]}', '{"sets": {"lfw": "x"}}'),
+        *('{"sets": {"lfw": {}}}', '{"sets": {"lfw": {"accuracy": [1], "eer": 0, "auc": 1}}}'),
+    ],
+)
+def test_json_that_holds_no_metrics(tmp_path, content):
+    recipe = load_tiny(tmp_path, "evaluation.verification=[lfw.bin]")
+    (tmp_path / "metrics.jsonl").write_text("")
+    (tmp_path / "verification.json").write_text(content)
+    with pytest.raises(InputError, match=r"verification\.json: has not the metrics of a run"):
+        read_run_metrics(RunFolder(tmp_path), recipe)

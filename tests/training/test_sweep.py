@@ -161,3 +161,32 @@ def test_another_recipe_in_the_folder(recipe):
             recipe.parent / "out",
             overrides=["model.embedding_size=9"],
         )
+
+
+# Says so, and that it is asked to end.
+WAITING = """
+import signal, sys
+def end(*_):
+    print("wrote a checkpoint")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+print("training")
+signal.pause()
+"""
+
+
+class Asked(BaseException):
+    """As a signal that ends the sweep."""
+
+
+def test_a_sweep_that_is_asked_to_end_asks_its_training(recipe, monkeypatch):
+    def asked(bar, text):
+        raise Asked
+
+    monkeypatch.setattr("tfface.progress.Lines.set_postfix_str", asked)
+    monkeypatch.setattr("tqdm.tqdm.set_postfix_str", asked)
+    output = recipe.parent / "out"
+    sweep = plan_sweep(recipe, [], output)
+    with pytest.raises(Asked):
+        run_sweep(sweep, output, [sys.executable, "-c", WAITING])
+    assert sweep.runs[0].log.read_text().splitlines() == ["training", "wrote a checkpoint"]

@@ -1,6 +1,7 @@
 """Who was in the images that a run was trained on."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from tfface.errors import InputError
 from tfface.synthetic import render_faces
 from tfface.training.datasets import load_data, open_training_images
 from tfface.training.registries import REGISTRIES
+from tfface.training.run_folder import RunFolder, describe_source
 from tfface.training.training_identities import (
     read_training_identities,
     squeezed_warning,
@@ -175,6 +177,33 @@ def test_a_run_whose_files_are_damaged_is_told_from_one_without_its_data(tmp_pat
             (run / name).write_text(content)
     (tmp_path / "faces").rename(tmp_path / "gone")
     assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_known"),
+    [("{source: folder, path: faces}", True), ("{source: split, path: faces, shots: 2}", False)],
+)
+def test_photos_that_were_added_since(tmp_path, source, is_known):
+    """They change which images a split draws, though as many as before."""
+    own = (f"data.train={source}", "data.validation=none")
+    run = write_run(tmp_path, *own)
+    options = argparse.Namespace(model=str(run), data_dir=tmp_path)
+
+    def told():
+        return model_options.training_images_warnings(options, [([b"other"], "lfw")])
+
+    opened, *_ = open_training_images(load_tiny(tmp_path, *own), tmp_path)
+    RunFolder(run).check_data({"data.train": describe_source(opened)})
+    assert told() == []
+    faces = tmp_path / "faces/glasses"
+    if is_known:
+        # Of another time only.
+        os.utime(next(faces.rglob("*.jpg")))
+        assert told() == []
+    (next(faces.iterdir()) / "00.jpg").write_bytes(encoded(9))
+    (line,) = told()
+    assert "it isn't known whether" in line
+    assert "data.train had other images than now when the run began" in line
 
 
 def training_on(folder: Path, images: Sequence[Image.Image]) -> SimpleNamespace:

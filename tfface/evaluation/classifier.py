@@ -73,6 +73,7 @@ class Classifier:
         self.image_size = embedder.image_size
         self.batch_size = embedder.batch_size
         self.classes = list(classes)
+        check_distinct_names(self.classes, f"{self.name}: two classes")
         self.embedder = embedder
         self.has_face_head = has_face_head
         self._to_probabilities = to_probabilities

@@ -33,7 +33,8 @@ class Recognizer(keras.Model):
 
     Calling it returns embeddings; the head computes the loss of these, so `compile` takes an
     optimizer and no loss. It works on any backend, so the same recipe trains on TensorFlow and on
-    JAX. `fit` takes images in 0..255 and int labels.
+    JAX. `fit` takes images in 0..255 and int labels. Callbacks of Keras that monitor `val_accuracy`
+    need `mode="max"`.
 
     Example:
         >>> import tfface
@@ -103,15 +104,23 @@ class Recognizer(keras.Model):
         use_fast_convolutions(embedder)
         self.build(embedder.input_shape)
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **options):
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        **options,
+    ):
         """As `keras.Model.compile`, without a loss and metrics: the head has its own.
 
         Raises ValueError: one is given.
         """
-        if loss is not None or metrics:
+        if not (loss is None and loss_weights is None) or metrics or weighted_metrics:
             raise ValueError(
-                "Recognizer.compile: the head computes the loss and the accuracy: leave loss and "
-                "metrics out"
+                "Recognizer.compile: the head computes the loss and the accuracy: leave loss, "
+                "loss_weights, metrics and weighted_metrics out"
             )
         super().compile(optimizer=optimizer, **options)
 
@@ -151,14 +160,19 @@ class Recognizer(keras.Model):
             of_head, correct = self.losses_and_correct(y_pred, y, training)
             self.accuracy.update_state(correct, sample_weight)
             losses = of_head if self.distillation is None else of_head + losses
+        penalty = None
         if training and (penalties := self.losses):
-            # Added to each example, so that each device's part of the mean has its part of these.
-            losses = losses + ops.sum(ops.stack(penalties))
+            # As part of a mean over examples, so that each device's part has its part of these.
+            penalty = ops.broadcast_to(ops.sum(ops.stack(penalties)), ops.shape(losses))
+        if penalty is not None and sample_weight is None:
+            losses, penalty = losses + penalty, None
         loss = ops.mean(losses)
         self.step_loss.update_state(loss)
         if training:
             self.nonfinite.update_state(loss, self._sentinel_weight())
-        return self._mean_loss(losses, losses, sample_weight)
+        mean = self._mean_loss(losses, losses, sample_weight)
+        # Weights of examples are not for it.
+        return mean if penalty is None else mean + self._mean_loss(penalty, penalty)
 
     def losses_and_correct(self, embeddings, labels, training: bool):
         """Returns the loss of each example, and whether its identity has the largest logit.
@@ -193,7 +207,11 @@ class Recognizer(keras.Model):
             embeddings, labels["identities"], training=training, sampled=sampled
         )
         shares = labels["shares"]
-        return shares * losses + (1 - shares) * others, correct
+        losses = shares * losses + (1 - shares) * others
+        if (num_classes := self.head.num_classes) is not None:
+            for which in ("identities", "others"):
+                losses = only_for_classes(losses, labels[which], num_classes)
+        return losses, correct
 
     def weights_are_finite(self) -> bool:
         """Returns whether all gradients so far were finite."""

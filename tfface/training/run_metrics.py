@@ -1,7 +1,7 @@
 """The metrics of a finished run, read from its folder."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +70,9 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     best = best_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
     metrics = {name: value for name, value in (best or {}).items() if name not in _NOT_METRICS}
     if recipe.evaluation.classification is not None:
-        found = _read(run.classification)
-        metrics |= {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
+        metrics |= _read(run.classification, _of_classification)
     if recipe.evaluation.verification:
-        for name, found in _read(run.verification)["sets"].items():
-            accuracy = (found["accuracy"] or {}).get("mean")
-            of_set = {"accuracy": accuracy, "eer": found["eer"], "auc": found["auc"]}
-            metrics |= {f"{name}.{metric}": value for metric, value in of_set.items()}
+        metrics |= _read(run.verification, _of_verification)
     return RunMetrics(
         metrics={name: float(value) for name, value in metrics.items() if _is_metric(value)},
         epochs=epochs,
@@ -116,8 +112,23 @@ def _is_metric(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _read(path: Path) -> Mapping:
+def _of_classification(found: Mapping) -> dict[str, object]:
+    return {f"test_{name}": found.get(name) for name in _OF_CLASSIFICATION}
+
+
+def _of_verification(found: Mapping) -> dict[str, object]:
+    metrics = {}
+    for name, one in found["sets"].items():
+        accuracy = (one["accuracy"] or {}).get("mean")
+        of_set = {"accuracy": accuracy, "eer": one["eer"], "auc": one["auc"]}
+        metrics |= {f"{name}.{metric}": value for metric, value in of_set.items()}
+    return metrics
+
+
+def _read(path: Path, metrics_of: Callable[[Mapping], dict[str, object]]) -> dict[str, object]:
     try:
-        return parse_json(read_regular(path))
+        return metrics_of(parse_json(read_regular(path)))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read as the metrics of a run: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: has not the metrics of a run, though it is JSON") from error

@@ -292,7 +292,13 @@ def _run(run: TrialRun, train: Sequence[str], bar: tqdm | Lines) -> str:
                     lines.append(line.strip())
                     bar.set_postfix_str(lines[-1][:60])
         except KeyboardInterrupt:
+            # It has reached the training, too.
             _stop(process)
+            raise
+        except BaseException:
+            # Another signal may have reached only this process; the training writes a checkpoint.
+            process.terminate()
+            log.write(process.stdout.read())
             raise
     bar.set_postfix_str("")
     return "" if process.returncode == 0 else _reason(process.returncode, lines)

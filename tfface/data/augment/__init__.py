@@ -23,8 +23,8 @@ batch, compiles the stages, and rounds to uint8 after the last. A stage may have
                       belongs to `identities`; the rest belongs to `others`. Only one such stage is
                       allowed, and no stage that uses labels after it.
 
-To add one, write a class in the file of its subject and add a line to `AUGMENTATIONS`;
-`tests/contracts/test_augmentations.py` then tests it.
+To add one, write a class in the file of its subject, add a line to `AUGMENTATIONS` and run
+`python tools/update_reference.py`; `tests/contracts/test_augmentations.py` then tests it.
 """
 
 from tfface.data.augment.color import ColorJitter, RandomGrayscale
