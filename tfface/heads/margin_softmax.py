@@ -144,8 +144,8 @@ class MarginSoftmax(Head):
     def sparse_variables(self) -> list[keras.Variable]:
         return [self.class_centers] if self.centers.sample_rate < 1 else []
 
-    # Checkpoints of version 0.1 hold variables by position, and the class centers come first in them; Keras would
-    # put a layer's own variables before those of its sublayers.
+    # Checkpoints of version 0.1 hold variables by position, and the class centers come first in
+    # them; Keras would put a layer's own variables before those of its sublayers.
     @property
     def variables(self) -> list[keras.Variable]:
         return _centers_first(super().variables)
