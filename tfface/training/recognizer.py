@@ -160,19 +160,20 @@ class Recognizer(keras.Model):
             of_head, correct = self.losses_and_correct(y_pred, y, training)
             self.accuracy.update_state(correct, sample_weight)
             losses = of_head if self.distillation is None else of_head + losses
-        penalty = None
-        if training and (penalties := self.losses):
-            # As part of a mean over examples, so that each device's part has its part of these.
-            penalty = ops.broadcast_to(ops.sum(ops.stack(penalties)), ops.shape(losses))
-        if penalty is not None and sample_weight is None:
-            losses, penalty = losses + penalty, None
-        loss = ops.mean(losses)
+        penalties = self.losses if training else []
+        penalty = ops.sum(ops.stack(penalties)) if penalties else None
+        # Added to each example, so that each device's part of the mean has its part of it.
+        penalized = losses if penalty is None else losses + penalty
+        loss = ops.mean(penalized)
         self.step_loss.update_state(loss)
         if training:
             self.nonfinite.update_state(loss, self._sentinel_weight())
-        mean = self._mean_loss(losses, losses, sample_weight)
-        # Weights of examples are not for it.
-        return mean if penalty is None else mean + self._mean_loss(penalty, penalty)
+        if penalty is None or sample_weight is None:
+            return self._mean_loss(penalized, penalized, sample_weight)
+        # The weights are for the examples' losses alone.
+        of_examples = ops.broadcast_to(penalty, ops.shape(losses))
+        weighted = self._mean_loss(losses, losses, sample_weight)
+        return weighted + self._mean_loss(of_examples, of_examples)
 
     def losses_and_correct(self, embeddings, labels, training: bool):
         """Returns the loss of each example, and whether its identity has the largest logit.

@@ -81,7 +81,7 @@ CASES = {
     "vit": (lambda **size: vit_small(16, 2, 32, 2, **size), {}, None),
     "arcface_vit": (lambda **size: small_arcface_vit(**size), {"batch_norm": True}, 16),
 }
-# The largest, and variants of others.
+# The largest network, and variants of networks that the default tier tests.
 _SLOW = {"inception_resnet_v1", "ir_se", "mobilefacenet_original", "resnet_grouped"}
 # Those that another package than torch has.
 PACKAGES = {
