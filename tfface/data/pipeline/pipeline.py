@@ -167,6 +167,8 @@ class Pipeline:
         if per_step:
             read = tf.data.Dataset.zip(read, tf.data.Dataset.from_tensor_slices(per_step))
             make = self._make_batch
+        # Plain TensorFlow: converting it would take longer than tracing it.
+        make = tf.autograph.experimental.do_not_convert(make)
         batches = read.map(make, tf.data.AUTOTUNE, deterministic=True)
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(max(num_steps - first_step, 0))

@@ -229,7 +229,7 @@ def _compiled(stage, shard: BatchShard, *, is_last: bool) -> Callable:
             images = tf.saturate_cast(tf.round(images), tf.uint8)
         return images, labels
 
-    return tf.function(apply, jit_compile=_uses_xla(stage))
+    return tf.function(apply, jit_compile=_uses_xla(stage), autograph=False)
 
 
 def _takes_uint8(stage) -> bool:
