@@ -18,7 +18,11 @@ MEMORY_BYTES = 600 << 20
 def outcomes_of(module: str, names: Iterable[str]) -> dict[str, str]:
     """Returns how these of a module's `CASES` ended: `report`, in a fresh process and folder."""
     cases = f"{{name: CASES[name] for name in {[*names]!r}}}"
-    code = f"from {module} import CASES; from tests.hostile import report; report({cases})"
+    code = (
+        "from tfface.quiet_tensorflow import import_tensorflow\n"
+        "import_tensorflow('tensorflow', for_command=True)\n"
+        f"from {module} import CASES; from tests.hostile import report; report({cases})"
+    )
     with tempfile.TemporaryDirectory(prefix="tfface-hostile-") as folder:
         done = subprocess.run(
             [sys.executable, "-c", code],

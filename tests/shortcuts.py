@@ -31,7 +31,7 @@ def turn_graph_optimizer_off() -> None:
 def draw_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings write an empty picture: drawing the curves would be a sixth of their time.
 
-    Runs that tests share and those in other processes draw them.
+    Runs that tests share and those of commands in other processes draw them.
     """
     if TAKEN and "tfface.training.run" in sys.modules:
         evaluation = importlib.import_module("tfface.training.run_evaluation")

@@ -100,10 +100,26 @@ def test_uint8_gives_the_same_values(part, stage, images):
     )
 
 
-@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
+# Compiling takes most of the time: in the default tier, stages of different kinds.
+_COMPILED_BY_DEFAULT = {"random_flip", "random_crop", "color_jitter", "gaussian_blur", "cutmix"}
+
+
+@pytest.mark.parametrize(
+    ("part", "compiled"),
+    [
+        pytest.param(
+            name,
+            compiled,
+            id=f"{name}-{'compiled' if compiled else 'eager'}",
+            marks=[] if compiled and name in _COMPILED_BY_DEFAULT else pytest.mark.slow,
+        )
+        for compiled in (True, False)
+        for name in STAGES
+        if not compiled or getattr(AUGMENTATIONS[STAGES[name][0]], "uses_xla", True)
+    ],
+    indirect=["part"],
+)
 def test_same_pixels_eagerly_and_in_tf_data(part, stage, images, compiled):
-    if compiled and not getattr(part, "uses_xla", True):
-        pytest.skip("the pipeline compiles it without XLA")
     apply = tf.function(stage, jit_compile=compiled)
     dataset = (
         tf.data.Dataset.from_tensor_slices(images)

@@ -74,6 +74,9 @@ class Watch:
 
 def main(folder: Path, ranges: list[str]) -> None:
     # In this order: TensorFlow's own reads and writes are of no interest.
+    from tfface.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow("tensorflow", for_command=True)
     from tests.fuzz.kinds import KINDS
 
     # Its notes would stand in the lines of cases.

@@ -4,7 +4,6 @@ TensorFlow reads its settings when it is imported; in a new process they are the
 or `update.py` asks, and nothing that ran before can change a result.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -65,11 +64,9 @@ def compute(names: Iterable[str], folder: Path, test_data: Path | None) -> Compu
 
 def _main(folder: str, test_data: str, *names: str) -> None:
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
-    # It sets what TensorFlow reads at import, so it comes first, as in the tools.
-    importlib.import_module("tfface")
-    importlib.import_module("keras")
-    # No module becomes garbage: the collector needn't go over them again and again.
-    gc.freeze()
+    # As commands import it: without what only takes time.
+    start = importlib.import_module("tfface.quiet_tensorflow")
+    start.import_tensorflow("tensorflow", for_command=True)
     os.chdir(folder)
     results = {name: _compute_one(name, test_data) for name in names}
     Path(_RESULTS).write_text(json.dumps(Computed(fingerprint(), results)._asdict()))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
+from tests import shortcuts
 from tfface import recipe
 from tfface.backbones import BACKBONES
 from tfface.backbones.backbone import INPUT_NORMALIZATIONS
@@ -32,7 +34,9 @@ def run_recipe(path: Path, run_dir: Path, data_dir: Path, *, resume: bool = Fals
 
     Raises KeyboardInterrupt: SIGTERM was received, and a checkpoint was written.
     """
-    train(recipe.load(path, REGISTRIES, []), run_dir, data_dir, resume=resume)
+    with pytest.MonkeyPatch.context() as patch:
+        shortcuts.draw_no_curves(patch)
+        train(recipe.load(path, REGISTRIES, []), run_dir, data_dir, resume=resume)
 
 
 def head_weights(run_dir: Path) -> list[np.ndarray]:

@@ -46,9 +46,16 @@ def test_crop_cuts_everywhere_alike():
     assert counts.max() < 260
 
 
-@pytest.mark.parametrize("kind", [tf.uint8, tf.float32])
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("size", [(112, 112), (56, 90), (101, 128)])
+@pytest.mark.parametrize(
+    ("kind", "compiled"),
+    [
+        (tf.uint8, True),
+        (tf.float32, False),
+        pytest.param(tf.uint8, False, marks=pytest.mark.slow),
+        pytest.param(tf.float32, True, marks=pytest.mark.slow),
+    ],
+)
 def test_crop_enlarges_as_tf_image_does(size, kind, compiled):
     images = np.random.default_rng(0).integers(0, 256, (40, *size, 3))
     images = tf.cast(images, kind)
