@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from tests.contracts.gradients import gradient
@@ -21,6 +22,9 @@ SIZE = 8
 WITHOUT_CLASSES = ["triplet"]  # compares images with each other
 LOOKS_AT_THE_BATCH = ["triplet"]  # an example's loss is a matter of the others
 NORM_COUNTS = ["adaface", "magface"]  # the margin depends on the embedding's norm
+
+# Of five. JAX cuts labels to 32 bits before anybody sees them.
+NO_CLASSES = [-1, 5, 1.5] + ([2**32] if keras.backend.backend() == "tensorflow" else [])
 
 # The options with which a margin head has no margin.
 NEUTRAL = {
@@ -305,6 +309,21 @@ class TestMarginHeads:
         scales = [head.scale for head in heads]
         assert scales[0] == scales[1]
         assert np.all(with_margin > without)
+
+    @pytest.mark.parametrize("bad", NO_CLASSES)
+    def test_as_a_layer_it_has_no_logits_for_what_is_no_class(self, name, bad):
+        """The loss of Keras would be 0 for these on JAX."""
+        head = make(name)
+        embeddings, labels = example(name)
+        labels = labels.astype(type(bad))
+        labels[2] = bad
+        if bad == 5 and keras.backend.backend() == "tensorflow":
+            # On a CPU it refuses to look up the cosine.
+            with pytest.raises(tf.errors.InvalidArgumentError, match="not in"):
+                head(embeddings, labels)
+            return
+        logits = ops.convert_to_numpy(head(embeddings, labels))
+        assert np.isnan(logits).any(axis=1).tolist() == [False, False, True, False, False, False]
 
     def test_warm_up_leads_from_no_margin_to_the_full_one(self, name):
         embeddings, labels = example(name)

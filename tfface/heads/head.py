@@ -164,11 +164,11 @@ class Head(keras.layers.Layer, abc.ABC):
 
 
 def class_labels(labels: Tensor, num_classes: int | None, name: str) -> Tensor:
-    """Returns labels as int32 [batch].
+    """Returns labels as int32 [batch]; -1, which is no class, for what int32 can't hold.
 
     Args:
-        labels: whole numbers [batch] or [batch, 1].
-        num_classes: that the labels are below; None for any.
+        labels: whole numbers of any type, [batch] or [batch, 1].
+        num_classes: that the labels are below; None for any: then they keep their type.
         name: of the head, for messages.
 
     Raises ValueError: they have another shape, such as that of one-hot labels.
@@ -184,21 +184,26 @@ def class_labels(labels: Tensor, num_classes: int | None, name: str) -> Tensor:
                 f"{list(shape)}; of one-hot labels, give the argmax"
             )
         labels = ops.reshape(labels, (-1,))
-    return ops.cast(labels, "int32")
+    if num_classes is None or keras.backend.standardize_dtype(labels.dtype) == "int32":
+        return labels
+    as_int32 = ops.cast(labels, "int32")
+    # 1.5 would be class 1, and 2**32 class 0.
+    return ops.where(ops.equal(ops.cast(as_int32, labels.dtype), labels), as_int32, -1)
 
 
-def only_for_classes(losses: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Returns NaN in place of the losses of labels that are no class.
+def only_for_classes(values: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Returns NaN in place of the values of examples whose labels are no class.
 
     TensorFlow refuses such labels on a CPU; JAX computes something.
 
     Args:
-        losses: float [batch].
+        values: float [batch] or [batch, n].
         labels: int32 [batch].
         num_classes: labels are from 0 to this, exclusive.
     """
     is_class = ops.logical_and(labels >= 0, labels < num_classes)
-    return ops.where(is_class, losses, float("nan"))
+    is_class = ops.reshape(is_class, (-1,) + (1,) * (len(values.shape) - 1))
+    return ops.where(is_class, values, float("nan"))
 
 
 def softmax_loss(

@@ -22,6 +22,7 @@ from tfface.heads.head import (
     LabelSmoothing,
     check_named,
     class_labels,
+    only_for_classes,
     softmax_loss,
     top1_correct,
 )
@@ -192,6 +193,7 @@ class MarginSoftmax(Head):
                 )
             return self.logits(embeddings)
         labels = class_labels(labels, self.num_classes, self.name)
+        embeddings = only_for_classes(embeddings, labels, self.num_classes)
         sampled = self.sample_classes(labels) if training else None
         scores = self._scores(embeddings, labels, bool(training), True, sampled)
         if scores.extra_loss is not None:

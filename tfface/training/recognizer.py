@@ -151,6 +151,8 @@ class Recognizer(keras.Model):
         return results
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if y is None:
+            raise ValueError("Recognizer: images without labels: give (images, labels)")
         if self.distillation is not None:
             imitation = self.distillation.losses(y_pred, y["teacher"])
             self.distillation_loss.update_state(imitation, sample_weight)
