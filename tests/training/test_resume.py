@@ -80,7 +80,7 @@ def test_a_gap_that_opens_and_averaged_weights_on_features(tmp_path, monkeypatch
     first, second, *_ = records(run)
     assert first["accuracy_gap"] == first["accuracy"] - 1
     assert "ended_by" not in first
-    assert second["ended_by"] == "end_on_gap"
+    assert second["ended_by"] == "overfit_stop"
     assert [record["stage"] for record in records(run)][:3] == ["head", "head", "all"]
     best = "checkpoints/kept-0-1.safetensors"
     assert filecmp.cmp(tmp_path / "after_1" / best, tmp_path / "after_2" / best, shallow=False)

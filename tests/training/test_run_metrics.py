@@ -52,8 +52,9 @@ def test_best_epoch(stopping, epoch):
     assert best_epoch(TWO_STAGES, stopping)["epoch"] == epoch
 
 
-def test_an_epoch_that_opened_the_gap_is_not_kept():
-    gap = {"ended_by": "end_on_gap"}
+@pytest.mark.parametrize("word", ["overfit_stop", "end_on_gap"])
+def test_an_epoch_that_opened_the_gap_is_not_kept(word):
+    gap = {"ended_by": word}
     ended = records(("one", 0.5, 0.5, {}), ("two", 0.4, 0.6, {}), ("two", 0.3, 0.7, gap))
     assert best_epoch(ended, [None, None])["epoch"] == 2
     at_once = records(("one", 0.5, 0.5, {}), ("two", 0.3, 0.7, gap))
@@ -71,6 +72,9 @@ def test_an_epoch_that_opened_the_gap_is_not_kept():
 def test_json_that_holds_no_metrics(tmp_path, content):
     recipe = load_tiny(tmp_path, "evaluation.verification=[lfw.bin]")
     (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"metrics\.jsonl: holds no epoch"):
+        read_run_metrics(RunFolder(tmp_path), recipe)
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1, "step": 3, "stage": "head"}\n')
     (tmp_path / "verification.json").write_text(content)
     with pytest.raises(InputError, match=r"verification\.json: has not the metrics of a run"):
         read_run_metrics(RunFolder(tmp_path), recipe)

@@ -18,6 +18,8 @@ _OF_CLASSIFICATION = ("accuracy", "top5", "macro_recall", "macro_f1", "log_loss"
 _OF_VERIFICATION = ("accuracy", "eer", "auc")
 # What an epoch's record holds beside metrics.
 _NOT_METRICS = {"epoch", "step", "stage"}
+# The second is the word of earlier versions.
+_ENDED_BY_GAP = ("overfit_stop", "end_on_gap")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def read_run_metrics(run: RunFolder, recipe: Recipe) -> RunMetrics:
     Raises InputError: a file of the run is missing or can't be read.
     """
     epochs = epoch_records(read_metrics(run.metrics))
+    if not epochs:
+        raise InputError(f"{run.metrics}: holds no epoch, and a finished run has one at least")
     best = best_epoch(epochs, [stage.early_stopping for stage in recipe.training.stages])
     metrics = {name: value for name, value in (best or {}).items() if name not in _NOT_METRICS}
     if recipe.evaluation.classification is not None:
@@ -95,7 +99,7 @@ def best_epoch(
         those = [
             record
             for record in epochs
-            if record["stage"] == stage and record.get("ended_by") != "end_on_gap"
+            if record["stage"] == stage and record.get("ended_by") not in _ENDED_BY_GAP
         ]
         if not those:
             # The stage ended with the weights that it began with.

@@ -59,7 +59,7 @@ class TestGap:
         epochs = self.epochs((0.5, 0.5), (0.75, 0.5), (0.8, 0.5), (0.5, 0.5))
         kept, progress = update(GAP, epochs)
         assert kept == [True, True, False]
-        assert progress.ended_by == "end_on_gap"
+        assert progress.ended_by == "overfit_stop"
         assert progress.best_epoch == 2
 
     def test_in_the_first_epoch_nothing_of_the_stage_is_kept(self, update):
@@ -77,7 +77,7 @@ class TestGap:
         epochs = self.epochs((0.5, 0.6), (0.6, 0.5), (0.99, 0.7))
         kept, progress = update(GAP | stopping("val_accuracy"), epochs)
         assert kept == [True, False, False]
-        assert progress.ended_by == "end_on_gap"
+        assert progress.ended_by == "overfit_stop"
         assert (progress.best_epoch, progress.best) == (1, 0.6)
 
     def test_with_early_stopping_patience_may_end_first(self, update):

@@ -98,10 +98,10 @@ def test_what_callbacks_add_to_the_metrics(make, tmp_path, capsys):
 def test_a_gap_that_ended_the_stage(make, tmp_path, capsys):
     logger, progress = make("training.stages.0.overfit_stop={max_gap: 0.25}")
     train_epoch(logger, progress)
-    progress.ended_by = "end_on_gap"
+    progress.ended_by = "overfit_stop"
     logger.on_epoch_end(0, METRICS)
     assert records(tmp_path)[-1]["accuracy_gap"] == 0.5
-    assert records(tmp_path)[-1]["ended_by"] == "end_on_gap"
+    assert records(tmp_path)[-1]["ended_by"] == "overfit_stop"
     assert "training accuracy is 0.5000 above validation accuracy, more than 0.25: the" in (
         capsys.readouterr().out
     )

@@ -74,7 +74,7 @@ def update_early_stopping(
         Whether the epoch's weights must be saved, because the stage may end with them.
     """
     if stage.overfit_stop is not None and generalization_gap(metrics) > stage.overfit_stop.max_gap:
-        progress.ended_by = "end_on_gap"
+        progress.ended_by = "overfit_stop"
         return False
     if stage.early_stopping is not None and not _is_best(progress, stage.early_stopping, metrics):
         return False

@@ -122,7 +122,7 @@ class MetricsLogger(keras.callbacks.Callback):
         best = " (best)" if is_best else ""
         note(f"  {self._title}: {shown}, {seconds:.1f} s{best}")
         said()
-        if progress.ended_by == "end_on_gap":
+        if progress.ended_by == "overfit_stop":
             note(
                 f"  training accuracy is {generalization_gap(metrics):.4f} above validation "
                 f"accuracy, more than {stage.overfit_stop.max_gap:g}: the stage ends",
