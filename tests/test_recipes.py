@@ -81,19 +81,23 @@ _OWN_BY_DEFAULT = 2_000_000
 _SAME_NETWORK = {"finetune_published"}
 
 
-# Recipes that are others with a few other values: in the slow tier.
+# Recipes that are others with a few other values or another network: in the slow tier.
 _VARIANTS = {
     "arcface_iresnet50_ms1m",
     "arcface_resnet50_ms1m_decoupled_decay",
     "arcface_resnet50_ms1m_kface",
+    "arcface_scratch_lfw",
     "celebrity_inception_resnet_v1",
+    "celebrity_simple_cnn",
     "finetune_published",
     "mobilenetv2_lfw",
     "mobilenetv2_transfer_7",
     "mobilenetv2_transfer_fine_tuned",
+    "scenes_resnet34",
     "scenes_resnet152",
     "scenes_resnext101_32x8d",
     "scenes_wide_resnet101_2",
+    "vgg16_transfer",
     "vgg16_transfer_bgr",
     "vgg16_transfer_cached_features",
     "vgg16_transfer_plain",
@@ -104,10 +108,10 @@ def with_its_network_if_small(path: Path):
     """A recipe with another network, and with its own, which is in the slow tier if it's large."""
     backbone = recipes.load(path, REGISTRIES).model.backbone.name
     is_small = sum(GOLDEN_COUNTS[backbone]) <= _OWN_BY_DEFAULT and path.stem not in _SAME_NETWORK
-    own = pytest.param(path, [], id=path.stem, marks=[] if is_small else pytest.mark.slow)
+    marks = [pytest.mark.slow] if path.stem in _VARIANTS else []
+    own = pytest.param(path, [], id=path.stem, marks=marks if is_small else pytest.mark.slow)
     if is_small:
         return [own]
-    marks = [pytest.mark.slow] if path.stem in _VARIANTS else []
     return [
         own,
         pytest.param(path, [SMALL_BACKBONE], id=f"{path.stem}-small_backbone", marks=marks),

@@ -11,6 +11,7 @@ from tfface.errors import InputError
 from tfface.images.validation import check_images
 
 
+@pytest.mark.slow
 def test_synthetic_recordio(tmp_path):
     write_synthetic_recordio(tmp_path / "synthetic", num_images=500, num_identities=7)
     source = RecordIOSource(tmp_path / "synthetic")

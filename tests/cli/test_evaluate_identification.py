@@ -176,6 +176,7 @@ def test_ends_with_2_and_one_line(folder, tmp_path):
     assert "people are matched by name" in line
 
 
+@pytest.mark.slow
 def test_a_real_model_on_real_faces(test_data, tmp_path, capsys):
     """LFW's first 25 people with 4 images: all are found, and no stranger comes near."""
     taken = Counter()

@@ -20,7 +20,7 @@ def tool(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", [str(script)])
 
     # By then all of them have ended.
-    monkeypatch.setattr(local_processes, "_POLL_SECONDS", 2.0)
+    monkeypatch.setattr(local_processes, "_POLL_SECONDS", 1.0)
     return make
 
 

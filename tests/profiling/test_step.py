@@ -93,6 +93,7 @@ def test_a_frozen_backbone_is_compared_with_its_predictions(recipe):
     run()
 
 
+@pytest.mark.slow
 def test_the_tool_measures(recipe, tmp_path, capsys, monkeypatch):
     # One of its cases: each takes a process.
     monkeypatch.setattr(step, "plan_steps", lambda *a, **b: plan_steps(*a, **b)[1:2])

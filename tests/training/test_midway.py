@@ -276,6 +276,7 @@ class TestNonfinite:
         augmented = (*TWO_EPOCHS, "data.augment=[random_flip]")
         return load_tiny(folder, *augmented, f"training.on_nonfinite={how}", OFTEN, *more)
 
+    @pytest.mark.slow
     def test_stop(self, tmp_path, what):
         with pytest.raises(
             InputError,

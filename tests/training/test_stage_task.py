@@ -88,6 +88,7 @@ def test_without_augmentation(tmp_path, overrides):
     assert_same(learn(tmp_path, *overrides, "data.cache=features"), expected)
 
 
+@pytest.mark.slow
 def test_with_as_many_copies_as_epochs(tmp_path, monkeypatch):
     expected = learn(tmp_path, "data.cache=memory", first_epoch=3)
     traced, counts = [], []

@@ -22,7 +22,7 @@ BACKBONES = [
     "{name: plain_cnn, channels: [4, 8]}",
     pytest.param("mobilenet_v2", marks=pytest.mark.slow),
     pytest.param("efficientnet_b0", marks=pytest.mark.slow),
-    "{name: vit_small, patch_size: 8}",
+    pytest.param("{name: vit_small, patch_size: 8}", marks=pytest.mark.slow),
 ]
 
 

@@ -375,17 +375,17 @@ class TestSources:
 
 
 def test_published_weights_are_not_fetched(tmp_path, monkeypatch):
-    make_run(tmp_path, ["ann", "bob"], "model.backbone=vgg16")
+    make_run(tmp_path, ["ann", "bob"], "model.backbone=mobilenet")
 
     def get_file(*args, **kwargs):
         raise AssertionError("a download")
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
-    overrides = ("model.backbone={name: vgg16, weights: imagenet}", FROM)
+    overrides = ("model.backbone={name: mobilenet, weights: imagenet}", FROM)
     new = make(tmp_path, ["ann", "bob"], *overrides)
     first, *others = fill(tmp_path, new, ["ann", "bob"], *overrides).split("\n")
-    assert first.startswith("init_from old in place of weights: imagenet: 26 weights of the back")
+    assert first.startswith("init_from old in place of weights: imagenet: 135 weights of the back")
     assert not others
 
 

@@ -61,6 +61,7 @@ def test_a_recipe_names_the_file(tmp_path):
     np.testing.assert_array_equal(found[0], network.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_a_file_in_upper_case(tmp_path):
     network = BACKBONES["mobilenet_v2"](0.35, image_size=(32, 32)).network
     network.set_weights(drawn(network))

@@ -58,7 +58,9 @@ def test_a_draw_for_a_batch_is_one_for_each_image():
     assert len({image.tobytes() for image in found}) == 12
 
 
-@pytest.mark.parametrize("layer", ["RandomRotation", f"{CV}.RandomRotation"])
+@pytest.mark.parametrize(
+    "layer", [pytest.param("RandomRotation", marks=pytest.mark.slow), f"{CV}.RandomRotation"]
+)
 def test_batches_are_a_function_of_seed_epoch_and_step(tmp_path, layer):
     source = FolderSource(write_folder(tmp_path / "faces", {"ann": 6, "bob": 6}))
 
