@@ -21,12 +21,12 @@ from tfface.evaluation.embedders.options import PixelInput
 from tfface.heads import SoftmaxHead
 from tfface.reporting.metrics_log import epoch_records, read_metrics
 from tfface.training import distillation
+from tfface.training.data_fingerprint import check_same, write_fingerprints
 from tfface.training.datasets import _pairs_of_photos, load_data
 from tfface.training.distillation import LOSSES, Distillation
 from tfface.training.recognizer import Recognizer
 from tfface.training.registries import REGISTRIES
 from tfface.training.run import train
-from tfface.training.run_folder import check_same, write_fingerprint
 
 IMITATE = ("model.head=none", "training.distillation={teacher: pixels, loss: relational}")
 # Of the teacher `pixels`: 32 x 32 gray values.
@@ -273,7 +273,7 @@ class TestRuns:
 
     def test_another_teacher_can_not_go_on(self, tmp_path):
         data = load_data(load_tiny(tmp_path, *IMITATE), tmp_path, tmp_path)
-        write_fingerprint(tmp_path / "data.json", data.sources)
+        write_fingerprints(tmp_path / "data.json", data.sources)
         check_same(tmp_path / "data.json", data.sources)
         teacher = "training.distillation.teacher"
         with pytest.raises(InputError, match=r"distillation\.teacher: is another model than"):

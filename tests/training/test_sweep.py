@@ -4,10 +4,12 @@ import json
 import sys
 
 import pytest
+import yaml
 
 from tests.training.recipes import TINY
 from tfface.errors import InputError
 from tfface.recipe import dump
+from tfface.training.data_fingerprint import write_fingerprints
 from tfface.training.sweep import plan_sweep, run_sweep
 from tfface.training.sweep_axes import parse_axis
 
@@ -91,6 +93,45 @@ def test_finished_runs_are_kept(recipe):
     assert before[0] == after[0]
     assert before[1] != after[1]
     assert len(found["variants"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("train", "changed", "is_other"),
+    [
+        ("{source: folder, path: faces}", "labels", True),
+        # Of another time.
+        ("{source: folder, path: faces}", "files", False),
+        ("{source: split, path: faces, shots: 2}", "files", True),
+        (
+            "{source: union, of: [{source: split, path: faces}, {source: folder, path: more}]}",
+            "files",
+            True,
+        ),
+    ],
+)
+def test_runs_of_data_that_changed_between_them_are_not_compared(recipe, train, changed, is_other):
+    """As when a sweep is run again with another seed after photos were added."""
+    content = yaml.safe_load(TINY)
+    content["data"]["train"] = yaml.safe_load(train)
+    recipe.write_text(yaml.safe_dump(content), encoding="utf-8")
+    sweep = run(recipe, "6", num_seeds=3)
+    assert not sweep.failed
+    before = {"num_images": 9, "num_identities": 3, "labels": "a", "files": "b"}
+    for number, one in enumerate(sweep.runs):
+        now = before | {changed: "other", "num_images": 10} if number == 1 else before
+        write_fingerprints(one.folder / "data.json", {"data.train": now})
+    sweep = run(recipe, "6", num_seeds=3)
+    failed = [one.failure for one in sweep.failed]
+    if not is_other:
+        assert not failed
+        return
+    first = sweep.runs[0].folder
+    assert failed == [
+        f"its data.train had 10 images of 3 identities, and {first} had 9 images of 3 identities, "
+        "or others: delete the run that is out of date"
+    ]
+    assert len(sweep.to_dict()["variants"][0]["runs"]) == 3
+    assert sweep.to_dict()["variants"][0]["figure"]["mean"] == pytest.approx(0.066)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import SourceImages
 from tfface.errors import InputError
 from tfface.synthetic import render_faces
+from tfface.training.data_fingerprint import describe_source
 from tfface.training.datasets import load_data, open_training_images
 from tfface.training.registries import REGISTRIES
-from tfface.training.run_folder import RunFolder, describe_source
+from tfface.training.run_folder import RunFolder
 from tfface.training.training_identities import (
     read_training_identities,
     squeezed_warning,

@@ -36,10 +36,10 @@ from tfface.recipe import Recipe
 from tfface.recipe.schema import SourceConfig
 from tfface.registry import build_from_config
 from tfface.training import multiprocess
+from tfface.training.data_fingerprint import describe_source
 from tfface.training.data_paths import hint_on_missing_data
 from tfface.training.distillation import PLACE as TEACHER_PLACE
 from tfface.training.distillation import Teacher
-from tfface.training.run_folder import describe_source
 
 # Enough for a standard error below one percent, and quickly embedded.
 MOST_GENUINE_PAIRS = 1000

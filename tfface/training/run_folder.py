@@ -1,15 +1,13 @@
-"""The run folder: its files, whether a run may start or resume there, a fingerprint of its data."""
+"""The run folder: its files, and whether a run may start or resume there."""
 
 import csv
-import hashlib
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from tfface import __version__, onednn
 from tfface.data.sources.image_source import ImageSource
@@ -19,9 +17,19 @@ from tfface.folder_lock import locked
 from tfface.heads.head_file import HEAD_FILE
 from tfface.names import safe_row
 from tfface.recipe import Recipe, dump, load
+from tfface.recipe.schema import SourceConfig
 from tfface.reporting.provenance import machine, version_of
 from tfface.training import multiprocess
 from tfface.training.checkpoint_manager import CheckpointManager
+from tfface.training.data_fingerprint import (
+    Fingerprint,
+    check_same,
+    describe_source,
+    has_same_images,
+    number_of_images,
+    read_fingerprints,
+    write_fingerprints,
+)
 from tfface.training.registries import REGISTRIES
 
 # The part of the environment that the last bits of a result depend on.
@@ -150,7 +158,7 @@ class RunFolder:
         """
         write_json(self.environment, environment() | {"precision": precision})
 
-    def check_data(self, sources: dict[str, dict]) -> None:
+    def check_data(self, sources: dict[str, Fingerprint]) -> None:
         """Compares the data with those the run began with, and writes their fingerprint.
 
         Raises:
@@ -158,7 +166,47 @@ class RunFolder:
         """
         if self.has_begun():
             check_same(self.data, sources)
-        write_fingerprint(self.data, sources)
+        write_fingerprints(self.data, sources)
+
+    def check_unchanged(self, source: ImageSource) -> None:
+        """Checks that `data.train` still has the images that the run began with.
+
+        Args:
+            source: opened as the run's recipe says.
+
+        Raises:
+            InputError: it hasn't, or data.json is damaged.
+        """
+        before, recipe = read_fingerprints(self.data), self.written_recipe()
+        if before is None or recipe is None:
+            return
+        now = describe_source(source)
+        if not has_same_images(before["data.train"], now, recipe.data.train):
+            raise InputError(
+                f"{self.data}: data.train had other images than now when the run began, or in "
+                "another order"
+            )
+
+    def different_data(self, other: "RunFolder", sources: Mapping[str, SourceConfig]) -> str:
+        """Returns in which data this run and another one differ, or "".
+
+        Args:
+            other: of a run whose recipe has the same sources.
+            sources: these, by key.
+
+        Raises:
+            InputError: a file of theirs is damaged.
+        """
+        here, there = read_fingerprints(self.data), read_fingerprints(other.data)
+        if here is None or there is None:
+            return ""
+        for key, config in sources.items():
+            if not has_same_images(here[key], there[key], config):
+                return (
+                    f"its {key} had {number_of_images(here[key])}, and {other.path} had "
+                    f"{number_of_images(there[key])}, or others: delete the run that is out of date"
+                )
+        return ""
 
     def write_identities(self, names: Sequence[str]) -> None:
         """Writes the identities the run trains on; position = label."""
@@ -315,74 +363,3 @@ def environment() -> dict[str, object]:
         "oneDNN": onednn.is_on(),
         **{package: version_of(package) or "not installed" for package in PACKAGES},
     }
-
-
-def describe_source(source: ImageSource) -> dict[str, object]:
-    """Returns a fingerprint of a source, as JSON can hold it.
-
-    Returns:
-        `num_images`, `num_identities`; `labels`: a hash of labels and identities' names; `files`:
-        the source's own fingerprint of its files.
-    """
-    digest = hashlib.sha256(np.ascontiguousarray(source.labels, np.int64).tobytes())
-    for identity in source.identities:
-        digest.update(identity.name.encode(errors="surrogateescape") + b"\0")
-    return {
-        "num_images": source.num_images,
-        "num_identities": source.num_identities,
-        "labels": digest.hexdigest(),
-        "files": source.fingerprint,
-    }
-
-
-def check_same(path: Path, sources: dict[str, dict[str, object]]) -> None:
-    """Compares a run's sources with those it began with, and warns if only files' times differ.
-
-    Args:
-        path: what `write_fingerprint` wrote; a missing file is compared with nothing.
-        sources: what `describe_source` returns for each, and `model` of a teacher, by its key in
-            the recipe.
-
-    Raises:
-        InputError: images or identities were added, removed or reordered, or the file is damaged.
-    """
-    if not path.exists():
-        return
-    try:
-        before = parse_json(read_regular(path))
-        for place, now in sources.items():
-            _compare(place, before[place], now)
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: is damaged, so the data can't be compared with those the run began with; "
-            "if you know it is, delete this file"
-        ) from error
-
-
-def write_fingerprint(path: Path, sources: dict[str, dict[str, object]]) -> None:
-    """Writes what `check_same` compares."""
-    write_json(path, sources)
-
-
-def _compare(place: str, before: dict[str, object], now: dict[str, object]) -> None:
-    if "model" in now:
-        if before["model"] != now["model"]:
-            raise InputError(
-                f"{place}: is another model than the run began with, or has other options: restore "
-                "it, or start a new run with another --run-dir"
-            )
-        return
-    if before["labels"] != now["labels"]:
-        raise InputError(
-            f"{place}: has {now['num_images']:,} images of {now['num_identities']:,} identities, "
-            f"and the run began with {before['num_images']:,} of {before['num_identities']:,}, or "
-            "they are in another order now: restore the data, or start a new run with another "
-            "--run-dir"
-        )
-    if before["files"] != now["files"]:
-        note(
-            f"warning: {place}: has the images that the run began with, by number and order, but "
-            "files have other sizes or times: if the pictures are others, the run isn't the same",
-        )

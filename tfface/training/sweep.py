@@ -19,6 +19,7 @@ from tfface.parent_process import training_environment
 from tfface.progress import Lines, progress
 from tfface.recipe import Recipe
 from tfface.signals import ENDING
+from tfface.training.data_fingerprint import fingerprinted_sources
 from tfface.training.registries import REGISTRIES
 from tfface.training.run_folder import RunFolder
 from tfface.training.run_metrics import (
@@ -244,6 +245,8 @@ def run_sweep(sweep: Sweep, output: Path, train: Sequence[str]) -> None:
                     run.failure = _run(run, train, bar)
             if not run.failure:
                 _read_metrics(run, sweep.metric)
+            if not run.failure:
+                _check_data(run, sweep.runs)
             if run.failure:
                 ended.add(run.trial.name)
                 said = f"failed: {run.failure}"
@@ -263,6 +266,23 @@ def _read_metrics(run: TrialRun, metric: str) -> None:
         run.result = found
     else:
         run.failure = f"has measured no {metric}"
+
+
+def _check_data(run: TrialRun, runs: Sequence[TrialRun]) -> None:
+    """Makes it a failure that a run had other images than the first one with the same sources."""
+    sources = fingerprinted_sources(run.recipe)
+    for other in runs:
+        others = fingerprinted_sources(other.recipe)
+        if other is run or other.result is None or others["data.train"] != sources["data.train"]:
+            continue
+        same = {key: source for key, source in sources.items() if others.get(key) == source}
+        try:
+            run.failure = RunFolder(run.folder).different_data(RunFolder(other.folder), same)
+        except InputError as error:
+            run.failure = str(error)
+        if run.failure:
+            run.result = None
+        return
 
 
 def _run(run: TrialRun, train: Sequence[str], bar: tqdm | Lines) -> str:

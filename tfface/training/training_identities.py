@@ -16,13 +16,12 @@ from tfface.errors import InputError
 from tfface.evaluation.classification import SeenIdentities, seen_identities
 from tfface.evaluation.classifier import read_class_names
 from tfface.evaluation.sanity_checks import alignment_warning
-from tfface.files import parse_json, read_regular
 from tfface.images.decoding import content_digest
 from tfface.images.header import read_header
 from tfface.progress import progress
 from tfface.training.datasets import RunData, open_training_images
 from tfface.training.registries import REGISTRIES
-from tfface.training.run_folder import RunFolder, describe_source
+from tfface.training.run_folder import RunFolder
 
 # Of a run's images, read to compare them with those of an evaluation.
 _MOST_IMAGES = 100_000
@@ -76,7 +75,7 @@ def read_training_images(run_dir: Path, data_dir: Path) -> TrainingImages:
         InputError: as `read_training_identities`, or an image can't be read.
     """
     source, indices = _training_images(run_dir, data_dir)
-    _check_unchanged(RunFolder(run_dir), source)
+    RunFolder(run_dir).check_unchanged(source)
     digests, is_all = _digests(SourceImages(source, indices))
     return TrainingImages(run_dir, digests, is_all)
 
@@ -266,30 +265,6 @@ def _training_images(run_dir: Path, data_dir: Path) -> tuple[ImageSource, np.nda
             f"{run.recipe}: its data.train has not the classes any more that the run was trained on"
         )
     return source, indices
-
-
-def _check_unchanged(run: RunFolder, source: ImageSource) -> None:
-    """Checks that a source has the images that a run was trained on, where its folder tells.
-
-    Raises:
-        InputError: it has not.
-    """
-    if not run.data.is_file():
-        return
-    # One photo more or less changes which of the others a split draws.
-    is_drawn = recipes.load(run.recipe, REGISTRIES).data.train.name == "split"
-    now = describe_source(source)
-    try:
-        before = parse_json(read_regular(run.data))["data.train"]
-        keys = ("labels", "files") if is_drawn else ("labels",)
-        is_same = all(before[key] == now[key] for key in keys)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{run.data}: is damaged") from error
-    if not is_same:
-        raise InputError(
-            f"{run.data}: data.train had other images than now when the run began, or in another "
-            "order"
-        )
 
 
 def was_trained_on_unaligned(model: Path, data_dir: Path) -> bool:

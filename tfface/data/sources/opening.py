@@ -167,9 +167,17 @@ def paths_in(options: Mapping[str, Any]) -> list[Path]:
     """Returns the option `path` of a source, or the paths of the sources in its option `of`."""
     if options.get("path") is not None:
         return [expanded(options["path"])]
+    return [path for part in _nested(options) for path in paths_in(part.options)]
+
+
+def draws_images(part: SourceConfig) -> bool:
+    """Whether a source, or one in its option `of`, takes a random part of the images it finds."""
+    return part.name == "split" or any(map(draws_images, _nested(part.options)))
+
+
+def _nested(options: Mapping[str, Any]) -> list[SourceConfig]:
     of = options.get("of") or []
-    nested = of if isinstance(of, list) else [of]
-    return [path for given in nested for path in paths_in(read_nested(given, "of").options)]
+    return [read_nested(given, "of") for given in (of if isinstance(of, list) else [of])]
 
 
 def _first_option(source: Callable) -> inspect.Parameter:
