@@ -9,12 +9,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Files of tests side by side.
-TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files of tests side by side, one more than processors: some tests wait for processes of their own.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+TESTS := -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(TESTS)
 DEFAULT_TIER := -m "not slow and not distributed and not faults and not fuzz"
-# What has a form of its own on each backend.
-ON_JAX := tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels \
+# What has a form of its own on each backend. Most of it is in one file, which workers share.
+ON_JAX := -n auto --dist worksteal tests/contracts/test_backbones.py tests/contracts/test_heads.py tests/kernels \
 	tests/evaluation/embedders/test_embedder.py::test_keras_embedder_sums_image_and_mirrored_image
 # Text that ruff doesn't look after.
 TEXTS = $(wildcard *.md *.toml *.txt *.yml Makefile .pre-commit-config.yaml) \

@@ -69,8 +69,9 @@ def nothing_said_for_no_time() -> None:
 
 
 @pytest.fixture(autouse=True)
-def curves_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def shortcuts_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     shortcuts.draw_no_curves(monkeypatch)
+    shortcuts.render_faces_once(monkeypatch)
 
 
 @pytest.fixture(scope="session")

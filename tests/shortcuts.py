@@ -4,6 +4,7 @@ Small networks on few images take longer to compile than to run. `make test-all`
 it does as a user's run does.
 """
 
+import functools
 import importlib
 import os
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tfface import synthetic
+from tfface.synthetic import portrait
 
 TAKEN = os.environ.get("HYPOTHESIS_PROFILE") != "nightly"
 
@@ -36,6 +40,15 @@ def draw_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     if TAKEN and "tfface.training.run" in sys.modules:
         evaluation = importlib.import_module("tfface.training.run_evaluation")
         monkeypatch.setattr(evaluation, "plot_training_curves", _draw_nothing)
+
+
+_render_once = functools.lru_cache(maxsize=10_000)(portrait.render)
+
+
+def render_faces_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rendering the same synthetic faces for each run would be a twentieth of trainings' time."""
+    if TAKEN:
+        monkeypatch.setattr(synthetic, "render", _render_once)
 
 
 def _draw_nothing(path: Path, epochs: object, *, title: str) -> None:

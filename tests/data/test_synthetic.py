@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfface import synthetic
 from tfface.errors import InputError
 from tfface.face_template import POINTS_112
 from tfface.synthetic import (
@@ -21,9 +22,15 @@ from tfface.synthetic.__main__ import main
 from tfface.synthetic.drawing import Camera, Pose
 from tfface.synthetic.nuisance import sample_nuisance
 from tfface.synthetic.people import HAIR_STYLES, Traits, sample_traits
-from tfface.synthetic.portrait import groomed, landmarks
+from tfface.synthetic.portrait import groomed, landmarks, render
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def faces_are_rendered_each_time(monkeypatch):
+    """In other tests they are rendered once."""
+    monkeypatch.setattr(synthetic, "render", render)
 
 
 def run_python(*arguments: str, stdin: str | None = None) -> str:

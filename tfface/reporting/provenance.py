@@ -1,6 +1,7 @@
 """Provenance of a measured result: commit, date, machine, versions and command."""
 
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
@@ -61,6 +62,7 @@ def machine() -> str:
     return ", ".join([*parts, *_cpu_model(), *features])
 
 
+@functools.cache
 def version_of(package: str) -> str | None:
     """Returns the version of a package; None where it is not installed."""
     try:
