@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfface import arguments
 from tfface.data.augment import AUGMENTATIONS
+from tfface.data.augment.building import build_augmentations
 from tfface.data.pipeline.epoch_order import EpochOrder, Order, PKOrder
 from tfface.data.pipeline.pipeline import Pipeline, image_pipeline
 from tfface.data.sources import SOURCES, opening
@@ -154,13 +155,11 @@ def _pipeline(
         np.arange(source.num_images),
         order,
         image_size=image_size,
-        augment=[_augmentation(given, image_size) for given in augment],
+        augment=build_augmentations([_augmentation(given) for given in augment], image_size),
         cache=cache,
         cache_dir=cache_dir,
     )
 
 
-def _augmentation(given: str | Mapping[str, Any], image_size: tuple[int, int]) -> Any:
-    registries = {"augmentations": AUGMENTATIONS}
-    part = parse_section(AugmentationConfig, given, registries, "augment")
-    return build_from_config(AUGMENTATIONS[part.name], part.options, Path(), image_size=image_size)
+def _augmentation(given: str | Mapping[str, Any]) -> AugmentationConfig:
+    return parse_section(AugmentationConfig, given, {"augmentations": AUGMENTATIONS}, "augment")

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.autotune import untuned
-from tfface.data.augment import AUGMENTATIONS
+from tfface.data.augment.building import build_augmentations
 from tfface.data.pipeline.epoch_order import EpochOrder
 from tfface.data.pipeline.pipeline import image_pipeline
 from tfface.data.pipeline.transform import decoder
@@ -27,7 +27,6 @@ from tfface.profiling.interleaved_timing import (
     time_interleaved,
 )
 from tfface.recipe import Recipe
-from tfface.registry import build_from_config
 from tfface.reporting.results import text_table
 from tfface.training.datasets import open_training_images
 
@@ -98,15 +97,9 @@ def measure_input(
         InputError: The source is missing or unusable, or an image can't be decoded.
     """
     source, _, _ = open_training_images(recipe, data_dir)
-    augment = [
-        (
-            part.name,
-            build_from_config(
-                AUGMENTATIONS[part.name], part.options, None, image_size=recipe.data.image_size
-            ),
-        )
-        for part in recipe.data.augment
-    ]
+    names = [part.name for part in recipe.data.augment]
+    built = build_augmentations(recipe.data.augment, recipe.data.image_size)
+    augment = list(zip(names, built, strict=True))
     order = EpochOrder(source.num_images, recipe.data.batch_size, seed=recipe.training.seed)
     pipelines = [
         image_pipeline(

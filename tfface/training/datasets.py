@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.augment import AUGMENTATIONS
+from tfface.data.augment.building import build_augmentations
 from tfface.data.pairs import (
     FORMATS,
     PairSet,
@@ -268,12 +268,7 @@ def _split(recipe, source, validation_source, excluded, test_sets, cache_dir, sh
         train_indices,
         order,
         labels=new_labels[labels],
-        augment=[
-            build_from_config(
-                AUGMENTATIONS[config.name], config.options, None, image_size=data.image_size
-            )
-            for config in data.augment
-        ],
+        augment=build_augmentations(data.augment, data.image_size),
         **common,
     )
     last_batch = "keep" if shard is None else "fill"

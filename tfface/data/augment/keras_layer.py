@@ -5,7 +5,6 @@ KerasCV's from a `tf.random.Generator` and from `FactorSampler`s. All three are 
 that derive their numbers from the seed of the image. Tried with Keras 3.15 and KerasCV 0.9.
 """
 
-import difflib
 import functools
 import inspect
 import random
@@ -20,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.augment.random import seeds_of_images
-from tfface.errors import InputError
+from tfface.errors import InputError, nearest
 from tfface.kernels.keras_internals import with_seed_generator
 
 _MIXING = {"CutMix", "FourierMix", "Mosaic", "MixUp"}
@@ -270,8 +269,8 @@ def _without_lists(value: Any) -> Any:
 
 
 def _suggest(given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given, list(known), 1, 0.5)
-    return f"did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}"
+    near = nearest(given, known)
+    return f"did you mean '{near}'?" if near else f"Known: {', '.join(known)}"
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """What is done to a batch of images: decoding, and augmentation stage by stage."""
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import tensorflow as tf
@@ -80,7 +80,6 @@ class BatchAugmentation:
             _check_no_mixing(self.stages)
         self.load_size = _load_size(self.stages, image_size, known_size)
         self._seed = seed
-        # Made once: new functions would be traced and compiled again in every epoch.
         self._compiled = _compiled_stages(self.stages, shard)
 
     @property
@@ -125,6 +124,8 @@ class BatchAugmentation:
         return np.stack(keys, axis=1).view(np.int32).reshape(num_steps, -1, 2)
 
 
+# New functions would be traced and compiled again, for each pipeline and in every epoch.
+@lru_cache(maxsize=32)
 def _compiled_stages(stages: tuple, shard: BatchShard) -> list[tuple[int, Callable]]:
     """Returns compiled functions (images, labels, seeds) -> (images, labels).
 

@@ -1,7 +1,6 @@
 """TensorFlow Datasets: by name, or from folders that it prepared or can read."""
 
 import contextlib
-import difflib
 import hashlib
 import re
 import warnings
@@ -19,7 +18,7 @@ from tfface.data.records.manifest import Identity
 from tfface.data.records.reader import RecordFiles
 from tfface.data.sources.folder import FolderSource
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError
+from tfface.errors import InputError, did_you_mean
 from tfface.paths import expanded
 from tfface.progress import progress
 
@@ -223,10 +222,9 @@ def _find_builder(dataset: str, folder: Path, split: str, data_dir: Path | None)
             builder = tfds.builder(dataset, data_dir=data_dir)
         except tfds.core.DatasetNotFoundError:
             known = tfds.list_builders(with_community_datasets=False)
-            near = difflib.get_close_matches(dataset, known, 1)
             raise InputError(
                 f"{no_folder}; and TensorFlow Datasets knows no dataset '{dataset}'"
-                + (f"; did you mean '{near[0]}'?" if near else "")
+                f"{did_you_mean(dataset, known)}"
             ) from None
         if not builder.is_prepared():
             raise InputError(
