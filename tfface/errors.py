@@ -91,6 +91,19 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns which known name is most like one that isn't known; None if none is.
+
+    Example:
+        >>> nearest("--buildx", ["--add", "--build"])
+        '--build'
+    """
+    # The dashes of options make any two of them alike.
+    bare = {one.lstrip("-"): one for one in known}
+    near = difflib.get_close_matches(name.lstrip("-"), list(bare), 1, 0.5)
+    return bare[near[0]] if near else None
+
+
 def did_you_mean(name: str, known: Iterable[str], of: str = "") -> str:
     """Returns the end of a message about a name that isn't known; empty if none is like it.
 
@@ -105,7 +118,5 @@ def did_you_mean(name: str, known: Iterable[str], of: str = "") -> str:
         >>> did_you_mean("x", ["add", "build"])
         ''
     """
-    # The dashes of options make any two of them alike.
-    bare = {one.lstrip("-"): one for one in known}
-    near = difflib.get_close_matches(name.lstrip("-"), list(bare), 1, 0.5)
-    return f"; did you mean '{shown(bare[near[0]])}'{of}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean '{shown(near)}'{of}?" if near else ""

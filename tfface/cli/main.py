@@ -1,6 +1,5 @@
 """The command `tfface`: which of its commands is meant."""
 
-import difflib
 import importlib
 import itertools
 import sys
@@ -8,7 +7,7 @@ import sys
 import tfface
 from tfface.cli import command
 from tfface.commands import COMMANDS, Command
-from tfface.errors import InputError, say
+from tfface.errors import InputError, nearest, say
 
 
 def main() -> None:
@@ -41,13 +40,13 @@ def _find(words: list[str]) -> Command:
     if of_two:
         unknown = ""
         if words[1:] and not words[1].startswith("-"):
-            near = difflib.get_close_matches(words[1], of_two, 1, 0.5)
-            meant = f" (did you mean '{near[0]}'?)" if near else ""
+            near = nearest(words[1], of_two)
+            meant = f" (did you mean '{near}'?)" if near else ""
             unknown = f"unknown '{words[1]}'{meant}; "
         raise InputError(f"tfface {words[0]}: {unknown}give one of {', '.join(of_two)}")
     firsts = list(dict.fromkeys(name.split()[0] for name in by_name))
-    near = difflib.get_close_matches(words[0], firsts, 1, 0.5)
-    advice = f"did you mean 'tfface {near[0]}'?" if near else "'tfface --help' lists the commands"
+    near = nearest(words[0], firsts)
+    advice = f"did you mean 'tfface {near}'?" if near else "'tfface --help' lists the commands"
     raise InputError(f"unknown command '{words[0]}'; {advice}")
 
 

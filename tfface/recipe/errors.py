@@ -1,12 +1,13 @@
 """Error messages of recipes: one line for each mistake."""
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pydantic
+
+from tfface.errors import nearest
 
 # Keys of other training code, which are not spelled alike -> the keys of recipes.
 _SYNONYMS = {
@@ -105,12 +106,8 @@ def unknown_message(what: str, given: str, known: Collection[str]) -> str:
     "unknown key; did you mean 'head'? Known: backbone, head"
     """
     synonym = _SYNONYMS.get(given.lower())
-    near = (
-        [synonym]
-        if synonym in known
-        else difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
-    )
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    near = synonym if synonym in known else nearest(given, known)
+    hint = f"did you mean '{near}'? " if near else ""
     return f"unknown {what}; {hint}Known: {join_names(known)}"
 
 
