@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # There are as many workers as processors. With TensorFlow's threads for each processor in
+    # There are about as many workers as processors. With TensorFlow's threads for each processor in
     # each of them, tests/training took 7 % more processor time.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
