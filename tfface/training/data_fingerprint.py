@@ -61,10 +61,10 @@ def read_fingerprints(path: Path) -> dict[str, Fingerprint] | None:
         return None
     try:
         found = parse_json(read_regular(path))
-        is_sound = all(
+        is_sound = "data.train" in found and all(
             entry.keys() in (set(_OF_IMAGES), set(_OF_TEACHER)) for entry in found.values()
         )
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         is_sound = False
     if not is_sound:
         raise _damaged(path)

@@ -11,7 +11,7 @@ import keras
 
 from tfface import __version__, onednn
 from tfface.data.sources.image_source import ImageSource
-from tfface.errors import InputError, note, shown
+from tfface.errors import InputError, note, shown, warn
 from tfface.files import parse_json, read_regular, remove_partial, replacing, write_json
 from tfface.folder_lock import locked
 from tfface.heads.head_file import HEAD_FILE
@@ -190,6 +190,9 @@ class RunFolder:
     def different_data(self, other: "RunFolder", sources: Mapping[str, SourceConfig]) -> str:
         """Returns in which data this run and another one differ, or "".
 
+        Warns where they may differ: a source draws some of its images, and its files have other
+        sizes or times.
+
         Args:
             other: of a run whose recipe has the same sources.
             sources: these, by key.
@@ -201,10 +204,18 @@ class RunFolder:
         if here is None or there is None:
             return ""
         for key, config in sources.items():
-            if not has_same_images(here[key], there[key], config):
+            if key not in here or key not in there:
+                continue
+            if here[key]["labels"] != there[key]["labels"]:
                 return (
                     f"its {key} had {number_of_images(here[key])}, and {other.path} had "
                     f"{number_of_images(there[key])}, or others: delete the run that is out of date"
+                )
+            if not has_same_images(here[key], there[key], config):
+                warn(
+                    f"{key} draws some images of a folder whose files had other sizes or times for "
+                    f"{self.path} than for {other.path}: if photos were added or removed between "
+                    "the two, they have other images; delete the one that is out of date then"
                 )
         return ""
 
